@@ -1,0 +1,94 @@
+"""The seam to a place where containers run: what the server asks of it, and what it reports back.
+
+A backend starts containers, says what they write and how they end, and kills them; it knows nothing of functions or
+inputs. Server and containers need share no memory, disk or clock: a container is given an address and a token, and
+connects by itself.
+"""
+
+from __future__ import annotations
+
+import signal
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Stream = Literal["stdout", "stderr"]
+
+NOT_STARTED = 71
+"""The code of a container that could not be started (`EX_OSERR` of sysexits.h)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment."""
+
+    container_id: str
+    address: str
+    token: str
+    env: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended:
+    """How a container ended: an exit status, or minus the number of the signal that killed it.
+
+    `reason` is what the backend knows beyond the code: why a container could not be started, or was lost.
+    """
+
+    container_id: str
+    code: int
+    reason: str | None = None
+
+    @property
+    def description(self) -> str:
+        """In words, to follow "the container": "exited with status 3", "was killed by signal 9 (SIGKILL)"."""
+        return self.reason or describe_exit(self.code)
+
+
+def describe_exit(code: int) -> str:
+    """The words for an exit code as `os.waitstatus_to_exitcode` gives it."""
+    if code >= 0:
+        return f"exited with status {code}"
+    try:
+        return f"was killed by signal {-code} ({signal.Signals(-code).name})"
+    except ValueError:
+        return f"was killed by signal {-code}"
+
+
+class Reports(Protocol):
+    """What a backend tells its owner. Called on the loop's thread, one at a time, never from within `start_nowait`
+    or `kill_nowait`; a report may call these itself."""
+
+    def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
+        """Bytes a container wrote, in the order written within one stream; chunks end anywhere, also within a line."""
+
+    def container_ended(self, ended: Ended) -> None:
+        """The last report about a container, exactly one for each `start_nowait`; all of its output came before."""
+
+    def backend_lost(self, reason: str) -> None:
+        """What ran the containers is gone. Every container it had was reported as ended before this.
+
+        The backend stays usable: the next start begins anew. Containers started since are not affected.
+        """
+
+
+class Backend(Protocol):
+    """Starts and kills containers. All methods are called on the thread of one running loop, `open` first."""
+
+    async def open(self, reports: Reports) -> None:
+        """Get ready to start containers. Raises `ServiceError` if this place cannot run any."""
+
+    def start_nowait(self, launch: Launch) -> None:
+        """Begin to start a container, and return at once.
+
+        A container that cannot be started is reported as ended with code `NOT_STARTED` and the reason. Raises
+        `InternalError` if the backend is not open, or has a container of that id.
+        """
+
+    def kill_nowait(self, container_id: str) -> None:
+        """Begin to end a container and everything it started, without warning. `container_ended` follows.
+
+        Idempotent; ids that are unknown or have ended are ignored.
+        """
+
+    async def close(self) -> None:
+        """Kill all containers and wait until they are gone, each reported as ended. Idempotent; never raises."""

@@ -1,0 +1,65 @@
+"""The two pipes that bring a container's stdout and stderr to its backend."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Callable
+
+from motet.backends.base import Stream
+
+CHUNK_BYTES = 64 * 1024
+# A pipe holds 1 MiB at most: what comes after that many reads was written after its container ended, by someone else.
+_LAST_READS = 16
+
+
+class OutputPipes:
+    """Reads both streams of one container and hands on what comes, a chunk per turn of the loop.
+
+    `write_ends` (stdout, stderr) are for the container; whoever gets them closes them. Raises `OSError` if the process
+    has no descriptors left.
+    """
+
+    __slots__ = ("_loop", "_read_ends", "_received", "write_ends")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, received: Callable[[Stream, bytes], None]) -> None:
+        self._loop = loop
+        self._received = received
+        stdout = os.pipe2(os.O_CLOEXEC)
+        try:
+            stderr = os.pipe2(os.O_CLOEXEC)
+        except OSError:
+            for descriptor in stdout:
+                os.close(descriptor)
+            raise
+        self.write_ends = (stdout[1], stderr[1])
+        self._read_ends: dict[Stream, int] = {"stdout": stdout[0], "stderr": stderr[0]}
+        for stream, descriptor in self._read_ends.items():
+            # Only this end: the flag belongs to each end, and the container's writes must block when the pipe is full.
+            os.set_blocking(descriptor, False)
+            loop.add_reader(descriptor, self._read, stream)
+
+    def drain_and_close(self) -> None:
+        """Hand on what the pipes hold now, and let go of them even if a process still holds one. Idempotent."""
+        for stream in list(self._read_ends):
+            for _ in range(_LAST_READS):
+                if not self._read(stream):
+                    break
+            self._close(stream)
+
+    def _read(self, stream: Stream) -> bool:
+        """False when there is nothing to read for now, or ever again."""
+        with contextlib.suppress(BlockingIOError):
+            data = os.read(self._read_ends[stream], CHUNK_BYTES)
+            if data:
+                self._received(stream, data)
+                return True
+            self._close(stream)
+        return False
+
+    def _close(self, stream: Stream) -> None:
+        descriptor = self._read_ends.pop(stream, None)
+        if descriptor is not None:
+            self._loop.remove_reader(descriptor)
+            os.close(descriptor)

@@ -1,0 +1,154 @@
+"""What the terminal shows of a run: containers' output, a live view of the functions, and the closing summary.
+
+All of it goes to stderr. stdout is the program's own.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from motet.cli.live_view import live_view
+from motet.cli.progress import Progress
+from motet.cli.summary import summary_lines
+from motet.errors import Error
+from motet.model.views import AppView
+from motet.sdk.output import ArrivedLines, LinePrinter, line_prefix
+from motet.wire.messages import OutputLines
+
+REFRESH_INTERVAL = 0.125
+SAMPLE_INTERVAL = 0.25
+_VIEW_TIMEOUT = 5.0
+
+_STYLES = {"stdout": "", "stderr": "red", "system": "yellow"}
+
+
+class Watched(Protocol):
+    """The part of a running app that a display needs."""
+
+    def view(self) -> AppView: ...
+
+    def on_output(self, callback: Callable[[OutputLines], None]) -> None: ...
+
+
+class Display(Protocol):
+    """Shows one run. In order: `watch` an app that runs, `unwatch` before it stops, `close` when it has stopped.
+
+    The last two are idempotent, and may be called when nothing was watched.
+    """
+
+    def watch(self, running: Watched) -> None: ...
+
+    def unwatch(self, status: str) -> None:
+        """Takes the last view; what containers still write is shown as before. `status` says what happens now."""
+
+    def close(self) -> None: ...
+
+
+class SilentDisplay:
+    """Shows nothing."""
+
+    def watch(self, running: Watched) -> None: ...
+
+    def unwatch(self, status: str) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class TerminalDisplay:
+    """Prefixed lines of container output and a closing summary; with `live`, also a current view of all functions.
+
+    Both are driven by threads of its own.
+    """
+
+    def __init__(self, console: Console, *, live: bool, timestamps: bool = False) -> None:
+        self._console = console
+        self._timestamps = timestamps
+        self._printer = LinePrinter(self._print_lines)
+        self._progress = Progress(time.monotonic())
+        self._live: Live | None = None
+        if live:
+            # The program's stdout may pass through the console only if both are the terminal: a pipe gets it as it is.
+            redirect = sys.stdout.isatty()
+            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=redirect)
+        self._running: Watched | None = None
+        self._done = threading.Event()
+        self._sampler: threading.Thread | None = None
+
+    def watch(self, running: Watched) -> None:
+        self._running = running
+        self._progress = Progress(time.monotonic())
+        self._printer.start()
+        running.on_output(self._printer)
+        if self._live is not None:
+            self._live.start()
+        self._sampler = threading.Thread(target=self._sample, name="motet-display", daemon=True)
+        self._sampler.start()
+
+    def unwatch(self, status: str) -> None:
+        if self._sampler is None:
+            return
+        self._done.set()
+        self._sampler.join(_VIEW_TIMEOUT)
+        if not self._sampler.is_alive():
+            self._observe()
+            self._refresh(status)
+        self._sampler = None
+
+    def close(self) -> None:
+        self.unwatch("")
+        self._printer.stop()
+        if self._live is not None and self._live.is_started:
+            self._live.stop()
+        for line in summary_lines(self._progress.functions):
+            self._console.print(Text(line), soft_wrap=True)
+        self._progress = Progress(time.monotonic())
+
+    def _sample(self) -> None:
+        interval = REFRESH_INTERVAL if self._live is not None else SAMPLE_INTERVAL
+        while not self._done.wait(interval) and self._observe():
+            self._refresh("")
+
+    def _observe(self) -> bool:
+        assert self._running is not None
+        try:
+            view = self._running.view()
+        except Error:
+            # The connection is gone. The program itself is told so; the view just keeps its last state.
+            return False
+        self._progress.observe(view, time.monotonic())
+        return True
+
+    def _refresh(self, status: str) -> None:
+        if self._live is not None:
+            self._live.update(live_view(self._progress, status=status, width=self._console.width), refresh=True)
+
+    def _print_lines(self, batch: Sequence[ArrivedLines]) -> None:
+        text = Text("\n").join(self._line(arrived, line) for arrived in batch for line in arrived.output.lines)
+        self._console.print(text, soft_wrap=True)
+
+    def _line(self, arrived: ArrivedLines, line: str) -> Text:
+        prefix = line_prefix(arrived.output)
+        if self._timestamps:
+            prefix = f"{datetime.fromtimestamp(arrived.at):%H:%M:%S.%f}"[:-3] + f" {prefix}"
+        text = Text(prefix, style="dim", end="")
+        body = Text.from_ansi(line) if "\x1b" in line else Text(line)
+        body.stylize_before(_STYLES[arrived.output.stream])
+        return Text.assemble(text, body)
+
+
+def terminal_display(*, quiet: bool, timestamps: bool) -> Display:
+    """The display for this process: silent, live on a terminal, lines only when stderr is a file or a pipe."""
+    if quiet:
+        return SilentDisplay()
+    console = Console(stderr=True, highlight=False)
+    live = sys.stderr.isatty() and not console.is_dumb_terminal
+    return TerminalDisplay(console, live=live, timestamps=timestamps)

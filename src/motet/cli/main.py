@@ -1,0 +1,23 @@
+"""The `motet` command."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+
+import click
+
+from motet.cli.run_command import run_command
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(version("motet"), prog_name="motet")
+def motet() -> None:
+    """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
+
+
+motet.add_command(run_command)
+
+
+def main() -> None:
+    """The console script. Exit status: 0 success, 1 the program failed, 2 wrong usage, 130 Ctrl-C."""
+    motet(prog_name="motet")

@@ -1,0 +1,151 @@
+"""What `motet run` was asked to run: `FILE`, `FILE::name`, `FILE::app.name` or `FILE::Class.method`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import click
+
+from motet.cli.loading import load_file, load_module
+from motet.sdk.app import App
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """A reference taken apart: a file or module, and what is wanted of it (None: its only entrypoint or function)."""
+
+    source: str
+    name: str | None
+    is_module: bool
+
+    @property
+    def command(self) -> str:
+        """The command line up to the source, for messages that say what to type."""
+        return f"motet run -m {self.source}" if self.is_module else f"motet run {self.source}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runnable:
+    """Something that can be run: a local entrypoint, a function, or a method of a class, of one app.
+
+    `handle` is the `LocalEntrypoint`, the `Function`, or the `Cls`; `method` is given for a class only.
+    """
+
+    app: App
+    name: str
+    handle: Any
+    is_entrypoint: bool = False
+    method: str | None = None
+
+
+def parse(text: str, *, is_module: bool = False) -> Reference:
+    """
+    >>> parse("work.py::app.fetch").name
+    'app.fetch'
+    """
+    source, separator, name = text.partition("::")
+    if not source or (separator and not name):
+        raise click.UsageError(
+            f"{text!r} is no reference; they look like FILE.py, FILE.py::name or FILE.py::Class.method"
+        )
+    return Reference(source=source, name=name or None, is_module=is_module)
+
+
+def load(reference: Reference) -> ModuleType:
+    """The module of a reference; see `motet.cli.loading` for how this fails."""
+    return load_module(reference.source) if reference.is_module else load_file(reference.source)
+
+
+def resolve(module: ModuleType, reference: Reference) -> Runnable:
+    """What to run. Raises `click.UsageError`, with the commands to choose from, when that is not clear."""
+    apps = _apps(module)
+    if not apps:
+        raise click.UsageError(
+            f"No motet.App in {reference.source}. Write `app = motet.App()` at the top level of the file, and declare "
+            "functions with `@app.function()`."
+        )
+    if reference.name is None:
+        return _only(apps, reference)
+    return _named(apps, module, reference, reference.name)
+
+
+def _apps(module: ModuleType) -> dict[str, App]:
+    """The apps at the module's top level by variable, each once; `app` first."""
+    found: dict[int, tuple[str, App]] = {}
+    for variable, value in sorted(vars(module).items(), key=lambda item: item[0] != "app"):
+        if isinstance(value, App):
+            found.setdefault(id(value), (variable, value))
+    return dict(found.values())
+
+
+def _only(apps: dict[str, App], reference: Reference) -> Runnable:
+    if "app" not in apps and len(apps) > 1:
+        every = [(f"{variable}.{it.name}", it) for variable, app in apps.items() for it in _runnables(app)]
+        raise _choose(f"{reference.source} has several apps ({', '.join(apps)})", reference, every)
+    app = apps["app"] if "app" in apps else next(iter(apps.values()))
+    runnables = _runnables(app)
+    entrypoints = [it for it in runnables if it.is_entrypoint]
+    if len(candidates := entrypoints or runnables) == 1:
+        return candidates[0]
+    if not runnables:
+        raise click.UsageError(
+            f"The app in {reference.source} has nothing to run. Declare a function with `@app.function()` or an "
+            "entrypoint with `@app.local_entrypoint()`."
+        )
+    what = "local entrypoints" if entrypoints else "functions"
+    raise _choose(f"{reference.source} has several {what}", reference, [(it.name, it) for it in runnables])
+
+
+def _named(apps: dict[str, App], module: ModuleType, reference: Reference, name: str) -> Runnable:
+    first, dot, rest = name.partition(".")
+    if dot and first in apps:
+        apps, name = {first: apps[first]}, rest
+    every = [(variable, it) for variable, app in apps.items() for it in _runnables(app)]
+    matches = [(f"{variable}.{it.name}", it) for variable, it in every if _is_called(it, name, module)]
+    if len(matches) == 1 or (matches and matches[0][0] == f"app.{name}"):
+        return matches[0][1]
+    if matches:
+        raise _choose(f"{name!r} is more than one thing in {reference.source}", reference, matches)
+    raise _choose(f"There is no {name!r} to run in {reference.source}", reference, [(it.name, it) for _, it in every])
+
+
+def _is_called(runnable: Runnable, name: str, module: ModuleType) -> bool:
+    """By its own name, by the variable it is bound to, or, for the only method of a class, by the class."""
+    if name in (runnable.name, runnable.name.partition(".")[0]) and not _has_siblings(runnable, name):
+        return True
+    return runnable.method is None and getattr(module, name, None) is runnable.handle
+
+
+def _has_siblings(runnable: Runnable, name: str) -> bool:
+    return name != runnable.name and len(_methods(runnable.handle)) > 1
+
+
+def _runnables(app: App) -> list[Runnable]:
+    """Everything in an app that can be run, entrypoints first, each in order of declaration."""
+    entrypoints = [
+        Runnable(app=app, name=name, handle=it, is_entrypoint=True) for name, it in app.registered_entrypoints.items()
+    ]
+    functions = [
+        Runnable(app=app, name=name, handle=it)
+        for name, it in app.registered_functions.items()
+        if not it.target.spec.is_class
+    ]
+    methods = [
+        Runnable(app=app, name=f"{name}.{method}", handle=it, method=method)
+        for name, it in app.registered_classes.items()
+        for method in _methods(it)
+    ]
+    return entrypoints + functions + methods
+
+
+def _methods(cls: Any) -> list[str]:
+    return [method.name for method in cls.target.spec.methods]
+
+
+def _choose(problem: str, reference: Reference, runnables: list[tuple[str, Runnable]]) -> click.UsageError:
+    if not runnables:
+        return click.UsageError(f"{problem}; nothing else is declared there either.")
+    commands = "\n".join(f"  {reference.command}::{name}" for name, _ in runnables)
+    return click.UsageError(f"{problem}. What can be run there:\n\n{commands}")

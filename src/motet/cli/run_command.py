@@ -1,0 +1,99 @@
+"""`motet run`, as a command whose options come from the signature of what it is asked to run."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from motet.cli import reference as references
+from motet.cli.arguments import CallArguments, CommandLine, UnsupportedSignature
+from motet.cli.interrupts import INTERRUPTED
+from motet.cli.reference import Runnable
+from motet.cli.run import Program, RunOptions, run
+
+
+class RunGroup(click.Group):
+    """A group whose "subcommands" are references to functions: looking one up imports the user's file."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return []
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
+        reference = references.parse(cmd_name, is_module=ctx.params["module"])
+        try:
+            module = references.load(reference)
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+        return command_for(references.resolve(module, reference))
+
+
+def command_for(runnable: Runnable) -> click.Command:
+    """The command that runs it: its parameters as options, its docstring as help."""
+    raw = runnable.raw
+    line = CommandLine.of_function(raw, runnable.name, is_method=runnable.method is not None)
+    class_line = (
+        CommandLine.of_class(runnable.handle.target.spec) if runnable.method is not None else CommandLine([], "")
+    )
+    if shared := {option.name for option in line.options} & {option.name for option in class_line.options}:
+        raise UnsupportedSignature(
+            f"{runnable.name} and its class both have a parameter {sorted(map(str, shared))[0]!r}; rename one of them."
+        )
+
+    @click.pass_context
+    def carry_out(ctx: click.Context, /, **values: Any) -> None:
+        parameters = class_line.call_with(values) if runnable.method is not None else CallArguments()
+        options = ctx.obj
+        assert isinstance(options, RunOptions)
+        program = Program(runnable=runnable, parameters=parameters, arguments=line.call_with(values))
+        ctx.exit(run(program, options))
+
+    return click.Command(
+        runnable.name,
+        callback=carry_out,
+        params=[*class_line.options, *line.options],
+        help=inspect.getdoc(raw),
+        # What a variadic entrypoint gets is its own business, options and all.
+        context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False} if line.is_variadic else {},
+    )
+
+
+@click.command("run", cls=RunGroup, subcommand_metavar="REFERENCE [ARGUMENTS]...", no_args_is_help=True)
+@click.option("-m", "module", is_flag=True, help="REFERENCE begins with a module (package.module::name), not a file.")
+@click.option(
+    "-w",
+    "--write-result",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    metavar="FILE",
+    help="Write the return value to FILE (str and bytes as they are, all else as repr) instead of printing it.",
+)
+@click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor container output.")
+@click.option("--timestamps", is_flag=True, help="Put the time before each line of container output.")
+@click.option("-d", "--detach", is_flag=True, help="Not available in this version.")
+@click.option("-i", "--interactive", is_flag=True, help="Not available in this version.")
+@click.pass_context
+def run_command(
+    ctx: click.Context,
+    *,
+    module: bool,
+    write_result: Path | None,
+    quiet: bool,
+    timestamps: bool,
+    detach: bool,
+    interactive: bool,
+) -> None:
+    """Run a function or local entrypoint of an app.
+
+    REFERENCE is FILE.py, FILE.py::NAME or FILE.py::CLASS.METHOD. Without a name, it is the file's only local
+    entrypoint, or else its only function. Its parameters become options: see `motet run REFERENCE --help`.
+
+    Progress and container output go to stderr; stdout has what the program prints, and what a function returns.
+    """
+    if detach or interactive:
+        raise click.UsageError(
+            f"{'--detach' if detach else '--interactive'} is not available in this version of Motet."
+        )
+    ctx.obj = RunOptions(quiet=quiet, timestamps=timestamps, write_result=write_result)

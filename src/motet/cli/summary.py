@@ -1,0 +1,78 @@
+"""The closing lines of a run: how much each function did, and in what time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from motet.cli.progress import FunctionProgress
+
+
+def summary_lines(functions: Iterable[FunctionProgress]) -> list[str]:
+    """One line for each function that had inputs, and a second one if some of them were left unfinished."""
+    lines: list[str] = []
+    for function in functions:
+        if function.finished or function.unfinished:
+            lines.append(_done_line(function))
+        if function.unfinished:
+            lines.append(f"{' ' * len(function.view.name)}  {count(function.unfinished, 'input')} not finished")
+    return lines
+
+
+def _done_line(function: FunctionProgress) -> str:
+    view = function.view
+    details = [f"{view.failed_inputs:,} failed"]
+    if function.elapsed > 0 and function.finished > 1:
+        details.insert(0, f"{rate(function.finished / function.elapsed)} inputs/s")
+    if view.cancelled_inputs:
+        details.append(f"{view.cancelled_inputs:,} cancelled")
+    return (
+        f"{view.name}: {count(function.finished, 'input')} in {count(view.started_containers, 'container')} "
+        f"in {seconds(function.elapsed)} ({', '.join(details)})"
+    )
+
+
+def count(number: int, noun: str) -> str:
+    """
+    >>> count(1, "input"), count(1000, "input")
+    ('1 input', '1,000 inputs')
+    """
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def rate(per_second: float) -> str:
+    """A rate with two significant digits at least.
+
+    >>> rate(0.25), rate(8.3), rate(1234.5)
+    ('0.25', '8.3', '1,234')
+    """
+    if per_second >= 10:
+        return f"{per_second:,.0f}"
+    return f"{per_second:.1f}" if per_second >= 1 else f"{per_second:.2f}"
+
+
+def seconds(duration: float) -> str:
+    """A duration for people.
+
+    >>> seconds(0.0312), seconds(1.23), seconds(75), seconds(3700)
+    ('31 ms', '1.2 s', '1 min 15 s', '1 h 1 min')
+    """
+    if duration < 0.1:
+        return f"{duration * 1000:.0f} ms"
+    if duration < 60:
+        return f"{duration:.1f} s"
+    minutes, rest = divmod(int(duration), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def clock(duration: float) -> str:
+    """A running duration of constant width.
+
+    >>> clock(75), clock(3700)
+    ('1:15', '1:01:40')
+    """
+    minutes, rest = divmod(int(duration), 60)
+    if minutes < 60:
+        return f"{minutes}:{rest:02}"
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"

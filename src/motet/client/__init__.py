@@ -1,0 +1,1 @@
+"""The client: a connection to a server, whichever way the bytes go."""

@@ -1,0 +1,178 @@
+"""A client's side of its connection: requests and their replies, calls and their outcomes."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+from motet.client.dual import Steps
+from motet.client.waiter import Waiter
+from motet.errors import ConnectionError
+from motet.model.outcome import CallKind, Ended, NewInput
+from motet.wire import failure
+from motet.wire.messages import (
+    AckCallItems,
+    CallItems,
+    CancelCall,
+    Forget,
+    Message,
+    Outcomes,
+    OutputLines,
+    Refused,
+    Reply,
+    ReplyBody,
+    Request,
+    RequestBody,
+    RequestFailed,
+    SubmitInputs,
+    ToClient,
+)
+
+
+class Link(Protocol):
+    """Carries messages to a server. `send` is thread-safe, keeps order, and does not wait for the server."""
+
+    def send(self, messages: Sequence[Message]) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Whoever waits for a call. Called on the I/O thread: hand over and return."""
+
+    def ended(self, ended: list[Ended]) -> None: ...
+
+    def items(self, items: list[bytes]) -> None: ...
+
+    def lost(self, error: Exception) -> None: ...
+
+
+def checked(reply: ReplyBody | Exception) -> Any:
+    """A reply's body; raises what the request was refused with."""
+    if isinstance(reply, RequestFailed):
+        raise failure.rebuild(reply.failure)
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
+class Connection:
+    """One client's connection to a server; thread-safe.
+
+    The link calls `receive` and, at the end, `lost`, on one thread of its own.
+    """
+
+    def __init__(self) -> None:
+        self._link: Link | None = None
+        self._error: Exception | None = None
+        self._requests: dict[int, Callable[[ReplyBody | Exception], None]] = {}
+        self._numbers = itertools.count(1)
+        self._sinks: dict[str, Sink] = {}
+        self._listeners: dict[str, Callable[[OutputLines], None]] = {}
+
+    def attach(self, link: Link) -> None:
+        """Use `link` from now on."""
+        self._link = link
+
+    # --- towards the server -----------------------------------------------------------------------------------------
+
+    def send(self, message: Message) -> None:
+        """Send without an answer. Raises `ConnectionError` when the connection has ended."""
+        if self._link is None or self._error is not None:
+            raise self._error or ConnectionError("the connection to the server is closed")
+        self._link.send((message,))
+
+    def request(self, body: RequestBody, timeout: float | None = None) -> Steps[Any]:
+        """Ask, and wait for the reply's body. Raises what the server refuses it with, or the builtin `TimeoutError`."""
+        waiter: Waiter[ReplyBody | Exception] = Waiter(timeout)
+        number = self.ask(body, waiter.set)
+        try:
+            reply = yield waiter
+        except BaseException:
+            self.forget(number)
+            raise
+        return checked(reply)
+
+    def ask(self, body: RequestBody, on_reply: Callable[[ReplyBody | Exception], None]) -> int:
+        """Ask without waiting: `on_reply` gets the reply's body, or why there is none, on the I/O thread."""
+        number = next(self._numbers)
+        self._requests[number] = on_reply
+        try:
+            self.send(Request(number, body))
+        except BaseException:
+            self._requests.pop(number, None)
+            raise
+        return number
+
+    def forget(self, number: int) -> None:
+        """The reply to a request is not wanted any more. Idempotent."""
+        if self._requests.pop(number, None) is not None and self._error is None:
+            self.send(Forget(number))
+
+    def open_call(self, call_id: str, sink: Sink) -> None:
+        """Outcomes of this call go to `sink` until `close_call`."""
+        self._sinks[call_id] = sink
+
+    def submit(
+        self, call_id: str, function_id: str, kind: CallKind, method: str, inputs: list[NewInput], parent: str | None
+    ) -> None:
+        """Make a call, or add inputs to one."""
+        self.send(SubmitInputs(call_id, function_id, kind, method, inputs, parent))
+
+    def close_call(self, call_id: str, *, cancel: bool) -> None:
+        """Forget a call; `cancel` if it has unfinished inputs."""
+        self._sinks.pop(call_id, None)
+        if cancel and self._error is None:
+            self.send(CancelCall(call_id))
+
+    def ack_items(self, call_id: str, count: int) -> None:
+        """The consumer of a stream took `count` more items."""
+        self.send(AckCallItems(call_id, 0, count))
+
+    def listen(self, app_id: str, listener: Callable[[OutputLines], None] | None) -> None:
+        """Give an app's output to `listener` (on the I/O thread), or to nobody."""
+        if listener is None:
+            self._listeners.pop(app_id, None)
+        else:
+            self._listeners[app_id] = listener
+
+    def close(self) -> None:
+        """End the connection; whoever still waits gets `ConnectionError`. Idempotent."""
+        self.lost(ConnectionError("the client was closed"))
+        if self._link is not None:
+            self._link.close()
+
+    # --- from the server --------------------------------------------------------------------------------------------
+
+    def receive(self, messages: Sequence[ToClient]) -> None:
+        """What the server sent."""
+        for message in messages:
+            if isinstance(message, Outcomes):
+                sink = self._sinks.get(message.call_id)
+                if sink is not None:
+                    sink.ended(message.ended)
+            elif isinstance(message, Reply):
+                on_reply = self._requests.pop(message.request_id, None)
+                if on_reply is not None:
+                    on_reply(message.body)
+            elif isinstance(message, CallItems):
+                sink = self._sinks.get(message.call_id)
+                if sink is not None:
+                    sink.items(message.items)
+            elif isinstance(message, OutputLines):
+                listener = self._listeners.get(message.app_id)
+                if listener is not None:
+                    listener(message)
+            elif isinstance(message, Refused):
+                self.lost(ConnectionError(f"the server refused the connection: {message.reason}"))
+
+    def lost(self, error: Exception) -> None:
+        """The connection has ended: everybody who waits is told. Idempotent."""
+        if self._error is not None:
+            return
+        self._error = error
+        for on_reply in list(self._requests.values()):
+            on_reply(error)
+        for sink in list(self._sinks.values()):
+            sink.lost(error)

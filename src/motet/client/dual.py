@@ -1,0 +1,147 @@
+"""Two colours from one body: `f.remote(x)` blocks, `await f.remote.aio(x)` awaits.
+
+The body is a generator that yields each `Waiter` it needs and is sent the value: it says what to wait for, the caller's
+colour decides how. (The way psycopg shares its protocol code.) No event loop and no thread hop lies between a blocking
+caller and the I/O thread, which is what makes a blocking call fast.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+import warnings
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
+
+from motet.client.waiter import Waiter
+from motet.errors import AsyncUsageWarning
+
+S = TypeVar("S")
+P = ParamSpec("P")
+R = TypeVar("R")
+
+Steps = Generator[Waiter[Any], Any, R]
+"""A body: yields waiters, returns R."""
+
+
+def run_blocking(steps: Steps[R]) -> R:
+    """Carry out a body on this thread."""
+    try:
+        waiter = next(steps)
+        while True:
+            try:
+                value = waiter.wait()
+            except BaseException as error:
+                waiter = steps.throw(error)
+            else:
+                waiter = steps.send(value)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+async def run_async(steps: Steps[R]) -> R:
+    """Carry out a body in this task."""
+    try:
+        waiter = next(steps)
+        while True:
+            try:
+                value = await waiter.wait_async()
+            except BaseException as error:
+                waiter = steps.throw(error)
+            else:
+                waiter = steps.send(value)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]
+
+
+def warn_if_loop_is_blocked(name: str) -> None:
+    """A blocking call on a thread that runs an event loop stops every task there: say so, once per place.
+
+    Not in notebooks, where the loop belongs to the kernel and a blocking call is what the user of a cell expects.
+    """
+    if asyncio._get_running_loop() is not None and "ipykernel" not in sys.modules:
+        warnings.warn(
+            AsyncUsageWarning(
+                f"`{name}(...)` blocks the event loop, and every task on it, until the result is there; "
+                f"in async code write `{name}.aio(...)`"
+            ),
+            stacklevel=3,
+        )
+
+
+class Dual(Generic[P, R]):
+    """A bound method in both colours, from a body of steps."""
+
+    __slots__ = ("_body", "_name")
+
+    def __init__(self, body: Callable[P, Steps[R]], name: str) -> None:
+        self._body = body
+        self._name = name
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Block until the result is there."""
+        warn_if_loop_is_blocked(self._name)
+        return run_blocking(self._body(*args, **kwargs))
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """The same for async code: await it."""
+        return run_async(self._body(*args, **kwargs))
+
+
+class dual(Generic[S, P, R]):  # noqa: N801 - a decorator
+    """Method decorator: a body of steps becomes a method that can be called in either colour."""
+
+    def __init__(self, method: Callable[Concatenate[S, P], Steps[R]]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+        self.__name__ = method.__name__
+
+    @overload
+    def __get__(self, instance: None, owner: type[S]) -> dual[S, P, R]: ...
+    @overload
+    def __get__(self, instance: S, owner: type[S]) -> Dual[P, R]: ...
+    def __get__(self, instance: S | None, owner: type[S]) -> dual[S, P, R] | Dual[P, R]:
+        if instance is None:
+            return self
+        method = self._method
+
+        def body(*args: P.args, **kwargs: P.kwargs) -> Steps[R]:
+            return method(instance, *args, **kwargs)
+
+        return Dual(body, self.__name__)
+
+
+class DualPair(Generic[P, R]):
+    """A bound method in both colours, from two bodies: for what loops over user code, which has a colour itself."""
+
+    __slots__ = ("_blocking", "_waiting")
+
+    def __init__(self, blocking: Callable[P, R], waiting: Callable[P, Coroutine[Any, Any, R]]) -> None:
+        self._blocking = blocking
+        self._waiting = waiting
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Block until it is done."""
+        return self._blocking(*args, **kwargs)
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+        """The same for async code: await it."""
+        return self._waiting(*args, **kwargs)
+
+
+class DualIterator(Generic[P, R]):
+    """A bound method that returns an iterator: `for x in f.map(...)`, `async for x in f.map.aio(...)`."""
+
+    __slots__ = ("_blocking", "_waiting")
+
+    def __init__(self, blocking: Callable[P, Iterator[R]], waiting: Callable[P, AsyncIterator[R]]) -> None:
+        self._blocking = blocking
+        self._waiting = waiting
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+        """Iterate on this thread, blocking."""
+        return self._blocking(*args, **kwargs)
+
+    def aio(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+        """The same for async code: `async for`."""
+        return self._waiting(*args, **kwargs)

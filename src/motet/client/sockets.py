@@ -1,0 +1,99 @@
+"""Sockets to a server: "unix:/path" or "tcp:host:port"."""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+from collections.abc import Callable, Sequence
+
+from motet.client.connection import Connection
+from motet.errors import ConnectionError
+from motet.wire import codec
+from motet.wire.framing import FrameReader
+from motet.wire.messages import Hello, Message
+
+BUFFER_BYTES = 1024 * 1024
+
+
+def connect(address: str, hello: Hello) -> socket.socket:
+    """A connected socket that has said hello. Raises `ConnectionError` naming the address."""
+    kind, _, where = address.partition(":")
+    try:
+        if kind == "unix":
+            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            sock.connect(where)
+        elif kind == "tcp":
+            host, _, port = where.rpartition(":")
+            sock = socket.create_connection((host, int(port)))
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        else:
+            raise ConnectionError(f"{address!r} is no address; they look like 'unix:/path' or 'tcp:host:port'")
+        set_buffers(sock)
+        sock.sendall(b"".join(codec.frames([hello])))
+    except OSError as error:
+        raise ConnectionError(f"no connection to the server at {address}: {error}") from error
+    return sock
+
+
+def set_buffers(sock: socket.socket) -> None:
+    """Room for a burst of inputs or a large payload without a wait."""
+    for option in (socket.SO_SNDBUF, socket.SO_RCVBUF):
+        sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
+
+
+def send_all(sock: socket.socket, data: bytes) -> None:
+    """Write everything, also to a socket that is non-blocking because an event loop reads it."""
+    sent = 0
+    view = memoryview(data)
+    while sent < len(view):
+        try:
+            sent += sock.send(view[sent:])
+        except BlockingIOError:
+            poll = select.poll()
+            poll.register(sock, select.POLLOUT)
+            poll.poll()
+
+
+def read_frames(sock: socket.socket, on_frame: Callable[[memoryview], None]) -> None:
+    """Give every frame to `on_frame` until the other side ends the stream."""
+    reader = FrameReader()
+    while count := sock.recv_into(reader.buffer()):
+        for frame in reader.received(count):
+            on_frame(frame)
+
+
+class SocketLink:
+    """A link over a socket: sends on the caller's thread, receives on a thread of its own."""
+
+    def __init__(self, address: str, hello: Hello, connection: Connection) -> None:
+        self._socket = connect(address, hello)
+        self._lock = threading.Lock()
+        self._connection = connection
+        self._thread = threading.Thread(target=self._receive, name="motet-client", daemon=True)
+        connection.attach(self)
+        self._thread.start()
+
+    def send(self, messages: Sequence[Message]) -> None:
+        data = b"".join(codec.frames(messages))
+        try:
+            with self._lock:
+                send_all(self._socket, data)
+        except OSError as error:
+            raise ConnectionError(f"the connection to the server is gone: {error}") from error
+
+    def close(self) -> None:
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        if threading.current_thread() is not self._thread:
+            self._thread.join()
+        self._socket.close()
+
+    def _receive(self) -> None:
+        problem: Exception = ConnectionError("the server closed the connection")
+        try:
+            read_frames(self._socket, lambda frame: self._connection.receive(codec.decode_to_client(frame)))
+        except (OSError, ConnectionError) as error:
+            problem = error if isinstance(error, ConnectionError) else ConnectionError(f"connection lost: {error}")
+        self._connection.lost(problem)

@@ -1,0 +1,66 @@
+"""Waiting in two colours: a one-shot value set by the I/O thread, waited for by a thread or by a task."""
+
+from __future__ import annotations
+
+import asyncio
+import builtins
+import contextlib
+import threading
+from collections.abc import Callable
+from typing import Generic, TypeVar, cast
+
+T = TypeVar("T")
+
+
+class Waiter(Generic[T]):
+    """A value that will be there once.
+
+    `set` may come from any thread, any number of times (the first counts). One thread may `wait`, or one task
+    `wait_async`; both raise the builtin `TimeoutError` after `timeout` seconds (None: never).
+    """
+
+    __slots__ = ("_lock", "_notify", "_set", "_value", "timeout")
+
+    def __init__(self, timeout: float | None = None) -> None:
+        self.timeout = timeout
+        self._lock = threading.Lock()
+        self._lock.acquire()
+        self._notify: Callable[[], object] | None = None
+        self._set = False
+        self._value: T | None = None
+
+    def set(self, value: T) -> None:
+        if self._set:
+            return
+        self._value = value
+        self._set = True
+        with contextlib.suppress(RuntimeError):  # another thread was a moment faster
+            self._lock.release()
+        if self._notify is not None:
+            self._notify()
+
+    def wait(self) -> T:
+        """Block this thread until the value is there. Ctrl-C gets through."""
+        if not self._set and not self._lock.acquire(timeout=-1 if self.timeout is None else self.timeout):
+            raise builtins.TimeoutError(f"not there within {self.timeout} s")
+        return cast(T, self._value)
+
+    async def wait_async(self) -> T:
+        """Let other tasks run until the value is there."""
+        if not self._set:
+            loop = asyncio.get_running_loop()
+            future = loop.create_future()
+
+            def resolve() -> None:
+                if not future.done():
+                    future.set_result(None)
+
+            def notify() -> None:
+                if not loop.is_closed():
+                    loop.call_soon_threadsafe(resolve)
+
+            self._notify = notify
+            if not self._set:
+                async with asyncio.timeout(self.timeout):
+                    await future
+        return cast(T, self._value)

@@ -1,0 +1,79 @@
+"""What to do: the engine's only output. Imperative; values only. Commands that start or stop something say why."""
+
+from __future__ import annotations
+
+import msgspec
+
+from motet.model.outcome import Delivery, Ended
+
+
+class Command(msgspec.Struct, frozen=True, gc=False):
+    """Base of all commands."""
+
+
+class StartContainer(Command, frozen=True):
+    container_id: str
+    function_id: str
+    reason: str
+
+
+class StopContainer(Command, frozen=True):
+    """Let it run its exit hooks and end. It holds no attempt, unless its app was stopped."""
+
+    container_id: str
+    reason: str
+
+
+class KillContainer(Command, frozen=True):
+    container_id: str
+    reason: str
+
+
+class DeliverAttempts(Command, frozen=True):
+    container_id: str
+    attempts: list[Delivery]
+
+
+class CancelAttempts(Command, frozen=True):
+    container_id: str
+    attempts: list[int]
+
+
+class SendOutcomes(Command, frozen=True):
+    """Tell the client that made the call; its inputs are forgotten by the engine."""
+
+    client: int
+    call_id: str
+    ended: list[Ended]
+
+
+class SaveOutcomes(Command, frozen=True):
+    """Keep the outcomes of a spawned call for whoever asks."""
+
+    call_id: str
+    ended: list[Ended]
+
+
+class SendItems(Command, frozen=True):
+    client: int
+    call_id: str
+    index: int
+    items: list[bytes]
+
+
+class AckItems(Command, frozen=True):
+    container_id: str
+    attempt: int
+    count: int
+
+
+class ReportAppStopped(Command, frozen=True):
+    """The last container of a stopped app is gone."""
+
+    app_id: str
+
+
+class WakeAt(Command, frozen=True):
+    """Send `TimerFired` at this moment; a later `WakeAt` replaces it."""
+
+    deadline: float

@@ -1,0 +1,64 @@
+"""The life of a container as the engine sees it."""
+
+from __future__ import annotations
+
+from motet.core.inputs import Input
+from motet.errors import InternalError
+
+STARTING, READY, DRAINING, STOPPING, ENDED = "starting", "ready", "draining", "stopping", "ended"
+
+TRANSITIONS: dict[str, dict[str, str]] = {
+    STARTING: {"became_ready": READY, "stopped": STOPPING, "ended": ENDED},
+    READY: {"drained": DRAINING, "stopped": STOPPING, "ended": ENDED},
+    DRAINING: {"stopped": STOPPING, "ended": ENDED},
+    STOPPING: {"ended": ENDED},
+    ENDED: {},
+}
+"""State -> event -> next state. Only a ready container is given attempts; a draining one finishes those it holds."""
+
+
+class Container:
+    """One container: its state and the attempts it holds.
+
+    `running` maps an attempt's number to its input, or to None once the input ended without the container having let
+    go of it (cancelled, timed out): the slot stays taken. `exclusive`: it runs one suspect and gets nothing else.
+    """
+
+    __slots__ = (
+        "container_id",
+        "exclusive",
+        "finished",
+        "history",
+        "idle_since",
+        "ready_at",
+        "running",
+        "started_at",
+        "state",
+    )
+
+    def __init__(self, container_id: str, now: float, reason: str) -> None:
+        self.container_id = container_id
+        self.state = STARTING
+        self.running: dict[int, Input | None] = {}
+        self.exclusive = False
+        self.started_at = now
+        self.ready_at: float | None = None
+        self.idle_since = now
+        self.finished = 0
+        self.history = [(now, f"started: {reason}")]
+
+    def move(self, event: str, now: float, reason: str = "") -> None:
+        """Go where `TRANSITIONS` says; an event this state does not allow raises and changes nothing."""
+        try:
+            self.state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise InternalError(f"container cannot be {event} while {self.state}: {self.story()}") from None
+        self.history.append((now, f"{event}: {reason}" if reason else event))
+
+    def story(self) -> str:
+        """Why it is where it is, for humans."""
+        steps = "; ".join(f"{at:.3f} {what}" for at, what in self.history)
+        return f"{self.container_id} {self.state} with {len(self.running)} running: {steps}"
+
+    def __repr__(self) -> str:
+        return f"<Container {self.story()}>"

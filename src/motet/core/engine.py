@@ -1,0 +1,291 @@
+"""The engine: events in, commands out. Everything Motet decides is decided here, from values alone."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from motet.core import events as e
+from motet.core.commands import Command, ReportAppStopped, WakeAt
+from motet.core.containers import Container
+from motet.core.fleet import Fleet
+from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
+from motet.core.inputs import DELAYED, RUNNING, Call, Input
+from motet.core.pool import EncodeFailure, Pool
+from motet.core.turn import Turn
+from motet.errors import InternalError, NotFoundError
+from motet.model.ids import numbered_suffix
+from motet.model.outcome import CallKind, OutcomeKind
+from motet.model.views import FunctionView
+
+
+class Engine:
+    """All pools, calls and containers of one server.
+
+    Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
+    form of failures from `failure`. Not thread-safe: one owner calls `handle`.
+    """
+
+    def __init__(self, *, failure: EncodeFailure, id_base: str = "", limits: HostLimits = DEFAULT_LIMITS) -> None:
+        self._failure = failure
+        self._host = Host(limits)
+        self._id_base = id_base
+        self._container_numbers = itertools.count(1)
+        self._attempt_numbers = itertools.count(1)
+        self._pools: dict[str, Pool] = {}
+        self._calls: dict[str, Call] = {}
+        self._pool_of_container: dict[str, Pool] = {}
+        self._stopping_apps: set[str] = set()
+        self._timers: list[tuple[float, int, Pool | Input]] = []
+        self._timer_numbers = itertools.count()
+        self._alarms: dict[Pool, float] = {}
+        self._wake_at: float | None = None
+        self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
+            e.FunctionAdded: self._function_added,
+            e.AppStopped: self._app_stopped,
+            e.InputsSubmitted: self._inputs_submitted,
+            e.CallCancelled: self._call_cancelled,
+            e.ClientLost: self._client_lost,
+            e.ItemsTaken: self._items_taken,
+            e.AutoscalerChanged: self._autoscaler_changed,
+            e.ContainerReady: self._container_ready,
+            e.ContainerFailed: self._container_failed,
+            e.ContainerEnded: self._container_ended,
+            e.AttemptsFinished: self._attempts_finished,
+            e.ItemsYielded: self._items_yielded,
+            e.TimerFired: self._timer_fired,
+        }
+
+    def handle(self, events: Iterable[e.Event], now: float) -> list[Command]:
+        """Take in what happened, in order; return what to do, in order. Never waits."""
+        turn = Turn(now)
+        for event in events:
+            self._handlers[type(event)](event, turn)
+        for pool in turn.pools:
+            if not pool.closed:
+                pool.pump(turn)
+        self._host.start_next(turn)
+        commands = turn.finish()
+        if self._timers and self._timers[0][0] != self._wake_at:
+            self._wake_at = self._timers[0][0]
+            commands.append(WakeAt(self._wake_at))
+        return commands
+
+    # --- declarations -------------------------------------------------------------------------------------------------
+
+    def _function_added(self, event: e.FunctionAdded, turn: Turn) -> None:
+        if event.function_id in self._pools or event.app_id in self._stopping_apps:
+            return
+
+        def alarm(deadline: float) -> None:
+            self._set_alarm(pool, deadline)
+
+        def new_container_id() -> str:
+            container_id = "ta-" + numbered_suffix(self._id_base, next(self._container_numbers))
+            self._pool_of_container[container_id] = pool
+            return container_id
+
+        pool = Pool(
+            event.app_id,
+            Fleet(event.function_id, event.spec, self._host, new_container_id, alarm),
+            attempts=self._attempt_numbers,
+            failure=self._failure,
+            retry_at=self._set_retry,
+            alarm=alarm,
+            forget=self._forget_call,
+        )
+        self._pools[event.function_id] = pool
+        turn.pools[pool] = None
+
+    def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
+        self._stopping_apps.add(event.app_id)
+        pools = self._pools_of(event.app_id)
+        ids = {pool.fleet.function_id for pool in pools}
+        for call in [c for c in self._calls.values() if c.function_id in ids]:
+            self._cancel(call, f"the app {event.app_id} stopped", turn)
+        for pool in pools:
+            pool.close(event.grace, turn)
+        self._report_if_stopped(event.app_id, turn)
+
+    def _autoscaler_changed(self, event: e.AutoscalerChanged, turn: Turn) -> None:
+        pool = self._pools[event.function_id]
+        pool.fleet.change(event.settings)
+        turn.pools[pool] = None
+
+    # --- calls --------------------------------------------------------------------------------------------------------
+
+    def _inputs_submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
+        call = self._calls.get(event.call_id)
+        if call is None:
+            call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
+            call.parent_input_id = event.parent_input_id
+            pool = self._pools.get(event.function_id)
+            if pool is None or pool.closed:
+                self._refuse(call, event, turn)
+                return
+            if not event.inputs:
+                return
+            self._calls[event.call_id] = call
+        else:
+            pool = self._pools[call.function_id]
+        for new in event.inputs:
+            if new.index not in call.inputs:  # a client that sends one twice still gets one outcome
+                item = call.inputs[new.index] = Input(call, new.index, new.payload, turn.now)
+                pool.add(item)
+        turn.pools[pool] = None
+
+    def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
+        """The function is not here, or no longer."""
+        failure = self._failure(NotFoundError, f"no function {event.function_id} runs on this server (any more)")
+        for new in event.inputs:
+            turn.add_outcome(call, new.index, OutcomeKind.LOST, failure)
+
+    def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
+        call = self._calls.get(event.call_id)
+        if call is not None:
+            self._cancel(call, event.reason, turn)
+
+    def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
+        for call in [c for c in self._calls.values() if c.client == event.client and c.kind is not CallKind.SPAWNED]:
+            self._cancel(call, "its caller is gone", turn)
+
+    def _cancel(self, call: Call, reason: str, turn: Turn) -> None:
+        pool = self._pools[call.function_id]
+        turn.pools[pool] = None
+        pool.cancel(call, reason, turn)
+
+    def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
+        call = self._calls.get(event.call_id)
+        item = call.inputs.get(event.index) if call else None
+        if call is not None and item is not None:
+            self._pools[call.function_id].taken(item, event.count, turn)
+
+    # --- containers ---------------------------------------------------------------------------------------------------
+
+    def _container_ready(self, event: e.ContainerReady, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.state == "starting":
+            pool.fleet.became_ready(container, turn)
+            turn.pools[pool] = None
+
+    def _container_failed(self, event: e.ContainerFailed, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.state == "starting":
+            pool.start_failed(container, event.failure, turn)
+            turn.pools[pool] = None
+
+    def _container_ended(self, event: e.ContainerEnded, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is None or container is None:
+            return
+        del self._pool_of_container[event.container_id]
+        pool.container_ended(container, event.description, turn)
+        turn.pools[pool] = None
+        if pool.closed:
+            self._report_if_stopped(pool.app_id, turn)
+
+    def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is None or container is None:
+            return
+        pool.finished(container, event.attempts, turn)
+        turn.pools[pool] = None
+
+    def _items_yielded(self, event: e.ItemsYielded, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.yielded(container, event.attempt, event.items, turn)
+
+    def _find(self, container_id: str) -> tuple[Pool | None, Container | None]:
+        pool = self._pool_of_container.get(container_id)
+        return (pool, pool.fleet.get(container_id)) if pool is not None else (None, None)
+
+    def _forget_call(self, call: Call) -> None:
+        self._calls.pop(call.call_id, None)
+
+    def _pools_of(self, app_id: str) -> list[Pool]:
+        return [pool for pool in self._pools.values() if pool.app_id == app_id]
+
+    def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
+        pools = self._pools_of(app_id)
+        if app_id in self._stopping_apps and not any(pool.fleet.containers for pool in pools):
+            self._stopping_apps.discard(app_id)
+            for pool in pools:
+                del self._pools[pool.fleet.function_id]
+                self._alarms.pop(pool, None)
+            turn.commands.append(ReportAppStopped(app_id))
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _set_alarm(self, pool: Pool, deadline: float) -> None:
+        if deadline < self._alarms.get(pool, float("inf")):
+            self._alarms[pool] = deadline
+            heapq.heappush(self._timers, (deadline, next(self._timer_numbers), pool))
+
+    def _set_retry(self, deadline: float, item: Input) -> None:
+        heapq.heappush(self._timers, (deadline, next(self._timer_numbers), item))
+
+    def _timer_fired(self, event: e.TimerFired, turn: Turn) -> None:
+        self._wake_at = None
+        while self._timers and self._timers[0][0] <= turn.now:
+            deadline, _, what = heapq.heappop(self._timers)
+            if isinstance(what, Input):
+                self._retry_due(what, turn)
+            elif self._alarms.get(what) == deadline:
+                del self._alarms[what]
+                what.tick(turn)
+                turn.pools[what] = None
+
+    def _retry_due(self, item: Input, turn: Turn) -> None:
+        if item.state is DELAYED:
+            pool = self._pools[item.call.function_id]
+            item.move("due")
+            pool.add(item)
+            turn.pools[pool] = None
+
+    # --- looking in ---------------------------------------------------------------------------------------------------
+
+    def view(self, function_id: str, now: float) -> FunctionView:
+        """One function's pool as it is now. Raises `NotFoundError`."""
+        pool = self._pools.get(function_id)
+        if pool is None:
+            raise NotFoundError(f"no function {function_id} runs on this server")
+        return pool.view(now)
+
+    def views(self, app_id: str, now: float) -> tuple[FunctionView, ...]:
+        """All functions of an app."""
+        return tuple(pool.view(now) for pool in self._pools_of(app_id))
+
+    def story(self, object_id: str) -> str:
+        """Why a container or an unfinished input is where it is. Raises `NotFoundError`."""
+        _, container = self._find(object_id)
+        if container is not None:
+            return container.story()
+        for call in self._calls.values():
+            for item in call.inputs.values():
+                if item.input_id == object_id:
+                    return item.story()
+        raise NotFoundError(f"{object_id} is neither a container nor an unfinished input of this server")
+
+    def check(self) -> None:
+        """Raise `InternalError` unless every invariant holds. For tests: it looks at everything."""
+        for pool in self._pools.values():
+            pool.check(self._calls)
+        facts = {
+            "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
+            "calls": all(call.inputs for call in self._calls.values()),
+            "containers": set(self._pool_of_container)
+            == {cid for pool in self._pools.values() for cid in pool.fleet.containers},
+            "alarms": not any(
+                item.state is RUNNING and pool not in self._alarms
+                for pool in self._pools.values()
+                for call in self._calls.values()
+                if call.function_id == pool.fleet.function_id
+                for item in call.inputs.values()
+            ),
+        }
+        broken = [name for name, holds in facts.items() if not holds]
+        if broken:
+            raise InternalError(f"engine: {', '.join(broken)}")

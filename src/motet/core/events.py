@@ -1,0 +1,101 @@
+"""What happened: the engine's only input. Past tense; values only."""
+
+from __future__ import annotations
+
+import msgspec
+
+from motet.model.function import FunctionSpec
+from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.scaling import AutoscalerSettings
+
+
+class Event(msgspec.Struct, frozen=True, gc=False):
+    """Base of all events."""
+
+
+class FunctionAdded(Event, frozen=True):
+    """A function that may be called exists from now on; it gets a pool."""
+
+    function_id: str
+    app_id: str
+    spec: FunctionSpec
+
+
+class AppStopped(Event, frozen=True):
+    """The app's functions take no more inputs; end what they have. Containers still there after `grace` are killed."""
+
+    app_id: str
+    grace: float
+
+
+class InputsSubmitted(Event, frozen=True):
+    """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes."""
+
+    call_id: str
+    function_id: str
+    client: int
+    kind: CallKind
+    method: str
+    inputs: list[NewInput]
+    parent_input_id: str | None = None
+
+
+class CallCancelled(Event, frozen=True):
+    """Nobody wants this call's unfinished inputs any more."""
+
+    call_id: str
+    reason: str
+
+
+class ClientLost(Event, frozen=True):
+    """A client's connection ended: calls whose outcomes only it could take are cancelled."""
+
+    client: int
+
+
+class ItemsTaken(Event, frozen=True):
+    """The consumer of a stream took items: the producer may go on."""
+
+    call_id: str
+    index: int
+    count: int
+
+
+class AutoscalerChanged(Event, frozen=True):
+    """A pool has other bounds from now on."""
+
+    function_id: str
+    settings: AutoscalerSettings
+
+
+class ContainerReady(Event, frozen=True):
+    container_id: str
+
+
+class ContainerFailed(Event, frozen=True):
+    """A container could not import or enter the user's code; `failure` is encoded, and is what its callers get."""
+
+    container_id: str
+    failure: bytes
+
+
+class ContainerEnded(Event, frozen=True):
+    """A container is gone, asked or not. `description` says how ("was killed by signal 9 (SIGKILL)")."""
+
+    container_id: str
+    description: str
+
+
+class AttemptsFinished(Event, frozen=True):
+    container_id: str
+    attempts: list[AttemptEnd]
+
+
+class ItemsYielded(Event, frozen=True):
+    container_id: str
+    attempt: int
+    items: list[bytes]
+
+
+class TimerFired(Event, frozen=True):
+    """The moment asked for by `WakeAt` has come (or some moment: an early one does no harm)."""

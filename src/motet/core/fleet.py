@@ -1,0 +1,269 @@
+"""The containers of one pool: starting them when there is work, stopping them when there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from motet.core import containers as states
+from motet.core.autoscaler import Demand, decide, most_containers
+from motet.core.commands import KillContainer, StartContainer, StopContainer
+from motet.core.containers import Container
+from motet.core.host import Host
+from motet.core.router import LoadIndex
+from motet.core.turn import Turn
+from motet.errors import InternalError
+from motet.model.function import FunctionSpec
+from motet.model.scaling import AutoscalerSettings
+
+MAX_BACKOFF = 60.0
+
+
+class Fleet:
+    """Holds every container of the pool that has not ended, and the index of those that may be given attempts.
+
+    Scales at once when asked: `scale` is called after every change. `alarm` is how it asks to be called again later.
+    """
+
+    def __init__(
+        self,
+        function_id: str,
+        spec: FunctionSpec,
+        host: Host,
+        new_id: Callable[[], str],
+        alarm: Callable[[float], None],
+    ) -> None:
+        self.function_id = function_id
+        self.spec = spec
+        self.settings = spec.autoscaler
+        single = spec.single_use_containers
+        self.max_inputs = 1 if single else spec.concurrency.max_inputs
+        self.target_inputs = 1 if single else spec.concurrency.target_inputs
+        self.containers: dict[str, Container] = {}
+        self.index = LoadIndex(self.max_inputs)
+        self.decision = decide(Demand(0, active=False), self.target_inputs, self.settings, 0)
+        self.live = 0
+        """Containers that are starting or ready: those that count towards the desired number."""
+        self.starting = 0
+        self.started_total = 0
+        self.peak = 0
+        self.start_failures = 0
+        self.wanted = 0
+        """Containers to start as soon as the host lets us."""
+        self._host = host
+        self._new_id = new_id
+        self._alarm = alarm
+        self._failed_at = 0.0
+        self._backoff_until = 0.0
+        self._closing_deadline: float | None = None
+
+    # --- size ---------------------------------------------------------------------------------------------------------
+
+    def change(self, settings: AutoscalerSettings) -> None:
+        """Other bounds from now on; `scale` applies them."""
+        self.settings = settings
+
+    def scale(self, demand: Demand, turn: Turn) -> None:
+        """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
+        if self._closing_deadline is not None:
+            return
+        decision = self.decision = decide(
+            demand, self.target_inputs, self.settings, self._host.limits.containers_per_pool
+        )
+        live = self.live
+        if live < decision.desired or self.wanted:
+            self._want(self._startable(demand, turn))
+        if live > decision.desired:
+            if live > decision.limit:
+                self._shed(decision.limit, turn)
+            self._stop_idle(turn)
+
+    def _startable(self, demand: Demand, turn: Turn) -> int:
+        """How many containers to start now. Those on their way out count until they are gone."""
+        count = min(self.decision.desired - self.live, self.decision.limit - len(self.containers))
+        if count <= 0 or not self.start_failures:
+            return max(count, 0)
+        # The code fails to start. Whoever waits where nothing serves has come since (the others were told): probe for
+        # it at once, one container at a time. Those with a ready container, and min_containers, wait out the backoff.
+        untold = (demand.inputs or demand.alone) and not self.serves
+        if not untold and turn.now < self._backoff_until:
+            self._alarm(self._backoff_until)
+            return 0
+        return min(count, 1) if not self.starting else 0
+
+    def _want(self, count: int) -> None:
+        self.wanted = count
+        self._host.queue(self)
+
+    @property
+    def serves(self) -> bool:
+        """Some container takes inputs, now or when it has a free slot."""
+        return self.live > self.starting
+
+    def start(self, turn: Turn) -> None:
+        """Start one container; the host says when."""
+        self.wanted -= 1
+        reason = self.decision.reason
+        container = Container(self._new_id(), turn.now, reason)
+        self.containers[container.container_id] = container
+        self.live += 1
+        self.starting += 1
+        self.started_total += 1
+        self._host.starting += 1
+        self.peak = max(self.peak, len(self.containers))
+        self._alarm(turn.now + self.spec.startup_timeout)
+        turn.commands.append(StartContainer(container.container_id, self.function_id, reason))
+
+    def _stop_idle(self, turn: Turn) -> None:
+        """The longest idle go first, once their window is over, down to the desired number."""
+        window = self.settings.scaledown_window
+        while self.live > self.decision.desired and (container := self.index.longest_idle()):
+            expiry = container.idle_since + window
+            if expiry > turn.now:
+                self._alarm(expiry)
+                return
+            self._stop(container, f"idle for {turn.now - container.idle_since:.1f} s", turn)
+
+    def _shed(self, limit: int, turn: Turn) -> None:
+        """`max_containers` was lowered: idle containers go, then starting ones, then the least busy drain."""
+        reason = f"max_containers={limit}"
+        live = [c for c in self.containers.values() if c.state in (states.READY, states.STARTING)]
+        live.sort(key=lambda c: (len(c.running), c.state is states.STARTING))
+        for container in live[: self.live - limit]:
+            if container.state is states.STARTING:
+                self._kill(container, reason, turn)
+            else:
+                self.drain(container, reason, turn)
+
+    # --- one container ------------------------------------------------------------------------------------------------
+
+    def get(self, container_id: str) -> Container | None:
+        return self.containers.get(container_id)
+
+    def became_ready(self, container: Container, turn: Turn) -> None:
+        """It imported and entered: it may be given attempts."""
+        self._leave_starting()
+        container.move("became_ready", turn.now)
+        container.ready_at = container.idle_since = turn.now
+        self.start_failures = 0
+        self.index.put(container)
+
+    def failed_to_start(self, container: Container, turn: Turn) -> None:
+        """It cannot serve, and goes; the next attempt at starting one waits longer each time."""
+        self._note_start_failure(container, turn.now)
+        self._kill(container, "failed to start", turn)
+
+    def _note_start_failure(self, container: Container, now: float) -> None:
+        """Containers that were starting side by side count as one failure."""
+        if not self.start_failures or container.started_at >= self._failed_at:
+            self.start_failures += 1
+            self._backoff_until = now + min(MAX_BACKOFF, 2.0 ** min(self.start_failures - 1, 6))
+        self._failed_at = now
+
+    def loaded(self, container: Container, turn: Turn) -> None:
+        """It was given attempts."""
+        if self.spec.single_use_containers:
+            self.drain(container, "single_use_containers", turn)
+        elif not container.exclusive:
+            self.index.put(container)
+
+    def unloaded(self, container: Container, turn: Turn) -> None:
+        """Attempts of it ended."""
+        if not container.running:
+            container.idle_since = turn.now
+            if container.state is states.DRAINING:
+                self._stop(container, "drained", turn)
+                return
+        if container.state is states.READY and not container.exclusive:
+            self.index.put(container)
+
+    def drain(self, container: Container, reason: str, turn: Turn) -> None:
+        """No new attempts for it; it stops when it holds none."""
+        self.index.remove(container)
+        container.move("drained", turn.now, reason)
+        self.live -= 1
+        if not container.running:
+            self._stop(container, reason, turn)
+
+    def ended(self, container: Container, turn: Turn) -> None:
+        """It is gone, asked or not."""
+        self.index.remove(container)
+        if container.state is states.STARTING:
+            self._note_start_failure(container, turn.now)
+            self._leave_starting()
+        if container.state in (states.STARTING, states.READY):
+            self.live -= 1
+        container.move("ended", turn.now)
+        del self.containers[container.container_id]
+
+    def _stop(self, container: Container, reason: str, turn: Turn) -> None:
+        self.index.remove(container)
+        if container.state is states.READY:
+            self.live -= 1
+        container.move("stopped", turn.now, reason)
+        self._alarm(turn.now + self._host.limits.stop_grace)
+        turn.commands.append(StopContainer(container.container_id, reason))
+
+    def _kill(self, container: Container, reason: str, turn: Turn) -> None:
+        self.index.remove(container)
+        if container.state is states.STARTING:
+            self._leave_starting()
+        if container.state in (states.STARTING, states.READY):
+            self.live -= 1
+        if container.state is not states.STOPPING:
+            container.move("stopped", turn.now, reason)
+        turn.commands.append(KillContainer(container.container_id, reason))
+
+    def _leave_starting(self) -> None:
+        self.starting -= 1
+        self._host.starting -= 1
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def overdue_starts(self, now: float) -> list[Container]:
+        """Containers that have been starting for longer than `startup_timeout`."""
+        limit = self.spec.startup_timeout
+        starting = [c for c in self.containers.values() if c.state is states.STARTING]
+        for container in starting:
+            if container.started_at + limit > now:
+                self._alarm(container.started_at + limit)
+        return [c for c in starting if c.started_at + limit <= now]
+
+    def kill_overdue_stops(self, turn: Turn) -> None:
+        """Containers that were asked to stop and have used up their grace."""
+        for container in list(self.containers.values()):
+            if container.state is states.STOPPING:
+                deadline = container.history[-1][0] + self._host.limits.stop_grace
+                if self._closing_deadline is not None:
+                    deadline = min(deadline, self._closing_deadline)
+                if deadline <= turn.now:
+                    self._kill(container, "did not stop in time", turn)
+                else:
+                    self._alarm(deadline)
+
+    def close(self, grace: float, turn: Turn) -> None:
+        """Stop everything: running exit hooks for `grace` seconds at most; nothing starts any more."""
+        self._closing_deadline = turn.now + grace
+        self._want(0)
+        self._alarm(self._closing_deadline)
+        for container in list(self.containers.values()):
+            if container.state is states.STARTING:
+                self._kill(container, "app stopped", turn)
+            elif container.state is not states.STOPPING:
+                self._stop(container, "app stopped", turn)
+
+    def check(self) -> None:
+        """Raise `InternalError` unless the bookkeeping agrees with the containers."""
+        alive = list(self.containers.values())
+        facts = {
+            "live": self.live == sum(c.state in (states.STARTING, states.READY) for c in alive),
+            "starting": self.starting == sum(c.state is states.STARTING for c in alive),
+            "limit": self.live <= most_containers(self.settings, self._host.limits.containers_per_pool)
+            or self._closing_deadline is not None,
+            "max_inputs": all(len(c.running) <= self.max_inputs for c in alive),
+            "routable": all((c in self.index) == (c.state is states.READY and not c.exclusive) for c in alive),
+            "busy ones are not stopped": self._closing_deadline is not None
+            or not any(c.state is states.STOPPING and any(c.running.values()) for c in alive),
+        }
+        broken = [name for name, holds in facts.items() if not holds]
+        if broken:
+            raise InternalError(f"fleet of {self.function_id}: {', '.join(broken)}: {alive}")

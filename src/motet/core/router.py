@@ -1,0 +1,77 @@
+"""Which container gets the next input.
+
+Containers are kept by load, so that a choice costs the same with one container and with ten thousand.
+"""
+
+from __future__ import annotations
+
+from motet.core.containers import Container
+
+
+class LoadIndex:
+    """Containers that may be given attempts, in buckets by the number of attempts they hold."""
+
+    __slots__ = ("_buckets", "_loads", "_used", "load")
+
+    def __init__(self, max_inputs: int) -> None:
+        self._buckets: list[dict[str, Container]] = [{} for _ in range(max_inputs + 1)]
+        self._loads: dict[str, int] = {}
+        self.load = 0
+        """Attempts held by all of them."""
+        self._used = 0
+        """Bit n is set while bucket n has a container."""
+
+    def __contains__(self, container: Container) -> bool:
+        return container.container_id in self._loads
+
+    def put(self, container: Container) -> None:
+        """Add it, or move it to where its load now belongs."""
+        load = len(container.running)
+        key = container.container_id
+        before = self._loads.get(key)
+        if before == load:
+            return
+        if before is not None:
+            self._leave(key, before)
+        self._loads[key] = load
+        self.load += load
+        self._buckets[load][key] = container
+        self._used |= 1 << load
+
+    def remove(self, container: Container) -> None:
+        """Take it out; nothing happens if it is not in."""
+        load = self._loads.pop(container.container_id, None)
+        if load is not None:
+            self._leave(container.container_id, load)
+
+    def fullest_below(self, limit: int) -> Container | None:
+        """The container with most attempts among those with fewer than `limit`; the one used last among equals.
+
+        Filling one before touching the next lets the others fall idle, so that a pool shrinks as soon as it can.
+        """
+        candidates = self._used & ((1 << limit) - 1)
+        if not candidates:
+            return None
+        return next(reversed(self._buckets[candidates.bit_length() - 1].values()))
+
+    def emptiest_below(self, limit: int) -> Container | None:
+        """The container with fewest attempts, if that is fewer than `limit`: a burst above target is spread evenly."""
+        candidates = self._used & ((1 << limit) - 1)
+        if not candidates:
+            return None
+        return next(iter(self._buckets[(candidates & -candidates).bit_length() - 1].values()))
+
+    def idle(self) -> Container | None:
+        """The container that has held nothing for the shortest time, or None if all hold something."""
+        return next(reversed(self._buckets[0].values()), None)
+
+    def longest_idle(self) -> Container | None:
+        """The container that has held nothing for longest, or None if all hold something."""
+        return next(iter(self._buckets[0].values()), None)
+
+    def _leave(self, key: str, load: int) -> None:
+        self.load -= load
+        bucket = self._buckets[load]
+        del bucket[key]
+        if not bucket:
+            self._used &= ~(1 << load)

@@ -1,0 +1,165 @@
+"""Every exception a caller of Motet may catch, in one tree.
+
+Who must act decides the branch: the author of a declaration (`InvalidError`), the caller (`NotFoundError`,
+`TimeoutError`, `SerializationError` ...), whoever runs the service (`ConnectionError`, `ResourceExhaustedError`),
+or Motet itself (`InternalError`: please report it). A user's own exception is raised as itself, with a
+`RemoteTraceback` as its cause. Public names are Modal's where Modal has one.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+
+class Error(Exception):
+    """Root of every error Motet raises."""
+
+
+# --- the declaration is wrong --------------------------------------------------------------------------------------
+
+
+class InvalidError(Error):
+    """A decorator, option or call was used in a way that cannot work; the message says what to write instead."""
+
+
+class UnimplementedError(Error):
+    """The request is valid, but this version of Motet cannot do it yet."""
+
+
+class VersionError(Error):
+    """Client, server and container speak different versions of the wire protocol."""
+
+
+# --- the call cannot be made or its result not had ------------------------------------------------------------------
+
+
+class NotFoundError(Error):
+    """No object of that name or id exists on this server."""
+
+
+class AlreadyExistsError(Error):
+    """An object of that name exists already."""
+
+
+class ConflictError(InvalidError):
+    """The object changed meanwhile, or is in a state that does not allow the request."""
+
+
+class ExecutionError(Error):
+    """The call could not be executed: no running app, or a remote exception that cannot be rebuilt here."""
+
+
+class SerializationError(Error):
+    """An argument, result or exception could not be pickled."""
+
+
+class DeserializationError(Error):
+    """Bytes from the other side could not be unpickled here (a missing module or class, most often)."""
+
+
+class RequestSizeError(Error):
+    """An argument or result is larger than a payload may be."""
+
+
+class TimeoutError(Error):
+    """Something took longer than it was allowed to. See the subclasses."""
+
+
+class FunctionTimeoutError(TimeoutError):
+    """An attempt ran longer than the function's `timeout`."""
+
+
+class OutputExpiredError(TimeoutError):
+    """The result was kept for its retention time and is gone."""
+
+
+class RemoteError(Error):
+    """The input ended without a result for a reason other than an ordinary exception of the user's code."""
+
+
+class ContainerDied(RemoteError):
+    """The container ended while it ran this input, and did so again when the input ran alone."""
+
+
+# --- the service ----------------------------------------------------------------------------------------------------
+
+
+class AuthError(Error):
+    """The server does not accept these credentials."""
+
+
+class PermissionDeniedError(Error):
+    """The credentials do not allow this."""
+
+
+class ResourceExhaustedError(Error):
+    """A bounded queue is full; try again later or raise the limit."""
+
+
+class ServiceError(Error):
+    """The server could not do what was asked of it."""
+
+
+class ConnectionError(Error):
+    """The connection to the server is gone."""
+
+
+class ClientClosed(Error):
+    """The client was closed while the request was under way."""
+
+
+class InternalFailure(Error):
+    """The platform, not the user's code, failed this input."""
+
+
+class InternalError(Error):
+    """A promise inside Motet was broken. It is a bug in Motet: please report it with this message."""
+
+
+# --- inside user code -----------------------------------------------------------------------------------------------
+
+
+class InputCancellation(BaseException):
+    """Raised inside a synchronous function whose input was cancelled.
+
+    A `BaseException`, so that `except Exception:` around a retry does not swallow it. Asynchronous functions get
+    `asyncio.CancelledError` instead.
+    """
+
+
+class RemoteTraceback(Exception):
+    """Carries the traceback of a container as text, as the `__cause__` of the exception raised from it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return f'\n"""\n{self.text.rstrip()}\n"""'
+
+
+# --- warnings -------------------------------------------------------------------------------------------------------
+
+
+class DeprecationError(UserWarning):
+    """An old name was used; the message gives the new one. A warning, whatever its (Modal's) name says."""
+
+
+class PendingDeprecationError(UserWarning):
+    """A name that will be deprecated was used."""
+
+
+class ServerWarning(UserWarning):
+    """Something the server wants the caller to know."""
+
+
+class AsyncUsageWarning(UserWarning):
+    """A blocking call was made inside a running event loop, where it stops every other task."""
+
+
+NAMES = frozenset(
+    name
+    for name, value in list(globals().items())
+    if isinstance(value, type) and issubclass(value, builtins.BaseException) and not name.startswith("_")
+)
+"""The names of all exceptions and warnings here, for `motet.exception` and for the wire."""

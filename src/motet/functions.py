@@ -1,0 +1,19 @@
+"""`motet.functions`: handles on functions and calls, and the old `gather`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motet.errors import DeprecationError
+from motet.sdk.call import FunctionCall
+from motet.sdk.function import Function
+from motet.sdk.notices import warn_user
+
+__all__ = ["Function", "FunctionCall", "gather"]
+
+
+def gather(*function_calls: FunctionCall[Any]) -> list[Any]:
+    """The old name of `motet.FunctionCall.gather`."""
+    warn_user(DeprecationError("`motet.functions.gather` has been renamed to `motet.FunctionCall.gather`."))
+    results: list[Any] = FunctionCall.gather(*function_calls)
+    return results

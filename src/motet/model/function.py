@@ -1,0 +1,145 @@
+"""What a function is: where its code comes from, how it is called, and how its pool behaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import msgspec
+
+from motet.model.retries import NO_RETRIES, RetryPolicy
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
+
+DEFAULT_TIMEOUT = 300.0
+
+
+class ImportedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
+    """Code found by importing `module` (from `file` if the name alone cannot be imported) and reading `qualname`.
+
+    `is_main`: the module was run as a script; the container imports the file and also knows it as `__main__`.
+    """
+
+    module: str
+    qualname: str
+    file: str | None = None
+    is_main: bool = False
+
+
+class SerializedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="serialized"):
+    """Code that travels by value: a cloudpickled function or class."""
+
+    pickled: bytes
+    qualname: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MethodSpec:
+    """One callable of a function: the function itself (name "") or a method of its class."""
+
+    name: str = ""
+    is_async: bool = False
+    is_generator: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ParameterSpec:
+    """One `motet.parameter()` of a class. `default` is pickled; None means the caller must give the parameter."""
+
+    name: str
+    type_name: Literal["int", "str", "bytes", "bool"]
+    default: bytes | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """What a container asks of its host: cores, MiB, and GPU kinds in order of preference. Recorded for the scheduler."""
+
+    cpu: float | tuple[float, float] | None = None
+    memory_mib: int | tuple[int, int] | None = None
+    gpu: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageSpec:
+    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step."""
+
+    requirements: tuple[str, ...] = ()
+    system_packages: tuple[str, ...] = ()
+    env: dict[str, str] = field(default_factory=dict)
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionSpec:
+    """Everything the server and a container must know of one function; the unit that owns a pool.
+
+    A class is one function (`methods` has an entry per method). `app_name` is the app it was declared on, which differs
+    from the running app's for included functions. `parameters_given` is the pickled keyword arguments of one instance of
+    a parametrised class; None on the class itself, which then has no pool of its own.
+    """
+
+    name: str
+    app_name: str
+    definition: ImportedDefinition | SerializedDefinition
+    methods: tuple[MethodSpec, ...] = (MethodSpec(),)
+    is_class: bool = False
+    parameters: tuple[ParameterSpec, ...] = ()
+    parameters_given: bytes | None = None
+    concurrency: Concurrency = Concurrency()
+    autoscaler: AutoscalerSettings = AutoscalerSettings()
+    timeout: float = DEFAULT_TIMEOUT
+    startup_timeout: float = DEFAULT_TIMEOUT
+    retries: RetryPolicy = NO_RETRIES
+    env: dict[str, str] = field(default_factory=dict)
+    resources: Resources = Resources()
+    image: ImageSpec = ImageSpec()
+    single_use_containers: bool = False
+
+    @property
+    def has_pool(self) -> bool:
+        """False for a parametrised class without its parameters: only its instances run."""
+        return not self.parameters or self.parameters_given is not None
+
+    def varied(self, variant: FunctionVariant) -> FunctionSpec:
+        """This function with the given fields of `variant` put in its place."""
+        given = {name: value for name in variant.__slots__ if (value := getattr(variant, name)) is not None}
+        if "autoscaler_changes" in given:
+            del given["autoscaler_changes"]
+            given["autoscaler"] = self.autoscaler.updated(variant.autoscaler_changes)  # type: ignore[arg-type]
+        if "env" in given:
+            given["env"] = {**self.env, **given["env"]}
+        return replace(self, **given)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionVariant:
+    """What `with_options`, `with_concurrency` or a class's parameters change; a variant has its own pool. None: unchanged."""
+
+    parameters_given: bytes | None = None
+    concurrency: Concurrency | None = None
+    autoscaler_changes: AutoscalerUpdate | None = None
+    timeout: float | None = None
+    retries: RetryPolicy | None = None
+    env: dict[str, str] | None = None
+    resources: Resources | None = None
+
+    def merged(self, later: FunctionVariant) -> FunctionVariant:
+        """Both changes, the later one winning field by field."""
+        mine = {name: getattr(self, name) for name in self.__slots__}
+        given = {name: value for name in later.__slots__ if (value := getattr(later, name)) is not None}
+        if self.autoscaler_changes is not None and later.autoscaler_changes is not None:
+            old, new = self.autoscaler_changes, later.autoscaler_changes
+            given["autoscaler_changes"] = AutoscalerUpdate(
+                **{n: getattr(old, n) if getattr(new, n) is None else getattr(new, n) for n in new.__slots__}
+            )
+        return FunctionVariant(**{**mine, **given})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppSpec:
+    """A named set of functions, and the search path and directory their modules are imported with."""
+
+    name: str
+    functions: tuple[FunctionSpec, ...]
+    sys_path: tuple[str, ...] = ()
+    project_dir: str = ""

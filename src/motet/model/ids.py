@@ -1,0 +1,52 @@
+"""Identifiers: how they look, and how an input's follows from its call's.
+
+All carry Modal's prefixes: `ap-` app, `fu-` function, `fc-` call, `in-` input, `ta-` container. The part after the prefix
+sorts by time (ULID layout, lower-case Crockford base 32). An input's id is its call's with the index appended, so it
+needs no room on the wire and names its call to whoever reads a log line.
+"""
+
+from __future__ import annotations
+
+from typing import NewType
+
+AppId = NewType("AppId", str)
+FunctionId = NewType("FunctionId", str)
+CallId = NewType("CallId", str)
+InputId = NewType("InputId", str)
+ContainerId = NewType("ContainerId", str)
+
+_ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
+_TIME_CHARS = 10
+_ENTROPY_CHARS = 16
+ENTROPY_BITS = _ENTROPY_CHARS * 5
+
+
+def id_suffix(at_ms: int, entropy: int) -> str:
+    """The 26 characters after a prefix, from the wall clock in milliseconds and `ENTROPY_BITS` random bits."""
+    return _base32(at_ms, _TIME_CHARS) + _base32(entropy, _ENTROPY_CHARS)
+
+
+def numbered_suffix(base: str, number: int) -> str:
+    """A suffix for a server that numbers its objects: its own `base` suffix, then `number` in five digits or more."""
+    return base + _base32(number, max(5, (number.bit_length() + 4) // 5))
+
+
+def input_id(call_id: str, index: int) -> InputId:
+    """The id of input number `index` of a call.
+
+    >>> input_id("fc-01hq", 7)
+    'in-01hq-7'
+    """
+    return InputId(f"in-{call_id[3:]}-{index}")
+
+
+def split_input_id(value: str) -> tuple[CallId, int]:
+    """The call and index an input id was made of; `ValueError` if it is not one."""
+    body, dash, index = value.removeprefix("in-").rpartition("-")
+    if not value.startswith("in-") or not dash or not index.isdecimal():
+        raise ValueError(f"{value!r} is not an input id; they look like 'in-01hq3v8k2m-0'")
+    return CallId(f"fc-{body}"), int(index)
+
+
+def _base32(value: int, width: int) -> str:
+    return "".join(_ALPHABET[(value >> shift) & 31] for shift in range((width - 1) * 5, -1, -5))

@@ -1,0 +1,59 @@
+"""How an attempt ended, and how a call wants its results."""
+
+from __future__ import annotations
+
+import enum
+
+import msgspec
+
+
+class OutcomeKind(enum.IntEnum):
+    """The five ways an attempt ends. Every kind but SUCCESS carries an encoded failure instead of a result."""
+
+    SUCCESS = 0
+    FAILURE = 1
+    TIMED_OUT = 2
+    CANCELLED = 3
+    LOST = 4
+
+
+class CallKind(enum.IntEnum):
+    """ATTACHED: results stream to the client that made the call, and end with it (`remote`, `map`).
+    SPAWNED: results are kept by the server for whoever asks. STREAM: one input whose items stream (`remote_gen`)."""
+
+    ATTACHED = 0
+    SPAWNED = 1
+    STREAM = 2
+
+
+class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One input of a call: its place in the call and its pickled `(args, kwargs)`."""
+
+    index: int
+    payload: bytes
+
+
+class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """One attempt at an input, on its way to a slot. `attempt` is unique on its server, so a stale outcome is recognised."""
+
+    attempt: int
+    call_id: str
+    index: int
+    method: str
+    payload: bytes
+
+
+class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How an attempt ended: a pickled result, or an encoded failure for every kind but SUCCESS."""
+
+    attempt: int
+    kind: OutcomeKind
+    payload: bytes
+
+
+class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """How an input ended, for its caller: as in `AttemptEnd`, by its place in the call."""
+
+    index: int
+    kind: OutcomeKind
+    payload: bytes

@@ -1,0 +1,111 @@
+"""Running one attempt: arguments in, outcome out, whatever the user's code does in between."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Generator
+from typing import Any
+
+import motet
+from motet.errors import InputCancellation, InvalidError, RemoteError
+from motet.model.function import MethodSpec
+from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime.sender import Sender
+from motet.runtime.streams import StreamWindow, send_items, send_items_async
+from motet.sdk.context import CurrentInput, current
+from motet.sdk.main_module import main_by_value
+from motet.wire import failure, payload
+
+_MOTET_DIRECTORY = os.path.dirname(motet.__file__)
+_NONE = payload.dumps(None, "None")
+
+
+def run_sync(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
+    """Run a sync function on this thread. Never raises."""
+    token = current.set(CurrentInput(delivery.call_id, delivery.index))
+    try:
+        args, kwargs = payload.loads(delivery.payload, "the arguments")
+        return _success(delivery, call(*args, **kwargs))
+    except BaseException as error:
+        return failed(delivery, error)
+    finally:
+        current.reset(token)
+
+
+async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
+    """Run an async function in this task. Never raises, also when it is cancelled."""
+    current.set(CurrentInput(delivery.call_id, delivery.index))
+    try:
+        args, kwargs = payload.loads(delivery.payload, "the arguments")
+        return _success(delivery, await call(*args, **kwargs))
+    except BaseException as error:
+        return failed(delivery, error)
+
+
+def stream_sync(call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender) -> AttemptEnd:
+    """Run a sync generator on this thread, sending its items. Never raises."""
+    token = current.set(CurrentInput(delivery.call_id, delivery.index))
+    generator: Generator[Any, Any, Any] | None = None
+    try:
+        args, kwargs = payload.loads(delivery.payload, "the arguments")
+        generator = call(*args, **kwargs)
+        send_items(generator, delivery.attempt, window, sender)
+        return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
+    except BaseException as error:
+        return failed(delivery, error)
+    finally:
+        if generator is not None:
+            with contextlib.suppress(BaseException):
+                generator.close()
+        current.reset(token)
+
+
+async def stream_async(
+    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender
+) -> AttemptEnd:
+    """Run an async generator in this task, sending its items. Never raises, also when it is cancelled."""
+    current.set(CurrentInput(delivery.call_id, delivery.index))
+    try:
+        args, kwargs = payload.loads(delivery.payload, "the arguments")
+        await send_items_async(call(*args, **kwargs), delivery.attempt, window, sender)
+        return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
+    except BaseException as error:
+        return failed(delivery, error)
+
+
+def _success(delivery: Delivery, value: Any) -> AttemptEnd:
+    if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.iscoroutine(value):
+        close = getattr(value, "close", None)
+        if close is not None:
+            close()
+        raise InvalidError(
+            f"Sync (non-generator) function return value of type {type(value)}. "
+            "You might need to use @app.function(..., is_generator=True)."
+        )
+    data = payload.dumps(value, "the result", main_by_value=main_by_value())
+    return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
+
+
+def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
+    """The outcome of an attempt that raised. The traceback goes to stderr too, where logs show it."""
+    if isinstance(error, (InputCancellation, asyncio.CancelledError)):
+        cancelled = failure.of(RemoteError, "Input was cancelled")
+        return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
+    described = failure.describe(error, hidden=_MOTET_DIRECTORY, main_by_value=main_by_value())
+    with contextlib.suppress(Exception):
+        print(described.traceback.rstrip(), file=sys.stderr, flush=True)
+    return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, described.encoded())
+
+
+def describe_start_failure(error: BaseException) -> bytes:
+    """The failure that callers get when a container's code cannot be imported or entered."""
+    traceback.print_exception(error)
+    return failure.describe(error, hidden=_MOTET_DIRECTORY).encoded()
+
+
+Method = tuple[MethodSpec, Callable[..., Any]]

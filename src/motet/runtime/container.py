@@ -1,0 +1,192 @@
+"""The life of a container: connect, load, enter, serve, exit."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import os
+import socket
+import sys
+import threading
+import traceback
+from collections.abc import Callable
+from typing import Literal
+
+import uvloop
+
+from motet.client.connection import Connection
+from motet.client.sockets import SocketLink, connect, read_frames
+from motet.errors import ConnectionError
+from motet.model.function import FunctionSpec
+from motet.runtime import context_propagation
+from motet.runtime.attempt import describe_start_failure
+from motet.runtime.executor import Executor
+from motet.runtime.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.receivers import BlockingReceiver, LoopReceiver
+from motet.runtime.sender import Sender
+from motet.sdk import context, new_ids, running
+from motet.wire import codec
+from motet.wire.framing import FrameReader
+from motet.wire.messages import AckItems, CancelAttempts, Configure, Hello, Ready, Refused, StartFailed, Stop
+
+LOST_SERVER = 69
+"""Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
+
+
+def main(container_id: str, address: str, token: str) -> int:
+    """Run a container until its server stops it or is gone. Returns its exit status."""
+    new_ids.reseed()
+    context.enter_container(container_id)
+    context_propagation.install()
+    quiet_declarations()
+    executor_socket = connect(address, Hello("executor", token, container_id))
+    control_socket = connect(address, Hello("control", token, container_id))
+    configuration = _read_configuration(executor_socket)
+    _enter_app(configuration, lambda: _connect_client(address, token, container_id))
+    return _Container(configuration.spec, executor_socket, control_socket).run()
+
+
+def _read_configuration(sock: socket.socket) -> Configure:
+    """The first message. The server sends no more before it is told `Ready`."""
+    reader = FrameReader()
+    while count := sock.recv_into(reader.buffer()):
+        for frame in reader.received(count):
+            message = codec.decode_to_executor(frame)[0]
+            if isinstance(message, Configure):
+                return message
+            if isinstance(message, Refused):
+                raise ConnectionError(f"the server refused this container: {message.reason}")
+    raise ConnectionError("the server closed the connection before it configured this container")
+
+
+def _enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
+    """Make functions of the app callable from here, and its modules importable."""
+    sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    running.enter_container_app(
+        running.RunningApp(
+            configuration.app_id, configuration.app_name, _Once(connect_client), configuration.functions
+        )
+    )
+
+
+def _connect_client(address: str, token: str, container_id: str) -> Connection:
+    connection = Connection()
+    SocketLink(address, Hello("client", token, container_id), connection)
+    return connection
+
+
+class _Once:
+    """Connects when the first nested call needs it, and not again."""
+
+    def __init__(self, make: Callable[[], Connection]) -> None:
+        self._make = make
+        self._lock = threading.Lock()
+        self._connection: Connection | None = None
+
+    def __call__(self) -> Connection:
+        if self._connection is None:
+            with self._lock:
+                if self._connection is None:
+                    self._connection = self._make()
+        return self._connection
+
+
+class _Container:
+    """Everything after the connections are there."""
+
+    def __init__(self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket) -> None:
+        self._spec = spec
+        self._sender = Sender(executor_socket)
+        self._executor_socket = executor_socket
+        self._control_socket = control_socket
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._executor: Executor | None = None
+        self._receiver: BlockingReceiver | LoopReceiver | None = None
+        self._stop_asked = threading.Event()
+        threading.Thread(target=self._control, name="motet-control", daemon=True).start()
+
+    def run(self) -> int:
+        service = self._start("loading", lambda: load(self._spec))
+        if service is None:
+            return 1
+        if self._start("entering", lambda: self._run_hooks(service.enter)) is None:
+            return 1
+        self._serve(service)
+        return self._exit(service)
+
+    def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
+        try:
+            return step()
+        except BaseException as error:
+            self._sender.send(StartFailed(phase, describe_start_failure(error)))
+            return None
+
+    def _run_hooks(self, hooks: list[Hook]) -> Service:
+        for hook in hooks:
+            result = hook()
+            if inspect.isawaitable(result):
+                self._user_loop().run_until_complete(_awaited(result))
+        return Service({}, [], [])
+
+    def _user_loop(self) -> asyncio.AbstractEventLoop:
+        """The one loop that all async user code of this container runs on."""
+        if self._loop is None:
+            self._loop = uvloop.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+    def _serve(self, service: Service) -> None:
+        is_async = self._loop is not None or any(method.is_async for method in self._spec.methods)
+        receiver: BlockingReceiver | LoopReceiver
+        if is_async:
+            receiver = LoopReceiver(self._executor_socket, self._user_loop())
+        else:
+            receiver = BlockingReceiver(self._executor_socket)
+        executor = Executor(self._spec, service, self._sender, self._loop, receiver.run_main)
+        self._receiver, self._executor = receiver, executor
+        if not self._stop_asked.is_set():
+            receiver.run(executor, lambda: self._sender.send(Ready()))
+
+    def _exit(self, service: Service) -> int:
+        """Exit hooks, in order; one that raises does not keep the next from running."""
+        status = 0
+        for hook in service.exit:
+            try:
+                self._run_hooks([hook])
+            except BaseException:
+                traceback.print_exc()
+                status = 1
+        return status
+
+    # --- the control thread -------------------------------------------------------------------------------------------
+
+    def _control(self) -> None:
+        with contextlib.suppress(OSError, ConnectionError):
+            read_frames(self._control_socket, self._on_control)
+        if not self._stop_asked.is_set():
+            # The server is gone without a word: nobody waits for what runs here.
+            os._exit(LOST_SERVER)
+
+    def _on_control(self, frame: memoryview) -> None:
+        for message in codec.decode_to_control(frame):
+            if isinstance(message, AckItems):
+                if self._executor is not None:
+                    self._executor.grant(message.attempt, message.count)
+            elif isinstance(message, CancelAttempts):
+                if self._executor is not None:
+                    self._executor.cancel(message.attempts)
+            elif isinstance(message, Stop):
+                self._stop()
+
+    def _stop(self) -> None:
+        self._stop_asked.set()
+        if self._executor is not None:
+            self._executor.stop()
+        if self._receiver is not None:
+            with contextlib.suppress(OSError):
+                self._receiver.stop()
+
+
+async def _awaited(awaitable: object) -> object:
+    return await awaitable  # type: ignore[misc]

@@ -1,0 +1,166 @@
+"""Runs attempts in slots: sync ones on the main thread or on threads, async ones as tasks on one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import signal
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from motet.errors import InputCancellation
+from motet.model.function import FunctionSpec, MethodSpec
+from motet.model.outcome import AttemptEnd, Delivery
+from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.loader import Service
+from motet.runtime.sender import Sender
+from motet.runtime.slots import Slots
+from motet.runtime.streams import StreamWindow
+from motet.runtime.threads import SlotThreads
+
+Method = tuple[MethodSpec, Callable[..., Any]]
+CANCEL_SIGNAL = signal.SIGUSR1
+
+
+class Executor:
+    """Takes deliveries on the main thread and sees that each ends in exactly one outcome.
+
+    How an input runs depends on its method and on `max_inputs`: async as a task on `loop`; sync on a thread of its own
+    if there may be others beside it; sync and alone on the main thread, where signals reach it, outside any running
+    loop: `run_main` then hands it to whoever owns the main thread.
+    """
+
+    def __init__(
+        self,
+        spec: FunctionSpec,
+        service: Service,
+        sender: Sender,
+        loop: asyncio.AbstractEventLoop | None,
+        run_main: Callable[[Callable[[], None]], None],
+    ) -> None:
+        self._methods: dict[str, Method] = {m.name: (m, service.methods[m.name]) for m in spec.methods}
+        self._alone = spec.concurrency.max_inputs == 1
+        self._sender = sender
+        self._loop = loop
+        self._run_main = run_main
+        self._slots = Slots(spec.concurrency.max_inputs)
+        self._windows: dict[int, StreamWindow] = {}
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
+        self._flush_scheduled = False
+        self._on_main: int | None = None
+        self._main_interruptible = False
+        self._context = contextvars.copy_context()
+        self._stopping = False
+        if self._alone:
+            signal.signal(CANCEL_SIGNAL, self._interrupt_main)
+
+    # --- deliveries, on the main thread -----------------------------------------------------------------------------
+
+    def deliver(self, deliveries: Sequence[Delivery]) -> None:
+        """Start these attempts."""
+        for delivery in deliveries:
+            self._slots.take(delivery.attempt)
+            method, _ = self._methods[delivery.method]
+            if method.is_generator:
+                self._windows[delivery.attempt] = StreamWindow()
+            if method.is_async:
+                assert self._loop is not None
+                self._tasks[delivery.attempt] = self._loop.create_task(self._in_task(delivery))
+            elif self._alone:
+                self._run_main(lambda delivery=delivery: self._on_main_thread(delivery))  # type: ignore[misc]
+            else:
+                self._threads.submit(delivery)
+
+    def grant(self, attempt: int, count: int) -> None:
+        """The consumer of a stream took items."""
+        window = self._windows.get(attempt)
+        if window is not None:
+            window.grant(count)
+
+    # --- the three ways to run ----------------------------------------------------------------------------------------
+
+    async def _in_task(self, delivery: Delivery) -> None:
+        method, call = self._methods[delivery.method]
+        if method.is_generator:
+            end = await stream_async(call, delivery, self._windows[delivery.attempt], self._sender)
+        else:
+            end = await run_async(call, delivery)
+        self._tasks.pop(delivery.attempt, None)
+        self._finish(end)
+        if not self._flush_scheduled:
+            # One write per turn of the loop, whatever number of tasks ended in it.
+            self._flush_scheduled = True
+            asyncio.get_running_loop().call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flush_scheduled = False
+        self._sender.flush()
+
+    def _on_thread(self, delivery: Delivery) -> None:
+        # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
+        self._finish(self._context.copy().run(self._run_sync, delivery))
+        self._sender.flush()
+
+    def _on_main_thread(self, delivery: Delivery) -> None:
+        self._on_main = delivery.attempt
+        try:
+            self._main_interruptible = True
+            if self._slots.cancelled(delivery.attempt):
+                raise InputCancellation("Input was cancelled")
+            end = self._context.copy().run(self._run_sync, delivery)
+            self._main_interruptible = False
+        except InputCancellation as error:
+            # It came in the moment between the user's code and here.
+            end = failed(delivery, error)
+        finally:
+            self._main_interruptible = False
+            self._on_main = None
+        self._finish(end)
+        self._sender.flush()
+
+    def _run_sync(self, delivery: Delivery) -> AttemptEnd:
+        method, call = self._methods[delivery.method]
+        if method.is_generator:
+            return stream_sync(call, delivery, self._windows[delivery.attempt], self._sender)
+        return run_sync(call, delivery)
+
+    def _finish(self, end: AttemptEnd) -> None:
+        self._slots.release(end.attempt)
+        self._windows.pop(end.attempt, None)
+        self._sender.finish(end)
+
+    # --- cancellation, on the control thread ----------------------------------------------------------------------------
+
+    def cancel(self, attempts: Sequence[int]) -> None:
+        """End these attempts if they run: `CancelledError` in a task, `InputCancellation` on the main thread.
+
+        A sync input that runs beside others goes on until it ends by itself; its slot is not given away meanwhile.
+        """
+        for attempt in attempts:
+            if self._slots.cancel(attempt):
+                task = self._tasks.get(attempt)
+                if task is not None and self._loop is not None:
+                    self._loop.call_soon_threadsafe(task.cancel)
+                elif self._on_main == attempt:
+                    signal.pthread_kill(threading.main_thread().ident or 0, CANCEL_SIGNAL)
+
+    def stop(self) -> None:
+        """End everything that runs: the container is about to run its exit hooks."""
+        self._stopping = True
+        self.cancel(list(self._tasks))
+        if self._on_main is not None:
+            self.cancel([self._on_main])
+
+    async def wait_tasks(self, timeout: float) -> None:
+        """Let cancelled tasks run their `finally` blocks, for `timeout` seconds at most."""
+        tasks = list(self._tasks.values())
+        if tasks:
+            await asyncio.wait(tasks, timeout=timeout)
+
+    def _interrupt_main(self, signum: int, frame: object) -> None:
+        if self._main_interruptible and self._on_main is not None and self._slots.cancelled(self._on_main):
+            self._main_interruptible = False
+            raise InputCancellation("Input was cancelled")
+

@@ -1,0 +1,69 @@
+"""Parents, children and orphans: what the kernel is asked to do when one of them ends. Linux only."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _prctl(option: int, value: int) -> None:
+    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0):
+        number = ctypes.get_errno()
+        raise OSError(number, f"prctl({option}, {value}): {os.strerror(number)}")
+
+
+def die_with_parent(sent: signal.Signals, parent: int) -> None:
+    """Have `sent` delivered to this process when its parent ends: the *thread* that forked it, as the kernel sees it.
+
+    A parent of pid `parent` that has ended before this call counts too. Lost by fork, kept by exec.
+    """
+    _prctl(_PR_SET_PDEATHSIG, sent)
+    if os.getppid() != parent:
+        os.kill(os.getpid(), sent)
+
+
+def adopt_orphans() -> None:
+    """Make descendants whose parent ended children of this process. Not inherited by fork."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def children() -> list[int]:
+    """The pids of this process's children, zombies and adopted ones among them. For a single-threaded process."""
+    try:
+        with open("/proc/thread-self/children", "rb") as file:
+            return [int(pid) for pid in file.read().split()]
+    except FileNotFoundError:  # a kernel built without CONFIG_PROC_CHILDREN
+        return _children_by_scan()
+
+
+def _children_by_scan() -> list[int]:
+    mine, found = os.getpid(), []
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
+                # The command in parentheses may contain anything, also parentheses; the state and parent follow it.
+                if int(file.read().rpartition(b")")[2].split()[1]) == mine:
+                    found.append(int(name))
+    return found
+
+
+def kill(pid: int) -> None:
+    """SIGKILL a child and the group it leads. It must not have been reaped: until then the number is its own."""
+    for send in (os.killpg, os.kill):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            send(pid, signal.SIGKILL)
+
+
+def ended_child() -> int | None:
+    """The pid of a child that has ended, which stays a zombie; None if there is none."""
+    with contextlib.suppress(ChildProcessError):
+        ended = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        return ended.si_pid if ended else None
+    return None

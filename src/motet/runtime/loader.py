@@ -1,0 +1,118 @@
+"""From a function's specification to something that can be called: import, instantiate, enter, exit."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import importlib.util
+import inspect
+import pickle
+import sys
+import warnings
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from motet.errors import ExecutionError
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.sdk import user_class
+from motet.sdk.cls import Cls
+from motet.sdk.function import Function
+
+Hook = Callable[[], Any]
+
+
+class Service:
+    """What a container serves: callables by method name, and hooks to run before the first input and after the last."""
+
+    def __init__(self, methods: Mapping[str, Callable[..., Any]], enter: list[Hook], exit: list[Hook]) -> None:
+        self.methods = methods
+        self.enter = enter
+        self.exit = exit
+
+
+def load(spec: FunctionSpec) -> Service:
+    """Import the code and make the instance of a class. Raises what the user's code raises."""
+    definition = spec.definition
+    found: Any
+    if isinstance(definition, ImportedDefinition):
+        found = _resolve(_import(definition), definition.qualname)
+    else:
+        found = pickle.loads(definition.pickled)
+    return _class_service(found, spec) if spec.is_class else _function_service(found)
+
+
+def _function_service(found: Any) -> Service:
+    raw = found.raw if isinstance(found, Function) else found
+    if raw is None:
+        raise ExecutionError("the function's definition did not come along")
+    return Service({"": raw}, [], [])
+
+
+def _class_service(found: Any, spec: FunctionSpec) -> Service:
+    cls = found.user_cls if isinstance(found, Cls) else found
+    parameters = pickle.loads(spec.parameters_given) if spec.parameters_given is not None else {}
+    instance = user_class.instantiate(cls, parameters)
+    methods = {m.name: functools.partial(user_class.raw_method(cls, m.name), instance) for m in spec.methods}
+    return Service(
+        methods,
+        [functools.partial(hook, instance) for hook in user_class.hooks(cls, "enter")],
+        [functools.partial(hook, instance) for hook in user_class.hooks(cls, "exit")],
+    )
+
+
+def _import(definition: ImportedDefinition) -> ModuleType:
+    if definition.is_main:
+        return _import_main(definition)
+    try:
+        return importlib.import_module(definition.module)
+    except ModuleNotFoundError as error:
+        if definition.file is None or error.name != definition.module.partition(".")[0]:
+            raise
+        return _import_file(definition.module, definition.file)
+
+
+def _import_main(definition: ImportedDefinition) -> ModuleType:
+    """A script: imported by its own name, and known as `__main__` too, where pickles look for its classes."""
+    assert definition.file is not None
+    name = "__motet_main__" if definition.module == "__main__" else definition.module
+    module = _import_file(name, definition.file)
+    sys.modules["__main__"] = module
+    return module
+
+
+def _import_file(name: str, file: str) -> ModuleType:
+    if not Path(file).exists():
+        raise ExecutionError(f"the module {name} cannot be imported here, and its file {file} is not there either")
+    module_spec = importlib.util.spec_from_file_location(name, file)
+    if module_spec is None or module_spec.loader is None:
+        raise ExecutionError(f"{file} cannot be imported as a Python module")
+    module = importlib.util.module_from_spec(module_spec)
+    sys.modules[name] = module
+    if name == "__motet_main__":
+        sys.modules["__main__"] = module
+    try:
+        module_spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _resolve(module: ModuleType, qualname: str) -> Any:
+    found: Any = module
+    for part in qualname.split("."):
+        try:
+            found = inspect.getattr_static(found, part) if isinstance(found, type) else getattr(found, part)
+        except AttributeError:
+            raise ExecutionError(
+                f"{module.__name__} has no {qualname!r} when it is imported in a container. "
+                "Is it defined only under a condition, such as `if __name__ == \"__main__\"`?"
+            ) from None
+    return found
+
+
+def quiet_declarations() -> None:
+    """Declarations are read again in every container; whoever wrote them has been warned already."""
+    warnings.filterwarnings("ignore", category=UserWarning, module=r"motet\.")

@@ -1,0 +1,103 @@
+"""How the main thread waits for deliveries: in a blocking read, or in an event loop where there is async code."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+
+from motet.client.sockets import read_frames
+from motet.errors import ConnectionError
+from motet.runtime.executor import Executor
+from motet.wire import codec
+from motet.wire.framing import FrameReader
+from motet.wire.messages import Deliver
+
+STOP_TASKS_TIMEOUT = 5.0
+
+
+def handle(executor: Executor, frame: memoryview) -> None:
+    """Give a frame's messages to the executor."""
+    for message in codec.decode_to_executor(frame):
+        if isinstance(message, Deliver):
+            executor.deliver(message.attempts)
+
+
+class BlockingReceiver:
+    """For sync code only: the shortest way from the socket to the function, no loop in between.
+
+    While the main thread runs an input, nothing is read here: no other attempt can come then, and everything else comes
+    over the control connection.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+
+    def run_main(self, work: Callable[[], None]) -> None:
+        work()
+
+    def run(self, executor: Executor, on_ready: Callable[[], None]) -> None:
+        """Serve until the connection ends or `stop` is called; `on_ready` is called when attempts may come."""
+        on_ready()
+        try:
+            read_frames(self._socket, lambda frame: handle(executor, frame))
+        except (OSError, ConnectionError):
+            return
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread."""
+        self._socket.shutdown(socket.SHUT_RD)
+
+
+class LoopReceiver(asyncio.BufferedProtocol):
+    """For code that is async in part: the loop runs on between inputs.
+
+    A sync input that must have the main thread for itself gets it with the loop paused.
+    """
+
+    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+        self._socket = sock
+        self._loop = loop
+        self._reader = FrameReader()
+        self._executor: Executor | None = None
+        self._work: list[Callable[[], None]] = []
+        self._stopped = False
+
+    def run_main(self, work: Callable[[], None]) -> None:
+        self._work.append(work)
+        self._loop.stop()
+
+    def run(self, executor: Executor, on_ready: Callable[[], None]) -> None:
+        """Serve until the connection ends or `stop` is called; `on_ready` is called when attempts may come."""
+        self._executor = executor
+        self._socket.setblocking(False)
+        self._loop.run_until_complete(self._loop.create_connection(lambda: self, sock=self._socket))
+        on_ready()
+        while not self._stopped:
+            self._loop.run_forever()
+            while self._work:
+                self._work.pop(0)()
+        self._loop.run_until_complete(executor.wait_tasks(STOP_TASKS_TIMEOUT))
+
+    def stop(self) -> None:
+        """Make `run` return; from any thread."""
+
+        def stop() -> None:
+            self._stopped = True
+            self._loop.stop()
+
+        self._loop.call_soon_threadsafe(stop)
+
+    # --- asyncio calls these ----------------------------------------------------------------------------------------
+
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._reader.buffer()
+
+    def buffer_updated(self, nbytes: int) -> None:
+        assert self._executor is not None
+        for frame in self._reader.received(nbytes):
+            handle(self._executor, frame)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._stopped = True
+        self._loop.stop()

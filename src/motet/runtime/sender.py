@@ -1,0 +1,47 @@
+"""What a container sends: outcomes together where they come together, everything in order."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections import deque
+
+from motet.client.sockets import send_all
+from motet.model.outcome import AttemptEnd
+from motet.wire import codec
+from motet.wire.messages import Finished, Message
+
+
+class Sender:
+    """Writes to the executor connection from any thread.
+
+    `finish` queues an outcome; `flush` sends what is queued, unless another thread is at it: then that one sends it
+    too. So outcomes that come while one is being sent leave together, and no thread waits for another.
+    """
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._lock = threading.Lock()
+        self._ends: deque[AttemptEnd] = deque()
+
+    def finish(self, end: AttemptEnd) -> None:
+        """Queue an outcome for the next `flush`."""
+        self._ends.append(end)
+
+    def flush(self) -> None:
+        """Send queued outcomes."""
+        while self._ends:
+            if not self._lock.acquire(blocking=False):
+                return
+            try:
+                ends = []
+                while self._ends:
+                    ends.append(self._ends.popleft())
+                send_all(self._socket, b"".join(codec.frames((Finished(ends),))))
+            finally:
+                self._lock.release()
+
+    def send(self, message: Message) -> None:
+        """Send something else, before any outcome that is queued later."""
+        with self._lock:
+            send_all(self._socket, b"".join(codec.frames((message,))))

@@ -1,0 +1,67 @@
+"""Generators: their items on the way out, no further ahead of the consumer than allowed."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Iterator
+from typing import Any
+
+from motet.runtime.sender import Sender
+from motet.wire import payload
+from motet.wire.messages import STREAM_WINDOW, Items
+
+
+class StreamWindow:
+    """How many more items a producer may send; `grant` comes from the receiving thread, `take` waits for it."""
+
+    def __init__(self) -> None:
+        self._credit = STREAM_WINDOW
+        self._lock = threading.Lock()
+        self._granted = threading.Condition(self._lock)
+        self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
+
+    def grant(self, count: int) -> None:
+        with self._lock:
+            self._credit += count
+            self._granted.notify_all()
+            wake = self._wake
+        if wake is not None:
+            wake[0].call_soon_threadsafe(wake[1].set)
+
+    def take(self) -> None:
+        """Use one, on a thread."""
+        with self._lock:
+            while self._credit <= 0:
+                self._granted.wait()
+            self._credit -= 1
+
+    async def take_async(self) -> None:
+        """Use one, in a task."""
+        while True:
+            event = asyncio.Event()
+            with self._lock:
+                if self._credit > 0:
+                    self._credit -= 1
+                    return
+                self._wake = (asyncio.get_running_loop(), event)
+            await event.wait()
+
+
+def send_items(generator: Iterator[Any], attempt: int, window: StreamWindow, sender: Sender) -> None:
+    """Send what a sync generator yields, each item at once."""
+    for item in generator:
+        window.take()
+        sender.send(Items(attempt, [payload.dumps(item, "a yielded item")]))
+
+
+async def send_items_async(generator: AsyncIterator[Any], attempt: int, window: StreamWindow, sender: Sender) -> None:
+    """Send what an async generator yields, each item at once; the generator is closed in any case."""
+    try:
+        async for item in generator:
+            await window.take_async()
+            sender.send(Items(attempt, [payload.dumps(item, "a yielded item")]))
+    finally:
+        aclose = getattr(generator, "aclose", None)
+        if aclose is not None:
+            await aclose()

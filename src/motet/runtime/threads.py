@@ -1,0 +1,38 @@
+"""Threads that run sync inputs: daemons, started when one is missing, reused, at most as many as there are slots."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class SlotThreads(Generic[T]):
+    """Runs `work(item)` for each submitted item. `submit` is called from one thread; `work` must not raise."""
+
+    def __init__(self, work: Callable[[T], None], limit: int) -> None:
+        self._work = work
+        self._limit = limit
+        self._queue: SimpleQueue[T] = SimpleQueue()
+        self._threads = 0
+        self._submitted = 0
+        self._finished = 0
+        self._lock = threading.Lock()
+
+    def submit(self, item: T) -> None:
+        """Run an item now: on an idle thread, or on a new one."""
+        self._submitted += 1
+        if self._threads < self._limit and self._submitted - self._finished > self._threads:
+            self._threads += 1
+            threading.Thread(target=self._run, name=f"motet-slot-{self._threads}", daemon=True).start()
+        self._queue.put(item)
+
+    def _run(self) -> None:
+        get, work, lock = self._queue.get, self._work, self._lock
+        while True:
+            work(get())
+            with lock:
+                self._finished += 1

@@ -1,0 +1,54 @@
+"""Where code runs: which input, and whether inside a container at all."""
+
+from __future__ import annotations
+
+import contextvars
+
+from motet.model.ids import input_id
+
+
+class CurrentInput:
+    """The input that a thread or task runs, as the runtime sets it."""
+
+    __slots__ = ("call_id", "index")
+
+    def __init__(self, call_id: str, index: int) -> None:
+        self.call_id = call_id
+        self.index = index
+
+
+current: contextvars.ContextVar[CurrentInput | None] = contextvars.ContextVar("motet_current_input", default=None)
+
+_container_id: str | None = None
+
+
+def enter_container(container_id: str) -> None:
+    """This process is a container from now on (the runtime calls it once)."""
+    global _container_id
+    _container_id = container_id
+
+
+def current_container_id() -> str | None:
+    """The id of the container this code runs in (`ta-...`), or None outside containers."""
+    return _container_id
+
+
+def current_input_id() -> str | None:
+    """The id of the input this code runs for (`in-...`), or None outside of one.
+
+    Right in sync functions, in tasks, and in threads that user code starts through `asyncio.to_thread`, executors or
+    `threading.Thread`. Put it in a log message and the message can be found by it.
+    """
+    running = current.get()
+    return None if running is None else input_id(running.call_id, running.index)
+
+
+def current_function_call_id() -> str | None:
+    """The id of the call (`fc-...`) that the current input belongs to, or None outside of one."""
+    running = current.get()
+    return None if running is None else running.call_id
+
+
+def is_local() -> bool:
+    """True in the program that makes calls, False inside a container."""
+    return _container_id is None

@@ -1,0 +1,119 @@
+"""A function or class as `@app.function` or `@app.cls` declares it: the user's handle on it, and the spec to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from motet.errors import InvalidError
+from motet.model.function import FunctionSpec, MethodSpec, ParameterSpec, SerializedDefinition
+from motet.model.scaling import Concurrency
+from motet.sdk.cls import Cls
+from motet.sdk.definition import Code, check_scope, define, public_name
+from motet.sdk.function import Function, Target
+from motet.sdk.options import ReadOptions
+from motet.sdk.parameters import parameter_specs
+from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.user_class import check_class, methods
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """One entry of an app. `spec` lacks the definition, which is made when the app starts."""
+
+    handle: Function[..., Any] | Cls[Any]
+    spec: FunctionSpec
+    code: Code
+    serialized: bool
+
+    def defined_spec(self) -> FunctionSpec:
+        """The spec with the code as it is now."""
+        return replace(self.spec, definition=define(self.code, serialized=self.serialized))
+
+    @property
+    def where(self) -> str:
+        """The code's place, for messages."""
+        return f"[{self.code.__module__}].{self.code.__qualname__}"
+
+
+def declare_function(app: Any, function: object, options: ReadOptions, name: Any, is_generator: Any) -> Declared:
+    """What `@app.function` makes of `function`. Raises `InvalidError`, or `TypeError` for a class."""
+    decorated = function.concurrency if isinstance(function, PartialFunction) else None
+    raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    check_scope(raw, serialized=options.serialized)
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidError(f"Invalid value for `name`: Must be string, and not empty; got {name!r}.")
+    method = method_spec(raw, is_generator=is_generator)
+    tag = name or public_name(raw)
+    spec = _spec(app, tag, options, options.concurrency(decorated), methods=(method,), is_class=False)
+    handle: Function[..., Any] = Function(Target(app, spec), method, raw)
+    return Declared(handle=handle, spec=spec, code=raw, serialized=options.serialized)
+
+
+def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
+    """What `@app.cls` makes of a class. Raises `InvalidError`, or `TypeError` for what is no class."""
+    if isinstance(wrapped, Cls):
+        raise InvalidError("Cannot apply `@app.cls` twice.")
+    decorated = wrapped.concurrency if isinstance(wrapped, PartialClass) else None
+    user_cls = wrapped.user_cls if isinstance(wrapped, PartialClass) else wrapped
+    if not isinstance(user_cls, type):
+        raise TypeError("The @app.cls decorator must be used on a class.")
+    check_class(user_cls)
+    check_scope(user_cls, serialized=options.serialized)
+    spec = _spec(
+        app,
+        public_name(user_cls),
+        options,
+        options.concurrency(decorated),
+        methods=methods(user_cls),
+        is_class=True,
+        parameters=parameter_specs(user_cls),
+    )
+    cls: Cls[Any] = Cls(Target(app, spec), user_cls)
+    cls.register()
+    return Declared(handle=cls, spec=spec, code=user_cls, serialized=options.serialized)
+
+
+def _checked_function(raw: Any) -> Any:
+    if isinstance(raw, type | PartialClass | Cls):
+        raise TypeError("The `@app.function` decorator cannot be used on a class. Please use `@app.cls` instead.")
+    if isinstance(raw, Function):
+        raise InvalidError("Cannot apply `@app.function` twice; a function belongs to one app under one name.")
+    if isinstance(raw, PartialMethod | staticmethod | classmethod):
+        raise InvalidError(
+            "The `@app.function` decorator cannot be used on class methods. Swap with `@motet.method`, and decorate the "
+            "class with `@app.cls()`."
+        )
+    if not callable(raw) or not hasattr(raw, "__qualname__") or getattr(raw, "__module__", None) is None:
+        raise InvalidError(f"The `@app.function` decorator must be used on a function, not on {raw!r}")
+    return raw
+
+
+def _spec(
+    app: Any,
+    name: str,
+    options: ReadOptions,
+    concurrency: Concurrency,
+    *,
+    methods: tuple[MethodSpec, ...],
+    is_class: bool,
+    parameters: tuple[ParameterSpec, ...] = (),
+) -> FunctionSpec:
+    is_generator = not is_class and methods[0].is_generator
+    return FunctionSpec(
+        name=name,
+        app_name=app.name or "",
+        definition=SerializedDefinition(pickled=b"", qualname=name),
+        methods=methods,
+        is_class=is_class,
+        parameters=parameters,
+        concurrency=concurrency,
+        autoscaler=options.autoscaler,
+        timeout=options.timeout,
+        startup_timeout=options.startup_timeout,
+        retries=options.retry_policy(name, is_generator=is_generator),
+        env=options.env,
+        resources=options.resources,
+        image=options.image,
+        single_use_containers=options.single_use_containers,
+    )

@@ -1,0 +1,308 @@
+"""A function that runs in containers: every way to call it, and to look at and change its pool."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
+
+from motet.client.dual import DualIterator, DualPair, Steps, dual, run_async, run_blocking, warn_if_loop_is_blocked
+from motet.client.waiter import Waiter
+from motet.errors import ExecutionError, InvalidError
+from motet.model.function import FunctionVariant, MethodSpec
+from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.scaling import AutoscalerSettings
+from motet.sdk import many, options
+from motet.sdk.call import FunctionCall, result_of
+from motet.sdk.context import current_input_id
+from motet.sdk.main_module import main_by_value
+from motet.sdk.many import MapOptions, Results
+from motet.sdk.mapping import Mapping
+from motet.sdk.new_ids import new_call_id
+from motet.sdk.stream import Stream
+from motet.sdk.target import Target
+from motet.wire import payload
+from motet.wire.messages import SubmitInputs
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+SPAWN_CHUNK = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FunctionStats:
+    """A pool at one instant: inputs that wait, containers, inputs that run, and free slots in its containers."""
+
+    backlog: int
+    num_total_runners: int
+    num_running_inputs: int
+    input_headroom: int
+
+
+class _OneOutcome:
+    """Waits for the outcome of a call with one input."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self) -> None:
+        self.waiter: Waiter[Ended | Exception] = Waiter()
+
+    def ended(self, ended: list[Ended]) -> None:
+        self.waiter.set(ended[0])
+
+    def items(self, items: list[bytes]) -> None:
+        """Only streams have items."""
+
+    def lost(self, error: Exception) -> None:
+        self.waiter.set(error)
+
+
+class Function(Generic[P, R]):
+    """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
+
+    It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
+    """
+
+    def __init__(self, target: Target, method: MethodSpec, raw: Callable[P, Any] | None) -> None:
+        self.target = target
+        self.method = method
+        self.raw = raw
+
+    @property
+    def name(self) -> str:
+        """As it was declared: "f", or "Class.method"."""
+        name = self.target.declared.name
+        return f"{name}.{self.method.name}" if self.method.name else name
+
+    # --- one input --------------------------------------------------------------------------------------------------
+
+    @dual
+    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Steps[R]:
+        """Run it in a container and return its result; raises what it raises, with the remote traceback as the cause.
+
+        `await f.remote.aio(...)` in async code.
+        """
+        self._refuse_generator(
+            "A generator function cannot be called with `.remote(...)`. Use `.remote_gen(...)` instead."
+        )
+        connection, function_id = yield from self.target.resolve()
+        data = self._encoded(args, kwargs)
+        call_id, outcome = new_call_id(), _OneOutcome()
+        connection.open_call(call_id, outcome)
+        finished = False
+        try:
+            connection.submit(
+                call_id, function_id, CallKind.ATTACHED, self.method.name, [NewInput(0, data)], current_input_id()
+            )
+            ended = yield outcome.waiter
+            finished = True
+        finally:
+            connection.close_call(call_id, cancel=not finished)
+        if isinstance(ended, Exception):
+            raise ended
+        return cast(R, result_of(ended))
+
+    @property
+    def remote_gen(self) -> DualIterator[P, Any]:
+        """Run a generator function in a container and iterate over its items as they come, at your pace.
+
+        `async for x in f.remote_gen.aio(...)` in async code. Leaving the loop early cancels the generator.
+        """
+        return DualIterator(self._stream_blocking, self._stream_waiting)
+
+    def _stream(self, args: Any, kwargs: Any) -> Steps[Stream]:
+        if not self.method.is_generator:
+            raise InvalidError(
+                "A non-generator function cannot be called with `.remote_gen(...)`. Use `.remote(...)` instead."
+            )
+        connection, function_id = yield from self.target.resolve()
+        return Stream(connection, function_id, self.method.name, self._encoded(args, kwargs), current_input_id())
+
+    def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+        warn_if_loop_is_blocked("remote_gen")
+        stream = run_blocking(self._stream(args, kwargs))
+        try:
+            while (item := run_blocking(stream.next_item())) is not None:
+                yield item[0]
+        finally:
+            stream.close()
+
+    async def _stream_waiting(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+        stream = await run_async(self._stream(args, kwargs))
+        try:
+            while (item := await run_async(stream.next_item())) is not None:
+                yield item[0]
+        finally:
+            stream.close()
+
+    def local(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Call the Python function here, as if it had not been decorated (an async one gives a coroutine)."""
+        if self.raw is None:
+            raise ExecutionError(
+                "The definition for this Function is missing, so it is not possible to invoke it locally. "
+                "This happens to handles that came from another process; use `.remote(...)`."
+            )
+        return self.raw(*args, **kwargs)
+
+    @dual
+    def spawn(self, *args: P.args, **kwargs: P.kwargs) -> Steps[FunctionCall[R]]:
+        """Start it in a container and return at once, with a `FunctionCall` to ask for the result later."""
+        self._refuse_generator("Cannot `spawn` a generator function.")
+        connection, function_id = yield from self.target.resolve()
+        call_id, data = new_call_id(), self._encoded(args, kwargs)
+        yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)]))
+        return FunctionCall(call_id, connection)
+
+    def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput]) -> SubmitInputs:
+        return SubmitInputs(call_id, function_id, CallKind.SPAWNED, self.method.name, inputs, current_input_id())
+
+    # --- many inputs ------------------------------------------------------------------------------------------------
+
+    @property
+    def map(self) -> DualIterator[..., R]:
+        """`for result in f.map(iterable, ..., kwargs={}, order_outputs=True, return_exceptions=False)`.
+
+        One input per element (several iterables are zipped, the shortest ends the map). The iterables are pulled as
+        inputs are accepted, on this thread, so they may be endless. Results come in input order, or as they are ready
+        with `order_outputs=False`. A failing input ends the map with its exception as soon as it is known, and cancels
+        the rest; with `return_exceptions` exceptions are results. `f.map.aio(...)` takes async iterables too.
+        """
+        return DualIterator(self._map, self._map_async)
+
+    @property
+    def starmap(self) -> DualIterator[..., R]:
+        """Like `map`, over one iterable of argument tuples."""
+        return DualIterator(self._starmap, self._starmap_async)
+
+    def _map(self, *iterables: Any, **options: Unpack[MapOptions]) -> Iterator[R]:
+        warn_if_loop_is_blocked("map")
+        return Results(many.results(run_blocking, self._mapping, many.zipped(iterables), options), f"{self.name}.map")
+
+    def _starmap(self, input_iterator: Iterable[Any], **options: Unpack[MapOptions]) -> Iterator[R]:
+        warn_if_loop_is_blocked("starmap")
+        inputs = (tuple(arguments) for arguments in input_iterator)
+        return Results(many.results(run_blocking, self._mapping, inputs, options), f"{self.name}.starmap")
+
+    def _map_async(self, *iterables: Any, **options: Unpack[MapOptions]) -> AsyncIterator[R]:
+        return many.results_async(self._mapping, many.zipped_async(iterables), options)
+
+    def _starmap_async(self, input_iterator: Any, **options: Unpack[MapOptions]) -> AsyncIterator[R]:
+        return many.results_async(self._mapping, many.tuples_async(input_iterator), options)
+
+    def _mapping(
+        self,
+        *,
+        kwargs: dict[str, Any] | None = None,
+        order_outputs: bool = True,
+        return_exceptions: bool = False,
+        wrap_returned_exceptions: bool | None = None,
+    ) -> Steps[Mapping]:
+        self._refuse_generator("A generator function cannot be called with `.map(...)`.")
+        connection, function_id = yield from self.target.resolve()
+        return Mapping(
+            connection,
+            function_id,
+            self.method.name,
+            what=self.name,
+            kwargs=kwargs or {},
+            ordered=order_outputs,
+            return_exceptions=return_exceptions,
+            main_by_value=main_by_value(),
+            parent=current_input_id(),
+        )
+
+    @property
+    def for_each(self) -> DualPair[..., None]:
+        """`f.for_each(iterable, ..., kwargs={}, ignore_exceptions=False)`: run all, hand out nothing."""
+        return DualPair(self._for_each, self._for_each_async)
+
+    def _for_each(self, *iterables: Any, kwargs: dict[str, Any] | None = None, ignore_exceptions: bool = False) -> None:
+        options = MapOptions(kwargs=kwargs, order_outputs=False, return_exceptions=ignore_exceptions)
+        for _ in self._map(*iterables, **options):
+            pass
+
+    async def _for_each_async(
+        self, *iterables: Any, kwargs: dict[str, Any] | None = None, ignore_exceptions: bool = False
+    ) -> None:
+        options = MapOptions(kwargs=kwargs, order_outputs=False, return_exceptions=ignore_exceptions)
+        async for _ in self._map_async(*iterables, **options):
+            pass
+
+    @dual
+    def spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[None]:
+        """Start one call per element and return when all have been accepted; their results are not handed out."""
+        self._refuse_generator("Cannot `spawn_map` over a generator function.")
+        connection, function_id = yield from self.target.resolve()
+        for arguments in many.zipped(iterables):
+            data = self._encoded(arguments, kwargs or {})
+            yield from connection.request(self._spawning(new_call_id(), function_id, [NewInput(0, data)]))
+
+    @dual
+    def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
+        """Start one call with an input per element and return its handle when all have been accepted."""
+        self._refuse_generator("Cannot `spawn_map` over a generator function.")
+        connection, function_id = yield from self.target.resolve()
+        call_id = new_call_id()
+        inputs = (NewInput(i, self._encoded(a, kwargs or {})) for i, a in enumerate(many.zipped(iterables)))
+        while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
+            yield from connection.request(self._spawning(call_id, function_id, chunk))
+        return FunctionCall(call_id, connection)
+
+    # --- the pool ---------------------------------------------------------------------------------------------------
+
+    @dual
+    def get_current_stats(self) -> Steps[FunctionStats]:
+        """What the function's pool does now."""
+        view = yield from self.target.view()
+        running = sum(container.running_inputs for container in view.containers)
+        ready = sum(container.state == "ready" for container in view.containers)
+        return FunctionStats(
+            backlog=view.waiting_inputs,
+            num_total_runners=len(view.containers),
+            num_running_inputs=view.running_inputs,
+            input_headroom=max(0, ready * view.max_inputs - running),
+        )
+
+    @dual
+    def update_autoscaler(
+        self,
+        *,
+        min_containers: int | None = None,
+        max_containers: int | None = None,
+        buffer_containers: int | None = None,
+        scaledown_window: int | None = None,
+    ) -> Steps[AutoscalerSettings]:
+        """Change the running pool's bounds; what is not given stays as it is. Lasts until the app stops."""
+        if self.method.name:
+            raise InvalidError("Cannot call .update_autoscaler() on a method. Call it on the class instance instead.")
+        change = options.autoscaler_update_from(min_containers, max_containers, buffer_containers, scaledown_window)
+        return (yield from self.target.update_autoscaler(change))
+
+    def with_options(self, **changes: Any) -> Function[P, R]:
+        """The same function with other options and a pool of its own.
+
+        Takes `cpu, memory, gpu, env, secrets, retries, max_containers, buffer_containers, scaledown_window, timeout`.
+        """
+        return Function(self.target.varied(options.variant_from_options(**changes)), self.method, self.raw)
+
+    def with_concurrency(self, *, max_inputs: int, target_inputs: int | None = None) -> Function[P, R]:
+        """The same function with another input concurrency and a pool of its own."""
+        concurrency = options.concurrency_from(max_inputs, target_inputs, decorator="with_concurrency")
+        return Function(self.target.varied(FunctionVariant(concurrency=concurrency)), self.method, self.raw)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _encoded(self, args: Any, kwargs: Any) -> bytes:
+        return payload.dumps((args, kwargs), f"the arguments of {self.name}", main_by_value=main_by_value())
+
+    def _refuse_generator(self, message: str) -> None:
+        if self.method.is_generator:
+            raise InvalidError(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (Function, (self.target, self.method, None))
+
+    def __repr__(self) -> str:
+        return f"<motet.Function {self.name} of app {self.target.declared.app_name!r}>"

@@ -1,0 +1,191 @@
+"""`map`: many inputs through one call, pulled as they are accepted, results handed out as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Iterator
+from typing import Any
+
+from motet.client.connection import Connection
+from motet.client.dual import Steps
+from motet.client.waiter import Waiter
+from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.sdk.new_ids import new_call_id
+from motet.wire import failure, payload
+
+MAX_IN_FLIGHT = 1000
+"""Inputs of one map without an outcome yet (Modal's number)."""
+MAX_HELD = 10_000
+"""Outcomes held back because an earlier one is missing: bounds memory when one input of an ordered map is slow."""
+CHUNK_INPUTS = 128
+CHUNK_BYTES = 1024 * 1024
+CHUNK_SECONDS = 0.001
+"""A chunk leaves when it is full, or when its first input has waited this long for company."""
+
+
+class Mapping:
+    """One map under way. Inputs go in through `feed`, results come out of `take`; one thread or task owns it.
+
+    At most `MAX_IN_FLIGHT` inputs are without an outcome, and at most `MAX_HELD` outcomes without a reader.
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        function_id: str,
+        method: str,
+        *,
+        what: str,
+        kwargs: dict[str, Any],
+        ordered: bool,
+        return_exceptions: bool,
+        main_by_value: bool,
+        parent: str | None,
+    ) -> None:
+        self.call_id = new_call_id()
+        self._connection = connection
+        self._function_id = function_id
+        self._method = method
+        self._what = f"the arguments of {what}"
+        self._kwargs = kwargs
+        self._ordered = ordered
+        self._return_exceptions = return_exceptions
+        self._main_by_value = main_by_value
+        self._parent = parent
+        self._accepted = 0
+        self._ended = 0
+        self._exhausted = False
+        self._failed: Ended | None = None
+        self._lost: Exception | None = None
+        self._ready: deque[Ended] = deque()
+        self._held: dict[int, Ended] = {}
+        self._next = 0
+        self._inbox: deque[list[Ended]] = deque()
+        self._waiter: Waiter[None] | None = None
+        self.has_room = asyncio.Event()
+        """Set by a consuming task for the feeding one."""
+        connection.open_call(self.call_id, self)
+
+    # --- the sink, on the I/O thread --------------------------------------------------------------------------------
+
+    def ended(self, ended: list[Ended]) -> None:
+        self._inbox.append(ended)
+        self.wake()
+
+    def items(self, items: list[bytes]) -> None:
+        """A map has no streams."""
+
+    def lost(self, error: Exception) -> None:
+        self._lost = error
+        self.wake()
+
+    def wake(self) -> None:
+        """Let the owner look again; from any thread."""
+        waiter = self._waiter
+        if waiter is not None:
+            waiter.set(None)
+
+    # --- in ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def exhausted(self) -> bool:
+        """All inputs have been pulled."""
+        return self._exhausted
+
+    @property
+    def room(self) -> int:
+        """How many more inputs are welcome now."""
+        if self._exhausted or self._failed is not None:
+            return 0
+        held = len(self._ready) + len(self._held)
+        return min(MAX_IN_FLIGHT - (self._accepted - self._ended), MAX_HELD - held)
+
+    def feed(self, arguments: Iterator[tuple[Any, ...]]) -> None:
+        """Pull a chunk of inputs and send it. What the iterator raises goes to the caller."""
+        chunk: list[NewInput] = []
+        size, limit, started = 0, min(self.room, CHUNK_INPUTS), time.perf_counter()
+        try:
+            while len(chunk) < limit and size < CHUNK_BYTES and time.perf_counter() - started < CHUNK_SECONDS:
+                chunk.append(self.encoded(next(arguments)))
+                size += len(chunk[-1].payload)
+        except StopIteration:
+            self._exhausted = True
+        finally:
+            self.send(chunk)
+
+    def encoded(self, arguments: tuple[Any, ...]) -> NewInput:
+        """The next input, for `send`."""
+        data = payload.dumps((arguments, self._kwargs), self._what, main_by_value=self._main_by_value)
+        new = NewInput(self._accepted, data)
+        self._accepted += 1
+        return new
+
+    def send(self, chunk: list[NewInput]) -> None:
+        if chunk:
+            self._connection.submit(
+                self.call_id, self._function_id, CallKind.ATTACHED, self._method, chunk, self._parent
+            )
+
+    def exhaust(self) -> None:
+        """There are no more inputs."""
+        self._exhausted = True
+        self.wake()
+
+    # --- out --------------------------------------------------------------------------------------------------------
+
+    def collect(self) -> bool:
+        """Take in what has arrived. True if `take` has something to hand out."""
+        inbox = self._inbox
+        while inbox:
+            for ended in inbox.popleft():
+                self._arrived(ended)
+        return bool(self._ready)
+
+    def _arrived(self, ended: Ended) -> None:
+        self._ended += 1
+        if ended.kind is not OutcomeKind.SUCCESS and not self._return_exceptions:
+            self._failed = self._failed or ended
+        elif not self._ordered:
+            self._ready.append(ended)
+        elif ended.index != self._next:
+            self._held[ended.index] = ended
+        else:
+            self._ready.append(ended)
+            self._next += 1
+            while self._held and (following := self._held.pop(self._next, None)) is not None:
+                self._ready.append(following)
+                self._next += 1
+
+    def take(self) -> Iterator[Any]:
+        """What can be handed out now: results, or exceptions with `return_exceptions`."""
+        ready = self._ready
+        while ready:
+            ended = ready.popleft()
+            if ended.kind is OutcomeKind.SUCCESS:
+                yield payload.loads(ended.payload, "the result")
+            else:
+                yield failure.rebuild(ended.payload)
+
+    @property
+    def done(self) -> bool:
+        """All inputs have gone in and all results come out. Raises the failure that ends the map."""
+        if self._ready:
+            return False
+        if self._failed is not None:
+            raise failure.rebuild(self._failed.payload)
+        if self._lost is not None:
+            raise self._lost
+        return self._exhausted and self._ended == self._accepted
+
+    def wait_change(self) -> Steps[None]:
+        """Wait until something arrives."""
+        self._waiter = Waiter()
+        if not self._inbox and self._lost is None:
+            yield self._waiter
+        self._waiter = None
+
+    def close(self) -> None:
+        """The consumer is through; inputs without an outcome are cancelled. Idempotent."""
+        self._connection.close_call(self.call_id, cancel=self._ended < self._accepted)

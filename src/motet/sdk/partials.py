@@ -1,0 +1,107 @@
+"""What decorators leave behind until `@app.function` or `@app.cls` picks it up."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
+
+from motet.errors import InvalidError
+from motet.model.function import MethodSpec
+from motet.model.scaling import Concurrency
+from motet.sdk.bound_method import BoundMethod, target_of
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+EnterPhase = Literal["snapshot", "start"]
+
+
+def method_spec(raw: Any, name: str = "", is_generator: bool | None = None) -> MethodSpec:
+    """How a function or method is called. `is_generator`: the user's word for it, for wrappers that do not show it."""
+    generates = inspect.isgeneratorfunction(raw) or inspect.isasyncgenfunction(raw)
+    if is_generator is False and generates:
+        raise InvalidError(f"`is_generator=False` was given for {raw.__qualname__}, which is a generator function")
+    if is_generator and inspect.iscoroutinefunction(raw):
+        raise InvalidError(
+            f"`is_generator=True` was given for {raw.__qualname__}, a coroutine function; an asynchronous generator yields"
+        )
+    is_async = inspect.iscoroutinefunction(raw) or inspect.isasyncgenfunction(raw)
+    return MethodSpec(name=name, is_async=is_async, is_generator=generates if is_generator is None else is_generator)
+
+
+class PartialFunction:
+    """A function under `@motet.concurrent`. Calling it runs the function here."""
+
+    def __init__(self, raw: Callable[..., Any], concurrency: Concurrency) -> None:
+        functools.update_wrapper(self, raw)
+        self.raw = raw
+        self.concurrency = concurrency
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.raw(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<{self.raw.__qualname__} under @motet.concurrent, not yet under @app.function>"
+
+
+class PartialClass:
+    """A class under `@motet.concurrent`. Calling it makes an object of the class here."""
+
+    def __init__(self, user_cls: type, concurrency: Concurrency) -> None:
+        functools.update_wrapper(self, user_cls, updated=())
+        self.user_cls = user_cls
+        self.concurrency = concurrency
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.user_cls(*args, **kwargs)
+
+    def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
+        raise cannot_inherit(self.user_cls.__name__)
+
+    def __repr__(self) -> str:
+        return f"<class {self.user_cls.__qualname__} under @motet.concurrent, not yet under @app.cls>"
+
+
+class PartialMethod(Generic[P, R]):
+    """A method under `@motet.method`, `@motet.enter` or `@motet.exit`; `raw` is what the user wrote."""
+
+    def __init__(self, raw: Callable[..., Any]) -> None:
+        functools.update_wrapper(self, raw)
+        self.raw = raw
+        self.name: str = raw.__name__
+        self.spec: MethodSpec | None = None
+        self.enter_phase: EnterPhase | None = None
+        self.is_exit = False
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self.name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> PartialMethod[P, R]: ...
+    @overload
+    def __get__(self, instance: object, owner: type) -> BoundMethod[P, R]: ...
+    def __get__(self, instance: Any, owner: type) -> Any:
+        """On an object: the plain method, or, once the class is declared, the function that it also is."""
+        if instance is None:
+            return self
+        bound = self.raw.__get__(instance, owner)
+        target = target_of(instance) if self.spec is not None else None
+        return bound if target is None else BoundMethod(target, self.named_spec(), bound)
+
+    def named_spec(self) -> MethodSpec:
+        """How the method is called, under the name it has in its class."""
+        assert self.spec is not None
+        return MethodSpec(name=self.name, is_async=self.spec.is_async, is_generator=self.spec.is_generator)
+
+    def __repr__(self) -> str:
+        return f"<method {self.raw.__qualname__} of a Motet class>"
+
+
+def cannot_inherit(name: str) -> InvalidError:
+    """The error for `class Child(Parent)` where Parent is decorated already."""
+    return InvalidError(
+        f"{name} is decorated and cannot be inherited from. Leave the parent class undecorated, with its "
+        "`@motet.enter`, `@motet.exit` and `@motet.method` members, and put the class decorators on its children."
+    )

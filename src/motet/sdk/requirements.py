@@ -1,0 +1,126 @@
+"""Requirement strings: where they are read from, and which of them this environment does not meet."""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Iterator, Sequence
+from importlib import metadata
+from pathlib import Path
+
+from motet.errors import InvalidError
+from motet.model.function import ImageSpec
+
+_PLAIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?([^();]*)\)?\s*")
+_UNCHECKED = "cannot be checked"
+
+
+def missing_packages(image: ImageSpec) -> list[str]:
+    """What this environment lacks of what the image asks for, in words; empty if nothing. One entry per requirement."""
+    try:
+        import packaging.requirements  # noqa: F401 - not a dependency of ours; used where it is installed anyway
+
+        finding: Callable[[str], str | None] = _finding_with_packaging
+    except ImportError:
+        finding = finding_without_packaging
+    return [found for it in dict.fromkeys(image.requirements) if (found := finding(it)) is not None]
+
+
+def _finding_with_packaging(requirement: str) -> str | None:
+    from packaging.requirements import InvalidRequirement, Requirement
+
+    try:
+        parsed = Requirement(requirement)
+    except InvalidRequirement:
+        return f"{requirement} {_UNCHECKED}"
+    if parsed.url:
+        return f"{requirement} {_UNCHECKED}"
+    if parsed.marker is not None and not parsed.marker.evaluate():
+        return None
+    installed = _installed_version(parsed.name)
+    if installed is None:
+        return f"{parsed.name} is not installed"
+    if parsed.specifier.contains(installed, prereleases=True):
+        return None
+    return f"{parsed.name} {installed} is installed, {requirement} was asked for"
+
+
+def finding_without_packaging(requirement: str) -> str | None:
+    """As `missing_packages` for one requirement, by our own means: of version ranges only `==` is compared."""
+    plain = _PLAIN.fullmatch(requirement.strip())
+    if plain is None:
+        return f"{requirement} {_UNCHECKED}"
+    name, versions = plain.group(1), plain.group(2).strip()
+    if versions and not re.match(r"[=<>!~]", versions):
+        return f"{requirement} {_UNCHECKED}"
+    installed = _installed_version(name)
+    if installed is None:
+        return f"{name} is not installed"
+    pins = [part.strip()[2:].strip() for part in versions.split(",") if re.match(r"\s*==[^=]", part)]
+    if all(_is_version(installed, pin) for pin in pins):
+        return None
+    return f"{name} {installed} is installed, {requirement} was asked for"
+
+
+def _installed_version(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _is_version(installed: str, pin: str) -> bool:
+    if pin.endswith(".*"):
+        wanted = pin[:-2].split(".")
+        return installed.split(".")[: len(wanted)] == wanted
+    return _without_zeros(installed) == _without_zeros(pin)
+
+
+def _without_zeros(version: str) -> str:
+    return re.sub(r"(?:\.0+)+$", "", version.split("+")[0])
+
+
+def requirements_in_file(path: str | os.PathLike[str]) -> list[str]:
+    """The requirements in a file in pip's format and in the files it includes (`-r`); other options are left out.
+
+    Raises `InvalidError` if a file is not there.
+    """
+    return list(_lines(Path(path), set()))
+
+
+def _lines(path: Path, seen: set[Path]) -> Iterator[str]:
+    if path.resolve() in seen:
+        return
+    seen.add(path.resolve())
+    for line in _read(path).replace("\\\n", " ").splitlines():
+        text = re.sub(r"(?:^|\s)#.*$", "", line).strip()
+        included = re.match(r"(?:-r|--requirement)[\s=]*(.+)", text)
+        if included:
+            yield from _lines(path.parent / included.group(1), seen)
+        elif editable := re.match(r"(?:-e|--editable)[\s=]*(.+)", text):
+            yield editable.group(1)
+        elif text and not text.startswith("-"):
+            yield re.split(r"\s--", text, maxsplit=1)[0].strip()
+
+
+def pyproject_requirements(path: str | os.PathLike[str], extras: Sequence[str]) -> list[str]:
+    """The dependencies in a `pyproject.toml`, and those of the named extras. Raises `InvalidError`."""
+    try:
+        project = tomllib.loads(_read(Path(path))).get("project", {})
+    except tomllib.TOMLDecodeError as error:
+        raise InvalidError(f"{os.fspath(path)} is not valid TOML: {error}") from error
+    optional = project.get("optional-dependencies", {})
+    unknown = [extra for extra in extras if extra not in optional]
+    if unknown:
+        raise InvalidError(
+            f"{os.fspath(path)} has no optional dependencies {unknown[0]!r}; it has: {', '.join(optional) or 'none'}"
+        )
+    return [*project.get("dependencies", []), *(name for extra in extras for name in optional[extra])]
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InvalidError(f"{path} cannot be read: {error.strerror}") from error

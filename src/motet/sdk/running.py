@@ -1,0 +1,186 @@
+"""A running app: how functions find their pools, and how an app starts and stops."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from motet.client.connection import Connection
+from motet.client.dual import Steps, dual, run_async, run_blocking
+from motet.errors import ExecutionError, InvalidError
+from motet.model.function import FunctionSpec, FunctionVariant
+from motet.model.views import AppView
+from motet.sdk.context import is_local
+from motet.sdk.new_ids import new_app_id
+from motet.wire.messages import BindFunction, CreateApp, OutputLines, StopApp, ViewApp
+
+if TYPE_CHECKING:
+    from motet.sdk.app import App
+
+NO_VARIANT = FunctionVariant()
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class HasRunning(Protocol):
+    """What a function must know of its app."""
+
+    running: RunningApp | None
+
+
+class RunningApp:
+    """An app that runs on a server, seen from a client. Thread-safe.
+
+    `functions` gives ids by (name of the app a function was declared on, its name).
+    """
+
+    def __init__(
+        self, app_id: str, name: str, connect: Callable[[], Connection], functions: list[tuple[str, str, str]]
+    ) -> None:
+        self.app_id = app_id
+        self.name = name
+        self._connect = connect
+        self._functions = {(app_name, function): function_id for app_name, function, function_id in functions}
+        self._variants: dict[tuple[str, bytes], str] = {}
+
+    @property
+    def connection(self) -> Connection:
+        """The connection its calls go over (a container opens one at its first nested call)."""
+        return self._connect()
+
+    def function_id(self, spec: FunctionSpec, variant: FunctionVariant) -> Steps[str]:
+        """The id of a function's pool. Raises `ExecutionError` if this app does not have the function."""
+        base = self._functions.get((spec.app_name, spec.name))
+        if base is None:
+            known = ", ".join(sorted(name for _, name in self._functions)) or "none"
+            raise ExecutionError(
+                f"the running app {self.name!r} has no function {spec.name!r} (it has: {known}). "
+                "Functions of other apps must be brought in with `app.include(other_app)` before the app runs."
+            )
+        if variant is NO_VARIANT or variant == NO_VARIANT:
+            return base
+        key = (base, _encode(variant))
+        bound = self._variants.get(key)
+        if bound is None:
+            reply = yield from self.connection.request(BindFunction(base, variant))
+            bound = self._variants[key] = reply.function_id
+        return bound
+
+    @dual
+    def view(self) -> Steps[AppView]:
+        """What there is to see of the app now."""
+        reply = yield from self.connection.request(ViewApp(self.app_id))
+        return reply.view  # type: ignore[no-any-return]
+
+    def on_output(self, listener: Callable[[OutputLines], None] | None) -> None:
+        """Give lines its containers write to `listener`, on the I/O thread; None stops that."""
+        self.connection.listen(self.app_id, listener)
+
+
+_in_container: RunningApp | None = None
+_running_here: list[RunningApp] = []
+
+
+def enter_container_app(running: RunningApp) -> None:
+    """Functions called from this container's code belong to this app (the runtime calls it once)."""
+    global _in_container
+    _in_container = running
+
+
+def find_running(app: HasRunning, function: str) -> RunningApp:
+    """The running app to call a function on. Raises `ExecutionError` saying how to get one."""
+    running = app.running or _in_container
+    if running is None:
+        raise ExecutionError(
+            f"function {function!r} was called, but its app is not running. "
+            "Call it inside `with app.run():`, or start the program with `motet run FILE`."
+        )
+    return running
+
+
+def any_running(wanted: str) -> RunningApp:
+    """A running app, for questions that any connection of this process can answer. Raises `ExecutionError`."""
+    if _in_container is not None:
+        return _in_container
+    if not _running_here:
+        raise ExecutionError(f"{wanted} was asked for, but no app is running in this process; use `with app.run():`")
+    return _running_here[-1]
+
+
+class AppRun:
+    """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers."""
+
+    def __init__(self, app: App, *, name: str | None = None) -> None:
+        self._app = app
+        self._name = name
+        self._exits = contextlib.ExitStack()
+
+    def __enter__(self) -> App:
+        return run_blocking(self._start())
+
+    def __exit__(self, *exc: object) -> None:
+        run_blocking(self._stop())
+
+    async def __aenter__(self) -> App:
+        return await run_async(self._start())
+
+    async def __aexit__(self, *exc: object) -> None:
+        await run_async(self._stop())
+
+    def _start(self) -> Steps[Any]:
+        app = self._app
+        if not is_local():
+            raise InvalidError(
+                "Can not run an app in global scope within a container. "
+                'Put `with app.run():` under `if __name__ == "__main__":`.'
+            )
+        if app.running is not None:
+            raise InvalidError(
+                "App is already running and can't be started again.\n"
+                "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
+            )
+        # The one place where a client reaches a server: late, so that `import motet` and containers stay light.
+        from motet.server import embedded
+
+        spec = app.spec()
+        server = embedded.acquire()
+        try:
+            running = yield from self._create(server.connection, spec)
+        except BaseException:
+            embedded.release()
+            raise
+        self._exits.callback(embedded.release)
+        for each in (app, *app.included):
+            each.running = running
+        _running_here.append(running)
+        self._print_output(running)
+        return app
+
+    def _create(self, connection: Connection, spec: Any) -> Steps[RunningApp]:
+        app_id = new_app_id()
+        reply = yield from connection.request(CreateApp(app_id, spec))
+        return RunningApp(app_id, self._name or spec.name, lambda: connection, reply.functions)
+
+    def _print_output(self, running: RunningApp) -> None:
+        from motet.sdk.output import LinePrinter, output_enabled
+
+        if output_enabled():
+            printer = LinePrinter()
+            printer.start()
+            running.on_output(printer)
+            self._exits.callback(printer.stop)
+        self._exits.callback(running.on_output, None)
+
+    def _stop(self) -> Steps[None]:
+        running = self._app.running
+        if running is None:
+            return
+        try:
+            yield from running.connection.request(StopApp(running.app_id))
+        finally:
+            _running_here.remove(running)
+            for each in (self._app, *self._app.included):
+                each.running = None
+            self._exits.close()

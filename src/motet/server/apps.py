@@ -1,0 +1,173 @@
+"""Running apps: their functions and variants, who owns them, and how they end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from motet.core import events as e
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
+from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
+from motet.model.ids import AppId, numbered_suffix
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.model.views import AppView
+from motet.server.driver import Driver
+from motet.wire.messages import Configure, OutputLines
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+class Owner(Protocol):
+    """The client session an app belongs to: it gets the app's output, and the app ends with it."""
+
+    def send_lines(self, lines: OutputLines) -> None: ...
+
+
+class RunningApp:
+    """One app on this server."""
+
+    def __init__(self, app_id: str, spec: AppSpec, owner: Owner) -> None:
+        self.app_id = app_id
+        self.spec = spec
+        self.owner = owner
+        self.declared: dict[str, FunctionSpec] = {}
+        self.stopping: list[Callable[[], None]] | None = None
+
+    def function_ids(self) -> list[tuple[str, str, str]]:
+        """(app it was declared on, name, id) of every declared function."""
+        return [(spec.app_name, spec.name, function_id) for function_id, spec in self.declared.items()]
+
+
+class Apps:
+    """All running apps and their functions."""
+
+    def __init__(self, driver: Driver, id_base: str, stop_grace: float, on_stopped: Callable[[str], None]) -> None:
+        self._driver = driver
+        self._id_base = id_base
+        self._stop_grace = stop_grace
+        self._on_stopped = on_stopped
+        self._apps: dict[str, RunningApp] = {}
+        self._functions: dict[str, tuple[RunningApp, FunctionSpec]] = {}
+        self._variants: dict[bytes, str] = {}
+        self._numbers = 0
+
+    def create(self, app_id: AppId, spec: AppSpec, owner: Owner) -> RunningApp:
+        """A new app; pools with `min_containers` begin to start at once. Raises `AlreadyExistsError`."""
+        if app_id in self._apps:
+            raise AlreadyExistsError(f"an app with id {app_id} is running already")
+        app = self._apps[app_id] = RunningApp(app_id, spec, owner)
+        for function in spec.functions:
+            app.declared[self._add(app, function)] = function
+        return app
+
+    def _add(self, app: RunningApp, spec: FunctionSpec) -> str:
+        self._numbers += 1
+        function_id = "fu-" + numbered_suffix(self._id_base, self._numbers)
+        self._functions[function_id] = (app, spec)
+        if spec.has_pool:
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec))
+        return function_id
+
+    def bind(self, function_id: str, variant: FunctionVariant) -> str:
+        """The function a variant is; made when it is first asked for. Raises `NotFoundError`, `InvalidError`."""
+        app, spec = self._find(function_id)
+        key = _encode((function_id, variant))
+        bound = self._variants.get(key)
+        if bound is None:
+            varied = spec.varied(variant)
+            if not varied.has_pool:
+                raise InvalidError(f"class {spec.name} has parameters; make an instance first: {spec.name}(...)")
+            bound = self._variants[key] = self._add(app, varied)
+        return bound
+
+    def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
+        """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other."""
+        app, spec = self._find(function_id)
+        varied = spec.varied(FunctionVariant(autoscaler_changes=change))
+        self._functions[function_id] = (app, varied)
+        self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
+        return varied.autoscaler
+
+    def app_of(self, function_id: str) -> str:
+        """The id of the app a function belongs to. Raises `NotFoundError`."""
+        return self._find(function_id)[0].app_id
+
+    def configuration(self, function_id: str) -> Configure:
+        """What a container of this function must know."""
+        app, spec = self._find(function_id)
+        return Configure(
+            app.app_id,
+            app.spec.name,
+            function_id,
+            spec,
+            app.spec.sys_path,
+            app.spec.project_dir,
+            app.function_ids(),
+        )
+
+    def view(self, app_id: str) -> AppView:
+        """What there is to see of an app. Raises `NotFoundError`."""
+        app = self._apps.get(app_id)
+        if app is None:
+            raise NotFoundError(f"no app {app_id} runs on this server")
+        functions = self._driver.engine.views(app_id, self._driver.now)
+        return AppView(app_id=app_id, name=app.spec.name, functions=functions)
+
+    def show_output(self, function_id: str, lines: Callable[[RunningApp, FunctionSpec], OutputLines]) -> None:
+        """Give lines of a function's container to the app's owner."""
+        found = self._functions.get(function_id)
+        if found is not None:
+            found[0].owner.send_lines(lines(*found))
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def stop(self, app_id: str, then: Callable[[], None]) -> None:
+        """Stop an app; `then` is called when its last container is gone. Raises `NotFoundError`; idempotent meanwhile."""
+        app = self._apps.get(app_id)
+        if app is None:
+            raise NotFoundError(f"no app {app_id} runs on this server")
+        if app.stopping is not None:
+            app.stopping.append(then)
+            return
+        app.stopping = [then]
+        self._driver.take(e.AppStopped(app_id, self._stop_grace))
+
+    def stopped(self, app_id: str) -> None:
+        """The engine says that an app's last container is gone."""
+        app = self._apps.pop(app_id)
+        gone = {function_id for function_id, (owner, _) in self._functions.items() if owner is app}
+        for function_id in gone:
+            del self._functions[function_id]
+        self._variants = {key: bound for key, bound in self._variants.items() if bound not in gone}
+        self._on_stopped(app_id)
+        for then in app.stopping or ():
+            then()
+
+    def owner_gone(self, owner: Owner) -> None:
+        """A client is gone: its apps stop."""
+        for app in [app for app in self._apps.values() if app.owner is owner]:
+            self.stop(app.app_id, lambda: None)
+
+    def stop_all(self, then: Callable[[], None]) -> None:
+        """Stop every app; `then` is called when the last is gone."""
+        left = len(self._apps)
+        if not left:
+            then()
+            return
+
+        def one_less() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        for app_id in list(self._apps):
+            self.stop(app_id, one_less)
+
+    def _find(self, function_id: str) -> tuple[RunningApp, FunctionSpec]:
+        found = self._functions.get(function_id)
+        if found is None:
+            raise NotFoundError(f"no function {function_id} runs on this server")
+        return found

@@ -1,0 +1,138 @@
+"""A client's session: its requests answered, its calls turned into events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from motet.core import events as e
+from motet.errors import Error, InternalError
+from motet.model.ids import AppId
+from motet.model.outcome import CallKind, Ended
+from motet.server.apps import Apps
+from motet.server.driver import Driver
+from motet.server.peers import Peer
+from motet.server.spawned import SpawnedCalls
+from motet.wire import failure
+from motet.wire import messages as m
+
+
+class ClientSession:
+    """One connected client. `number` is how the engine names it."""
+
+    def __init__(self, number: int, peer: Peer, driver: Driver, apps: Apps, calls: SpawnedCalls) -> None:
+        self.number = number
+        self._peer = peer
+        self._driver = driver
+        self._apps = apps
+        self._calls = calls
+        self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
+            m.CreateApp: self._create_app,
+            m.StopApp: self._stop_app,
+            m.BindFunction: self._bind_function,
+            m.UpdateAutoscaler: self._update_autoscaler,
+            m.ViewFunction: self._view_function,
+            m.ViewApp: self._view_app,
+            m.ViewCall: self._view_call,
+            m.AwaitOutcomes: self._await_outcomes,
+            m.SubmitInputs: self._spawn,
+        }
+
+    def receive(self, messages: Sequence[m.ToServer]) -> None:
+        """What the client sent, in order; all of it reaches the engine in one turn."""
+        events: list[e.Event] = []
+        for message in messages:
+            if isinstance(message, m.SubmitInputs):
+                events.append(self._submitted(message))
+            elif isinstance(message, m.AckCallItems):
+                events.append(e.ItemsTaken(message.call_id, message.index, message.count))
+            elif isinstance(message, m.CancelCall):
+                events.append(e.CallCancelled(message.call_id, "by its caller"))
+            elif isinstance(message, m.Request):
+                self._driver.take(*events)
+                events = []
+                self._answer(message)
+            elif isinstance(message, m.Forget):
+                self._calls.forget(self.number, message.request_id)
+        if events:
+            self._driver.take(*events)
+
+    def disconnected(self) -> None:
+        """The client is gone: what only it wanted ends, and so do its apps."""
+        self._calls.forget_client(self.number)
+        self._driver.take(e.ClientLost(self.number))
+        self._apps.owner_gone(self)
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def reply(self, request_id: int, body: m.ReplyBody) -> None:
+        self._peer.send((m.Reply(request_id, body),))
+
+    def send_outcomes(self, call_id: str, ended: list[Ended]) -> None:
+        self._peer.send((m.Outcomes(call_id, ended),))
+
+    def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
+        self._peer.send((m.CallItems(call_id, index, items),))
+
+    def send_lines(self, lines: m.OutputLines) -> None:
+        self._peer.send((lines,))
+
+    def _answer(self, request: m.Request) -> None:
+        try:
+            body = self._requests[type(request.body)](request.request_id, request.body)
+        except InternalError:
+            raise
+        except Error as error:
+            body = m.RequestFailed(failure.of(type(error), str(error)))
+        if body is not None:
+            self.reply(request.request_id, body)
+
+    def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
+        return e.InputsSubmitted(
+            message.call_id,
+            message.function_id,
+            self.number,
+            message.kind,
+            message.method,
+            message.inputs,
+            message.parent_input_id,
+        )
+
+    # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
+
+    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
+        app = self._apps.create(AppId(body.app_id), body.spec, self)
+        return m.AppCreated(app.function_ids())
+
+    def _stop_app(self, request_id: int, body: m.StopApp) -> None:
+        self._apps.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
+
+    def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
+        return m.FunctionBound(self._apps.bind(body.function_id, body.variant))
+
+    def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
+        settings = self._apps.update_autoscaler(body.function_id, body.change)
+        return m.AutoscalerUpdated(settings)
+
+    def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
+        return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.now))
+
+    def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
+        return m.AppViewed(self._apps.view(body.app_id))
+
+    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
+        return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
+
+    def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
+        ended = self._calls.outcomes(body.call_id, body.index)
+        if ended or not body.wait:
+            return m.Outcomes(body.call_id, ended)
+        self._calls.wait(self, request_id, body.call_id, body.index)
+        return None
+
+    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
+        app_id = self._apps.app_of(body.function_id)
+        if body.kind is CallKind.SPAWNED:
+            self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
+        self._driver.take(self._submitted(body))
+        return m.Done()

@@ -1,0 +1,33 @@
+"""How a server is configured: one frozen object. The only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+
+from motet.core.host import HostLimits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """Everything a server can be told.
+
+    `listen`: where containers connect: "unix" (a socket in a private directory) or "tcp" (a free port on 127.0.0.1).
+    `base_env`: the environment containers start from, under the function's own.
+    `stop_grace`: seconds for exit hooks when an app stops.
+    """
+
+    listen: str = "unix"
+    base_env: dict[str, str] = field(default_factory=dict)
+    limits: HostLimits = HostLimits()
+    stop_grace: float = 30.0
+
+    @classmethod
+    def from_environment(cls) -> ServerConfig:
+        """The embedded server's: `MOTET_LISTEN`, `MOTET_CONTAINERS_PER_FUNCTION`; the client's environment for containers."""
+        cores = len(os.sched_getaffinity(0))
+        limits = HostLimits(
+            containers_per_pool=int(os.environ.get("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores))),
+            starting=max(8, 2 * cores),
+        )
+        return cls(listen=os.environ.get("MOTET_LISTEN", "unix"), base_env=dict(os.environ), limits=limits)

@@ -1,0 +1,170 @@
+"""Containers as the server meets them: launched, connected, writing output, gone."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+
+from motet.backends.base import Backend, Ended, Launch, Stream
+from motet.core import events as e
+from motet.core.commands import AckItems, CancelAttempts, DeliverAttempts, KillContainer, StartContainer, StopContainer
+from motet.errors import ConnectionError
+from motet.server.apps import Apps
+from motet.server.driver import Driver, logger
+from motet.server.output import ContainerOutput
+from motet.server.peers import Peer
+from motet.wire import messages as m
+
+
+class _Container:
+    """What the server holds of one container until its backend says that it ended."""
+
+    __slots__ = ("control", "executor", "function_id", "output", "token")
+
+    def __init__(self, function_id: str, output: ContainerOutput) -> None:
+        self.function_id = function_id
+        self.token = secrets.token_hex(16)
+        self.output = output
+        self.executor: Peer | None = None
+        self.control: Peer | None = None
+
+
+class Containers:
+    """Carries out commands about containers on one backend, and reports what becomes of them."""
+
+    def __init__(
+        self, driver: Driver, backend: Backend, apps: Apps, base_env: dict[str, str], stop_grace: float
+    ) -> None:
+        self.address = ""
+        self._driver = driver
+        self._backend = backend
+        self._apps = apps
+        self._base_env = base_env
+        self._stop_grace = stop_grace
+        self._containers: dict[str, _Container] = {}
+
+    # --- commands -----------------------------------------------------------------------------------------------------
+
+    def start(self, command: StartContainer) -> None:
+        container_id, function_id = command.container_id, command.function_id
+        output = ContainerOutput(container_id, lambda lines: self._apps.show_output(function_id, lines))
+        container = self._containers[container_id] = _Container(function_id, output)
+        configuration = self._apps.configuration(function_id)
+        env = {
+            **self._base_env,
+            **configuration.spec.image.env,
+            **configuration.spec.env,
+            "MOTET_CONTAINER_ID": container_id,
+            "MOTET_APP_ID": configuration.app_id,
+            "MOTET_IS_REMOTE": "1",
+            # The names Modal programs look for.
+            "MODAL_TASK_ID": container_id,
+            "MODAL_IS_REMOTE": "1",
+        }
+        self._backend.start_nowait(
+            Launch(container_id=container_id, address=self.address, token=container.token, env=env)
+        )
+
+    def stop(self, command: StopContainer) -> None:
+        container = self._containers.get(command.container_id)
+        if container is None:
+            return
+        if container.control is None:
+            self._backend.kill_nowait(command.container_id)
+        else:
+            container.control.send((m.Stop(self._stop_grace),))
+
+    def kill(self, command: KillContainer) -> None:
+        self._backend.kill_nowait(command.container_id)
+
+    def deliver(self, command: DeliverAttempts) -> None:
+        container = self._containers.get(command.container_id)
+        if container is not None and container.executor is not None:
+            container.executor.send((m.Deliver(command.attempts),))
+
+    def ack(self, command: AckItems) -> None:
+        self._to_control(command.container_id, m.AckItems(command.attempt, command.count))
+
+    def cancel(self, command: CancelAttempts) -> None:
+        self._to_control(command.container_id, m.CancelAttempts(command.attempts))
+
+    def _to_control(self, container_id: str, message: m.Message) -> None:
+        container = self._containers.get(container_id)
+        if container is not None and container.control is not None:
+            container.control.send((message,))
+
+    # --- connections --------------------------------------------------------------------------------------------------
+
+    def check(self, hello: m.Hello) -> None:
+        """Raise `ConnectionError` unless the hello is that of a container of ours."""
+        container = self._containers.get(hello.container_id)
+        if container is None or not secrets.compare_digest(container.token, hello.token):
+            raise ConnectionError("not a container of this server")
+
+    def executor(self, hello: m.Hello, peer: Peer) -> ExecutorSession:
+        """A container's executor connected: tell it what it serves."""
+        container = self._containers[hello.container_id]
+        container.executor = peer
+        peer.send((self._apps.configuration(container.function_id),))
+        return ExecutorSession(hello.container_id, self._driver, self._backend)
+
+    def control(self, hello: m.Hello, peer: Peer) -> ControlSession:
+        self._containers[hello.container_id].control = peer
+        return ControlSession()
+
+    # --- reports of the backend -----------------------------------------------------------------------------------------
+
+    def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
+        container = self._containers.get(container_id)
+        if container is not None:
+            container.output.written(stream, data)
+
+    def container_ended(self, ended: Ended) -> None:
+        container = self._containers.pop(ended.container_id, None)
+        if container is None:
+            return
+        container.output.close()
+        description = ended.description
+        if ended.code != 0 and container.output.last_errors:
+            description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
+        self._driver.take(e.ContainerEnded(ended.container_id, description))
+
+    def backend_lost(self, reason: str) -> None:
+        logger.error("the container backend was lost: %s", reason)
+
+
+class ExecutorSession:
+    """The connection that carries a container's attempts."""
+
+    def __init__(self, container_id: str, driver: Driver, backend: Backend) -> None:
+        self._container_id = container_id
+        self._driver = driver
+        self._backend = backend
+
+    def receive(self, messages: Sequence[m.ToServer]) -> None:
+        container_id = self._container_id
+        events: list[e.Event] = []
+        for message in messages:
+            if isinstance(message, m.Finished):
+                events.append(e.AttemptsFinished(container_id, message.attempts))
+            elif isinstance(message, m.Items):
+                events.append(e.ItemsYielded(container_id, message.attempt, message.items))
+            elif isinstance(message, m.Ready):
+                events.append(e.ContainerReady(container_id))
+            elif isinstance(message, m.StartFailed):
+                events.append(e.ContainerFailed(container_id, message.failure))
+        self._driver.take(*events)
+
+    def disconnected(self) -> None:
+        # Cut off or dead: either way it can serve nobody. Its backend reports how it ended.
+        self._backend.kill_nowait(self._container_id)
+
+
+class ControlSession:
+    """The connection that stays readable while user code runs; the container only listens on it."""
+
+    def receive(self, messages: Sequence[m.ToServer]) -> None:
+        """Containers say nothing here."""
+
+    def disconnected(self) -> None:
+        """The executor connection is the one that counts."""

@@ -1,0 +1,46 @@
+"""The doing of each command."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from motet.core import commands as c
+from motet.server.apps import Apps
+from motet.server.clients import ClientSession
+from motet.server.containers import Containers
+from motet.server.spawned import SpawnedCalls
+
+
+class ServerEffects:
+    """Carries out the engine's commands on the server's parts."""
+
+    def __init__(
+        self, containers: Containers, apps: Apps, calls: SpawnedCalls, clients: dict[int, ClientSession]
+    ) -> None:
+        self._clients = clients
+        self._performers: dict[type[c.Command], Callable[[Any], None]] = {
+            c.StartContainer: containers.start,
+            c.StopContainer: containers.stop,
+            c.KillContainer: containers.kill,
+            c.DeliverAttempts: containers.deliver,
+            c.CancelAttempts: containers.cancel,
+            c.AckItems: containers.ack,
+            c.SendOutcomes: self._send_outcomes,
+            c.SendItems: self._send_items,
+            c.SaveOutcomes: lambda command: calls.save(command.call_id, command.ended),
+            c.ReportAppStopped: lambda command: apps.stopped(command.app_id),
+        }
+
+    def perform(self, command: c.Command) -> None:
+        self._performers[type(command)](command)
+
+    def _send_outcomes(self, command: c.SendOutcomes) -> None:
+        client = self._clients.get(command.client)
+        if client is not None:
+            client.send_outcomes(command.call_id, command.ended)
+
+    def _send_items(self, command: c.SendItems) -> None:
+        client = self._clients.get(command.client)
+        if client is not None:
+            client.send_items(command.call_id, command.index, command.items)

@@ -1,0 +1,139 @@
+"""The server inside the client's process: on a thread of its own, shared by all apps that run at the time."""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+import threading
+from collections import deque
+from collections.abc import Sequence
+from concurrent.futures import Future
+
+import uvloop
+
+from motet.client.connection import Connection
+from motet.errors import ConnectionError
+from motet.server.clients import ClientSession
+from motet.server.config import ServerConfig
+from motet.server.server import Server
+from motet.server.wiring import build_server
+from motet.wire.messages import Message
+
+
+class LocalLink:
+    """Messages to a server in the same process: handed over as they are, no bytes in between."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, session: ClientSession) -> None:
+        self._loop = loop
+        self._session = session
+        self._outbox: deque[Message] = deque()
+        self._scheduled = False
+        self._closed = False
+
+    def send(self, messages: Sequence[Message]) -> None:
+        if self._closed:
+            raise ConnectionError("the embedded server has stopped")
+        self._outbox.extend(messages)
+        if not self._scheduled:
+            # A lost race schedules twice, which costs a wake-up; an unscheduled message would cost everything.
+            self._scheduled = True
+            self._loop.call_soon_threadsafe(self._drain)
+
+    def close(self) -> None:
+        self._closed = True
+
+    def _drain(self) -> None:
+        self._scheduled = False
+        outbox = self._outbox
+        messages = []
+        while outbox:
+            messages.append(outbox.popleft())
+        if messages:
+            self._session.receive(messages)  # type: ignore[arg-type]
+
+
+class _LocalPeer:
+    """The server's end of a local link."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self._connection.receive(messages)  # type: ignore[arg-type]
+
+    def close(self) -> None:
+        self._connection.lost(ConnectionError("the embedded server has stopped"))
+
+
+class EmbeddedServer:
+    """A server on a background thread with its own event loop, and one connection to it."""
+
+    def __init__(self, config: ServerConfig) -> None:
+        self.connection = Connection()
+        self._started: Future[None] = Future()
+        self._stop: asyncio.Event | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread = threading.Thread(target=self._main, args=(config,), name="motet-server", daemon=True)
+        self._thread.start()
+        self._started.result()
+
+    def stop(self) -> None:
+        """Stop all apps and the server, and wait until nothing is left of it."""
+        if self._loop is not None and self._stop is not None:
+            self._loop.call_soon_threadsafe(self._stop.set)
+            self._thread.join()
+            self._loop = None
+
+    def _main(self, config: ServerConfig) -> None:
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._serve(config))
+
+    async def _serve(self, config: ServerConfig) -> None:
+        try:
+            self._loop = asyncio.get_running_loop()
+            self._stop = asyncio.Event()
+            server = build_server(config)
+            await server.start()
+            session = server.connect(_LocalPeer(self.connection))
+            link = LocalLink(self._loop, session)
+            self.connection.attach(link)
+        except BaseException as error:
+            self._started.set_exception(error)
+            return
+        self._started.set_result(None)
+        await self._stop.wait()
+        await server.stop()
+        link.close()
+        self.connection.lost(ConnectionError("the embedded server has stopped"))
+
+
+_lock = threading.Lock()
+_server: EmbeddedServer | None = None
+_users = 0
+
+
+def acquire() -> EmbeddedServer:
+    """The embedded server of this process, started by its first user. Each `acquire` needs a `release`."""
+    global _server, _users
+    with _lock:
+        if _server is None:
+            _server = EmbeddedServer(ServerConfig.from_environment())
+            atexit.register(_stop_at_exit)
+        _users += 1
+        return _server
+
+
+def release() -> None:
+    """One user less; the last one stops the server."""
+    global _server, _users
+    with _lock:
+        _users -= 1
+        if _users == 0 and _server is not None:
+            server, _server = _server, None
+            atexit.unregister(_stop_at_exit)
+            server.stop()
+
+
+def _stop_at_exit() -> None:
+    if _server is not None:
+        _server.stop()

@@ -1,0 +1,116 @@
+"""The server: everything put together around one engine, on one event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from motet.backends.base import Backend
+from motet.core.engine import Engine
+from motet.errors import ConnectionError, ServiceError
+from motet.model.ids import ENTROPY_BITS, id_suffix
+from motet.server.apps import Apps
+from motet.server.clients import ClientSession
+from motet.server.config import ServerConfig
+from motet.server.containers import Containers
+from motet.server.driver import Driver
+from motet.server.effects import ServerEffects
+from motet.server.peers import Handler, Peer, SocketPeer
+from motet.server.spawned import SpawnedCalls
+from motet.store.base import CallStore
+from motet.wire import failure
+from motet.wire.messages import Hello, Message
+
+
+class Server:
+    """One control plane. All methods are called on the thread of the running loop it was made on."""
+
+    def __init__(self, config: ServerConfig, backend: Backend, store: CallStore) -> None:
+        self._config = config
+        self._backend = backend
+        self._token = secrets.token_hex(16)
+        id_base = id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
+        engine = Engine(failure=failure.of, id_base=id_base, limits=config.limits)
+        self._driver = Driver(engine, asyncio.get_running_loop())
+        self._calls = SpawnedCalls(store)
+        self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app)
+        self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
+        self._clients: dict[int, ClientSession] = {}
+        self._client_numbers = itertools.count(1)
+        self._driver.attach(ServerEffects(self._containers, self._apps, self._calls, self._clients))
+        self._listener: asyncio.Server | None = None
+        self._directory: Path | None = None
+
+    async def start(self) -> None:
+        """Listen for containers and get the backend ready."""
+        loop = asyncio.get_running_loop()
+        if self._config.listen == "tcp":
+            self._listener = await loop.create_server(lambda: SocketPeer(self._accept), "127.0.0.1", 0)
+            host, port = self._listener.sockets[0].getsockname()
+            self._containers.address = f"tcp:{host}:{port}"
+        elif self._config.listen == "unix":
+            self._directory = Path(tempfile.mkdtemp(prefix="motet-server-"))
+            path = self._directory / "socket"
+            self._listener = await loop.create_unix_server(lambda: SocketPeer(self._accept), str(path))
+            os.chmod(path, 0o600)
+            self._containers.address = f"unix:{path}"
+        else:
+            raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
+        await self._backend.open(self._containers)
+
+    async def stop(self) -> None:
+        """Stop all apps (exit hooks run), then everything else. Idempotent."""
+        stopped = asyncio.Event()
+        self._apps.stop_all(stopped.set)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(stopped.wait(), self._config.stop_grace + 5)
+        await self._backend.close()
+        self._driver.close()
+        if self._listener is not None:
+            self._listener.close()
+            self._listener = None
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+
+    def connect(self, peer: Peer) -> ClientSession:
+        """A client in this process: what it sends goes to `receive`, what it gets to `peer`."""
+        number = next(self._client_numbers)
+        session = self._clients[number] = ClientSession(number, peer, self._driver, self._apps, self._calls)
+        return session
+
+    def disconnect(self, session: ClientSession) -> None:
+        """The client is gone."""
+        if self._clients.pop(session.number, None) is not None:
+            session.disconnected()
+
+    def _accept(self, hello: Hello, peer: Peer) -> Handler:
+        self._containers.check(hello)
+        if hello.role == "executor":
+            return self._containers.executor(hello, peer)
+        if hello.role == "control":
+            return self._containers.control(hello, peer)
+        return _RemoteClient(self, peer)
+
+
+class _RemoteClient:
+    """A client at the other end of a socket."""
+
+    def __init__(self, server: Server, peer: Peer) -> None:
+        self._server = server
+        self._session = server.connect(peer)
+
+    def receive(self, messages: Sequence[Message]) -> None:
+        if any(isinstance(message, Hello) for message in messages):
+            raise ConnectionError("only the first message may be a hello")
+        self._session.receive(messages)  # type: ignore[arg-type]
+
+    def disconnected(self) -> None:
+        self._server.disconnect(self._session)

@@ -1,0 +1,71 @@
+"""Spawned calls: outcomes go to the store, and to whoever waits for them."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from motet.errors import NotFoundError
+from motet.model.outcome import Ended
+from motet.store.base import CallStore
+from motet.wire import failure
+from motet.wire.messages import Outcomes, ReplyBody, RequestFailed
+
+MAX_AT_ONCE = 100
+
+
+class Asker(Protocol):
+    """A client session."""
+
+    number: int
+
+    def reply(self, request_id: int, body: ReplyBody) -> None: ...
+
+
+class SpawnedCalls:
+    """Answers requests for outcomes, now or when they are there."""
+
+    def __init__(self, store: CallStore) -> None:
+        self.store = store
+        self._waiting: dict[tuple[str, int], dict[tuple[int, int], Asker]] = {}
+        self._keys: dict[tuple[int, int], tuple[str, int]] = {}
+
+    def outcomes(self, call_id: str, index: int) -> list[Ended]:
+        """What has ended from input `index` on. Raises `NotFoundError`."""
+        return self.store.outcomes(call_id, index, MAX_AT_ONCE)
+
+    def wait(self, asker: Asker, request_id: int, call_id: str, index: int) -> None:
+        """Answer this request when the input has ended."""
+        request = (asker.number, request_id)
+        self._waiting.setdefault((call_id, index), {})[request] = asker
+        self._keys[request] = (call_id, index)
+
+    def save(self, call_id: str, ended: list[Ended]) -> None:
+        """Inputs ended: keep their outcomes, and answer those who wait."""
+        self.store.save_outcomes(call_id, ended)
+        for each in ended:
+            for (number, request_id), asker in self._waiting.pop((call_id, each.index), {}).items():
+                self._keys.pop((number, request_id), None)
+                asker.reply(request_id, Outcomes(call_id, [each]))
+
+    def forget(self, client: int, request_id: int) -> None:
+        """This answer is not wanted any more."""
+        key = self._keys.pop((client, request_id), None)
+        if key is not None:
+            askers = self._waiting[key]
+            del askers[client, request_id]
+            if not askers:
+                del self._waiting[key]
+
+    def forget_client(self, client: int) -> None:
+        """None of this client's answers is wanted any more."""
+        for number, request_id in [request for request in self._keys if request[0] == client]:
+            self.forget(number, request_id)
+
+    def forget_app(self, app_id: str) -> None:
+        """The app stopped: its calls are gone, and whoever still waits is told."""
+        gone = set(self.store.forget_app(app_id))
+        for call_id, index in [key for key in self._waiting if key[0] in gone]:
+            problem = failure.of(NotFoundError, f"{call_id}: its app has stopped")
+            for (number, request_id), asker in self._waiting.pop((call_id, index)).items():
+                self._keys.pop((number, request_id), None)
+                asker.reply(request_id, RequestFailed(problem))

@@ -1,0 +1,30 @@
+"""What a store keeps: the records of spawned calls. In the words of the platform, not of a database."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from motet.model.outcome import Ended
+
+
+class CallStore(Protocol):
+    """Keeps how the inputs of spawned calls ended. Every method returns when the change would survive what the store
+    promises to survive. Not thread-safe: the server's loop owns it."""
+
+    def add_inputs(self, app_id: str, function_id: str, call_id: str, count: int) -> None:
+        """A call got `count` more inputs (and exists, from the first time on)."""
+
+    def save_outcomes(self, call_id: str, ended: list[Ended]) -> None:
+        """Inputs ended. A second outcome of an input is ignored, and so are calls that are not kept."""
+
+    def outcomes(self, call_id: str, index: int, limit: int) -> list[Ended]:
+        """The outcome of input `index`, and those of the following inputs up to the first without one; at most `limit`.
+
+        Empty if the input has not ended. Raises `NotFoundError` for a call that is not kept or has no such input.
+        """
+
+    def num_inputs(self, call_id: str) -> tuple[int, str]:
+        """How many inputs a call has, and its function. Raises `NotFoundError`."""
+
+    def forget_app(self, app_id: str) -> list[str]:
+        """Drop every call of an app that has stopped; their ids."""

@@ -1,0 +1,162 @@
+"""Short words for playbooks: what happened (events) and what is expected (commands).
+
+Function "f" has the id `fu-f`, call "a" the id `fc-a`; containers and attempts go by their numbers, both from 1.
+"a0#3" is the third attempt of the server, at input 0 of call "a". Payloads are `b"x"` and results `b"ok"`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from motet.core import commands as c
+from motet.core import events as e
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.ids import numbered_suffix
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
+from motet.model.retries import RetryPolicy
+from motet.model.scaling import AutoscalerSettings, Concurrency
+from motet.testing.playbook import ANYTHING
+
+PAYLOAD = b"x"
+RESULT = b"ok"
+
+
+def container_id(number: int) -> str:
+    """The id of the engine's container number `number`."""
+    return "ta-" + numbered_suffix("", number)
+
+
+# --- events -----------------------------------------------------------------------------------------------------------
+
+
+def spec(
+    name: str = "f",
+    *,
+    max_inputs: int = 1,
+    target_inputs: int | None = None,
+    retries: int | RetryPolicy = 0,
+    timeout: float = 300.0,
+    startup_timeout: float = 300.0,
+    single_use_containers: bool = False,
+    **autoscaler: Any,
+) -> FunctionSpec:
+    """A function; the remaining keywords are `AutoscalerSettings`."""
+    return FunctionSpec(
+        name=name,
+        app_name="app",
+        definition=ImportedDefinition(module="m", qualname=name),
+        concurrency=Concurrency(max_inputs=max_inputs, target_inputs=target_inputs or max_inputs),
+        autoscaler=AutoscalerSettings(**autoscaler),
+        timeout=timeout,
+        startup_timeout=startup_timeout,
+        retries=retries if isinstance(retries, RetryPolicy) else RetryPolicy(max_retries=retries),
+        single_use_containers=single_use_containers,
+    )
+
+
+def function(name: str = "f", *, app: str = "ap-1", **options: Any) -> e.FunctionAdded:
+    """A function was added; keywords as for `spec`."""
+    return e.FunctionAdded(f"fu-{name}", app, spec(name, **options))
+
+
+def submit(
+    call: str,
+    count: int = 1,
+    *,
+    first: int = 0,
+    function: str = "f",
+    kind: CallKind = CallKind.ATTACHED,
+    client: int = 1,
+) -> e.InputsSubmitted:
+    """A call with `count` inputs was made, or got that many more from `first` on."""
+    inputs = [NewInput(index, PAYLOAD) for index in range(first, first + count)]
+    return e.InputsSubmitted(f"fc-{call}", f"fu-{function}", client, kind, "", inputs)
+
+
+def cancel(call: str, reason: str = "enough") -> e.CallCancelled:
+    return e.CallCancelled(f"fc-{call}", reason)
+
+
+def ready(*containers: int) -> list[e.Event]:
+    return [e.ContainerReady(container_id(number)) for number in containers]
+
+
+def start_failed(container: int, failure: bytes = b"ImportError") -> e.ContainerFailed:
+    return e.ContainerFailed(container_id(container), failure)
+
+
+def ended(container: int, description: str = "was killed by signal 9") -> e.ContainerEnded:
+    return e.ContainerEnded(container_id(container), description)
+
+
+def finished(
+    container: int, *attempts: int, kind: OutcomeKind = OutcomeKind.SUCCESS, payload: bytes = RESULT
+) -> e.AttemptsFinished:
+    ends = [AttemptEnd(attempt, kind, payload) for attempt in attempts]
+    return e.AttemptsFinished(container_id(container), ends)
+
+
+def yielded(container: int, attempt: int, *items: bytes) -> e.ItemsYielded:
+    return e.ItemsYielded(container_id(container), attempt, list(items))
+
+
+def settings(function: str = "f", **autoscaler: Any) -> e.AutoscalerChanged:
+    """Other bounds, from keywords of `AutoscalerSettings`."""
+    return e.AutoscalerChanged(f"fu-{function}", AutoscalerSettings(**autoscaler))
+
+
+# --- commands ---------------------------------------------------------------------------------------------------------
+
+
+def start(*containers: int, function: str = "f", reason: Any = ANYTHING) -> list[c.Command]:
+    return [c.StartContainer(container_id(number), f"fu-{function}", reason) for number in containers]
+
+
+def stop(*containers: int, reason: Any = ANYTHING) -> list[c.Command]:
+    return [c.StopContainer(container_id(number), reason) for number in containers]
+
+
+def kill(*containers: int, reason: Any = ANYTHING) -> list[c.Command]:
+    return [c.KillContainer(container_id(number), reason) for number in containers]
+
+
+def attempts(call: str, indexes: Iterable[int], *, first: int) -> list[str]:
+    """The attempts at these inputs of a call, numbered from `first`: "a0#1", "a1#2" ..."""
+    return [f"{call}{index}#{first + place}" for place, index in enumerate(indexes)]
+
+
+def deliver(container: int, *what: str) -> c.DeliverAttempts:
+    """These attempts, written as `attempts` writes them, go to a container in one command."""
+    return c.DeliverAttempts(container_id(container), [_delivery(text) for text in what])
+
+
+def _delivery(text: str) -> Delivery:
+    found = re.fullmatch(r"([a-z]+)(\d+)#(\d+)", text)
+    if found is None:
+        raise ValueError(f"{text!r} is not an attempt; they are written like 'a0#1'")
+    call, index, attempt = found.groups()
+    return Delivery(int(attempt), f"fc-{call}", int(index), "", PAYLOAD)
+
+
+def cancel_attempts(container: int, *numbers: int) -> c.CancelAttempts:
+    return c.CancelAttempts(container_id(container), list(numbers))
+
+
+def send(
+    call: str, *indexes: int, client: int = 1, kind: OutcomeKind = OutcomeKind.SUCCESS, payload: Any = None
+) -> c.SendOutcomes:
+    """The outcomes of these inputs go to the caller, in this order; any payload but that of a success."""
+    return c.SendOutcomes(client, f"fc-{call}", _ended(indexes, kind, payload))
+
+
+def save(call: str, *indexes: int, kind: OutcomeKind = OutcomeKind.SUCCESS, payload: Any = None) -> c.SaveOutcomes:
+    """The outcomes of these inputs of a spawned call are kept."""
+    return c.SaveOutcomes(f"fc-{call}", _ended(indexes, kind, payload))
+
+
+def _ended(indexes: Iterable[int], kind: OutcomeKind, payload: Any) -> list[Ended]:
+    if payload is None:
+        payload = RESULT if kind is OutcomeKind.SUCCESS else ANYTHING
+    return [Ended(index, kind, payload) for index in indexes]

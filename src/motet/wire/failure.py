@@ -1,0 +1,117 @@
+"""Failures: an exception on its way between processes, as itself where it can be, as text in any case."""
+
+from __future__ import annotations
+
+import contextlib
+import pickle
+import traceback
+from types import TracebackType
+
+import msgspec
+
+from motet import errors
+from motet.wire import payload
+
+MAX_TEXT = 64 * 1024
+MAX_EXCEPTION_BYTES = 2 * 1024 * 1024
+
+
+class Failure(msgspec.Struct, array_like=True, frozen=True):
+    """What is known of an exception: its qualified type, its text, its traceback as text, and itself, pickled."""
+
+    type_name: str
+    message: str
+    traceback: str = ""
+    exception: bytes | None = None
+
+    def encoded(self) -> bytes:
+        """As the payload of an outcome."""
+        return _encode(self)
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Failure).decode
+
+
+def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = False) -> Failure:
+    """A failure to send for `error`. Never raises: what cannot be pickled travels as text.
+
+    `hidden` is a path; leading frames of files below it (Motet's own) are left out of the traceback.
+    """
+    text = _format(error, hidden)
+    pickled: bytes | None = None
+    with contextlib.suppress(Exception):
+        pickled = payload.dumps(error, "the exception", main_by_value=main_by_value)
+        # Exceptions with a required constructor argument pickle well and fail to unpickle: find out here, not there.
+        pickle.loads(pickled)
+        if len(pickled) > MAX_EXCEPTION_BYTES:
+            pickled = None
+    return Failure(_type_name(error), _message(error), text, pickled)
+
+
+def of(error_type: type[BaseException], message: str, *, traceback: str = "") -> bytes:
+    """The encoded failure of an exception that was never raised: one that Motet itself reports."""
+    return Failure(
+        _name_of(error_type), message, traceback, pickle.dumps(error_type(message), payload.PROTOCOL)
+    ).encoded()
+
+
+def rebuild(data: bytes | memoryview) -> BaseException:
+    """The exception to raise for an encoded failure, with the remote traceback as its cause."""
+    failure = _decode(data)
+    error = _rebuild(failure)
+    if failure.traceback:
+        error.__cause__ = errors.RemoteTraceback(failure.traceback)
+    return error
+
+
+def _rebuild(failure: Failure) -> BaseException:
+    summary = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+    if failure.exception is None:
+        return errors.RemoteError(f"{summary} (the exception could not be pickled; its traceback is text)")
+    try:
+        error = pickle.loads(failure.exception)
+    except Exception as problem:
+        return errors.ExecutionError(
+            f"Could not deserialize remote exception due to local error: {type(problem).__name__}: {problem}. "
+            f"It was {summary}"
+        )
+    if not isinstance(error, BaseException):
+        return errors.ExecutionError(f"the remote exception unpickled to {type(error).__name__}; it was {summary}")
+    if not isinstance(error, (Exception, errors.InputCancellation)):
+        # SystemExit and KeyboardInterrupt raised as themselves would end the caller's program without a word.
+        return errors.RemoteError(f"the function raised {summary or type(error).__name__}")
+    return error
+
+
+def _format(error: BaseException, hidden: str) -> str:
+    try:
+        lines = traceback.format_exception(type(error), error, _visible(error.__traceback__, hidden))
+        text = "".join(lines)
+    except Exception:
+        text = f"{_type_name(error)} (its traceback could not be formatted)"
+    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :]
+
+
+def _visible(tb: TracebackType | None, hidden: str) -> TracebackType | None:
+    while hidden and tb is not None and tb.tb_next is not None and tb.tb_frame.f_code.co_filename.startswith(hidden):
+        tb = tb.tb_next
+    return tb
+
+
+def _type_name(error: BaseException) -> str:
+    return _name_of(type(error))
+
+
+def _name_of(error_type: type[BaseException]) -> str:
+    if error_type.__module__ in ("builtins", "__main__"):
+        return error_type.__qualname__
+    return f"{error_type.__module__}.{error_type.__qualname__}"
+
+
+def _message(error: BaseException) -> str:
+    try:
+        text = str(error)
+    except Exception:
+        return "(its text could not be had)"
+    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]"

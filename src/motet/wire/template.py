@@ -1,0 +1,55 @@
+"""The talk between a backend and its template process, over one Unix stream socket: frames with one message each.
+
+The template forks on `Fork` (two file descriptors come with its first byte: the container's stdout and stderr; stdin is
+/dev/null) and reports each container's exit. End of file means: kill every container, then end.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from motet.wire.framing import LENGTH
+
+
+class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
+    """Start a container: an environment, a working directory, and where to find the server.
+
+    The environment is bytes because that is what it is: names and values need not be UTF-8.
+    """
+
+    container_id: str
+    address: str
+    token: str
+    env: dict[bytes, bytes]
+    directory: str
+
+
+class Kill(msgspec.Struct, array_like=True, tag="kill", frozen=True):
+    """End a container now, with everything it started."""
+
+    container_id: str
+
+
+class Forked(msgspec.Struct, array_like=True, tag="forked", frozen=True):
+    """A container's process exists; it leads a process group of that number."""
+
+    container_id: str
+    pid: int
+
+
+class Exited(msgspec.Struct, array_like=True, tag="exited", frozen=True):
+    """`code` as `os.waitstatus_to_exitcode` gives it: an exit status, or minus a signal's number."""
+
+    container_id: str
+    code: int
+
+
+_encode = msgspec.msgpack.Encoder().encode
+decode_to_template = msgspec.msgpack.Decoder(Fork | Kill).decode
+decode_to_backend = msgspec.msgpack.Decoder(Forked | Exited).decode
+
+
+def frame(message: Fork | Kill | Forked | Exited) -> bytes:
+    """The bytes to write for a message: its length and itself."""
+    body = _encode(message)
+    return LENGTH.pack(len(body)) + body

@@ -1,0 +1,117 @@
+"""What containers of the process backend run in its tests, in place of `motet.runtime.container:main`."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+FOREVER = ["sleep", "3600"]
+
+
+def play(container_id: str, address: str, token: str) -> int:
+    """Do what the environment's ACT says: [entry's name, arguments ...]."""
+    name, *arguments = json.loads(os.environ["ACT"])
+    result = globals()[name](*arguments)
+    return result if isinstance(result, int) else 0
+
+
+def act(writes: list[tuple[str, str]], code: int | None) -> int:
+    for stream, text in writes:
+        getattr(sys, stream).write(text)
+    if code is None:
+        wait()
+    return code or 0
+
+
+def wait() -> None:
+    while True:
+        signal.pause()
+
+
+def tell_surroundings() -> None:
+    """Everything that should be the container's own, as JSON."""
+    print(
+        json.dumps(
+            {
+                "env": {os.fsencode(k).hex(): os.fsencode(v).hex() for k, v in os.environ.items()},
+                "child_env": subprocess.check_output(["/usr/bin/env"], text=True, errors="replace").splitlines(),
+                "cwd": os.getcwd(),
+                "files": os.listdir(),
+                "argv": sys.argv,
+                "is_leader": os.getsid(0) == os.getpgrp() == os.getpid(),
+                "descriptors": sorted(int(fd) for fd in os.listdir("/proc/self/fd")),
+                "stdin": os.readlink("/proc/self/fd/0"),
+                "utc_offset": time.localtime(0).tm_gmtoff,
+                "handlers": [str(signal.getsignal(s)) for s in (signal.SIGTERM, signal.SIGCHLD)],
+                "threads": len(os.listdir("/proc/self/task")),
+            }
+        )
+    )
+
+
+def fail() -> None:
+    raise RuntimeError("this escapes")
+
+
+def call_exit(code: int) -> None:
+    os._exit(code)
+
+
+def die_of(number: int) -> None:
+    os.kill(os.getpid(), number)
+    wait()
+
+
+def spawn() -> None:
+    """Have a subprocess and a daemon (double fork, own session, streams closed); tell their pids; stay."""
+    child = subprocess.Popen(FOREVER)
+    print(json.dumps([os.getpid(), child.pid, _daemon()]))
+    wait()
+
+
+def leave_behind(code: int) -> int:
+    """The same, but end; the subprocess keeps our stdout open."""
+    child = subprocess.Popen(FOREVER)
+    print(json.dumps([os.getpid(), child.pid, _daemon()]))
+    return code
+
+
+def _daemon() -> int:
+    read, write = os.pipe()
+    if os.fork() == 0:
+        os.setsid()
+        pid = os.fork()
+        if pid:
+            os.write(write, str(pid).encode())
+            os._exit(0)
+        os.close(read)
+        os.close(write)
+        os.execvp(FOREVER[0], FOREVER)
+    os.close(write)
+    os.wait()
+    with os.fdopen(read) as file:
+        return int(file.read())
+
+
+def fill_directory() -> None:
+    Path("kept").mkdir()
+    Path("kept/file").write_text("x" * 100_000)
+
+
+def write_much(size: int) -> None:
+    sys.stdout.write("x" * size)
+
+
+def run_atexit() -> None:
+    import atexit
+
+    atexit.register(print, "left in order")
+
+
+def print_now() -> None:
+    print(time.monotonic())

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+from rich.console import Console
+from tests.cli.views import app, container, function
+
+from motet.cli.display import TerminalDisplay
+from motet.errors import ConnectionError
+from motet.model.views import AppView
+from motet.wire.messages import OutputLines
+
+
+class Running:
+    """An app that shows the same view each time, until `lost`."""
+
+    def __init__(self, view: AppView) -> None:
+        self.lost = False
+        self.listener: Callable[[OutputLines], None] | None = None
+        self._view = view
+
+    def view(self) -> AppView:
+        if self.lost:
+            raise ConnectionError("gone")
+        return self._view
+
+    def on_output(self, callback: Callable[[OutputLines], None]) -> None:
+        self.listener = callback
+
+    def write(self, *lines: str, stream: str = "stdout") -> None:
+        assert self.listener is not None
+        self.listener(OutputLines("ap-01hq", "fetch", "ta-01hq00007", stream, list(lines)))  # type: ignore[arg-type]
+
+
+def console(*, terminal: bool = False) -> Console:
+    colors = "standard" if terminal else None
+    return Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False, color_system=colors)
+
+
+def text_of(console: Console) -> str:
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_lines_are_prefixed_and_followed_by_the_summary_without_a_terminal() -> None:
+    out = console()
+    running = Running(app(function(succeeded_inputs=1, containers=[container()])))
+    display = TerminalDisplay(out, live=False)
+    display.watch(running)
+    running.write("one", "[two]")
+    running.write("three", stream="stderr")
+    display.unwatch("stopping")
+    running.write("last words")
+    display.close()
+    lines = text_of(out).splitlines()
+    assert lines[:4] == [f"fetch 00007 | {word}" for word in ("one", "[two]", "three", "last words")]
+    assert lines[4].startswith("fetch: 1 input in 1 container in ")
+    assert len(lines) == 5
+
+
+def test_long_lines_are_not_wrapped() -> None:
+    out = console()
+    display = TerminalDisplay(out, live=False)
+    display.watch(running := Running(app()))
+    running.write("x" * 500)
+    display.close()
+    assert text_of(out) == f"fetch 00007 | {'x' * 500}\n"
+
+
+def test_timestamp_stands_before_each_line() -> None:
+    out = console()
+    display = TerminalDisplay(out, live=False, timestamps=True)
+    display.watch(running := Running(app()))
+    running.write("one")
+    display.close()
+    time, rest = text_of(out).split(" ", 1)
+    assert len(time) == len("12:34:56.789")
+    assert rest == "fetch 00007 | one\n"
+
+
+def test_terminal_gets_a_live_view_dim_prefixes_and_coloured_stderr() -> None:
+    out = console(terminal=True)
+    display = TerminalDisplay(out, live=True)
+    display.watch(running := Running(app(function(containers=[container("ready", 8)]))))
+    running.write("oops", stream="stderr")
+    display.unwatch("stopping")
+    display.close()
+    text = text_of(out)
+    assert "\x1b[2mfetch 00007 | \x1b[0m\x1b[31moops\x1b[0m" in text
+    assert "stopping" in text
+    assert "8/8/10" in text
+    assert text.rstrip().endswith("8 inputs not finished")
+
+
+def test_lost_connection_keeps_the_last_view_and_raises_nothing() -> None:
+    out = console()
+    running = Running(app(function(succeeded_inputs=3)))
+    display = TerminalDisplay(out, live=False)
+    display.watch(running)
+    running.lost = True
+    display.unwatch("stopping")
+    display.close()
+    assert text_of(out) == ""
+
+
+def test_closing_is_idempotent_and_needs_nothing_watched() -> None:
+    out = console()
+    display = TerminalDisplay(out, live=True)
+    display.close()
+    display.close()
+    assert text_of(out) == ""

@@ -1,0 +1,1 @@
+"""Contracts: what every implementation of a seam must do, as test classes to inherit."""

@@ -1,0 +1,255 @@
+"""A world that obeys the engine's commands, and holds it to its promises: the counterpart of the random walk.
+
+It knows nothing of pools, queues or policies: it counts what is really there (containers, the attempts they hold, the
+inputs that were accepted and the outcomes that came) and asserts at every command what must hold whatever happened.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from motet.core import commands as c
+from motet.core import events as e
+from motet.core.engine import Engine
+from motet.core.host import HostLimits
+from motet.model.function import FunctionSpec
+from motet.model.outcome import CallKind, NewInput, OutcomeKind
+from motet.model.scaling import AutoscalerSettings
+from motet.testing.playbook import text_failure
+
+InputKey = tuple[str, int]
+
+
+@dataclass
+class FakeContainer:
+    """What a container knows: its phase, and the attempts it holds, each with its input and whether it was cancelled."""
+
+    container_id: str
+    function_id: str
+    phase: str = "starting"
+    held: dict[int, InputKey] = field(default_factory=dict)
+    cancelled: set[int] = field(default_factory=set)
+    deliveries: int = 0
+
+    @property
+    def works(self) -> bool:
+        return any(attempt not in self.cancelled for attempt in self.held)
+
+
+@dataclass
+class FakeFunction:
+    """A function as its owner sees it."""
+
+    app_id: str
+    spec: FunctionSpec
+    settings: AutoscalerSettings
+    stopped: bool = False
+    fails_to_start: bool = False
+    deaths: int = 0
+
+
+class FakeWorld:
+    """Feeds the engine and obeys it."""
+
+    def __init__(self, limits: HostLimits) -> None:
+        self.limits = limits
+        self.engine = Engine(failure=text_failure, limits=limits)
+        self.now = 0.0
+        self.wake_at: float | None = None
+        self.functions: dict[str, FakeFunction] = {}
+        self.containers: dict[str, FakeContainer] = {}
+        self.calls: dict[str, tuple[str, int, CallKind]] = {}
+        self.accepted: Counter[InputKey] = Counter()
+        self.outcomes: Counter[InputKey] = Counter()
+        self.may_be_cancelled: set[InputKey] = set()
+        self.may_be_lost: set[InputKey] = set()
+        self.seen_attempts: set[int] = set()
+        self.stopped_apps: Counter[str] = Counter()
+
+    # --- what happens ---------------------------------------------------------------------------------------------------
+
+    def feed(self, *events: e.Event) -> None:
+        for event in events:
+            self._note(event)
+        commands = self.engine.handle(events, self.now)
+        for command in commands:
+            self._obey(command)
+        self.engine.check()
+        self._check()
+
+    def advance(self, seconds: float) -> None:
+        """Let time pass; the timer fires whenever the engine asked for it."""
+        until = self.now + seconds
+        fired = 0
+        while self.wake_at is not None and self.wake_at <= until:
+            self.now = max(self.now, self.wake_at)
+            self.wake_at = None
+            self.feed(e.TimerFired())
+            fired += 1
+            assert fired < 10_000, "the engine asks to be woken again and again"
+        self.now = until
+
+    def end(self, container: FakeContainer, description: str = "was killed by signal 9") -> e.Event:
+        """A container is gone, with all it held."""
+        return e.ContainerEnded(container.container_id, description)
+
+    def unfinished(self) -> list[InputKey]:
+        return [key for key, count in self.accepted.items() if self.outcomes[key] < count]
+
+    def in_phase(self, *phases: str) -> list[FakeContainer]:
+        return [container for container in self.containers.values() if container.phase in phases]
+
+    def _note(self, event: e.Event) -> None:
+        """Keep count of what the engine is told."""
+        match event:
+            case e.FunctionAdded():
+                self.functions[event.function_id] = FakeFunction(event.app_id, event.spec, event.spec.autoscaler)
+            case e.InputsSubmitted():
+                if event.call_id not in self.calls:
+                    self.calls[event.call_id] = (event.function_id, event.client, event.kind)
+                self.accepted.update((event.call_id, new.index) for new in event.inputs)
+                if self.functions[event.function_id].stopped:
+                    self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
+            case e.CallCancelled():
+                self._may_cancel(lambda call, _: call == event.call_id)
+            case e.ClientLost():
+                self._may_cancel(
+                    lambda _, made: made[1] == event.client and made[2] is not CallKind.SPAWNED,
+                )
+            case e.AppStopped():
+                for function in self.functions.values():
+                    function.stopped |= function.app_id == event.app_id
+                self._may_cancel(lambda _, made: self.functions[made[0]].app_id == event.app_id)
+            case e.AutoscalerChanged():
+                self.functions[event.function_id].settings = event.settings
+            case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
+                self.containers[event.container_id].phase = "ready"
+                self._function_of(event.container_id).fails_to_start = False
+            case e.ContainerFailed():
+                self.containers[event.container_id].phase = "failing"
+                self._function_of(event.container_id).fails_to_start = True
+            case e.ContainerEnded():
+                function = self._function_of(event.container_id)
+                container = self.containers.pop(event.container_id)
+                function.fails_to_start |= container.phase == "starting"
+                function.deaths += bool(container.held)
+                self.may_be_lost.update(container.held.values())
+            case e.AttemptsFinished() if event.container_id in self.containers:
+                for ended in event.attempts:
+                    key = self.containers[event.container_id].held.pop(ended.attempt, None)
+                    if key is not None and ended.kind is OutcomeKind.CANCELLED:
+                        self.may_be_cancelled.add(key)
+            case _:
+                pass
+
+    def _may_cancel(self, chosen) -> None:  # type: ignore[no-untyped-def]
+        self.may_be_cancelled.update(key for key in self.unfinished() if chosen(key[0], self.calls[key[0]]))
+
+    # --- what the engine says -------------------------------------------------------------------------------------------
+
+    def _obey(self, command: c.Command) -> None:
+        match command:
+            case c.StartContainer():
+                self.containers[command.container_id] = FakeContainer(command.container_id, command.function_id)
+                there = [x for x in self.containers.values() if x.function_id == command.function_id]
+                assert len(there) <= self.most(command.function_id), f"{command} with {len(there) - 1} there"
+                assert not self.functions[command.function_id].stopped
+                assert len(self.in_phase("starting")) <= self.limits.starting
+            case c.StopContainer():
+                container = self.containers[command.container_id]
+                assert container.phase == "ready"
+                assert not container.held or self.functions[container.function_id].stopped, f"{command}: {container}"
+                container.phase = "stopping"
+            case c.KillContainer():
+                container = self.containers[command.container_id]
+                assert not container.works, f"{command}: {container}"
+                if container.phase == "starting":  # too slow, or one too many
+                    self._function_of(command.container_id).fails_to_start = True
+                container.phase = "killed"
+            case c.DeliverAttempts():
+                self._take(command)
+            case c.CancelAttempts():
+                container = self.containers[command.container_id]
+                assert set(command.attempts) <= set(container.held) - container.cancelled, f"{command}: {container}"
+                container.cancelled.update(command.attempts)
+            case c.SendOutcomes() | c.SaveOutcomes():
+                self._collect(command)
+            case c.SendItems():
+                assert self.outcomes[command.call_id, command.index] == 0
+            case c.ReportAppStopped():
+                self.stopped_apps[command.app_id] += 1
+                ids = {name for name, function in self.functions.items() if function.app_id == command.app_id}
+                assert not any(x.function_id in ids for x in self.containers.values())
+            case c.WakeAt():
+                self.wake_at = command.deadline
+
+    def _take(self, command: c.DeliverAttempts) -> None:
+        container = self.containers[command.container_id]
+        spec = self.functions[container.function_id].spec
+        assert container.phase == "ready", f"{command}: {container}"
+        for delivery in command.attempts:
+            key = (delivery.call_id, delivery.index)
+            assert delivery.attempt not in self.seen_attempts
+            assert self.outcomes[key] < self.accepted[key]
+            assert self.calls[delivery.call_id][0] == container.function_id
+            self.seen_attempts.add(delivery.attempt)
+            container.held[delivery.attempt] = key
+            container.deliveries += 1
+        assert len(container.held) <= spec.concurrency.max_inputs, f"{command}: {container}"
+        assert container.deliveries == 1 or not spec.single_use_containers
+
+    def _collect(self, command: c.SendOutcomes | c.SaveOutcomes) -> None:
+        _, client, kind = self.calls[command.call_id]
+        assert isinstance(command, c.SaveOutcomes) == (kind is CallKind.SPAWNED)
+        assert isinstance(command, c.SaveOutcomes) or command.client == client
+        for ended in command.ended:
+            key = (command.call_id, ended.index)
+            self.outcomes[key] += 1
+            assert self.outcomes[key] <= self.accepted[key], f"{key} has more than one outcome"
+            if ended.kind is OutcomeKind.SUCCESS:
+                assert ended.payload == f"result of {key}".encode(), "somebody else's result"
+            if ended.kind is OutcomeKind.CANCELLED:
+                assert key in self.may_be_cancelled, f"{key} was cancelled, and nobody asked for it"
+            if ended.kind is OutcomeKind.LOST:
+                assert key in self.may_be_lost, f"{key} was lost, and no container died with it"
+
+    def _function_of(self, container_id: str) -> FakeFunction:
+        return self.functions[self.containers[container_id].function_id]
+
+    def most(self, function_id: str) -> int:
+        settings = self.functions[function_id].settings
+        if settings.max_containers is not None:
+            return settings.max_containers
+        return max(self.limits.containers_per_pool, settings.min_containers)
+
+    def _check(self) -> None:
+        """After each turn: nobody waits where there is room, and what is missing is on its way."""
+        for function_id, function in self.functions.items():
+            if not function.stopped:
+                self._check_function(function_id, function)
+
+    def _check_function(self, function_id: str, function: FakeFunction) -> None:
+        view = self.engine.view(function_id, self.now)
+        there = [x for x in self.containers.values() if x.function_id == function_id]
+        assert sorted(x.container_id for x in there) == sorted(x.container_id for x in view.containers)
+        starting = [x for x in there if x.phase == "starting"]
+        serving = starting + [x for x in there if x.phase == "ready"]
+        host_is_full = len(self.in_phase("starting")) == self.limits.starting
+        may_grow = len(there) < self.most(function_id) and not host_is_full
+        if view.waiting_inputs:
+            assert there or host_is_full, "inputs wait for nothing"
+            if may_grow and not function.fails_to_start:
+                room = len(starting) * function.spec.concurrency.target_inputs
+                assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
+            if not function.deaths and not function.spec.single_use_containers:
+                draining = {x.container_id for x in view.containers if x.state == "draining"}
+                free = [x for x in there if x.phase == "ready" and x.container_id not in draining]
+                assert all(len(x.held) == function.spec.concurrency.max_inputs for x in free), "a slot is free"
+        if may_grow and len(serving) < function.settings.min_containers:
+            assert function.fails_to_start, "min_containers is not honoured"
+            assert self.wake_at is not None or starting, "containers are missing, and nothing will bring them"
+
+
+def new_inputs(first: int, count: int) -> list[NewInput]:
+    return [NewInput(index, b"x") for index in range(first, first + count)]

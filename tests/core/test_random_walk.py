@@ -1,0 +1,223 @@
+"""The engine against a world where anything may happen in any order. Every promise is asserted after every step.
+
+`MOTET_NIGHTLY=1` walks 100,000 times instead of a few hundred.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import hypothesis.strategies as st
+from hypothesis import HealthCheck, settings
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
+
+from motet.core import events as e
+from motet.core.host import HostLimits
+from motet.model.outcome import AttemptEnd, CallKind, OutcomeKind
+from motet.model.retries import RetryPolicy
+from motet.model.scaling import AutoscalerSettings
+from motet.testing.transcript import spec
+
+from .fake_world import FakeContainer, FakeWorld, new_inputs
+
+NIGHTLY = os.environ.get("MOTET_NIGHTLY") == "1"
+
+FUNCTIONS = {
+    "fu-plain": ("ap-1", {}),
+    "fu-wide": ("ap-1", {"max_inputs": 4, "target_inputs": 2, "timeout": 5.0, "startup_timeout": 20.0}),
+    "fu-retry": ("ap-2", {"max_inputs": 3, "retries": RetryPolicy(max_retries=2), "timeout": 8.0}),
+    "fu-single": ("ap-2", {"max_inputs": 2, "single_use_containers": True}),
+}
+PICK = st.integers(0, 10**6)
+
+
+@st.composite
+def bounds(draw: Any) -> AutoscalerSettings:
+    most = draw(st.none() | st.integers(1, 4))
+    return AutoscalerSettings(
+        min_containers=draw(st.integers(0, most or 3)),
+        max_containers=most,
+        buffer_containers=draw(st.integers(0, 2)),
+        scaledown_window=draw(st.sampled_from([2.0, 10.0, 60.0])),
+    )
+
+
+class EngineWalk(RuleBasedStateMachine):
+    """Rules are what users, containers, machines and clocks do."""
+
+    @initialize(starting=st.integers(1, 4), per_pool=st.integers(1, 5))
+    def build(self, starting: int, per_pool: int) -> None:
+        self.world = FakeWorld(HostLimits(starting=starting, containers_per_pool=per_pool, stop_grace=7.0))
+        self.calls = 0
+        for function_id, (app_id, options) in FUNCTIONS.items():
+            self.world.feed(e.FunctionAdded(function_id, app_id, spec(function_id[3:], **options)))
+
+    # --- users ----------------------------------------------------------------------------------------------------------
+
+    @rule(
+        function_id=st.sampled_from(sorted(FUNCTIONS)),
+        count=st.integers(1, 6),
+        kind=st.sampled_from(CallKind),
+        client=st.integers(1, 2),
+    )
+    def submit(self, function_id: str, count: int, kind: CallKind, client: int) -> None:
+        self.calls += 1
+        count = 1 if kind is CallKind.STREAM else count
+        self.world.feed(
+            e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new_inputs(0, count))
+        )
+
+    @precondition(lambda self: self.world.unfinished())
+    @rule(pick=PICK, count=st.integers(1, 3))
+    def submit_more(self, pick: int, count: int) -> None:
+        """A map goes on. (A call that has ended is not continued: its client would not know.)"""
+        call_id = self._choose(sorted({call for call, _ in self.world.unfinished()}), pick)
+        function_id, client, kind = self.world.calls[call_id]
+        if kind is not CallKind.STREAM:
+            first = 1 + max(index for call, index in self.world.accepted if call == call_id)
+            self.world.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new_inputs(first, count)))
+
+    @precondition(lambda self: self.world.calls)
+    @rule(pick=PICK)
+    def cancel_call(self, pick: int) -> None:
+        self.world.feed(e.CallCancelled(self._choose(sorted(self.world.calls), pick), "enough"))
+
+    @rule(client=st.integers(1, 2))
+    def lose_client(self, client: int) -> None:
+        self.world.feed(e.ClientLost(client))
+
+    @rule(function_id=st.sampled_from(sorted(FUNCTIONS)), bounds=bounds())
+    def change_settings(self, function_id: str, bounds: AutoscalerSettings) -> None:
+        if not self.world.functions[function_id].stopped:
+            self.world.feed(e.AutoscalerChanged(function_id, bounds))
+
+    @precondition(lambda self: self.calls > 8)
+    @rule(app_id=st.sampled_from(["ap-1", "ap-2"]), grace=st.sampled_from([0.0, 5.0]))
+    def stop_app(self, app_id: str, grace: float) -> None:
+        self.world.feed(e.AppStopped(app_id, grace))
+
+    # --- containers -----------------------------------------------------------------------------------------------------
+
+    @precondition(lambda self: self.world.in_phase("starting"))
+    @rule(pick=PICK, many=st.booleans())
+    def become_ready(self, pick: int, many: bool) -> None:
+        starting = self.world.in_phase("starting")
+        chosen = starting if many else [self._choose(starting, pick)]
+        self.world.feed(*[e.ContainerReady(container.container_id) for container in chosen])
+
+    @precondition(lambda self: self.world.in_phase("starting"))
+    @rule(pick=PICK, unlucky=st.sampled_from([False, False, True]))
+    def fail_to_start(self, pick: int, unlucky: bool) -> None:
+        if not unlucky:
+            return
+        container = self._choose(self.world.in_phase("starting"), pick)
+        self.world.feed(e.ContainerFailed(container.container_id, b"ImportError"))
+
+    @precondition(lambda self: self.world.containers)
+    @rule(pick=PICK)
+    def die(self, pick: int) -> None:
+        self.world.feed(self.world.end(self._choose(list(self.world.containers.values()), pick)))
+
+    @precondition(lambda self: self.world.in_phase("stopping", "killed", "failing"))
+    @rule(pick=PICK)
+    def end_as_told(self, pick: int) -> None:
+        leaving = self.world.in_phase("stopping", "killed", "failing")
+        self.world.feed(self.world.end(self._choose(leaving, pick), "exited with 0"))
+
+    @precondition(lambda self: any(c.held for c in self.world.containers.values()))
+    @rule(
+        pick=PICK,
+        order=st.randoms(use_true_random=False),
+        count=st.integers(1, 4),
+        kind=st.sampled_from([OutcomeKind.SUCCESS, OutcomeKind.SUCCESS, OutcomeKind.FAILURE, OutcomeKind.CANCELLED]),
+        twice=st.booleans(),
+    )
+    def finish(self, pick: int, order: Any, count: int, kind: OutcomeKind, twice: bool) -> None:
+        container = self._choose([c for c in self.world.containers.values() if c.held], pick)
+        attempts = order.sample(sorted(container.held), min(count, len(container.held)))
+        event = e.AttemptsFinished(container.container_id, [_end(container, attempt, kind) for attempt in attempts])
+        self.world.feed(*([event, event] if twice else [event]))
+
+    @precondition(lambda self: self.world.seen_attempts and self.world.containers)
+    @rule(pick=PICK, other=PICK)
+    def finish_what_it_does_not_hold(self, pick: int, other: int) -> None:
+        container = self._choose(list(self.world.containers.values()), pick)
+        attempt = self._choose(sorted(self.world.seen_attempts - set(container.held)) or [10**9], other)
+        stale = AttemptEnd(attempt, OutcomeKind.SUCCESS, b"stale")
+        self.world.feed(e.AttemptsFinished(container.container_id, [stale]))
+
+    @precondition(lambda self: any(c.held for c in self.world.containers.values()))
+    @rule(pick=PICK)
+    def yield_items(self, pick: int) -> None:
+        container = self._choose([c for c in self.world.containers.values() if c.held], pick)
+        for attempt, (call_id, index) in sorted(container.held.items()):
+            if self.world.calls[call_id][2] is CallKind.STREAM:
+                self.world.feed(e.ItemsYielded(container.container_id, attempt, [b"1", b"2"]))
+                self.world.feed(e.ItemsTaken(call_id, index, 2))
+
+    # --- time -----------------------------------------------------------------------------------------------------------
+
+    @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 3.0, 10.0, 61.0, 400.0]))
+    def wait(self, seconds: float) -> None:
+        self.world.advance(seconds)
+
+    @rule()
+    def ring_early(self) -> None:
+        self.world.feed(e.TimerFired())
+
+    # --- the end --------------------------------------------------------------------------------------------------------
+
+    def teardown(self) -> None:
+        """From now on everything works, and takes no time: every input must end, and every container go."""
+        if not hasattr(self, "world"):
+            return
+        world = self.world
+        for _ in range(10_000):
+            if not self._one_thing():
+                if not world.unfinished():
+                    break
+                world.advance(60.0)
+        assert not world.unfinished(), "these inputs never ended"
+        for function_id, function in world.functions.items():
+            if not function.stopped:
+                world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings(scaledown_window=2.0)))
+        for _ in range(1000):
+            world.advance(3.0)
+            if not self._one_thing():
+                break
+        assert not world.containers, "the pools did not scale to zero"
+        assert all(count == 1 for count in world.outcomes.values())
+
+    def _one_thing(self) -> bool:
+        """Let the first container that has anything to do do it; False if none has."""
+        for container in list(self.world.containers.values()):
+            if container.phase == "starting":
+                self.world.feed(e.ContainerReady(container.container_id))
+            elif container.phase in ("stopping", "killed", "failing"):
+                self.world.feed(self.world.end(container, "exited with 0"))
+            elif container.held:
+                ends = [_end(container, attempt, OutcomeKind.SUCCESS) for attempt in container.held]
+                self.world.feed(e.AttemptsFinished(container.container_id, ends))
+            else:
+                continue
+            return True
+        return False
+
+    def _choose(self, among: list[Any], pick: int) -> Any:
+        return among[pick % len(among)]
+
+
+def _end(container: FakeContainer, attempt: int, kind: OutcomeKind) -> AttemptEnd:
+    return AttemptEnd(attempt, kind, f"result of {container.held[attempt]}".encode())
+
+
+TestEngineWalk = EngineWalk.TestCase
+TestEngineWalk.settings = settings(
+    max_examples=100_000 if NIGHTLY else 250,
+    stateful_step_count=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+    derandomize=not NIGHTLY,
+    print_blob=True,
+)

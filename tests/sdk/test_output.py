@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+
+import pytest
+
+from motet.sdk import output
+from motet.sdk.output import ArrivedLines, LinePrinter, enable_output, output_enabled
+from motet.wire.messages import OutputLines
+
+
+def lines(*texts: str, stream: str = "stdout") -> OutputLines:
+    return OutputLines("ap-1", "fetch", "ta-01hq00007", stream, list(texts))  # type: ignore[arg-type]
+
+
+def test_output_is_enabled_inside_the_block_only() -> None:
+    assert not output_enabled()
+    with enable_output():
+        with enable_output():
+            assert output_enabled()
+        assert output_enabled()
+    assert not output_enabled()
+
+
+def test_lines_go_prefixed_to_the_stream_they_came_from(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = LinePrinter()
+    printer.start()
+    printer(lines("one", "two"))
+    printer(lines("three", stream="stderr"))
+    printer(lines("four", stream="system"))
+    printer.stop()
+    printed = capsys.readouterr()
+    assert printed.out == "fetch 00007 | one\nfetch 00007 | two\n"
+    assert printed.err == "fetch 00007 | three\nfetch 00007 | four\n"
+
+
+def test_stop_prints_what_arrived_before_start_and_both_are_idempotent(capsys: pytest.CaptureFixture[str]) -> None:
+    printer = LinePrinter()
+    printer(lines("early"))
+    printer.start()
+    printer.start()
+    printer.stop()
+    printer.stop()
+    assert capsys.readouterr().out == "fetch 00007 | early\n"
+
+
+def test_lines_beyond_the_limit_are_left_out_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(output, "MAX_WAITING_LINES", 2)
+    written: list[str] = []
+    printer = LinePrinter(lambda batch: written.extend(text for it in batch for text in it.output.lines))
+    for text in ("one", "two", "three", "four"):
+        printer(lines(text))
+    printer.start()
+    printer.stop()
+    assert written == ["one", "two", "2 lines left out: they came faster than they could be printed"]
+
+
+def test_broken_terminal_does_not_end_the_printer() -> None:
+    written = threading.Event()
+    failed = threading.Event()
+
+    def write(batch: Sequence[ArrivedLines]) -> None:
+        if not failed.is_set():
+            failed.set()
+            raise BrokenPipeError
+        written.set()
+
+    printer = LinePrinter(write)
+    printer.start()
+    printer(lines("lost"))
+    assert failed.wait(5)
+    printer(lines("shown"))
+    assert written.wait(5)
+    printer.stop()
