@@ -1,1 +1,51 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
+
+from motet import exception, experimental, functions
+from motet.sdk.app import App
+from motet.sdk.call import FunctionCall
+from motet.sdk.cls import Cls
+from motet.sdk.context import current_function_call_id, current_input_id, is_local
+from motet.sdk.decorators import concurrent, enter, exit, method
+from motet.sdk.function import Function
+from motet.sdk.image import Image
+from motet.sdk.legacy import Stub, web_endpoint
+from motet.sdk.output import enable_output
+from motet.sdk.parameters import parameter
+from motet.sdk.retries import Retries
+from motet.sdk.secret import Secret
+
+Error = exception.Error
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # declaring
+    "App",
+    "Cls",
+    "Function",
+    "Image",
+    "Retries",
+    "Secret",
+    "concurrent",
+    "enter",
+    "exit",
+    "method",
+    "parameter",
+    # calling
+    "FunctionCall",
+    "current_function_call_id",
+    "current_input_id",
+    "enable_output",
+    "is_local",
+    # modules
+    "exception",
+    "experimental",
+    "functions",
+    # errors
+    "Error",
+    # old names
+    "Stub",
+    "web_endpoint",
+    # about
+    "__version__",
+]

@@ -64,9 +64,7 @@ class EngineWalk(RuleBasedStateMachine):
     def submit(self, function_id: str, count: int, kind: CallKind, client: int) -> None:
         self.calls += 1
         count = 1 if kind is CallKind.STREAM else count
-        self.world.feed(
-            e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new_inputs(0, count))
-        )
+        self.world.feed(e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new_inputs(0, count)))
 
     @precondition(lambda self: self.world.unfinished())
     @rule(pick=PICK, count=st.integers(1, 3))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, cast
 
 import click
 
 from motet.cli.loading import load_file, load_module
 from motet.sdk.app import App
+from motet.sdk.user_class import raw_method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +40,13 @@ class Runnable:
     handle: Any
     is_entrypoint: bool = False
     method: str | None = None
+
+    @property
+    def raw(self) -> Callable[..., Any]:
+        """The Python function that the user wrote; a method's takes the object first."""
+        if self.method is not None:
+            return raw_method(self.handle.user_cls, self.method)
+        return cast(Callable[..., Any], self.handle.raw)
 
 
 def parse(text: str, *, is_module: bool = False) -> Reference:
@@ -127,11 +136,7 @@ def _runnables(app: App) -> list[Runnable]:
     entrypoints = [
         Runnable(app=app, name=name, handle=it, is_entrypoint=True) for name, it in app.registered_entrypoints.items()
     ]
-    functions = [
-        Runnable(app=app, name=name, handle=it)
-        for name, it in app.registered_functions.items()
-        if not it.target.spec.is_class
-    ]
+    functions = [Runnable(app=app, name=name, handle=it) for name, it in app.registered_functions.items()]
     methods = [
         Runnable(app=app, name=f"{name}.{method}", handle=it, method=method)
         for name, it in app.registered_classes.items()

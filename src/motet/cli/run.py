@@ -55,7 +55,9 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
     display = terminal_display(quiet=options.quiet, timestamps=options.timestamps)
     with contextlib.closing(display), app.run():
         # Leaving: the app stops first, then the display closes, because containers write lines until their end.
-        display.watch(app.running)
+        running = app.running
+        assert running is not None
+        display.watch(running)
         try:
             results = _results(program)
             if options.write_result is not None:
@@ -64,7 +66,7 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
                 for result in results:
                     print(repr(result), flush=True)
         except KeyboardInterrupt:
-            click.echo(f"Stopping: app {app.running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
+            click.echo(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
             raise
         finally:
             interrupts.closing = True
@@ -83,7 +85,8 @@ def _results(program: Program) -> Iterable[Any]:
     if runnable.method is not None:
         function = getattr(runnable.handle(**program.parameters.kwargs), runnable.method)
     if function.method.is_generator:
-        return iter(function.remote_gen(*arguments.args, **arguments.kwargs))
+        items: Iterable[Any] = function.remote_gen(*arguments.args, **arguments.kwargs)
+        return items
     result = function.remote(*arguments.args, **arguments.kwargs)
     return () if result is None else (result,)
 

@@ -30,6 +30,7 @@ class Container:
         "finished",
         "history",
         "idle_since",
+        "killed",
         "ready_at",
         "running",
         "started_at",
@@ -41,6 +42,7 @@ class Container:
         self.state = STARTING
         self.running: dict[int, Input | None] = {}
         self.exclusive = False
+        self.killed = False
         self.started_at = now
         self.ready_at: float | None = None
         self.idle_since = now

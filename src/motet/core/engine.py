@@ -53,6 +53,7 @@ class Engine:
             e.ContainerReady: self._container_ready,
             e.ContainerFailed: self._container_failed,
             e.ContainerEnded: self._container_ended,
+            e.DrainAsked: self._drain_asked,
             e.AttemptsFinished: self._attempts_finished,
             e.ItemsYielded: self._items_yielded,
             e.TimerFired: self._timer_fired,
@@ -185,6 +186,12 @@ class Engine:
         turn.pools[pool] = None
         if pool.closed:
             self._report_if_stopped(pool.app_id, turn)
+
+    def _drain_asked(self, event: e.DrainAsked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.state == "ready":
+            pool.fleet.drain(container, "it asked for no more inputs", turn)
+            turn.pools[pool] = None
 
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
         pool, container = self._find(event.container_id)

@@ -86,6 +86,12 @@ class ContainerEnded(Event, frozen=True):
     description: str
 
 
+class DrainAsked(Event, frozen=True):
+    """A container wants no more inputs: it is to finish those it has, and end."""
+
+    container_id: str
+
+
 class AttemptsFinished(Event, frozen=True):
     container_id: str
     attempts: list[AttemptEnd]

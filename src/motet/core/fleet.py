@@ -211,6 +211,7 @@ class Fleet:
             self.live -= 1
         if container.state is not states.STOPPING:
             container.move("stopped", turn.now, reason)
+        container.killed = True
         turn.commands.append(KillContainer(container.container_id, reason))
 
     def _leave_starting(self) -> None:
@@ -231,7 +232,7 @@ class Fleet:
     def kill_overdue_stops(self, turn: Turn) -> None:
         """Containers that were asked to stop and have used up their grace."""
         for container in list(self.containers.values()):
-            if container.state is states.STOPPING:
+            if container.state is states.STOPPING and not container.killed:
                 deadline = container.history[-1][0] + self._host.limits.stop_grace
                 if self._closing_deadline is not None:
                     deadline = min(deadline, self._closing_deadline)

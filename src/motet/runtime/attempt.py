@@ -12,8 +12,7 @@ from collections.abc import Callable, Generator
 from typing import Any
 
 import motet
-from motet.errors import InputCancellation, InvalidError, RemoteError
-from motet.model.function import MethodSpec
+from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
@@ -79,16 +78,24 @@ async def stream_async(
 
 
 def _success(delivery: Delivery, value: Any) -> AttemptEnd:
+    try:
+        _refuse_unfinished(value)
+        data = payload.dumps(value, "the result", main_by_value=main_by_value())
+    except (InvalidError, RequestSizeError, SerializationError) as error:
+        # Ours, not the user's code's: the message says all, the traceback is of no use.
+        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, failure.of(type(error), str(error)))
+    return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
+
+
+def _refuse_unfinished(value: Any) -> None:
     if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.iscoroutine(value):
-        close = getattr(value, "close", None)
-        if close is not None:
-            close()
+        if not inspect.isasyncgen(value):
+            value.close()
         raise InvalidError(
             f"Sync (non-generator) function return value of type {type(value)}. "
             "You might need to use @app.function(..., is_generator=True)."
         )
-    data = payload.dumps(value, "the result", main_by_value=main_by_value())
-    return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
 
 
 def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
@@ -107,5 +114,3 @@ def describe_start_failure(error: BaseException) -> bytes:
     traceback.print_exception(error)
     return failure.describe(error, hidden=_MOTET_DIRECTORY).encoded()
 
-
-Method = tuple[MethodSpec, Callable[..., Any]]

@@ -25,10 +25,10 @@ from motet.runtime.executor import Executor
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
-from motet.sdk import context, new_ids, running
+from motet.sdk import container_control, context, new_ids, running
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import AckItems, CancelAttempts, Configure, Hello, Ready, Refused, StartFailed, Stop
+from motet.wire.messages import AckItems, CancelAttempts, Configure, Hello, Ready, Refused, StartFailed, Stop, StopDelivering
 
 LOST_SERVER = 69
 """Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
@@ -104,7 +104,17 @@ class _Container:
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._stop_asked = threading.Event()
+        container_control.provide(self)
         threading.Thread(target=self._control, name="motet-control", daemon=True).start()
+
+    @property
+    def input_concurrency(self) -> int:
+        """How many inputs it may run at once."""
+        return self._spec.concurrency.max_inputs
+
+    def stop_fetching_inputs(self) -> None:
+        """Take no more inputs; finish those held, then end. Idempotent."""
+        self._sender.send(StopDelivering())
 
     def run(self) -> int:
         service = self._start("loading", lambda: load(self._spec))

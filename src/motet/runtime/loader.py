@@ -19,6 +19,7 @@ from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.sdk import user_class
 from motet.sdk.cls import Cls
 from motet.sdk.function import Function
+from motet.sdk.main_module import MAIN_IN_CONTAINERS
 
 Hook = Callable[[], Any]
 
@@ -74,24 +75,23 @@ def _import(definition: ImportedDefinition) -> ModuleType:
 
 
 def _import_main(definition: ImportedDefinition) -> ModuleType:
-    """A script: imported by its own name, and known as `__main__` too, where pickles look for its classes."""
+    """A script. It is known as `__main__` too, where pickles look for its classes."""
     assert definition.file is not None
-    name = "__motet_main__" if definition.module == "__main__" else definition.module
-    module = _import_file(name, definition.file)
-    sys.modules["__main__"] = module
-    return module
+    package = definition.module.rpartition(".")[0]
+    return _import_file(MAIN_IN_CONTAINERS, definition.file, package, also_as="__main__")
 
 
-def _import_file(name: str, file: str) -> ModuleType:
+def _import_file(name: str, file: str, package: str = "", also_as: str | None = None) -> ModuleType:
     if not Path(file).exists():
         raise ExecutionError(f"the module {name} cannot be imported here, and its file {file} is not there either")
     module_spec = importlib.util.spec_from_file_location(name, file)
     if module_spec is None or module_spec.loader is None:
         raise ExecutionError(f"{file} cannot be imported as a Python module")
     module = importlib.util.module_from_spec(module_spec)
-    sys.modules[name] = module
-    if name == "__motet_main__":
-        sys.modules["__main__"] = module
+    if package:
+        module.__package__ = package
+    for known_as in filter(None, (name, also_as)):
+        sys.modules[known_as] = module
     try:
         module_spec.loader.exec_module(module)
     except BaseException:

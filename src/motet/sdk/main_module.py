@@ -12,6 +12,15 @@ def main_by_value() -> bool:
     return not _is_file(getattr(sys.modules.get("__main__"), "__file__", None))
 
 
+MAIN_IN_CONTAINERS = "__motet_main__"
+"""The name under which a container imports the client's `__main__`, so that `if __name__ == "__main__":` does not run."""
+
+
+def know_container_name() -> None:
+    """Let what containers pickle of their copy of `__main__` be found in the real one here."""
+    sys.modules[MAIN_IN_CONTAINERS] = sys.modules["__main__"]
+
+
 @functools.cache
 def _is_file(path: str | None) -> bool:
     return path is not None and os.path.isfile(path)

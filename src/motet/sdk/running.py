@@ -14,6 +14,7 @@ from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionSpec, FunctionVariant
 from motet.model.views import AppView
 from motet.sdk.context import is_local
+from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
 from motet.wire.messages import BindFunction, CreateApp, OutputLines, StopApp, ViewApp
 
@@ -144,6 +145,7 @@ class AppRun:
         # The one place where a client reaches a server: late, so that `import motet` and containers stay light.
         from motet.server import embedded
 
+        know_container_name()
         spec = app.spec()
         server = embedded.acquire()
         try:

@@ -149,6 +149,8 @@ class ExecutorSession:
                 events.append(e.AttemptsFinished(container_id, message.attempts))
             elif isinstance(message, m.Items):
                 events.append(e.ItemsYielded(container_id, message.attempt, message.items))
+            elif isinstance(message, m.StopDelivering):
+                events.append(e.DrainAsked(container_id))
             elif isinstance(message, m.Ready):
                 events.append(e.ContainerReady(container_id))
             elif isinstance(message, m.StartFailed):

@@ -41,11 +41,11 @@ def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = Fa
     text = _format(error, hidden)
     pickled: bytes | None = None
     with contextlib.suppress(Exception):
-        pickled = payload.dumps(error, "the exception", main_by_value=main_by_value)
+        data = payload.dumps(error, "the exception", main_by_value=main_by_value)
         # Exceptions with a required constructor argument pickle well and fail to unpickle: find out here, not there.
-        pickle.loads(pickled)
-        if len(pickled) > MAX_EXCEPTION_BYTES:
-            pickled = None
+        pickle.loads(data)
+        if len(data) <= MAX_EXCEPTION_BYTES:
+            pickled = data
     return Failure(_type_name(error), _message(error), text, pickled)
 
 
@@ -104,7 +104,7 @@ def _type_name(error: BaseException) -> str:
 
 
 def _name_of(error_type: type[BaseException]) -> str:
-    if error_type.__module__ in ("builtins", "__main__"):
+    if error_type.__module__ in ("builtins", "__main__", "__motet_main__"):
         return error_type.__qualname__
     return f"{error_type.__module__}.{error_type.__qualname__}"
 

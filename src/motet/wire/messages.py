@@ -299,6 +299,10 @@ class Finished(Message, tag="finished", frozen=True):
     attempts: list[AttemptEnd]
 
 
+class StopDelivering(Message, tag="stop_delivering", frozen=True):
+    """Send no more attempts here; once those held have ended, the container is to be stopped."""
+
+
 class Items(Message, tag="items", frozen=True):
     """Items yielded by a streaming attempt."""
 

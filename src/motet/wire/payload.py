@@ -30,8 +30,8 @@ def dumps(value: Any, what: str, *, main_by_value: bool = False) -> bytes:
         raise SerializationError(f"could not pickle {what}: {type(error).__name__}: {error}") from error
     if len(data) > MAX_PAYLOAD_BYTES:
         raise RequestSizeError(
-            f"{what} is {len(data) / 2**20:.1f} MiB pickled; a payload may be {MAX_PAYLOAD_BYTES // 2**20} MiB at most. "
-            "Pass a path or a URL to the data instead."
+            f"{what}: {len(data) / 2**20:.1f} MiB when pickled, and a payload may be {MAX_PAYLOAD_BYTES // 2**20} MiB at "
+            "most. Pass a path or a URL to the data instead."
         )
     return data
 
