@@ -1,6 +1,6 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
-from motet import exception, experimental, functions
+from motet import exception, experimental, functions, queue
 from motet.sdk.app import App
 from motet.sdk.call import FunctionCall
 from motet.sdk.cls import Cls
@@ -11,6 +11,7 @@ from motet.sdk.image import Image
 from motet.sdk.legacy import Stub, web_endpoint
 from motet.sdk.output import enable_output
 from motet.sdk.parameters import parameter
+from motet.sdk.queue import Queue
 from motet.sdk.retries import Retries
 from motet.sdk.secret import Secret
 
@@ -24,6 +25,7 @@ __all__ = [
     "Cls",
     "Function",
     "Image",
+    "Queue",
     "Retries",
     "Secret",
     "concurrent",
@@ -41,6 +43,7 @@ __all__ = [
     "exception",
     "experimental",
     "functions",
+    "queue",
     # errors
     "Error",
     # old names

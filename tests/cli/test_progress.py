@@ -60,7 +60,7 @@ def summary_of(seconds: float, **fields: object) -> list[str]:
         (
             100.0,
             {"succeeded_inputs": 5, "failed_inputs": 2, "cancelled_inputs": 3, "started_containers": 2},
-            ["fetch: 10 inputs in 2 containers in 1 min 40 s (0.10 inputs/s, 2 failed, 3 cancelled)"],
+            ["fetch: 10 inputs in 2 containers in 1 min 40 s (0.07 inputs/s, 2 failed, 3 cancelled)"],
         ),
         (
             1.0,

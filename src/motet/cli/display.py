@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from typing import Protocol
 
 from rich.console import Console
@@ -17,18 +16,17 @@ from rich.live import Live
 from rich.text import Text
 
 from motet.cli.live_view import live_view
+from motet.cli.output_text import RawText, output_text
 from motet.cli.progress import Progress
 from motet.cli.summary import summary_lines
 from motet.errors import Error
 from motet.model.views import AppView
-from motet.sdk.output import ArrivedLines, LinePrinter, line_prefix
+from motet.sdk.output import ArrivedLines, LinePrinter
 from motet.wire.messages import OutputLines
 
 REFRESH_INTERVAL = 0.125
 SAMPLE_INTERVAL = 0.25
 _VIEW_TIMEOUT = 5.0
-
-_STYLES = {"stdout": "", "stderr": "red", "system": "yellow"}
 
 
 class Watched(Protocol):
@@ -132,17 +130,8 @@ class TerminalDisplay:
             self._live.update(live_view(self._progress, status=status, width=self._console.width), refresh=True)
 
     def _print_lines(self, batch: Sequence[ArrivedLines]) -> None:
-        text = Text("\n").join(self._line(arrived, line) for arrived in batch for line in arrived.output.lines)
-        self._console.print(text, soft_wrap=True)
-
-    def _line(self, arrived: ArrivedLines, line: str) -> Text:
-        prefix = line_prefix(arrived.output)
-        if self._timestamps:
-            prefix = f"{datetime.fromtimestamp(arrived.at):%H:%M:%S.%f}"[:-3] + f" {prefix}"
-        text = Text(prefix, style="dim", end="")
-        body = Text.from_ansi(line) if "\x1b" in line else Text(line)
-        body.stylize_before(_STYLES[arrived.output.stream])
-        return Text.assemble(text, body)
+        text = output_text(batch, timestamps=self._timestamps, terminal=self._console.color_system is not None)
+        self._console.print(RawText(text), soft_wrap=True, end="")
 
 
 def terminal_display(*, quiet: bool, timestamps: bool) -> Display:

@@ -42,8 +42,10 @@ def handled_interrupts() -> Iterator[Interrupts]:
     try:
         yield interrupts
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        # After Ctrl-C nothing is left to do but end, so another one stays as good as its word.
+        if not interrupts.pressed:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
 
 def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:

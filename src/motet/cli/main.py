@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import click
 
+from motet import __version__
 from motet.cli.run_command import run_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(version("motet"), prog_name="motet")
+@click.version_option(__version__, prog_name="motet")
 def motet() -> None:
     """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 

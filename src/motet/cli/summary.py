@@ -21,8 +21,9 @@ def summary_lines(functions: Iterable[FunctionProgress]) -> list[str]:
 def _done_line(function: FunctionProgress) -> str:
     view = function.view
     details = [f"{view.failed_inputs:,} failed"]
-    if function.elapsed > 0 and function.finished > 1:
-        details.insert(0, f"{rate(function.finished / function.elapsed)} inputs/s")
+    completed = view.succeeded_inputs + view.failed_inputs
+    if function.elapsed > 0 and completed > 1:
+        details.insert(0, f"{rate(completed / function.elapsed)} inputs/s")
     if view.cancelled_inputs:
         details.append(f"{view.cancelled_inputs:,} cancelled")
     return (

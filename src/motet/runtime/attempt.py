@@ -113,4 +113,3 @@ def describe_start_failure(error: BaseException) -> bytes:
     """The failure that callers get when a container's code cannot be imported or entered."""
     traceback.print_exception(error)
     return failure.describe(error, hidden=_MOTET_DIRECTORY).encoded()
-

@@ -28,7 +28,17 @@ from motet.runtime.sender import Sender
 from motet.sdk import container_control, context, new_ids, running
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import AckItems, CancelAttempts, Configure, Hello, Ready, Refused, StartFailed, Stop, StopDelivering
+from motet.wire.messages import (
+    AckItems,
+    CancelAttempts,
+    Configure,
+    Hello,
+    Ready,
+    Refused,
+    StartFailed,
+    Stop,
+    StopDelivering,
+)
 
 LOST_SERVER = 69
 """Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
@@ -64,9 +74,7 @@ def _enter_app(configuration: Configure, connect_client: Callable[[], Connection
     """Make functions of the app callable from here, and its modules importable."""
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
     running.enter_container_app(
-        running.RunningApp(
-            configuration.app_id, configuration.app_name, _Once(connect_client), configuration.functions
-        )
+        running.RunningApp(configuration.app_id, configuration.app_name, _Once(connect_client), configuration.functions)
     )
 
 

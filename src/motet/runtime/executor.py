@@ -153,14 +153,13 @@ class Executor:
         if self._on_main is not None:
             self.cancel([self._on_main])
 
-    async def wait_tasks(self, timeout: float) -> None:
-        """Let cancelled tasks run their `finally` blocks, for `timeout` seconds at most."""
+    async def wait_tasks(self, patience: float) -> None:
+        """Let cancelled tasks run their `finally` blocks, for `patience` seconds at most."""
         tasks = list(self._tasks.values())
         if tasks:
-            await asyncio.wait(tasks, timeout=timeout)
+            await asyncio.wait(tasks, timeout=patience)
 
     def _interrupt_main(self, signum: int, frame: object) -> None:
         if self._main_interruptible and self._on_main is not None and self._slots.cancelled(self._on_main):
             self._main_interruptible = False
             raise InputCancellation("Input was cancelled")
-

@@ -108,7 +108,7 @@ def _resolve(module: ModuleType, qualname: str) -> Any:
         except AttributeError:
             raise ExecutionError(
                 f"{module.__name__} has no {qualname!r} when it is imported in a container. "
-                "Is it defined only under a condition, such as `if __name__ == \"__main__\"`?"
+                'Is it defined only under a condition, such as `if __name__ == "__main__"`?'
             ) from None
     return found
 

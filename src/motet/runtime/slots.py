@@ -21,7 +21,9 @@ class Slots:
     def take(self, attempt: int) -> None:
         """An attempt arrived. Raises `InternalError` if the server sent more than this container takes."""
         if len(self._held) >= self.max_inputs:
-            raise InternalError(f"attempt {attempt} was delivered on top of {len(self._held)}, max_inputs={self.max_inputs}")
+            raise InternalError(
+                f"attempt {attempt} was delivered on top of {len(self._held)}, max_inputs={self.max_inputs}"
+            )
         self._held.add(attempt)
 
     def cancel(self, attempt: int) -> bool:

@@ -12,10 +12,10 @@ from motet.model.function import AppSpec
 from motet.sdk.checks import refuse_positional, type_name
 from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
-from motet.sdk.definition import main_by_value
 from motet.sdk.entrypoint import LocalEntrypoint
 from motet.sdk.function import Function
 from motet.sdk.image import Image
+from motet.sdk.main_module import main_by_value
 from motet.sdk.notices import warn_user
 from motet.sdk.options import ClassOptions, FunctionOptions, read_options, refuse_unknown
 from motet.sdk.secret import Secret, merged_env

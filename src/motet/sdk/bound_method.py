@@ -6,7 +6,8 @@ from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 from weakref import WeakKeyDictionary
 
-from motet.sdk.function import Function, Target
+from motet.sdk.function import Function
+from motet.sdk.target import Target
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)

@@ -7,11 +7,12 @@ from typing import Any, Generic, NoReturn, TypeVar, Unpack, cast
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.sdk.bound_method import is_registered, register
-from motet.sdk.function import Function, Target
+from motet.sdk.function import Function
 from motet.sdk.local_instance import LocalInstance
 from motet.sdk.options import VariantOptions, concurrency_from, variant_from_options
 from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.sdk.partials import cannot_inherit
+from motet.sdk.target import Target
 from motet.sdk.user_class import members, parameters_of
 
 T = TypeVar("T", covariant=True)

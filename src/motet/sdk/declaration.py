@@ -10,10 +10,11 @@ from motet.model.function import FunctionSpec, MethodSpec, ParameterSpec, Serial
 from motet.model.scaling import Concurrency
 from motet.sdk.cls import Cls
 from motet.sdk.definition import Code, check_scope, define, public_name
-from motet.sdk.function import Function, Target
+from motet.sdk.function import Function
 from motet.sdk.options import ReadOptions
 from motet.sdk.parameters import parameter_specs
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.target import Target
 from motet.sdk.user_class import check_class, methods
 
 

@@ -105,7 +105,7 @@ def enter(*positional: Never, snap: bool = False) -> Callable[[Callable[[Any], A
     return decorate
 
 
-def exit(*positional: Never) -> Callable[[Callable[[Any], Any]], PartialMethod[[], Any]]:  # noqa: A001
+def exit(*positional: Never) -> Callable[[Callable[[Any], Any]], PartialMethod[[], Any]]:
     """Run a method once in each container, after its last input."""
     refuse_positional(positional, "@motet.exit()")
 

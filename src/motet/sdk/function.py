@@ -26,7 +26,7 @@ from motet.wire import payload
 from motet.wire.messages import SubmitInputs
 
 P = ParamSpec("P")
-R = TypeVar("R")
+R = TypeVar("R", covariant=True)
 
 SPAWN_CHUNK = 100
 
@@ -79,7 +79,7 @@ class Function(Generic[P, R]):
     # --- one input --------------------------------------------------------------------------------------------------
 
     @dual
-    def remote(self, *args: P.args, **kwargs: P.kwargs) -> Steps[R]:
+    def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Steps[R]:
         """Run it in a container and return its result; raises what it raises, with the remote traceback as the cause.
 
         `await f.remote.aio(...)` in async code.
@@ -147,7 +147,7 @@ class Function(Generic[P, R]):
         return self.raw(*args, **kwargs)
 
     @dual
-    def spawn(self, *args: P.args, **kwargs: P.kwargs) -> Steps[FunctionCall[R]]:
+    def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Steps[FunctionCall[R]]:
         """Start it in a container and return at once, with a `FunctionCall` to ask for the result later."""
         self._refuse_generator("Cannot `spawn` a generator function.")
         connection, function_id = yield from self.target.resolve()

@@ -159,7 +159,7 @@ class Image:
         """Dockerfile lines."""
         return self._with("dockerfile_commands", *_flat("dockerfile_commands", commands))
 
-    def env(self, vars: Mapping[str, str]) -> Image:  # noqa: A002 - Modal's name for it
+    def env(self, vars: Mapping[str, str]) -> Image:
         """Environment variables, which functions with this image have."""
         checked = checked_env("the argument of Image.env", vars)
         return self._with("env", *checked, env=checked)

@@ -30,3 +30,7 @@ def new_call_id() -> CallId:
 
 def new_app_id() -> AppId:
     return AppId("ap-" + _suffix())
+
+
+def new_queue_id() -> str:
+    return "qu-" + _suffix()

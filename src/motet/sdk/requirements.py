@@ -78,7 +78,7 @@ def _is_version(installed: str, pin: str) -> bool:
 
 
 def _without_zeros(version: str) -> str:
-    return re.sub(r"(?:\.0+)+$", "", version.split("+")[0])
+    return re.sub(r"(?:\.0+)+$", "", version.split("+", maxsplit=1)[0])
 
 
 def requirements_in_file(path: str | os.PathLike[str]) -> list[str]:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.errors import ExecutionError, InvalidError
-from motet.model.function import FunctionSpec, FunctionVariant
+from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
+from motet.sdk.notices import warn_user
 from motet.wire.messages import BindFunction, CreateApp, OutputLines, StopApp, ViewApp
 
 if TYPE_CHECKING:
@@ -90,6 +91,25 @@ def enter_container_app(running: RunningApp) -> None:
     _in_container = running
 
 
+def _warn_of_missing_packages(app: AppSpec) -> None:
+    """Containers run on this machine's environment: say once what images ask for and it lacks."""
+    asking = [function for function in app.functions if function.image.requirements]
+    if not asking:
+        return
+    # Late: reading package metadata is slow to import, and most programs ask for nothing.
+    from motet.sdk.requirements import missing_packages
+
+    found: dict[str, list[str]] = {}
+    for function in asking:
+        for finding in missing_packages(function.image):
+            found.setdefault(finding, []).append(function.name)
+    if found:
+        lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in found.items())
+        warn_user(
+            UserWarning(f"Containers run in this Python environment, which is not what the images ask for:{lines}")
+        )
+
+
 def find_running(app: HasRunning, function: str) -> RunningApp:
     """The running app to call a function on. Raises `ExecutionError` saying how to get one."""
     running = app.running or _in_container
@@ -130,7 +150,7 @@ class AppRun:
     async def __aexit__(self, *exc: object) -> None:
         await run_async(self._stop())
 
-    def _start(self) -> Steps[Any]:
+    def _start(self) -> Steps[App]:
         app = self._app
         if not is_local():
             raise InvalidError(
@@ -156,11 +176,12 @@ class AppRun:
         self._exits.callback(embedded.release)
         for each in (app, *app.included):
             each.running = running
+        _warn_of_missing_packages(spec)
         _running_here.append(running)
         self._print_output(running)
         return app
 
-    def _create(self, connection: Connection, spec: Any) -> Steps[RunningApp]:
+    def _create(self, connection: Connection, spec: AppSpec) -> Steps[RunningApp]:
         app_id = new_app_id()
         reply = yield from connection.request(CreateApp(app_id, spec))
         return RunningApp(app_id, self._name or spec.name, lambda: connection, reply.functions)

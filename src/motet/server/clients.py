@@ -12,6 +12,7 @@ from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
 from motet.server.driver import Driver
 from motet.server.peers import Peer
+from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
 from motet.wire import failure
 from motet.wire import messages as m
@@ -20,12 +21,15 @@ from motet.wire import messages as m
 class ClientSession:
     """One connected client. `number` is how the engine names it."""
 
-    def __init__(self, number: int, peer: Peer, driver: Driver, apps: Apps, calls: SpawnedCalls) -> None:
+    def __init__(
+        self, number: int, peer: Peer, driver: Driver, apps: Apps, calls: SpawnedCalls, queues: Queues
+    ) -> None:
         self.number = number
         self._peer = peer
         self._driver = driver
         self._apps = apps
         self._calls = calls
+        self._queues = queues
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
@@ -36,6 +40,9 @@ class ClientSession:
             m.ViewCall: self._view_call,
             m.AwaitOutcomes: self._await_outcomes,
             m.SubmitInputs: self._spawn,
+            m.PutItems: lambda request_id, body: queues.put(self, request_id, body),
+            m.GetItems: lambda request_id, body: queues.get(self, request_id, body),
+            m.ViewQueue: lambda request_id, body: m.QueueViewed(queues.view(body)),
         }
 
     def receive(self, messages: Sequence[m.ToServer]) -> None:
@@ -54,12 +61,14 @@ class ClientSession:
                 self._answer(message)
             elif isinstance(message, m.Forget):
                 self._calls.forget(self.number, message.request_id)
+                self._queues.forget(self.number, message.request_id)
         if events:
             self._driver.take(*events)
 
     def disconnected(self) -> None:
         """The client is gone: what only it wanted ends, and so do its apps."""
         self._calls.forget_client(self.number)
+        self._queues.forget_client(self.number)
         self._driver.take(e.ClientLost(self.number))
         self._apps.owner_gone(self)
 

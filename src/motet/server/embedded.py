@@ -15,7 +15,6 @@ from motet.client.connection import Connection
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
-from motet.server.server import Server
 from motet.server.wiring import build_server
 from motet.wire.messages import Message
 

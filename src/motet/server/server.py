@@ -24,6 +24,7 @@ from motet.server.containers import Containers
 from motet.server.driver import Driver
 from motet.server.effects import ServerEffects
 from motet.server.peers import Handler, Peer, SocketPeer
+from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
 from motet.store.base import CallStore
 from motet.wire import failure
@@ -41,6 +42,7 @@ class Server:
         engine = Engine(failure=failure.of, id_base=id_base, limits=config.limits)
         self._driver = Driver(engine, asyncio.get_running_loop())
         self._calls = SpawnedCalls(store)
+        self._queues = Queues()
         self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app)
         self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
         self._clients: dict[int, ClientSession] = {}
@@ -83,7 +85,9 @@ class Server:
     def connect(self, peer: Peer) -> ClientSession:
         """A client in this process: what it sends goes to `receive`, what it gets to `peer`."""
         number = next(self._client_numbers)
-        session = self._clients[number] = ClientSession(number, peer, self._driver, self._apps, self._calls)
+        session = self._clients[number] = ClientSession(
+            number, peer, self._driver, self._apps, self._calls, self._queues
+        )
         return session
 
     def disconnect(self, session: ClientSession) -> None:

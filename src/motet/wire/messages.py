@@ -130,6 +130,35 @@ class AwaitOutcomes(Message, tag="await", frozen=True):
     wait: bool = True
 
 
+class PutItems(Message, tag="put_items", frozen=True):
+    """Add pickled items to a queue's partition; answered by `ItemsPut` with how many there was room for.
+
+    With `wait` the answer comes when all are in.
+    """
+
+    queue_id: str
+    partition: str
+    items: list[bytes]
+    wait: bool
+
+
+class GetItems(Message, tag="get_items", frozen=True):
+    """Take up to `count` items from a queue's partition; answered by `ItemsGot`, with `wait` once there is one."""
+
+    queue_id: str
+    partition: str
+    count: int
+    wait: bool
+
+
+class ViewQueue(Message, tag="view_queue", frozen=True):
+    """How many items a queue holds, in one partition or (None) in all; `clear` removes them. Answered by `QueueViewed`."""
+
+    queue_id: str
+    partition: str | None
+    clear: bool = False
+
+
 class Forget(Message, tag="forget", frozen=True):
     """The answer to an earlier request is no longer wanted."""
 
@@ -146,6 +175,9 @@ RequestBody = (
     | ViewCall
     | AwaitOutcomes
     | SubmitInputs
+    | PutItems
+    | GetItems
+    | ViewQueue
 )
 
 
@@ -211,6 +243,18 @@ class CallViewed(Message, tag="call_viewed", frozen=True):
     function_id: str
 
 
+class ItemsPut(Message, tag="items_put", frozen=True):
+    count: int
+
+
+class ItemsGot(Message, tag="items_got", frozen=True):
+    items: list[bytes]
+
+
+class QueueViewed(Message, tag="queue_viewed", frozen=True):
+    length: int
+
+
 class Done(Message, tag="done", frozen=True):
     """A request with nothing to tell was carried out."""
 
@@ -229,6 +273,9 @@ ReplyBody = (
     | AppViewed
     | CallViewed
     | Outcomes
+    | ItemsPut
+    | ItemsGot
+    | QueueViewed
     | Done
     | RequestFailed
 )

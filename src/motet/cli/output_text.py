@@ -1,0 +1,60 @@
+"""Lines of container output as text for a terminal or a file: prefix, time, colours.
+
+The text is made by hand, because a client may get tens of thousands of lines a second, and laying each out with Rich
+takes ten times as long.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+
+from motet.sdk.output import ArrivedLines, line_prefix
+
+_COLOURS = {"stdout": "", "stderr": "\x1b[31m", "system": "\x1b[33m"}
+_DIM, _RESET = "\x1b[2m", "\x1b[0m"
+_MOVING = re.compile(r"\x1b(?!\[[0-9;:]*m)(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
+
+
+class RawText:
+    """Text that goes to a Rich console as it is, above a live view."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield Segment(self._text)
+
+
+def output_text(batch: Sequence[ArrivedLines], *, timestamps: bool, terminal: bool) -> str:
+    """All lines of a batch, each ended by a newline.
+
+    For a `terminal`, prefixes are dim and stderr is red; of what the lines themselves contain, colours stay and
+    everything that moves the cursor goes, and only what a carriage return left visible is shown.
+    """
+    return "".join(_lines(arrived, timestamps, terminal) for arrived in batch)
+
+
+def _lines(arrived: ArrivedLines, timestamps: bool, terminal: bool) -> str:
+    prefix = line_prefix(arrived.output)
+    if timestamps:
+        prefix = f"{datetime.fromtimestamp(arrived.at):%H:%M:%S.%f}"[:-3] + f" {prefix}"
+    if not terminal:
+        return "".join(f"{prefix}{line}\n" for line in arrived.output.lines)
+    colour = _COLOURS[arrived.output.stream]
+    start = f"{_DIM}{prefix}{_RESET}{colour}"
+    return "".join(f"{start}{_displayable(line)}{_end(line, colour)}" for line in arrived.output.lines)
+
+
+def _displayable(line: str) -> str:
+    if line.isprintable():
+        return line
+    return _MOVING.sub("", line.rstrip("\r").rpartition("\r")[2])
+
+
+def _end(line: str, colour: str) -> str:
+    return f"{_RESET}\n" if colour or "\x1b" in line else "\n"

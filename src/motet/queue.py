@@ -1,0 +1,5 @@
+"""Queues, under the name that older Modal programs import them from."""
+
+from motet.sdk.queue import Queue
+
+__all__ = ["Queue"]
