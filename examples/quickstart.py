@@ -1,6 +1,6 @@
 """A thousand I/O-bound inputs, a hundred at once in each container.
 
-    motet run examples/quickstart.py --n 1000
+Run it: motet run examples/quickstart.py --n 1000
 """
 
 import asyncio
@@ -23,8 +23,10 @@ async def fetch(i: int) -> tuple[int, int]:
 
 @app.local_entrypoint()
 def main(n: int = 1000) -> None:
-    """Square the numbers below n."""
+    """Square the numbers below n, and say which container squared how many."""
     results = list(fetch.map(range(n)))
     assert [square for square, _ in results] == [i * i for i in range(n)]
-    for process, inputs in sorted(Counter(process for _, process in results).items()):
-        print(f"container process {process} ran {inputs} inputs")
+
+    inputs_by_process = Counter(process for _, process in results)
+    for process, inputs in sorted(inputs_by_process.items()):
+        print(f"the container with process id {process} ran {inputs} inputs")

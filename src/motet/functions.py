@@ -6,10 +6,10 @@ from typing import Any
 
 from motet.errors import DeprecationError
 from motet.sdk.call import FunctionCall
-from motet.sdk.function import Function
+from motet.sdk.function import Function, FunctionStats
 from motet.sdk.notices import warn_user
 
-__all__ = ["Function", "FunctionCall", "gather"]
+__all__ = ["Function", "FunctionCall", "FunctionStats", "gather"]
 
 
 def gather(*function_calls: FunctionCall[Any]) -> list[Any]:

@@ -123,6 +123,11 @@ class FakeWorld:
                 self._may_cancel(lambda _, made: self.functions[made[0]].app_id == event.app_id)
             case e.AutoscalerChanged():
                 self.functions[event.function_id].settings = event.settings
+            case _:
+                self._note_container(event)
+
+    def _note_container(self, event: e.Event) -> None:
+        match event:
             case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
                 self.containers[event.container_id].phase = "ready"
                 self._function_of(event.container_id).fails_to_start = False

@@ -108,9 +108,9 @@ def test_a_container_kept_for_a_suspect_goes_back_when_the_pool_may_grow(play: P
     two_full_containers_of_which_one_drains(play)
     play >> ended(1)
     play >> submit("c")
-    play >> settings(max_containers=4) << start(3, 4, 5)
+    play >> settings(max_containers=4) << start(3, 4)
     play >> ready(3) << deliver(3, "a0#5")
-    play >> ready(4) << deliver(4, "a1#6")
+    play >> ready(4) << deliver(4, "a1#6") << start(5)
     play >> finished(2, 3) << deliver(2, "c0#7") << send("b", 0)
 
 

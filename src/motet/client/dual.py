@@ -114,14 +114,16 @@ class dual(Generic[S, P, R]):  # noqa: N801 - a decorator
 class DualPair(Generic[P, R]):
     """A bound method in both colours, from two bodies: for what loops over user code, which has a colour itself."""
 
-    __slots__ = ("_blocking", "_waiting")
+    __slots__ = ("_blocking", "_name", "_waiting")
 
-    def __init__(self, blocking: Callable[P, R], waiting: Callable[P, Coroutine[Any, Any, R]]) -> None:
+    def __init__(self, blocking: Callable[P, R], waiting: Callable[P, Coroutine[Any, Any, R]], name: str) -> None:
         self._blocking = blocking
         self._waiting = waiting
+        self._name = name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         """Block until it is done."""
+        warn_if_loop_is_blocked(self._name)
         return self._blocking(*args, **kwargs)
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
@@ -132,14 +134,16 @@ class DualPair(Generic[P, R]):
 class DualIterator(Generic[P, R]):
     """A bound method that returns an iterator: `for x in f.map(...)`, `async for x in f.map.aio(...)`."""
 
-    __slots__ = ("_blocking", "_waiting")
+    __slots__ = ("_blocking", "_name", "_waiting")
 
-    def __init__(self, blocking: Callable[P, Iterator[R]], waiting: Callable[P, AsyncIterator[R]]) -> None:
+    def __init__(self, blocking: Callable[P, Iterator[R]], waiting: Callable[P, AsyncIterator[R]], name: str) -> None:
         self._blocking = blocking
         self._waiting = waiting
+        self._name = name
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
         """Iterate on this thread, blocking."""
+        warn_if_loop_is_blocked(self._name)
         return self._blocking(*args, **kwargs)
 
     def aio(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:

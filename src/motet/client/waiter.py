@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import builtins
-import contextlib
 import threading
 from collections.abc import Callable
 from typing import Generic, TypeVar, cast
@@ -34,8 +33,10 @@ class Waiter(Generic[T]):
             return
         self._value = value
         self._set = True
-        with contextlib.suppress(RuntimeError):  # another thread was a moment faster
+        try:
             self._lock.release()
+        except RuntimeError:
+            pass  # another thread was a moment faster
         if self._notify is not None:
             self._notify()
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import inspect
 import os
 import sys
 import traceback
 from collections.abc import Callable, Generator
+from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 import motet
@@ -89,8 +89,8 @@ def _success(delivery: Delivery, value: Any) -> AttemptEnd:
 
 
 def _refuse_unfinished(value: Any) -> None:
-    if inspect.isgenerator(value) or inspect.isasyncgen(value) or inspect.iscoroutine(value):
-        if not inspect.isasyncgen(value):
+    if isinstance(value, (GeneratorType, AsyncGeneratorType, CoroutineType)):
+        if not isinstance(value, AsyncGeneratorType):
             value.close()
         raise InvalidError(
             f"Sync (non-generator) function return value of type {type(value)}. "

@@ -89,8 +89,10 @@ class Executor:
             end = await run_async(call, delivery)
         self._tasks.pop(delivery.attempt, None)
         self._finish(end)
-        if not self._flush_scheduled:
-            # One write per turn of the loop, whatever number of tasks ended in it.
+        if not self._slots:
+            self._sender.flush()
+        elif not self._flush_scheduled:
+            # Others may end in this turn of the loop too: one write for all of them.
             self._flush_scheduled = True
             asyncio.get_running_loop().call_soon(self._flush)
 
@@ -136,7 +138,8 @@ class Executor:
     def cancel(self, attempts: Sequence[int]) -> None:
         """End these attempts if they run: `CancelledError` in a task, `InputCancellation` on the main thread.
 
-        A sync input that runs beside others goes on until it ends by itself; its slot is not given away meanwhile.
+        A sync input that runs beside others goes on until it ends by itself, a sync generator until it yields; its slot is
+        not given away meanwhile.
         """
         for attempt in attempts:
             if self._slots.cancel(attempt):
@@ -145,6 +148,8 @@ class Executor:
                     self._loop.call_soon_threadsafe(task.cancel)
                 elif self._on_main == attempt:
                     signal.pthread_kill(threading.main_thread().ident or 0, CANCEL_SIGNAL)
+                elif (window := self._windows.get(attempt)) is not None:
+                    window.cancel()
 
     def stop(self) -> None:
         """End everything that runs: the container is about to run its exit hooks."""

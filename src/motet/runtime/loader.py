@@ -17,8 +17,7 @@ from typing import Any
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.sdk import user_class
-from motet.sdk.cls import Cls
-from motet.sdk.function import Function
+from motet.sdk.definition import unwrap
 from motet.sdk.main_module import MAIN_IN_CONTAINERS
 
 Hook = Callable[[], Any]
@@ -45,14 +44,14 @@ def load(spec: FunctionSpec) -> Service:
 
 
 def _function_service(found: Any) -> Service:
-    raw = found.raw if isinstance(found, Function) else found
+    raw = unwrap(found)
     if raw is None:
         raise ExecutionError("the function's definition did not come along")
     return Service({"": raw}, [], [])
 
 
 def _class_service(found: Any, spec: FunctionSpec) -> Service:
-    cls = found.user_cls if isinstance(found, Cls) else found
+    cls = unwrap(found)
     parameters = pickle.loads(spec.parameters_given) if spec.parameters_given is not None else {}
     instance = user_class.instantiate(cls, parameters)
     methods = {m.name: functools.partial(user_class.raw_method(cls, m.name), instance) for m in spec.methods}

@@ -7,18 +7,20 @@ import threading
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
+from motet.errors import InputCancellation
 from motet.runtime.sender import Sender
 from motet.wire import payload
 from motet.wire.messages import STREAM_WINDOW, Items
 
 
 class StreamWindow:
-    """How many more items a producer may send; `grant` comes from the receiving thread, `take` waits for it."""
+    """How many more items a producer may send; `grant` and `cancel` come from the receiving thread, `take` waits."""
 
     def __init__(self) -> None:
         self._credit = STREAM_WINDOW
         self._lock = threading.Lock()
         self._granted = threading.Condition(self._lock)
+        self._cancelled = False
         self._wake: tuple[asyncio.AbstractEventLoop, asyncio.Event] | None = None
 
     def grant(self, count: int) -> None:
@@ -29,11 +31,19 @@ class StreamWindow:
         if wake is not None:
             wake[0].call_soon_threadsafe(wake[1].set)
 
-    def take(self) -> None:
-        """Use one, on a thread."""
+    def cancel(self) -> None:
+        """Nobody takes items any more: `take` raises from now on. Tasks are cancelled by asyncio's own means."""
         with self._lock:
-            while self._credit <= 0:
+            self._cancelled = True
+            self._granted.notify_all()
+
+    def take(self) -> None:
+        """Use one, on a thread. Raises `InputCancellation` once the stream is cancelled."""
+        with self._lock:
+            while self._credit <= 0 and not self._cancelled:
                 self._granted.wait()
+            if self._cancelled:
+                raise InputCancellation("Input was cancelled")
             self._credit -= 1
 
     async def take_async(self) -> None:

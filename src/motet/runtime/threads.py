@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import threading
 from collections.abc import Callable
 from queue import SimpleQueue
@@ -27,10 +28,13 @@ class SlotThreads(Generic[T]):
         self._submitted += 1
         if self._threads < self._limit and self._submitted - self._finished > self._threads:
             self._threads += 1
-            threading.Thread(target=self._run, name=f"motet-slot-{self._threads}", daemon=True).start()
+            # Not `Thread.start()`: it waits until the thread runs, which a burst of inputs would pay a hundred times
+            # over (measured: 100 threads in 2.5 ms, against 10 ms on an idle machine and 160 ms on a busy one).
+            _thread.start_new_thread(self._run, (f"motet-slot-{self._threads}",))
         self._queue.put(item)
 
-    def _run(self) -> None:
+    def _run(self, name: str) -> None:
+        threading.current_thread().name = name
         get, work, lock = self._queue.get, self._work, self._lock
         while True:
             work(get())

@@ -71,7 +71,7 @@ class FunctionCall(Generic[R]):
     @property
     def iter(self) -> DualIterator[..., R]:
         """`for result in call.iter(start=0, end=None)`: the results in index order, each as soon as it is there."""
-        return DualIterator(self._iter_blocking, self._iter_waiting)
+        return DualIterator(self._iter_blocking, self._iter_waiting, "iter")
 
     def _iter_blocking(self, *, start: int = 0, end: int | None = None) -> Iterator[R]:
         stop = run_blocking(self._end_of(start, end))

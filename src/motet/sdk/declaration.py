@@ -29,7 +29,8 @@ class Declared:
 
     def defined_spec(self) -> FunctionSpec:
         """The spec with the code as it is now."""
-        return replace(self.spec, definition=define(self.code, serialized=self.serialized))
+        handle = self.handle if isinstance(self.handle, Cls) else None
+        return replace(self.spec, definition=define(self.code, serialized=self.serialized, handle=handle))
 
     @property
     def where(self) -> str:

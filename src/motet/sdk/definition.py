@@ -68,14 +68,17 @@ def public_name(code: Code) -> str:
     return code.__qualname__.rpartition("<locals>.")[2]
 
 
-def define(code: Code, *, serialized: bool) -> ImportedDefinition | SerializedDefinition:
+def define(
+    code: Code, *, serialized: bool, handle: Cls[Any] | None = None
+) -> ImportedDefinition | SerializedDefinition:
     """Where a container finds `code`. By value if `serialized`, or if nobody can import it (notebooks, the prompt).
 
+    A class travels by value inside of its `handle`, if given: then its objects' methods are functions there as well.
     To be called when the app starts: what travels by value has its globals as they are now. Raises `SerializationError`,
     and `InvalidError` over 16 MiB.
     """
     if serialized or (code.__module__ == "__main__" and (main_by_value() or _made_in_a_cell(code))):
-        return SerializedDefinition(pickled=_pickled(code), qualname=code.__qualname__)
+        return SerializedDefinition(pickled=_pickled(code, handle or code), qualname=code.__qualname__)
     if code.__module__ == "__main__":
         main = sys.modules["__main__"]
         name = main.__spec__.name if main.__spec__ is not None else "__main__"
@@ -100,11 +103,11 @@ def _file_of(module: ModuleType | None) -> str | None:
     return None if file is None else os.path.abspath(file)
 
 
-def _pickled(code: Code) -> bytes:
+def _pickled(code: Code, carrier: Any) -> bytes:
     what = f"{'class' if isinstance(code, type) else 'function'} {code.__qualname__}"
     try:
         with _module_by_value(code.__module__):
-            data: bytes = cloudpickle.dumps(code, PROTOCOL)
+            data: bytes = cloudpickle.dumps(carrier, PROTOCOL)
     except Exception as error:
         raise SerializationError(
             f"could not pickle {what}: {type(error).__name__}: {error}. It travels by value, with the global variables "

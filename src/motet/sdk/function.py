@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
 
-from motet.client.dual import DualIterator, DualPair, Steps, dual, run_async, run_blocking, warn_if_loop_is_blocked
+from motet.client.dual import DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
@@ -110,7 +110,7 @@ class Function(Generic[P, R]):
 
         `async for x in f.remote_gen.aio(...)` in async code. Leaving the loop early cancels the generator.
         """
-        return DualIterator(self._stream_blocking, self._stream_waiting)
+        return DualIterator(self._stream_blocking, self._stream_waiting, "remote_gen")
 
     def _stream(self, args: Any, kwargs: Any) -> Steps[Stream]:
         if not self.method.is_generator:
@@ -121,7 +121,6 @@ class Function(Generic[P, R]):
         return Stream(connection, function_id, self.method.name, self._encoded(args, kwargs), current_input_id())
 
     def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
-        warn_if_loop_is_blocked("remote_gen")
         stream = run_blocking(self._stream(args, kwargs))
         try:
             while (item := run_blocking(stream.next_item())) is not None:
@@ -169,19 +168,17 @@ class Function(Generic[P, R]):
         with `order_outputs=False`. A failing input ends the map with its exception as soon as it is known, and cancels
         the rest; with `return_exceptions` exceptions are results. `f.map.aio(...)` takes async iterables too.
         """
-        return DualIterator(self._map, self._map_async)
+        return DualIterator(self._map, self._map_async, "map")
 
     @property
     def starmap(self) -> DualIterator[..., R]:
         """Like `map`, over one iterable of argument tuples."""
-        return DualIterator(self._starmap, self._starmap_async)
+        return DualIterator(self._starmap, self._starmap_async, "starmap")
 
     def _map(self, *iterables: Any, **options: Unpack[MapOptions]) -> Iterator[R]:
-        warn_if_loop_is_blocked("map")
         return Results(many.results(run_blocking, self._mapping, many.zipped(iterables), options), f"{self.name}.map")
 
     def _starmap(self, input_iterator: Iterable[Any], **options: Unpack[MapOptions]) -> Iterator[R]:
-        warn_if_loop_is_blocked("starmap")
         inputs = (tuple(arguments) for arguments in input_iterator)
         return Results(many.results(run_blocking, self._mapping, inputs, options), f"{self.name}.starmap")
 
@@ -216,7 +213,7 @@ class Function(Generic[P, R]):
     @property
     def for_each(self) -> DualPair[..., None]:
         """`f.for_each(iterable, ..., kwargs={}, ignore_exceptions=False)`: run all, hand out nothing."""
-        return DualPair(self._for_each, self._for_each_async)
+        return DualPair(self._for_each, self._for_each_async, "for_each")
 
     def _for_each(self, *iterables: Any, kwargs: dict[str, Any] | None = None, ignore_exceptions: bool = False) -> None:
         options = MapOptions(kwargs=kwargs, order_outputs=False, return_exceptions=ignore_exceptions)
@@ -285,11 +282,14 @@ class Function(Generic[P, R]):
 
         Takes `cpu, memory, gpu, env, secrets, retries, max_containers, buffer_containers, scaledown_window, timeout`.
         """
-        return Function(self.target.varied(options.variant_from_options(**changes)), self.method, self.raw)
+        variant = options.variant_from_options(
+            onto=self.target.spec.resources, is_generator=self.method.is_generator, **changes
+        )
+        return Function(self.target.varied(variant), self.method, self.raw)
 
     def with_concurrency(self, *, max_inputs: int, target_inputs: int | None = None) -> Function[P, R]:
         """The same function with another input concurrency and a pool of its own."""
-        concurrency = options.concurrency_from(max_inputs, target_inputs, decorator="with_concurrency")
+        concurrency = options.concurrency_from(max_inputs, target_inputs, decorator="with_concurrency()")
         return Function(self.target.varied(FunctionVariant(concurrency=concurrency)), self.method, self.raw)
 
     # --- inside -----------------------------------------------------------------------------------------------------

@@ -144,7 +144,7 @@ def read_options(
         timeout=timeout,
         startup_timeout=timeout if startup_timeout is None else _checked_timeout("startup_timeout", startup_timeout),
         retries=given.get("retries"),
-        env=image.env | merged_env((*app_secrets, *(given.get("secrets") or ())), given.get("env")),
+        env=merged_env(app_secrets, None) | merged_env(given.get("secrets") or (), given.get("env")),
         resources=resources_from(given),
         image=image,
         single_use_containers=check_bool("single_use_containers", given.get("single_use_containers", False))

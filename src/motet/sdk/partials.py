@@ -68,7 +68,8 @@ class PartialMethod(Generic[P, R]):
     """A method under `@motet.method`, `@motet.enter` or `@motet.exit`; `raw` is what the user wrote."""
 
     def __init__(self, raw: Callable[..., Any]) -> None:
-        functools.update_wrapper(self, raw)
+        wrapper: Any = self
+        functools.update_wrapper(wrapper, raw)
         self.raw = raw
         self.name: str = raw.__name__
         self.spec: MethodSpec | None = None

@@ -357,7 +357,19 @@ class Items(Message, tag="items", frozen=True):
     items: list[bytes]
 
 
-ToServer = Hello | SubmitInputs | CancelCall | AckCallItems | Request | Forget | Ready | StartFailed | Finished | Items
+ToServer = (
+    Hello
+    | SubmitInputs
+    | CancelCall
+    | AckCallItems
+    | Request
+    | Forget
+    | Ready
+    | StartFailed
+    | Finished
+    | Items
+    | StopDelivering
+)
 ToClient = Refused | Outcomes | CallItems | OutputLines | Reply
 ToExecutor = Refused | Configure | Deliver
 ToControl = Refused | CancelAttempts | AckItems | Stop

@@ -1,0 +1,83 @@
+"""Waiting with a deadline, and a look at the machine: what a test started must be gone when its app has stopped."""
+
+from __future__ import annotations
+
+import os
+import time
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def mark_processes() -> None:
+    """Everything started from here carries a mark in its environment, which it keeps whoever its parent becomes."""
+    name, _, value = MARK.partition("=")
+    os.environ[name] = value
+
+
+def marked_processes() -> list[int]:
+    """Processes, other than this one and zombies, that this test run started."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _is_marked(entry)]
+
+
+def _is_marked(entry: Path) -> bool:
+    try:
+        return MARK.encode() in (entry / "environ").read_bytes()
+    except OSError:
+        return False
+
+
+def assert_nothing_left() -> None:
+    """No template, container or anything they started is alive."""
+    left = marked_processes()
+    names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in left}
+    assert not left, f"still running: {names}"
+
+
+def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = 20.0) -> Any:
+    """The first true value of `condition`, asked every 5 ms; fails after `timeout` seconds, naming `what`."""
+    deadline = time.monotonic() + timeout
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
+        time.sleep(0.005)
+    return value
+
+
+class Gate:
+    """Inputs that hold at a gate (`programs.gates`), seen from the test."""
+
+    def __init__(self, directory: Path) -> None:
+        self.path = str(directory)
+        self._directory = directory
+
+    @property
+    def held(self) -> list[str]:
+        """The names of inputs that have come to the gate, in order of arrival."""
+        files = [it for it in self._directory.iterdir() if it.name.startswith("at-")]
+        return [it.name.removeprefix("at-") for it in sorted(files, key=lambda it: it.stat().st_mtime_ns)]
+
+    @property
+    def left(self) -> list[str]:
+        """The names of inputs that have left it, in whatever way."""
+        return [it.name.removeprefix("left-") for it in self._directory.iterdir() if it.name.startswith("left-")]
+
+    def wait_held(self, count: int) -> None:
+        """Return when `count` inputs are at the gate."""
+        wait_until(lambda: len(self.held) >= count, f"{count} inputs at the gate (there are {len(self.held)})")
+
+    def open(self) -> None:
+        """Let all through."""
+        (self._directory / "open").touch()
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    directory = tmp_path / "gate"
+    directory.mkdir()
+    return Gate(directory)

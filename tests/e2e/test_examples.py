@@ -1,0 +1,113 @@
+"""The examples as users run them: `motet run examples/X.py`, from the repository, in a process of its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
+MODAL_PROGRAM = "tests/e2e/programs/modal_program.py"
+MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
+
+# What each must print, in this order: arguments, then regular expressions.
+TELLING: dict[str, tuple[list[str], list[str]]] = {
+    "quickstart.py": (["--n", "250"], [r"process id \d+ ran 100 inputs", r"fetch: 250 inputs in 3 containers"]),
+    "external_api.py": (
+        ["--requests", "40"],
+        ["40 requests one at a time: [2-9]", r"40 requests concurrently: [01]\."],
+    ),
+    "database.py": (["--customers", "40"], [r"(PostgreSQL|SQLite): 40 queries of 50 ms in [01]\.\d\d s"]),
+    "calling_functions.py": ([], ["count_book: Emma has 13 words", "count_book_async: Emma has 13 words"]),
+    "sync_threads.py": (
+        ["--seconds", "0.2"],
+        [r"20 x time.sleep\(0.2\) took [01]\.\d\d s in one container, on 10 threads"],
+    ),
+    "async_tasks.py": (["--seconds", "0.2"], [r"took [01]\.\d\d s in one container, on 1 thread", "at most 10 inputs"]),
+    "class_pattern.py": (
+        [],
+        ["french: bonjour is spelled b-o-n-j-o-u-r", "ran in 1 container", "german: hallo from another container"],
+    ),
+    "target_and_burst.py": ([], [r"1 +3 +12 +23", r"enough containers are warm", r"4 +0 +((10|5) +){4}0"]),
+    "concurrent_logging.py": ([], [r"the lines about 0 are those with in-\w+-0", r"INFO in-\w+-2: Finished with 2"]),
+    "legacy_2024.py": (
+        [],
+        [
+            r"a program of 2024 ran in \d.\d\d s; gather gave 1 and 2",
+            "`motet.Stub` has been renamed. Use `motet.App` instead",
+            "'concurrency_limit' parameter has been renamed to 'max_containers'",
+        ],
+    ),
+    "autoscaling_100_inputs.py": (
+        [],
+        [
+            "enqueued: 100 run in 5 containers, 0 wait",
+            "101 run in 6 containers, 0 wait",
+            "later: 0 run in 0 containers",
+        ],
+    ),
+}
+
+
+def run(*argv: str) -> subprocess.CompletedProcess[str]:
+    command = [*MOTET, "run", *argv]
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=100)
+
+
+def test_every_example_is_run_here() -> None:
+    assert sorted(TELLING) == EXAMPLES
+
+
+@pytest.mark.parametrize("name", TELLING)
+def test_example_shows_what_it_promises(name: str) -> None:
+    arguments, telling = TELLING[name]
+    ended = run(f"examples/{name}", *arguments)
+    output = ended.stdout + ended.stderr
+    assert ended.returncode == 0, output
+    assert re.search(".*".join(telling), output, re.DOTALL), output
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_example_says_how_to_run_it(name: str) -> None:
+    assert f"Run it: motet run examples/{name}" in (ROOT / "examples" / name).read_text()
+
+
+def test_help_of_an_example_lists_its_arguments() -> None:
+    ended = run("examples/quickstart.py", "--help")
+    assert ended.returncode == 0
+    assert re.search(r"Square the numbers below n.*--n INTEGER +Default: 1000", ended.stdout, re.DOTALL)
+
+
+MODAL_OUTPUT = """\
+scores 15
+surroundings ('sesame', '/cache', False)
+stream [('good', 1), ('bad', -1)]
+local ['good', 'good']
+spawned 2 2 [2, 2]
+errors ['int', 'int', 'int', 'KeyError', 'int']
+raised 'three'
+timed out
+refused `target_inputs` parameter cannot be greater than `max_inputs`.
+queue 6
+unordered [1, 2]
+stats 0
+"""
+
+
+def test_modal_program_runs_with_nothing_but_its_import_changed() -> None:
+    ended = run(MODAL_PROGRAM)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout == MODAL_OUTPUT
+    assert "large model is done" in ended.stderr
+
+
+def test_modal_program_runs_as_a_script_too() -> None:
+    ended = subprocess.run(
+        [sys.executable, MODAL_PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
+    )
+    assert ended.stdout.startswith(MODAL_OUTPUT)
+    assert "large model is done" in ended.stdout

@@ -1,0 +1,144 @@
+"""Messages: each survives the wire, and what is not one is refused."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from motet.errors import ConnectionError
+from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
+from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
+from motet.model.retries import RetryPolicy
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
+from motet.wire import codec, messages
+from motet.wire.framing import LENGTH
+
+DECODERS = {
+    messages.ToServer: codec.decode_to_server,
+    messages.ToClient: codec.decode_to_client,
+    messages.ToExecutor: codec.decode_to_executor,
+    messages.ToControl: codec.decode_to_control,
+}
+
+
+def examples(of: Any) -> st.SearchStrategy[Any]:
+    """Any message of a union. Built from the types of the fields, so that a new message is tested from its first day."""
+    return st.one_of([_message(kind) for kind in typing.get_args(of)])
+
+
+def _message(kind: Any) -> st.SearchStrategy[Any]:
+    hints = typing.get_type_hints(kind)
+    return st.builds(kind, **{name: _value(hints[name]) for name in kind.__struct_fields__})
+
+
+def _value(hint: Any) -> st.SearchStrategy[Any]:
+    origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if hint is float:
+        return st.floats(allow_nan=False)
+    if hint is int:
+        return st.integers(-(2**63), 2**63 - 1)
+    if origin is list:
+        return st.lists(_value(args[0]), max_size=3)
+    if origin is tuple and args[-1] is Ellipsis:
+        return st.lists(_value(args[0]), max_size=3).map(tuple)
+    if origin is tuple:
+        return st.tuples(*map(_value, args))
+    if origin is typing.Literal:
+        return st.sampled_from(args)
+    if args:
+        return st.one_of([_value(arg) for arg in args])
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return st.deferred(lambda: _message(hint))
+    if hint in BY_TYPE:
+        return st.just(BY_TYPE[hint])
+    if dataclasses.is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return st.deferred(lambda: st.builds(hint, **{name: _value(field) for name, field in hints.items()}))
+    return st.from_type(hint)
+
+
+SPEC = FunctionSpec(
+    name="f",
+    app_name="app",
+    definition=SerializedDefinition(pickled=b"\x80\x05", qualname="f"),
+    concurrency=Concurrency(max_inputs=3, target_inputs=2),
+    retries=RetryPolicy(max_retries=2),
+    env={"A": "1"},
+)
+
+BY_TYPE: dict[Any, Any] = {
+    FunctionSpec: SPEC,
+    AppSpec: AppSpec(name="app", functions=(SPEC,)),
+    FunctionVariant: FunctionVariant(autoscaler_changes=AutoscalerUpdate(min_containers=1), env={"A": "b"}),
+    AutoscalerSettings: AutoscalerSettings(max_containers=3),
+    AutoscalerUpdate: AutoscalerUpdate(scaledown_window=2.5),
+}
+"""One example each of the values that refuse most of what could be drawn for them."""
+
+
+@pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control"])
+def test_every_message_round_trips(receiver: Any) -> None:
+    @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
+    @given(st.lists(examples(receiver), max_size=3))
+    def round_trip(sent: list[Any]) -> None:
+        header, body = codec.frames(sent)
+        assert LENGTH.unpack(header) == (len(body),)
+        assert DECODERS[receiver](memoryview(body)) == sent
+
+    round_trip()
+
+
+def test_functions_keep_their_kind_of_definition() -> None:
+    by_name = dataclasses.replace(SPEC, definition=ImportedDefinition(module="m", qualname="f", is_main=True))
+    sent = [messages.CreateApp("ap-1", AppSpec(name="app", functions=(SPEC, by_name)))]
+    request = [messages.Request(1, sent[0])]
+    assert codec.decode_to_server(memoryview(codec.frames(request)[1])) == request
+
+
+@pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control"])
+def test_bytes_that_are_no_message_are_a_connection_error_and_nothing_else(receiver: Any) -> None:
+    @given(st.binary(max_size=200))
+    def decode(data: bytes) -> None:
+        with contextlib.suppress(ConnectionError):
+            DECODERS[receiver](memoryview(data))
+
+    decode()
+
+
+@given(st.lists(examples(messages.ToServer), min_size=1, max_size=3), st.data())
+def test_a_damaged_message_is_read_or_refused_and_never_crashes(sent: list[Any], data: st.DataObject) -> None:
+    body = bytearray(codec.frames(sent)[1])
+    place = data.draw(st.integers(0, len(body) - 1))
+    body[place] = data.draw(st.integers(0, 255))
+    with contextlib.suppress(ConnectionError):
+        codec.decode_to_server(memoryview(body))
+
+
+def test_a_deeply_nested_frame_is_refused() -> None:
+    with pytest.raises(ConnectionError):
+        codec.decode_to_server(memoryview(b"\x91" * 100_000))
+
+
+def test_messages_too_many_for_one_frame_go_in_several_in_order() -> None:
+    payload = bytes(5 * 1024 * 1024)
+    sent = [messages.SubmitInputs(f"fc-{n}", "fu-1", CallKind.ATTACHED, "", [NewInput(0, payload)]) for n in range(8)]
+    written = codec.frames(sent)
+    bodies = written[1::2]
+    assert len(bodies) > 1
+    got = [message for body in bodies for message in codec.decode_to_server(memoryview(body))]
+    assert [message.call_id for message in got] == [message.call_id for message in sent]
+
+
+def test_outcomes_are_small_on_the_wire() -> None:
+    """An attempt's end is on the path of every input: its envelope must not outgrow its payload."""
+    ends = [AttemptEnd(10**6, OutcomeKind.SUCCESS, b"")] * 100
+    assert len(codec.frames([messages.Finished(ends)])[1]) < 12 * 100
+    outcomes = [Ended(5, OutcomeKind.SUCCESS, b"")] * 100
+    assert len(codec.frames([messages.Outcomes("fc-" + "0" * 26, outcomes)])[1]) < 8 * 100

@@ -1,0 +1,155 @@
+"""Failures: an exception arrives as itself where it can, as text in any case, and never harms the caller."""
+
+from __future__ import annotations
+
+import sys
+import types
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motet import errors
+from motet.wire import failure
+
+
+class WantsTwo(Exception):
+    """Pickles well, and cannot be unpickled: its constructor wants what `args` does not have."""
+
+    def __init__(self, code: int, text: str) -> None:
+        super().__init__(f"{code}: {text}")
+
+
+class Unprintable(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text for you")
+
+
+def raised(error: BaseException) -> BaseException:
+    try:
+        raise error
+    except BaseException as caught:
+        return caught
+
+
+def travelled(error: BaseException, **options: Any) -> BaseException:
+    return failure.rebuild(failure.describe(raised(error), **options).encoded())
+
+
+def test_an_exception_arrives_as_itself_with_the_remote_traceback_as_its_cause() -> None:
+    error = travelled(ValueError("bad", 7))
+    assert type(error) is ValueError
+    assert error.args == ("bad", 7)
+    assert isinstance(error.__cause__, errors.RemoteTraceback)
+    assert "in raised" in str(error.__cause__)
+    assert "ValueError: ('bad', 7)" in str(error.__cause__)
+
+
+def test_notes_are_kept() -> None:
+    error = ValueError("bad")
+    error.add_note("while doing this")
+    arrived = travelled(error)
+    assert arrived.__notes__ == ["while doing this"]
+    assert "while doing this" in str(arrived.__cause__)
+
+
+def test_attributes_are_kept() -> None:
+    error = KeyError("k")
+    error.extra = {"a": 1}  # type: ignore[attr-defined]
+    assert travelled(error).extra == {"a": 1}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("name", sorted(errors.NAMES))
+def test_every_error_of_ours_travels(name: str) -> None:
+    kind = getattr(errors, name)
+    assert type(travelled(kind("text"))) is kind
+
+
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit("x")])
+def test_what_would_end_the_callers_program_arrives_as_a_remote_error(error: BaseException) -> None:
+    arrived = travelled(error)
+    assert type(arrived) is errors.RemoteError
+    assert type(error).__name__ in str(arrived)
+
+
+def test_an_exception_that_cannot_be_unpickled_arrives_as_text() -> None:
+    arrived = travelled(WantsTwo(4, "oh"))
+    assert type(arrived) is errors.RemoteError
+    assert "WantsTwo: 4: oh (the exception could not be pickled" in str(arrived)
+    assert "WantsTwo" in str(arrived.__cause__)
+
+
+def test_an_exception_that_cannot_be_pickled_arrives_as_text() -> None:
+    error = ValueError("bad", lambda: (yield))
+    error.lock = __import__("threading").Lock()  # type: ignore[attr-defined]
+    arrived = travelled(error)
+    assert type(arrived) is errors.RemoteError
+    assert "ValueError" in str(arrived)
+
+
+def test_an_exception_of_a_module_that_is_not_here_arrives_as_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("only_over_there")
+    exec("class TheirError(Exception): pass", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_over_there", module)
+    encoded = failure.describe(raised(module.TheirError("text"))).encoded()
+    monkeypatch.delitem(sys.modules, "only_over_there")
+    arrived = failure.rebuild(encoded)
+    assert type(arrived) is errors.ExecutionError
+    assert "Could not deserialize remote exception due to local error: ModuleNotFoundError" in str(arrived)
+    assert "only_over_there.TheirError: text" in str(arrived)
+    assert "TheirError" in str(arrived.__cause__)
+
+
+def test_an_exception_without_a_text_does_not_break_the_report() -> None:
+    arrived = travelled(Unprintable())
+    assert type(arrived) is Unprintable
+    assert "Unprintable" in str(arrived.__cause__)
+
+
+def test_a_traceback_of_endless_recursion_is_kept_short() -> None:
+    def forever(depth: int) -> int:
+        return forever(depth + 1)
+
+    try:
+        forever(0)
+    except RecursionError as error:
+        described = failure.describe(error)
+    assert len(described.traceback) <= failure.MAX_TEXT + 20
+    assert type(failure.rebuild(described.encoded())) is RecursionError
+
+
+def test_a_long_message_is_cut_and_a_huge_exception_travels_as_text() -> None:
+    described = failure.describe(raised(ValueError("x" * (3 * 2**20))))
+    assert described.exception is None
+    assert len(described.message) < 2 * failure.MAX_TEXT
+    assert len(described.traceback) < 2 * failure.MAX_TEXT
+
+
+def test_leading_frames_of_our_own_are_left_out() -> None:
+    shown = failure.describe(raised(ValueError("bad"))).traceback
+    hidden = failure.describe(raised(ValueError("bad")), hidden=__file__).traceback
+    assert "in raised" in shown
+    assert hidden.count("File") == 1  # the last frame stays, whoever's it is
+
+
+def test_a_failure_that_was_never_raised_has_a_type_and_a_text() -> None:
+    arrived = failure.rebuild(failure.of(errors.FunctionTimeoutError, "too slow"))
+    assert type(arrived) is errors.FunctionTimeoutError
+    assert str(arrived) == "too slow"
+    assert arrived.__cause__ is None
+
+
+@given(st.text(), st.lists(st.text(), max_size=2))
+def test_any_text_survives(text: str, notes: list[str]) -> None:
+    error = RuntimeError(text)
+    for note in notes:
+        error.add_note(note)
+    arrived = travelled(error)
+    assert (type(arrived), arrived.args) == (RuntimeError, (text,))
+
+
+def test_exception_groups_arrive_whole() -> None:
+    arrived = travelled(ExceptionGroup("two", [ValueError("a"), KeyError("b")]))
+    assert isinstance(arrived, ExceptionGroup)
+    assert [type(error) for error in arrived.exceptions] == [ValueError, KeyError]

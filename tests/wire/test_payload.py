@@ -1,0 +1,91 @@
+"""Payloads: what travels, what does not, and what is said then."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+import threading
+import types
+from typing import Any
+
+import pytest
+
+from motet.errors import DeserializationError, RequestSizeError, SerializationError
+from motet.wire import payload
+
+
+def test_plain_values_travel_as_plain_pickle() -> None:
+    value = (("a", 1), {"b": [None, 2.5]})
+    data = payload.dumps(value, "the arguments of f")
+    assert data == pickle.dumps(value, payload.PROTOCOL)
+    assert payload.loads(data, "the arguments of f") == value
+    assert payload.loads(memoryview(data), "the arguments of f") == value
+
+
+def test_the_empty_arguments_are_what_every_such_call_sends() -> None:
+    assert payload.loads(payload.NO_ARGUMENTS, "") == ((), {})
+
+
+def test_a_lambda_travels_by_value() -> None:
+    double = payload.loads(payload.dumps(lambda x: x * 2, "the arguments of f"), "the arguments of f")
+    assert double(4) == 8
+
+
+def test_what_cannot_be_pickled_is_named_with_the_reason() -> None:
+    with pytest.raises(SerializationError, match=r"could not pickle the arguments of f: TypeError: .*lock"):
+        payload.dumps(threading.Lock(), "the arguments of f")
+
+
+def test_an_object_whose_pickling_fails_is_named_with_its_own_error() -> None:
+    class Stubborn:
+        def __reduce__(self) -> str:
+            raise ValueError("not me")
+
+    with pytest.raises(SerializationError, match="could not pickle the result of f: ValueError: not me"):
+        payload.dumps(Stubborn(), "the result of f")
+
+
+def test_a_value_nested_too_deeply_is_an_error_and_no_crash() -> None:
+    value: list[Any] = []
+    for _ in range(200_000):
+        value = [value]
+    try:
+        with pytest.raises(SerializationError, match="the arguments of f"):
+            payload.dumps(value, "the arguments of f")
+    finally:
+        while value:  # a recursive deallocation this deep is slow
+            value = value[0]
+
+
+def test_a_payload_over_the_limit_is_refused_with_its_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(payload, "MAX_PAYLOAD_BYTES", 2 * 2**20)
+    with pytest.raises(RequestSizeError, match=r"the result of f: 3\.0 MiB .* 2 MiB at most"):
+        payload.dumps(bytes(3 * 2**20), "the result of f")
+
+
+@pytest.mark.parametrize("data", [b"", b"not a pickle", pickle.dumps(1)[:-1]])
+def test_bytes_that_do_not_unpickle_are_named(data: bytes) -> None:
+    with pytest.raises(DeserializationError, match="could not unpickle the result of f here"):
+        payload.loads(data, "the result of f")
+
+
+def test_a_missing_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = types.ModuleType("only_over_there")
+    exec("class Thing: pass", module.__dict__)
+    monkeypatch.setitem(sys.modules, "only_over_there", module)
+    data = payload.dumps(module.Thing(), "the result of f")
+    monkeypatch.delitem(sys.modules, "only_over_there")
+    with pytest.raises(DeserializationError, match=r"ModuleNotFoundError.*only_over_there"):
+        payload.loads(data, "the result of f")
+
+
+def test_classes_of_a_notebook_travel_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = types.ModuleType("__main__")
+    exec("class Point:\n    def __init__(self, x): self.x = x\n    def doubled(self): return self.x * 2", main.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    by_reference = payload.dumps(main.Point(3), "the arguments of f")
+    by_value = payload.dumps(main.Point(3), "the arguments of f", main_by_value=True)
+    monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
+    assert payload.loads(by_value, "the arguments of f").doubled() == 6
+    with pytest.raises(DeserializationError, match="Point"):
+        payload.loads(by_reference, "the arguments of f")
