@@ -142,8 +142,9 @@ def _receive(sock: socket.socket) -> bytes:
 
 def sleeps_threads(count: int, seconds: float, at_once: int) -> float:
     """Seconds until `count` sleeps are over on a pool of warm threads."""
+    all_there = threading.Barrier(at_once)
     with ThreadPoolExecutor(at_once) as pool:
-        list(pool.map(time.sleep, [0.01] * at_once))
+        list(pool.map(lambda _: all_there.wait(), range(at_once)))
         started = time.perf_counter()
         list(pool.map(time.sleep, [seconds] * count))
         return time.perf_counter() - started

@@ -48,7 +48,8 @@ def _processor_model() -> str:
 class PeakMemory:
     """`with PeakMemory() as peak:` samples the resident memory of this process, its children and their children, in MiB.
 
-    This process is client and server, its child the template, and the template's children the containers.
+    This process is client and server, its child the template, and the template's children the containers. Resident
+    memory counts pages that are shared, as those between the template and its containers, in each of them.
     """
 
     def __init__(self) -> None:

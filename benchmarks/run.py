@@ -15,15 +15,14 @@ from workloads import Effort
 
 
 def measured(names: list[str], effort: Effort) -> Iterator[Row]:
-    """The rows of these workloads; each app runs only while it is needed."""
+    """The rows of these workloads, each on a server of its own: no workload meets what another one left."""
     for name, workload in workloads.WITHOUT_A_SERVER.items():
         if name in names:
             yield from workload(effort)
-    if any(name in workloads.ON_A_RUNNING_APP for name in names):
-        with app.run():
-            for name, workload in workloads.ON_A_RUNNING_APP.items():
-                if name in names:
-                    yield from workload(effort)
+    for name, workload in workloads.ON_A_RUNNING_APP.items():
+        if name in names:
+            with app.run():
+                yield from workload(effort)
 
 
 def _arguments() -> argparse.Namespace:

@@ -253,7 +253,7 @@ def million(effort: Effort) -> list[Row]:
     """One million no-op inputs through one map, and the memory that takes."""
     count = effort.size(1_000_000, 200)
     idle_before, limit = effort.idle(), effort.limit("frames")
-    f.noop_async.remote(0)
+    _rate(f.noop_async, effort.size(10_000, 10))
     with PeakMemory() as memory:
         started = time.perf_counter()
         wrong = sum(result != number for number, result in enumerate(f.noop_async.map(range(count))))

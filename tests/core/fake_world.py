@@ -31,6 +31,7 @@ class FakeContainer:
     held: dict[int, InputKey] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     deliveries: int = 0
+    wants_no_more: bool = False
 
     @property
     def works(self) -> bool:
@@ -131,6 +132,8 @@ class FakeWorld:
             case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
                 self.containers[event.container_id].phase = "ready"
                 self._function_of(event.container_id).fails_to_start = False
+            case e.DrainAsked():
+                self.containers[event.container_id].wants_no_more = True
             case e.ContainerFailed():
                 self.containers[event.container_id].phase = "failing"
                 self._function_of(event.container_id).fails_to_start = True
@@ -193,6 +196,7 @@ class FakeWorld:
         container = self.containers[command.container_id]
         spec = self.functions[container.function_id].spec
         assert container.phase == "ready", f"{command}: {container}"
+        assert not container.wants_no_more
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts

@@ -114,6 +114,16 @@ def test_a_container_kept_for_a_suspect_goes_back_when_the_pool_may_grow(play: P
     play >> finished(2, 3) << deliver(2, "c0#7") << send("b", 0)
 
 
+def test_busy_containers_stay_in_service_where_the_pool_can_grow_for_a_suspect(play: Playbook) -> None:
+    play >> function(max_inputs=2)
+    play >> submit("a", 2) << start(1)
+    play >> ready(1) << deliver(1, "a0#1", "a1#2")
+    play >> submit("b") << start(2)
+    play >> ready(2) << deliver(2, "b0#3")
+    play >> ended(1) << start(3, 4)
+    play >> submit("c") << deliver(2, "c0#4")
+
+
 def test_an_innocent_suspect_is_cleared_by_its_success_and_others_may_join_again(play: Playbook) -> None:
     play >> function(max_inputs=2, retries=1, max_containers=1)
     play >> submit("a") << start(1)

@@ -9,6 +9,7 @@ import os
 from typing import Any
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
@@ -22,6 +23,8 @@ from motet.testing.transcript import spec
 from .fake_world import FakeContainer, FakeWorld, new_inputs
 
 NIGHTLY = os.environ.get("MOTET_NIGHTLY") == "1"
+
+pytestmark = pytest.mark.timeout(0 if NIGHTLY else 120)
 
 FUNCTIONS = {
     "fu-plain": ("ap-1", {}),
@@ -48,7 +51,9 @@ class EngineWalk(RuleBasedStateMachine):
 
     @initialize(starting=st.integers(1, 4), per_pool=st.integers(1, 5))
     def build(self, starting: int, per_pool: int) -> None:
-        self.world = FakeWorld(HostLimits(starting=starting, containers_per_pool=per_pool, stop_grace=7.0))
+        self.world = FakeWorld(
+            HostLimits(starting=starting, containers_per_pool=per_pool, stop_grace=7.0, cancel_grace=4.0)
+        )
         self.calls = 0
         for function_id, (app_id, options) in FUNCTIONS.items():
             self.world.feed(e.FunctionAdded(function_id, app_id, spec(function_id[3:], **options)))
@@ -111,6 +116,11 @@ class EngineWalk(RuleBasedStateMachine):
             return
         container = self._choose(self.world.in_phase("starting"), pick)
         self.world.feed(e.ContainerFailed(container.container_id, b"ImportError"))
+
+    @precondition(lambda self: self.world.in_phase("ready"))
+    @rule(pick=PICK)
+    def ask_to_drain(self, pick: int) -> None:
+        self.world.feed(e.DrainAsked(self._choose(self.world.in_phase("ready"), pick).container_id))
 
     @precondition(lambda self: self.world.containers)
     @rule(pick=PICK)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from motet.core.events import AppStopped, DrainAsked
 from motet.core.host import HostLimits
 from motet.testing.playbook import Containing, Playbook
 from motet.testing.transcript import (
     attempts,
+    container_id,
     deliver,
     ended,
     finished,
@@ -306,8 +308,6 @@ def test_a_start_given_up_makes_room_for_another_pool(free: str) -> None:
             case "overdue":
                 play.at(5.0) << kill(1) << start(2, function="g")
             case "app stopped":
-                from motet.core.events import AppStopped
-
                 play >> AppStopped("ap-f", 1.0) << kill(1) << start(2, function="g")
 
 
@@ -320,6 +320,26 @@ def test_without_max_containers_the_hosts_limit_holds() -> None:
 def test_min_containers_may_exceed_the_hosts_limit_per_pool() -> None:
     with Playbook(limits=HostLimits(containers_per_pool=2)) as play:
         play >> function(min_containers=3) << start(1, 2, 3)
+
+
+# --- containers that want no more -------------------------------------------------------------------------------------
+
+
+def test_a_container_that_asked_for_no_more_finishes_what_it_has_and_stops(play: Playbook) -> None:
+    play >> function(max_inputs=3)
+    play >> submit("a") << start(1)
+    play >> ready(1) << deliver(1, "a0#1")
+    play >> DrainAsked(container_id(1))
+    play >> submit("b") << start(2)
+    play >> finished(1, 1) << stop(1, reason="drained") << send("a", 0)
+    play >> ready(2) << deliver(2, "b0#2")
+    play >> DrainAsked(container_id(1))
+
+
+def test_an_idle_container_that_asked_for_no_more_stops_at_once(play: Playbook) -> None:
+    play >> function(min_containers=1) << start(1)
+    play >> ready(1)
+    play >> DrainAsked(container_id(1)) << stop(1, reason="it asked for no more inputs") << start(2)
 
 
 # --- single-use containers --------------------------------------------------------------------------------------------

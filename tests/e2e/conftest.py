@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import time
 import uuid
@@ -35,9 +36,15 @@ def _is_marked(entry: Path) -> bool:
 
 def assert_nothing_left() -> None:
     """No template, container or anything they started is alive."""
-    left = marked_processes()
-    names = {pid: Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ") for pid in left}
-    assert not left, f"still running: {names}"
+    left = {pid: _command(pid) for pid in marked_processes()}
+    assert not left, f"still running: {left}"
+
+
+def _command(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
+    except OSError:
+        return "(it has just ended)"
 
 
 def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = 20.0) -> Any:
@@ -47,6 +54,13 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition", timeou
         assert time.monotonic() < deadline, f"{what}: not within {timeout} s"
         time.sleep(0.005)
     return value
+
+
+async def wait_until_async(condition: Callable[[], Any]) -> None:
+    """Let other tasks run until `condition` holds: it is about other processes, so there is no event to wait for."""
+    async with asyncio.timeout(20):
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
 
 
 class Gate:

@@ -108,7 +108,7 @@ def test_exceptions_that_end_programs_end_neither_the_container_nor_the_caller(
 
 
 def test_a_stop_iteration_does_not_end_somebodys_loop(misbehave: Callable[[str], Any]) -> None:
-    with pytest.raises((RuntimeError, StopIteration, RemoteError)):
+    with pytest.raises(RuntimeError, match="StopIteration"):
         misbehave("StopIteration")
 
 
@@ -126,9 +126,7 @@ def test_the_remote_traceback_shows_the_whole_chain(misbehave: Callable[[str], A
 # --- containers that die ----------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    ("how", "message"), [("os._exit", "status 3"), ("kill", "SIGKILL"), ("segfault", "SIGSEGV")]
-)
+@pytest.mark.parametrize(("how", "message"), [("os._exit", "status 3"), ("kill", "SIGKILL"), ("segfault", "SIGSEGV")])
 def test_an_input_that_kills_its_container_is_told_how_it_died(how: str, message: str) -> None:
     with pytest.raises(ContainerDied, match=message):
         failing.die.remote(how)

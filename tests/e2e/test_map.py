@@ -13,7 +13,7 @@ import pytest
 
 import motet
 from motet.sdk.mapping import MAX_HELD, MAX_IN_FLIGHT
-from tests.e2e.conftest import Gate, assert_nothing_left, wait_until
+from tests.e2e.conftest import Gate, assert_nothing_left, wait_until, wait_until_async
 from tests.e2e.programs import calling
 from tests.e2e.programs.calling import add, app, check, hold, hold_first, hold_unless, square
 
@@ -144,8 +144,7 @@ def test_an_endless_iterator_is_pulled_no_further_while_nothing_ends(gate: Gate)
     async def main() -> None:
         results = hold.map.aio(itertools.repeat(gate.path), pulls)
         first = asyncio.ensure_future(anext(aiter(results)))
-        while pulls.count < MAX_IN_FLIGHT:
-            await asyncio.sleep(0.001)
+        await wait_until_async(lambda: pulls.count >= MAX_IN_FLIGHT)
         for _ in range(100):
             await asyncio.sleep(0)
         assert pulls.count <= MAX_IN_FLIGHT + 1
@@ -263,8 +262,7 @@ def test_leaving_the_loop_cancels_the_inputs_that_run(gate: Gate) -> None:
 def test_leaving_an_async_loop_cancels_the_inputs_that_run(gate: Gate) -> None:
     async def main() -> None:
         async for _ in hold_first.map.aio([gate.path] * 3, [1, 0, 2], order_outputs=False):
-            while not gate.held:
-                await asyncio.sleep(0.005)
+            await wait_until_async(lambda: gate.held)
             break
 
     asyncio.run(main())
@@ -275,13 +273,11 @@ def test_cancelling_the_task_of_a_remote_call_cancels_its_input_only(gate: Gate)
     async def main() -> object:
         doomed = asyncio.create_task(hold.remote.aio(gate.path, "doomed"))
         other = asyncio.create_task(hold.remote.aio(gate.path, "other"))
-        while len(gate.held) < 2:
-            await asyncio.sleep(0.005)
+        await wait_until_async(lambda: len(gate.held) == 2)
         doomed.cancel()
         with pytest.raises(asyncio.CancelledError):
             await doomed
-        while gate.left != ["doomed"]:
-            await asyncio.sleep(0.005)
+        await wait_until_async(lambda: gate.left == ["doomed"])
         gate.open()
         return await other
 

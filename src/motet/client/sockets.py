@@ -19,21 +19,34 @@ BUFFER_BYTES = 1024 * 1024
 
 def connect(address: str, hello: Hello) -> socket.socket:
     """A connected socket that has said hello. Raises `ConnectionError` naming the address."""
-    kind, _, where = address.partition(":")
     try:
-        if kind == "unix":
-            sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            sock.connect(where)
-        elif kind == "tcp":
-            host, _, port = where.rpartition(":")
-            sock = socket.create_connection((host, int(port)))
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        else:
-            raise ConnectionError(f"{address!r} is no address; they look like 'unix:/path' or 'tcp:host:port'")
+        sock = _connected(address)
+    except (OSError, ValueError) as error:
+        raise ConnectionError(f"no connection to the server at {address}: {error}") from error
+    try:
         set_buffers(sock)
         sock.sendall(b"".join(codec.frames([hello])))
     except OSError as error:
-        raise ConnectionError(f"no connection to the server at {address}: {error}") from error
+        sock.close()
+        raise ConnectionError(f"the connection to the server at {address} is gone: {error}") from error
+    return sock
+
+
+def _connected(address: str) -> socket.socket:
+    kind, _, where = address.partition(":")
+    if kind == "unix":
+        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            sock.connect(where)
+        except BaseException:
+            sock.close()
+            raise
+    elif kind == "tcp":
+        host, _, port = where.rpartition(":")
+        sock = socket.create_connection((host, int(port)))
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    else:
+        raise ValueError("addresses look like 'unix:/path' or 'tcp:host:port'")
     return sock
 
 

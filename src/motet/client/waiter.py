@@ -33,7 +33,7 @@ class Waiter(Generic[T]):
             return
         self._value = value
         self._set = True
-        try:
+        try:  # noqa: SIM105 - `suppress` takes as long as all the rest
             self._lock.release()
         except RuntimeError:
             pass  # another thread was a moment faster

@@ -21,7 +21,8 @@ class Container:
     """One container: its state and the attempts it holds.
 
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
-    go of it (cancelled, timed out): the slot stays taken. `exclusive`: it runs one suspect and gets nothing else.
+    go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago.
+    `exclusive`: it runs one suspect and gets nothing else.
     """
 
     __slots__ = (
@@ -35,6 +36,7 @@ class Container:
         "running",
         "started_at",
         "state",
+        "stuck",
     )
 
     def __init__(self, container_id: str, now: float, reason: str) -> None:
@@ -43,6 +45,7 @@ class Container:
         self.running: dict[int, Input | None] = {}
         self.exclusive = False
         self.killed = False
+        self.stuck: set[int] = set()
         self.started_at = now
         self.ready_at: float | None = None
         self.idle_since = now

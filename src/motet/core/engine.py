@@ -15,6 +15,7 @@ from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, RUNNING, Call, Input
 from motet.core.pool import EncodeFailure, Pool
 from motet.core.turn import Turn
+from motet.core.view import view_pool
 from motet.errors import InternalError, NotFoundError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
@@ -111,9 +112,10 @@ class Engine:
         self._report_if_stopped(event.app_id, turn)
 
     def _autoscaler_changed(self, event: e.AutoscalerChanged, turn: Turn) -> None:
-        pool = self._pools[event.function_id]
-        pool.fleet.change(event.settings)
-        turn.pools[pool] = None
+        pool = self._pools.get(event.function_id)
+        if pool is not None:  # its app may have stopped meanwhile
+            pool.fleet.change(event.settings)
+            turn.pools[pool] = None
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -259,11 +261,11 @@ class Engine:
         pool = self._pools.get(function_id)
         if pool is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
-        return pool.view(now)
+        return view_pool(pool, now)
 
     def views(self, app_id: str, now: float) -> tuple[FunctionView, ...]:
         """All functions of an app."""
-        return tuple(pool.view(now) for pool in self._pools_of(app_id))
+        return tuple(view_pool(pool, now) for pool in self._pools_of(app_id))
 
     def story(self, object_id: str) -> str:
         """Why a container or an unfinished input is where it is. Raises `NotFoundError`."""

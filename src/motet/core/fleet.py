@@ -95,6 +95,10 @@ class Fleet:
         self._host.queue(self)
 
     @property
+    def cancel_grace(self) -> float:
+        return self._host.limits.cancel_grace
+
+    @property
     def serves(self) -> bool:
         """Some container takes inputs, now or when it has a free slot."""
         return self.live > self.starting
@@ -173,6 +177,8 @@ class Fleet:
             if container.state is states.DRAINING:
                 self._stop(container, "drained", turn)
                 return
+        elif container.stuck:
+            self._kill_if_only_stuck(container, turn)
         if container.state is states.READY and not container.exclusive:
             self.index.put(container)
 
@@ -183,6 +189,17 @@ class Fleet:
         self.live -= 1
         if not container.running:
             self._stop(container, reason, turn)
+
+    def give_up(self, container: Container, attempt: int, turn: Turn) -> None:
+        """It did not end a cancelled attempt within the grace: it takes no more, and is killed when it does nothing else."""
+        container.stuck.add(attempt)
+        if container.state is states.READY:
+            self.drain(container, "it does not end a cancelled input", turn)
+        self._kill_if_only_stuck(container, turn)
+
+    def _kill_if_only_stuck(self, container: Container, turn: Turn) -> None:
+        if container.state is states.DRAINING and container.running.keys() <= container.stuck:
+            self._kill(container, f"{len(container.running)} cancelled inputs do not end", turn)
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""

@@ -11,11 +11,13 @@ from motet.core.turn import Turn
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimits:
     """`containers_per_pool` stands in where a function sets no `max_containers`; at most `starting` containers start at
-    the same time (more would only slow each other); a container asked to stop has `stop_grace` seconds."""
+    the same time (more would only slow each other); a container asked to stop has `stop_grace` seconds, one asked to
+    cancel an attempt `cancel_grace`."""
 
     containers_per_pool: int = 32
     starting: int = 8
     stop_grace: float = 30.0
+    cancel_grace: float = 30.0
 
 
 DEFAULT_LIMITS = HostLimits()

@@ -57,17 +57,16 @@ class Isolation:
             self._reserved = container
 
     def release(self) -> None:
-        """Give back the containers that no suspect needs; call it when as many as possible have been placed."""
+        """Give back the containers that no suspect needs, and forget those that are going: call it after placing."""
         for container in list(self._set_aside.values()):
             unneeded = not container.running or (container is self._reserved and not self.waiting)
             if container.state is not states.READY or unneeded:
-                self.forget(container)
+                self._forget(container)
                 container.exclusive = False
                 if container.state is states.READY:
                     self._fleet.index.put(container)
 
-    def forget(self, container: Container) -> None:
-        """A container is no longer set aside."""
+    def _forget(self, container: Container) -> None:
         self._set_aside.pop(container.container_id, None)
         if container is self._reserved:
             self._reserved = None

@@ -17,7 +17,6 @@ from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.model.views import ContainerView, FunctionView
 
 MAX_LONE_LOSSES = 2
 """An input whose container died this often while it ran there alone is what kills them."""
@@ -49,6 +48,8 @@ class Pool:
         self._isolation = Isolation(fleet)
         self._deadlines: OrderedDict[int, Input] = OrderedDict()
         """Running attempts, the earliest deadline first: all have the same timeout."""
+        self._abandoned: OrderedDict[int, tuple[float, Container]] = OrderedDict()
+        """Attempts nobody waits for any more, and until when their container is to let go of them."""
         self._attempts = attempts
         self._failure = failure
         self._retry_at = retry_at
@@ -177,17 +178,21 @@ class Pool:
             self._forget(call)
         turn.add_outcome(call, item.index, kind, payload)
 
-    def _abandon(self, item: Input) -> None:
+    def _abandon(self, item: Input, now: float) -> None:
         """Let go of a running input; its slot stays taken until the container lets go of it, too."""
         if item.container_id is not None:
-            self.fleet.containers[item.container_id].running[item.attempt] = None
+            container = self.fleet.containers[item.container_id]
+            container.running[item.attempt] = None
+            deadline = now + self.fleet.cancel_grace
+            self._abandoned[item.attempt] = (deadline, container)
+            self._alarm(deadline)
         item.suspect = False
         self._release(item)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         if item.container_id is not None:
             turn.commands.append(CancelAttempts(item.container_id, [item.attempt]))
-        self._abandon(item)
+        self._abandon(item, turn.now)
         if not self._retry(item, OutcomeKind.TIMED_OUT, turn):
             text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
             self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError, text), turn)
@@ -200,7 +205,7 @@ class Pool:
         for item in list(call.inputs.values()):
             if item.state is RUNNING and item.container_id is not None:
                 attempts.setdefault(item.container_id, []).append(item.attempt)
-                self._abandon(item)
+                self._abandon(item, turn.now)
             elif item.suspect:
                 self._isolation.waiting.remove(item)
             self._end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
@@ -239,7 +244,6 @@ class Pool:
         lost = [item for item in container.running.values() if item is not None]
         alone = len(container.running) == 1
         container.running.clear()
-        self._isolation.forget(container)
         self.fleet.ended(container, turn)
         if was_starting:
             text = f"container {container.container_id} {description} while it was starting"
@@ -275,6 +279,14 @@ class Pool:
                 self._alarm(item.deadline)
                 break
             self._time_out(item, turn)
+        while self._abandoned:
+            attempt, (deadline, container) = next(iter(self._abandoned.items()))
+            if deadline > turn.now:
+                self._alarm(deadline)
+                break
+            del self._abandoned[attempt]
+            if attempt in container.running:
+                self.fleet.give_up(container, attempt, turn)
         for container in self.fleet.overdue_starts(turn.now):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
             self.start_failed(container, self._failure(FunctionTimeoutError, text), turn)
@@ -284,34 +296,6 @@ class Pool:
         """The app stopped: its inputs have been cancelled, its containers go."""
         self.closed = True
         self.fleet.close(grace, turn)
-
-    def view(self, now: float) -> FunctionView:
-        """What there is to see of it now."""
-        concurrency, counts = self.spec.concurrency, self.counts
-        return FunctionView(
-            function_id=self.fleet.function_id,
-            name=self.spec.name,
-            waiting_inputs=self.waiting,
-            running_inputs=self.running,
-            succeeded_inputs=counts[OutcomeKind.SUCCESS],
-            failed_inputs=counts[OutcomeKind.FAILURE] + counts[OutcomeKind.TIMED_OUT] + counts[OutcomeKind.LOST],
-            cancelled_inputs=counts[OutcomeKind.CANCELLED],
-            max_inputs=concurrency.max_inputs,
-            target_inputs=concurrency.target_inputs,
-            started_containers=self.fleet.started_total,
-            peak_containers=self.fleet.peak,
-            containers=tuple(
-                ContainerView(
-                    container_id=c.container_id,
-                    state=c.state,
-                    running_inputs=len(c.running),
-                    finished_inputs=c.finished,
-                    age=now - c.started_at,
-                )
-                for c in self.fleet.containers.values()
-            ),
-            last_decision=self.fleet.decision.reason,
-        )
 
     def check(self, calls: dict[str, Call]) -> None:
         """Raise `InternalError` unless every promise about this pool holds."""

@@ -25,7 +25,8 @@ def install() -> None:
     def submit_in_context(self: ThreadPoolExecutor, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
         if current.get() is None:
             return submit(self, fn, *args, **kwargs)
-        return submit(self, contextvars.copy_context().run, fn, *args, **kwargs)
+        # From an empty context: a worker thread that this starts outlives the input, and is not to be taken for its own.
+        return contextvars.Context().run(submit, self, contextvars.copy_context().run, fn, *args, **kwargs)
 
     @functools.wraps(start)
     def start_in_context(self: threading.Thread) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, dataclass_transform, overload
+from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec
@@ -18,7 +18,6 @@ from motet.sdk.image import Image
 from motet.sdk.main_module import main_by_value
 from motet.sdk.notices import warn_user
 from motet.sdk.options import ClassOptions, FunctionOptions, read_options, refuse_unknown
-from motet.sdk.parameters import parameter
 from motet.sdk.secret import Secret, merged_env
 from motet.sdk.unavailable import refuse_unavailable, warn_without_effect
 
@@ -103,7 +102,6 @@ class App:
 
         return cast(FunctionDecorator, decorate)
 
-    @dataclass_transform(field_specifiers=(parameter,), kw_only_default=True)
     def cls(self, *positional: Never, **options: Unpack[ClassOptions]) -> Callable[[type[T]], Cls[T]]:
         """Make a class's `@motet.method()`s run in containers, whose objects live as long as they do. Keywords as in Modal;
         see `ClassOptions`. Raises `InvalidError` for what cannot work."""

@@ -78,13 +78,15 @@ class Apps:
         if bound is None:
             varied = spec.varied(variant)
             if not varied.has_pool:
-                raise InvalidError(f"class {spec.name} has parameters; make an instance first: {spec.name}(...)")
+                raise _needs_instance(spec)
             bound = self._variants[key] = self._add(app, varied)
         return bound
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
-        """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other."""
+        """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other or there is none."""
         app, spec = self._find(function_id)
+        if not spec.has_pool:
+            raise _needs_instance(spec)
         varied = spec.varied(FunctionVariant(autoscaler_changes=change))
         self._functions[function_id] = (app, varied)
         self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
@@ -171,3 +173,7 @@ class Apps:
         if found is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return found
+
+
+def _needs_instance(spec: FunctionSpec) -> InvalidError:
+    return InvalidError(f"class {spec.name} has parameters; make an instance first: {spec.name}(...)")

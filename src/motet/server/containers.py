@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import Sequence
 
@@ -15,11 +16,14 @@ from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
 from motet.wire import messages as m
 
+LAST_WORDS_TIMEOUT = 1.0
+"""Seconds that a container's connection may stay open after its end (a process it forked may hold it)."""
+
 
 class _Container:
-    """What the server holds of one container until its backend says that it ended."""
+    """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
-    __slots__ = ("control", "executor", "function_id", "output", "token")
+    __slots__ = ("control", "ended", "executor", "function_id", "output", "token")
 
     def __init__(self, function_id: str, output: ContainerOutput) -> None:
         self.function_id = function_id
@@ -27,6 +31,7 @@ class _Container:
         self.output = output
         self.executor: Peer | None = None
         self.control: Peer | None = None
+        self.ended: Ended | None = None
 
 
 class Containers:
@@ -106,7 +111,7 @@ class Containers:
         container = self._containers[hello.container_id]
         container.executor = peer
         peer.send((self._apps.configuration(container.function_id),))
-        return ExecutorSession(hello.container_id, self._driver, self._backend)
+        return ExecutorSession(hello.container_id, self._driver, self)
 
     def control(self, hello: m.Hello, peer: Peer) -> ControlSession:
         self._containers[hello.container_id].control = peer
@@ -120,9 +125,33 @@ class Containers:
             container.output.written(stream, data)
 
     def container_ended(self, ended: Ended) -> None:
-        container = self._containers.pop(ended.container_id, None)
+        container = self._containers.get(ended.container_id)
         if container is None:
             return
+        container.ended = ended
+        if container.executor is None:
+            self._gone(ended.container_id)
+        else:
+            # What it sent before its end (outcomes, why it could not start) may still be on the way here.
+            asyncio.get_running_loop().call_later(LAST_WORDS_TIMEOUT, self._gone, ended.container_id)
+
+    def executor_gone(self, container_id: str) -> None:
+        """A container's executor connection ended; everything it sent has been read."""
+        container = self._containers.get(container_id)
+        if container is None:
+            return
+        container.executor = None
+        if container.ended is None:
+            # Cut off or dead: either way it can serve nobody. Its backend reports how it ended.
+            self._backend.kill_nowait(container_id)
+        else:
+            self._gone(container_id)
+
+    def _gone(self, container_id: str) -> None:
+        container = self._containers.pop(container_id, None)
+        if container is None or container.ended is None:
+            return
+        ended = container.ended
         container.output.close()
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
@@ -136,10 +165,10 @@ class Containers:
 class ExecutorSession:
     """The connection that carries a container's attempts."""
 
-    def __init__(self, container_id: str, driver: Driver, backend: Backend) -> None:
+    def __init__(self, container_id: str, driver: Driver, containers: Containers) -> None:
         self._container_id = container_id
         self._driver = driver
-        self._backend = backend
+        self._containers = containers
 
     def receive(self, messages: Sequence[m.ToServer]) -> None:
         container_id = self._container_id
@@ -158,8 +187,7 @@ class ExecutorSession:
         self._driver.take(*events)
 
     def disconnected(self) -> None:
-        # Cut off or dead: either way it can serve nobody. Its backend reports how it ended.
-        self._backend.kill_nowait(self._container_id)
+        self._containers.executor_gone(self._container_id)
 
 
 class ControlSession:

@@ -1,0 +1,139 @@
+"""A client's side of its connection, on a link in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from motet.client.connection import Connection
+from motet.client.dual import run_blocking
+from motet.errors import ConnectionError, NotFoundError
+from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.wire import failure
+from motet.wire import messages as m
+
+
+class Link:
+    """Keeps what is sent, and answers requests with `answers`, in order."""
+
+    def __init__(self, connection: Connection, *answers: Any) -> None:
+        self.sent: list[Any] = []
+        self.closed = False
+        self._answers = list(answers)
+        self._connection = connection
+        connection.attach(self)
+
+    def send(self, messages: Sequence[m.Message]) -> None:
+        self.sent += messages
+        for message in messages:
+            if isinstance(message, m.Request) and self._answers:
+                self._connection.receive([m.Reply(message.request_id, self._answers.pop(0))])
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class Sink:
+    def __init__(self) -> None:
+        self.got: list[Any] = []
+
+    def ended(self, ended: list[Ended]) -> None:
+        self.got.append(ended)
+
+    def items(self, items: list[bytes]) -> None:
+        self.got.append(items)
+
+    def lost(self, error: Exception) -> None:
+        self.got.append(error)
+
+
+def ended(index: int = 0) -> list[Ended]:
+    return [Ended(index, OutcomeKind.SUCCESS, b"x")]
+
+
+def test_a_request_gets_the_reply_with_its_number() -> None:
+    connection = Connection()
+    Link(connection, m.CallViewed(3, "fu-1"), m.Done())
+    assert run_blocking(connection.request(m.ViewCall("fc-1"))).num_inputs == 3
+    assert run_blocking(connection.request(m.StopApp("ap-1"))) == m.Done()
+
+
+def test_a_refused_request_raises_the_servers_error() -> None:
+    connection = Connection()
+    Link(connection, m.RequestFailed(failure.of(NotFoundError, "no such call")))
+    with pytest.raises(NotFoundError, match="no such call"):
+        run_blocking(connection.request(m.ViewCall("fc-1")))
+
+
+def test_a_request_that_takes_too_long_is_forgotten_and_a_late_reply_ignored() -> None:
+    connection = Connection()
+    link = Link(connection)
+    with pytest.raises(TimeoutError):
+        run_blocking(connection.request(m.AwaitOutcomes("fc-1", 0), 0.01))
+    number = link.sent[0].request_id
+    assert link.sent[1] == m.Forget(number)
+    connection.receive([m.Reply(number, m.Outcomes("fc-1", ended()))])
+
+
+def test_outcomes_and_items_go_to_the_sink_of_their_call_until_it_is_closed() -> None:
+    connection = Connection()
+    link = Link(connection)
+    one, other = Sink(), Sink()
+    connection.open_call("fc-1", one)
+    connection.open_call("fc-2", other)
+    connection.submit("fc-1", "fu-1", CallKind.ATTACHED, "", [NewInput(0, b"x")], None)
+    connection.receive([m.Outcomes("fc-1", ended()), m.CallItems("fc-2", 0, [b"i"]), m.Outcomes("fc-3", ended())])
+    connection.close_call("fc-1", cancel=False)
+    connection.close_call("fc-2", cancel=True)
+    connection.receive([m.Outcomes("fc-1", ended())])
+    assert (one.got, other.got) == ([ended()], [[b"i"]])
+    assert link.sent[-1] == m.CancelCall("fc-2")
+    assert m.CancelCall("fc-1") not in link.sent
+
+
+def test_output_goes_to_the_listener_of_its_app() -> None:
+    connection = Connection()
+    Link(connection)
+    got: list[m.OutputLines] = []
+    lines = m.OutputLines("ap-1", "f", "ta-1", "stdout", ["hello"])
+    connection.receive([lines])
+    connection.listen("ap-1", got.append)
+    connection.receive([lines])
+    connection.listen("ap-1", None)
+    connection.receive([lines])
+    assert got == [lines]
+
+
+def test_when_the_connection_ends_everybody_who_waits_is_told_once() -> None:
+    connection = Connection()
+    Link(connection)
+    sink, replies = Sink(), []
+    connection.open_call("fc-1", sink)
+    connection.ask(m.ViewCall("fc-1"), replies.append)
+    connection.lost(ConnectionError("gone"))
+    connection.lost(ConnectionError("gone again"))
+    assert [str(it) for it in (*sink.got, *replies)] == ["gone", "gone"]
+
+
+def test_after_its_end_everything_raises_and_cleaning_up_does_not() -> None:
+    connection = Connection()
+    link = Link(connection)
+    connection.close()
+    connection.close()
+    assert link.closed
+    with pytest.raises(ConnectionError, match="closed"):
+        run_blocking(connection.request(m.ViewCall("fc-1")))
+    with pytest.raises(ConnectionError, match="closed"):
+        connection.submit("fc-1", "fu-1", CallKind.ATTACHED, "", [], None)
+    connection.close_call("fc-1", cancel=True)
+    connection.forget(1)
+
+
+def test_being_refused_is_the_end_with_the_servers_reason() -> None:
+    connection = Connection()
+    Link(connection)
+    connection.receive([m.Refused("not today")])
+    with pytest.raises(ConnectionError, match="not today"):
+        run_blocking(connection.request(m.ViewCall("fc-1")))

@@ -1,0 +1,99 @@
+"""One body, two colours."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+
+import pytest
+
+from motet.client.dual import Steps, dual
+from motet.client.waiter import Waiter
+from motet.errors import AsyncUsageWarning
+
+
+def ready(value: int) -> Waiter[int]:
+    waiter: Waiter[int] = Waiter()
+    waiter.set(value)
+    return waiter
+
+
+class Adder:
+    def __init__(self) -> None:
+        self.cleaned = 0
+
+    @dual
+    def add(self, left: int, *, right: int) -> Steps[int]:
+        """Adds."""
+        first = yield ready(left)
+        second = yield ready(right)
+        return int(first + second)
+
+    @dual
+    def impatient(self) -> Steps[str]:
+        try:
+            yield Waiter(0.01)
+        except TimeoutError:
+            return "timed out"
+        finally:
+            self.cleaned += 1
+        return "came"
+
+    @dual
+    def stuck(self) -> Steps[None]:
+        try:
+            yield Waiter()
+        finally:
+            self.cleaned += 1
+
+    @dual
+    def at_once(self) -> Steps[int]:
+        return 5
+        yield ready(0)
+
+
+def test_the_same_body_blocks_or_is_awaited() -> None:
+    adder = Adder()
+    assert adder.add(1, right=2) == 3
+    assert asyncio.run(adder.add.aio(1, right=2)) == 3
+    assert adder.at_once() == asyncio.run(adder.at_once.aio()) == 5
+
+
+def test_what_waiting_raises_is_raised_in_the_body() -> None:
+    adder = Adder()
+    assert adder.impatient() == asyncio.run(adder.impatient.aio()) == "timed out"
+    assert adder.cleaned == 2
+
+
+def test_cancelling_the_task_runs_the_bodys_clean_up() -> None:
+    adder = Adder()
+
+    async def main() -> None:
+        task = asyncio.create_task(adder.stuck.aio())
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert adder.cleaned == 1
+
+
+def test_blocking_inside_a_loop_warns_and_names_the_other_colour() -> None:
+    async def main() -> int:
+        return Adder().add(1, right=1)
+
+    with pytest.warns(AsyncUsageWarning, match=r"write `add\.aio\(\.\.\.\)`") as caught:
+        assert asyncio.run(main()) == 2
+    assert caught[0].filename == __file__
+
+
+def test_no_warning_outside_of_a_loop_or_for_the_awaited_form() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Adder().add(1, right=1)
+        asyncio.run(Adder().add.aio(1, right=1))
+
+
+def test_the_descriptor_shows_the_bodys_name_and_docstring() -> None:
+    assert (Adder.add.__name__, Adder.add.__doc__) == ("add", "Adds.")

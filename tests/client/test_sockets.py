@@ -1,0 +1,134 @@
+"""Sockets to a server: connecting, large frames, and the other end's end."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from motet.client.connection import Connection
+from motet.client.dual import run_blocking
+from motet.client.sockets import SocketLink, connect, read_frames, send_all
+from motet.errors import ConnectionError
+from motet.wire import codec
+from motet.wire import messages as m
+
+HELLO = m.Hello("client", "token", "ta-1")
+
+
+class Listener:
+    """A server socket of either kind, and its address."""
+
+    def __init__(self, kind: str, directory: Path) -> None:
+        if kind == "unix":
+            self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+            self.socket.bind(str(directory / "s"))
+            self.address = f"unix:{directory / 's'}"
+        else:
+            self.socket = socket.socket()
+            self.socket.bind(("127.0.0.1", 0))
+            self.address = f"tcp:127.0.0.1:{self.socket.getsockname()[1]}"
+        self.socket.listen()
+
+    def accept(self) -> socket.socket:
+        self.socket.settimeout(5)
+        peer = self.socket.accept()[0]
+        peer.settimeout(5)
+        return peer
+
+
+@pytest.fixture(params=["unix", "tcp"])
+def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
+    listener = Listener(request.param, tmp_path)
+    yield listener
+    listener.socket.close()
+
+
+def first_frame(peer: socket.socket) -> list[object]:
+    frames: list[list[object]] = []
+
+    def take(frame: memoryview) -> None:
+        frames.append(list(codec.decode_to_server(frame)))
+        raise StopIteration
+
+    with pytest.raises(StopIteration):
+        read_frames(peer, take)
+    return frames[0]
+
+
+def test_the_first_thing_on_a_connection_is_a_hello(listener: Listener) -> None:
+    with connect(listener.address, HELLO), listener.accept() as peer:
+        assert first_frame(peer) == [HELLO]
+
+
+@pytest.mark.parametrize("address", ["unix:/nowhere/at/all", "tcp:127.0.0.1:1", "tcp:host:port", "carrier-pigeon:coop"])
+def test_no_connection_is_a_connection_error_with_the_address(address: str) -> None:
+    with pytest.raises(ConnectionError, match=address):
+        connect(address, HELLO)
+
+
+def test_send_all_writes_more_than_fits_also_on_a_non_blocking_socket() -> None:
+    data = bytes(range(256)) * 40_000
+    left, right = socket.socketpair()
+    left.setblocking(False)
+
+    def read() -> bytes:
+        got = bytearray()
+        while chunk := right.recv(1 << 16):
+            got += chunk
+        return bytes(got)
+
+    with right, ThreadPoolExecutor(1) as reader:
+        received = reader.submit(read)
+        with left:
+            send_all(left, data)
+        assert received.result(10) == data
+
+
+def test_a_link_carries_requests_and_replies(listener: Listener) -> None:
+    connection = Connection()
+    link = SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer:
+
+        def serve() -> None:
+            def answer(frame: memoryview) -> None:
+                for message in codec.decode_to_server(frame):
+                    if isinstance(message, m.Request):
+                        peer.sendall(b"".join(codec.frames([m.Reply(message.request_id, m.CallViewed(7, "fu-1"))])))
+
+            read_frames(peer, answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert run_blocking(connection.request(m.ViewCall("fc-1"), 5)).num_inputs == 7
+        connection.close()
+        link.close()
+        thread.join(5)
+        assert not thread.is_alive()
+
+
+def test_when_the_server_goes_away_who_waits_is_told(listener: Listener) -> None:
+    connection = Connection()
+    SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer, ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
+        first_frame(peer)
+        peer.shutdown(socket.SHUT_RDWR)
+        with pytest.raises(ConnectionError, match="the server closed the connection"):
+            asked.result(5)
+    connection.close()
+
+
+def test_a_server_that_talks_nonsense_is_a_connection_error(listener: Listener) -> None:
+    connection = Connection()
+    SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer, ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
+        peer.sendall(b"\x03\x00\x00\x00abc")
+        with pytest.raises(ConnectionError, match="not Motet's"):
+            asked.result(5)
+    connection.close()

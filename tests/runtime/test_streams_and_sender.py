@@ -1,0 +1,172 @@
+"""Items on their way out: never further ahead than granted; outcomes: together, in order, from any thread."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+
+from motet.client.sockets import read_frames
+from motet.errors import InputCancellation
+from motet.model.outcome import AttemptEnd, OutcomeKind
+from motet.runtime.sender import Sender
+from motet.runtime.streams import StreamWindow, send_items, send_items_async
+from motet.wire import codec, payload
+from motet.wire.messages import STREAM_WINDOW, Finished, Items, Ready
+
+
+class Receiver:
+    """The server's end: every message, read on a thread of its own."""
+
+    def __init__(self) -> None:
+        ours, theirs = socket.socketpair()
+        self.messages: list[Any] = []
+        self.sender = Sender(theirs)
+        self._sockets = (ours, theirs)
+        self._thread = threading.Thread(target=self._read)
+        self._thread.start()
+
+    def _read(self) -> None:
+        read_frames(self._sockets[0], lambda frame: self.messages.extend(codec.decode_to_server(frame)))
+
+    def all(self) -> list[Any]:
+        """Everything sent; nothing can be sent after this."""
+        ours, theirs = self._sockets
+        theirs.close()
+        self._thread.join(5)
+        ours.close()
+        return self.messages
+
+    def items(self) -> list[Any]:
+        return [payload.loads(it, "") for message in self.all() if isinstance(message, Items) for it in message.items]
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.all()
+
+
+def end(number: int) -> AttemptEnd:
+    return AttemptEnd(number, OutcomeKind.SUCCESS, b"x")
+
+
+# --- the window -------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_produces_a_window_and_then_as_much_as_is_granted(receiver: Receiver) -> None:
+    window, made = StreamWindow(), []
+
+    def generate() -> Iterator[int]:
+        for i in range(STREAM_WINDOW + 5):
+            made.append(i)
+            yield i
+
+    thread = threading.Thread(target=send_items, args=(generate(), 1, window, receiver.sender))
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    assert len(made) == STREAM_WINDOW + 1
+    window.grant(10)
+    thread.join(5)
+    assert receiver.items() == list(range(STREAM_WINDOW + 5))
+
+
+def test_a_task_produces_a_window_and_then_as_much_as_is_granted(receiver: Receiver) -> None:
+    made: list[int] = []
+    closed: list[bool] = []
+
+    async def generate() -> AsyncIterator[int]:
+        try:
+            for i in range(STREAM_WINDOW + 5):
+                made.append(i)
+                yield i
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        window = StreamWindow()
+        task = asyncio.create_task(send_items_async(generate(), 1, window, receiver.sender))
+        while len(made) <= STREAM_WINDOW:  # noqa: ASYNC110 - the generator is not to be disturbed
+            await asyncio.sleep(0)
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert len(made) == STREAM_WINDOW + 1
+        await asyncio.to_thread(window.grant, 10)
+        await task
+
+    asyncio.run(main())
+    assert receiver.items() == list(range(STREAM_WINDOW + 5))
+    assert closed == [True]
+
+
+def test_cancelling_a_window_ends_the_wait_for_it_and_all_later_ones() -> None:
+    window = StreamWindow()
+    for _ in range(STREAM_WINDOW):
+        window.take()
+    with ThreadPoolExecutor(1) as producer:
+        waiting = producer.submit(window.take)
+        window.cancel()
+        with pytest.raises(InputCancellation):
+            waiting.result(5)
+    window.grant(1)
+    with pytest.raises(InputCancellation):
+        window.take()
+
+
+def test_an_async_generator_is_closed_when_its_task_is_cancelled(receiver: Receiver) -> None:
+    closed: list[bool] = []
+
+    async def generate() -> AsyncIterator[int]:
+        try:
+            while True:
+                yield 1
+        finally:
+            closed.append(True)
+
+    async def main() -> None:
+        task = asyncio.create_task(send_items_async(generate(), 1, StreamWindow(), receiver.sender))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(main())
+    assert closed == [True]
+
+
+# --- the sender -------------------------------------------------------------------------------------------------------
+
+
+def test_outcomes_that_are_queued_together_leave_together_in_order(receiver: Receiver) -> None:
+    for number in range(5):
+        receiver.sender.finish(end(number))
+    receiver.sender.flush()
+    receiver.sender.flush()
+    assert receiver.all() == [Finished([end(number) for number in range(5)])]
+
+
+def test_a_message_goes_before_outcomes_queued_after_it(receiver: Receiver) -> None:
+    receiver.sender.send(Ready())
+    receiver.sender.finish(end(1))
+    receiver.sender.flush()
+    assert receiver.all() == [Ready(), Finished([end(1)])]
+
+
+def test_no_outcome_is_lost_or_sent_twice_by_threads_that_flush_at_once(receiver: Receiver) -> None:
+    def work(start: int) -> None:
+        for number in range(start, start + 500):
+            receiver.sender.finish(end(number))
+            receiver.sender.flush()
+
+    with ThreadPoolExecutor(8) as pool:
+        for done in [pool.submit(work, n * 500) for n in range(8)]:
+            done.result(10)
+    sent = [it.attempt for message in receiver.all() for it in message.attempts]
+    assert sorted(sent) == list(range(4000))

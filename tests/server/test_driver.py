@@ -1,0 +1,134 @@
+"""The loop around the engine: one turn at a time, in order, however events come up."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pytest
+
+from motet.core.commands import Command, KillContainer, WakeAt
+from motet.core.events import ContainerReady, Event, TimerFired
+from motet.server.driver import Driver
+
+
+class Script:
+    """An engine that answers as the test says, and the effects of what it answers."""
+
+    def __init__(self, answer: Callable[[Event], list[Command]]) -> None:
+        self.turns: list[list[Event]] = []
+        self.done: list[Command] = []
+        self.depth = 0
+        self.on_perform: Callable[[Command], None] = lambda command: None
+        self._answer = answer
+
+    def handle(self, events: Iterable[Event], now: float) -> list[Command]:
+        assert self.depth == 0, "the engine was entered while it was at work"
+        self.turns.append(list(events))
+        return [command for event in self.turns[-1] for command in self._answer(event)]
+
+    def perform(self, command: Command) -> None:
+        assert self.depth == 0, "a command was carried out within another"
+        self.depth += 1
+        try:
+            self.done.append(command)
+            self.on_perform(command)
+        finally:
+            self.depth -= 1
+
+
+def driver_of(script: Script, loop: Any) -> Driver:
+    driver = Driver(script, loop)  # type: ignore[arg-type]
+    driver.attach(script)
+    return driver
+
+
+def kill(name: str) -> KillContainer:
+    return KillContainer(name, "")
+
+
+def ready(name: str) -> ContainerReady:
+    return ContainerReady(name)
+
+
+def answer(event: Event) -> list[Command]:
+    return [kill(event.container_id)] if isinstance(event, ContainerReady) else []
+
+
+def run(scene: Callable[[asyncio.AbstractEventLoop], Any]) -> None:
+    async def main() -> None:
+        result = scene(asyncio.get_running_loop())
+        if asyncio.iscoroutine(result):
+            await result
+
+    asyncio.run(main())
+
+
+def test_events_that_come_up_while_commands_are_carried_out_wait_for_the_next_turn() -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(answer)
+        driver = driver_of(script, loop)
+
+        def on_perform(command: Command) -> None:
+            if command == kill("1"):
+                driver.take(ready("3"))
+                driver.take(ready("4"))
+
+        script.on_perform = on_perform
+        driver.take(ready("1"), ready("2"))
+        assert script.turns == [[ready("1"), ready("2")], [ready("3"), ready("4")]]
+        assert script.done == [kill("1"), kill("2"), kill("3"), kill("4")]
+
+    run(scene)
+
+
+def test_an_effect_that_fails_does_not_block_the_driver_for_ever() -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(answer)
+        driver = driver_of(script, loop)
+        script.on_perform = lambda command: 1 / 0  # type: ignore[assignment,return-value]
+        with pytest.raises(ZeroDivisionError):
+            driver.take(ready("1"))
+        script.on_perform = lambda command: None
+        driver.take(ready("2"))
+        assert script.done[-1] == kill("2")
+
+    run(scene)
+
+
+def test_a_later_wake_up_replaces_the_earlier_one() -> None:
+    async def scene(loop: asyncio.AbstractEventLoop) -> None:
+        fired = asyncio.Event()
+
+        def wake(event: Event) -> list[Command]:
+            if isinstance(event, TimerFired):
+                fired.set()
+                return []
+            return [WakeAt(loop.time() + (60 if event == ready("late") else 0.01))]
+
+        script = Script(wake)
+        driver = driver_of(script, loop)
+        driver.take(ready("late"))
+        driver.take(ready("soon"))
+        async with asyncio.timeout(5):
+            await fired.wait()
+        assert script.turns[-1] == [TimerFired()]
+        assert not script.done
+
+    run(scene)
+
+
+def test_after_its_end_there_are_no_timers_and_no_effects() -> None:
+    async def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(lambda event: [WakeAt(loop.time())])
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        driver.close()
+        driver.close()
+        driver.take(ready("2"))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert script.turns == [[ready("1")]]
+
+    run(scene)

@@ -1,0 +1,141 @@
+"""Strangers, broken frames and broken words over a real socket: refused with a reason, and nobody else notices."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from motet.wire import codec
+from motet.wire import messages as m
+from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
+from tests.server.stage import Stage, Wire, stage
+
+Scene = Callable[[Stage, Wire], Coroutine[Any, Any, None]]
+
+
+def play(scene: Scene, **config: Any) -> None:
+    """Run a scene beside an app whose container must work before and after it."""
+
+    async def main() -> None:
+        async with stage(**config) as on:
+            client = on.client()
+            (function_id,) = await client.create()
+            client.call(function_id)
+            container = await on.container()
+            first = await container.deliveries()
+            wire = await on.connect()
+            await scene(on, wire)
+            await wire.close()
+            container.finish(first)
+            assert (await client.wait(m.Outcomes)).ended[0].payload == b"done"
+            assert not on.backend.kills
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        ([m.Ready()], "the first message must be a hello"),
+        ([m.Hello("executor", "wrong", "ta-nobody")], "not a container of this server"),
+        ([m.Hello("client", "", "")], "not a container of this server"),
+        ([m.Hello("control", "", "", version=99)], "this server speaks wire version 1, not 99"),
+    ],
+)
+@pytest.mark.parametrize("listen", ["unix", "tcp"])
+def test_who_does_not_introduce_itself_rightly_is_refused(said: list[Any], reason: str, listen: str) -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        wire.say(*said)
+        assert await wire.refusal() == reason
+
+    play(scene, listen=listen)
+
+
+def test_the_token_of_one_container_does_not_open_the_door_for_another() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        launch = on.backend.launches[0]
+        wire.say(m.Hello("executor", launch.token[:-1] + "x", launch.container_id))
+        assert await wire.refusal() == "not a container of this server"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("body", [b"", b"\x00", b"\xc1", b"not messagepack", b"\x91\x91\xa3xyz", os.urandom(1000)])
+def test_a_frame_that_is_not_ours_is_refused(body: bytes) -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        wire.write(LENGTH.pack(len(body)) + body)
+        assert "not Motet's" in await wire.refusal()
+
+    play(scene)
+
+
+def test_a_frame_longer_than_any_of_ours_is_refused_before_it_comes() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        wire.write(LENGTH.pack(MAX_FRAME_BYTES + 1))
+        assert "at most" in await wire.refusal()
+
+    play(scene)
+
+
+def test_an_empty_list_of_messages_is_no_hello_and_does_no_harm() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        wire.say()
+        wire.say(m.Ready())
+        assert await wire.refusal() == "the first message must be a hello"
+
+    play(scene)
+
+
+@pytest.mark.parametrize("data", [b"", b"\x01", LENGTH.pack(100) + b"half"])
+def test_who_leaves_in_the_middle_of_a_word_does_no_harm(data: bytes) -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        wire.write(data)
+        await wire.close()
+
+    play(scene)
+
+
+def test_a_hello_that_comes_byte_by_byte_is_a_hello() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        launch = on.backend.launches[0]
+        for byte in b"".join(codec.frames([m.Hello("client", launch.token, launch.container_id)])):
+            wire.write(bytes([byte]))
+            await asyncio.sleep(0)
+        wire.say(m.Request(1, m.ViewFunction("fu-unknown")))
+        (reply,) = await wire.hear(codec.decode_to_client)
+        assert isinstance(reply.body, m.RequestFailed)
+
+    play(scene)
+
+
+def test_a_container_calls_functions_over_a_client_connection_of_its_own_and_says_hello_once() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        launch = on.backend.launches[0]
+        hello = m.Hello("client", launch.token, launch.container_id)
+        wire.say(hello)
+        wire.say(hello)
+        assert await wire.refusal() == "only the first message may be a hello"
+
+    play(scene)
+
+
+def test_what_only_a_client_may_say_is_nothing_from_a_container() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        launch = on.backend.launches[0]
+        wire.say(m.Hello("control", launch.token, launch.container_id), m.CancelCall("fc-1"), m.Finished([]))
+        await asyncio.sleep(0)
+
+    play(scene)
+
+
+def test_listening_on_anything_else_is_a_clear_error() -> None:
+    async def main() -> None:
+        async with stage(listen="carrier-pigeon"):
+            pass
+
+    with pytest.raises(Exception, match="MOTET_LISTEN must be 'unix' or 'tcp'"):
+        asyncio.run(main())

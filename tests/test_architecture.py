@@ -1,0 +1,86 @@
+"""The rules of docs/architecture.md that a machine can check, so that pytest alone shows a break."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import motet
+
+ROOT = Path(__file__).parent.parent
+SOURCES = sorted((ROOT / "src" / "motet").rglob("*.py"))
+MAX_LINES = 400
+
+SERVERS = {"motet.server", "motet.core", "motet.store", "motet.backends", "motet.cli", "motet.testing"}
+HEAVY = {"uvloop", "rich", "typer", "click", "motet.runtime"}
+
+
+def named(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def test_imports_go_the_ways_they_may() -> None:
+    """See [tool.importlinter] in pyproject.toml."""
+    check = [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command; lint_imports_command()",
+        "--no-cache",
+    ]
+    done = subprocess.run(check, cwd=ROOT, capture_output=True, text=True, timeout=100, check=False)
+    assert done.returncode == 0, done.stdout[done.stdout.find("Broken contracts") :] + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("import motet", SERVERS | HEAVY),
+        ("from motet import App, concurrent, enter, method, functions, queue, experimental", SERVERS | HEAVY),
+        ("import motet.runtime.container", SERVERS | {"rich", "typer", "click"}),
+    ],
+)
+def test_what_users_and_containers_import_loads_nothing_it_does_not_need(statement: str, unwanted: set[str]) -> None:
+    program = f"import sys; {statement}; print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    loaded = set(done.stdout.split())
+    assert "motet.sdk" in loaded
+    assert sorted(loaded & unwanted) == []
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=named)
+def test_no_file_is_too_long_to_be_about_one_thing(path: Path) -> None:
+    assert len(path.read_text().splitlines()) <= MAX_LINES
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.read_text()], ids=named)
+def test_every_module_says_what_it_is_about(path: Path) -> None:
+    docstring = ast.get_docstring(ast.parse(path.read_text()))
+    assert docstring is not None
+    assert docstring.strip().splitlines()[0].endswith((".", ":", "?")) or len(docstring.splitlines()) > 1
+
+
+@pytest.mark.parametrize("name", [name for name in motet.__all__ if not name.startswith("__")])
+def test_every_public_name_has_a_docstring(name: str) -> None:
+    value = getattr(motet, name)
+    assert (value.__doc__ or "").strip(), f"motet.{name} has no docstring"
+
+
+@pytest.mark.parametrize("name", [name for name in motet.__all__ if isinstance(getattr(motet, name), type)])
+def test_every_public_method_has_a_docstring(name: str) -> None:
+    value = getattr(motet, name)
+    public = {key: member for key, member in vars(value).items() if not key.startswith("_")}
+    silent = [key for key, member in public.items() if _is_code(member) and not (_doc(member) or "").strip()]
+    assert silent == [], f"motet.{name}: {silent} have no docstring"
+
+
+def _is_code(member: object) -> bool:
+    return callable(member) or isinstance(member, property | classmethod | staticmethod) or hasattr(member, "__get__")
+
+
+def _doc(member: object) -> str | None:
+    inner = member.__func__ if isinstance(member, classmethod | staticmethod) else member
+    return inner.__doc__

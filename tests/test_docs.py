@@ -1,0 +1,66 @@
+"""The documentation names what there is, its code is Python, and its links lead somewhere."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+import motet
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+FOR_USERS = (ROOT / "README.md").read_text() + (ROOT / "docs" / "guide.md").read_text()
+PYTHON_BLOCKS = [
+    pytest.param(block, id=f"{page.name}-{number}")
+    for page in PAGES
+    for number, block in enumerate(re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL))
+]
+
+
+@pytest.mark.parametrize("name", [name for name in motet.__all__ if not name.startswith("_")])
+def test_public_name_is_documented(name: str) -> None:
+    assert re.search(rf"\b{name}\b", FOR_USERS)
+
+
+def test_every_environment_variable_of_the_server_is_documented() -> None:
+    read = set(re.findall(r"MOTET_\w+", (ROOT / "src/motet/server/config.py").read_text()))
+    assert read
+    assert [name for name in sorted(read) if f"`{name}`" not in (ROOT / "docs/guide.md").read_text()] == []
+
+
+@pytest.mark.parametrize("block", PYTHON_BLOCKS)
+def test_code_block_compiles(block: str) -> None:
+    compile(block, "block", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT | ast.PyCF_ONLY_AST)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)\s]+)\)", page.read_text())
+    local = [target for target in targets if not re.match(r"\w+:", target)]
+    assert [target for target in local if not _is_there(page, target)] == []
+
+
+def _is_there(page: Path, target: str) -> bool:
+    path, _, anchor = target.partition("#")
+    found = page if not path else (page.parent / path).resolve()
+    return found.exists() and (not anchor or anchor in _anchors(found))
+
+
+def _anchors(page: Path) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_readme_names_every_example() -> None:
+    readme = (ROOT / "README.md").read_text()
+    missing = [path.name for path in (ROOT / "examples").glob("*.py") if f"(examples/{path.name})" not in readme]
+    assert missing == []
+
+
+def test_every_decision_is_listed() -> None:
+    directory = ROOT / "docs" / "decisions"
+    listed = re.findall(r"\]\((\d{4}-[\w-]+\.md)\)", (directory / "README.md").read_text())
+    assert listed == sorted(path.name for path in directory.glob("0*.md"))
