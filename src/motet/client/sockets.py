@@ -69,10 +69,15 @@ def send_all(sock: socket.socket, data: bytes) -> None:
             poll.poll()
 
 
-def read_frames(sock: socket.socket, on_frame: Callable[[memoryview], None]) -> None:
-    """Give every frame to `on_frame` until the other side ends the stream."""
+def read_frames(
+    sock: socket.socket,
+    on_frame: Callable[[memoryview], None],
+    receive: Callable[[memoryview], int] | None = None,
+) -> None:
+    """Give every frame to `on_frame` until the other side ends the stream. `receive` stands in for `sock.recv_into`."""
+    receive = receive or sock.recv_into
     reader = FrameReader()
-    while count := sock.recv_into(reader.buffer()):
+    while count := receive(reader.buffer()):
         for frame in reader.received(count):
             on_frame(frame)
 

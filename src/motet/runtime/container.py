@@ -161,7 +161,7 @@ class _Container:
             receiver = LoopReceiver(self._executor_socket, self._user_loop())
         else:
             receiver = BlockingReceiver(self._executor_socket)
-        executor = Executor(self._spec, service, self._sender, self._loop, receiver.run_main)
+        executor = Executor(self._spec, service, self._sender, self._loop, receiver.run_main, receiver.idle)
         self._receiver, self._executor = receiver, executor
         if not self._stop_asked.is_set():
             receiver.run(executor, lambda: self._sender.send(Ready()))

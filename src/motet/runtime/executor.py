@@ -28,7 +28,8 @@ class Executor:
 
     How an input runs depends on its method and on `max_inputs`: async as a task on `loop`; sync on a thread of its own
     if there may be others beside it; sync and alone on the main thread, where signals reach it, outside any running
-    loop: `run_main` then hands it to whoever owns the main thread.
+    loop: `run_main` then hands it to whoever owns the main thread. `on_idle` is called on the loop when its last task has
+    ended.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class Executor:
         sender: Sender,
         loop: asyncio.AbstractEventLoop | None,
         run_main: Callable[[Callable[[], None]], None],
+        on_idle: Callable[[], None],
     ) -> None:
         self._methods: dict[str, Method] = {m.name: (m, service.methods[m.name]) for m in spec.methods}
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
         self._loop = loop
         self._run_main = run_main
+        self._on_idle = on_idle
         self._slots = Slots(spec.concurrency.max_inputs)
         self._windows: dict[int, StreamWindow] = {}
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -55,6 +58,11 @@ class Executor:
         self._stopping = False
         if self._alone:
             signal.signal(CANCEL_SIGNAL, self._interrupt_main)
+
+    @property
+    def held(self) -> int:
+        """How many attempts run here."""
+        return len(self._slots)
 
     # --- deliveries, on the main thread -----------------------------------------------------------------------------
 
@@ -91,6 +99,7 @@ class Executor:
         self._finish(end)
         if not self._slots:
             self._sender.flush()
+            self._on_idle()
         elif not self._flush_scheduled:
             # Others may end in this turn of the loop too: one write for all of them.
             self._flush_scheduled = True

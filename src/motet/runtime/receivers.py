@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import socket
 from collections.abc import Callable
+from time import perf_counter
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
+from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.wire import codec
 from motet.wire.framing import FrameReader
@@ -32,17 +35,35 @@ class BlockingReceiver:
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        self._busy_poll = BusyPoll()
+        self._executor: Executor | None = None
 
     def run_main(self, work: Callable[[], None]) -> None:
         work()
 
+    def idle(self) -> None:
+        """Whoever reads in a blocking way finds out by itself."""
+
     def run(self, executor: Executor, on_ready: Callable[[], None]) -> None:
         """Serve until the connection ends or `stop` is called; `on_ready` is called when attempts may come."""
+        self._executor = executor
         on_ready()
         try:
-            read_frames(self._socket, lambda frame: handle(executor, frame))
+            read_frames(self._socket, lambda frame: handle(executor, frame), self._receive)
         except (OSError, ConnectionError):
             return
+
+    def _receive(self, buffer: memoryview) -> int:
+        awake_until = self._busy_poll.begin(perf_counter())
+        # Beside several running threads, looking again and again would keep the GIL from them.
+        if self._executor is not None and self._executor.held <= 1:
+            while perf_counter() < awake_until and not self._poll.poll(0):
+                pass
+        count = self._socket.recv_into(buffer)
+        self._busy_poll.end(perf_counter())
+        return count
 
     def stop(self) -> None:
         """Make `run` return; from any thread."""
@@ -62,6 +83,8 @@ class LoopReceiver(asyncio.BufferedProtocol):
         self._executor: Executor | None = None
         self._work: list[Callable[[], None]] = []
         self._stopped = False
+        self._busy_poll = BusyPoll()
+        self._awake_until = 0.0
 
     def run_main(self, work: Callable[[], None]) -> None:
         self._work.append(work)
@@ -95,8 +118,21 @@ class LoopReceiver(asyncio.BufferedProtocol):
 
     def buffer_updated(self, nbytes: int) -> None:
         assert self._executor is not None
+        self._busy_poll.end(perf_counter())
         for frame in self._reader.received(nbytes):
             handle(self._executor, frame)
+
+    def idle(self) -> None:
+        """The last attempt held has ended: stay awake for the next one, if it is likely to come soon."""
+        now = perf_counter()
+        self._awake_until = self._busy_poll.begin(now)
+        if self._awake_until > now:
+            self._loop.call_soon(self._stay_awake)
+
+    def _stay_awake(self) -> None:
+        # A loop with something to do next looks at its sockets without sleeping.
+        if perf_counter() < self._awake_until and self._executor is not None and not self._executor.held:
+            self._loop.call_soon(self._stay_awake)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stopped = True

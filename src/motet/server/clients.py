@@ -10,7 +10,7 @@ from motet.errors import Error, InternalError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
-from motet.server.driver import Driver
+from motet.server.driver import Driver, logger
 from motet.server.peers import Peer
 from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
@@ -89,10 +89,13 @@ class ClientSession:
     def _answer(self, request: m.Request) -> None:
         try:
             body = self._requests[type(request.body)](request.request_id, request.body)
-        except InternalError:
-            raise
         except Error as error:
             body = m.RequestFailed(failure.of(type(error), str(error)))
+        except Exception as error:
+            # Whoever asked must not wait for ever because of a bug of ours.
+            logger.exception("a request failed: %r", request.body)
+            text = f"{type(error).__name__}: {error}. This is a bug in Motet: please report it with the server's log."
+            body = m.RequestFailed(failure.of(InternalError, text))
         if body is not None:
             self.reply(request.request_id, body)
 
