@@ -1,19 +1,20 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
-from motet import exception, experimental, functions, queue
+from motet import batching, exception, experimental, functions, queue
 from motet.sdk.app import App
 from motet.sdk.call import FunctionCall
 from motet.sdk.cls import Cls
 from motet.sdk.context import current_function_call_id, current_input_id, is_local
-from motet.sdk.decorators import concurrent, enter, exit, method
+from motet.sdk.decorators import batched, concurrent, enter, exit, method
 from motet.sdk.function import Function
 from motet.sdk.image import Image
-from motet.sdk.legacy import Stub, web_endpoint
+from motet.sdk.legacy import Stub
 from motet.sdk.output import enable_output
 from motet.sdk.parameters import parameter
 from motet.sdk.queue import Queue
 from motet.sdk.retries import Retries
 from motet.sdk.secret import Secret
+from motet.sdk.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, wsgi_app
 
 Error = exception.Error
 
@@ -28,11 +29,17 @@ __all__ = [
     "Queue",
     "Retries",
     "Secret",
+    "batched",
     "concurrent",
     "enter",
     "exit",
     "method",
     "parameter",
+    # the web
+    "asgi_app",
+    "fastapi_endpoint",
+    "web_server",
+    "wsgi_app",
     # calling
     "FunctionCall",
     "current_function_call_id",
@@ -40,6 +47,7 @@ __all__ = [
     "enable_output",
     "is_local",
     # modules
+    "batching",
     "exception",
     "experimental",
     "functions",

@@ -15,7 +15,7 @@ from motet.core.engine import Engine
 from motet.core.host import HostLimits
 from motet.model.function import FunctionSpec
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
-from motet.model.scaling import AutoscalerSettings
+from motet.model.scaling import AutoscalerSettings, Batching
 from motet.testing.playbook import text_failure
 
 InputKey = tuple[str, int]
@@ -29,9 +29,17 @@ class FakeContainer:
     function_id: str
     phase: str = "starting"
     held: dict[int, InputKey] = field(default_factory=dict)
+    batches: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
     deliveries: int = 0
     wants_no_more: bool = False
+
+    @property
+    def slots(self) -> int:
+        """How many are taken: one by each attempt, or by each batch of which any is left."""
+        if not self.batches:
+            return len(self.held)
+        return sum(any(attempt in self.held for attempt in batch) for batch in self.batches.values())
 
     @property
     def works(self) -> bool:
@@ -62,6 +70,7 @@ class FakeWorld:
         self.containers: dict[str, FakeContainer] = {}
         self.calls: dict[str, tuple[str, int, CallKind]] = {}
         self.accepted: Counter[InputKey] = Counter()
+        self.accepted_at: dict[InputKey, float] = {}
         self.outcomes: Counter[InputKey] = Counter()
         self.may_be_cancelled: set[InputKey] = set()
         self.may_be_lost: set[InputKey] = set()
@@ -110,6 +119,7 @@ class FakeWorld:
                 if event.call_id not in self.calls:
                     self.calls[event.call_id] = (event.function_id, event.client, event.kind)
                 self.accepted.update((event.call_id, new.index) for new in event.inputs)
+                self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
                 if self.functions[event.function_id].stopped:
                     self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
             case e.CallCancelled():
@@ -175,12 +185,15 @@ class FakeWorld:
                 if container.phase == "starting":  # too slow, or one too many
                     self._function_of(command.container_id).fails_to_start = True
                 container.phase = "killed"
-            case c.DeliverAttempts():
+            case c.DeliverAttempts() | c.DeliverBatch():
                 self._take(command)
             case c.CancelAttempts():
                 container = self.containers[command.container_id]
-                assert set(command.attempts) <= set(container.held) - container.cancelled, f"{command}: {container}"
-                container.cancelled.update(command.attempts)
+                named = {a for number in command.attempts for a in container.batches.get(number, [number])}
+                named &= set(container.held) if container.batches else named
+                assert named, f"{command}: {container}"
+                assert named <= set(container.held) - container.cancelled, f"{command}: {container}"
+                container.cancelled.update(named)
             case c.SendOutcomes() | c.SaveOutcomes():
                 self._collect(command)
             case c.SendItems():
@@ -192,9 +205,13 @@ class FakeWorld:
             case c.WakeAt():
                 self.wake_at = command.deadline
 
-    def _take(self, command: c.DeliverAttempts) -> None:
+    def _take(self, command: c.DeliverAttempts | c.DeliverBatch) -> None:
         container = self.containers[command.container_id]
         spec = self.functions[container.function_id].spec
+        assert isinstance(command, c.DeliverBatch) == (spec.batching is not None)
+        if isinstance(command, c.DeliverBatch):
+            self._check_batch(command, spec.batching)
+            container.batches[command.attempts[0].attempt] = [delivery.attempt for delivery in command.attempts]
         assert container.phase == "ready", f"{command}: {container}"
         assert not container.wants_no_more
         for delivery in command.attempts:
@@ -204,9 +221,19 @@ class FakeWorld:
             assert self.calls[delivery.call_id][0] == container.function_id
             self.seen_attempts.add(delivery.attempt)
             container.held[delivery.attempt] = key
-            container.deliveries += 1
-        assert len(container.held) <= spec.concurrency.max_inputs, f"{command}: {container}"
+        container.deliveries += 1 if isinstance(command, c.DeliverBatch) else len(command.attempts)
+        assert container.slots <= spec.concurrency.max_inputs, f"{command}: {container}"
         assert container.deliveries == 1 or not spec.single_use_containers
+
+    def _check_batch(self, command: c.DeliverBatch, batching: Batching | None) -> None:
+        """It is full, or its window is over, or it is a suspect's."""
+        assert batching is not None
+        size = len(command.attempts)
+        assert 1 <= size <= batching.max_batch_size
+        if size < batching.max_batch_size and batching.wait_ms != "auto":
+            first = min(self.accepted_at[delivery.call_id, delivery.index] for delivery in command.attempts)
+            suspect = self._function_of(command.container_id).deaths and size == 1
+            assert suspect or first + batching.wait_ms / 1000 <= self.now, f"too early: {command}"
 
     def _collect(self, command: c.SendOutcomes | c.SaveOutcomes) -> None:
         _, client, kind = self.calls[command.call_id]
@@ -249,12 +276,17 @@ class FakeWorld:
         if view.waiting_inputs:
             assert there or host_is_full, "inputs wait for nothing"
             if may_grow and not function.fails_to_start:
-                room = len(starting) * function.spec.concurrency.target_inputs
+                room = len(starting) * view.target_inputs
+                if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
+                    target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size
+                    ready = [x for x in there if x.phase == "ready"]
+                    room += sum(max(0, target - x.slots) for x in ready) * size
                 assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
-            if not function.deaths and not function.spec.single_use_containers:
+            due = function.spec.batching is None or view.waiting_inputs >= function.spec.batching.max_batch_size
+            if due and not function.deaths and not function.spec.single_use_containers:
                 draining = {x.container_id for x in view.containers if x.state == "draining"}
                 free = [x for x in there if x.phase == "ready" and x.container_id not in draining]
-                assert all(len(x.held) == function.spec.concurrency.max_inputs for x in free), "a slot is free"
+                assert all(x.slots == function.spec.concurrency.max_inputs for x in free), "a slot is free"
         if may_grow and len(serving) < function.settings.min_containers:
             assert function.fails_to_start, "min_containers is not honoured"
             assert self.wake_at is not None or starting, "containers are missing, and nothing will bring them"

@@ -30,6 +30,11 @@ FUNCTIONS = {
     "fu-plain": ("ap-1", {}),
     "fu-wide": ("ap-1", {"max_inputs": 4, "target_inputs": 2, "timeout": 5.0, "startup_timeout": 20.0}),
     "fu-retry": ("ap-2", {"max_inputs": 3, "retries": RetryPolicy(max_retries=2), "timeout": 8.0}),
+    "fu-batch": ("ap-1", {"max_inputs": 2, "max_batch_size": 3, "wait_ms": 1000, "timeout": 5.0}),
+    "fu-auto": (
+        "ap-2",
+        {"max_batch_size": 4, "wait_ms": "auto", "retries": RetryPolicy(max_retries=1), "timeout": 8.0},
+    ),
     "fu-single": ("ap-2", {"max_inputs": 2, "single_use_containers": True}),
 }
 PICK = st.integers(0, 10**6)

@@ -32,8 +32,21 @@ TELLING: dict[str, tuple[list[str], list[str]]] = {
         [],
         ["french: bonjour is spelled b-o-n-j-o-u-r", "ran in 1 container", "german: hallo from another container"],
     ),
+    "dynamic_batching.py": (
+        ["--inputs", "128"],
+        ["max_batch_size=1: .* 128 inputs in 128 steps", "max_batch_size=64: .* in 2 steps", 'wait_ms="auto"'],
+    ),
     "target_and_burst.py": ([], [r"1 +3 +12 +23", r"enough containers are warm", r"4 +0 +((10|5) +){4}0"]),
     "concurrent_logging.py": ([], [r"the lines about 0 are those with in-\w+-0", r"INFO in-\w+-2: Finished with 2"]),
+    "web_app.py": (
+        [],
+        [
+            "hello Ada",
+            r"'data:', '3', 'data:', '2', 'data:', '1'",
+            "50 requests of 500 ms each",
+            "they shared 1 container",
+        ],
+    ),
     "legacy_2024.py": (
         [],
         [

@@ -209,11 +209,11 @@ def test_stub_is_an_app_and_names_it() -> None:
 
 
 def test_web_endpoint_names_its_successor() -> None:
-    with (
-        pytest.warns(DeprecationError, match=r"renamed to `@motet\.fastapi_endpoint`"),
-        pytest.raises(UnimplementedError, match="next version"),
-    ):
-        motet.web_endpoint()
+    with pytest.warns(DeprecationError, match=r"renamed to `@motet\.fastapi_endpoint`"):
+        decorate = motet.web_endpoint(method="POST")
+    method = motet.App("old").function(serialized=True)(decorate(lambda: None)).method
+    assert method.web is not None
+    assert (method.web.kind, method.web.method) == ("fastapi", "POST")
 
 
 def test_motet_exception_has_every_error() -> None:

@@ -22,6 +22,19 @@ async def asynchronous(x: int) -> list[int]:
 
 
 @app.function()
+@motet.batched(max_batch_size=4, wait_ms="auto")
+def batched(x: list[int]) -> list[str]:
+    return [str(it) for it in x]
+
+
+@app.cls()
+class BatchedModel:
+    @motet.batched(max_batch_size=4, wait_ms=10)
+    def predict(self, x: list[int]) -> list[str]:
+        return [str(it) for it in x]
+
+
+@app.function()
 def generate(n: int) -> Iterator[int]:
     yield n
 
@@ -54,6 +67,8 @@ def calls() -> None:
     assert_type(sync.remote(1, scale=2.0), str)
     assert_type(asynchronous.remote(1), list[int])
     assert_type(list(sync.map([1, 2])), list[str])
+    batched.remote(1)  # callers pass single values
+    BatchedModel().predict.remote(1)
     assert_type(list(asynchronous.starmap([(1,)], order_outputs=False)), list[list[int]])
     assert_type(sync.spawn(1), motet.FunctionCall[str])
     assert_type(sync.spawn(1).get(timeout=1), str)

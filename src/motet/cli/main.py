@@ -6,6 +6,7 @@ import click
 
 from motet import __version__
 from motet.cli.run_command import run_command
+from motet.cli.serve import serve_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -15,6 +16,7 @@ def motet() -> None:
 
 
 motet.add_command(run_command)
+motet.add_command(serve_command)
 
 
 def main() -> None:

@@ -12,12 +12,13 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
 
     `inputs` share containers: those that wait, and the slots taken in containers that may be given more. `alone` is the
     number of containers set aside for one input each. `active`: there is any input at all, if only in a container that
-    takes no more.
+    takes no more. Where inputs run in batches, `inputs` counts batches, full ones as far as inputs wait, and `unit` says so.
     """
 
     inputs: int
     alone: int = 0
     active: bool = True
+    unit: str = "inputs"
 
 
 class ScalingDecision(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +38,7 @@ class ScalingDecision(msgspec.Struct, frozen=True, gc=False):
         if self.desired > wanted:
             return f"min_containers={self.desired}"
         demand = self.demand
-        text = f"{demand.inputs} inputs at {self.target_inputs} each"
+        text = f"{demand.inputs} {demand.unit} at {self.target_inputs} each"
         text += f" and {demand.alone} alone" if demand.alone else ""
         text += f" want {needed}"
         text += f" + {self.buffer} buffer" if self.buffer else ""

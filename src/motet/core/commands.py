@@ -34,6 +34,13 @@ class DeliverAttempts(Command, frozen=True):
     attempts: list[Delivery]
 
 
+class DeliverBatch(Command, frozen=True):
+    """These attempts take one slot and run in one call. The batch goes by the number of its first attempt."""
+
+    container_id: str
+    attempts: list[Delivery]
+
+
 class CancelAttempts(Command, frozen=True):
     container_id: str
     attempts: list[int]
@@ -64,6 +71,19 @@ class SendItems(Command, frozen=True):
 class AckItems(Command, frozen=True):
     container_id: str
     attempt: int
+    count: int
+
+
+class FeedAttempt(Command, frozen=True):
+    container_id: str
+    attempt: int
+    items: list[bytes]
+
+
+class AckFeed(Command, frozen=True):
+    client: int
+    call_id: str
+    index: int
     count: int
 
 

@@ -21,7 +21,8 @@ class Container:
     """One container: its state and the attempts it holds.
 
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
-    go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago.
+    go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
+    one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `exclusive`: it runs one suspect and gets nothing else.
     """
 

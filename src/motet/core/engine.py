@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from motet.core import events as e
+from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
@@ -50,6 +51,8 @@ class Engine:
             e.CallCancelled: self._call_cancelled,
             e.ClientLost: self._client_lost,
             e.ItemsTaken: self._items_taken,
+            e.InputFed: self._input_fed,
+            e.FeedTaken: self._feed_taken,
             e.AutoscalerChanged: self._autoscaler_changed,
             e.ContainerReady: self._container_ready,
             e.ContainerFailed: self._container_failed,
@@ -89,7 +92,7 @@ class Engine:
             self._pool_of_container[container_id] = pool
             return container_id
 
-        pool = Pool(
+        pool = (Pool if event.spec.batching is None else BatchedPool)(
             event.app_id,
             Fleet(event.function_id, event.spec, self._host, new_container_id, alarm),
             attempts=self._attempt_numbers,
@@ -165,6 +168,12 @@ class Engine:
         if call is not None and item is not None:
             self._pools[call.function_id].taken(item, event.count, turn)
 
+    def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
+        call = self._calls.get(event.call_id)
+        item = call.inputs.get(event.index) if call else None
+        if call is not None and item is not None:
+            self._pools[call.function_id].feed(item, event.items, turn)
+
     # --- containers ---------------------------------------------------------------------------------------------------
 
     def _container_ready(self, event: e.ContainerReady, turn: Turn) -> None:
@@ -206,6 +215,11 @@ class Engine:
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
             pool.yielded(container, event.attempt, event.items, turn)
+
+    def _feed_taken(self, event: e.FeedTaken, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.feed_taken(container, event.attempt, event.count, turn)
 
     def _find(self, container_id: str) -> tuple[Pool | None, Container | None]:
         pool = self._pool_of_container.get(container_id)
@@ -262,6 +276,11 @@ class Engine:
         if pool is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return view_pool(pool, now)
+
+    def waiting(self, function_id: str) -> int:
+        """How many inputs of a function wait for a container; 0 if there is no such function."""
+        pool = self._pools.get(function_id)
+        return 0 if pool is None else pool.waiting
 
     def views(self, app_id: str, now: float) -> tuple[FunctionView, ...]:
         """All functions of an app."""

@@ -61,6 +61,22 @@ class ItemsTaken(Event, frozen=True):
     count: int
 
 
+class InputFed(Event, frozen=True):
+    """A client sent items to an input that takes some while it runs."""
+
+    call_id: str
+    index: int
+    items: list[bytes]
+
+
+class FeedTaken(Event, frozen=True):
+    """An attempt took `count` more of what it was fed: its client may send more."""
+
+    container_id: str
+    attempt: int
+    count: int
+
+
 class AutoscalerChanged(Event, frozen=True):
     """A pool has other bounds from now on."""
 

@@ -48,7 +48,8 @@ class Input:
     """One set of arguments, until its outcome is on its way.
 
     `retries` counts attempts charged to the user's policy, `lone_losses` the times its container died while it ran
-    there alone. A `suspect` was in a container that died, and runs alone until it is cleared.
+    there alone. A `suspect` was in a container that died, and runs alone until it is cleared. What was `fed` to an
+    attempt went with it.
     """
 
     __slots__ = (
@@ -57,6 +58,7 @@ class Input:
         "call",
         "container_id",
         "deadline",
+        "fed",
         "index",
         "items_sent",
         "lone_losses",
@@ -80,6 +82,7 @@ class Input:
         self.lone_losses = 0
         self.suspect = False
         self.items_sent = 0
+        self.fed = False
         self.container_id: str | None = None
         self.deadline = 0.0
         self.notes: list[str] | None = None

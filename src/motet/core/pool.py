@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterator
 
 from motet.core import containers as states
 from motet.core.autoscaler import Demand
-from motet.core.commands import AckItems, CancelAttempts, DeliverAttempts, SendItems
+from motet.core.commands import AckFeed, AckItems, CancelAttempts, DeliverAttempts, SendItems
 from motet.core.containers import Container
+from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
@@ -45,6 +46,7 @@ class Pool:
         self.running = 0
         self.counts = dict.fromkeys(OutcomeKind, 0)
         self._queue = WaitingQueue()
+        self._feeds = Feeds()
         self._isolation = Isolation(fleet)
         self._deadlines: OrderedDict[int, Input] = OrderedDict()
         """Running attempts, the earliest deadline first: all have the same timeout."""
@@ -63,6 +65,15 @@ class Pool:
     @property
     def waiting(self) -> int:
         return len(self._queue) + len(self._isolation.waiting)
+
+    @property
+    def inputs_per_slot(self) -> int:
+        """How many inputs a slot takes at once, at most."""
+        return 1
+
+    def inputs_in(self, container: Container) -> int:
+        """How many inputs a container runs."""
+        return len(container.running)
 
     # --- inputs come and wait -----------------------------------------------------------------------------------------
 
@@ -102,10 +113,15 @@ class Pool:
     def _isolate(self, turn: Turn) -> None:
         isolation = self._isolation
         while isolation.waiting and (container := isolation.take_container()):
-            delivery = self._begin(isolation.waiting.popleft(), container, turn.now)
-            turn.commands.append(DeliverAttempts(container.container_id, [delivery]))
-            self.fleet.loaded(container, turn)
+            self._deliver_alone(isolation.waiting.popleft(), container, turn)
         isolation.release()
+
+    def _deliver_alone(self, item: Input, container: Container, turn: Turn) -> None:
+        delivery = self._begin(item, container, turn.now)
+        turn.commands.append(DeliverAttempts(container.container_id, [delivery]))
+        if self._feeds:
+            self._feeds.delivered(container, [delivery], turn)
+        self.fleet.loaded(container, turn)
 
     def _deliver(self, container: Container, room: int, turn: Turn) -> None:
         deliveries: list[Delivery] = []
@@ -113,6 +129,8 @@ class Pool:
             deliveries.append(self._begin(item, container, turn.now))
         if deliveries:
             turn.commands.append(DeliverAttempts(container.container_id, deliveries))
+            if self._feeds:
+                self._feeds.delivered(container, deliveries, turn)
             self.fleet.loaded(container, turn)
 
     def _begin(self, item: Input, container: Container, now: float) -> Delivery:
@@ -156,7 +174,7 @@ class Pool:
         policy = self.spec.retries
         if kind not in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT) or item.retries >= policy.max_retries:
             return False
-        if item.items_sent:  # its consumer would get them twice
+        if item.items_sent or item.fed:  # its consumer would get them twice; what it was fed is gone
             return False
         item.retries += 1
         item.move("retried")
@@ -172,27 +190,42 @@ class Pool:
     def _end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
         item.move(event)
         self.counts[kind] += 1
+        if self._feeds:
+            self._feeds.forget(item)
         call = item.call
         del call.inputs[item.index]
         if not call.inputs:
             self._forget(call)
         turn.add_outcome(call, item.index, kind, payload)
 
-    def _abandon(self, item: Input, now: float) -> None:
-        """Let go of a running input; its slot stays taken until the container lets go of it, too."""
-        if item.container_id is not None:
-            container = self.fleet.containers[item.container_id]
-            container.running[item.attempt] = None
-            deadline = now + self.fleet.cancel_grace
-            self._abandoned[item.attempt] = (deadline, container)
-            self._alarm(deadline)
+    def _abandon(self, item: Input, container_id: str, turn: Turn) -> list[int]:
+        """Let go of a running input; its slot stays taken until the container lets go of it, too.
+
+        Returns the attempts that the container is to be told to end.
+        """
+        container = self.fleet.containers[container_id]
+        numbers = self._vacated(item, container)
+        for number in numbers:
+            self._abandon_slot(number, container, turn.now)
         item.suspect = False
         self._release(item)
+        return numbers
+
+    def _abandon_slot(self, number: int, container: Container, now: float) -> None:
+        container.running[number] = None
+        deadline = now + self.fleet.cancel_grace
+        self._abandoned[number] = (deadline, container)
+        self._alarm(deadline)
+
+    def _vacated(self, item: Input, container: Container) -> list[int]:
+        """The slots in which nothing runs that anybody waits for, now that nobody waits for this input."""
+        return [item.attempt]
 
     def _time_out(self, item: Input, turn: Turn) -> None:
-        if item.container_id is not None:
-            turn.commands.append(CancelAttempts(item.container_id, [item.attempt]))
-        self._abandon(item, turn.now)
+        container_id = item.container_id
+        assert container_id is not None
+        if numbers := self._abandon(item, container_id, turn):
+            turn.commands.append(CancelAttempts(container_id, numbers))
         if not self._retry(item, OutcomeKind.TIMED_OUT, turn):
             text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
             self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError, text), turn)
@@ -204,8 +237,9 @@ class Pool:
         self._queue.remove(call)
         for item in list(call.inputs.values()):
             if item.state is RUNNING and item.container_id is not None:
-                attempts.setdefault(item.container_id, []).append(item.attempt)
-                self._abandon(item, turn.now)
+                container_id = item.container_id
+                if numbers := self._abandon(item, container_id, turn):
+                    attempts.setdefault(container_id, []).extend(numbers)
             elif item.suspect:
                 self._isolation.waiting.remove(item)
             self._end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
@@ -218,6 +252,14 @@ class Pool:
         if item is not None:
             item.items_sent += len(items)
             turn.commands.append(SendItems(item.call.client, item.call.call_id, item.index, items))
+
+    def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
+        self._feeds.feed(item, items, turn)
+
+    def feed_taken(self, container: Container, attempt: int, count: int, turn: Turn) -> None:
+        item = container.running.get(attempt)
+        if item is not None:
+            turn.commands.append(AckFeed(item.call.client, item.call.call_id, item.index, count))
 
     def taken(self, item: Input, count: int, turn: Turn) -> None:
         if item.container_id is not None:
@@ -241,22 +283,28 @@ class Pool:
     def container_ended(self, container: Container, description: str, turn: Turn) -> None:
         """A container is gone: what it ran is redelivered, unless it is what killed it."""
         was_starting = container.state is states.STARTING
-        lost = [item for item in container.running.values() if item is not None]
-        alone = len(container.running) == 1
+        lost = self._lost(container)
         container.running.clear()
         self.fleet.ended(container, turn)
         if was_starting:
             text = f"container {container.container_id} {description} while it was starting"
             self._tell_waiting(self._failure(ContainerDied, text), turn)
-        for item in reversed(lost):
+        for item, alone in reversed(lost):
             self._release(item)
             self._lose(item, container.container_id, description, alone, turn)
+
+    def _lost(self, container: Container) -> list[tuple[Input, bool]]:
+        """The inputs that a container that is gone ran; with each, whether nothing else ran there."""
+        alone = len(container.running) == 1
+        return [(item, alone) for item in container.running.values() if item is not None]
 
     def _lose(self, item: Input, container_id: str, description: str, alone: bool, turn: Turn) -> None:
         item.note(f"{container_id} {description}")
         item.lone_losses += alone
         if item.items_sent:
             text = f"container {container_id} {description} after {item.items_sent} items were streamed"
+        elif item.fed:
+            text = f"container {container_id} {description} after it had been sent a part of {item.input_id}"
         elif item.lone_losses >= MAX_LONE_LOSSES:
             text = (
                 f"container {container_id} {description} while it ran {item.input_id} alone, "
@@ -301,13 +349,13 @@ class Pool:
         """Raise `InternalError` unless every promise about this pool holds."""
         self.fleet.check()
         mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
-        held = {n: i for c in self.fleet.containers.values() for n, i in c.running.items() if i is not None}
+        held = self._held()
         facts = {
             "running": self.running == len(held) == sum(i.state is RUNNING for i in mine),
             "waiting": self.waiting == sum(i.state is WAITING for i in mine),
             "each running input is where it thinks": all(i.attempt == n for n, i in held.items()),
             "deadlines": set(self._deadlines) == set(held),
-            "no free slot while inputs wait": not self._queue
+            "no free slot while inputs wait": self._none_due
             or self.fleet.index.emptiest_below(self.fleet.max_inputs) is None,
             "suspects": all(i.suspect and i.state is WAITING for i in self._isolation.waiting),
             "set aside only for suspects": not self._isolation.idle
@@ -318,3 +366,12 @@ class Pool:
         broken = [name for name, holds in facts.items() if not holds]
         if broken:
             raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
+
+    def _held(self) -> dict[int, Input]:
+        """Running inputs by attempt, as the containers have them."""
+        return {n: i for c in self.fleet.containers.values() for n, i in c.running.items() if i is not None}
+
+    @property
+    def _none_due(self) -> bool:
+        """No input waits that a free slot would have to take."""
+        return not self._queue

@@ -11,6 +11,7 @@ from motet.model.views import ContainerView, FunctionView
 def view_pool(pool: Pool, now: float) -> FunctionView:
     """One function's inputs and containers as they are now."""
     fleet, counts, concurrency = pool.fleet, pool.counts, pool.spec.concurrency
+    per_slot = pool.inputs_per_slot
     return FunctionView(
         function_id=fleet.function_id,
         name=pool.spec.name,
@@ -19,20 +20,22 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         succeeded_inputs=counts[OutcomeKind.SUCCESS],
         failed_inputs=counts[OutcomeKind.FAILURE] + counts[OutcomeKind.TIMED_OUT] + counts[OutcomeKind.LOST],
         cancelled_inputs=counts[OutcomeKind.CANCELLED],
-        max_inputs=concurrency.max_inputs,
-        target_inputs=concurrency.target_inputs,
+        max_inputs=concurrency.max_inputs * per_slot,
+        target_inputs=concurrency.target_inputs * per_slot,
         started_containers=fleet.started_total,
         peak_containers=fleet.peak,
-        containers=tuple(_view_container(container, now) for container in fleet.containers.values()),
+        containers=tuple(
+            _view_container(container, pool.inputs_in(container), now) for container in fleet.containers.values()
+        ),
         last_decision=fleet.decision.reason,
     )
 
 
-def _view_container(container: Container, now: float) -> ContainerView:
+def _view_container(container: Container, inputs: int, now: float) -> ContainerView:
     return ContainerView(
         container_id=container.container_id,
         state=container.state,
-        running_inputs=len(container.running),
+        running_inputs=inputs,
         finished_inputs=container.finished,
         age=now - container.started_at,
     )

@@ -8,7 +8,8 @@ from typing import Literal
 import msgspec
 
 from motet.model.retries import NO_RETRIES, RetryPolicy
-from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
+from motet.model.web import WebSpec
 
 DEFAULT_TIMEOUT = 300.0
 
@@ -34,11 +35,12 @@ class SerializedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="seria
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:
-    """One callable of a function: the function itself (name "") or a method of its class."""
+    """One callable of a function: the function itself (name "") or a method of its class. `web`: how requests reach it."""
 
     name: str = ""
     is_async: bool = False
     is_generator: bool = False
+    web: WebSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +88,7 @@ class FunctionSpec:
     parameters: tuple[ParameterSpec, ...] = ()
     parameters_given: bytes | None = None
     concurrency: Concurrency = Concurrency()
+    batching: Batching | None = None
     autoscaler: AutoscalerSettings = AutoscalerSettings()
     timeout: float = DEFAULT_TIMEOUT
     startup_timeout: float = DEFAULT_TIMEOUT
@@ -113,10 +116,11 @@ class FunctionSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionVariant:
-    """What `with_options`, `with_concurrency` or a class's parameters change; a variant has its own pool. None: unchanged."""
+    """What `with_options` and its kin, or a class's parameters, change; a variant has its own pool. None: unchanged."""
 
     parameters_given: bytes | None = None
     concurrency: Concurrency | None = None
+    batching: Batching | None = None
     autoscaler_changes: AutoscalerUpdate | None = None
     timeout: float | None = None
     retries: RetryPolicy | None = None

@@ -1,12 +1,15 @@
-"""How many inputs a container takes, and how many containers a pool may have."""
+"""How many inputs a container takes, alone or in batches, and how many containers a pool may have."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from motet.errors import InvalidError
 
 MAX_INPUTS_LIMIT = 1000
+MAX_BATCH_SIZE_LIMIT = 1000
+MAX_BATCH_WAIT_MS = 600_000
 DEFAULT_SCALEDOWN_WINDOW = 60.0
 MIN_SCALEDOWN_WINDOW = 2.0
 MAX_SCALEDOWN_WINDOW = 3600.0
@@ -28,6 +31,30 @@ class Concurrency:
                 f"concurrency needs 1 <= target_inputs <= max_inputs <= {MAX_INPUTS_LIMIT}, "
                 f"got target_inputs={self.target_inputs}, max_inputs={self.max_inputs}"
             )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batching:
+    """Inputs run in batches: one slot and one call of the user's function for up to `max_batch_size` of them.
+
+    A batch leaves when it is full, or `wait_ms` milliseconds after its first input came; "auto": after a time learned
+    from how often inputs come and how long batches take.
+    """
+
+    max_batch_size: int
+    wait_ms: int | Literal["auto"]
+
+    def __post_init__(self) -> None:
+        if self.max_batch_size < 1:
+            raise InvalidError("max_batch_size must be a positive integer.")
+        if self.max_batch_size > MAX_BATCH_SIZE_LIMIT:
+            raise InvalidError(f"max_batch_size cannot be greater than {MAX_BATCH_SIZE_LIMIT}.")
+        if self.wait_ms == "auto":
+            return
+        if self.wait_ms < 0:
+            raise InvalidError("wait_ms must be a non-negative integer.")
+        if self.wait_ms > MAX_BATCH_WAIT_MS:
+            raise InvalidError(f"wait_ms cannot be greater than {MAX_BATCH_WAIT_MS}.")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

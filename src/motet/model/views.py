@@ -21,6 +21,7 @@ class FunctionView:
     """One function's pool: waiting and running inputs, ended ones by outcome, and its containers.
 
     `started_containers` counts every container ever started; `last_decision` says why the pool has the size it has.
+    `max_inputs` and `target_inputs` are inputs per container: where they run in batches, the size of those is counted in.
     """
 
     function_id: str

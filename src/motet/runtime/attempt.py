@@ -29,7 +29,7 @@ def run_sync(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
     token = current.set(CurrentInput(delivery.call_id, delivery.index))
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
-        return _success(delivery, call(*args, **kwargs))
+        return succeeded(delivery, call(*args, **kwargs))
     except BaseException as error:
         return failed(delivery, error)
     finally:
@@ -41,7 +41,7 @@ async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
     current.set(CurrentInput(delivery.call_id, delivery.index))
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
-        return _success(delivery, await call(*args, **kwargs))
+        return succeeded(delivery, await call(*args, **kwargs))
     except BaseException as error:
         return failed(delivery, error)
 
@@ -77,7 +77,8 @@ async def stream_async(
         return failed(delivery, error)
 
 
-def _success(delivery: Delivery, value: Any) -> AttemptEnd:
+def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
+    """The outcome of an attempt that returned `value`; a failure if that cannot be sent."""
     try:
         _refuse_unfinished(value)
         data = payload.dumps(value, "the result", main_by_value=main_by_value())

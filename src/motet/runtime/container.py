@@ -74,7 +74,13 @@ def _enter_app(configuration: Configure, connect_client: Callable[[], Connection
     """Make functions of the app callable from here, and its modules importable."""
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
     running.enter_container_app(
-        running.RunningApp(configuration.app_id, configuration.app_name, _Once(connect_client), configuration.functions)
+        running.RunningApp(
+            configuration.app_id,
+            configuration.app_name,
+            _Once(connect_client),
+            configuration.functions,
+            configuration.web_urls,
+        )
     )
 
 
@@ -128,7 +134,7 @@ class _Container:
         service = self._start("loading", lambda: load(self._spec))
         if service is None:
             return 1
-        if self._start("entering", lambda: self._run_hooks(service.enter)) is None:
+        if self._start("entering", lambda: self._enter(service)) is None:
             return 1
         self._serve(service)
         return self._exit(service)
@@ -139,6 +145,22 @@ class _Container:
         except BaseException as error:
             self._sender.send(StartFailed(phase, describe_start_failure(error)))
             return None
+
+    def _enter(self, service: Service) -> Service:
+        """Enter hooks, then the startup of web apps; their shutdown comes before the exit hooks."""
+        self._run_hooks(service.enter)
+        if not any(method.web for method in self._spec.methods):
+            return service
+        # Late: most containers serve no requests.
+        from motet.runtime.web.making import make_app
+
+        max_inputs = self._spec.concurrency.max_inputs
+        for method in self._spec.methods:
+            if method.web is not None:
+                app = make_app(service.methods[method.name], method.web, max_inputs)
+                self._user_loop().run_until_complete(app.start(max_inputs))
+                service.serve(method.name, app)
+        return service
 
     def _run_hooks(self, hooks: list[Hook]) -> Service:
         for hook in hooks:

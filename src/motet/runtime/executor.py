@@ -6,20 +6,27 @@ import asyncio
 import contextvars
 import signal
 import threading
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from motet.errors import InputCancellation
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
 from motet.runtime.loader import Service
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
 from motet.runtime.streams import StreamWindow
 from motet.runtime.threads import SlotThreads
+from motet.runtime.web.app import WebApp
+from motet.runtime.web.request import WebRequest
 
 Method = tuple[MethodSpec, Callable[..., Any]]
+RunSync = Callable[[Callable[..., Any], Delivery], AttemptEnd]
+RunAsync = Callable[[Callable[..., Any], Delivery], Coroutine[Any, Any, AttemptEnd]]
+Failed = Callable[[Delivery, BaseException], AttemptEnd]
 CANCEL_SIGNAL = signal.SIGUSR1
 
 
@@ -42,13 +49,22 @@ class Executor:
         on_idle: Callable[[], None],
     ) -> None:
         self._methods: dict[str, Method] = {m.name: (m, service.methods[m.name]) for m in spec.methods}
+        self._run_sync: RunSync = run_sync
+        self._run_async: RunAsync = run_async
+        self._failed: Failed = failed
+        self._send = sender.finish
+        if spec.batching is not None:  # all of its deliveries are batches
+            self._methods = {name: (method, batched(method, call)) for name, (method, call) in self._methods.items()}
+            self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
+            self._send = self._send_batch
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
         self._loop = loop
         self._run_main = run_main
         self._on_idle = on_idle
         self._slots = Slots(spec.concurrency.max_inputs)
-        self._windows: dict[int, StreamWindow] = {}
+        self._windows: dict[int, StreamWindow | WebRequest] = {}
+        self._ready_at = time.monotonic() if loop is None else loop.time()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._flush_scheduled = False
@@ -71,7 +87,10 @@ class Executor:
         for delivery in deliveries:
             self._slots.take(delivery.attempt)
             method, _ = self._methods[delivery.method]
-            if method.is_generator:
+            if method.web is not None:
+                assert self._loop is not None
+                self._windows[delivery.attempt] = WebRequest(delivery, self._sender, self._loop, self._ready_at)
+            elif method.is_generator:
                 self._windows[delivery.attempt] = StreamWindow()
             if method.is_async:
                 assert self._loop is not None
@@ -80,6 +99,12 @@ class Executor:
                 self._run_main(lambda delivery=delivery: self._on_main_thread(delivery))  # type: ignore[misc]
             else:
                 self._threads.submit(delivery)
+
+    def feed(self, attempt: int, items: list[bytes]) -> None:
+        """Pieces of a request came for an attempt."""
+        request = self._windows.get(attempt)
+        if isinstance(request, WebRequest):
+            request.feed(items)
 
     def grant(self, attempt: int, count: int) -> None:
         """The consumer of a stream took items."""
@@ -90,11 +115,15 @@ class Executor:
     # --- the three ways to run ----------------------------------------------------------------------------------------
 
     async def _in_task(self, delivery: Delivery) -> None:
-        method, call = self._methods[delivery.method]
-        if method.is_generator:
-            end = await stream_async(call, delivery, self._windows[delivery.attempt], self._sender)
+        _, call = self._methods[delivery.method]
+        window = self._windows.get(delivery.attempt)
+        if isinstance(window, WebRequest):
+            app: WebApp = call  # type: ignore[assignment]
+            end = await app.serve(delivery, window)
+        elif isinstance(window, StreamWindow):
+            end = await stream_async(call, delivery, window, self._sender)
         else:
-            end = await run_async(call, delivery)
+            end = await self._run_async(call, delivery)
         self._tasks.pop(delivery.attempt, None)
         self._finish(end)
         if not self._slots:
@@ -111,7 +140,7 @@ class Executor:
 
     def _on_thread(self, delivery: Delivery) -> None:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
-        self._finish(self._context.copy().run(self._run_sync, delivery))
+        self._finish(self._context.copy().run(self._run_on_thread, delivery))
         self._sender.flush()
 
     def _on_main_thread(self, delivery: Delivery) -> None:
@@ -120,27 +149,32 @@ class Executor:
             self._main_interruptible = True
             if self._slots.cancelled(delivery.attempt):
                 raise InputCancellation("Input was cancelled")
-            end = self._context.copy().run(self._run_sync, delivery)
+            end = self._context.copy().run(self._run_on_thread, delivery)
             self._main_interruptible = False
         except InputCancellation as error:
             # It came in the moment between the user's code and here.
-            end = failed(delivery, error)
+            end = self._failed(delivery, error)
         finally:
             self._main_interruptible = False
             self._on_main = None
         self._finish(end)
         self._sender.flush()
 
-    def _run_sync(self, delivery: Delivery) -> AttemptEnd:
-        method, call = self._methods[delivery.method]
-        if method.is_generator:
-            return stream_sync(call, delivery, self._windows[delivery.attempt], self._sender)
-        return run_sync(call, delivery)
+    def _run_on_thread(self, delivery: Delivery) -> AttemptEnd:
+        _, call = self._methods[delivery.method]
+        window = self._windows.get(delivery.attempt)
+        if isinstance(window, StreamWindow):
+            return stream_sync(call, delivery, window, self._sender)
+        return self._run_sync(call, delivery)
 
     def _finish(self, end: AttemptEnd) -> None:
         self._slots.release(end.attempt)
         self._windows.pop(end.attempt, None)
-        self._sender.finish(end)
+        self._send(end)
+
+    def _send_batch(self, end: AttemptEnd) -> None:
+        assert isinstance(end, BatchEnd)
+        self._sender.finish_all(end.members)
 
     # --- cancellation, on the control thread ----------------------------------------------------------------------------
 

@@ -27,9 +27,14 @@ class Service:
     """What a container serves: callables by method name, and hooks to run before the first input and after the last."""
 
     def __init__(self, methods: Mapping[str, Callable[..., Any]], enter: list[Hook], exit: list[Hook]) -> None:
-        self.methods = methods
+        self.methods = dict(methods)
         self.enter = enter
         self.exit = exit
+
+    def serve(self, method: str, app: Any) -> None:
+        """From now on `app` takes the requests of a web method; it is stopped before the exit hooks run."""
+        self.methods[method] = app
+        self.exit.insert(0, app.stop)
 
 
 def load(spec: FunctionSpec) -> Service:
@@ -54,7 +59,12 @@ def _class_service(found: Any, spec: FunctionSpec) -> Service:
     cls = unwrap(found)
     parameters = pickle.loads(spec.parameters_given) if spec.parameters_given is not None else {}
     instance = user_class.instantiate(cls, parameters)
-    methods = {m.name: functools.partial(user_class.raw_method(cls, m.name), instance) for m in spec.methods}
+    # Web frameworks read annotations of bound methods, not of partial functions.
+    methods = {
+        m.name: raw.__get__(instance) if m.web is not None else functools.partial(raw, instance)
+        for m in spec.methods
+        if (raw := user_class.raw_method(cls, m.name)) is not None
+    }
     return Service(
         methods,
         [functools.partial(hook, instance) for hook in user_class.hooks(cls, "enter")],

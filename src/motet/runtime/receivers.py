@@ -10,11 +10,12 @@ from time import perf_counter
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
+from motet.runtime.batch import batch_of
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Deliver
+from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt
 
 STOP_TASKS_TIMEOUT = 5.0
 
@@ -24,6 +25,10 @@ def handle(executor: Executor, frame: memoryview) -> None:
     for message in codec.decode_to_executor(frame):
         if isinstance(message, Deliver):
             executor.deliver(message.attempts)
+        elif isinstance(message, FeedAttempt):
+            executor.feed(message.attempt, message.items)
+        elif isinstance(message, DeliverBatch):
+            executor.deliver([batch_of(message.attempts)])
 
 
 class BlockingReceiver:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 from collections import deque
+from collections.abc import Iterable
 
 from motet.client.sockets import send_all
 from motet.model.outcome import AttemptEnd
@@ -23,21 +24,35 @@ class Sender:
         self._socket = sock
         self._lock = threading.Lock()
         self._ends: deque[AttemptEnd] = deque()
+        self._queued: deque[Message] = deque()
 
     def finish(self, end: AttemptEnd) -> None:
         """Queue an outcome for the next `flush`."""
         self._ends.append(end)
 
+    def finish_all(self, ends: Iterable[AttemptEnd]) -> None:
+        """Queue outcomes that belong together."""
+        self._ends.extend(ends)
+
+    def queue(self, message: Message) -> None:
+        """Queue something else for the next `flush`, which sends it before any outcome."""
+        self._queued.append(message)
+
     def flush(self) -> None:
-        """Send queued outcomes."""
-        while self._ends:
+        """Send what is queued."""
+        while self._ends or self._queued:
             if not self._lock.acquire(blocking=False):
                 return
             try:
+                messages: list[Message] = []
                 ends = []
                 while self._ends:
                     ends.append(self._ends.popleft())
-                send_all(self._socket, b"".join(codec.frames((Finished(ends),))))
+                while self._queued:
+                    messages.append(self._queued.popleft())
+                if ends:
+                    messages.append(Finished(ends))
+                send_all(self._socket, b"".join(codec.frames(messages)))
             finally:
                 self._lock.release()
 

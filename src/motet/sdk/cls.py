@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, NoReturn, TypeVar, Unpack, cast
+from typing import Any, Generic, Literal, NoReturn, TypeVar, Unpack, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
+from motet.sdk.batching_options import batching_from, check_class_batching
 from motet.sdk.bound_method import is_registered, register
 from motet.sdk.function import Function
 from motet.sdk.local_instance import LocalInstance
@@ -48,6 +49,12 @@ class Cls(Generic[T]):
         """This class with another `@motet.concurrent`; otherwise as `with_options`."""
         concurrency = concurrency_from(max_inputs, target_inputs, "with_concurrency()")
         return self._varied(FunctionVariant(concurrency=concurrency))
+
+    def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Cls[T]:
+        """This class with its one method batched, as by `@motet.batched`; otherwise as `with_options`."""
+        batching = batching_from(max_batch_size, wait_ms)
+        check_class_batching(self.user_cls.__name__, members(self.user_cls), batching)
+        return self._varied(FunctionVariant(batching=batching))
 
     def _varied(self, variant: FunctionVariant) -> Cls[T]:
         return Cls(self.target.varied(variant), self.user_cls)

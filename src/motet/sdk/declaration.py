@@ -7,7 +7,8 @@ from typing import Any
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionSpec, MethodSpec, ParameterSpec, SerializedDefinition
-from motet.model.scaling import Concurrency
+from motet.model.scaling import Batching, Concurrency
+from motet.sdk.batching_options import check_batched, check_class_batching
 from motet.sdk.cls import Cls
 from motet.sdk.definition import Code, check_scope, define, public_name
 from motet.sdk.function import Function
@@ -15,7 +16,7 @@ from motet.sdk.options import ReadOptions
 from motet.sdk.parameters import parameter_specs
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod, method_spec
 from motet.sdk.target import Target
-from motet.sdk.user_class import check_class, methods
+from motet.sdk.user_class import check_class, members, methods
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,14 +41,21 @@ class Declared:
 
 def declare_function(app: Any, function: object, options: ReadOptions, name: Any, is_generator: Any) -> Declared:
     """What `@app.function` makes of `function`. Raises `InvalidError`, or `TypeError` for a class."""
-    decorated = function.concurrency if isinstance(function, PartialFunction) else None
+    decorated, batching, web = None, None, None
+    if isinstance(function, PartialFunction):
+        decorated, batching, web = function.concurrency, function.batching, function.web
     raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
     check_scope(raw, serialized=options.serialized)
     if name is not None and (not isinstance(name, str) or not name):
         raise InvalidError(f"Invalid value for `name`: Must be string, and not empty; got {name!r}.")
-    method = method_spec(raw, is_generator=is_generator)
+    if isinstance(function, PartialFunction) and web is not None:
+        method = function.method_spec
+    else:
+        method = method_spec(raw, is_generator=is_generator)
+    if batching is not None:
+        check_batched(raw, method)
     tag = name or public_name(raw)
-    spec = _spec(app, tag, options, options.concurrency(decorated), methods=(method,), is_class=False)
+    spec = _spec(app, tag, options, options.concurrency(decorated), batching, methods=(method,), is_class=False)
     handle: Function[..., Any] = Function(Target(app, spec), method, raw)
     return Declared(handle=handle, spec=spec, code=raw, serialized=options.serialized)
 
@@ -67,6 +75,7 @@ def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
         public_name(user_cls),
         options,
         options.concurrency(decorated),
+        check_class_batching(user_cls.__name__, members(user_cls)),
         methods=methods(user_cls),
         is_class=True,
         parameters=parameter_specs(user_cls),
@@ -96,11 +105,14 @@ def _spec(
     name: str,
     options: ReadOptions,
     concurrency: Concurrency,
+    batching: Batching | None,
     *,
     methods: tuple[MethodSpec, ...],
     is_class: bool,
     parameters: tuple[ParameterSpec, ...] = (),
 ) -> FunctionSpec:
+    if options.retry_policy(name).max_retries and any(method.web for method in methods):
+        raise InvalidError("Web Functions do not support retries.")
     is_generator = not is_class and methods[0].is_generator
     return FunctionSpec(
         name=name,
@@ -110,6 +122,7 @@ def _spec(
         is_class=is_class,
         parameters=parameters,
         concurrency=concurrency,
+        batching=batching,
         autoscaler=options.autoscaler,
         timeout=options.timeout,
         startup_timeout=options.startup_timeout,

@@ -1,13 +1,14 @@
-"""`@motet.concurrent`, `@motet.method`, `@motet.enter`, `@motet.exit`."""
+"""`@motet.concurrent`, `@motet.batched`, `@motet.method`, `@motet.enter`, `@motet.exit`."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Never, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, cast, overload
 
 from motet.errors import InvalidError
-from motet.model.scaling import Concurrency
+from motet.model.scaling import Batching, Concurrency
+from motet.sdk.batching_options import batching_from
 from motet.sdk.checks import check_bool, refuse_positional
 from motet.sdk.cls import Cls
 from motet.sdk.function import Function
@@ -52,8 +53,10 @@ def concurrent(
 
 
 def _with_concurrency(wrapped: object, concurrency: Concurrency) -> PartialFunction | PartialClass:
-    if isinstance(wrapped, PartialFunction | PartialClass):
+    if isinstance(wrapped, PartialFunction | PartialClass) and wrapped.concurrency is not None:
         raise InvalidError("Cannot set `max_concurrent_inputs` twice.")
+    if isinstance(wrapped, PartialFunction):
+        return PartialFunction(wrapped.raw, concurrency, wrapped.batching, wrapped.web)
     if isinstance(wrapped, Function):
         raise InvalidError(
             "Cannot stack `@motet.concurrent` on top of `@app.function`. Hint: swap the order of the decorators."
@@ -67,6 +70,44 @@ def _with_concurrency(wrapped: object, concurrency: Concurrency) -> PartialFunct
     if not callable(wrapped):
         raise InvalidError("The object wrapped by `@motet.concurrent` must be callable.")
     return PartialClass(wrapped, concurrency) if isinstance(wrapped, type) else PartialFunction(wrapped, concurrency)
+
+
+def batched(
+    *positional: Never, max_batch_size: int, wait_ms: int | Literal["auto"]
+) -> Callable[[Callable[..., Any] | PartialMethod[..., Any]], Any]:
+    """Collect inputs into batches: the function gets a list of values for each parameter and returns a list of results.
+
+    Callers pass single values and get single results. A batch leaves with `max_batch_size` inputs (1 to 1000), or
+    `wait_ms` milliseconds (up to 600,000) after its first one came; `"auto"` learns that time from how often inputs come
+    and how long batches take. Under `@app.function`, or on the one method of a class. With
+    `@motet.concurrent(max_inputs=k)` a container runs k batches at once. Raises `InvalidError`.
+    """
+    refuse_positional(positional, "@motet.batched()")
+    batching = batching_from(max_batch_size, wait_ms)
+    return lambda wrapped: _with_batching(wrapped, batching)
+
+
+def _with_batching(wrapped: object, batching: Batching) -> PartialFunction | PartialMethod[Any, Any]:
+    if isinstance(wrapped, Function):
+        raise InvalidError(
+            "Cannot stack `@motet.batched` on top of `@app.function`. Hint: swap the order of the decorators."
+        )
+    if isinstance(wrapped, type | PartialClass | Cls):
+        raise InvalidError("Cannot apply `@motet.batched` to a class. Hint: consider applying to a method instead.")
+    if isinstance(wrapped, PartialFunction | PartialMethod) and wrapped.batching is not None:
+        raise InvalidError("Cannot set `batch_max_size` twice.")
+    if isinstance(wrapped, PartialMethod):
+        if wrapped.spec is None:
+            raise _mixed()
+        wrapped.batching = batching
+        return wrapped
+    if isinstance(wrapped, PartialFunction):
+        if wrapped.web is not None:
+            raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
+        return PartialFunction(wrapped.raw, wrapped.concurrency, batching)
+    if not callable(wrapped):
+        raise InvalidError("The object wrapped by `@motet.batched` must be callable.")
+    return PartialFunction(wrapped, batching=batching)
 
 
 def method(*positional: Never, is_generator: bool | None = None) -> MethodDecorator:
@@ -121,7 +162,7 @@ def exit(*positional: Never) -> Callable[[Callable[[Any], Any]], PartialMethod[[
 
 def _hook(wrapped: object, decorator: str) -> PartialMethod[[], Any]:
     partial = _partial_method(wrapped, decorator)
-    if partial.spec is not None:
+    if partial.spec is not None or partial.batching is not None:
         raise _mixed()
     if inspect.isgeneratorfunction(partial.raw) or inspect.isasyncgenfunction(partial.raw):
         raise InvalidError(f"`{decorator}` cannot be used on a generator: {partial.raw.__qualname__}")
@@ -141,7 +182,15 @@ def _partial_method(wrapped: object, decorator: str) -> PartialMethod[Any, Any]:
     if isinstance(wrapped, PartialMethod):
         return wrapped
     if isinstance(wrapped, PartialFunction):
-        raise InvalidError(NOT_ON_METHODS)
+        if wrapped.concurrency is not None:
+            raise InvalidError(NOT_ON_METHODS)
+        if wrapped.web is not None:
+            if decorator != "@motet.method()":
+                raise _mixed()
+            raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
+        partial = PartialMethod[Any, Any](wrapped.raw)
+        partial.batching = wrapped.batching
+        return partial
     if isinstance(wrapped, type | PartialClass | Cls):
         raise InvalidError(
             f"`{decorator}` cannot be used on a class. Use `@app.cls()` for it, and `{decorator}` inside."

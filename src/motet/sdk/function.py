@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack, cast
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from motet.client.dual import DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
@@ -14,6 +14,7 @@ from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
 from motet.sdk import many, options
+from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
 from motet.sdk.main_module import main_by_value
@@ -84,6 +85,7 @@ class Function(Generic[P, R]):
 
         `await f.remote.aio(...)` in async code.
         """
+        self._refuse_web("remote")
         self._refuse_generator(
             "A generator function cannot be called with `.remote(...)`. Use `.remote_gen(...)` instead."
         )
@@ -113,6 +115,7 @@ class Function(Generic[P, R]):
         return DualIterator(self._stream_blocking, self._stream_waiting, "remote_gen")
 
     def _stream(self, args: Any, kwargs: Any) -> Steps[Stream]:
+        self._refuse_web("remote_gen")
         if not self.method.is_generator:
             raise InvalidError(
                 "A non-generator function cannot be called with `.remote_gen(...)`. Use `.remote(...)` instead."
@@ -148,6 +151,7 @@ class Function(Generic[P, R]):
     @dual
     def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Steps[FunctionCall[R]]:
         """Start it in a container and return at once, with a `FunctionCall` to ask for the result later."""
+        self._refuse_web("spawn")
         self._refuse_generator("Cannot `spawn` a generator function.")
         connection, function_id = yield from self.target.resolve()
         call_id, data = new_call_id(), self._encoded(args, kwargs)
@@ -196,6 +200,7 @@ class Function(Generic[P, R]):
         return_exceptions: bool = False,
         wrap_returned_exceptions: bool | None = None,
     ) -> Steps[Mapping]:
+        self._refuse_web("map")
         self._refuse_generator("A generator function cannot be called with `.map(...)`.")
         connection, function_id = yield from self.target.resolve()
         return Mapping(
@@ -230,6 +235,7 @@ class Function(Generic[P, R]):
     @dual
     def spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[None]:
         """Start one call per element and return when all have been accepted; their results are not handed out."""
+        self._refuse_web("spawn_map")
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
         connection, function_id = yield from self.target.resolve()
         for arguments in many.zipped(iterables):
@@ -239,6 +245,7 @@ class Function(Generic[P, R]):
     @dual
     def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
         """Start one call with an input per element and return its handle when all have been accepted."""
+        self._refuse_web("spawn_map")
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
         connection, function_id = yield from self.target.resolve()
         call_id = new_call_id()
@@ -292,10 +299,34 @@ class Function(Generic[P, R]):
         concurrency = options.concurrency_from(max_inputs, target_inputs, decorator="with_concurrency()")
         return Function(self.target.varied(FunctionVariant(concurrency=concurrency)), self.method, self.raw)
 
+    def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Function[P, R]:
+        """The same function, which must take lists and return one, with `@motet.batched` of these values and a pool of
+        its own."""
+        if self.method.name:
+            raise InvalidError("Cannot call .with_batching() on a method. Call it on the class instead.")
+        batching = batching_from(max_batch_size, wait_ms)
+        if self.raw is not None:
+            check_batched(self.raw, self.method)
+        return Function(self.target.varied(FunctionVariant(batching=batching)), self.method, self.raw)
+
+    def get_web_url(self) -> str | None:
+        """The URL at which a web function answers while its app runs, without a slash at its end; None for any other.
+
+        Parameters of its class are a part of it. Raises `ExecutionError` if the app is not running.
+        """
+        return self.target.web_url(self.method) if self.method.web is not None else None
+
     # --- inside -----------------------------------------------------------------------------------------------------
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
         return payload.dumps((args, kwargs), f"the arguments of {self.name}", main_by_value=main_by_value())
+
+    def _refuse_web(self, way: str) -> None:
+        if self.method.web is not None:
+            raise InvalidError(
+                f"A webhook function cannot be invoked for remote execution with `.{way}`. "
+                "Invoke this function via its web url, which `.get_web_url()` gives."
+            )
 
     def _refuse_generator(self, message: str) -> None:
         if self.method.is_generator:

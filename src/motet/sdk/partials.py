@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
 
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
-from motet.model.scaling import Concurrency
+from motet.model.scaling import Batching, Concurrency
+from motet.model.web import WebSpec
 from motet.sdk.bound_method import BoundMethod, target_of
 
 P = ParamSpec("P")
@@ -32,18 +34,40 @@ def method_spec(raw: Any, name: str = "", is_generator: bool | None = None) -> M
 
 
 class PartialFunction:
-    """A function under `@motet.concurrent`. Calling it runs the function here."""
+    """A function under `@motet.concurrent`, `@motet.batched`, a web decorator or several of them. Calling it runs the
+    function here."""
 
-    def __init__(self, raw: Callable[..., Any], concurrency: Concurrency) -> None:
+    def __init__(
+        self,
+        raw: Callable[..., Any],
+        concurrency: Concurrency | None = None,
+        batching: Batching | None = None,
+        web: WebSpec | None = None,
+    ) -> None:
         functools.update_wrapper(self, raw)
         self.raw = raw
         self.concurrency = concurrency
+        self.batching = batching
+        self.web = web
+
+    @property
+    def method_spec(self) -> MethodSpec:
+        """How it is called. To a container, a web function is one that streams."""
+        return method_spec(self.raw) if self.web is None else MethodSpec(is_async=True, is_generator=True, web=self.web)
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        """In a class, what is under `@motet.batched` or a web decorator is a method, with or without `@motet.method()`."""
+        if (self.batching is not None or self.web is not None) and self.concurrency is None:
+            method = PartialMethod[..., Any](self.raw)
+            method.name, method.batching, method.spec = name, self.batching, self.method_spec
+            setattr(owner, name, method)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.raw(*args, **kwargs)
 
     def __repr__(self) -> str:
-        return f"<{self.raw.__qualname__} under @motet.concurrent, not yet under @app.function>"
+        decorator = "concurrent" if self.batching is None else "batched"
+        return f"<{self.raw.__qualname__} under @motet.{decorator}, not yet under @app.function>"
 
 
 class PartialClass:
@@ -65,7 +89,7 @@ class PartialClass:
 
 
 class PartialMethod(Generic[P, R]):
-    """A method under `@motet.method`, `@motet.enter` or `@motet.exit`; `raw` is what the user wrote."""
+    """A method under `@motet.method`, `@motet.batched`, `@motet.enter` or `@motet.exit`; `raw` is what the user wrote."""
 
     def __init__(self, raw: Callable[..., Any]) -> None:
         wrapper: Any = self
@@ -73,6 +97,7 @@ class PartialMethod(Generic[P, R]):
         self.raw = raw
         self.name: str = raw.__name__
         self.spec: MethodSpec | None = None
+        self.batching: Batching | None = None
         self.enter_phase: EnterPhase | None = None
         self.is_exit = False
 
@@ -94,7 +119,7 @@ class PartialMethod(Generic[P, R]):
     def named_spec(self) -> MethodSpec:
         """How the method is called, under the name it has in its class."""
         assert self.spec is not None
-        return MethodSpec(name=self.name, is_async=self.spec.is_async, is_generator=self.spec.is_generator)
+        return replace(self.spec, name=self.name)
 
     def __repr__(self) -> str:
         return f"<method {self.raw.__qualname__} of a Motet class>"

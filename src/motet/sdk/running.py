@@ -39,12 +39,18 @@ class RunningApp:
     """
 
     def __init__(
-        self, app_id: str, name: str, connect: Callable[[], Connection], functions: list[tuple[str, str, str]]
+        self,
+        app_id: str,
+        name: str,
+        connect: Callable[[], Connection],
+        functions: list[tuple[str, str, str]],
+        web_urls: list[tuple[str, str, str]],
     ) -> None:
         self.app_id = app_id
         self.name = name
         self._connect = connect
         self._functions = {(app_name, function): function_id for app_name, function, function_id in functions}
+        self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
         self._variants: dict[tuple[str, bytes], str] = {}
 
     @property
@@ -69,6 +75,16 @@ class RunningApp:
             reply = yield from self.connection.request(BindFunction(base, variant))
             bound = self._variants[key] = reply.function_id
         return bound
+
+    def web_url(self, spec: FunctionSpec, method: str) -> str | None:
+        """The URL of a web function; None for any other."""
+        return self._web_urls.get((self._functions.get((spec.app_name, spec.name), ""), method))
+
+    @property
+    def web_urls(self) -> dict[str, str]:
+        """URLs of all its web functions, by name ("f", "Class.method")."""
+        names = {function_id: name for (_, name), function_id in self._functions.items()}
+        return {f"{names[it]}.{method}".rstrip("."): url for (it, method), url in self._web_urls.items()}
 
     @dual
     def view(self) -> Steps[AppView]:
@@ -184,7 +200,7 @@ class AppRun:
     def _create(self, connection: Connection, spec: AppSpec) -> Steps[RunningApp]:
         app_id = new_app_id()
         reply = yield from connection.request(CreateApp(app_id, spec))
-        return RunningApp(app_id, self._name or spec.name, lambda: connection, reply.functions)
+        return RunningApp(app_id, self._name or spec.name, lambda: connection, reply.functions, reply.web_urls)
 
     def _print_output(self, running: RunningApp) -> None:
         from motet.sdk.output import LinePrinter, output_enabled

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import Any
+from urllib.parse import urlencode
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps
-from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition
+from motet.errors import ExecutionError, InvalidError
+from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, MethodSpec
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, find_running
@@ -48,6 +51,20 @@ class Target:
             function_id = yield from running.function_id(self.declared, self.variant)
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
+
+    def web_url(self, method: MethodSpec) -> str:
+        """The URL of a web function. Raises `ExecutionError` if its app is not running, `InvalidError` for a variant."""
+        if self.variant.merged(FunctionVariant(parameters_given=b"")) != FunctionVariant(parameters_given=b""):
+            raise InvalidError("functions made by `with_options` and the like have no URL; only the declared one has")
+        url = find_running(self.app, self.declared.name).web_url(self.declared, method.name)
+        if url is None:
+            raise ExecutionError(f"the web function {self.declared.name!r} is not a part of the running app")
+        given = self.variant.parameters_given
+        if given is None:
+            return url
+        values = pickle.loads(given)
+        plain = {name: str(it).lower() if isinstance(it, bool) else it for name, it in values.items()}
+        return f"{url}/?{urlencode(plain)}"
 
     def update_autoscaler(self, change: AutoscalerUpdate) -> Steps[AutoscalerSettings]:
         """Change the running pool's bounds; the settings as they are then."""

@@ -25,6 +25,18 @@ class Owner(Protocol):
     def send_lines(self, lines: OutputLines) -> None: ...
 
 
+class Web(Protocol):
+    """What makes web functions reachable."""
+
+    def open(self, app: RunningApp) -> list[tuple[str, str, str]]:
+        """Take requests for the app's web functions; their URLs, by function id and method. Raises `ServiceError`."""
+        ...
+
+    def close(self, app_id: str) -> None:
+        """Take no more requests for this app."""
+        ...
+
+
 class RunningApp:
     """One app on this server."""
 
@@ -33,6 +45,7 @@ class RunningApp:
         self.spec = spec
         self.owner = owner
         self.declared: dict[str, FunctionSpec] = {}
+        self.web_urls: list[tuple[str, str, str]] = []
         self.stopping: list[Callable[[], None]] | None = None
 
     def function_ids(self) -> list[tuple[str, str, str]]:
@@ -43,11 +56,14 @@ class RunningApp:
 class Apps:
     """All running apps and their functions."""
 
-    def __init__(self, driver: Driver, id_base: str, stop_grace: float, on_stopped: Callable[[str], None]) -> None:
+    def __init__(
+        self, driver: Driver, id_base: str, stop_grace: float, on_stopped: Callable[[str], None], web: Web
+    ) -> None:
         self._driver = driver
         self._id_base = id_base
         self._stop_grace = stop_grace
         self._on_stopped = on_stopped
+        self._web = web
         self._apps: dict[str, RunningApp] = {}
         self._functions: dict[str, tuple[RunningApp, FunctionSpec]] = {}
         self._variants: dict[bytes, str] = {}
@@ -57,14 +73,19 @@ class Apps:
         """A new app; pools with `min_containers` begin to start at once. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
-        app = self._apps[app_id] = RunningApp(app_id, spec, owner)
-        for function in spec.functions:
-            app.declared[self._add(app, function)] = function
+        app = RunningApp(app_id, spec, owner)
+        app.declared = {self._new_id(): function for function in spec.functions}
+        app.web_urls = self._web.open(app)
+        self._apps[app_id] = app
+        for function_id, function in app.declared.items():
+            self._add(app, function_id, function)
         return app
 
-    def _add(self, app: RunningApp, spec: FunctionSpec) -> str:
+    def _new_id(self) -> str:
         self._numbers += 1
-        function_id = "fu-" + numbered_suffix(self._id_base, self._numbers)
+        return "fu-" + numbered_suffix(self._id_base, self._numbers)
+
+    def _add(self, app: RunningApp, function_id: str, spec: FunctionSpec) -> str:
         self._functions[function_id] = (app, spec)
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec))
@@ -79,7 +100,7 @@ class Apps:
             varied = spec.varied(variant)
             if not varied.has_pool:
                 raise _needs_instance(spec)
-            bound = self._variants[key] = self._add(app, varied)
+            bound = self._variants[key] = self._add(app, self._new_id(), varied)
         return bound
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
@@ -107,6 +128,7 @@ class Apps:
             app.spec.sys_path,
             app.spec.project_dir,
             app.function_ids(),
+            app.web_urls,
         )
 
     def view(self, app_id: str) -> AppView:
@@ -134,6 +156,7 @@ class Apps:
             app.stopping.append(then)
             return
         app.stopping = [then]
+        self._web.close(app_id)
         self._driver.take(e.AppStopped(app_id, self._stop_grace))
 
     def stopped(self, app_id: str) -> None:

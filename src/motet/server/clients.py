@@ -53,6 +53,8 @@ class ClientSession:
                 events.append(self._submitted(message))
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count))
+            elif isinstance(message, m.FeedCall):
+                events.append(e.InputFed(message.call_id, message.index, message.items))
             elif isinstance(message, m.CancelCall):
                 events.append(e.CallCancelled(message.call_id, "by its caller"))
             elif isinstance(message, m.Request):
@@ -82,6 +84,9 @@ class ClientSession:
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
+
+    def send_feed_taken(self, call_id: str, index: int, count: int) -> None:
+        self._peer.send((m.FeedTaken(call_id, index, count),))
 
     def send_lines(self, lines: m.OutputLines) -> None:
         self._peer.send((lines,))
@@ -114,7 +119,7 @@ class ClientSession:
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
         app = self._apps.create(AppId(body.app_id), body.spec, self)
-        return m.AppCreated(app.function_ids())
+        return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
         self._apps.stop(body.app_id, lambda: self.reply(request_id, m.Done()))

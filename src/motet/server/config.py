@@ -15,19 +15,27 @@ class ServerConfig:
     `listen`: where containers connect: "unix" (a socket in a private directory) or "tcp" (a free port on 127.0.0.1).
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks when an app stops.
+    `web_port`: where requests to web functions are taken, on 127.0.0.1; 0 is a free port.
     """
 
     listen: str = "unix"
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
+    web_port: int = 0
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
-        """The embedded server's: `MOTET_LISTEN`, `MOTET_CONTAINERS_PER_FUNCTION`; the client's environment for containers."""
+        """The embedded server's: `MOTET_LISTEN`, `MOTET_CONTAINERS_PER_FUNCTION`, `MOTET_WEB_PORT`; containers get the
+        client's environment."""
         cores = len(os.sched_getaffinity(0))
         limits = HostLimits(
             containers_per_pool=int(os.environ.get("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores))),
             starting=max(8, 2 * cores),
         )
-        return cls(listen=os.environ.get("MOTET_LISTEN", "unix"), base_env=dict(os.environ), limits=limits)
+        return cls(
+            listen=os.environ.get("MOTET_LISTEN", "unix"),
+            base_env=dict(os.environ),
+            limits=limits,
+            web_port=int(os.environ.get("MOTET_WEB_PORT", "0")),
+        )

@@ -8,7 +8,16 @@ from collections.abc import Sequence
 
 from motet.backends.base import Backend, Ended, Launch, Stream
 from motet.core import events as e
-from motet.core.commands import AckItems, CancelAttempts, DeliverAttempts, KillContainer, StartContainer, StopContainer
+from motet.core.commands import (
+    AckItems,
+    CancelAttempts,
+    DeliverAttempts,
+    DeliverBatch,
+    FeedAttempt,
+    KillContainer,
+    StartContainer,
+    StopContainer,
+)
 from motet.errors import ConnectionError
 from motet.server.apps import Apps
 from motet.server.driver import Driver, logger
@@ -86,6 +95,16 @@ class Containers:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
             container.executor.send((m.Deliver(command.attempts),))
+
+    def deliver_batch(self, command: DeliverBatch) -> None:
+        container = self._containers.get(command.container_id)
+        if container is not None and container.executor is not None:
+            container.executor.send((m.DeliverBatch(command.attempts),))
+
+    def feed(self, command: FeedAttempt) -> None:
+        container = self._containers.get(command.container_id)
+        if container is not None and container.executor is not None:
+            container.executor.send((m.FeedAttempt(command.attempt, command.items),))
 
     def ack(self, command: AckItems) -> None:
         self._to_control(command.container_id, m.AckItems(command.attempt, command.count))
@@ -178,6 +197,8 @@ class ExecutorSession:
                 events.append(e.AttemptsFinished(container_id, message.attempts))
             elif isinstance(message, m.Items):
                 events.append(e.ItemsYielded(container_id, message.attempt, message.items))
+            elif isinstance(message, m.TakeFeed):
+                events.append(e.FeedTaken(container_id, message.attempt, message.count))
             elif isinstance(message, m.StopDelivering):
                 events.append(e.DrainAsked(container_id))
             elif isinstance(message, m.Ready):

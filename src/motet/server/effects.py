@@ -24,10 +24,13 @@ class ServerEffects:
             c.StopContainer: containers.stop,
             c.KillContainer: containers.kill,
             c.DeliverAttempts: containers.deliver,
+            c.DeliverBatch: containers.deliver_batch,
             c.CancelAttempts: containers.cancel,
             c.AckItems: containers.ack,
             c.SendOutcomes: self._send_outcomes,
             c.SendItems: self._send_items,
+            c.FeedAttempt: containers.feed,
+            c.AckFeed: self._ack_feed,
             c.SaveOutcomes: lambda command: calls.save(command.call_id, command.ended),
             c.ReportAppStopped: lambda command: apps.stopped(command.app_id),
         }
@@ -44,3 +47,8 @@ class ServerEffects:
         client = self._clients.get(command.client)
         if client is not None:
             client.send_items(command.call_id, command.index, command.items)
+
+    def _ack_feed(self, command: c.AckFeed) -> None:
+        client = self._clients.get(command.client)
+        if client is not None:
+            client.send_feed_taken(command.call_id, command.index, command.count)

@@ -16,6 +16,7 @@ from pathlib import Path
 from motet.backends.base import Backend
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, ServiceError
+from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
@@ -23,6 +24,7 @@ from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.driver import Driver
 from motet.server.effects import ServerEffects
+from motet.server.http.ingress import Ingress
 from motet.server.peers import Handler, Peer, SocketPeer
 from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
@@ -43,7 +45,8 @@ class Server:
         self._driver = Driver(engine, asyncio.get_running_loop())
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
-        self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app)
+        self._web = Ingress(config.web_port, self.connect, self._bind, engine.waiting)
+        self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app, self._web)
         self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
@@ -74,6 +77,7 @@ class Server:
         self._apps.stop_all(stopped.set)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), self._config.stop_grace + 5)
+        await self._web.stop()
         await self._backend.close()
         self._driver.close()
         if self._listener is not None:
@@ -94,6 +98,9 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _bind(self, function_id: str, variant: FunctionVariant) -> str:
+        return self._apps.bind(function_id, variant)
 
     def _accept(self, hello: Hello, peer: Peer) -> Handler:
         self._containers.check(hello)

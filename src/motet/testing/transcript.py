@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Literal
 
 from motet.core import commands as c
 from motet.core import events as e
@@ -16,7 +16,7 @@ from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
-from motet.model.scaling import AutoscalerSettings, Concurrency
+from motet.model.scaling import AutoscalerSettings, Batching, Concurrency
 from motet.testing.playbook import ANYTHING
 
 PAYLOAD = b"x"
@@ -36,18 +36,21 @@ def spec(
     *,
     max_inputs: int = 1,
     target_inputs: int | None = None,
+    max_batch_size: int | None = None,
+    wait_ms: int | Literal["auto"] = 0,
     retries: int | RetryPolicy = 0,
     timeout: float = 300.0,
     startup_timeout: float = 300.0,
     single_use_containers: bool = False,
     **autoscaler: Any,
 ) -> FunctionSpec:
-    """A function; the remaining keywords are `AutoscalerSettings`."""
+    """A function, batched if `max_batch_size` is given; the remaining keywords are `AutoscalerSettings`."""
     return FunctionSpec(
         name=name,
         app_name="app",
         definition=ImportedDefinition(module="m", qualname=name),
         concurrency=Concurrency(max_inputs=max_inputs, target_inputs=target_inputs or max_inputs),
+        batching=None if max_batch_size is None else Batching(max_batch_size=max_batch_size, wait_ms=wait_ms),
         autoscaler=AutoscalerSettings(**autoscaler),
         timeout=timeout,
         startup_timeout=startup_timeout,
@@ -130,6 +133,11 @@ def attempts(call: str, indexes: Iterable[int], *, first: int) -> list[str]:
 def deliver(container: int, *what: str) -> c.DeliverAttempts:
     """These attempts, written as `attempts` writes them, go to a container in one command."""
     return c.DeliverAttempts(container_id(container), [_delivery(text) for text in what])
+
+
+def deliver_batch(container: int, *what: str) -> c.DeliverBatch:
+    """These attempts go to a container as one batch."""
+    return c.DeliverBatch(container_id(container), [_delivery(text) for text in what])
 
 
 def _delivery(text: str) -> Delivery:

@@ -56,6 +56,12 @@ def of(error_type: type[BaseException], message: str, *, traceback: str = "") ->
     ).encoded()
 
 
+def summary(data: bytes | memoryview) -> str:
+    """An encoded failure on one line: the type of the exception and its message. Nothing is unpickled."""
+    failure = _decode(data)
+    return f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+
+
 def rebuild(data: bytes | memoryview) -> BaseException:
     """The exception to raise for an encoded failure, with the remote traceback as its cause."""
     failure = _decode(data)
@@ -66,21 +72,21 @@ def rebuild(data: bytes | memoryview) -> BaseException:
 
 
 def _rebuild(failure: Failure) -> BaseException:
-    summary = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+    text = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
     if failure.exception is None:
-        return errors.RemoteError(f"{summary} (the exception could not be pickled; its traceback is text)")
+        return errors.RemoteError(f"{text} (the exception could not be pickled; its traceback is text)")
     try:
         error = pickle.loads(failure.exception)
     except Exception as problem:
         return errors.ExecutionError(
             f"Could not deserialize remote exception due to local error: {type(problem).__name__}: {problem}. "
-            f"It was {summary}"
+            f"It was {text}"
         )
     if not isinstance(error, BaseException):
-        return errors.ExecutionError(f"the remote exception unpickled to {type(error).__name__}; it was {summary}")
+        return errors.ExecutionError(f"the remote exception unpickled to {type(error).__name__}; it was {text}")
     if not isinstance(error, (Exception, errors.InputCancellation)):
         # SystemExit and KeyboardInterrupt raised as themselves would end the caller's program without a word.
-        return errors.RemoteError(f"the function raised {summary or type(error).__name__}")
+        return errors.RemoteError(f"the function raised {text or type(error).__name__}")
     return error
 
 

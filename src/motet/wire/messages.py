@@ -9,12 +9,17 @@ from __future__ import annotations
 
 from typing import Literal
 
-import msgspec
-
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
+from motet.wire.message import Message as Message  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import GetItems as GetItems  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import ItemsGot as ItemsGot  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import ItemsPut as ItemsPut  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import PutItems as PutItems  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import QueueViewed as QueueViewed  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import ViewQueue as ViewQueue  # noqa: PLC0414 - re-exported
 
 WIRE_VERSION = 1
 
@@ -22,10 +27,6 @@ STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
 
 Role = Literal["client", "executor", "control"]
-
-
-class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Base of all messages; encoded as an array that starts with the class name."""
 
 
 # --- any connection ---------------------------------------------------------------------------------------------------
@@ -72,6 +73,14 @@ class AckCallItems(Message, tag="ack", frozen=True):
     call_id: str
     index: int
     count: int
+
+
+class FeedCall(Message, tag="feed", frozen=True):
+    """Items for an input that takes some while it runs (a request's body); they wait with it for its container."""
+
+    call_id: str
+    index: int
+    items: list[bytes]
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
@@ -130,35 +139,6 @@ class AwaitOutcomes(Message, tag="await", frozen=True):
     wait: bool = True
 
 
-class PutItems(Message, tag="put_items", frozen=True):
-    """Add pickled items to a queue's partition; answered by `ItemsPut` with how many there was room for.
-
-    With `wait` the answer comes when all are in.
-    """
-
-    queue_id: str
-    partition: str
-    items: list[bytes]
-    wait: bool
-
-
-class GetItems(Message, tag="get_items", frozen=True):
-    """Take up to `count` items from a queue's partition; answered by `ItemsGot`, with `wait` once there is one."""
-
-    queue_id: str
-    partition: str
-    count: int
-    wait: bool
-
-
-class ViewQueue(Message, tag="view_queue", frozen=True):
-    """How many items a queue holds, in one partition or (None) in all; `clear` removes them. Answered by `QueueViewed`."""
-
-    queue_id: str
-    partition: str | None
-    clear: bool = False
-
-
 class Forget(Message, tag="forget", frozen=True):
     """The answer to an earlier request is no longer wanted."""
 
@@ -206,6 +186,14 @@ class CallItems(Message, tag="call_items", frozen=True):
     items: list[bytes]
 
 
+class FeedTaken(Message, tag="feed_taken", frozen=True):
+    """An input took `count` more (bytes, for a web request) of what it was fed."""
+
+    call_id: str
+    index: int
+    count: int
+
+
 class OutputLines(Message, tag="lines", frozen=True):
     """Lines a container wrote to stdout or stderr."""
 
@@ -217,9 +205,10 @@ class OutputLines(Message, tag="lines", frozen=True):
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
-    """The ids of the app's functions, by the app each was declared on and its name."""
+    """The ids of the app's functions, by the app each was declared on and its name; URLs by function id and method."""
 
     functions: list[tuple[str, str, str]]
+    web_urls: list[tuple[str, str, str]]
 
 
 class FunctionBound(Message, tag="bound", frozen=True):
@@ -241,18 +230,6 @@ class AppViewed(Message, tag="app_viewed", frozen=True):
 class CallViewed(Message, tag="call_viewed", frozen=True):
     num_inputs: int
     function_id: str
-
-
-class ItemsPut(Message, tag="items_put", frozen=True):
-    count: int
-
-
-class ItemsGot(Message, tag="items_got", frozen=True):
-    items: list[bytes]
-
-
-class QueueViewed(Message, tag="queue_viewed", frozen=True):
-    length: int
 
 
 class Done(Message, tag="done", frozen=True):
@@ -290,7 +267,7 @@ class Reply(Message, tag="reply", frozen=True):
 
 
 class Configure(Message, tag="configure", frozen=True):
-    """What a new container serves. `functions` is `AppCreated.functions`: how nested calls find their targets."""
+    """What a new container serves. `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
 
     app_id: str
     app_name: str
@@ -299,12 +276,26 @@ class Configure(Message, tag="configure", frozen=True):
     sys_path: tuple[str, ...]
     project_dir: str
     functions: list[tuple[str, str, str]]
+    web_urls: list[tuple[str, str, str]]
 
 
 class Deliver(Message, tag="deliver", frozen=True):
     """Run these attempts."""
 
     attempts: list[Delivery]
+
+
+class DeliverBatch(Message, tag="deliver_batch", frozen=True):
+    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all."""
+
+    attempts: list[Delivery]
+
+
+class FeedAttempt(Message, tag="feed_attempt", frozen=True):
+    """Items for an attempt that was delivered before; unknown ones are ignored."""
+
+    attempt: int
+    items: list[bytes]
 
 
 class AckItems(Message, tag="ack_items", frozen=True):
@@ -357,19 +348,28 @@ class Items(Message, tag="items", frozen=True):
     items: list[bytes]
 
 
+class TakeFeed(Message, tag="take_feed", frozen=True):
+    """An attempt took `count` more of what it was fed."""
+
+    attempt: int
+    count: int
+
+
 ToServer = (
     Hello
     | SubmitInputs
     | CancelCall
     | AckCallItems
+    | FeedCall
     | Request
     | Forget
     | Ready
     | StartFailed
     | Finished
     | Items
+    | TakeFeed
     | StopDelivering
 )
-ToClient = Refused | Outcomes | CallItems | OutputLines | Reply
-ToExecutor = Refused | Configure | Deliver
+ToClient = Refused | Outcomes | CallItems | FeedTaken | OutputLines | Reply
+ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch
 ToControl = Refused | CancelAttempts | AckItems | Stop

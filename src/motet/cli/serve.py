@@ -1,0 +1,181 @@
+"""`motet serve`: an app that stays up until Ctrl-C, and follows the file it is in."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import click
+
+from motet.cli.interrupts import handled_interrupts
+from motet.cli.loading import load_file
+from motet.cli.snapshot import take_snapshot
+from motet.cli.tracebacks import user_traceback
+from motet.errors import Error
+from motet.sdk.app import App
+from motet.sdk.output import enable_output
+from motet.sdk.running import AppRun
+
+DRAIN_POLL = 0.1
+FAILED = 1
+
+
+class Version:
+    """The app as it was at one time, running."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._run: AppRun = app.run()
+        self._run.__enter__()
+
+    def show_urls(self) -> None:
+        """Print where its web functions are."""
+        running = self._app.running
+        for name, url in sorted(running.web_urls.items()) if running is not None else ():
+            click.echo(f"{name}: {url}")
+
+    def drain(self, hurry: threading.Event) -> None:
+        """Stop it once nothing runs or waits any more, or `hurry` is set."""
+        while not hurry.wait(DRAIN_POLL) and self._is_busy():
+            pass
+        self.stop()
+
+    def _is_busy(self) -> bool:
+        running = self._app.running
+        if running is None:
+            return False
+        return any(view.running_inputs or view.waiting_inputs for view in running.view().functions)
+
+    def stop(self) -> None:
+        """Cancel what it does, and stop its containers."""
+        self._run.__exit__(None, None, None)
+
+
+class Program:
+    """The file that is served. Each version of it is loaded from a copy, for as long as it runs."""
+
+    def __init__(self, path: str, app_name: str | None, scratch: Path) -> None:
+        self._path = path
+        self._app_name = app_name
+        self._scratch = scratch
+        self._versions = 0
+
+    def load(self) -> Version:
+        """The file as it is now, running. Raises `click.UsageError`, `SystemExit` after a traceback, or Motet's errors."""
+        file = Path(self._path).resolve()
+        if not file.is_file():
+            load_file(self._path)  # it says what is wrong
+        self._versions += 1
+        copy = self._scratch / str(self._versions) / file.parent.name
+        take_snapshot(file.parent, copy)
+        return Version(_app_of(load_file(str(copy / file.name)), self._app_name, self._path))
+
+    def reload(self) -> Version | None:
+        """The newest version, running; None, with the reason printed, if there is none."""
+        search_path = sys.path[:]
+        before = self._forget_modules()
+        try:
+            return self.load()
+        except click.ClickException as error:
+            click.echo(error.format_message(), err=True)
+        except SystemExit:
+            pass  # its traceback has been printed
+        except (Error, OSError) as error:
+            click.echo(user_traceback(error), err=True, nl=False)
+        sys.path[:] = search_path
+        sys.modules.update(before)
+        click.echo("The version before it is still served.", err=True)
+        return None
+
+    def _forget_modules(self) -> dict[str, ModuleType]:
+        """Have the program's own modules imported anew, from the next copy; gives those there were."""
+        mine = {
+            name: module
+            for name, module in sys.modules.items()
+            if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(self._scratch)
+        }
+        for name in mine:
+            del sys.modules[name]
+        sys.path[:] = [entry for entry in sys.path if not Path(entry).is_relative_to(self._scratch)]
+        return mine
+
+
+def serve(path: str, app_name: str | None) -> int:
+    """Serve an app of a file until Ctrl-C; on each save, a new version takes the requests that come from then on.
+
+    Requests under way end on the version that took them. A version that cannot be imported or started is reported, and
+    the one before it goes on.
+    """
+    sys.dont_write_bytecode = True  # a file saved twice within a second would be taken for the first one's bytecode
+    os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
+    hurry = threading.Event()
+    draining: list[threading.Thread] = []
+    with (
+        tempfile.TemporaryDirectory(prefix="motet-serve-") as scratch,
+        handled_interrupts() as interrupts,
+        enable_output(),
+    ):
+        program = Program(path, app_name, Path(scratch))
+        version = program.load()
+        version.show_urls()
+        click.echo(f"Serving {path}; saving it reloads it, Ctrl-C ends it.", err=True)
+        try:
+            for _ in _saves(Path(path).resolve().parent):
+                newer = program.reload()
+                if newer is not None:
+                    thread = threading.Thread(target=version.drain, args=(hurry,), name="motet-drain")
+                    thread.start()
+                    draining.append(thread)
+                    version = newer
+                    version.show_urls()
+                    click.echo(f"Reloaded {path}.", err=True)
+        except KeyboardInterrupt:
+            click.echo("Stopping (Ctrl-C again ends at once)", err=True)
+        finally:
+            interrupts.closing = True
+            hurry.set()
+            for thread in draining:
+                thread.join()
+            version.stop()
+    return 0
+
+
+def _saves(directory: Path) -> Iterator[object]:
+    """One item for each save, or several close ones, of a Python file."""
+    try:
+        # Late: an optional package, and no other command needs it.
+        from watchfiles import PythonFilter, watch
+    except ImportError:
+        click.echo("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
+        threading.Event().wait()
+        return
+    yield from watch(directory, watch_filter=PythonFilter())
+
+
+def _app_of(module: ModuleType, name: str | None, path: str) -> App:
+    apps = {key: value for key, value in vars(module).items() if isinstance(value, App)}
+    if name is not None and name in apps:
+        return apps[name]
+    if name is None and len({id(app) for app in apps.values()}) == 1:
+        return next(iter(apps.values()))
+    if name is None and "app" in apps:
+        return apps["app"]
+    known = ", ".join(f"{path}::{key}" for key in sorted(apps)) or "none"
+    raise click.UsageError(f"Which app of {path} is to be served? It has: {known}.")
+
+
+@click.command("serve")
+@click.argument("reference", metavar="FILE[::APP]")
+def serve_command(reference: str) -> None:
+    """Keep the web functions of an app up until Ctrl-C, and reload them when a file is saved.
+
+    URLs stay the same. Requests under way end on the code they began with; a file with an error leaves the version before
+    it in service. MOTET_WEB_PORT chooses the port.
+    """
+    path, _, name = reference.partition("::")
+    sys.exit(serve(path, name or None))

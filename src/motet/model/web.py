@@ -1,0 +1,27 @@
+"""Web functions: what a decorator such as `@motet.asgi_app()` says of one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+WebKind = Literal["asgi", "wsgi", "fastapi", "server"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebSpec:
+    """How HTTP requests reach a function.
+
+    `kind`: what calling it gives: an ASGI app, a WSGI app, the answer to one request ("fastapi"), or nothing but a server
+    on `port` ("server"). `label` is its place among URLs (default: made of the names of app and function).
+    `startup_timeout`: seconds until the server on `port` must accept connections.
+    """
+
+    kind: WebKind
+    label: str | None = None
+    custom_domains: tuple[str, ...] = ()
+    requires_proxy_auth: bool = False
+    method: str = "GET"
+    docs: bool = False
+    port: int = 0
+    startup_timeout: float = 5.0

@@ -1,0 +1,91 @@
+"""A web function in its container: its app, from startup to shutdown, and the way of a request through it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections.abc import MutableMapping
+from typing import Any
+
+from motet.errors import ExecutionError
+from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime.attempt import failed
+from motet.runtime.web.request import App, WebRequest
+from motet.sdk.context import CurrentInput, current
+from motet.wire import payload
+
+_NONE = payload.dumps(None, "None")
+DEFAULT_THREADS = 40
+"""What anyio allows synchronous handlers of one event loop, unless it is told otherwise."""
+
+
+class WebApp:
+    """An ASGI app with its lifespan."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self._state: dict[str, Any] = {}
+        self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        self._from_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
+        self._lifespan: asyncio.Task[None] | None = None
+
+    async def start(self, max_inputs: int) -> None:
+        """Have the app start up; one that knows no lifespan is fine. Raises `ExecutionError` if it says that it failed."""
+        _allow_threads(max_inputs)
+        self._lifespan = asyncio.create_task(self._live(), name="motet-lifespan")
+        answer = await self._ask("lifespan.startup")
+        if answer is not None and answer["type"] == "lifespan.startup.failed":
+            raise ExecutionError(f"the app failed to start up: {answer.get('message') or 'it does not say why'}")
+
+    async def stop(self) -> None:
+        """Have the app shut down, if it started up."""
+        if self._lifespan is None or self._lifespan.done():
+            return
+        answer = await self._ask("lifespan.shutdown")
+        if answer is not None and answer["type"] == "lifespan.shutdown.failed":
+            print(f"the app failed to shut down: {answer.get('message')}", file=sys.stderr, flush=True)
+        self._lifespan.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._lifespan
+
+    async def _ask(self, what: str) -> MutableMapping[str, Any] | None:
+        """The app's answer; None if it ended without one."""
+        assert self._lifespan is not None
+        self._to_app.put_nowait({"type": what})
+        answer = asyncio.ensure_future(self._from_app.get())
+        await asyncio.wait({answer, self._lifespan}, return_when=asyncio.FIRST_COMPLETED)
+        if answer.done():
+            return answer.result()
+        answer.cancel()
+        return None
+
+    async def _live(self) -> None:
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
+        # An app that does not know the lifespan raises, or returns: both mean that it has nothing to start.
+        with contextlib.suppress(Exception):
+            await self._app(scope, self._to_app.get, self._from_app.put)
+
+    async def serve(self, delivery: Delivery, request: WebRequest) -> AttemptEnd:
+        """Run a request through the app. Never raises, also when it is cancelled."""
+        current.set(CurrentInput(delivery.call_id, delivery.index))
+        try:
+            await self._app(request.scope(self._state), request.receive, request.send)
+            request.end()
+            return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
+        except BaseException as error:
+            if not isinstance(error, asyncio.CancelledError):
+                request.fail()
+            return failed(delivery, error)
+        finally:
+            request.close()
+
+
+def _allow_threads(max_inputs: int) -> None:
+    """Let as many synchronous handlers run as there may be inputs: frameworks run them on anyio's threads."""
+    if "anyio" not in sys.modules:
+        return
+    import anyio.to_thread
+
+    limiter = anyio.to_thread.current_default_thread_limiter()
+    limiter.total_tokens = max(limiter.total_tokens, max_inputs, DEFAULT_THREADS)

@@ -1,0 +1,51 @@
+"""Answers that come from the server itself, because no app gave one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from motet.model.ids import input_id
+from motet.model.outcome import Ended, OutcomeKind
+from motet.wire import failure
+
+Headers = list[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A status and a line of text."""
+
+    status: int
+    text: str
+
+    @property
+    def body(self) -> bytes:
+        return f"{self.text}\n".encode()
+
+    def headers(self, call_id: str | None = None) -> Headers:
+        """The headers that go with it; with a call's id, its input is named."""
+        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(self.body)).encode())]
+        if call_id is not None:
+            headers.append((b"motet-input-id", input_id(call_id, 0).encode()))
+        if self.status == 503:
+            headers.append((b"retry-after", b"1"))
+        return headers
+
+
+NOT_FOUND = Answer(404, "no web function has this URL; `f.get_web_url()` tells what URL a function has")
+
+BUSY = Answer(503, "too many requests wait for a container of this function; try again later")
+
+
+def answer_for(ended: Ended | None) -> Answer:
+    """What a client is told whose input ended before its app answered."""
+    if ended is None or ended.kind is OutcomeKind.SUCCESS:
+        return Answer(500, "the app gave no response")
+    summary = failure.summary(ended.payload)
+    if ended.kind is OutcomeKind.TIMED_OUT:
+        return Answer(504, summary)
+    if ended.kind is OutcomeKind.LOST:
+        return Answer(502, summary)
+    if ended.kind is OutcomeKind.CANCELLED:
+        return Answer(503, summary)
+    return Answer(503, f"the function could not start: {summary}")

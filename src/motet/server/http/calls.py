@@ -1,0 +1,137 @@
+"""Requests as calls: the server's ingress is one more client, and each request a streaming call with one input."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from motet.model.outcome import CallKind, Ended, NewInput
+from motet.sdk.new_ids import new_call_id
+from motet.server.clients import ClientSession
+from motet.wire import messages as m
+from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, decode_frame, encode
+
+Send = Callable[[m.ToServer], None]
+
+
+class WebCall:
+    """One request on its way through a container. Owned by the task that serves the request."""
+
+    def __init__(self, call_id: str, send: Send, forget: Callable[[str], object]) -> None:
+        self.call_id = call_id
+        self.end: Ended | None = None
+        self.gone = False
+        """Whether the client left before its response was complete."""
+        self._send = send
+        self._forget = forget
+        self._frames: deque[bytes] = deque()
+        self._arrived: asyncio.Event = asyncio.Event()
+        self._taken = 0
+        self._room = WEB_WINDOW
+        self._more_room: asyncio.Event = asyncio.Event()
+
+    # --- from the server ----------------------------------------------------------------------------------------------
+
+    def receive(self, message: m.Message) -> None:
+        """A message about this call."""
+        if isinstance(message, m.CallItems):
+            self._frames.extend(message.items)
+            self._arrived.set()
+        elif isinstance(message, m.Outcomes):
+            self.end = message.ended[0]
+            self._arrived.set()
+        elif isinstance(message, m.FeedTaken):
+            self._room += message.count
+            self._more_room.set()
+
+    # --- the response -------------------------------------------------------------------------------------------------
+
+    async def next_frame(self) -> AnyFrame | None:
+        """What the app sent next; None once there is no more, or the client is gone."""
+        while not self._frames:
+            if self.end is not None or self.gone:
+                return None
+            self._arrived.clear()
+            await self._arrived.wait()
+        data = self._frames.popleft()
+        self._taken += len(data)
+        if self._taken >= ACK_BYTES and self.end is None:
+            self._send(m.AckCallItems(self.call_id, 0, self._taken))
+            self._taken = 0
+        return decode_frame(data)
+
+    # --- the request --------------------------------------------------------------------------------------------------
+
+    async def feed(self, frame: AnyFrame) -> None:
+        """Send a piece of the request, as soon as there is room for it."""
+        while self._room <= 0:
+            self._more_room.clear()
+            await self._more_room.wait()
+        data = encode(frame)
+        self._room -= len(data)
+        self._send(m.FeedCall(self.call_id, 0, [data]))
+
+    def leave(self, closed: Closed, patience: float) -> None:
+        """The client is gone: the app is told, and the call is cancelled after `patience` seconds."""
+        if self.gone:
+            return
+        self.gone = True
+        self._arrived.set()
+        if self.end is None:
+            self._send(m.FeedCall(self.call_id, 0, [encode(closed)]))
+            asyncio.get_running_loop().call_later(patience, self.cancel)
+
+    def cancel(self) -> None:
+        """End the call if it has not ended."""
+        if self.end is None:
+            self._send(m.CancelCall(self.call_id))
+
+    def close(self) -> None:
+        """The response is over, in whatever way. What the app does after it goes on."""
+        self._forget(self.call_id)
+
+
+class WebCalls:
+    """All requests under way, and the session they are calls of."""
+
+    def __init__(self, connect: Callable[[WebCalls], ClientSession]) -> None:
+        self._calls: dict[str, WebCall] = {}
+        self._session = connect(self)
+        self._outbox: list[m.ToServer] = []
+
+    @property
+    def unsent(self) -> int:
+        """Messages, most of them new requests, that the engine has not got yet."""
+        return len(self._outbox)
+
+    def open(self, function_id: str, method: str, head: RequestHead) -> WebCall:
+        """Submit a request as an input of its function."""
+        call_id = new_call_id()
+        call = self._calls[call_id] = WebCall(call_id, self._send, self._calls.pop)
+        new = NewInput(0, encode(head))
+        self._send(m.SubmitInputs(call_id, function_id, CallKind.STREAM, method, [new]))
+        return call
+
+    def _send(self, message: m.ToServer) -> None:
+        # What comes up in one turn of the loop goes to the engine in one turn of the engine, and on in one write.
+        if not self._outbox:
+            asyncio.get_running_loop().call_soon(self._drain)
+        self._outbox.append(message)
+
+    def _drain(self) -> None:
+        outbox, self._outbox = self._outbox, []
+        self._session.receive(outbox)
+
+    # --- as the peer of its session -----------------------------------------------------------------------------------
+
+    def send(self, messages: Sequence[m.Message]) -> None:
+        """What the server tells this client."""
+        for message in messages:
+            if isinstance(message, m.CallItems | m.Outcomes | m.FeedTaken):
+                call = self._calls.get(message.call_id)
+                if call is not None:
+                    call.receive(message)
+
+    def close(self) -> None:
+        """Nothing to close: no connection lies between."""

@@ -1,0 +1,35 @@
+"""A request as ASGI has it, made into the input of its function."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from motet.wire.web import RequestHead
+
+Message = MutableMapping[str, Any]
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+
+def head_of(scope: Scope, body: bytes, complete: bool) -> RequestHead:
+    """A request as the input of its function."""
+    client, server = scope.get("client"), scope.get("server")
+    return RequestHead(
+        scope["type"],
+        scope.get("method", "GET"),
+        scope["scheme"],
+        scope["http_version"],
+        scope["path"],
+        scope.get("raw_path"),
+        scope["query_string"],
+        scope["root_path"],
+        list(scope["headers"]),
+        None if client is None else tuple(client),
+        None if server is None else tuple(server),
+        list(scope.get("subprotocols", ())),
+        "websocket.http.response" in scope.get("extensions", {}),
+        body,
+        complete,
+    )

@@ -1,0 +1,103 @@
+"""Which function a request is for: by host name, or by the first part of its path."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from motet.errors import InvalidError
+from motet.model.function import FunctionSpec, MethodSpec
+from motet.model.web import WebSpec
+
+MAX_LABEL = 63
+"""As many characters as a part of a host name may have."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """A web function of a running app."""
+
+    app_id: str
+    function_id: str
+    function: FunctionSpec
+    method: str
+    label: str
+    custom_domains: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What a request is for. `root_path` is the beginning of its path that belongs to the function's URL."""
+
+    route: Route
+    root_path: str
+
+
+def label_for(app_name: str, function: FunctionSpec, method: MethodSpec, web: WebSpec) -> str:
+    """The label of a web function: its own, or made of names, of at most 63 characters."""
+    if web.label is not None:
+        return web.label
+    name = "-".join(filter(None, (app_name, function.name, method.name)))
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "app"
+    if len(slug) > MAX_LABEL:
+        digest = hashlib.sha256(slug.encode()).hexdigest()[:6]
+        slug = f"{slug[: MAX_LABEL - 7]}-{digest}"
+    return slug
+
+
+class Routes:
+    """All web functions by label and custom domain. A newer app takes a label over from an older one until it stops."""
+
+    def __init__(self) -> None:
+        self._by_label: dict[str, list[Route]] = {}
+        self._by_domain: dict[str, list[Route]] = {}
+
+    def add(self, app_id: str, app_name: str, functions: dict[str, FunctionSpec]) -> list[Route]:
+        """The routes of an app's web functions (`functions` by id). Raises `InvalidError` if two have one label."""
+        routes: dict[str, Route] = {}
+        for function_id, function in functions.items():
+            for method in function.methods:
+                if method.web is not None:
+                    label = label_for(app_name, function, method, method.web)
+                    if (other := routes.get(label)) is not None:
+                        raise InvalidError(
+                            f"{function.name} and {other.function.name} have the same web label {label!r}: "
+                            "give one of them a `label=` of its own"
+                        )
+                    routes[label] = Route(
+                        app_id=app_id,
+                        function_id=function_id,
+                        function=function,
+                        method=method.name,
+                        label=label,
+                        custom_domains=method.web.custom_domains,
+                    )
+        for route in routes.values():
+            self._by_label.setdefault(route.label, []).append(route)
+            for domain in route.custom_domains:
+                self._by_domain.setdefault(domain.lower(), []).append(route)
+        return list(routes.values())
+
+    def remove(self, app_id: str) -> None:
+        """The app takes no more requests."""
+        for table in (self._by_label, self._by_domain):
+            for key in list(table):
+                table[key] = [route for route in table[key] if route.app_id != app_id]
+                if not table[key]:
+                    del table[key]
+
+    def find(self, host: str, path: str) -> Place | None:
+        """The function that a request is for: `<label>.localhost` and custom domains name it by host, paths by label."""
+        name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
+        name = name.lower().rstrip(".")
+        if name.endswith(".localhost"):
+            return _place(self._by_label.get(name.removesuffix(".localhost")), "")
+        if name in self._by_domain:
+            return _place(self._by_domain[name], "")
+        label = path[1:].partition("/")[0]
+        return _place(self._by_label.get(label), f"/{label}")
+
+
+def _place(routes: list[Route] | None, root_path: str) -> Place | None:
+    return Place(route=routes[-1], root_path=root_path) if routes else None

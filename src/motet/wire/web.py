@@ -1,0 +1,97 @@
+"""A web request on the wire: the payload of its input, and the items that go up (its body) and down (its response).
+
+They say what the messages of ASGI say. Both ways are counted in bytes: a sender may be `WEB_WINDOW` ahead of its receiver.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import msgspec
+
+WEB_WINDOW = 256 * 1024
+"""Bytes that the sender of a body may be ahead of whoever takes it."""
+
+ACK_BYTES = WEB_WINDOW // 4
+"""A receiver grants room again when it has taken this much."""
+
+PIECE_BYTES = 64 * 1024
+"""Longer pieces of a body are split."""
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class RequestHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An input of a web function: the scope of ASGI, and the body if it is `complete`, else its beginning.
+
+    `may_deny`: the client side of a WebSocket can be given an HTTP response instead.
+    """
+
+    type: str
+    method: str
+    scheme: str
+    http_version: str
+    path: str
+    raw_path: bytes | None
+    query_string: bytes
+    root_path: str
+    headers: Headers
+    client: tuple[str, int] | None
+    server: tuple[str, int | None] | None
+    subprotocols: list[str]
+    may_deny: bool
+    body: bytes
+    complete: bool
+
+
+class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Base of what goes up and down while a request runs."""
+
+
+class ResponseStart(Frame, tag="start", frozen=True):
+    """Status and headers; for a WebSocket: it is refused with them. `age`: seconds since the container became ready."""
+
+    status: int
+    headers: Headers
+    age: float
+
+
+class Body(Frame, tag="body", frozen=True):
+    """A piece of a body, either way. Without `more` it is the last one."""
+
+    data: bytes
+    more: bool
+
+
+class Accepted(Frame, tag="accepted", frozen=True):
+    """The app takes the WebSocket. `age` as in `ResponseStart`."""
+
+    subprotocol: str | None
+    headers: Headers
+    age: float
+
+
+class Text(Frame, tag="text", frozen=True):
+    """A text message of a WebSocket, either way."""
+
+    text: str
+
+
+class Binary(Frame, tag="binary", frozen=True):
+    """A binary message of a WebSocket, either way."""
+
+    data: bytes
+
+
+class Closed(Frame, tag="closed", frozen=True):
+    """Down: the app closes the WebSocket. Up: the client is gone; nothing comes any more."""
+
+    code: int
+    reason: str
+
+
+AnyFrame = ResponseStart | Body | Accepted | Text | Binary | Closed
+
+encode = msgspec.msgpack.Encoder().encode
+decode_head: Callable[[bytes], RequestHead] = msgspec.msgpack.Decoder(RequestHead).decode
+decode_frame: Callable[[bytes], AnyFrame] = msgspec.msgpack.Decoder(AnyFrame).decode

@@ -1,0 +1,72 @@
+"""Web functions that start a server of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import motet
+
+app = motet.App("web")
+
+SERVER = """
+import os, sys
+import uvicorn
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, StreamingResponse
+from starlette.routing import Route, WebSocketRoute
+
+async def show(request):
+    size = 0
+    async for piece in request.stream():
+        size += len(piece)
+    return JSONResponse({"path": request.url.path, "query": str(request.query_params), "size": size,
+                         "headers": dict(request.headers), "pid": os.getpid()}, headers={"x-own": "yes"})
+
+async def big(request):
+    async def pieces():
+        for _ in range(120):
+            yield b"z" * 100_000
+    return StreamingResponse(pieces())
+
+async def leave(request):
+    os._exit(0)
+
+async def shout(socket):
+    await socket.accept()
+    while True:
+        message = await socket.receive()
+        if message["type"] != "websocket.receive":
+            return
+        if message.get("text") is not None:
+            await socket.send_text(message["text"].upper())
+        else:
+            await socket.send_bytes(message["bytes"])
+
+methods = ["GET", "POST"]
+routes = [Route("/big", big), Route("/leave", leave), WebSocketRoute("/ws", shout), Route("/{p:path}", show, methods=methods)]
+uvicorn.run(Starlette(routes=routes), host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", ws="websockets-sansio")
+"""
+
+
+@app.function(min_containers=2, max_containers=2)
+@motet.concurrent(max_inputs=2)
+@motet.web_server(8000, startup_timeout=20)
+def any_port() -> None:
+    subprocess.Popen([sys.executable, "-c", SERVER, os.environ["PORT"]])
+
+
+FIXED_PORT = 28573
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=50)
+@motet.web_server(FIXED_PORT, startup_timeout=20)
+def fixed_port() -> None:
+    subprocess.Popen([sys.executable, "-c", SERVER, str(FIXED_PORT)])
+
+
+@app.function(max_containers=1)
+@motet.web_server(FIXED_PORT, startup_timeout=0.5)
+def starts_nothing() -> None: ...

@@ -1,0 +1,115 @@
+"""`motet serve`: an app stays up, and follows its file."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from .conftest import assert_nothing_left, wait_until
+
+MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
+PROGRAM = """
+import asyncio
+import motet
+
+app = motet.App("live")
+
+@app.function(max_containers=2)
+@motet.concurrent(max_inputs=10)
+@motet.fastapi_endpoint(label="version")
+async def version(seconds: float = 0.0) -> str:
+    await asyncio.sleep(seconds)
+    return "VERSION"
+"""
+
+
+class Served:
+    """A program being served, and the lines it prints."""
+
+    def __init__(self, directory: Path) -> None:
+        self.file = directory / "live.py"
+        self.save("one")
+        self.process = subprocess.Popen(
+            [*MOTET, "serve", str(self.file)],
+            cwd=directory,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            bufsize=1,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+        wait_until(lambda: any(line.startswith("Serving") for line in self.lines), "the app to be served")
+        self.url = next(line.split()[-1] for line in self.lines if line.startswith("version:"))
+
+    def _read(self) -> None:
+        assert self.process.stdout is not None
+        self.lines.extend(iter(self.process.stdout.readline, ""))
+
+    def save(self, version: str) -> None:
+        self.file.write_text(PROGRAM.replace("VERSION", version))
+
+    def get(self, seconds: float = 0.0) -> str:
+        answer: str = httpx.get(self.url, params={"seconds": seconds}, timeout=30).json()
+        return answer
+
+    def wait_line(self, text: str) -> None:
+        wait_until(lambda: any(text in line for line in self.lines), text)
+
+    def end(self) -> int:
+        self.process.send_signal(signal.SIGINT)
+        status = self.process.wait(30)
+        self._reader.join()
+        assert self.process.stdout is not None
+        self.process.stdout.close()
+        return status
+
+
+@pytest.fixture
+def served(tmp_path: Path) -> Iterator[Served]:
+    served = Served(tmp_path)
+    yield served
+    if served.process.poll() is None:
+        served.end()
+
+
+def test_saving_reloads_under_the_same_url_and_requests_under_way_end_on_the_old_code(served: Served) -> None:
+    assert served.get() == "one"
+    slow: list[str] = []
+    asking = threading.Thread(target=lambda: slow.append(served.get(4.0)))
+    asking.start()
+    served.save("two")
+    served.wait_line("Reloaded")
+    assert served.get() == "two"
+    assert not slow
+    asking.join()
+    assert slow == ["one"]
+    assert served.end() == 0
+    assert_nothing_left()
+
+
+def test_file_with_an_error_leaves_the_old_version_in_service(served: Served) -> None:
+    served.file.write_text("this is no Python")
+    served.wait_line("still served")
+    assert any("SyntaxError" in line for line in served.lines)
+    assert served.get() == "one"
+    served.save("three")
+    served.wait_line("Reloaded")
+    assert served.get() == "three"
+    assert served.end() == 0
+
+
+def test_file_without_an_app_is_wrong_usage(tmp_path: Path) -> None:
+    file = tmp_path / "empty_program.py"
+    file.write_text("x = 1\n")
+    ended = subprocess.run([*MOTET, "serve", str(file)], capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert "Which app of" in ended.stderr

@@ -1,0 +1,85 @@
+"""`@motet.web_server`: requests passed on to a server that user code started."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from websockets.asyncio.client import connect
+
+from .conftest import assert_nothing_left, wait_until
+from .programs import web_server as web
+
+
+@pytest.fixture(scope="module", autouse=True)
+def running() -> Iterator[None]:
+    with web.app.run():
+        yield
+    assert_nothing_left()
+
+
+@pytest.fixture
+def client() -> Iterator[httpx.Client]:
+    with httpx.Client(timeout=60) as client:
+        yield client
+
+
+def url(path: str = "") -> str:
+    return f"{web.fixed_port.get_web_url()}{path}"
+
+
+def test_server_sees_its_own_paths_and_who_asked(client: httpx.Client) -> None:
+    answer = client.get(url("/a/b?c=d"), headers={"x-forwarded-for": "10.0.0.1"})
+    told = answer.json()
+    assert (told["path"], told["query"]) == ("/a/b", "c=d")
+    assert told["headers"]["x-forwarded-for"] == "10.0.0.1"
+    assert told["headers"]["x-forwarded-prefix"] == "/web-fixed-port"
+    assert answer.headers["x-own"] == "yes"
+    assert answer.headers["motet-input-id"].startswith("in-")
+
+
+def test_bodies_stream_both_ways(client: httpx.Client) -> None:
+    assert client.post(url("/"), content=b"u" * 12_000_000).json()["size"] == 12_000_000
+    assert client.post(url("/"), content=iter([b"a" * 10, b"b" * 20])).json()["size"] == 30
+    assert len(client.get(url("/big")).content) == 12_000_000
+    assert client.head(url("/")).status_code == 200
+
+
+def test_websocket_is_passed_on() -> None:
+    async def talk() -> None:
+        async with connect(url("/ws").replace("http", "ws", 1), max_size=None) as channel:
+            for sent, expected in (("hello", "HELLO"), (b"\x00", b"\x00"), ("x" * 2_000_000, "X" * 2_000_000)):
+                await channel.send(sent)
+                assert await channel.recv() == expected
+
+    asyncio.run(talk())
+
+
+def test_server_that_takes_the_port_it_is_given_runs_in_several_containers() -> None:
+    wait_until(lambda: web.any_port.get_current_stats().input_headroom == 4)
+
+    async def ask() -> set[int]:
+        async with httpx.AsyncClient(timeout=60) as client:
+            target = f"{web.any_port.get_web_url()}/"
+            answers = await asyncio.gather(*(client.get(target) for _ in range(40)))
+        return {answer.json()["pid"] for answer in answers}
+
+    assert len(asyncio.run(ask())) == 2
+
+
+def test_server_that_does_not_start_is_reported_in_modal_s_words(client: httpx.Client) -> None:
+    with socket.socket() as probe:
+        taken = probe.connect_ex(("127.0.0.1", web.FIXED_PORT)) == 0
+    answer = client.get(web.starts_nothing.get_web_url() or "")
+    assert answer.status_code == 503
+    assert f"Waited too long for port {web.FIXED_PORT} to start accepting connections." in answer.text
+    assert ("taken by a process outside this container" in answer.text) is taken
+
+
+def test_server_that_ends_is_replaced_with_its_container(client: httpx.Client) -> None:
+    before = client.get(url("/")).json()["pid"]
+    assert client.get(url("/leave")).status_code == 500
+    wait_until(lambda: (answer := client.get(url("/"))).status_code == 200 and answer.json()["pid"] != before)

@@ -1,0 +1,99 @@
+"""What the ingress answers by itself."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import httpx
+import pytest
+
+from motet.errors import ServiceError
+from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
+from motet.model.outcome import Ended, OutcomeKind
+from motet.model.web import WebSpec
+from motet.server.http.answers import answer_for
+from motet.server.http.ingress import MAX_WAITING, Ingress
+from motet.wire import failure
+
+SPEC = FunctionSpec(
+    name="f",
+    app_name="app",
+    definition=SerializedDefinition(pickled=b"", qualname="f"),
+    methods=(MethodSpec(is_async=True, is_generator=True, web=WebSpec(kind="asgi")),),
+)
+
+
+class App:
+    """One web function, "f"."""
+
+    app_id = "ap-1"
+    spec = AppSpec(name="app", functions=(SPEC,))
+    declared = {"fu-f": SPEC}  # noqa: RUF012
+
+
+class Session:
+    """Takes messages, and nothing comes of it."""
+
+    def __init__(self) -> None:
+        self.received: list[Any] = []
+
+    def receive(self, messages: Any) -> None:
+        self.received += messages
+
+
+def ask(waiting: int, path: str) -> tuple[httpx.Response, Session]:
+    """The answer to a request while so many wait."""
+    session: Any = Session()
+
+    async def run() -> httpx.Response:
+        ingress = Ingress(0, lambda peer: session, lambda function_id, variant: function_id, lambda _: waiting)
+        ((_, _, url),) = ingress.open(App())
+        try:
+            async with httpx.AsyncClient(timeout=5) as client:
+                return await client.get(url + path)
+        finally:
+            await ingress.stop()
+
+    return asyncio.run(run()), session
+
+
+def test_request_beyond_the_limit_of_those_that_wait_is_asked_to_come_back() -> None:
+    answer, session = ask(MAX_WAITING, "/")
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "1"
+    assert session.received == []
+
+
+def test_request_for_nobody_is_not_found() -> None:
+    assert ask(0, "-x/")[0].status_code == 404
+
+
+def test_port_that_is_taken_is_reported() -> None:
+    async def run() -> None:
+        first = Ingress(0, lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
+        ((_, _, url),) = first.open(App())
+        port = int(url.rpartition(":")[2].partition("/")[0])
+        second = Ingress(port, lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
+        with pytest.raises(ServiceError, match="Set MOTET_WEB_PORT to a free port"):
+            second.open(App())
+        await first.stop()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        (OutcomeKind.FAILURE, 503),
+        (OutcomeKind.CANCELLED, 503),
+        (OutcomeKind.LOST, 502),
+        (OutcomeKind.TIMED_OUT, 504),
+        (OutcomeKind.SUCCESS, 500),
+    ],
+)
+def test_input_that_ended_without_an_answer_has_a_status(kind: OutcomeKind, status: int) -> None:
+    payload = failure.of(ValueError, "away")
+    answer = answer_for(Ended(0, kind, payload))
+    assert answer.status == status
+    assert ("ValueError: away" in answer.text) is (kind is not OutcomeKind.SUCCESS)

@@ -1,0 +1,101 @@
+"""Labels of web functions, and which function a request is for."""
+
+from __future__ import annotations
+
+import pytest
+
+from motet.errors import InvalidError
+from motet.model.function import FunctionSpec, MethodSpec, SerializedDefinition
+from motet.model.web import WebSpec
+from motet.server.http.routes import Routes, label_for
+
+
+def function(name: str, *methods: str, **web: object) -> FunctionSpec:
+    spec = WebSpec(kind="asgi", **web)  # type: ignore[arg-type]
+    return FunctionSpec(
+        name=name,
+        app_name="app",
+        definition=SerializedDefinition(pickled=b"", qualname=name),
+        methods=tuple(MethodSpec(name=method, web=spec) for method in methods or ("",)),
+    )
+
+
+def label(app: str, name: str, method: str = "", **web: object) -> str:
+    it = function(name, method, **web)
+    web_spec = it.methods[0].web
+    assert web_spec is not None
+    return label_for(app, it, it.methods[0], web_spec)
+
+
+@pytest.mark.parametrize(
+    ("made_of", "expected"),
+    [
+        (("My App", "serve_it"), "my-app-serve-it"),
+        (("app", "Site", "page"), "app-site-page"),
+        (("été.py", "f"), "t-py-f"),
+        (("__", "__"), "app"),
+    ],
+)
+def test_label_is_made_of_names(made_of: tuple[str, ...], expected: str) -> None:
+    assert label(*made_of) == expected
+
+
+def test_long_label_is_cut_and_stays_unique() -> None:
+    first, second = label("a" * 50, "f" * 50), label("a" * 50, "f" * 51)
+    assert len(first) == len(second) == 63
+    assert first[:57] == second[:57]
+    assert first != second
+
+
+def test_own_label_is_taken_as_it_is() -> None:
+    assert label("app", "f", label="shop") == "shop"
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "root_path"),
+    [
+        ("127.0.0.1:80", "/app-f", "/app-f"),
+        ("127.0.0.1", "/app-f/x/y", "/app-f"),
+        ("app-f.localhost", "/x", ""),
+        ("APP-F.localhost:8000", "/app-g", ""),
+        ("shop.example.com:443", "/app-g", ""),
+        ("[::1]:80", "/app-f/", "/app-f"),
+        ("", "/app-f", "/app-f"),
+    ],
+)
+def test_request_is_for_the_function_of_its_host_or_else_its_path(host: str, path: str, root_path: str) -> None:
+    routes = Routes()
+    routes.add("ap-1", "app", {"fu-f": function("f", custom_domains=("Shop.example.com",)), "fu-g": function("g")})
+    place = routes.find(host, path)
+    assert place is not None
+    assert (place.route.function_id, place.root_path) == ("fu-f", root_path)
+
+
+@pytest.mark.parametrize(("host", "path"), [("x", "/"), ("x", "/app-ff"), ("nobody.localhost", "/app-f"), ("x", "")])
+def test_anything_else_is_for_nobody(host: str, path: str) -> None:
+    routes = Routes()
+    routes.add("ap-1", "app", {"fu-f": function("f")})
+    assert routes.find(host, path) is None
+
+
+def test_newer_app_has_a_label_until_it_stops() -> None:
+    routes = Routes()
+    for number in (1, 2):
+        routes.add(f"ap-{number}", "app", {f"fu-{number}": function("f")})
+
+    def owner() -> str | None:
+        place = routes.find("", "/app-f")
+        return place and place.route.app_id
+
+    assert owner() == "ap-2"
+    routes.remove("ap-2")
+    assert owner() == "ap-1"
+    routes.remove("ap-1")
+    assert owner() is None
+
+
+def test_two_functions_of_an_app_cannot_have_one_label() -> None:
+    routes = Routes()
+    with pytest.raises(InvalidError, match="have the same web label 'app-f'"):
+        routes.add("ap-1", "app", {"fu-1": function("f"), "fu-2": function("g", label="app-f")})
+    assert routes.find("", "/app-f") is None
