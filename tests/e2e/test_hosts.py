@@ -228,7 +228,7 @@ NOTEBOOK = f"""
 import asyncio, sys, types
 
 # What a kernel is to Motet: cells executed in `__main__`, inside a loop that runs.
-sys.modules["ipykernel"] = types.ModuleType("ipykernel")
+sys.modules["IPython"] = types.SimpleNamespace(get_ipython=lambda: types.SimpleNamespace(kernel="here"))
 cells = [
     {DECLARATIONS!r},
     "run = app.run(); run.__enter__()",

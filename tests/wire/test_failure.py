@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import sys
 import types
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -153,3 +155,13 @@ def test_exception_groups_arrive_whole() -> None:
     arrived = travelled(ExceptionGroup("two", [ValueError("a"), KeyError("b")]))
     assert isinstance(arrived, ExceptionGroup)
     assert [type(error) for error in arrived.exceptions] == [ValueError, KeyError]
+
+
+def test_the_way_of_an_import_is_left_out_of_the_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "breaks_at_import.py").write_text("raise ValueError('no weights')")
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(ValueError, match="no weights") as caught:
+        importlib.import_module("breaks_at_import")
+    text = failure.describe(caught.value, hidden=__file__).traceback
+    assert text.count("File ") == 1
+    assert "breaks_at_import.py" in text

@@ -59,7 +59,7 @@ def warn_if_loop_is_blocked(name: str) -> None:
 
     Not in notebooks, where the loop belongs to the kernel and a blocking call is what the user of a cell expects.
     """
-    if asyncio._get_running_loop() is not None and "ipykernel" not in sys.modules:
+    if asyncio._get_running_loop() is not None and not _in_notebook():
         warnings.warn(
             AsyncUsageWarning(
                 f"`{name}(...)` blocks the event loop, and every task on it, until the result is there; "
@@ -67,6 +67,12 @@ def warn_if_loop_is_blocked(name: str) -> None:
             ),
             stacklevel=3,
         )
+
+
+def _in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")
+    shell = None if ipython is None else ipython.get_ipython()
+    return hasattr(shell, "kernel")
 
 
 class Dual(Generic[P, R]):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import os
 import sys
-import traceback
 from collections.abc import Callable, Generator
 from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
@@ -111,6 +110,7 @@ def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
 
 
 def describe_start_failure(error: BaseException) -> bytes:
-    """The failure that callers get when a container's code cannot be imported or entered."""
-    traceback.print_exception(error)
-    return failure.describe(error, hidden=_MOTET_DIRECTORY).encoded()
+    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback."""
+    described = failure.describe(error, hidden=_MOTET_DIRECTORY)
+    print(described.traceback.rstrip(), file=sys.stderr, flush=True)
+    return described.encoded()

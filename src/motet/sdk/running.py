@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
 
@@ -16,7 +17,6 @@ from motet.model.views import AppView
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
-from motet.sdk.notices import warn_user
 from motet.wire.messages import BindFunction, CreateApp, OutputLines, StopApp, ViewApp
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def enter_container_app(running: RunningApp) -> None:
     _in_container = running
 
 
-def _warn_of_missing_packages(app: AppSpec) -> None:
+def _say_what_is_missing(app: AppSpec) -> None:
     """Containers run on this machine's environment: say once what images ask for and it lacks."""
     asking = [function for function in app.functions if function.image.requirements]
     if not asking:
@@ -121,8 +121,8 @@ def _warn_of_missing_packages(app: AppSpec) -> None:
             found.setdefault(finding, []).append(function.name)
     if found:
         lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in found.items())
-        warn_user(
-            UserWarning(f"Containers run in this Python environment, which is not what the images ask for:{lines}")
+        print(
+            f"Containers run in this Python environment, which is not what the images ask for:{lines}", file=sys.stderr
         )
 
 
@@ -192,7 +192,7 @@ class AppRun:
         self._exits.callback(embedded.release)
         for each in (app, *app.included):
             each.running = running
-        _warn_of_missing_packages(spec)
+        _say_what_is_missing(spec)
         _running_here.append(running)
         self._print_output(running)
         return app

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import pickle
 import traceback
 from types import TracebackType
@@ -100,9 +101,14 @@ def _format(error: BaseException, hidden: str) -> str:
 
 
 def _visible(tb: TracebackType | None, hidden: str) -> TracebackType | None:
-    while hidden and tb is not None and tb.tb_next is not None and tb.tb_frame.f_code.co_filename.startswith(hidden):
+    while hidden and tb is not None and tb.tb_next is not None and _is_plumbing(tb.tb_frame.f_code.co_filename, hidden):
         tb = tb.tb_next
     return tb
+
+
+def _is_plumbing(file: str, hidden: str) -> bool:
+    """What leads to the user's code, and says nothing of it: Motet, and the import system."""
+    return file.startswith((hidden, "<frozen importlib")) or file == importlib.__file__
 
 
 def _type_name(error: BaseException) -> str:
