@@ -4,7 +4,7 @@ The model and the class are those of examples/continuous_batching.py. Prompts st
 a time; 1 is one by one. "Bare" is the same model in a loop in this process, without Motet and without anybody joining or
 leaving. On a GPU if there is one (24 layers of width 2048 in bf16, plain and with CUDA graphs), otherwise on the CPU (small).
 
-Motet does not have to be installed: PYTHONPATH=src python3 benchmarks/continuous_batching.py --json FILE
+Motet does not have to be installed: PYTHONPATH=$PWD/src python3 benchmarks/continuous_batching.py --json FILE
 needs Python 3.11 or newer on Linux with torch, msgspec, cloudpickle, uvloop, click and rich. Ends within `--seconds` or so.
 """
 
@@ -28,10 +28,10 @@ warnings.filterwarnings("ignore", message="Failed to initialize NumPy")
 # In front of this directory: the example's file has the name of this one. Containers search where this program does.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "examples"))
 
-import torch
-from continuous_batching import Generator, Transformer, app
+import torch  # noqa: E402
+from continuous_batching import Generator, Transformer, app  # noqa: E402
 
-import motet
+import motet  # noqa: E402
 
 PROMPT = "A prompt of some thirty-two bytes."
 HEADINGS = ["mode", "at once", "tokens/s", "x one by one", "first token, median", "first token, last", "bare tokens/s"]
@@ -184,7 +184,7 @@ def say(line: str) -> None:
 def main() -> int:
     sizes = arguments()
     gpu = torch.cuda.is_available()
-    modes = ["plain", *([] if sizes.no_graphs or not gpu else ["cuda graphs"])] if gpu else ["plain"]
+    modes = ["plain", "cuda graphs"] if gpu and not sizes.no_graphs else ["plain"]
     about = {
         "device": torch.cuda.get_device_name() if gpu else f"CPU, {len(os.sched_getaffinity(0))} cores",
         "model": f"{sizes.layers} layers of width {sizes.width}, {'bf16' if gpu else 'fp32'}",
