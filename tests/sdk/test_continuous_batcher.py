@@ -176,7 +176,7 @@ def test_step_that_raises_fails_the_inputs_in_the_batch_and_no_others(step: Coun
         begun(step)
         culprit, waits = batcher.stream(100), batcher.stream(3)
         step.may_go.set()
-        outputs = []
+        outputs: list[int] = []
         with pytest.raises(ValueError, match="out of memory") as caught:
             outputs.extend(bystander)
         assert caught.value is error
