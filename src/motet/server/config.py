@@ -35,7 +35,15 @@ class ServerConfig:
         )
         return cls(
             listen=os.environ.get("MOTET_LISTEN", "unix"),
-            base_env=dict(os.environ),
+            base_env=_container_environment(),
             limits=limits,
             web_port=int(os.environ.get("MOTET_WEB_PORT", "0")),
         )
+
+
+def _container_environment() -> dict[str, str]:
+    """The client's environment. Containers have directories of their own, so relative search paths are made absolute."""
+    env = dict(os.environ)
+    if path := env.get("PYTHONPATH"):
+        env["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
+    return env
