@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
 
 from motet.core.autoscaler import Demand
 from motet.core.batch_window import window_for
@@ -11,7 +10,7 @@ from motet.core.commands import CancelAttempts, DeliverBatch
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.inputs import WAITING, Call, Input
-from motet.core.pool import EncodeFailure, Pool
+from motet.core.pool import Pool, Services
 from motet.core.turn import Turn
 from motet.errors import InternalError
 from motet.model.outcome import AttemptEnd, OutcomeKind
@@ -42,20 +41,8 @@ class BatchedPool(Pool):
     Outcomes, retries, cancelling and deadlines remain each input's own: one that is cancelled leaves its batch-mates running.
     """
 
-    def __init__(
-        self,
-        app_id: str,
-        fleet: Fleet,
-        *,
-        attempts: Iterator[int],
-        failure: EncodeFailure,
-        retry_at: Callable[[float, Input], None],
-        alarm: Callable[[float], None],
-        forget: Callable[[Call], None],
-    ) -> None:
-        super().__init__(
-            app_id, fleet, attempts=attempts, failure=failure, retry_at=retry_at, alarm=alarm, forget=forget
-        )
+    def __init__(self, app_id: str, fleet: Fleet, services: Services) -> None:
+        super().__init__(app_id, fleet, services)
         assert fleet.spec.batching is not None
         self._size = fleet.spec.batching.max_batch_size
         self._window = window_for(fleet.spec.batching)

@@ -14,7 +14,7 @@ from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, RUNNING, Call, Input
-from motet.core.pool import EncodeFailure, Pool
+from motet.core.pool import EncodeFailure, Pool, Services
 from motet.core.turn import Turn
 from motet.core.view import view_pool
 from motet.errors import InternalError, NotFoundError
@@ -95,11 +95,13 @@ class Engine:
         pool = (Pool if event.spec.batching is None else BatchedPool)(
             event.app_id,
             Fleet(event.function_id, event.spec, self._host, new_container_id, alarm),
-            attempts=self._attempt_numbers,
-            failure=self._failure,
-            retry_at=self._set_retry,
-            alarm=alarm,
-            forget=self._forget_call,
+            Services(
+                attempts=self._attempt_numbers,
+                failure=self._failure,
+                retry_at=self._set_retry,
+                alarm=alarm,
+                forget=self._forget_call,
+            ),
         )
         self._pools[event.function_id] = pool
         turn.pools[pool] = None

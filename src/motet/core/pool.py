@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from motet.core import containers as states
 from motet.core.autoscaler import Demand
@@ -26,20 +27,24 @@ EncodeFailure = Callable[[type[Exception], str], bytes]
 """Encodes an exception that the platform reports: the engine decides the words, the wire knows the form."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """What a pool has of its engine: attempts' numbers, the form of failures, and how to ask for more.
+
+    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended.
+    """
+
+    attempts: Iterator[int]
+    failure: EncodeFailure
+    retry_at: Callable[[float, Input], None]
+    alarm: Callable[[float], None]
+    forget: Callable[[Call], None]
+
+
 class Pool:
     """The queue, the running attempts and the fleet of one function."""
 
-    def __init__(
-        self,
-        app_id: str,
-        fleet: Fleet,
-        *,
-        attempts: Iterator[int],
-        failure: EncodeFailure,
-        retry_at: Callable[[float, Input], None],
-        alarm: Callable[[float], None],
-        forget: Callable[[Call], None],
-    ) -> None:
+    def __init__(self, app_id: str, fleet: Fleet, services: Services) -> None:
         self.app_id = app_id
         self.fleet = fleet
         self.closed = False
@@ -52,11 +57,11 @@ class Pool:
         """Running attempts, the earliest deadline first: all have the same timeout."""
         self._abandoned: OrderedDict[int, tuple[float, Container]] = OrderedDict()
         """Attempts nobody waits for any more, and until when their container is to let go of them."""
-        self._attempts = attempts
-        self._failure = failure
-        self._retry_at = retry_at
-        self._alarm = alarm
-        self._forget = forget
+        self._attempts = services.attempts
+        self._failure = services.failure
+        self._retry_at = services.retry_at
+        self._alarm = services.alarm
+        self._forget = services.forget
 
     @property
     def spec(self) -> FunctionSpec:

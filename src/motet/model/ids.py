@@ -10,10 +10,8 @@ from __future__ import annotations
 from typing import NewType
 
 AppId = NewType("AppId", str)
-FunctionId = NewType("FunctionId", str)
 CallId = NewType("CallId", str)
 InputId = NewType("InputId", str)
-ContainerId = NewType("ContainerId", str)
 
 _ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
 _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]

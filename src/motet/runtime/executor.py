@@ -71,7 +71,6 @@ class Executor:
         self._on_main: int | None = None
         self._main_interruptible = False
         self._context = contextvars.copy_context()
-        self._stopping = False
         if self._alone:
             signal.signal(CANCEL_SIGNAL, self._interrupt_main)
 
@@ -196,7 +195,6 @@ class Executor:
 
     def stop(self) -> None:
         """End everything that runs: the container is about to run its exit hooks."""
-        self._stopping = True
         self.cancel(list(self._tasks))
         if self._on_main is not None:
             self.cancel([self._on_main])
