@@ -103,7 +103,23 @@ class ContainerEnded(Event, frozen=True):
 
 
 class DrainAsked(Event, frozen=True):
-    """A container wants no more inputs: it is to finish those it has, and end."""
+    """A container wants no more inputs: it is to finish those it has, and end.
+
+    `preempted`: its host wants it gone (SIGTERM), so it has the drain grace for that, and no longer.
+    """
+
+    container_id: str
+    preempted: bool = False
+
+
+class ContainerFrozen(Event, frozen=True):
+    """A container's process was stopped (SIGSTOP): nothing in it runs, though it lives."""
+
+    container_id: str
+
+
+class ContainerThawed(Event, frozen=True):
+    """A frozen container runs again."""
 
     container_id: str
 

@@ -12,6 +12,9 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, 
 from motet.model.web import WebSpec
 
 DEFAULT_TIMEOUT = 300.0
+DEFAULT_CANCELLATION_GRACE = 30.0
+SyncCancellation = Literal["input", "container"]
+"""What cancelling a sync input that runs beside others ends: that input alone, or its container."""
 
 
 class ImportedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
@@ -97,6 +100,10 @@ class FunctionSpec:
     resources: Resources = Resources()
     image: ImageSpec = ImageSpec()
     single_use_containers: bool = False
+    cancellation_grace: float = DEFAULT_CANCELLATION_GRACE
+    sync_cancellation: SyncCancellation = "input"
+    queue_timeout: float | None = None
+    max_waiting_inputs: int | None = None
 
     @property
     def has_pool(self) -> bool:

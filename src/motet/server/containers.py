@@ -200,7 +200,7 @@ class ExecutorSession:
             elif isinstance(message, m.TakeFeed):
                 events.append(e.FeedTaken(container_id, message.attempt, message.count))
             elif isinstance(message, m.StopDelivering):
-                events.append(e.DrainAsked(container_id))
+                events.append(e.DrainAsked(container_id, message.preempted))
             elif isinstance(message, m.Ready):
                 events.append(e.ContainerReady(container_id))
             elif isinstance(message, m.StartFailed):

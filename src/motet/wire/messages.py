@@ -338,7 +338,12 @@ class Finished(Message, tag="finished", frozen=True):
 
 
 class StopDelivering(Message, tag="stop_delivering", frozen=True):
-    """Send no more attempts here; once those held have ended, the container is to be stopped."""
+    """Send no more attempts here; once those held have ended, the container is to be stopped.
+
+    `preempted`: the container was told to end (SIGTERM), so those held have only the drain grace left.
+    """
+
+    preempted: bool = False
 
 
 class Items(Message, tag="items", frozen=True):
