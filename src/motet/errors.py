@@ -93,7 +93,9 @@ class PermissionDeniedError(Error):
 
 
 class ResourceExhaustedError(Error):
-    """A bounded queue is full; try again later or raise the limit."""
+    """A bounded queue is full; try again after `retry_after` seconds, or raise the limit."""
+
+    retry_after: float = 1.0
 
 
 class ServiceError(Error):

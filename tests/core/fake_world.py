@@ -33,6 +33,9 @@ class FakeContainer:
     cancelled: set[int] = field(default_factory=set)
     deliveries: int = 0
     wants_no_more: bool = False
+    frozen: bool = False
+    deadline: float | None = None
+    """When it may be killed though it works: it was told to go, or is frozen, or holds a cancelled attempt for too long."""
 
     @property
     def slots(self) -> int:
@@ -74,6 +77,10 @@ class FakeWorld:
         self.outcomes: Counter[InputKey] = Counter()
         self.may_be_cancelled: set[InputKey] = set()
         self.may_be_lost: set[InputKey] = set()
+        self.may_time_out: set[InputKey] = set()
+        self.may_be_terminated: set[str] = set()
+        """Containers that a cancelled call may take with it."""
+        self.parents: dict[str, InputKey] = {}
         self.seen_attempts: set[int] = set()
         self.stopped_apps: Counter[str] = Counter()
 
@@ -118,12 +125,19 @@ class FakeWorld:
             case e.InputsSubmitted():
                 if event.call_id not in self.calls:
                     self.calls[event.call_id] = (event.function_id, event.client, event.kind)
+                    if event.parent_input_id is not None:
+                        call, index = event.parent_input_id.removeprefix("in-").rsplit("-", 1)
+                        self.parents[event.call_id] = (f"fc-{call}", int(index))
                 self.accepted.update((event.call_id, new.index) for new in event.inputs)
                 self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
                 if self.functions[event.function_id].stopped:
                     self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
             case e.CallCancelled():
                 self._may_cancel(lambda call, _: call == event.call_id)
+                for container in self.containers.values():
+                    if any(call == event.call_id for call, _ in container.held.values()):
+                        if event.terminate_containers:
+                            self.may_be_terminated.add(container.container_id)
             case e.ClientLost():
                 self._may_cancel(
                     lambda _, made: made[1] == event.client and made[2] is not CallKind.SPAWNED,
@@ -144,6 +158,13 @@ class FakeWorld:
                 self._function_of(event.container_id).fails_to_start = False
             case e.DrainAsked():
                 self.containers[event.container_id].wants_no_more = True
+                if event.preempted:
+                    self._may_go(self.containers[event.container_id], self.limits.drain_grace)
+            case e.ContainerFrozen():
+                self.containers[event.container_id].frozen = True
+                self._may_go(self.containers[event.container_id], self.limits.freeze_grace)
+            case e.ContainerThawed():
+                self.containers[event.container_id].frozen = False
             case e.ContainerFailed():
                 self.containers[event.container_id].phase = "failing"
                 self._function_of(event.container_id).fails_to_start = True
@@ -161,8 +182,21 @@ class FakeWorld:
             case _:
                 pass
 
+    def _may_go(self, container: FakeContainer, grace: float) -> None:
+        deadline = self.now + grace
+        container.deadline = deadline if container.deadline is None else min(deadline, container.deadline)
+
     def _may_cancel(self, chosen) -> None:  # type: ignore[no-untyped-def]
-        self.may_be_cancelled.update(key for key in self.unfinished() if chosen(key[0], self.calls[key[0]]))
+        """What these calls have not finished, and what that has called, and so on."""
+        found = {key for key in self.unfinished() if chosen(key[0], self.calls[key[0]])}
+        self.may_be_cancelled |= found
+        self._may_cancel_children(found)
+
+    def _may_cancel_children(self, found: set[InputKey]) -> None:
+        while found:
+            children = {call for call, parent in self.parents.items() if parent in found}
+            found = {key for key in self.unfinished() if key[0] in children} - self.may_be_cancelled
+            self.may_be_cancelled |= found
 
     # --- what the engine says -------------------------------------------------------------------------------------------
 
@@ -176,15 +210,21 @@ class FakeWorld:
                 assert len(self.in_phase("starting")) <= self.limits.starting
             case c.StopContainer():
                 container = self.containers[command.container_id]
+                function = self.functions[container.function_id]
                 assert container.phase == "ready"
-                assert not container.held or self.functions[container.function_id].stopped, f"{command}: {container}"
+                evicted = function.spec.sync_cancellation == "container"
+                assert not container.held or function.stopped or evicted, f"{command}: {container}"
                 container.phase = "stopping"
+                self._evict(container)
             case c.KillContainer():
                 container = self.containers[command.container_id]
-                assert not container.works, f"{command}: {container}"
+                late = container.deadline is not None and container.deadline <= self.now
+                called_for = late or container.container_id in self.may_be_terminated
+                assert not container.works or called_for, f"{command}: {container}"
                 if container.phase == "starting":  # too slow, or one too many
                     self._function_of(command.container_id).fails_to_start = True
                 container.phase = "killed"
+                self._evict(container)
             case c.DeliverAttempts() | c.DeliverBatch():
                 self._take(command)
             case c.CancelAttempts():
@@ -194,6 +234,9 @@ class FakeWorld:
                 assert named, f"{command}: {container}"
                 assert named <= set(container.held) - container.cancelled, f"{command}: {container}"
                 container.cancelled.update(named)
+                grace = self._function_of(command.container_id).spec.cancellation_grace + self.limits.drain_grace
+                self._may_go(container, grace)
+                self._may_cancel_children({container.held[number] for number in named})
             case c.SendOutcomes() | c.SaveOutcomes():
                 self._collect(command)
             case c.SendItems():
@@ -205,6 +248,11 @@ class FakeWorld:
             case c.WakeAt():
                 self.wake_at = command.deadline
 
+    def _evict(self, container: FakeContainer) -> None:
+        """What it holds may go on elsewhere from now on, and is lost only if it cannot."""
+        self.may_be_lost.update(container.held.values())
+        container.held.clear()
+
     def _take(self, command: c.DeliverAttempts | c.DeliverBatch) -> None:
         container = self.containers[command.container_id]
         spec = self.functions[container.function_id].spec
@@ -213,12 +261,14 @@ class FakeWorld:
             self._check_batch(command, spec.batching)
             container.batches[command.attempts[0].attempt] = [delivery.attempt for delivery in command.attempts]
         assert container.phase == "ready", f"{command}: {container}"
-        assert not container.wants_no_more
+        assert not container.wants_no_more and not container.frozen
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts
             assert self.outcomes[key] < self.accepted[key]
             assert self.calls[delivery.call_id][0] == container.function_id
+            if spec.queue_timeout is not None and delivery.attempt == min(self.seen_attempts | {delivery.attempt}):
+                assert self.now < self.accepted_at[key] + spec.queue_timeout, "started after it had expired"
             self.seen_attempts.add(delivery.attempt)
             container.held[delivery.attempt] = key
         container.deliveries += 1 if isinstance(command, c.DeliverBatch) else len(command.attempts)
@@ -226,14 +276,14 @@ class FakeWorld:
         assert container.deliveries == 1 or not spec.single_use_containers
 
     def _check_batch(self, command: c.DeliverBatch, batching: Batching | None) -> None:
-        """It is full, or its window is over, or it is a suspect's."""
+        """It is full, or its window is over, or it is one of suspects."""
         assert batching is not None
         size = len(command.attempts)
         assert 1 <= size <= batching.max_batch_size
         if size < batching.max_batch_size and batching.wait_ms != "auto":
             first = min(self.accepted_at[delivery.call_id, delivery.index] for delivery in command.attempts)
-            suspect = self._function_of(command.container_id).deaths and size == 1
-            assert suspect or first + batching.wait_ms / 1000 <= self.now, f"too early: {command}"
+            suspects = self._function_of(command.container_id).deaths
+            assert suspects or first + batching.wait_ms / 1000 <= self.now, f"too early: {command}"
 
     def _collect(self, command: c.SendOutcomes | c.SaveOutcomes) -> None:
         _, client, kind = self.calls[command.call_id]
@@ -247,6 +297,8 @@ class FakeWorld:
                 assert ended.payload == f"result of {key}".encode(), "somebody else's result"
             if ended.kind is OutcomeKind.CANCELLED:
                 assert key in self.may_be_cancelled, f"{key} was cancelled, and nobody asked for it"
+            if ended.kind is OutcomeKind.REFUSED:
+                assert self.functions[self.calls[command.call_id][0]].spec.max_waiting_inputs is not None
             if ended.kind is OutcomeKind.LOST:
                 assert key in self.may_be_lost, f"{key} was lost, and no container died with it"
 
@@ -268,9 +320,10 @@ class FakeWorld:
     def _check_function(self, function_id: str, function: FakeFunction) -> None:
         view = self.engine.view(function_id, self.now)
         there = [x for x in self.containers.values() if x.function_id == function_id]
-        assert sorted(x.container_id for x in there) == sorted(x.container_id for x in view.containers)
+        names = sorted(x.container_id for x in view.containers)
+        assert sorted(x.container_id for x in there) == names, f"{names}: {there}"
         starting = [x for x in there if x.phase == "starting"]
-        serving = starting + [x for x in there if x.phase == "ready"]
+        serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
         host_is_full = len(self.in_phase("starting")) == self.limits.starting
         may_grow = len(there) < self.most(function_id) and not host_is_full
         if view.waiting_inputs:
@@ -279,12 +332,12 @@ class FakeWorld:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size
-                    ready = [x for x in there if x.phase == "ready"]
+                    ready = [x for x in there if x.phase == "ready" and not x.frozen]
                     room += sum(max(0, target - x.slots) for x in ready) * size
                 assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
             due = function.spec.batching is None or view.waiting_inputs >= function.spec.batching.max_batch_size
             if due and not function.deaths and not function.spec.single_use_containers:
-                draining = {x.container_id for x in view.containers if x.state == "draining"}
+                draining = {x.container_id for x in view.containers if x.state in ("draining", "frozen")}
                 free = [x for x in there if x.phase == "ready" and x.container_id not in draining]
                 assert all(x.slots == function.spec.concurrency.max_inputs for x in free), "a slot is free"
         if may_grow and len(serving) < function.settings.min_containers:

@@ -41,19 +41,40 @@ def test_an_input_that_kills_its_container_twice_while_alone_fails(play: Playboo
     play >> ended(2) << send("a", 0, kind=LOST, payload=why)
 
 
-def test_suspects_run_alone_and_only_the_killer_fails(play: Playbook) -> None:
-    """a1 kills whatever runs it. It takes others with it once, and never again."""
-    play >> function(max_inputs=3, max_containers=1)
-    play >> submit("a", 3) << start(1)
-    play >> ready(1) << deliver(1, "a0#1", "a1#2", "a2#3")
+def test_suspects_run_in_ever_smaller_groups_until_the_killer_is_alone(play: Playbook) -> None:
+    """a1 kills whatever runs it."""
+    play >> function(max_inputs=4, max_containers=1)
+    play >> submit("a", 4) << start(1)
+    play >> ready(1) << deliver(1, "a0#1", "a1#2", "a2#3", "a3#4")
     play >> ended(1) << start(2)
-    play >> ready(2) << deliver(2, "a0#4")
-    play >> finished(2, 4) << deliver(2, "a1#5") << send("a", 0)
+    play >> ready(2) << deliver(2, "a0#5", "a1#6")
     play >> ended(2) << start(3)
-    play >> ready(3) << deliver(3, "a1#6")
-    play >> ended(3) << start(4) << send("a", 1, kind=LOST)
-    play >> ready(4) << deliver(4, "a2#7")
-    play >> finished(4, 7) << send("a", 2)
+    play >> ready(3) << deliver(3, "a0#7")
+    play >> finished(3, 7) << deliver(3, "a1#8") << send("a", 0)
+    play >> ended(3) << start(4)
+    play >> ready(4) << deliver(4, "a1#9")
+    play >> ended(4) << start(5) << send("a", 1, kind=LOST)
+    play >> ready(5) << deliver(5, "a2#10", "a3#11")
+    play >> finished(5, 10, 11) << send("a", 2, 3)
+
+
+def test_groups_run_side_by_side_where_the_pool_may_grow(play: Playbook) -> None:
+    play >> function(max_inputs=4)
+    play >> submit("a", 4) << start(1)
+    play >> ready(1) << deliver(1, "a0#1", "a1#2", "a2#3", "a3#4")
+    play >> ended(1) << start(2, 3)
+    play >> ready(2) << deliver(2, "a0#5", "a1#6")
+    play >> ready(3) << deliver(3, "a2#7", "a3#8")
+
+
+def test_a_cancelled_suspect_leaves_its_group(play: Playbook) -> None:
+    play >> function(max_inputs=3, max_containers=1)
+    play >> submit("a", 2) << start(1)
+    play >> submit("b")
+    play >> ready(1) << deliver(1, "a0#1", "b0#2", "a1#3")
+    play >> ended(1) << start(2)
+    play >> cancel("a") << send("a", 0, 1, kind=OutcomeKind.CANCELLED)
+    play >> ready(2) << deliver(2, "b0#4")
 
 
 def test_nothing_joins_a_suspect_in_its_container(play: Playbook) -> None:
@@ -150,9 +171,8 @@ def test_inputs_lost_with_others_keep_their_order(play: Playbook) -> None:
     play >> submit("a", 3) << start(1)
     play >> ready(1) << deliver(1, "a0#1", "a1#2", "a2#3")
     play >> ended(1) << start(2)
-    play >> ready(2) << deliver(2, "a0#4")
-    play >> finished(2, 4) << deliver(2, "a1#5") << send("a", 0)
-    play >> finished(2, 5) << deliver(2, "a2#6") << send("a", 1)
+    play >> ready(2) << deliver(2, "a0#4", "a1#5")
+    play >> finished(2, 4, 5) << deliver(2, "a2#6") << send("a", 0, 1)
 
 
 def test_a_stream_that_already_gave_items_is_not_run_again(play: Playbook) -> None:

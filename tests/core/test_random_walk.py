@@ -15,6 +15,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 
 from motet.core import events as e
 from motet.core.host import HostLimits
+from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, CallKind, OutcomeKind
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings
@@ -36,6 +37,8 @@ FUNCTIONS = {
         {"max_batch_size": 4, "wait_ms": "auto", "retries": RetryPolicy(max_retries=1), "timeout": 8.0},
     ),
     "fu-single": ("ap-2", {"max_inputs": 2, "single_use_containers": True}),
+    "fu-bounded": ("ap-1", {"max_inputs": 2, "queue_timeout": 3.0, "max_waiting_inputs": 4, "cancellation_grace": 2.0}),
+    "fu-strict": ("ap-2", {"max_inputs": 3, "sync_cancellation": "container", "timeout": 8.0}),
 }
 PICK = st.integers(0, 10**6)
 
@@ -57,7 +60,7 @@ class EngineWalk(RuleBasedStateMachine):
     @initialize(starting=st.integers(1, 4), per_pool=st.integers(1, 5))
     def build(self, starting: int, per_pool: int) -> None:
         self.world = FakeWorld(
-            HostLimits(starting=starting, containers_per_pool=per_pool, stop_grace=7.0, cancel_grace=4.0)
+            HostLimits(starting=starting, containers_per_pool=per_pool, stop_grace=7.0, drain_grace=4.0, freeze_grace=5.0)
         )
         self.calls = 0
         for function_id, (app_id, options) in FUNCTIONS.items():
@@ -70,11 +73,18 @@ class EngineWalk(RuleBasedStateMachine):
         count=st.integers(1, 6),
         kind=st.sampled_from(CallKind),
         client=st.integers(1, 2),
+        nested=st.booleans(),
+        pick=PICK,
     )
-    def submit(self, function_id: str, count: int, kind: CallKind, client: int) -> None:
+    def submit(self, function_id: str, count: int, kind: CallKind, client: int, nested: bool, pick: int) -> None:
         self.calls += 1
         count = 1 if kind is CallKind.STREAM else count
-        self.world.feed(e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new_inputs(0, count)))
+        parent = None
+        if nested and (running := sorted(key for c in self.world.containers.values() for key in c.held.values())):
+            call_id, index = self._choose(running, pick)
+            parent = input_id(call_id, index)
+        new = new_inputs(0, count)
+        self.world.feed(e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new, parent))
 
     @precondition(lambda self: self.world.unfinished())
     @rule(pick=PICK, count=st.integers(1, 3))
@@ -87,9 +97,9 @@ class EngineWalk(RuleBasedStateMachine):
             self.world.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new_inputs(first, count)))
 
     @precondition(lambda self: self.world.calls)
-    @rule(pick=PICK)
-    def cancel_call(self, pick: int) -> None:
-        self.world.feed(e.CallCancelled(self._choose(sorted(self.world.calls), pick), "enough"))
+    @rule(pick=PICK, terminate=st.booleans())
+    def cancel_call(self, pick: int, terminate: bool) -> None:
+        self.world.feed(e.CallCancelled(self._choose(sorted(self.world.calls), pick), "enough", terminate))
 
     @rule(client=st.integers(1, 2))
     def lose_client(self, client: int) -> None:
@@ -123,9 +133,16 @@ class EngineWalk(RuleBasedStateMachine):
         self.world.feed(e.ContainerFailed(container.container_id, b"ImportError"))
 
     @precondition(lambda self: self.world.in_phase("ready"))
+    @rule(pick=PICK, preempted=st.booleans())
+    def ask_to_drain(self, pick: int, preempted: bool) -> None:
+        self.world.feed(e.DrainAsked(self._choose(self.world.in_phase("ready"), pick).container_id, preempted))
+
+    @precondition(lambda self: self.world.containers)
     @rule(pick=PICK)
-    def ask_to_drain(self, pick: int) -> None:
-        self.world.feed(e.DrainAsked(self._choose(self.world.in_phase("ready"), pick).container_id))
+    def freeze_or_thaw(self, pick: int) -> None:
+        container = self._choose(list(self.world.containers.values()), pick)
+        happened = e.ContainerThawed if container.frozen else e.ContainerFrozen
+        self.world.feed(happened(container.container_id))
 
     @precondition(lambda self: self.world.containers)
     @rule(pick=PICK)
@@ -205,7 +222,9 @@ class EngineWalk(RuleBasedStateMachine):
     def _one_thing(self) -> bool:
         """Let the first container that has anything to do do it; False if none has."""
         for container in list(self.world.containers.values()):
-            if container.phase == "starting":
+            if container.frozen:
+                self.world.feed(e.ContainerThawed(container.container_id))
+            elif container.phase == "starting":
                 self.world.feed(e.ContainerReady(container.container_id))
             elif container.phase in ("stopping", "killed", "failing"):
                 self.world.feed(self.world.end(container, "exited with 0"))

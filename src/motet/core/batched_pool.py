@@ -10,7 +10,8 @@ from motet.core.commands import CancelAttempts, DeliverBatch
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.inputs import WAITING, Call, Input
-from motet.core.pool import Pool, Services
+from motet.core.pool import Pool
+from motet.core.services import Services
 from motet.core.turn import Turn
 from motet.errors import InternalError
 from motet.model.outcome import AttemptEnd, OutcomeKind
@@ -18,12 +19,14 @@ from motet.model.outcome import AttemptEnd, OutcomeKind
 
 class Batch:
     """Attempts in one slot. `number` is the first one's; `members` lacks those that have ended, and has None for those
-    nobody waits for any more."""
+    nobody waits for any more. `input_id` is what its code knows it by: its first input's."""
 
-    __slots__ = ("container", "members", "number", "size", "started_at")
+    __slots__ = ("container", "input_id", "members", "number", "size", "started_at")
 
     def __init__(self, container: Container, members: dict[int, Input | None], now: float) -> None:
-        self.number = next(iter(members))
+        self.number, first = next(iter(members.items()))
+        assert first is not None
+        self.input_id = first.input_id
         self.container = container
         self.members = members
         self.size = len(members)
@@ -68,9 +71,15 @@ class BatchedPool(Pool):
         super().add(item)
         self._unseen.append(item)
 
+    def _put_back(self, item: Input) -> None:
+        super()._put_back(item)
+        if not item.suspect:
+            self._unseen.append(item)
+
     def pump(self, turn: Turn) -> None:
         """As `Pool.pump`, with batches for inputs. A batch that is not due yet waits beside a free slot; its window has
         begun with its first input, and containers are asked for from then on."""
+        self._expire(turn)
         self._see_arrivals(turn.now)
         self._pumped_at = turn.now
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
@@ -82,7 +91,7 @@ class BatchedPool(Pool):
             self._deliver_batch(container, turn)
         batches = -(-len(queue) // self._size) + fleet.index.load
         fleet.scale(Demand(batches, alone, bool(batches or alone or self.running), "batches"), turn)
-        if isolation.waiting:
+        if alone:
             isolation.reserve()
         while self._due(turn.now) and (container := fleet.index.emptiest_below(fleet.max_inputs)):
             self._deliver_batch(container, turn)
@@ -119,8 +128,9 @@ class BatchedPool(Pool):
             items.append(item)
         self._begin_batch(items, container, turn)
 
-    def _deliver_alone(self, item: Input, container: Container, turn: Turn) -> None:
-        self._begin_batch([item], container, turn)
+    def _deliver_group(self, group: list[Input], container: Container, turn: Turn) -> None:
+        for first in range(0, len(group), self._size):
+            self._begin_batch(group[first : first + self._size], container, turn)
 
     def _begin_batch(self, items: list[Input], container: Container, turn: Turn) -> None:
         deliveries = [self._begin(item, container, turn.now) for item in items]
@@ -153,6 +163,7 @@ class BatchedPool(Pool):
         if touched:
             for batch in touched:
                 self._shrunk(batch, turn)
+            self.admission.pace.ended(len(ends), turn.now)
             self.fleet.unloaded(container, turn)
 
     def _shrunk(self, batch: Batch, turn: Turn) -> None:
@@ -163,7 +174,8 @@ class BatchedPool(Pool):
         elif batch.wanted is not None:
             running[batch.number] = batch.wanted
         elif running[batch.number] is not None:
-            self._abandon_slot(batch.number, batch.container, turn.now)
+            self._abandoned.add(batch.number, batch.container, turn.now)
+            self._orphan(batch.input_id, "the inputs of its batch were cancelled", turn)
             turn.commands.append(CancelAttempts(batch.container.container_id, [batch.number]))
 
     def _vacated(self, item: Input, container: Container) -> list[int]:
@@ -171,6 +183,9 @@ class BatchedPool(Pool):
         batch.members[item.attempt] = None
         container.running[batch.number] = batch.wanted
         return [] if batch.wanted is not None else [batch.number]
+
+    def _input_id(self, item: Input) -> str:
+        return self._batch_of[item.attempt].input_id
 
     def _lost(self, container: Container) -> list[tuple[Input, bool]]:
         batches = [self._batches.pop(number) for number in container.running]
@@ -181,9 +196,6 @@ class BatchedPool(Pool):
             for number in batch.members:
                 del self._batch_of[number]
         return lost
-
-    def yielded(self, container: Container, attempt: int, items: list[bytes], turn: Turn) -> None:
-        """Batched functions do not stream."""
 
     # --- for tests ----------------------------------------------------------------------------------------------------
 

@@ -5,16 +5,18 @@ from __future__ import annotations
 from motet.core.inputs import Input
 from motet.errors import InternalError
 
-STARTING, READY, DRAINING, STOPPING, ENDED = "starting", "ready", "draining", "stopping", "ended"
+STARTING, READY, FROZEN, DRAINING, STOPPING, ENDED = "starting", "ready", "frozen", "draining", "stopping", "ended"
 
 TRANSITIONS: dict[str, dict[str, str]] = {
     STARTING: {"became_ready": READY, "stopped": STOPPING, "ended": ENDED},
-    READY: {"drained": DRAINING, "stopped": STOPPING, "ended": ENDED},
+    READY: {"drained": DRAINING, "froze": FROZEN, "stopped": STOPPING, "ended": ENDED},
+    FROZEN: {"thawed": READY, "stopped": STOPPING, "ended": ENDED},
     DRAINING: {"stopped": STOPPING, "ended": ENDED},
     STOPPING: {"ended": ENDED},
     ENDED: {},
 }
-"""State -> event -> next state. Only a ready container is given attempts; a draining one finishes those it holds."""
+"""State -> event -> next state. Only a ready container is given attempts; a draining one finishes those it holds; nothing
+runs in a frozen one (SIGSTOP), and it does not count as one of its pool's containers."""
 
 
 class Container:
@@ -23,16 +25,19 @@ class Container:
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
-    `exclusive`: it runs one suspect and gets nothing else.
+    `exclusive`: it runs a group of suspects and gets nothing else. `leave_by`: when a draining or frozen one is killed, and
+    what it runs is run elsewhere.
     """
 
     __slots__ = (
         "container_id",
         "exclusive",
         "finished",
+        "frozen",
         "history",
         "idle_since",
         "killed",
+        "leave_by",
         "ready_at",
         "running",
         "started_at",
@@ -46,6 +51,8 @@ class Container:
         self.running: dict[int, Input | None] = {}
         self.exclusive = False
         self.killed = False
+        self.frozen = False
+        self.leave_by: float | None = None
         self.stuck: set[int] = set()
         self.started_at = now
         self.ready_at: float | None = None

@@ -8,16 +8,18 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from motet.core import events as e
+from motet.core import streams
 from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, RUNNING, Call, Input
-from motet.core.pool import EncodeFailure, Pool, Services
+from motet.core.pool import Pool
+from motet.core.services import EncodeFailure, Services
 from motet.core.turn import Turn
 from motet.core.view import view_pool
-from motet.errors import InternalError, NotFoundError
+from motet.errors import InternalError, NotFoundError, ResourceExhaustedError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.views import FunctionView
@@ -38,6 +40,8 @@ class Engine:
         self._attempt_numbers = itertools.count(1)
         self._pools: dict[str, Pool] = {}
         self._calls: dict[str, Call] = {}
+        self._children: dict[str, dict[Call, None]] = {}
+        """By the id of the input that made them: calls that end with it, because it waits for them."""
         self._pool_of_container: dict[str, Pool] = {}
         self._stopping_apps: set[str] = set()
         self._timers: list[tuple[float, int, Pool | Input]] = []
@@ -57,6 +61,8 @@ class Engine:
             e.ContainerReady: self._container_ready,
             e.ContainerFailed: self._container_failed,
             e.ContainerEnded: self._container_ended,
+            e.ContainerFrozen: self._container_frozen,
+            e.ContainerThawed: self._container_thawed,
             e.DrainAsked: self._drain_asked,
             e.AttemptsFinished: self._attempts_finished,
             e.ItemsYielded: self._items_yielded,
@@ -101,6 +107,7 @@ class Engine:
                 retry_at=self._set_retry,
                 alarm=alarm,
                 forget=self._forget_call,
+                orphan=self._cancel_children,
             ),
         )
         self._pools[event.function_id] = pool
@@ -133,15 +140,21 @@ class Engine:
             if pool is None or pool.closed:
                 self._refuse(call, event, turn)
                 return
-            if not event.inputs:
-                return
-            self._calls[event.call_id] = call
         else:
             pool = self._pools[call.function_id]
         for new in event.inputs:
-            if new.index not in call.inputs:  # a client that sends one twice still gets one outcome
+            if new.index in call.inputs:  # a client that sends one twice still gets one outcome
+                continue
+            if refusal := pool.admission.refusal(call.kind):
+                failure = self._failure(ResourceExhaustedError, refusal[0], retry_after=refusal[1])
+                turn.add_outcome(call, new.index, OutcomeKind.REFUSED, failure)
+            else:
                 item = call.inputs[new.index] = Input(call, new.index, new.payload, turn.now)
-                pool.add(item)
+                pool.submit(item)
+        if call.inputs and call.call_id not in self._calls:
+            self._calls[call.call_id] = call
+            if call.parent_input_id is not None and call.kind is not CallKind.SPAWNED:
+                self._children.setdefault(call.parent_input_id, {})[call] = None
         turn.pools[pool] = None
 
     def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
@@ -153,22 +166,28 @@ class Engine:
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
         if call is not None:
-            self._cancel(call, event.reason, turn)
+            self._cancel(call, event.reason, turn, terminate=event.terminate_containers)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
         for call in [c for c in self._calls.values() if c.client == event.client and c.kind is not CallKind.SPAWNED]:
             self._cancel(call, "its caller is gone", turn)
 
-    def _cancel(self, call: Call, reason: str, turn: Turn) -> None:
+    def _cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
         pool = self._pools[call.function_id]
         turn.pools[pool] = None
-        pool.cancel(call, reason, turn)
+        pool.cancel(call, reason, turn, terminate=terminate)
+
+    def _cancel_children(self, input_id: str, reason: str, turn: Turn) -> None:
+        """An input is given up while it runs: the calls it waits for are, too. Spawned ones go their own way."""
+        if self._children:
+            for call in list(self._children.get(input_id, ())):
+                self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn)
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
         item = call.inputs.get(event.index) if call else None
-        if call is not None and item is not None:
-            self._pools[call.function_id].taken(item, event.count, turn)
+        if item is not None:
+            streams.taken(item, event.count, turn)
 
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
@@ -200,11 +219,26 @@ class Engine:
         if pool.closed:
             self._report_if_stopped(pool.app_id, turn)
 
+    def _container_frozen(self, event: e.ContainerFrozen, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.fleet.froze(container, turn)
+            turn.pools[pool] = None
+
+    def _container_thawed(self, event: e.ContainerThawed, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.fleet.thawed(container, turn)
+            turn.pools[pool] = None
+
     def _drain_asked(self, event: e.DrainAsked, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
-        if pool is not None and container is not None and container.state == "ready":
-            pool.fleet.drain(container, "it asked for no more inputs", turn)
-            turn.pools[pool] = None
+        if pool is None or container is None:
+            return
+        grace = self._host.limits.drain_grace if event.preempted else None
+        reason = "it was told to end (SIGTERM)" if event.preempted else "it asked for no more inputs"
+        pool.fleet.asked_to_drain(container, reason, turn, grace)
+        turn.pools[pool] = None
 
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
@@ -214,14 +248,14 @@ class Engine:
         turn.pools[pool] = None
 
     def _items_yielded(self, event: e.ItemsYielded, turn: Turn) -> None:
-        pool, container = self._find(event.container_id)
-        if pool is not None and container is not None:
-            pool.yielded(container, event.attempt, event.items, turn)
+        _, container = self._find(event.container_id)
+        if container is not None:
+            streams.yielded(container, event.attempt, event.items, turn)
 
     def _feed_taken(self, event: e.FeedTaken, turn: Turn) -> None:
-        pool, container = self._find(event.container_id)
-        if pool is not None and container is not None:
-            pool.feed_taken(container, event.attempt, event.count, turn)
+        _, container = self._find(event.container_id)
+        if container is not None:
+            streams.feed_taken(container, event.attempt, event.count, turn)
 
     def _find(self, container_id: str) -> tuple[Pool | None, Container | None]:
         pool = self._pool_of_container.get(container_id)
@@ -229,6 +263,10 @@ class Engine:
 
     def _forget_call(self, call: Call) -> None:
         self._calls.pop(call.call_id, None)
+        if self._children and (siblings := self._children.get(call.parent_input_id or "")) is not None:
+            siblings.pop(call, None)
+            if not siblings:
+                del self._children[call.parent_input_id or ""]
 
     def _pools_of(self, app_id: str) -> list[Pool]:
         return [pool for pool in self._pools.values() if pool.app_id == app_id]
@@ -279,6 +317,11 @@ class Engine:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return view_pool(pool, now)
 
+    def refusal(self, function_id: str, kind: CallKind) -> tuple[str, float] | None:
+        """Why one more input of a function would not be taken now, and after how many seconds to try again; or None."""
+        pool = self._pools.get(function_id)
+        return None if pool is None else pool.admission.refusal(kind)
+
     def waiting(self, function_id: str) -> int:
         """How many inputs of a function wait for a container; 0 if there is no such function."""
         pool = self._pools.get(function_id)
@@ -306,6 +349,11 @@ class Engine:
         facts = {
             "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
             "calls": all(call.inputs for call in self._calls.values()),
+            "children": all(
+                self._calls.get(c.call_id) is c and c.parent_input_id == parent
+                for parent, calls in self._children.items()
+                for c in calls
+            ),
             "containers": set(self._pool_of_container)
             == {cid for pool in self._pools.values() for cid in pool.fleet.containers},
             "alarms": not any(

@@ -41,10 +41,11 @@ class InputsSubmitted(Event, frozen=True):
 
 
 class CallCancelled(Event, frozen=True):
-    """Nobody wants this call's unfinished inputs any more."""
+    """Nobody wants this call's unfinished inputs any more; `terminate_containers`: nor the containers that run any."""
 
     call_id: str
     reason: str
+    terminate_containers: bool = False
 
 
 class ClientLost(Event, frozen=True):

@@ -8,7 +8,7 @@ from motet.core import containers as states
 from motet.core.autoscaler import Demand, decide, most_containers
 from motet.core.commands import KillContainer, StartContainer, StopContainer
 from motet.core.containers import Container
-from motet.core.host import Host
+from motet.core.host import Host, HostLimits
 from motet.core.router import LoadIndex
 from motet.core.turn import Turn
 from motet.errors import InternalError
@@ -95,8 +95,8 @@ class Fleet:
         self._host.queue(self)
 
     @property
-    def cancel_grace(self) -> float:
-        return self._host.limits.cancel_grace
+    def limits(self) -> HostLimits:
+        return self._host.limits
 
     @property
     def serves(self) -> bool:
@@ -125,7 +125,7 @@ class Fleet:
             if expiry > turn.now:
                 self._alarm(expiry)
                 return
-            self._stop(container, f"idle for {turn.now - container.idle_since:.1f} s", turn)
+            self.stop(container, f"idle for {turn.now - container.idle_since:.1f} s", turn)
 
     def _shed(self, limit: int, turn: Turn) -> None:
         """`max_containers` was lowered: idle containers go, then starting ones, then the least busy drain."""
@@ -134,7 +134,7 @@ class Fleet:
         live.sort(key=lambda c: (len(c.running), c.state is states.STARTING))
         for container in live[: self.live - limit]:
             if container.state is states.STARTING:
-                self._kill(container, reason, turn)
+                self.kill(container, reason, turn)
             else:
                 self.drain(container, reason, turn)
 
@@ -150,11 +150,13 @@ class Fleet:
         container.ready_at = container.idle_since = turn.now
         self.start_failures = 0
         self.index.put(container)
+        if container.frozen:  # it said so just before
+            self.froze(container, turn)
 
     def failed_to_start(self, container: Container, turn: Turn) -> None:
         """It cannot serve, and goes; the next attempt at starting one waits longer each time."""
         self._note_start_failure(container, turn.now)
-        self._kill(container, "failed to start", turn)
+        self.kill(container, "failed to start", turn)
 
     def _note_start_failure(self, container: Container, now: float) -> None:
         """Containers that were starting side by side count as one failure."""
@@ -175,31 +177,65 @@ class Fleet:
         if not container.running:
             container.idle_since = turn.now
             if container.state is states.DRAINING:
-                self._stop(container, "drained", turn)
+                self.stop(container, "drained", turn)
                 return
         elif container.stuck:
             self._kill_if_only_stuck(container, turn)
         if container.state is states.READY and not container.exclusive:
             self.index.put(container)
 
-    def drain(self, container: Container, reason: str, turn: Turn) -> None:
-        """No new attempts for it; it stops when it holds none."""
+    def drain(self, container: Container, reason: str, turn: Turn, grace: float | None = None) -> None:
+        """No new attempts for it; it stops when it holds none, or must leave after `grace` seconds."""
         self.index.remove(container)
         container.move("drained", turn.now, reason)
         self.live -= 1
         if not container.running:
-            self._stop(container, reason, turn)
+            self.stop(container, reason, turn)
+        elif grace is not None:
+            self._leave_by(turn.now + grace, container)
+
+    def asked_to_drain(self, container: Container, reason: str, turn: Turn, grace: float | None) -> None:
+        """It wants no more inputs: drain it; one that drains already may get a deadline for that."""
+        if container.state is states.READY:
+            self.drain(container, reason, turn, grace)
+        elif container.state is states.DRAINING and grace is not None and container.leave_by is None:
+            self._leave_by(turn.now + grace, container)
+
+    def _leave_by(self, deadline: float, container: Container) -> None:
+        container.leave_by = deadline
+        self._alarm(deadline)
 
     def give_up(self, container: Container, attempt: int, turn: Turn) -> None:
         """It did not end a cancelled attempt within the grace: it takes no more, and is killed when it does nothing else."""
         container.stuck.add(attempt)
         if container.state is states.READY:
-            self.drain(container, "it does not end a cancelled input", turn)
+            self.drain(container, "it does not end a cancelled input", turn, self._host.limits.drain_grace)
         self._kill_if_only_stuck(container, turn)
 
     def _kill_if_only_stuck(self, container: Container, turn: Turn) -> None:
         if container.state is states.DRAINING and container.running.keys() <= container.stuck:
-            self._kill(container, f"{len(container.running)} cancelled inputs do not end", turn)
+            self.kill(container, f"{len(container.running)} cancelled inputs do not end", turn)
+
+    def froze(self, container: Container, turn: Turn) -> None:
+        """Its process was stopped: it is given nothing, others start in its place, and it must thaw in time."""
+        container.frozen = True
+        if container.state is states.READY:
+            self.index.remove(container)
+            container.move("froze", turn.now)
+            self.live -= 1
+            self._leave_by(turn.now + self._host.limits.freeze_grace, container)
+
+    def thawed(self, container: Container, turn: Turn) -> None:
+        """It runs again."""
+        container.frozen = False
+        if container.state is states.FROZEN:
+            container.move("thawed", turn.now)
+            container.leave_by = None
+            self.live += 1
+            if not container.exclusive:
+                self.index.put(container)
+            if container.stuck:
+                self.drain(container, "it does not end a cancelled input", turn, self._host.limits.drain_grace)
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""
@@ -212,7 +248,8 @@ class Fleet:
         container.move("ended", turn.now)
         del self.containers[container.container_id]
 
-    def _stop(self, container: Container, reason: str, turn: Turn) -> None:
+    def stop(self, container: Container, reason: str, turn: Turn) -> None:
+        """Let it run its exit hooks and end; it has `stop_grace` for that."""
         self.index.remove(container)
         if container.state is states.READY:
             self.live -= 1
@@ -220,7 +257,8 @@ class Fleet:
         self._alarm(turn.now + self._host.limits.stop_grace)
         turn.commands.append(StopContainer(container.container_id, reason))
 
-    def _kill(self, container: Container, reason: str, turn: Turn) -> None:
+    def kill(self, container: Container, reason: str, turn: Turn) -> None:
+        """End it now."""
         self.index.remove(container)
         if container.state is states.STARTING:
             self._leave_starting()
@@ -246,6 +284,17 @@ class Fleet:
                 self._alarm(container.started_at + limit)
         return [c for c in starting if c.started_at + limit <= now]
 
+    def overstayed(self, now: float) -> list[Container]:
+        """Containers that drain or are frozen and had to be gone by now."""
+        late = []
+        for container in self.containers.values():
+            if container.leave_by is not None and container.state in (states.DRAINING, states.FROZEN):
+                if container.leave_by <= now:
+                    late.append(container)
+                else:
+                    self._alarm(container.leave_by)
+        return late
+
     def kill_overdue_stops(self, turn: Turn) -> None:
         """Containers that were asked to stop and have used up their grace."""
         for container in list(self.containers.values()):
@@ -254,7 +303,7 @@ class Fleet:
                 if self._closing_deadline is not None:
                     deadline = min(deadline, self._closing_deadline)
                 if deadline <= turn.now:
-                    self._kill(container, "did not stop in time", turn)
+                    self.kill(container, "did not stop in time", turn)
                 else:
                     self._alarm(deadline)
 
@@ -265,9 +314,9 @@ class Fleet:
         self._alarm(self._closing_deadline)
         for container in list(self.containers.values()):
             if container.state is states.STARTING:
-                self._kill(container, "app stopped", turn)
+                self.kill(container, "app stopped", turn)
             elif container.state is not states.STOPPING:
-                self._stop(container, "app stopped", turn)
+                self.stop(container, "app stopped", turn)
 
     def check(self) -> None:
         """Raise `InternalError` unless the bookkeeping agrees with the containers."""

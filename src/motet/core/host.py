@@ -11,13 +11,17 @@ from motet.core.turn import Turn
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimits:
     """`containers_per_pool` stands in where a function sets no `max_containers`; at most `starting` containers start at
-    the same time (more would only slow each other); a container asked to stop has `stop_grace` seconds, one asked to
-    cancel an attempt `cancel_grace`."""
+    the same time (more would only slow each other). Seconds that a container has: `stop_grace` once it was asked to stop,
+    `drain_grace` to finish its inputs when it must go, `freeze_grace` when its process was stopped (SIGSTOP). At most
+    `waiting` inputs of a pool wait for a container, or `waiting_spawned` of spawned calls (Modal's numbers)."""
 
     containers_per_pool: int = 32
     starting: int = 8
     stop_grace: float = 30.0
-    cancel_grace: float = 30.0
+    drain_grace: float = 30.0
+    freeze_grace: float = 10.0
+    waiting: int = 2_000
+    waiting_spawned: int = 1_000_000
 
 
 DEFAULT_LIMITS = HostLimits()

@@ -11,7 +11,7 @@ from motet.model.outcome import CallKind
 WAITING, DELAYED, RUNNING, ENDED = "waiting", "delayed", "running", "ended"
 
 TRANSITIONS: dict[str, dict[str, str]] = {
-    WAITING: {"delivered": RUNNING, "failed": ENDED, "cancelled": ENDED},
+    WAITING: {"delivered": RUNNING, "failed": ENDED, "timed_out": ENDED, "cancelled": ENDED},
     DELAYED: {"due": WAITING, "failed": ENDED, "cancelled": ENDED},
     RUNNING: {
         "finished": ENDED,
@@ -48,7 +48,7 @@ class Input:
     """One set of arguments, until its outcome is on its way.
 
     `retries` counts attempts charged to the user's policy, `lone_losses` the times its container died while it ran
-    there alone. A `suspect` was in a container that died, and runs alone until it is cleared. What was `fed` to an
+    there alone. A `suspect` was in a container that died, and runs apart from the others until it is cleared. What was `fed` to an
     attempt went with it.
     """
 

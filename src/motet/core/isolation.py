@@ -1,8 +1,10 @@
-"""Suspects, inputs whose container died: each runs alone, so that one that kills containers harms no other."""
+"""Suspects, inputs whose container died: they run again in ever smaller groups, so that the one that kills containers is
+found, and harms no other."""
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Sequence
 
 from motet.core import containers as states
 from motet.core.containers import Container
@@ -11,33 +13,75 @@ from motet.core.inputs import Input
 
 
 class Isolation:
-    """The suspects of a pool that wait, and the containers set aside for them.
+    """The groups of suspects of a pool that wait, and the containers set aside for them.
 
-    A container is set aside when it is idle, or *reserved* while it still runs other inputs where the pool cannot grow;
-    it goes back to the others once no suspect runs in it or waits for it.
+    The inputs of a container that died run again as two groups, each in a container of its own; those of a group whose
+    container died, too, as two smaller ones. So among n inputs the one to blame is alone after about log2(n) rounds, and
+    the innocent have run after one or two. A container is set aside when it is idle, or *reserved* while it still runs
+    other inputs where the pool cannot grow; it goes back to the others once no group runs in it or waits for it.
     """
 
-    __slots__ = ("_fleet", "_reserved", "_set_aside", "waiting")
+    __slots__ = ("_fleet", "_groups", "_reserved", "_set_aside")
 
     def __init__(self, fleet: Fleet) -> None:
-        self.waiting: deque[Input] = deque()
+        self._groups: deque[list[Input]] = deque()
         self._fleet = fleet
         self._set_aside: dict[str, Container] = {}
         self._reserved: Container | None = None
 
+    def __len__(self) -> int:
+        """How many suspects wait."""
+        return sum(map(len, self._groups)) if self._groups else 0
+
+    def __iter__(self) -> Iterator[Input]:
+        return (item for group in self._groups for item in group)
+
     @property
     def idle(self) -> bool:
         """There is nothing to isolate, and no container is set aside."""
-        return not self.waiting and not self._set_aside
+        return not self._groups and not self._set_aside
 
     @property
     def demand(self) -> int:
-        """The containers that suspects take up or ask for."""
+        """The containers that groups take up or ask for."""
         reserved = self._reserved is not None
-        return len(self._set_aside) - reserved + max(len(self.waiting), reserved)
+        return len(self._set_aside) - reserved + max(len(self._groups), reserved)
 
-    def take_container(self) -> Container | None:
-        """An empty container for the next suspect, from now on set aside for it; None if there is none."""
+    # --- groups -------------------------------------------------------------------------------------------------------
+
+    def add(self, lost: Sequence[Input]) -> None:
+        """These were in one container when it died."""
+        for item in lost:
+            item.suspect = True
+        half = (len(lost) + 1) // 2
+        self._groups.extendleft(list(part) for part in (lost[half:], lost[:half]) if part)
+
+    def put_back(self, item: Input) -> None:
+        """A suspect whose container was taken from it: it waits again, as the group it is."""
+        self._groups.appendleft([item])
+
+    def remove(self, item: Input) -> None:
+        """It waits no longer."""
+        group = next(group for group in self._groups if item in group)
+        group.remove(item)
+        if not group:
+            self._groups.remove(group)
+
+    def pop(self) -> Input | None:
+        """Any one of those that wait, which then does not; None if none does."""
+        item = next(iter(self), None)
+        if item is not None:
+            self.remove(item)
+        return item
+
+    def placed(self) -> Iterator[tuple[list[Input], Container]]:
+        """The groups for which there is a container, from now on set aside for them, to be delivered there."""
+        while self._groups and (container := self._take_container()):
+            yield self._groups.popleft(), container
+
+    # --- containers ---------------------------------------------------------------------------------------------------
+
+    def _take_container(self) -> Container | None:
         for container in self._set_aside.values():
             if container.state is states.READY and not container.running:
                 self._reserved = None if container is self._reserved else self._reserved
@@ -48,8 +92,8 @@ class Isolation:
         return idle
 
     def reserve(self) -> None:
-        """Suspects wait and the pool will not grow for them: let the least busy container run empty for them."""
-        if self._reserved is not None or self._fleet.starting or self._fleet.wanted:
+        """If suspects wait and the pool will not grow for them, let the least busy container run empty for them."""
+        if not self._groups or self._reserved is not None or self._fleet.starting or self._fleet.wanted:
             return
         container = self._fleet.index.emptiest_below(self._fleet.max_inputs + 1)
         if container is not None:
@@ -57,9 +101,9 @@ class Isolation:
             self._reserved = container
 
     def release(self) -> None:
-        """Give back the containers that no suspect needs, and forget those that are going: call it after placing."""
+        """Give back the containers that no group needs, and forget those that are going: call it after placing."""
         for container in list(self._set_aside.values()):
-            unneeded = not container.running or (container is self._reserved and not self.waiting)
+            unneeded = not container.running or (container is self._reserved and not self._groups)
             if container.state is not states.READY or unneeded:
                 self._forget(container)
                 container.exclusive = False

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-
 from motet.core import containers as states
+from motet.core.abandoned import Abandoned
+from motet.core.admission import Admission
 from motet.core.autoscaler import Demand
-from motet.core.commands import AckFeed, AckItems, CancelAttempts, DeliverAttempts, SendItems
+from motet.core.commands import CancelAttempts, DeliverAttempts
 from motet.core.containers import Container
+from motet.core.deadlines import Deadlines
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
+from motet.core.services import Services
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError
@@ -22,23 +22,6 @@ from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 
 MAX_LONE_LOSSES = 2
 """An input whose container died this often while it ran there alone is what kills them."""
-
-EncodeFailure = Callable[[type[Exception], str], bytes]
-"""Encodes an exception that the platform reports: the engine decides the words, the wire knows the form."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Services:
-    """What a pool has of its engine: attempts' numbers, the form of failures, and how to ask for more.
-
-    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended.
-    """
-
-    attempts: Iterator[int]
-    failure: EncodeFailure
-    retry_at: Callable[[float, Input], None]
-    alarm: Callable[[float], None]
-    forget: Callable[[Call], None]
 
 
 class Pool:
@@ -53,15 +36,21 @@ class Pool:
         self._queue = WaitingQueue()
         self._feeds = Feeds()
         self._isolation = Isolation(fleet)
-        self._deadlines: OrderedDict[int, Input] = OrderedDict()
-        """Running attempts, the earliest deadline first: all have the same timeout."""
-        self._abandoned: OrderedDict[int, tuple[float, Container]] = OrderedDict()
-        """Attempts nobody waits for any more, and until when their container is to let go of them."""
+        self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
+        self._abandoned = Abandoned(self.spec.cancellation_grace, services.alarm)
+        self.admission = Admission(self._queue, fleet)
+        self._uninterruptible = (
+            frozenset(method.name for method in self.spec.methods if not method.is_async and method.web is None)
+            if self.spec.sync_cancellation == "container" and fleet.max_inputs > 1
+            else frozenset()
+        )
+        """Methods whose inputs cannot be cancelled without their container."""
         self._attempts = services.attempts
         self._failure = services.failure
         self._retry_at = services.retry_at
         self._alarm = services.alarm
         self._forget = services.forget
+        self._orphan = services.orphan
 
     @property
     def spec(self) -> FunctionSpec:
@@ -69,7 +58,7 @@ class Pool:
 
     @property
     def waiting(self) -> int:
-        return len(self._queue) + len(self._isolation.waiting)
+        return len(self._queue) + len(self._isolation)
 
     @property
     def inputs_per_slot(self) -> int:
@@ -82,20 +71,33 @@ class Pool:
 
     # --- inputs come and wait -----------------------------------------------------------------------------------------
 
+    def submit(self, item: Input) -> None:
+        """A new input."""
+        self._deadlines.waits(item)
+        self.add(item)
+
     def add(self, item: Input) -> None:
         """A new input, or one whose retry is due."""
         self._queue.add(item)
 
+    def _put_back(self, item: Input) -> None:
+        """One that was taken from its container: it is next."""
+        if item.suspect:
+            self._isolation.put_back(item)
+        else:
+            self._queue.put_back(item)
+
     def pump(self, turn: Turn) -> None:
         """Give waiting inputs to slots, and scale. Cases, in this order:
 
-        1. a suspect gets a container of its own;
+        1. a group of suspects gets a container of its own;
         2. a container below its target takes inputs until it is there, the fullest first;
         3. what is left calls for containers, which start at once;
         4. meanwhile, or if there may be no more, containers above target take inputs up to `max_inputs`, the
            emptiest first;
         5. the rest waits, bound to no container.
         """
+        self._expire(turn)
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
         alone = 0
         if not isolation.idle:
@@ -105,7 +107,7 @@ class Pool:
             self._fill(fleet.target_inputs, turn)
         inputs = len(queue) + fleet.index.load
         fleet.scale(Demand(inputs, alone, bool(inputs or alone or self.running)), turn)
-        if isolation.waiting:
+        if alone:
             isolation.reserve()
         if queue and fleet.max_inputs > fleet.target_inputs:
             while queue and (container := fleet.index.emptiest_below(fleet.max_inputs)):
@@ -116,38 +118,33 @@ class Pool:
             self._deliver(container, target - len(container.running), turn)
 
     def _isolate(self, turn: Turn) -> None:
-        isolation = self._isolation
-        while isolation.waiting and (container := isolation.take_container()):
-            self._deliver_alone(isolation.waiting.popleft(), container, turn)
-        isolation.release()
+        for group, container in self._isolation.placed():
+            self._deliver_group(group, container, turn)
+        self._isolation.release()
 
-    def _deliver_alone(self, item: Input, container: Container, turn: Turn) -> None:
-        delivery = self._begin(item, container, turn.now)
-        turn.commands.append(DeliverAttempts(container.container_id, [delivery]))
-        if self._feeds:
-            self._feeds.delivered(container, [delivery], turn)
-        self.fleet.loaded(container, turn)
+    def _deliver_group(self, group: list[Input], container: Container, turn: Turn) -> None:
+        self._send([self._begin(item, container, turn.now) for item in group], container, turn)
 
     def _deliver(self, container: Container, room: int, turn: Turn) -> None:
         deliveries: list[Delivery] = []
         while len(deliveries) < room and (item := self._queue.pop()):
             deliveries.append(self._begin(item, container, turn.now))
         if deliveries:
-            turn.commands.append(DeliverAttempts(container.container_id, deliveries))
-            if self._feeds:
-                self._feeds.delivered(container, deliveries, turn)
-            self.fleet.loaded(container, turn)
+            self._send(deliveries, container, turn)
+
+    def _send(self, deliveries: list[Delivery], container: Container, turn: Turn) -> None:
+        turn.commands.append(DeliverAttempts(container.container_id, deliveries))
+        if self._feeds:
+            self._feeds.delivered(container, deliveries, turn)
+        self.fleet.loaded(container, turn)
 
     def _begin(self, item: Input, container: Container, now: float) -> Delivery:
         item.move("delivered")
         attempt = item.attempt = next(self._attempts)
         item.attempts += 1
         item.container_id = container.container_id
-        item.deadline = now + self.spec.timeout
         container.running[attempt] = item
-        if not self._deadlines:
-            self._alarm(item.deadline)
-        self._deadlines[attempt] = item
+        self._deadlines.began(item, now)
         self.running += 1
         call = item.call
         return Delivery(attempt, call.call_id, item.index, call.method, item.payload)
@@ -165,6 +162,7 @@ class Pool:
                     self._settle(item, end, turn)
         if len(running) < before:
             container.finished += before - len(running)
+            self.admission.pace.ended(before - len(running), turn.now)
             self.fleet.unloaded(container, turn)
 
     def _settle(self, item: Input, end: AttemptEnd, turn: Turn) -> None:
@@ -188,7 +186,7 @@ class Pool:
         return True
 
     def _release(self, item: Input) -> None:
-        self._deadlines.pop(item.attempt, None)
+        self._deadlines.over(item.attempt)
         item.container_id = None
         self.running -= 1
 
@@ -203,72 +201,97 @@ class Pool:
             self._forget(call)
         turn.add_outcome(call, item.index, kind, payload)
 
-    def _abandon(self, item: Input, container_id: str, turn: Turn) -> list[int]:
+    # --- and are given up ---------------------------------------------------------------------------------------------
+
+    def _abandon(self, item: Input, container: Container, reason: str, turn: Turn) -> list[int]:
         """Let go of a running input; its slot stays taken until the container lets go of it, too.
 
-        Returns the attempts that the container is to be told to end.
+        Returns the attempts that the container is to be told to end. What the input called and waits for is cancelled.
         """
-        container = self.fleet.containers[container_id]
         numbers = self._vacated(item, container)
         for number in numbers:
-            self._abandon_slot(number, container, turn.now)
+            self._abandoned.add(number, container, turn.now)
+            self._orphan(self._input_id(item), reason, turn)
         item.suspect = False
         self._release(item)
         return numbers
-
-    def _abandon_slot(self, number: int, container: Container, now: float) -> None:
-        container.running[number] = None
-        deadline = now + self.fleet.cancel_grace
-        self._abandoned[number] = (deadline, container)
-        self._alarm(deadline)
 
     def _vacated(self, item: Input, container: Container) -> list[int]:
         """The slots in which nothing runs that anybody waits for, now that nobody waits for this input."""
         return [item.attempt]
 
+    def _input_id(self, item: Input) -> str:
+        """The id that a running input's code knows it by."""
+        return item.input_id
+
+    def _give_up(self, items: list[Input], reason: str, turn: Turn, *, terminate: bool = False) -> None:
+        """Nobody waits for these running inputs any more: have their code interrupted, or, to `terminate`, their containers
+        killed. Where that is how sync inputs are cancelled, their container is stopped. Neighbours run elsewhere then."""
+        attempts: dict[str, list[int]] = {}
+        doomed: dict[Container, None] = {}
+        for item in items:
+            assert item.container_id is not None
+            container = self.fleet.containers[item.container_id]
+            if numbers := self._abandon(item, container, reason, turn):
+                if terminate or item.call.method in self._uninterruptible:
+                    doomed[container] = None
+                else:
+                    attempts.setdefault(container.container_id, []).extend(numbers)
+        for container in doomed:
+            self.evict(container, f"it ran a cancelled input ({reason})", turn, kill=terminate)
+        turn.commands.extend(
+            CancelAttempts(container_id, numbers)
+            for container_id, numbers in attempts.items()
+            if self.fleet.containers[container_id] not in doomed
+        )
+
+    def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
+        """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
+        failure = self._failure(RemoteError, f"Input was cancelled: {reason}")
+        self._queue.remove(call)
+        items = list(call.inputs.values())
+        running = [item for item in items if item.state is RUNNING]
+        for item in items:
+            if item.suspect and item.state is WAITING:
+                self._isolation.remove(item)
+        self._give_up(running, reason, turn, terminate=terminate)
+        for item in items:
+            self._end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
+
     def _time_out(self, item: Input, turn: Turn) -> None:
-        container_id = item.container_id
-        assert container_id is not None
-        if numbers := self._abandon(item, container_id, turn):
-            turn.commands.append(CancelAttempts(container_id, numbers))
+        text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
+        self._give_up([item], text, turn)
         if not self._retry(item, OutcomeKind.TIMED_OUT, turn):
-            text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
             self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError, text), turn)
 
-    def cancel(self, call: Call, reason: str, turn: Turn) -> None:
-        """End every input of a call, wherever it is."""
-        failure = self._failure(RemoteError, f"Input was cancelled: {reason}")
-        attempts: dict[str, list[int]] = {}
-        self._queue.remove(call)
-        for item in list(call.inputs.values()):
-            if item.state is RUNNING and item.container_id is not None:
-                container_id = item.container_id
-                if numbers := self._abandon(item, container_id, turn):
-                    attempts.setdefault(container_id, []).extend(numbers)
-            elif item.suspect:
-                self._isolation.waiting.remove(item)
-            self._end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
-        turn.commands.extend(CancelAttempts(container_id, numbers) for container_id, numbers in attempts.items())
+    def _expire(self, turn: Turn) -> None:
+        """Inputs that have waited for too long are not started any more."""
+        for item in self._deadlines.waited_long(turn.now):
+            self._queue.take_out(item)
+            text = (
+                f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
+                f"{self.fleet.live} of at most {self.fleet.decision.limit} containers run, {self.waiting} inputs wait"
+            )
+            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError, text), turn)
 
-    # --- items of a stream --------------------------------------------------------------------------------------------
-
-    def yielded(self, container: Container, attempt: int, items: list[bytes], turn: Turn) -> None:
-        item = container.running.get(attempt)
-        if item is not None:
-            item.items_sent += len(items)
-            turn.commands.append(SendItems(item.call.client, item.call.call_id, item.index, items))
+    def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
+        """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
+        lost = [item for item, _ in self._lost(container)]
+        container.running.clear()
+        if kill:
+            self.fleet.kill(container, reason, turn)
+        else:
+            self.fleet.stop(container, reason, turn)
+        for item in reversed(lost):
+            self._release(item)
+            if not self._spoilt(item, container.container_id, f"was ended: {reason},", turn):
+                item.note(f"taken from {container.container_id}: {reason}")
+                item.move("lost")
+                self._put_back(item)
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
+        """A client sent items to an input, which may wait or run."""
         self._feeds.feed(item, items, turn)
-
-    def feed_taken(self, container: Container, attempt: int, count: int, turn: Turn) -> None:
-        item = container.running.get(attempt)
-        if item is not None:
-            turn.commands.append(AckFeed(item.call.client, item.call.call_id, item.index, count))
-
-    def taken(self, item: Input, count: int, turn: Turn) -> None:
-        if item.container_id is not None:
-            turn.commands.append(AckItems(item.container_id, item.attempt, count))
 
     # --- containers come and go ---------------------------------------------------------------------------------------
 
@@ -281,8 +304,7 @@ class Pool:
         """Why no container serves them, unless one does or still may."""
         if self.fleet.live:
             return
-        suspects = self._isolation.waiting
-        while item := (suspects.popleft() if suspects else self._queue.pop()):
+        while item := self._isolation.pop() or self._queue.pop():
             self._end(item, "failed", OutcomeKind.FAILURE, failure, turn)
 
     def container_ended(self, container: Container, description: str, turn: Turn) -> None:
@@ -294,52 +316,49 @@ class Pool:
         if was_starting:
             text = f"container {container.container_id} {description} while it was starting"
             self._tell_waiting(self._failure(ContainerDied, text), turn)
-        for item, alone in reversed(lost):
+        suspects = []
+        for item, alone in lost:
             self._release(item)
-            self._lose(item, container.container_id, description, alone, turn)
+            item.note(f"{container.container_id} {description}")
+            item.lone_losses += alone
+            if item.lone_losses >= MAX_LONE_LOSSES:
+                text = (
+                    f"container {container.container_id} {description} while it ran {item.input_id} alone, "
+                    f"{item.lone_losses} times over; it is not run again"
+                )
+                self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied, text), turn)
+            elif not self._spoilt(item, container.container_id, description, turn):
+                item.move("lost")
+                suspects.append(item)
+        self._isolation.add(suspects)
 
     def _lost(self, container: Container) -> list[tuple[Input, bool]]:
         """The inputs that a container that is gone ran; with each, whether nothing else ran there."""
         alone = len(container.running) == 1
         return [(item, alone) for item in container.running.values() if item is not None]
 
-    def _lose(self, item: Input, container_id: str, description: str, alone: bool, turn: Turn) -> None:
-        item.note(f"{container_id} {description}")
-        item.lone_losses += alone
+    def _spoilt(self, item: Input, container_id: str, description: str, turn: Turn) -> bool:
+        """End an input that cannot run again: a part of it is gone, or of its results with its consumer already."""
         if item.items_sent:
             text = f"container {container_id} {description} after {item.items_sent} items were streamed"
         elif item.fed:
             text = f"container {container_id} {description} after it had been sent a part of {item.input_id}"
-        elif item.lone_losses >= MAX_LONE_LOSSES:
-            text = (
-                f"container {container_id} {description} while it ran {item.input_id} alone, "
-                f"{item.lone_losses} times over; it is not run again"
-            )
         else:
-            item.move("lost")
-            item.suspect = True
-            self._isolation.waiting.appendleft(item)
-            return
+            return False
         self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied, text), turn)
+        return True
 
     # --- time, and the end --------------------------------------------------------------------------------------------
 
     def tick(self, turn: Turn) -> None:
         """An alarm of this pool rang: look at every deadline that may have passed."""
-        while self._deadlines:
-            item = next(iter(self._deadlines.values()))
-            if item.deadline > turn.now:
-                self._alarm(item.deadline)
-                break
+        for item in self._deadlines.running_late(turn.now):
             self._time_out(item, turn)
-        while self._abandoned:
-            attempt, (deadline, container) = next(iter(self._abandoned.items()))
-            if deadline > turn.now:
-                self._alarm(deadline)
-                break
-            del self._abandoned[attempt]
-            if attempt in container.running:
-                self.fleet.give_up(container, attempt, turn)
+        self._expire(turn)
+        for attempt, container in self._abandoned.overdue(turn.now):
+            self.fleet.give_up(container, attempt, turn)
+        for container in self.fleet.overstayed(turn.now):
+            self.evict(container, f"{container.state} for too long", turn, kill=True)
         for container in self.fleet.overdue_starts(turn.now):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
             self.start_failed(container, self._failure(FunctionTimeoutError, text), turn)
@@ -359,10 +378,10 @@ class Pool:
             "running": self.running == len(held) == sum(i.state is RUNNING for i in mine),
             "waiting": self.waiting == sum(i.state is WAITING for i in mine),
             "each running input is where it thinks": all(i.attempt == n for n, i in held.items()),
-            "deadlines": set(self._deadlines) == set(held),
+            "deadlines": self._deadlines.attempts == set(held),
             "no free slot while inputs wait": self._none_due
             or self.fleet.index.emptiest_below(self.fleet.max_inputs) is None,
-            "suspects": all(i.suspect and i.state is WAITING for i in self._isolation.waiting),
+            "suspects": all(i.suspect and i.state is WAITING for i in self._isolation),
             "set aside only for suspects": not self._isolation.idle
             or not any(c.exclusive and c.state is states.READY for c in self.fleet.containers.values()),
             "somebody will serve those who wait": not self.waiting or bool(self.fleet.wanted or self.fleet.containers),

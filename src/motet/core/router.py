@@ -11,9 +11,10 @@ from motet.core.containers import Container
 class LoadIndex:
     """Containers that may be given attempts, in buckets by the number of attempts they hold."""
 
-    __slots__ = ("_buckets", "_loads", "_used", "load")
+    __slots__ = ("_buckets", "_loads", "_max_inputs", "_used", "load")
 
     def __init__(self, max_inputs: int) -> None:
+        self._max_inputs = max_inputs
         self._buckets: list[dict[str, Container]] = [{} for _ in range(max_inputs + 1)]
         self._loads: dict[str, int] = {}
         self.load = 0
@@ -23,6 +24,11 @@ class LoadIndex:
 
     def __contains__(self, container: Container) -> bool:
         return container.container_id in self._loads
+
+    @property
+    def room(self) -> int:
+        """How many more attempts they could hold."""
+        return len(self._loads) * self._max_inputs - self.load
 
     def put(self, container: Container) -> None:
         """Add it, or move it to where its load now belongs."""

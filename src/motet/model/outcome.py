@@ -8,13 +8,16 @@ import msgspec
 
 
 class OutcomeKind(enum.IntEnum):
-    """The five ways an attempt ends. Every kind but SUCCESS carries an encoded failure instead of a result."""
+    """The five ways an attempt ends, and REFUSED for an input that was never taken, because too many wait.
+
+    Every kind but SUCCESS carries an encoded failure instead of a result."""
 
     SUCCESS = 0
     FAILURE = 1
     TIMED_OUT = 2
     CANCELLED = 3
     LOST = 4
+    REFUSED = 5
 
 
 class CallKind(enum.IntEnum):

@@ -82,7 +82,7 @@ def matches(expected: object, produced: object) -> bool:
     return expected == produced
 
 
-def text_failure(error: type[Exception], message: str) -> bytes:
+def text_failure(error: type[Exception], message: str, /, *, retry_after: float | None = None) -> bytes:
     """Encodes a failure so that a test can read it."""
     return f"{error.__name__}: {message}".encode()
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.function import FunctionSpec, ImportedDefinition, SyncCancellation
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
@@ -42,6 +42,10 @@ def spec(
     timeout: float = 300.0,
     startup_timeout: float = 300.0,
     single_use_containers: bool = False,
+    cancellation_grace: float = 30.0,
+    sync_cancellation: SyncCancellation = "input",
+    queue_timeout: float | None = None,
+    max_waiting_inputs: int | None = None,
     **autoscaler: Any,
 ) -> FunctionSpec:
     """A function, batched if `max_batch_size` is given; the remaining keywords are `AutoscalerSettings`."""
@@ -56,6 +60,10 @@ def spec(
         startup_timeout=startup_timeout,
         retries=retries if isinstance(retries, RetryPolicy) else RetryPolicy(max_retries=retries),
         single_use_containers=single_use_containers,
+        cancellation_grace=cancellation_grace,
+        sync_cancellation=sync_cancellation,
+        queue_timeout=queue_timeout,
+        max_waiting_inputs=max_waiting_inputs,
     )
 
 
@@ -72,14 +80,30 @@ def submit(
     function: str = "f",
     kind: CallKind = CallKind.ATTACHED,
     client: int = 1,
+    parent: str | None = None,
 ) -> e.InputsSubmitted:
-    """A call with `count` inputs was made, or got that many more from `first` on."""
+    """A call with `count` inputs was made, or got that many more from `first` on; `parent` ("a0") is the input it is
+    made by."""
     inputs = [NewInput(index, PAYLOAD) for index in range(first, first + count)]
-    return e.InputsSubmitted(f"fc-{call}", f"fu-{function}", client, kind, "", inputs)
+    parent_id = None if parent is None else f"in-{parent[:-1]}-{parent[-1]}"
+    return e.InputsSubmitted(f"fc-{call}", f"fu-{function}", client, kind, "", inputs, parent_id)
 
 
-def cancel(call: str, reason: str = "enough") -> e.CallCancelled:
-    return e.CallCancelled(f"fc-{call}", reason)
+def cancel(call: str, reason: str = "enough", *, terminate_containers: bool = False) -> e.CallCancelled:
+    return e.CallCancelled(f"fc-{call}", reason, terminate_containers)
+
+
+def frozen(container: int) -> e.ContainerFrozen:
+    return e.ContainerFrozen(container_id(container))
+
+
+def thawed(container: int) -> e.ContainerThawed:
+    return e.ContainerThawed(container_id(container))
+
+
+def preempted(container: int) -> e.DrainAsked:
+    """A container was told to end by its host."""
+    return e.DrainAsked(container_id(container), preempted=True)
 
 
 def ready(*containers: int) -> list[e.Event]:

@@ -1,0 +1,40 @@
+"""Whether a pool takes one more input: its queue is bounded, and who finds it full is told when to come again."""
+
+from __future__ import annotations
+
+from motet.core.fleet import Fleet
+from motet.core.pace import Pace
+from motet.core.waiting import WaitingQueue
+from motet.model.outcome import CallKind
+
+
+class Admission:
+    """Full is a queue that holds as many inputs as it may, beyond those that fit into slots now.
+
+    Spawned calls, whose callers do not wait, have a bound of their own.
+    """
+
+    __slots__ = ("_fleet", "_most", "_most_spawned", "_queue", "pace")
+
+    def __init__(self, queue: WaitingQueue, fleet: Fleet) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._most = fleet.spec.max_waiting_inputs or fleet.limits.waiting
+        self._most_spawned = fleet.spec.max_waiting_inputs or fleet.limits.waiting_spawned
+        self.pace = Pace()
+
+    def refusal(self, kind: CallKind) -> tuple[str, float] | None:
+        """Why one more input is not taken, and after how many seconds to try again; None if it is taken."""
+        spawned = self._queue.spawned
+        if kind is CallKind.SPAWNED:
+            waiting, most = spawned, self._most_spawned
+        else:
+            waiting, most = len(self._queue) - spawned, self._most
+        if waiting < most or waiting < most + self._fleet.index.room:
+            return None
+        retry_after = self.pace.retry_after(waiting)
+        text = (
+            f"the queue of {self._fleet.spec.name} is full: {waiting} inputs wait, and {most} may. "
+            f"Try again in {retry_after:.2g} s, or raise `max_waiting_inputs` or `max_containers`."
+        )
+        return text, retry_after

@@ -1,0 +1,66 @@
+"""When inputs run out of time: those that run, and those that wait for their first attempt."""
+
+from __future__ import annotations
+
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator
+
+from motet.core.inputs import WAITING, Input
+
+
+class Deadlines:
+    """The inputs of one pool by deadline. All have the same `timeout`, and the same `queue_timeout` if there is one, so
+    the earliest is always the first, and nothing is ever sorted."""
+
+    __slots__ = ("_alarm", "_queue_timeout", "_running", "_timeout", "_waiting")
+
+    def __init__(self, timeout: float, queue_timeout: float | None, alarm: Callable[[float], None]) -> None:
+        self._timeout = timeout
+        self._queue_timeout = queue_timeout
+        self._alarm = alarm
+        self._running: OrderedDict[int, Input] = OrderedDict()
+        self._waiting: deque[tuple[float, Input]] = deque()
+
+    def began(self, item: Input, now: float) -> None:
+        """An attempt at it runs from now on."""
+        item.deadline = now + self._timeout
+        if not self._running:
+            self._alarm(item.deadline)
+        self._running[item.attempt] = item
+
+    def over(self, attempt: int) -> None:
+        """This attempt has ended. Idempotent."""
+        self._running.pop(attempt, None)
+
+    def waits(self, item: Input) -> None:
+        """It was submitted, and waits for its first attempt."""
+        if self._queue_timeout is not None:
+            deadline = item.submitted_at + self._queue_timeout
+            if not self._waiting:
+                self._alarm(deadline)
+            self._waiting.append((deadline, item))
+
+    def running_late(self, now: float) -> Iterator[Input]:
+        """Inputs whose attempt has run for longer than `timeout`. Each must be taken care of before the next."""
+        while self._running:
+            item = next(iter(self._running.values()))
+            if item.deadline > now:
+                self._alarm(item.deadline)
+                return
+            yield item
+
+    def waited_long(self, now: float) -> Iterator[Input]:
+        """Inputs that have waited for longer than `queue_timeout`, each given once; the others have begun in time."""
+        while self._waiting:
+            deadline, item = self._waiting[0]
+            if item.state is WAITING and item.attempts == 0:
+                if deadline > now:
+                    self._alarm(deadline)
+                    return
+                yield item
+            self._waiting.popleft()
+
+    @property
+    def attempts(self) -> set[int]:
+        """The attempts that have a deadline."""
+        return set(self._running)

@@ -1,0 +1,32 @@
+"""What a pool has of its engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from motet.core.inputs import Call, Input
+from motet.core.turn import Turn
+
+
+class EncodeFailure(Protocol):
+    """Encodes an exception that the platform reports: the engine decides the words, the wire knows the form."""
+
+    def __call__(self, error_type: type[Exception], message: str, /, *, retry_after: float | None = None) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """Attempts' numbers, the form of failures, and how to ask for more.
+
+    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended,
+    `orphan` cancels the calls that the input of this id has made and waits for.
+    """
+
+    attempts: Iterator[int]
+    failure: EncodeFailure
+    retry_at: Callable[[float, Input], None]
+    alarm: Callable[[float], None]
+    forget: Callable[[Call], None]
+    orphan: Callable[[str, str, Turn], None]
