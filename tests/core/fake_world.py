@@ -77,7 +77,6 @@ class FakeWorld:
         self.outcomes: Counter[InputKey] = Counter()
         self.may_be_cancelled: set[InputKey] = set()
         self.may_be_lost: set[InputKey] = set()
-        self.may_time_out: set[InputKey] = set()
         self.may_be_terminated: set[str] = set()
         """Containers that a cancelled call may take with it."""
         self.parents: dict[str, InputKey] = {}
@@ -123,21 +122,9 @@ class FakeWorld:
             case e.FunctionAdded():
                 self.functions[event.function_id] = FakeFunction(event.app_id, event.spec, event.spec.autoscaler)
             case e.InputsSubmitted():
-                if event.call_id not in self.calls:
-                    self.calls[event.call_id] = (event.function_id, event.client, event.kind)
-                    if event.parent_input_id is not None:
-                        call, index = event.parent_input_id.removeprefix("in-").rsplit("-", 1)
-                        self.parents[event.call_id] = (f"fc-{call}", int(index))
-                self.accepted.update((event.call_id, new.index) for new in event.inputs)
-                self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
-                if self.functions[event.function_id].stopped:
-                    self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
+                self._note_submitted(event)
             case e.CallCancelled():
-                self._may_cancel(lambda call, _: call == event.call_id)
-                for container in self.containers.values():
-                    if any(call == event.call_id for call, _ in container.held.values()):
-                        if event.terminate_containers:
-                            self.may_be_terminated.add(container.container_id)
+                self._note_cancelled(event)
             case e.ClientLost():
                 self._may_cancel(
                     lambda _, made: made[1] == event.client and made[2] is not CallKind.SPAWNED,
@@ -150,6 +137,24 @@ class FakeWorld:
                 self.functions[event.function_id].settings = event.settings
             case _:
                 self._note_container(event)
+
+    def _note_submitted(self, event: e.InputsSubmitted) -> None:
+        if event.call_id not in self.calls:
+            self.calls[event.call_id] = (event.function_id, event.client, event.kind)
+            if event.parent_input_id is not None:
+                call, index = event.parent_input_id.removeprefix("in-").rsplit("-", 1)
+                self.parents[event.call_id] = (f"fc-{call}", int(index))
+        self.accepted.update((event.call_id, new.index) for new in event.inputs)
+        self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
+        if self.functions[event.function_id].stopped:
+            self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
+
+    def _note_cancelled(self, event: e.CallCancelled) -> None:
+        self._may_cancel(lambda call, _: call == event.call_id)
+        for container in self.containers.values():
+            calls = {call for call, _ in container.held.values()}
+            if event.terminate_containers and event.call_id in calls:
+                self.may_be_terminated.add(container.container_id)
 
     def _note_container(self, event: e.Event) -> None:
         match event:
@@ -261,7 +266,8 @@ class FakeWorld:
             self._check_batch(command, spec.batching)
             container.batches[command.attempts[0].attempt] = [delivery.attempt for delivery in command.attempts]
         assert container.phase == "ready", f"{command}: {container}"
-        assert not container.wants_no_more and not container.frozen
+        assert not container.wants_no_more
+        assert not container.frozen
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts

@@ -60,7 +60,9 @@ class EngineWalk(RuleBasedStateMachine):
     @initialize(starting=st.integers(1, 4), per_pool=st.integers(1, 5))
     def build(self, starting: int, per_pool: int) -> None:
         self.world = FakeWorld(
-            HostLimits(starting=starting, containers_per_pool=per_pool, stop_grace=7.0, drain_grace=4.0, freeze_grace=5.0)
+            HostLimits(
+                starting=starting, containers_per_pool=per_pool, stop_grace=7.0, drain_grace=4.0, freeze_grace=5.0
+            )
         )
         self.calls = 0
         for function_id, (app_id, options) in FUNCTIONS.items():

@@ -30,7 +30,10 @@ class Admission:
             waiting, most = spawned, self._most_spawned
         else:
             waiting, most = len(self._queue) - spawned, self._most
-        if waiting < most or waiting < most + self._fleet.index.room:
+        if waiting < most:
+            return None
+        waiting -= self._fleet.index.room
+        if waiting < most:
             return None
         retry_after = self.pace.retry_after(waiting)
         text = (

@@ -26,7 +26,7 @@ class Container:
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `exclusive`: it runs a group of suspects and gets nothing else. `leave_by`: when a draining or frozen one is killed, and
-    what it runs is run elsewhere.
+    what it runs is run elsewhere. `parting`: why it is to drain as soon as it is ready, and within how many seconds.
     """
 
     __slots__ = (
@@ -38,6 +38,7 @@ class Container:
         "idle_since",
         "killed",
         "leave_by",
+        "parting",
         "ready_at",
         "running",
         "started_at",
@@ -52,6 +53,7 @@ class Container:
         self.exclusive = False
         self.killed = False
         self.frozen = False
+        self.parting: tuple[str, float | None] | None = None
         self.leave_by: float | None = None
         self.stuck: set[int] = set()
         self.started_at = now

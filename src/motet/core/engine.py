@@ -145,7 +145,8 @@ class Engine:
         for new in event.inputs:
             if new.index in call.inputs:  # a client that sends one twice still gets one outcome
                 continue
-            if refusal := pool.admission.refusal(call.kind):
+            # Spawned inputs were let in together by whoever asked `refusal` before this event.
+            if call.kind is not CallKind.SPAWNED and (refusal := pool.admission.refusal(call.kind)):
                 failure = self._failure(ResourceExhaustedError, refusal[0], retry_after=refusal[1])
                 turn.add_outcome(call, new.index, OutcomeKind.REFUSED, failure)
             else:
@@ -237,7 +238,7 @@ class Engine:
             return
         grace = self._host.limits.drain_grace if event.preempted else None
         reason = "it was told to end (SIGTERM)" if event.preempted else "it asked for no more inputs"
-        pool.fleet.asked_to_drain(container, reason, turn, grace)
+        pool.fleet.drain(container, reason, grace, turn)
         turn.pools[pool] = None
 
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:

@@ -136,7 +136,7 @@ class Fleet:
             if container.state is states.STARTING:
                 self.kill(container, reason, turn)
             else:
-                self.drain(container, reason, turn)
+                self.drain(container, reason, None, turn)
 
     # --- one container ------------------------------------------------------------------------------------------------
 
@@ -152,6 +152,8 @@ class Fleet:
         self.index.put(container)
         if container.frozen:  # it said so just before
             self.froze(container, turn)
+        elif container.parting:
+            self.drain(container, *container.parting, turn)
 
     def failed_to_start(self, container: Container, turn: Turn) -> None:
         """It cannot serve, and goes; the next attempt at starting one waits longer each time."""
@@ -168,7 +170,7 @@ class Fleet:
     def loaded(self, container: Container, turn: Turn) -> None:
         """It was given attempts."""
         if self.spec.single_use_containers:
-            self.drain(container, "single_use_containers", turn)
+            self.drain(container, "single_use_containers", None, turn)
         elif not container.exclusive:
             self.index.put(container)
 
@@ -184,21 +186,18 @@ class Fleet:
         if container.state is states.READY and not container.exclusive:
             self.index.put(container)
 
-    def drain(self, container: Container, reason: str, turn: Turn, grace: float | None = None) -> None:
-        """No new attempts for it; it stops when it holds none, or must leave after `grace` seconds."""
-        self.index.remove(container)
-        container.move("drained", turn.now, reason)
-        self.live -= 1
-        if not container.running:
-            self.stop(container, reason, turn)
-        elif grace is not None:
-            self._leave_by(turn.now + grace, container)
-
-    def asked_to_drain(self, container: Container, reason: str, turn: Turn, grace: float | None) -> None:
-        """It wants no more inputs: drain it; one that drains already may get a deadline for that."""
+    def drain(self, container: Container, reason: str, grace: float | None, turn: Turn) -> None:
+        """No new attempts for it; it stops when it holds none, or must leave after `grace` seconds (None: any time)."""
         if container.state is states.READY:
-            self.drain(container, reason, turn, grace)
-        elif container.state is states.DRAINING and grace is not None and container.leave_by is None:
+            self.index.remove(container)
+            container.move("drained", turn.now, reason)
+            self.live -= 1
+            if not container.running:
+                self.stop(container, reason, turn)
+        elif container.state in (states.STARTING, states.FROZEN):
+            container.parting = (reason, grace)
+            return
+        if grace is not None and container.state is states.DRAINING and container.leave_by is None:
             self._leave_by(turn.now + grace, container)
 
     def _leave_by(self, deadline: float, container: Container) -> None:
@@ -208,8 +207,7 @@ class Fleet:
     def give_up(self, container: Container, attempt: int, turn: Turn) -> None:
         """It did not end a cancelled attempt within the grace: it takes no more, and is killed when it does nothing else."""
         container.stuck.add(attempt)
-        if container.state is states.READY:
-            self.drain(container, "it does not end a cancelled input", turn, self._host.limits.drain_grace)
+        self.drain(container, "it does not end a cancelled input", self._host.limits.drain_grace, turn)
         self._kill_if_only_stuck(container, turn)
 
     def _kill_if_only_stuck(self, container: Container, turn: Turn) -> None:
@@ -234,8 +232,8 @@ class Fleet:
             self.live += 1
             if not container.exclusive:
                 self.index.put(container)
-            if container.stuck:
-                self.drain(container, "it does not end a cancelled input", turn, self._host.limits.drain_grace)
+            if container.parting:
+                self.drain(container, *container.parting, turn)
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""

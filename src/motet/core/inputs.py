@@ -48,8 +48,8 @@ class Input:
     """One set of arguments, until its outcome is on its way.
 
     `retries` counts attempts charged to the user's policy, `lone_losses` the times its container died while it ran
-    there alone. A `suspect` was in a container that died, and runs apart from the others until it is cleared. What was `fed` to an
-    attempt went with it.
+    there alone. A `suspect` was in a container that died, and runs apart from the others until it is cleared. What was
+    `fed` to an attempt went with it.
     """
 
     __slots__ = (

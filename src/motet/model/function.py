@@ -12,7 +12,7 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, 
 from motet.model.web import WebSpec
 
 DEFAULT_TIMEOUT = 300.0
-DEFAULT_CANCELLATION_GRACE = 30.0
+DEFAULT_CANCELLATION_GRACE = 10.0
 SyncCancellation = Literal["input", "container"]
 """What cancelling a sync input that runs beside others ends: that input alone, or its container."""
 
@@ -80,7 +80,9 @@ class FunctionSpec:
 
     A class is one function (`methods` has an entry per method). `app_name` is the app it was declared on, which differs
     from the running app's for included functions. `parameters_given` is the pickled keyword arguments of one instance of
-    a parametrised class; None on the class itself, which then has no pool of its own.
+    a parametrised class; None on the class itself, which then has no pool of its own. `queue_timeout`: seconds an input
+    waits for its first attempt at most. `max_waiting_inputs`: None is the server's number. `cancellation_grace`: seconds a
+    container has to let go of a cancelled input, or is given up.
     """
 
     name: str

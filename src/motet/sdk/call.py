@@ -105,12 +105,13 @@ class FunctionCall(Generic[R]):
 
     @dual
     def cancel(self, terminate_containers: bool = False) -> Steps[None]:
-        """End the call's unfinished inputs, without retrying them. Does nothing to ended ones; idempotent."""
-        if terminate_containers:
-            raise InvalidError(
-                "`terminate_containers=True` is not available yet: a cancelled input's container goes on with its others"
-            )
-        self._on().send(CancelCall(self._call_id))
+        """End the call's unfinished inputs, without retrying them. Does nothing to ended ones; idempotent.
+
+        Those that run get `asyncio.CancelledError` (async) or `motet.exception.InputCancellation` (sync); other inputs in
+        their containers go on, unless `terminate_containers` kills these: the other inputs are then run elsewhere, from
+        the beginning. What the inputs called and wait for is cancelled, too; what they spawned is not.
+        """
+        self._on().send(CancelCall(self._call_id, terminate_containers))
         yield from self._count()
 
     gather: ClassVar[Dual[..., list[Any]]]

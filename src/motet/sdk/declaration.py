@@ -131,4 +131,8 @@ def _spec(
         resources=options.resources,
         image=options.image,
         single_use_containers=options.single_use_containers,
+        cancellation_grace=options.service.cancellation_grace,
+        sync_cancellation=options.service.sync_cancellation,
+        queue_timeout=options.service.queue_timeout,
+        max_waiting_inputs=options.service.max_waiting_inputs,
     )

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
+from motet.client.connection import Connection
 from motet.client.dual import DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
-from motet.errors import ExecutionError, InvalidError
+from motet.errors import ExecutionError, InvalidError, ResourceExhaustedError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
@@ -40,6 +43,17 @@ class FunctionStats:
     num_total_runners: int
     num_running_inputs: int
     input_headroom: int
+
+
+def _accepted(connection: Connection, request: SubmitInputs) -> Steps[None]:
+    """Have inputs accepted, however full the function's queue is."""
+    while True:
+        try:
+            yield from connection.request(request)
+            return
+        except ResourceExhaustedError as full:
+            with contextlib.suppress(builtins.TimeoutError):
+                yield Waiter[None](full.retry_after)
 
 
 class _OneOutcome:
@@ -150,7 +164,10 @@ class Function(Generic[P, R]):
 
     @dual
     def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Steps[FunctionCall[R]]:
-        """Start it in a container and return at once, with a `FunctionCall` to ask for the result later."""
+        """Start it in a container and return at once, with a `FunctionCall` to ask for the result later.
+
+        Raises `ResourceExhaustedError` if too many inputs of the function wait (a million, or `max_waiting_inputs`).
+        """
         self._refuse_web("spawn")
         self._refuse_generator("Cannot `spawn` a generator function.")
         connection, function_id = yield from self.target.resolve()
@@ -240,7 +257,7 @@ class Function(Generic[P, R]):
         connection, function_id = yield from self.target.resolve()
         for arguments in many.zipped(iterables):
             data = self._encoded(arguments, kwargs or {})
-            yield from connection.request(self._spawning(new_call_id(), function_id, [NewInput(0, data)]))
+            yield from _accepted(connection, self._spawning(new_call_id(), function_id, [NewInput(0, data)]))
 
     @dual
     def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
@@ -251,7 +268,7 @@ class Function(Generic[P, R]):
         call_id = new_call_id()
         inputs = (NewInput(i, self._encoded(a, kwargs or {})) for i, a in enumerate(many.zipped(iterables)))
         while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
-            yield from connection.request(self._spawning(call_id, function_id, chunk))
+            yield from _accepted(connection, self._spawning(call_id, function_id, chunk))
         return FunctionCall(call_id, connection)
 
     # --- the pool ---------------------------------------------------------------------------------------------------

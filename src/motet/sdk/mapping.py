@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
+import contextlib
 import time
 from collections import deque
 from collections.abc import Iterator
@@ -11,8 +13,10 @@ from typing import Any
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
+from motet.errors import ResourceExhaustedError, ServerWarning
 from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
 from motet.sdk.new_ids import new_call_id
+from motet.sdk.notices import warn_user
 from motet.wire import failure, payload
 
 MAX_IN_FLIGHT = 1000
@@ -23,12 +27,15 @@ CHUNK_INPUTS = 128
 CHUNK_BYTES = 1024 * 1024
 CHUNK_SECONDS = 0.001
 """A chunk leaves when it is full, or when its first input has waited this long for company."""
+PATIENCE = 10.0
+"""Seconds that a map may have been held up by a full queue before the user is told."""
 
 
 class Mapping:
     """One map under way. Inputs go in through `feed`, results come out of `take`; one thread or task owns it.
 
-    At most `MAX_IN_FLIGHT` inputs are without an outcome, and at most `MAX_HELD` outcomes without a reader.
+    At most `MAX_IN_FLIGHT` inputs are without an outcome, and at most `MAX_HELD` outcomes without a reader. Inputs that the
+    server refuses because too many wait go again later, and no more are pulled meanwhile.
     """
 
     def __init__(
@@ -62,6 +69,10 @@ class Mapping:
         self._ready: deque[Ended] = deque()
         self._held: dict[int, Ended] = {}
         self._next = 0
+        self._unanswered: dict[int, NewInput] = {}
+        self._refused: list[NewInput] = []
+        self._resend_at = 0.0
+        self._held_up = 0.0
         self._inbox: deque[list[Ended]] = deque()
         self._waiter: Waiter[None] | None = None
         self.has_room = asyncio.Event()
@@ -97,7 +108,7 @@ class Mapping:
     @property
     def room(self) -> int:
         """How many more inputs are welcome now."""
-        if self._exhausted or self._failed is not None:
+        if self._exhausted or self._refused or self._failed is not None:
             return 0
         held = len(self._ready) + len(self._held)
         return min(MAX_IN_FLIGHT - (self._accepted - self._ended), MAX_HELD - held)
@@ -120,6 +131,7 @@ class Mapping:
         data = payload.dumps((arguments, self._kwargs), self._what, main_by_value=self._main_by_value)
         new = NewInput(self._accepted, data)
         self._accepted += 1
+        self._unanswered[new.index] = new
         return new
 
     def send(self, chunk: list[NewInput]) -> None:
@@ -141,9 +153,15 @@ class Mapping:
         while inbox:
             for ended in inbox.popleft():
                 self._arrived(ended)
+        if self._refused and time.perf_counter() >= self._resend_at:
+            self._resend()
         return bool(self._ready)
 
     def _arrived(self, ended: Ended) -> None:
+        new = self._unanswered.pop(ended.index)
+        if ended.kind is OutcomeKind.REFUSED:
+            self._was_refused(new, ended)
+            return
         self._ended += 1
         if ended.kind is not OutcomeKind.SUCCESS and not self._return_exceptions:
             self._failed = self._failed or ended
@@ -157,6 +175,23 @@ class Mapping:
             while self._held and (following := self._held.pop(self._next, None)) is not None:
                 self._ready.append(following)
                 self._next += 1
+
+    def _was_refused(self, new: NewInput, ended: Ended) -> None:
+        """The function's queue is full: this input goes again later, and no other before."""
+        if not self._refused:
+            problem = failure.rebuild(ended.payload)
+            wait = problem.retry_after if isinstance(problem, ResourceExhaustedError) else 1.0
+            self._resend_at = time.perf_counter() + wait
+            if self._held_up <= PATIENCE < self._held_up + wait:
+                warn_user(ServerWarning(f"the map progresses slowly: {problem}"))
+            self._held_up += wait
+        self._refused.append(new)
+
+    def _resend(self) -> None:
+        refused, self._refused = self._refused, []
+        self._unanswered.update((new.index, new) for new in refused)
+        for first in range(0, len(refused), CHUNK_INPUTS):
+            self.send(refused[first : first + CHUNK_INPUTS])
 
     def take(self) -> Iterator[Any]:
         """What can be handed out now: results, or exceptions with `return_exceptions`."""
@@ -180,10 +215,12 @@ class Mapping:
         return self._exhausted and self._ended == self._accepted
 
     def wait_change(self) -> Steps[None]:
-        """Wait until something arrives."""
-        self._waiter = Waiter()
+        """Wait until something arrives, or refused inputs may go again."""
+        wait = max(0.0, self._resend_at - time.perf_counter()) if self._refused else None
+        self._waiter = Waiter(wait)
         if not self._inbox and self._lost is None:
-            yield self._waiter
+            with contextlib.suppress(builtins.TimeoutError):
+                yield self._waiter
         self._waiter = None
 
     def close(self) -> None:

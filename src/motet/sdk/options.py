@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
 from motet.errors import InvalidError
 from motet.model.function import DEFAULT_TIMEOUT, FunctionVariant, ImageSpec, Resources
@@ -18,6 +18,7 @@ from motet.sdk.resource_options import resources_from
 from motet.sdk.retries import Retries, retry_policy_from
 from motet.sdk.scaling_options import autoscaler_settings_from, autoscaler_update_from, concurrency_from
 from motet.sdk.secret import Secret, merged_env
+from motet.sdk.service_options import ServiceOptions, service_options_from
 from motet.sdk.unavailable import refuse_unavailable, warn_without_effect
 
 __all__ = [
@@ -74,6 +75,10 @@ class ClassOptions(VariantOptions, total=False):
     block_network: bool
     restrict_modal_access: bool
     single_use_containers: bool  # a container ends after one input
+    queue_timeout: float | None  # seconds an input may wait for its first attempt; None: as long as it takes
+    max_waiting_inputs: int | None  # None: 2,000, or 1,000,000 of spawned calls
+    cancellation_grace: float | None  # seconds a cancelled input has to end before its container is given up; 10
+    sync_cancellation: Literal["input", "container"] | None  # what cancelling a sync input among others ends
     i6pn: bool | None
     include_source: bool | None
     experimental_options: Mapping[str, Any] | None
@@ -100,6 +105,7 @@ class ReadOptions:
     resources: Resources
     image: ImageSpec
     single_use_containers: bool
+    service: ServiceOptions
     serialized: bool
     legacy_concurrency: Concurrency | None
 
@@ -149,6 +155,7 @@ def read_options(
         image=image,
         single_use_containers=check_bool("single_use_containers", given.get("single_use_containers", False))
         or single_use,
+        service=service_options_from(given, MAX_TIMEOUT),
         serialized=check_bool("serialized", given.get("serialized", False)),
         legacy_concurrency=legacy_concurrency,
     )

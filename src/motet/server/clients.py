@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import Error, InternalError
+from motet.errors import Error, InternalError, ResourceExhaustedError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
@@ -56,7 +56,7 @@ class ClientSession:
             elif isinstance(message, m.FeedCall):
                 events.append(e.InputFed(message.call_id, message.index, message.items))
             elif isinstance(message, m.CancelCall):
-                events.append(e.CallCancelled(message.call_id, "by its caller"))
+                events.append(e.CallCancelled(message.call_id, "by its caller", message.terminate_containers))
             elif isinstance(message, m.Request):
                 self._driver.take(*events)
                 events = []
@@ -92,10 +92,14 @@ class ClientSession:
         self._peer.send((lines,))
 
     def _answer(self, request: m.Request) -> None:
+        # A number that is used again: whoever did that wants the later answer.
+        self._calls.forget(self.number, request.request_id)
+        self._queues.forget(self.number, request.request_id)
         try:
             body = self._requests[type(request.body)](request.request_id, request.body)
         except Error as error:
-            body = m.RequestFailed(failure.of(type(error), str(error)))
+            retry_after = error.retry_after if isinstance(error, ResourceExhaustedError) else None
+            body = m.RequestFailed(failure.of(type(error), str(error), retry_after=retry_after))
         except Exception as error:
             # Whoever asked must not wait for ever because of a bug of ours.
             logger.exception("a request failed: %r", request.body)
@@ -150,6 +154,10 @@ class ClientSession:
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
         app_id = self._apps.app_of(body.function_id)
         if body.kind is CallKind.SPAWNED:
+            if refusal := self._driver.engine.refusal(body.function_id, body.kind):
+                problem = ResourceExhaustedError(refusal[0])
+                problem.retry_after = refusal[1]
+                raise problem
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
         self._driver.take(self._submitted(body))
         return m.Done()

@@ -62,9 +62,13 @@ class SubmitInputs(Message, tag="submit", frozen=True):
 
 
 class CancelCall(Message, tag="cancel", frozen=True):
-    """End every unfinished input of a call; the client no longer wants their outcomes."""
+    """End every unfinished input of a call; the client no longer wants their outcomes.
+
+    `terminate_containers`: the containers that run any of them are killed, and what else they run is run elsewhere.
+    """
 
     call_id: str
+    terminate_containers: bool = False
 
 
 class AckCallItems(Message, tag="ack", frozen=True):
