@@ -19,6 +19,7 @@ from motet.core.host import HostLimits
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, Concurrency
+from motet.testing.playbook import text_failure
 
 REPETITIONS = 3
 
@@ -49,8 +50,8 @@ class World:
     """The engine, and containers that finish what they are given in the order they got it."""
 
     def __init__(self, load: Load) -> None:
-        limits = HostLimits(containers_per_pool=10_000, starting=10_000)
-        self.engine = Engine(failure=lambda error, message: message.encode(), limits=limits)
+        limits = HostLimits(containers_per_pool=10_000, starting=10_000, waiting=10**9)
+        self.engine = Engine(failure=text_failure, limits=limits)
         self.now = 0.0
         self.spent = 0.0
         self._running: deque[tuple[str, int]] = deque()

@@ -16,7 +16,7 @@ def test_an_input_beyond_the_bound_is_refused_at_once_and_says_when_to_try_again
     play >> submit("a") << start(1)
     play >> ready(1) << deliver(1, "a0#1")
     play >> submit("b", 2)
-    why = Containing("ResourceExhaustedError", "queue of f is full: 2 inputs wait, and 2 may", "Try again in 1 s")
+    why = Containing("ResourceExhaustedError", "queue of f is full: 2 inputs wait, and 2 may", "Try again in 0.5 s")
     play >> submit("c") << send("c", 0, kind=REFUSED, payload=why)
 
 

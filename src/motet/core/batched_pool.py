@@ -79,7 +79,8 @@ class BatchedPool(Pool):
     def pump(self, turn: Turn) -> None:
         """As `Pool.pump`, with batches for inputs. A batch that is not due yet waits beside a free slot; its window has
         begun with its first input, and containers are asked for from then on."""
-        self._expire(turn)
+        if self._deadlines.any_wait:
+            self._expire(turn)
         self._see_arrivals(turn.now)
         self._pumped_at = turn.now
         queue, fleet, isolation = self._queue, self.fleet, self._isolation

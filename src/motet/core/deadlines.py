@@ -61,6 +61,11 @@ class Deadlines:
             self._waiting.popleft()
 
     @property
+    def any_wait(self) -> bool:
+        """Some input waits, or has waited, under a `queue_timeout`."""
+        return bool(self._waiting)
+
+    @property
     def attempts(self) -> set[int]:
         """The attempts that have a deadline."""
         return set(self._running)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-SHORTEST, LONGEST, UNKNOWN = 0.05, 60.0, 1.0
+SHORTEST, LONGEST, UNKNOWN = 0.01, 60.0, 0.5
 """Bounds of what is told, and what is told before anything is known; seconds."""
 WINDOW = 1.0
 """Seconds between two looks at the rate."""

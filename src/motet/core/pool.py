@@ -13,15 +13,13 @@ from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
+from motet.core.losses import why_not_again
 from motet.core.services import Services
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-
-MAX_LONE_LOSSES = 2
-"""An input whose container died this often while it ran there alone is what kills them."""
 
 
 class Pool:
@@ -97,7 +95,8 @@ class Pool:
            emptiest first;
         5. the rest waits, bound to no container.
         """
-        self._expire(turn)
+        if self._deadlines.any_wait:
+            self._expire(turn)
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
         alone = 0
         if not isolation.idle:
@@ -283,10 +282,7 @@ class Pool:
         else:
             self.fleet.stop(container, reason, turn)
         for item in reversed(lost):
-            self._release(item)
-            if not self._spoilt(item, container.container_id, f"was ended: {reason},", turn):
-                item.note(f"taken from {container.container_id}: {reason}")
-                item.move("lost")
+            if self._lose(item, container, f"was ended ({reason})", turn):
                 self._put_back(item)
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
@@ -318,17 +314,8 @@ class Pool:
             self._tell_waiting(self._failure(ContainerDied, text), turn)
         suspects = []
         for item, alone in lost:
-            self._release(item)
-            item.note(f"{container.container_id} {description}")
             item.lone_losses += alone
-            if item.lone_losses >= MAX_LONE_LOSSES:
-                text = (
-                    f"container {container.container_id} {description} while it ran {item.input_id} alone, "
-                    f"{item.lone_losses} times over; it is not run again"
-                )
-                self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied, text), turn)
-            elif not self._spoilt(item, container.container_id, description, turn):
-                item.move("lost")
+            if self._lose(item, container, description, turn):
                 suspects.append(item)
         self._isolation.add(suspects)
 
@@ -337,15 +324,15 @@ class Pool:
         alone = len(container.running) == 1
         return [(item, alone) for item in container.running.values() if item is not None]
 
-    def _spoilt(self, item: Input, container_id: str, description: str, turn: Turn) -> bool:
-        """End an input that cannot run again: a part of it is gone, or of its results with its consumer already."""
-        if item.items_sent:
-            text = f"container {container_id} {description} after {item.items_sent} items were streamed"
-        elif item.fed:
-            text = f"container {container_id} {description} after it had been sent a part of {item.input_id}"
-        else:
+    def _lose(self, item: Input, container: Container, description: str, turn: Turn) -> bool:
+        """A running input has lost its container: True if it can run again, and waits from now on; otherwise it ends."""
+        self._release(item)
+        text = f"container {container.container_id} {description}"
+        item.note(text)
+        if reason := why_not_again(item, text):
+            self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied, reason), turn)
             return False
-        self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied, text), turn)
+        item.move("lost")
         return True
 
     # --- time, and the end --------------------------------------------------------------------------------------------

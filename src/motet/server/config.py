@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 
-from motet.core.host import HostLimits
+from motet.core.host import DEFAULT_LIMITS, HostLimits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """Everything a server can be told.
 
-    `listen`: where containers connect: "unix" (a socket in a private directory) or "tcp" (a free port on 127.0.0.1).
+    `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
+    (whoever starts them brings connections).
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks when an app stops.
     `web_port`: where requests to web functions are taken, on 127.0.0.1; 0 is a free port.
@@ -26,12 +27,14 @@ class ServerConfig:
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
-        """The embedded server's: `MOTET_LISTEN`, `MOTET_CONTAINERS_PER_FUNCTION`, `MOTET_WEB_PORT`; containers get the
-        client's environment."""
+        """The embedded server's: `MOTET_LISTEN`, `MOTET_CONTAINERS_PER_FUNCTION`, `MOTET_WEB_PORT`, `MOTET_DRAIN_GRACE`,
+        `MOTET_FREEZE_GRACE`; containers get the client's environment."""
         cores = len(os.sched_getaffinity(0))
         limits = HostLimits(
             containers_per_pool=int(os.environ.get("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores))),
             starting=max(8, 2 * cores),
+            drain_grace=float(os.environ.get("MOTET_DRAIN_GRACE", DEFAULT_LIMITS.drain_grace)),
+            freeze_grace=float(os.environ.get("MOTET_FREEZE_GRACE", DEFAULT_LIMITS.freeze_grace)),
         )
         return cls(
             listen=os.environ.get("MOTET_LISTEN", "unix"),
