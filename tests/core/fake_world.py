@@ -256,6 +256,7 @@ class FakeWorld:
     def _evict(self, container: FakeContainer) -> None:
         """What it holds may go on elsewhere from now on, and is lost only if it cannot."""
         self.may_be_lost.update(container.held.values())
+        self._may_cancel_children(set(container.held.values()))
         container.held.clear()
 
     def _take(self, command: c.DeliverAttempts | c.DeliverBatch) -> None:
