@@ -1,6 +1,7 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
 from motet import batching, exception, experimental, functions, queue
+from motet.client.gate import shield_cancellation
 from motet.sdk.app import App
 from motet.sdk.call import FunctionCall
 from motet.sdk.cls import Cls
@@ -46,6 +47,7 @@ __all__ = [
     "current_input_id",
     "enable_output",
     "is_local",
+    "shield_cancellation",
     # modules
     "batching",
     "exception",

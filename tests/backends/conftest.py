@@ -25,7 +25,7 @@ ENTRY = "tests.backends.entries:play"
 
 def template_env() -> dict[str, str]:
     """The environment of a template that finds the tests' entries."""
-    return {**os.environ, "PYTHONPATH": str(ROOT)}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
 def wait_gone(pids: Iterable[int], timeout: float = 10.0) -> None:
@@ -74,6 +74,18 @@ class ProcessStage:
 
     def started(self, launch: Launch) -> None:
         """Real containers act by themselves."""
+
+    def freeze(self, container_id: str) -> None:
+        os.kill(self.pid(container_id), signal.SIGSTOP)
+
+    def thaw(self, container_id: str) -> None:
+        os.kill(self.pid(container_id), signal.SIGCONT)
+
+    def pid(self, container_id: str) -> int:
+        """Of a container that has written something."""
+        pid = self.process_backend._containers[container_id].pid
+        assert pid is not None
+        return pid
 
     def break_starts(self) -> None:
         for directory in self.scratch.iterdir():

@@ -45,6 +45,12 @@ class RecordingReports:
         self.output[container_id, stream] = self.output.get((container_id, stream), b"") + data
         self._note("output", container_id)
 
+    def container_frozen(self, container_id: str) -> None:
+        self._note("frozen", container_id)
+
+    def container_thawed(self, container_id: str) -> None:
+        self._note("thawed", container_id)
+
     def container_ended(self, ended: Ended) -> None:
         assert ended.container_id not in self.ended, f"{ended} came after {self.ended[ended.container_id]}"
         self.ended[ended.container_id] = ended
@@ -98,6 +104,12 @@ class Stage(Protocol):
 
     def started(self, launch: Launch) -> None:
         """Called after `start_nowait`."""
+
+    def freeze(self, container_id: str) -> None:
+        """Stop a container's process by a signal."""
+
+    def thaw(self, container_id: str) -> None:
+        """Let it go on."""
 
     def break_starts(self) -> None:
         """Make every start fail from now on."""
@@ -166,6 +178,29 @@ class BackendContract:
             session.backend.kill_nowait(container)
             ended = await session.reports.wait_ended(container)
         assert (ended.code, ended.description) == (-9, "was killed by signal 9 (SIGKILL)")
+
+    @in_loop
+    async def test_frozen_and_thawed_container_is_reported_each_time(self, stage: Stage) -> None:
+        async with Session(stage) as session:
+            container, log = session.start(STAYS), session.reports.log
+            await session.reports.wait_output(container, "up\n")
+            for _ in range(2):
+                stage.freeze(container)
+                await session.reports.wait_until(lambda: log[-1] == ("frozen", container))
+                stage.thaw(container)
+                await session.reports.wait_until(lambda: log[-1] == ("thawed", container))
+            assert [what for what, _ in log if what != "output"] == ["frozen", "thawed"] * 2
+
+    @in_loop
+    async def test_frozen_container_can_be_killed(self, stage: Stage) -> None:
+        async with Session(stage) as session:
+            container, log = session.start(STAYS), session.reports.log
+            await session.reports.wait_output(container, "up\n")
+            stage.freeze(container)
+            await session.reports.wait_until(lambda: log[-1] == ("frozen", container))
+            session.backend.kill_nowait(container)
+            assert (await session.reports.wait_ended(container)).code == -9
+            assert log[-2:] == [("frozen", container), ("ended", container)]
 
     @in_loop
     async def test_container_can_be_killed_at_once_after_its_start(self, stage: Stage) -> None:

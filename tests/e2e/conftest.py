@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+import motet
+
 MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"
 
 
@@ -61,6 +63,12 @@ async def wait_until_async(condition: Callable[[], Any]) -> None:
     async with asyncio.timeout(20):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
+
+
+def container_states(app: motet.App) -> list[str]:
+    """The states of a running app's containers."""
+    assert app.running is not None
+    return [container.state for function in app.running.view().functions for container in function.containers]
 
 
 class Gate:

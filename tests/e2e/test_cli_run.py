@@ -97,6 +97,24 @@ def prints_much() -> None:
         print(number)
 
 
+@app.cls()
+class Closing:
+    @motet.method()
+    def work(self) -> None:
+        print("working", file=sys.stderr, flush=True)
+        time.sleep(600)
+
+    @motet.exit()
+    def close(self) -> None:
+        time.sleep(1.0)
+        print("exit hook ran", file=sys.stderr, flush=True)
+
+
+@app.local_entrypoint()
+def closes() -> None:
+    Closing().work.remote()
+
+
 @app.local_entrypoint()
 def stuck() -> None:
     double.remote(1, nap=600)
@@ -306,6 +324,19 @@ def test_terminate_stops_the_app_with_status_143(directory: Path) -> None:
     started.process.terminate()
     status, _, err = started.wait_end()
     assert status == 143
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_exit_hooks_run_when_the_program_is_told_to_end(directory: Path, number: int, status: int) -> None:
+    started = Started(directory, "work.py::closes")
+    started.wait_line("working")
+    started.process.send_signal(number)
+    started.wait_line("Stopping: app ap-")
+    for _ in range(3):
+        started.process.terminate()  # changes nothing any more
+    ended, _, err = started.wait_end()
+    assert (ended, "exit hook ran" in err) == (status, True), err
     assert "Traceback" not in err
 
 

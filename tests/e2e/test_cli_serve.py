@@ -64,8 +64,8 @@ class Served:
     def wait_line(self, text: str) -> None:
         wait_until(lambda: any(text in line for line in self.lines), text)
 
-    def end(self) -> int:
-        self.process.send_signal(signal.SIGINT)
+    def end(self, number: int = signal.SIGINT) -> int:
+        self.process.send_signal(number)
         status = self.process.wait(30)
         self._reader.join()
         assert self.process.stdout is not None
@@ -105,6 +105,13 @@ def test_file_with_an_error_leaves_the_old_version_in_service(served: Served) ->
     served.wait_line("Reloaded")
     assert served.get() == "three"
     assert served.end() == 0
+
+
+def test_sigterm_ends_it_in_order(served: Served) -> None:
+    assert served.get() == "one"
+    assert served.end(signal.SIGTERM) == 0
+    assert not any("Traceback" in line for line in served.lines), served.lines
+    assert_nothing_left()
 
 
 def test_file_without_an_app_is_wrong_usage(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
@@ -39,7 +40,7 @@ def batch(*calls: Call) -> Batch:
 
 
 def run(function: Callable[..., Any], *calls: Call) -> list[AttemptEnd]:
-    end = run_batch(batched(MethodSpec(), function), batch(*calls))
+    end = run_batch(batched(MethodSpec(), function), batch(*calls), Gate())
     assert isinstance(end, BatchEnd)
     assert end.attempt == 10
     return end.members

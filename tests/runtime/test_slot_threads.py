@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from queue import SimpleQueue
+
+import pytest
 
 from motet.runtime.threads import SlotThreads
 
@@ -22,6 +25,21 @@ def test_items_run_side_by_side_up_to_the_limit() -> None:
     for _ in range(3):
         threads.submit(lambda: met.put(together.wait(TIMEOUT)))
     assert sorted(met.get(timeout=TIMEOUT) for _ in range(3)) == [0, 1, 2]
+
+
+def test_a_thread_whose_work_raises_says_so_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:
+    threads = SlotThreads(_run, 1)
+    idents: SimpleQueue[int] = SimpleQueue()
+    for error in (ValueError("one"), SystemExit("two"), KeyboardInterrupt("three")):
+        threads.submit(partial(_raise, error))
+        threads.submit(lambda: idents.put(threading.get_ident()))
+    assert len({idents.get(timeout=TIMEOUT) for _ in range(3)}) == 1
+    told = capfd.readouterr().err
+    assert all(word in told for word in ("ValueError: one", "SystemExit: two", "KeyboardInterrupt: three"))
+
+
+def _raise(error: BaseException) -> None:
+    raise error
 
 
 def test_threads_are_named_daemons_and_reused() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from motet.client.gate import Gate
 from motet.client.sockets import read_frames
 from motet.errors import InputCancellation
 from motet.model.outcome import AttemptEnd, OutcomeKind
@@ -68,7 +69,7 @@ def test_a_thread_produces_a_window_and_then_as_much_as_is_granted(receiver: Rec
             made.append(i)
             yield i
 
-    thread = threading.Thread(target=send_items, args=(generate(), 1, window, receiver.sender))
+    thread = threading.Thread(target=send_items, args=(generate(), 1, window, receiver.sender, Gate()))
     thread.start()
     thread.join(0.2)
     assert thread.is_alive()

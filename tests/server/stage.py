@@ -173,7 +173,8 @@ class Stage:
         self._wires.append(await Wire.open(self.backend.launches[0].address))
         return self._wires[-1]
 
-    def _state(self, function_id: str, container_id: str) -> str:
+    def state(self, function_id: str, container_id: str) -> str:
+        """What the engine takes a container for."""
         driver = self.server._driver
         containers = driver.engine.view(function_id, driver.now).containers
         return next(it.state for it in containers if it.container_id == container_id)
@@ -199,7 +200,7 @@ class Stage:
         (configure,) = await executor.hear(codec.decode_to_executor)
         if ready:
             executor.say(m.Ready())
-            await self.wait(lambda: self._state(configure.function_id, launch.container_id) == "ready")
+            await self.wait(lambda: self.state(configure.function_id, launch.container_id) == "ready")
         return Container(launch.container_id, executor, control, configure)
 
 

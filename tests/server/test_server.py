@@ -52,6 +52,29 @@ def test_a_container_is_told_what_it_serves_and_gets_inputs_when_it_is_ready() -
     play(scene)
 
 
+@pytest.mark.parametrize("is_ready_first", [True, False])
+def test_a_frozen_container_gets_nothing_until_it_thaws_also_if_its_readiness_is_heard_late(
+    is_ready_first: bool,
+) -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create(
+            function(autoscaler=AutoscalerSettings(max_containers=1, min_containers=1))
+        )
+        container = await on.container(ready=is_ready_first)
+        on.backend.freeze(container.container_id)
+        if not is_ready_first:
+            container.executor.say(m.Ready())
+        await on.wait(lambda: on.state(function_id, container.container_id) == "frozen")
+        client.call(function_id)
+        await on.wait(lambda: on.server._driver.engine.waiting(function_id) == 1)
+        on.backend.thaw(container.container_id)
+        await on.wait(lambda: on.state(function_id, container.container_id) == "ready")
+        container.finish(await container.deliveries())
+        assert len((await client.wait(m.Outcomes)).ended) == 1
+
+    play(scene)
+
+
 def test_items_of_a_stream_go_to_its_caller_and_what_it_takes_to_the_container() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create()

@@ -29,6 +29,12 @@ class FakeStage:
             if act.code is not None:
                 self.fake.end(launch.container_id, act.code)
 
+    def freeze(self, container_id: str) -> None:
+        self.fake.freeze(container_id)
+
+    def thaw(self, container_id: str) -> None:
+        self.fake.thaw(container_id)
+
     def break_starts(self) -> None:
         self.fake.refusal = "the test says so"
 

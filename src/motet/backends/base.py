@@ -61,6 +61,16 @@ class Reports(Protocol):
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
         """Bytes a container wrote, in the order written within one stream; chunks end anywhere, also within a line."""
 
+    def container_frozen(self, container_id: str) -> None:
+        """The container's process was stopped from outside (SIGSTOP): it lives, and nothing in it runs.
+
+        Never twice without `container_thawed` in between; stopping and going on at once may pass unreported. A backend
+        that cannot know does not report it.
+        """
+
+    def container_thawed(self, container_id: str) -> None:
+        """A frozen container runs again. One that ends while it is frozen is reported as ended only."""
+
     def container_ended(self, ended: Ended) -> None:
         """The last report about a container, exactly one for each `start_nowait`; all of its output came before."""
 

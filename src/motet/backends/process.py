@@ -17,7 +17,7 @@ from motet.backends.base import NOT_STARTED, Ended, Launch, Reports, Stream
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.template_link import TemplateLink
 from motet.errors import InternalError, ServiceError
-from motet.wire.template import Exited, Fork, Forked, Kill
+from motet.wire.template import Fork, Forked, Froze, Kill, Report, Thawed
 
 ENTRY = "motet.runtime.container:main"
 
@@ -151,9 +151,13 @@ class ProcessBackend:
     def _output(self, container_id: str, stream: Stream, data: bytes) -> None:
         self._reports.container_output(container_id, stream, data)
 
-    def _reported(self, report: Forked | Exited) -> None:
+    def _reported(self, report: Report) -> None:
         if isinstance(report, Forked):
             self._containers[report.container_id].pid = report.pid
+        elif isinstance(report, Froze):
+            self._reports.container_frozen(report.container_id)
+        elif isinstance(report, Thawed):
+            self._reports.container_thawed(report.container_id)
         else:
             self._finish(Ended(container_id=report.container_id, code=report.code))
 

@@ -18,7 +18,7 @@ import msgspec
 from motet.backends.base import describe_exit
 from motet.errors import ConnectionError
 from motet.wire.framing import FrameReader
-from motet.wire.template import Exited, Fork, Forked, Kill, decode_to_backend, frame
+from motet.wire.template import Fork, Kill, Report, decode_to_backend, frame
 
 CLOSE_TIMEOUT = 10.0
 
@@ -62,7 +62,7 @@ class TemplateLink:
         command: Sequence[str],
         env: Mapping[str, str],
         directory: Path,
-        reported: Callable[[Forked | Exited], None],
+        reported: Callable[[Report], None],
         ended: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()

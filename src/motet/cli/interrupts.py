@@ -1,4 +1,4 @@
-"""Ctrl-C: the first asks the program to end, the second ends the process at once."""
+"""Ctrl-C: the first asks the program to end, the second ends the process at once. SIGTERM asks, too, any number of times."""
 
 from __future__ import annotations
 
@@ -16,12 +16,17 @@ TERMINATED = 143
 _SHOW_CURSOR = b"\x1b[?25h\n"
 
 
+class Terminated(SystemExit):
+    """SIGTERM came: the program is to end in order."""
+
+
 class Interrupts:
     """Whether Ctrl-C was pressed; `closing` is set once the program is over and only cleaning up is left."""
 
     def __init__(self) -> None:
         self.pressed = False
         self.closing = False
+        self._terminated = False
 
     def on_interrupt(self, _signal: int, _frame: FrameType | None) -> None:
         if self.pressed or self.closing:
@@ -29,15 +34,21 @@ class Interrupts:
         self.pressed = True
         raise KeyboardInterrupt
 
+    def on_terminate(self, _signal: int, _frame: FrameType | None) -> None:
+        """Only the first counts, and only while there is a program to end: cleaning up goes on to its end."""
+        if not (self._terminated or self.pressed or self.closing):
+            self._terminated = True
+            raise Terminated(TERMINATED)
+
 
 @contextlib.contextmanager
 def handled_interrupts() -> Iterator[Interrupts]:
-    """Inside: the first SIGINT raises `KeyboardInterrupt` in the main thread, SIGTERM raises `SystemExit(143)`, and a
+    """Inside: the first SIGINT raises `KeyboardInterrupt` in the main thread, the first SIGTERM `Terminated(143)`, and a
     second SIGINT ends the process with status 130; its containers end with it. Call it on the main thread."""
     interrupts = Interrupts()
     before = {
         signal.SIGINT: signal.signal(signal.SIGINT, interrupts.on_interrupt),
-        signal.SIGTERM: signal.signal(signal.SIGTERM, _on_terminate),
+        signal.SIGTERM: signal.signal(signal.SIGTERM, interrupts.on_terminate),
     }
     try:
         yield interrupts
@@ -46,10 +57,6 @@ def handled_interrupts() -> Iterator[Interrupts]:
         if not interrupts.pressed:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-
-def _on_terminate(_signal: int, _frame: FrameType | None) -> NoReturn:
-    raise SystemExit(TERMINATED)
 
 
 def _end_now() -> NoReturn:

@@ -17,7 +17,7 @@ import click
 
 from motet.cli.arguments import CallArguments
 from motet.cli.display import terminal_display
-from motet.cli.interrupts import INTERRUPTED, Interrupts, handled_interrupts
+from motet.cli.interrupts import INTERRUPTED, Interrupts, Terminated, handled_interrupts
 from motet.cli.reference import Runnable
 from motet.cli.tracebacks import user_traceback
 
@@ -67,6 +67,9 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
                     print(repr(result), flush=True)
         except KeyboardInterrupt:
             click.echo(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
+            raise
+        except Terminated:
+            click.echo(f"Stopping: app {running.app_id} and its containers (SIGTERM)", err=True)
             raise
         finally:
             interrupts.closing = True

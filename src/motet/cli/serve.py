@@ -1,4 +1,4 @@
-"""`motet serve`: an app that stays up until Ctrl-C, and follows the file it is in."""
+"""`motet serve`: an app that stays up until Ctrl-C or SIGTERM, and follows the file it is in."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from types import ModuleType
 
 import click
 
-from motet.cli.interrupts import handled_interrupts
+from motet.cli.interrupts import Terminated, handled_interrupts
 from motet.cli.loading import load_file
 from motet.cli.snapshot import take_snapshot
 from motet.cli.tracebacks import user_traceback
@@ -83,6 +83,8 @@ class Program:
             return self.load()
         except click.ClickException as error:
             click.echo(error.format_message(), err=True)
+        except Terminated:
+            raise
         except SystemExit:
             pass  # its traceback has been printed
         except (Error, OSError) as error:
@@ -134,7 +136,7 @@ def serve(path: str, app_name: str | None) -> int:
                     version = newer
                     version.show_urls()
                     click.echo(f"Reloaded {path}.", err=True)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, Terminated):
             click.echo("Stopping (Ctrl-C again ends at once)", err=True)
         finally:
             interrupts.closing = True

@@ -13,6 +13,7 @@ import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, overload
 
+from motet.client.gate import here
 from motet.client.waiter import Waiter
 from motet.errors import AsyncUsageWarning
 
@@ -25,18 +26,39 @@ Steps = Generator[Waiter[Any], Any, R]
 
 
 def run_blocking(steps: Steps[R]) -> R:
-    """Carry out a body on this thread."""
+    """Carry out a body on this thread. In a container, a cancellation gets into its waits, and nowhere else."""
+    gate = here.gate
+    if gate is None:
+        return _run_blocking(steps, Waiter.wait)
+    gate.shield()
+    try:
+        return _run_blocking(steps, _wait_unshielded)
+    finally:
+        gate.unshield()
+
+
+def _run_blocking(steps: Steps[R], wait: Callable[[Waiter[Any]], Any]) -> R:
     try:
         waiter = next(steps)
         while True:
             try:
-                value = waiter.wait()
+                value = wait(waiter)
             except BaseException as error:
                 waiter = steps.throw(error)
             else:
                 waiter = steps.send(value)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+
+
+def _wait_unshielded(waiter: Waiter[Any]) -> Any:
+    gate = here.gate
+    assert gate is not None
+    try:
+        gate.unshield()
+        return waiter.wait()
+    finally:
+        gate.shield()
 
 
 async def run_async(steps: Steps[R]) -> R:

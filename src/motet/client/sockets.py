@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Sequence
 
 from motet.client.connection import Connection
+from motet.client.gate import shield_cancellation
 from motet.errors import ConnectionError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
@@ -96,7 +97,8 @@ class SocketLink:
     def send(self, messages: Sequence[Message]) -> None:
         data = b"".join(codec.frames(messages))
         try:
-            with self._lock:
+            # Half a frame would be the end of the connection, for all inputs of the container.
+            with shield_cancellation(), self._lock:
                 send_all(self._socket, data)
         except OSError as error:
             raise ConnectionError(f"the connection to the server is gone: {error}") from error

@@ -6,9 +6,12 @@ import asyncio
 import builtins
 import threading
 from collections.abc import Callable
-from typing import Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
+
+block: Callable[[Waiter[Any]], bool] | None = None
+"""How a thread waits for one, if not on a lock: where time is virtual, waiting makes it pass. True if the value came."""
 
 
 class Waiter(Generic[T]):
@@ -42,9 +45,23 @@ class Waiter(Generic[T]):
 
     def wait(self) -> T:
         """Block this thread until the value is there. Ctrl-C gets through."""
-        if not self._set and not self._lock.acquire(timeout=-1 if self.timeout is None else self.timeout):
+        if not self._set and not (self._acquire() if block is None else block(self)):
             raise builtins.TimeoutError(f"not there within {self.timeout} s")
         return cast(T, self._value)
+
+    @property
+    def is_set(self) -> bool:
+        """The value is there."""
+        return self._set
+
+    def notify(self, on_set: Callable[[], object]) -> None:
+        """Have `on_set` called when the value is there: now, or on the thread that sets it; twice if it comes just now."""
+        self._notify = on_set
+        if self._set:
+            on_set()
+
+    def _acquire(self) -> bool:
+        return self._lock.acquire(timeout=-1 if self.timeout is None else self.timeout)
 
     async def wait_async(self) -> T:
         """Let other tasks run until the value is there."""

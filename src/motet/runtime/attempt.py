@@ -11,6 +11,7 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 import motet
+from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.sender import Sender
@@ -23,13 +24,19 @@ _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 _NONE = payload.dumps(None, "None")
 
 
-def run_sync(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
-    """Run a sync function on this thread. Never raises."""
+def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> AttemptEnd:
+    """Run a sync function on this thread. Never raises, also when it is cancelled."""
     token = current.set(CurrentInput(delivery.call_id, delivery.index))
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
-        return succeeded(delivery, call(*args, **kwargs))
+        try:
+            gate.open()
+            value = call(*args, **kwargs)
+        finally:
+            gate.shut()
+        return succeeded(delivery, value)
     except BaseException as error:
+        # Also a cancellation that came in the moment between the user's code and the shutting of the gate.
         return failed(delivery, error)
     finally:
         current.reset(token)
@@ -45,14 +52,20 @@ async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
         return failed(delivery, error)
 
 
-def stream_sync(call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender) -> AttemptEnd:
-    """Run a sync generator on this thread, sending its items. Never raises."""
+def stream_sync(
+    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender, gate: Gate
+) -> AttemptEnd:
+    """Run a sync generator on this thread, sending its items. Never raises, also when it is cancelled."""
     token = current.set(CurrentInput(delivery.call_id, delivery.index))
     generator: Generator[Any, Any, Any] | None = None
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
-        generator = call(*args, **kwargs)
-        send_items(generator, delivery.attempt, window, sender)
+        try:
+            gate.open()
+            generator = call(*args, **kwargs)
+        finally:
+            gate.shut()
+        send_items(generator, delivery.attempt, window, sender, gate)
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
         return failed(delivery, error)

@@ -6,6 +6,7 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+from motet.client.gate import Gate
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
@@ -101,12 +102,18 @@ def batched(method: MethodSpec, call: Callable[..., Any]) -> Callable[[list[Argu
     return run_async if method.is_async else run
 
 
-def run_batch(call: Callable[..., list[Any]], batch: Delivery) -> AttemptEnd:
-    """Run a sync batched function on this thread. Never raises."""
+def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> AttemptEnd:
+    """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
     token = current.set(CurrentInput(batch.call_id, batch.index))
     try:
-        return _succeeded(batch, call(_inputs(batch)))
+        inputs = _inputs(batch)
+        try:
+            gate.open()
+            results = call(inputs)
+        finally:
+            gate.shut()
+        return _succeeded(batch, results)
     except BaseException as error:
         return failed_batch(batch, error)
     finally:

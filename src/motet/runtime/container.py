@@ -16,6 +16,7 @@ from typing import Literal
 import uvloop
 
 from motet.client.connection import Connection
+from motet.client.gate import shield_cancellation
 from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
@@ -23,8 +24,10 @@ from motet.runtime import context_propagation
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.preemption import Preemption
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
+from motet.runtime.watchdog import Watchdog, blocked_after
 from motet.sdk import container_control, context, new_ids, running
 from motet.wire import codec
 from motet.wire.framing import FrameReader
@@ -118,6 +121,7 @@ class _Container:
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._stop_asked = threading.Event()
+        self._blocked_after = 0.0
         container_control.provide(self)
         threading.Thread(target=self._control, name="motet-control", daemon=True).start()
 
@@ -128,16 +132,21 @@ class _Container:
 
     def stop_fetching_inputs(self) -> None:
         """Take no more inputs; finish those held, then end. Idempotent."""
-        self._sender.send(StopDelivering())
+        with shield_cancellation():
+            self._sender.send(StopDelivering())
 
     def run(self) -> int:
-        service = self._start("loading", lambda: load(self._spec))
+        service = self._start("loading", self._load)
         if service is None:
             return 1
         if self._start("entering", lambda: self._enter(service)) is None:
             return 1
         self._serve(service)
         return self._exit(service)
+
+    def _load(self) -> Service:
+        self._blocked_after = blocked_after(os.environ)
+        return load(self._spec)
 
     def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
         try:
@@ -185,12 +194,25 @@ class _Container:
             receiver = BlockingReceiver(self._executor_socket)
         executor = Executor(self._spec, service, self._sender, self._loop, receiver.run_main, receiver.idle)
         self._receiver, self._executor = receiver, executor
+        if self._blocked_after and self._spec.concurrency.max_inputs > 1:  # one input alone keeps nobody waiting
+            executor.watchdog = Watchdog(self._spec.name, self._loop, lambda: executor.held, self._blocked_after)
         if not self._stop_asked.is_set():
-            receiver.run(executor, lambda: self._sender.send(Ready()))
+            receiver.run(executor, self._say_ready)
+
+    def _say_ready(self) -> None:
+        self._sender.send(Ready())
+        # Not before: a container that serves nothing yet has nothing to finish, and ends by the signal.
+        Preemption(self._ask_for_drain).install()
+
+    def _ask_for_drain(self) -> None:
+        with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
+            self._sender.send(StopDelivering(preempted=True))
 
     def _exit(self, service: Service) -> int:
         """Exit hooks, in order; one that raises does not keep the next from running."""
         status = 0
+        if self._executor is not None and self._executor.watchdog is not None:
+            self._executor.watchdog.say_repeats()
         for hook in service.exit:
             try:
                 self._run_hooks([hook])

@@ -4,30 +4,32 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import signal
 import threading
 import time
+import traceback
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
-from motet.errors import InputCancellation
+from motet.client.gate import Gate
+from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
 from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
+from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
 from motet.runtime.streams import StreamWindow
 from motet.runtime.threads import SlotThreads
+from motet.runtime.watchdog import Watchdog
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.request import WebRequest
 
 Method = tuple[MethodSpec, Callable[..., Any]]
-RunSync = Callable[[Callable[..., Any], Delivery], AttemptEnd]
+RunSync = Callable[[Callable[..., Any], Delivery, Gate], AttemptEnd]
 RunAsync = Callable[[Callable[..., Any], Delivery], Coroutine[Any, Any, AttemptEnd]]
 Failed = Callable[[Delivery, BaseException], AttemptEnd]
-CANCEL_SIGNAL = signal.SIGUSR1
 
 
 class Executor:
@@ -66,13 +68,16 @@ class Executor:
         self._windows: dict[int, StreamWindow | WebRequest] = {}
         self._ready_at = time.monotonic() if loop is None else loop.time()
         self._tasks: dict[int, asyncio.Task[None]] = {}
+        self._gates: dict[int, Gate] = {}
+        self._gates_gone: threading.Event | None = None
+        self._interrupter = Interrupter()
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._flush_scheduled = False
-        self._on_main: int | None = None
-        self._main_interruptible = False
         self._context = contextvars.copy_context()
-        if self._alone:
-            signal.signal(CANCEL_SIGNAL, self._interrupt_main)
+        self.watchdog: Watchdog | None = None
+        """Woken by deliveries, if there is one."""
+        if not all(method.is_async for method in spec.methods):
+            self._interrupter.install()
 
     @property
     def held(self) -> int:
@@ -84,8 +89,11 @@ class Executor:
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Start these attempts."""
         for delivery in deliveries:
-            self._slots.take(delivery.attempt)
             method, _ = self._methods[delivery.method]
+            if not method.is_async:
+                # Before the slot: once that is taken, a cancellation may come.
+                self._gates[delivery.attempt] = Gate()
+            self._slots.take(delivery.attempt)
             if method.web is not None:
                 assert self._loop is not None
                 self._windows[delivery.attempt] = WebRequest(delivery, self._sender, self._loop, self._ready_at)
@@ -95,9 +103,11 @@ class Executor:
                 assert self._loop is not None
                 self._tasks[delivery.attempt] = self._loop.create_task(self._in_task(delivery))
             elif self._alone:
-                self._run_main(lambda delivery=delivery: self._on_main_thread(delivery))  # type: ignore[misc]
+                self._run_main(lambda delivery=delivery: self._on_thread(delivery))  # type: ignore[misc]
             else:
                 self._threads.submit(delivery)
+        if self.watchdog is not None and self.watchdog.asleep:
+            self.watchdog.wake()
 
     def feed(self, attempt: int, items: list[bytes]) -> None:
         """Pieces of a request came for an attempt."""
@@ -116,7 +126,9 @@ class Executor:
     async def _in_task(self, delivery: Delivery) -> None:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
-        if isinstance(window, WebRequest):
+        if self._slots.cancelled(delivery.attempt):
+            end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
+        elif isinstance(window, WebRequest):
             app: WebApp = call  # type: ignore[assignment]
             end = await app.serve(delivery, window)
         elif isinstance(window, StreamWindow):
@@ -139,32 +151,27 @@ class Executor:
 
     def _on_thread(self, delivery: Delivery) -> None:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
-        self._finish(self._context.copy().run(self._run_on_thread, delivery))
-        self._sender.flush()
-
-    def _on_main_thread(self, delivery: Delivery) -> None:
-        self._on_main = delivery.attempt
+        gate = self._gates[delivery.attempt]
+        gate.enter()
         try:
-            self._main_interruptible = True
-            if self._slots.cancelled(delivery.attempt):
-                raise InputCancellation("Input was cancelled")
-            end = self._context.copy().run(self._run_on_thread, delivery)
-            self._main_interruptible = False
-        except InputCancellation as error:
-            # It came in the moment between the user's code and here.
-            end = self._failed(delivery, error)
-        finally:
-            self._main_interruptible = False
-            self._on_main = None
+            end = self._context.copy().run(self._run_on_thread, delivery, gate)
+        except BaseException as error:
+            traceback.print_exc()
+            end = self._failed(
+                delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead")
+            )
         self._finish(end)
         self._sender.flush()
+        del self._gates[delivery.attempt]
+        if self._gates_gone is not None and not self._gates:
+            self._gates_gone.set()
 
-    def _run_on_thread(self, delivery: Delivery) -> AttemptEnd:
+    def _run_on_thread(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         if isinstance(window, StreamWindow):
-            return stream_sync(call, delivery, window, self._sender)
-        return self._run_sync(call, delivery)
+            return stream_sync(call, delivery, window, self._sender, gate)
+        return self._run_sync(call, delivery, gate)
 
     def _finish(self, end: AttemptEnd) -> None:
         self._slots.release(end.attempt)
@@ -178,34 +185,41 @@ class Executor:
     # --- cancellation, on the control thread ----------------------------------------------------------------------------
 
     def cancel(self, attempts: Sequence[int]) -> None:
-        """End these attempts if they run: `CancelledError` in a task, `InputCancellation` on the main thread.
+        """End these attempts if they run: `CancelledError` in a task, `InputCancellation` on a thread.
 
-        A sync input that runs beside others goes on until it ends by itself, a sync generator until it yields; its slot is
-        not given away meanwhile.
+        One that waits for its thread ends when it gets it. Those that are not here, or were cancelled before, are left alone.
         """
+        gates = []
         for attempt in attempts:
             if self._slots.cancel(attempt):
                 task = self._tasks.get(attempt)
                 if task is not None and self._loop is not None:
                     self._loop.call_soon_threadsafe(task.cancel)
-                elif self._on_main == attempt:
-                    signal.pthread_kill(threading.main_thread().ident or 0, CANCEL_SIGNAL)
-                elif (window := self._windows.get(attempt)) is not None:
+                    continue
+                if (window := self._windows.get(attempt)) is not None:
                     window.cancel()
+                if (gate := self._gates.get(attempt)) is not None:
+                    gates.append(gate)
+        for gate in gates:  # last: each may take a moment
+            self._interrupter.interrupt(gate)
 
     def stop(self) -> None:
         """End everything that runs: the container is about to run its exit hooks."""
-        self.cancel(list(self._tasks))
-        if self._on_main is not None:
-            self.cancel([self._on_main])
+        self._gates_gone = threading.Event()
+        attempts = [*self._tasks, *self._gates]
+        if not self._gates:
+            self._gates_gone.set()
+        self.cancel(attempts)
+
+    def wait_threads(self, patience: float) -> None:
+        """After `stop`: let interrupted threads run their `finally` blocks, for `patience` seconds at most."""
+        if self._gates_gone is not None:
+            self._gates_gone.wait(patience)
 
     async def wait_tasks(self, patience: float) -> None:
-        """Let cancelled tasks run their `finally` blocks, for `patience` seconds at most."""
-        tasks = list(self._tasks.values())
-        if tasks:
-            await asyncio.wait(tasks, timeout=patience)
-
-    def _interrupt_main(self, signum: int, frame: object) -> None:
-        if self._main_interruptible and self._on_main is not None and self._slots.cancelled(self._on_main):
-            self._main_interruptible = False
-            raise InputCancellation("Input was cancelled")
+        """The same for tasks, and for threads meanwhile: they may need the loop."""
+        waiting: set[asyncio.Future[Any]] = set(self._tasks.values())
+        if self._gates:
+            waiting.add(asyncio.get_running_loop().run_in_executor(None, self.wait_threads, patience))
+        if waiting:
+            await asyncio.wait(waiting, timeout=patience)

@@ -61,6 +61,17 @@ def kill(pid: int) -> None:
             send(pid, signal.SIGKILL)
 
 
+def stopped_or_continued_child() -> tuple[int, bool] | None:
+    """The pid of a child that a signal stopped (True) or let go on (False) since it was asked last; None if there is none.
+
+    Of several such changes to one child the kernel keeps the latest.
+    """
+    with contextlib.suppress(ChildProcessError):
+        changed = os.waitid(os.P_ALL, 0, os.WSTOPPED | os.WCONTINUED | os.WNOHANG)
+        return (changed.si_pid, changed.si_code != os.CLD_CONTINUED) if changed else None
+    return None
+
+
 def ended_child() -> int | None:
     """The pid of a child that has ended, which stays a zombie; None if there is none."""
     with contextlib.suppress(ChildProcessError):

@@ -17,7 +17,8 @@ from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt
 
-STOP_TASKS_TIMEOUT = 5.0
+STOP_TIMEOUT = 5.0
+"""Seconds that cancelled inputs have to end before the exit hooks run."""
 
 
 def handle(executor: Executor, frame: memoryview) -> None:
@@ -59,6 +60,7 @@ class BlockingReceiver:
             read_frames(self._socket, lambda frame: handle(executor, frame), self._receive)
         except (OSError, ConnectionError):
             return
+        executor.wait_threads(STOP_TIMEOUT)
 
     def _receive(self, buffer: memoryview) -> int:
         awake_until = self._busy_poll.begin(perf_counter())
@@ -105,7 +107,7 @@ class LoopReceiver(asyncio.BufferedProtocol):
             self._loop.run_forever()
             while self._work:
                 self._work.pop(0)()
-        self._loop.run_until_complete(executor.wait_tasks(STOP_TASKS_TIMEOUT))
+        self._loop.run_until_complete(executor.wait_tasks(STOP_TIMEOUT))
 
     def stop(self) -> None:
         """Make `run` return; from any thread."""

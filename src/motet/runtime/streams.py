@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
+from motet.client.gate import MESSAGE, Gate
 from motet.errors import InputCancellation
 from motet.runtime.sender import Sender
 from motet.wire import payload
@@ -43,7 +44,7 @@ class StreamWindow:
             while self._credit <= 0 and not self._cancelled:
                 self._granted.wait()
             if self._cancelled:
-                raise InputCancellation("Input was cancelled")
+                raise InputCancellation(MESSAGE)
             self._credit -= 1
 
     async def take_async(self) -> None:
@@ -58,9 +59,20 @@ class StreamWindow:
             await event.wait()
 
 
-def send_items(generator: Iterator[Any], attempt: int, window: StreamWindow, sender: Sender) -> None:
-    """Send what a sync generator yields, each item at once."""
-    for item in generator:
+_END: Any = object()
+
+
+def send_items(generator: Iterable[Any], attempt: int, window: StreamWindow, sender: Sender, gate: Gate) -> None:
+    """Send what a sync generator yields, each item at once. Its gate is open while it makes them."""
+    iterator = iter(generator)
+    while True:
+        try:
+            gate.open()
+            item = next(iterator, _END)
+        finally:
+            gate.shut()
+        if item is _END:
+            return
         window.take()
         sender.send(Items(attempt, [payload.dumps(item, "a yielded item")]))
 

@@ -1,4 +1,4 @@
-"""`python -m motet.runtime.template`: a warm, single-threaded process that forks containers and reports how they end.
+"""`python -m motet.runtime.template`: a warm, single-threaded process that forks containers and reports how they fare.
 
 It has imported what a container needs, so that one starts in milliseconds and shares its memory. It leads a session of
 its own (Ctrl-C in a terminal does not reach it), adopts whatever its containers leave behind, and outlives neither its
@@ -22,7 +22,7 @@ from collections import deque
 from motet.runtime import family
 from motet.runtime.birth import Birth, Entry, live
 from motet.wire.framing import FrameReader
-from motet.wire.template import Exited, Fork, Forked, Kill, decode_to_template, frame
+from motet.wire.template import Exited, Fork, Forked, Froze, Kill, Report, Thawed, decode_to_template, frame
 
 CANNOT_FORK = 71
 LAST_REPORTS_TIMEOUT = 1.0
@@ -43,6 +43,7 @@ class Template:
         self._outgoing = bytearray()
         self._containers: dict[int, str] = {}
         self._pids: dict[str, int] = {}
+        self._frozen: set[int] = set()
         self._over = False
 
     def end(self) -> None:
@@ -57,6 +58,7 @@ class Template:
         """
         while not self._over:
             self._wait()
+            self._note_frozen()
             self._reap()
             for request in self._requests():
                 if isinstance(request, Kill):
@@ -118,6 +120,19 @@ class Template:
         if pid is not None:
             family.kill(pid)
 
+    def _note_frozen(self) -> None:
+        """Report the containers that were stopped by a signal, or go on: SIGCHLD tells of both."""
+        while changed := family.stopped_or_continued_child():
+            pid, frozen = changed
+            container_id = self._containers.get(pid)
+            if container_id is not None and frozen != (pid in self._frozen):
+                if frozen:
+                    self._frozen.add(pid)
+                    self._report(Froze(container_id))
+                else:
+                    self._frozen.discard(pid)
+                    self._report(Thawed(container_id))
+
     def _reap(self) -> None:
         """Collect the ended children, kill what they leave behind, then report them."""
         ended = []
@@ -127,6 +142,7 @@ class Template:
             _, status = os.waitpid(pid, 0)
             if container_id := self._containers.pop(pid, None):
                 del self._pids[container_id]
+                self._frozen.discard(pid)
                 ended.append(Exited(container_id, os.waitstatus_to_exitcode(status)))
             # A container adopts its own orphans. So a child that is none was left by one that has ended; what that
             # child leaves is found when it ends in its turn.
@@ -146,7 +162,7 @@ class Template:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
                 self._reap()
 
-    def _report(self, message: Forked | Exited) -> None:
+    def _report(self, message: Report) -> None:
         self._outgoing += frame(message)
         self._send()
 

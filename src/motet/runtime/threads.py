@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import threading
+import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Generic, TypeVar
@@ -12,7 +13,11 @@ T = TypeVar("T")
 
 
 class SlotThreads(Generic[T]):
-    """Runs `work(item)` for each submitted item. `submit` is called from one thread; `work` must not raise."""
+    """Runs `work(item)` for each submitted item. `submit` is called from one thread.
+
+    `work` should not raise. If it does, stderr gets the traceback and the thread goes on: a slot without a thread would
+    take inputs and never run them.
+    """
 
     def __init__(self, work: Callable[[T], None], limit: int) -> None:
         self._work = work
@@ -35,8 +40,18 @@ class SlotThreads(Generic[T]):
 
     def _run(self, name: str) -> None:
         threading.current_thread().name = name
+        while True:
+            try:
+                self._serve()
+            except BaseException:
+                traceback.print_exc()
+
+    def _serve(self) -> None:
         get, work, lock = self._queue.get, self._work, self._lock
         while True:
-            work(get())
-            with lock:
-                self._finished += 1
+            item = get()
+            try:
+                work(item)
+            finally:
+                with lock:
+                    self._finished += 1

@@ -10,6 +10,7 @@ from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
+from motet.client.gate import shield_cancellation
 from motet.errors import ExecutionError
 from motet.sdk.batch_in_flight import Answer, BatcherStats, BatchInFlight, Member
 from motet.sdk.batch_scheduler import BatchLimits
@@ -67,7 +68,7 @@ class ContinuousBatcher(Generic[T, Y]):
         self._limits.check_weight(weight)
         ticket = object()
         outputs: Outputs[Y] = Outputs()
-        with self._lock:
+        with shield_cancellation(), self._lock:
             if self._closed:
                 raise ExecutionError(f"{CLOSED}: it takes no more inputs")
             self._start()

@@ -101,8 +101,8 @@ _in_container: RunningApp | None = None
 _running_here: list[RunningApp] = []
 
 
-def enter_container_app(running: RunningApp) -> None:
-    """Functions called from this container's code belong to this app (the runtime calls it once)."""
+def enter_container_app(running: RunningApp | None) -> None:
+    """Functions called from this container's code belong to this app (the runtime calls it once). None: it is no container."""
     global _in_container
     _in_container = running
 

@@ -32,7 +32,7 @@ LAST_WORDS_TIMEOUT = 1.0
 class _Container:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
-    __slots__ = ("control", "ended", "executor", "function_id", "output", "token")
+    __slots__ = ("control", "ended", "executor", "frozen", "function_id", "output", "token")
 
     def __init__(self, function_id: str, output: ContainerOutput) -> None:
         self.function_id = function_id
@@ -41,6 +41,7 @@ class _Container:
         self.executor: Peer | None = None
         self.control: Peer | None = None
         self.ended: Ended | None = None
+        self.frozen = False
 
 
 class Containers:
@@ -122,12 +123,14 @@ class Containers:
     def check(self, hello: m.Hello) -> None:
         """Raise `ConnectionError` unless the hello is that of a container of ours."""
         container = self._containers.get(hello.container_id)
-        if container is None or not secrets.compare_digest(container.token, hello.token):
+        if container is None or not secrets.compare_digest(container.token.encode(), hello.token.encode()):
             raise ConnectionError("not a container of this server")
 
     def executor(self, hello: m.Hello, peer: Peer) -> ExecutorSession:
         """A container's executor connected: tell it what it serves."""
         container = self._containers[hello.container_id]
+        if container.executor is not None:
+            raise ConnectionError("this container's executor is connected already")
         container.executor = peer
         peer.send((self._apps.configuration(container.function_id),))
         return ExecutorSession(hello.container_id, self._driver, self)
@@ -142,6 +145,22 @@ class Containers:
         container = self._containers.get(container_id)
         if container is not None:
             container.output.written(stream, data)
+
+    def container_frozen(self, container_id: str) -> None:
+        if (container := self._containers.get(container_id)) is not None:
+            container.frozen = True
+            self._driver.take(e.ContainerFrozen(container_id))
+
+    def container_thawed(self, container_id: str) -> None:
+        if (container := self._containers.get(container_id)) is not None:
+            container.frozen = False
+            self._driver.take(e.ContainerThawed(container_id))
+
+    def ready(self, container_id: str) -> list[e.Event]:
+        """A container says that it is ready. What it said just before it froze may be heard only after that report."""
+        container = self._containers.get(container_id)
+        ready: list[e.Event] = [e.ContainerReady(container_id)]
+        return [*ready, e.ContainerFrozen(container_id)] if container is not None and container.frozen else ready
 
     def container_ended(self, ended: Ended) -> None:
         container = self._containers.get(ended.container_id)
@@ -202,7 +221,7 @@ class ExecutorSession:
             elif isinstance(message, m.StopDelivering):
                 events.append(e.DrainAsked(container_id, message.preempted))
             elif isinstance(message, m.Ready):
-                events.append(e.ContainerReady(container_id))
+                events += self._containers.ready(container_id)
             elif isinstance(message, m.StartFailed):
                 events.append(e.ContainerFailed(container_id, message.failure))
         self._driver.take(*events)

@@ -8,6 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
+from typing import Protocol
 
 import uvloop
 
@@ -51,7 +52,7 @@ class LocalLink:
             self._session.receive(messages)  # type: ignore[arg-type]
 
 
-class _LocalPeer:
+class LocalPeer:
     """The server's end of a local link."""
 
     def __init__(self, connection: Connection) -> None:
@@ -93,7 +94,7 @@ class EmbeddedServer:
             self._stop = asyncio.Event()
             server = build_server(config)
             await server.start()
-            session = server.connect(_LocalPeer(self.connection))
+            session = server.connect(LocalPeer(self.connection))
             link = LocalLink(self._loop, session)
             self.connection.attach(link)
         except BaseException as error:
@@ -106,14 +107,34 @@ class EmbeddedServer:
         self.connection.lost(ConnectionError("the embedded server has stopped"))
 
 
+class Reachable(Protocol):
+    """A server as its users see it."""
+
+    connection: Connection
+
+
 _lock = threading.Lock()
 _server: EmbeddedServer | None = None
+_substitute: Reachable | None = None
 _users = 0
 
 
-def acquire() -> EmbeddedServer:
+def is_running() -> bool:
+    """Whether this process has a server, or something in its place."""
+    return _server is not None or _substitute is not None
+
+
+def substitute(server: Reachable | None) -> None:
+    """Have this one be used in place of an embedded server, until it is None."""
+    global _substitute
+    _substitute = server
+
+
+def acquire() -> Reachable:
     """The embedded server of this process, started by its first user. Each `acquire` needs a `release`."""
     global _server, _users
+    if _substitute is not None:
+        return _substitute
     with _lock:
         if _server is None:
             _server = EmbeddedServer(ServerConfig.from_environment())
@@ -125,6 +146,8 @@ def acquire() -> EmbeddedServer:
 def release() -> None:
     """One user less; the last one stops the server."""
     global _server, _users
+    if _substitute is not None:
+        return
     with _lock:
         _users -= 1
         if _users == 0 and _server is not None:

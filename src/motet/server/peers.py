@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
-from typing import Protocol, cast
+from typing import Any, Protocol, cast
 
 from motet.errors import ConnectionError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import WIRE_VERSION, Hello, Message, Refused, ToServer
+
+logger = logging.getLogger("motet.server")
+
+HELLO_TIMEOUT = 30.0
+"""Seconds a connection may take to say hello. Ours do at once; a container on a machine out of breath may not."""
+
+HELLO_BYTES = 64 * 1024
+"""Whoever has sent more without a hello is none of ours."""
+
+UNSENT_BYTES = 64 * 1024 * 1024
+"""What a client may be behind in reading; nothing is read from one that is further behind."""
+
+UNSENT_TIMEOUT = 60.0
+"""Seconds after which such a client is cut off, unless it has read `UNSENT_BYTES` since."""
+
+CLOSE_TIMEOUT = 10.0
+"""Seconds that one who is refused has to read why."""
 
 
 class Peer(Protocol):
@@ -33,18 +51,29 @@ Accept = Callable[[Hello, Peer], Handler]
 
 
 class SocketPeer(asyncio.BufferedProtocol):
-    """A connection over a socket. The first message must be `Hello`; anything malformed ends the connection with a reason."""
+    """A connection over a socket. The first message must be `Hello`; anything malformed ends the connection with a reason.
+
+    What others can make it hold is bounded: a stranger has `HELLO_TIMEOUT` and `HELLO_BYTES` to say who it is, and a client
+    that asks and does not read is not heard until it reads, and cut off if it does not. Containers need no such bound: what
+    they are sent is bounded by their slots, and one that is blocked in a long computation must not be cut off.
+    """
 
     def __init__(self, accept: Accept) -> None:
         self._accept = accept
         self._reader = FrameReader()
+        self._received = 0
         self._handler: Handler | None = None
-        self._transport: asyncio.WriteTransport | None = None
+        self._transport: asyncio.Transport | None = None
+        self._deadline: asyncio.TimerHandle | None = None
+        self._is_client = False
+        self._behind = False
+        self._sent_behind = 0
 
     # --- asyncio calls these ----------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one, but does not say so
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not say so
+        self._set_deadline(HELLO_TIMEOUT, self._refuse, f"no hello came within {HELLO_TIMEOUT:g} s")
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.buffer()
@@ -56,11 +85,34 @@ class SocketPeer(asyncio.BufferedProtocol):
                 messages += codec.decode_to_server(frame)
             if messages:
                 self._receive(messages)
+            if self._handler is None:
+                self._received += nbytes
+                if self._received > HELLO_BYTES:
+                    raise ConnectionError(f"the first message must be a hello, and no longer than {HELLO_BYTES} bytes")
         except ConnectionError as error:
-            self.send((Refused(str(error)),))
-            self.close()
+            self._refuse(str(error))
+        except Exception as error:
+            # One peer's message must not take the server's other peers with it; they are on this loop too.
+            logger.exception("a message could not be handled; its sender is cut off")
+            self._refuse(f"the server failed to handle a message: {type(error).__name__}: {error}")
+
+    def pause_writing(self) -> None:
+        """More waits to be sent than `UNSENT_BYTES`, if it is a client; with others this means nothing."""
+        if self._is_client and self._transport is not None and not self._transport.is_closing():
+            self._behind = True
+            self._transport.pause_reading()
+            self._watch_reading(self._transport)
+
+    def resume_writing(self) -> None:
+        """It has caught up."""
+        if self._behind:
+            self._behind = False
+            self._set_deadline(None)
+            if self._transport is not None and not self._transport.is_closing():
+                self._transport.resume_reading()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._set_deadline(None)
         self._transport = None
         handler, self._handler = self._handler, None
         if handler is not None:
@@ -70,7 +122,10 @@ class SocketPeer(asyncio.BufferedProtocol):
 
     def send(self, messages: Sequence[Message]) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            self._transport.writelines(codec.frames(messages))
+            data = codec.frames(messages)
+            if self._behind:
+                self._sent_behind += sum(map(len, data))
+            self._transport.writelines(data)
 
     def close(self) -> None:
         if self._transport is not None:
@@ -84,5 +139,34 @@ class SocketPeer(asyncio.BufferedProtocol):
             if hello.version != WIRE_VERSION:
                 raise ConnectionError(f"this server speaks wire version {WIRE_VERSION}, not {hello.version}")
             self._handler = self._accept(hello, self)
+            self._set_deadline(None)
+            if hello.role == "client" and self._transport is not None:
+                self._is_client = True
+                self._transport.set_write_buffer_limits(UNSENT_BYTES)
         if messages:
             self._handler.receive(messages)
+
+    def _refuse(self, reason: str) -> None:
+        if self._transport is not None:
+            self.send((Refused(reason),))
+            self.close()
+            self._set_deadline(CLOSE_TIMEOUT, self._transport.abort)
+
+    def _watch_reading(self, transport: asyncio.Transport) -> None:
+        self._sent_behind = transport.get_write_buffer_size()
+        self._set_deadline(UNSENT_TIMEOUT, self._check_reading, transport)
+
+    def _check_reading(self, transport: asyncio.Transport) -> None:
+        unsent = transport.get_write_buffer_size()
+        if self._sent_behind - unsent < UNSENT_BYTES:
+            # No word of why: it would have to wait behind all that is not read.
+            logger.warning("a client was cut off: it does not read, and %.0f MiB wait for it", unsent / 2**20)
+            transport.abort()
+        else:
+            self._watch_reading(transport)
+
+    def _set_deadline(self, seconds: float | None, *call: Any) -> None:
+        """Have something called, instead of what was to be called before."""
+        if self._deadline is not None:
+            self._deadline.cancel()
+        self._deadline = None if seconds is None else asyncio.get_running_loop().call_later(seconds, *call)

@@ -58,16 +58,16 @@ class Server:
         """Listen for containers and get the backend ready."""
         loop = asyncio.get_running_loop()
         if self._config.listen == "tcp":
-            self._listener = await loop.create_server(lambda: SocketPeer(self._accept), "127.0.0.1", 0)
+            self._listener = await loop.create_server(self.new_peer, "127.0.0.1", 0)
             host, port = self._listener.sockets[0].getsockname()
             self._containers.address = f"tcp:{host}:{port}"
         elif self._config.listen == "unix":
             self._directory = Path(tempfile.mkdtemp(prefix="motet-server-"))
             path = self._directory / "socket"
-            self._listener = await loop.create_unix_server(lambda: SocketPeer(self._accept), str(path))
+            self._listener = await loop.create_unix_server(self.new_peer, str(path))
             os.chmod(path, 0o600)
             self._containers.address = f"unix:{path}"
-        else:
+        elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
         await self._backend.open(self._containers)
 
@@ -85,6 +85,10 @@ class Server:
             self._listener = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    def new_peer(self) -> SocketPeer:
+        """The server's end of a connection that comes in over a socket, or over what stands in for one."""
+        return SocketPeer(self._accept)
 
     def connect(self, peer: Peer) -> ClientSession:
         """A client in this process: what it sends goes to `receive`, what it gets to `peer`."""

@@ -67,6 +67,16 @@ class FakeBackend:
         self._expect(container_id)
         self._later(lambda: self._reports.container_output(container_id, stream, data))
 
+    def freeze(self, container_id: str) -> None:
+        """Have a running container's process be stopped by a signal."""
+        self._expect(container_id)
+        self._later(lambda: self._reports.container_frozen(container_id))
+
+    def thaw(self, container_id: str) -> None:
+        """Have a frozen container go on."""
+        self._expect(container_id)
+        self._later(lambda: self._reports.container_thawed(container_id))
+
     def end(self, container_id: str, code: int, reason: str | None = None) -> None:
         """Have a running container end; from now on it is not among `running`."""
         self._expect(container_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InvalidError
 from motet.wire.framing import LENGTH
 from motet.wire.messages import Message, ToClient, ToControl, ToExecutor, ToServer
 
@@ -31,7 +31,8 @@ def _decoder(of: Any) -> Callable[[memoryview], list[Any]]:
     def decode_or_raise(frame: memoryview) -> list[Any]:
         try:
             return decode(frame)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidError) as error:
+            # InvalidError: the values of the model check themselves when they are made.
             raise ConnectionError(f"the peer sent a frame that is not Motet's: {error}") from error
 
     return decode_or_raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 
 from motet.errors import ConnectionError
@@ -69,6 +70,7 @@ class FrameReader:
         return frames
 
     def _begin_big(self, length: int, body: int, end: int) -> None:
-        self._big = memoryview(bytearray(length))
+        # Not a bytearray, which is filled with zeros at once: this takes memory as the frame comes, not as it is announced.
+        self._big = memoryview(mmap.mmap(-1, length))
         self._big_filled = end - body
         self._big[: self._big_filled] = self._view[body:end]

@@ -1,7 +1,8 @@
 """The talk between a backend and its template process, over one Unix stream socket: frames with one message each.
 
 The template forks on `Fork` (two file descriptors come with its first byte: the container's stdout and stderr; stdin is
-/dev/null) and reports each container's exit. End of file means: kill every container, then end.
+/dev/null) and reports when a container is stopped by a signal, goes on, and exits. End of file means: kill every
+container, then end.
 """
 
 from __future__ import annotations
@@ -44,12 +45,27 @@ class Exited(msgspec.Struct, array_like=True, tag="exited", frozen=True):
     code: int
 
 
+class Froze(msgspec.Struct, array_like=True, tag="froze", frozen=True):
+    """A container's process was stopped by a signal (SIGSTOP). Never twice without `Thawed` in between."""
+
+    container_id: str
+
+
+class Thawed(msgspec.Struct, array_like=True, tag="thawed", frozen=True):
+    """A frozen container runs again (SIGCONT)."""
+
+    container_id: str
+
+
+Report = Forked | Froze | Thawed | Exited
+"""What a template tells its backend."""
+
 _encode = msgspec.msgpack.Encoder().encode
 decode_to_template = msgspec.msgpack.Decoder(Fork | Kill).decode
-decode_to_backend = msgspec.msgpack.Decoder(Forked | Exited).decode
+decode_to_backend = msgspec.msgpack.Decoder(Report).decode
 
 
-def frame(message: Fork | Kill | Forked | Exited) -> bytes:
+def frame(message: Fork | Kill | Report) -> bytes:
     """The bytes to write for a message: its length and itself."""
     body = _encode(message)
     return LENGTH.pack(len(body)) + body

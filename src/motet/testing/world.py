@@ -1,0 +1,234 @@
+"""The whole platform in one process, on virtual time: for tests of programs that use Motet, and of Motet."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from types import TracebackType
+from typing import Any, Literal, TypeVar
+
+from motet.backends.base import Launch
+from motet.client import waiter
+from motet.client.connection import Connection
+from motet.client.waiter import Waiter
+from motet.core.host import HostLimits
+from motet.sdk.running import RunningApp, enter_container_app
+from motet.server import embedded
+from motet.server.config import ServerConfig
+from motet.server.server import Server
+from motet.server.wiring import build_server
+from motet.testing.backends import FakeBackend
+from motet.testing.container import Container
+from motet.testing.pipe import Pipe
+from motet.testing.stepped import current_stepped
+from motet.testing.virtual_loop import DeadlockError, VirtualLoop
+from motet.wire.messages import Configure
+
+T = TypeVar("T")
+Role = Literal["executor", "control"]
+
+
+class WorldBackend(FakeBackend):
+    """Containers as objects of this process."""
+
+    def __init__(self, loop: VirtualLoop) -> None:
+        super().__init__()
+        self.containers: dict[str, Container] = {}
+        self.delays: dict[str, float] = {}
+        self.server: Server
+        self.connection = Connection()
+        self._virtual = loop
+
+    def start_nowait(self, launch: Launch) -> None:
+        """See `Backend`."""
+        super().start_nowait(launch)
+        if launch.container_id in self.running:
+            container = self.containers[launch.container_id] = Container(launch, self._virtual, self)
+            self._virtual.call_soon(container.start)
+
+    def end(self, container_id: str, code: int, reason: str | None = None) -> None:
+        """Have a container end, and its connections with it."""
+        super().end(container_id, code, reason)
+        container = self.containers.pop(container_id, None)
+        if container is not None:
+            container.vanish()
+
+    def configured(self, configuration: Configure) -> None:
+        """A container learned what it serves: handles that came to it in pickles find their functions."""
+        connection, c = self.connection, configuration
+        enter_container_app(RunningApp(c.app_id, c.app_name, lambda: connection, c.functions, c.web_urls))
+
+    def connect(self, role: str, receive: Callable[[memoryview], None], closed: Callable[[], None]) -> Pipe:
+        """A new connection to the server."""
+        pipe = Pipe(self._virtual, self.server.new_peer(), receive, closed)
+        pipe.delay(self.delays.get(role, 0.0))
+        return pipe
+
+
+class World:
+    """Clients, server and containers in this process, with a clock of their own. See `world`."""
+
+    def __init__(self, *, limits: HostLimits | None = None) -> None:
+        self._limits = limits or HostLimits()
+        self._loop = VirtualLoop()
+        self._backend = WorldBackend(self._loop)
+        self._server: Server
+        self._real_sleep = time.sleep
+        self.connection = self._backend.connection
+        """What functions are called over."""
+
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def now(self) -> float:
+        """Virtual seconds since the world began."""
+        return self._loop.time()
+
+    def advance(self, seconds: float) -> None:
+        """Let virtual time pass, and everything happen that is due in it."""
+        self.run(asyncio.sleep(seconds))
+
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> T:
+        """Run async test code in this world, to its end: `world.run(f.remote.aio(1))`. Time passes while it waits."""
+        return self._loop.run_until_complete(coroutine)
+
+    # --- containers ---------------------------------------------------------------------------------------------------
+
+    def containers(self, function: str | None = None) -> list[Container]:
+        """Those that live, the oldest first; of one function (by name), or of all."""
+        return [it for it in self._backend.containers.values() if function in (None, it.function)]
+
+    def kill(self, container: Container) -> None:
+        """Have its process be killed by SIGKILL, now."""
+        self._backend.kill_nowait(container.container_id)
+        self._settle()
+
+    def crash(self, container: Container, code: int = 1, stderr: str = "") -> None:
+        """Have its process end by itself, with this exit status, after writing this."""
+        if stderr:
+            self._backend.write(container.container_id, "stderr", stderr.encode())
+        self._backend.end(container.container_id, code)
+        self._settle()
+
+    def preempt(self, container: Container) -> None:
+        """Have its process be told to end (SIGTERM): it takes no more inputs and finishes what it has, within its grace."""
+        container.preempt()
+        self._settle()
+
+    def freeze(self, container: Container) -> None:
+        """Have its process be stopped (SIGSTOP): nothing comes out of it, and it takes nothing in, until `thaw`."""
+        for pipe in container.pipes.values():
+            pipe.hold(True)
+        self._backend.freeze(container.container_id)
+        self._settle()
+
+    def thaw(self, container: Container) -> None:
+        """Let a frozen container go on."""
+        for pipe in container.pipes.values():
+            pipe.hold(False)
+        self._backend.thaw(container.container_id)
+        self._settle()
+
+    # --- the network --------------------------------------------------------------------------------------------------
+
+    def delay(self, seconds: float, role: Role | None = None) -> None:
+        """From now on whatever containers and server say to each other takes so long, on all connections or on those of one
+        role. Within a connection order stays; between a container's two it changes: with a slow "executor" connection a
+        cancellation overtakes the input it is about, with a slow "control" one it comes late."""
+        for each in ("executor", "control") if role is None else (role,):
+            self._backend.delays[each] = seconds
+            for container in self.containers():
+                if each in container.pipes:
+                    container.pipes[each].delay(seconds)
+
+    def cut(self, container: Container, *, after: int = 0) -> None:
+        """End its executor connection when `after` more bytes have come from it, also in the middle of a message. A lost
+        message is this: a stream that lacks a piece ends there."""
+        container.pipes["executor"].cut(after)
+        self._settle()
+
+    def repeat(self, container: Container) -> None:
+        """Have the next message that it sends come twice. (A stream never does this; a broken program may.)"""
+        container.pipes["executor"].repeat()
+
+    # --- beginning and end --------------------------------------------------------------------------------------------
+
+    def __enter__(self) -> World:
+        if embedded.is_running():
+            self._loop.close()
+            raise RuntimeError("a world cannot begin while an app runs, or inside another world")
+        self.run(self._open())
+        embedded.substitute(self)
+        waiter.block = self._block
+        time.sleep = self._sleep  # type: ignore[assignment]
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            self.run(self._server.stop())
+            self._settle()
+        finally:
+            time.sleep = self._real_sleep
+            waiter.block = None
+            embedded.substitute(None)
+            enter_container_app(None)
+            self._loop.run_until_complete(self._loop.shutdown_asyncgens())
+            self._loop.close()
+
+    async def _open(self) -> None:
+        config = ServerConfig(listen="nowhere", limits=self._limits)
+        self._server = self._backend.server = build_server(config, self._backend)
+        await self._server.start()
+        session = self._server.connect(embedded.LocalPeer(self.connection))
+        self.connection.attach(embedded.LocalLink(self._loop, session))
+
+    def _settle(self) -> None:
+        """Let what was just done take its effect, unless the loop is at it anyway."""
+        if not self._loop.is_running():
+            self.run(_turns(20))
+
+    # --- blocking code ------------------------------------------------------------------------------------------------
+
+    def _block(self, awaited: Waiter[Any]) -> bool:
+        """Stands in for a thread's wait: other threads and the loop go on meanwhile, and virtual time passes."""
+        stepped = current_stepped()
+        if stepped is not None:
+            stepped.park(until=awaited.notify, seconds=awaited.timeout)
+            return awaited.is_set
+        if self._loop.is_running():
+            raise DeadlockError("async code made a blocking call; in a container it would block its loop: use `.aio`")
+        try:
+            self.run(awaited.wait_async())
+        except TimeoutError:
+            return False
+        return True
+
+    def _sleep(self, seconds: float) -> None:
+        """`time.sleep` in this world."""
+        stepped = current_stepped()
+        if stepped is not None:
+            stepped.park(seconds=seconds)
+        elif asyncio._get_running_loop() is self._loop:
+            self._loop.skip(seconds)
+        elif self._loop.is_running():
+            self._real_sleep(seconds)  # some other thread
+        else:
+            self.advance(seconds)
+
+
+async def _turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+def world(*, limits: HostLimits | None = None) -> World:
+    """`with motet.testing.world() as world, app.run(): ...`: run an app's functions in this process, on virtual time.
+
+    Server and containers are the real ones' code, and talk in the real messages; only processes, sockets and the clock are
+    not there. A test that waits for minutes of retries takes milliseconds, and goes the same way each time. Containers
+    share this process's modules, environment and directory. See docs/testing.md for what else differs.
+    """
+    return World(limits=limits)

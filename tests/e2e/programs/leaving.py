@@ -1,0 +1,86 @@
+"""What the tests of preemption and of frozen containers run: inputs at a gate, and hooks that leave notes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import time
+from pathlib import Path
+
+import motet
+from tests.e2e.programs.gates import stand, stand_async
+
+app = motet.App("leaving")
+
+
+class Noting:
+    """Leaves a note when its container ends in order."""
+
+    notes: str = motet.parameter()
+
+    @motet.exit()
+    def note_exit(self) -> None:
+        Path(self.notes, f"exited-{os.getpid()}").touch()
+
+
+@app.cls(max_containers=2)
+@motet.concurrent(max_inputs=3)
+class InTasks(Noting):
+    @motet.method()
+    async def hold(self, gate: str, name: int) -> int:
+        await stand_async(gate, f"{name}-{os.getpid()}")
+        return os.getpid()
+
+
+@app.cls(max_containers=2)
+@motet.concurrent(max_inputs=3)
+class OnThreads(Noting):
+    @motet.method()
+    def hold(self, gate: str, name: int) -> int:
+        stand(gate, f"{name}-{os.getpid()}")
+        return os.getpid()
+
+
+@app.cls(max_containers=2)
+class Alone(Noting):
+    @motet.method()
+    def hold(self, gate: str, name: int) -> int:
+        stand(gate, f"{name}-{os.getpid()}")
+        return os.getpid()
+
+
+@app.cls(max_containers=1)
+class SlowToStart:
+    notes: str = motet.parameter()
+
+    @motet.enter()
+    def take_long(self) -> None:
+        Path(self.notes, f"starting-{os.getpid()}").touch()
+        time.sleep(30)
+
+    @motet.method()
+    def work(self) -> None: ...
+
+
+@app.cls(max_containers=1)
+class WithHandler:
+    notes: str = motet.parameter()
+
+    @motet.enter()
+    def handle(self) -> None:
+        signal.signal(signal.SIGTERM, lambda *_: Path(self.notes, "handled").touch())
+
+    @motet.method()
+    def pid(self) -> int:
+        return os.getpid()
+
+
+@app.function(max_containers=1)
+def end_a_forked_child() -> tuple[int | None, int]:
+    """The exit code of a forked process that was told to end, and the container's pid."""
+    child = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    child.start()
+    child.terminate()
+    child.join(20)
+    return child.exitcode, os.getpid()
