@@ -4,11 +4,53 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import threading
-from collections.abc import Callable
+from collections import deque
 from typing import Generic, TypeVar, cast
 
 T = TypeVar("T")
+
+
+class _LoopWakes:
+    """Wakes tasks of one event loop from other threads: those that are due at about the same time with one call into it.
+
+    That call takes a lock and writes to a pipe, and a turn of the server may have something for a hundred tasks.
+    """
+
+    __slots__ = ("_due", "_scheduled", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._due: deque[asyncio.Future[None]] = deque()
+        self._scheduled = False
+
+    def wake(self, future: asyncio.Future[None]) -> None:
+        self._due.append(future)
+        if not self._scheduled:
+            # A lost race schedules twice, which costs a wake-up; a future left out would cost everything.
+            self._scheduled = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits on it any more
+                self.loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        self._scheduled = False
+        due = self._due
+        while due:
+            future = due.popleft()
+            if not future.done():
+                future.set_result(None)
+
+
+_of_thread = threading.local()
+
+
+def _wakes_of(loop: asyncio.AbstractEventLoop) -> _LoopWakes:
+    """Those of the loop that runs on this thread."""
+    wakes: _LoopWakes | None = getattr(_of_thread, "wakes", None)
+    if wakes is None or wakes.loop is not loop:
+        wakes = _of_thread.wakes = _LoopWakes(loop)
+    return wakes
 
 
 class Waiter(Generic[T]):
@@ -18,13 +60,13 @@ class Waiter(Generic[T]):
     `wait_async`; both raise the builtin `TimeoutError` after `timeout` seconds (None: never).
     """
 
-    __slots__ = ("_lock", "_notify", "_set", "_value", "timeout")
+    __slots__ = ("_lock", "_set", "_task", "_value", "timeout")
 
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._notify: Callable[[], object] | None = None
+        self._task: tuple[_LoopWakes, asyncio.Future[None]] | None = None
         self._set = False
         self._value: T | None = None
 
@@ -37,8 +79,9 @@ class Waiter(Generic[T]):
             self._lock.release()
         except RuntimeError:
             pass  # another thread was a moment faster
-        if self._notify is not None:
-            self._notify()
+        if self._task is not None:
+            wakes, future = self._task
+            wakes.wake(future)
 
     def wait(self) -> T:
         """Block this thread until the value is there. Ctrl-C gets through."""
@@ -51,17 +94,11 @@ class Waiter(Generic[T]):
         if not self._set:
             loop = asyncio.get_running_loop()
             future = loop.create_future()
-
-            def resolve() -> None:
-                if not future.done():
-                    future.set_result(None)
-
-            def notify() -> None:
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(resolve)
-
-            self._notify = notify
+            self._task = (_wakes_of(loop), future)
             if not self._set:
-                async with asyncio.timeout(self.timeout):
+                if self.timeout is None:
                     await future
+                else:
+                    async with asyncio.timeout(self.timeout):
+                        await future
         return cast(T, self._value)

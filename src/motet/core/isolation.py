@@ -49,7 +49,7 @@ class Isolation:
 
     def reserve(self) -> None:
         """Suspects wait and the pool will not grow for them: let the least busy container run empty for them."""
-        if self._reserved is not None or self._fleet.starting or self._fleet.wanted:
+        if self._reserved is not None or self._fleet.starting or (self._fleet.wanted and not self._fleet.blocked):
             return
         container = self._fleet.index.emptiest_below(self._fleet.max_inputs + 1)
         if container is not None:

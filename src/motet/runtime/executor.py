@@ -67,7 +67,6 @@ class Executor:
         self._ready_at = time.monotonic() if loop is None else loop.time()
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
-        self._flush_scheduled = False
         self._on_main: int | None = None
         self._main_interruptible = False
         self._context = contextvars.copy_context()
@@ -128,14 +127,9 @@ class Executor:
         if not self._slots:
             self._sender.flush()
             self._on_idle()
-        elif not self._flush_scheduled:
+        else:
             # Others may end in this turn of the loop too: one write for all of them.
-            self._flush_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_scheduled = False
-        self._sender.flush()
+            self._sender.flush_soon(asyncio.get_running_loop())
 
     def _on_thread(self, delivery: Delivery) -> None:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
