@@ -83,7 +83,8 @@ async def wave(generator: Any, at_once: int, tokens: int) -> tuple[float, list[f
 
 async def through_motet(mode: str, sizes: argparse.Namespace, until: float) -> list[Row]:
     """A row for each number of streams, printed as soon as it is there."""
-    generator = Generator(
+    on_threads = {"OMP_NUM_THREADS": str(sizes.threads)} if sizes.threads else {}
+    generator = Generator.with_options(env=on_threads)(
         layers=sizes.layers, width=sizes.width, positions=sizes.positions, cuda_graphs=mode == "cuda graphs"
     )
     began = time.perf_counter()
@@ -170,8 +171,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--positions", type=int, default=256 if gpu else 128, help="tokens of prompt and stream, at most"
     )
+    parser.add_argument("--threads", type=int, help="of the model on a CPU, there and bare (default: torch decides)")
     parser.add_argument("--reps", type=int, default=3)
-    parser.add_argument("--seconds", type=float, default=240, help="no measurement begins later than this")
+    parser.add_argument(
+        "--seconds", type=float, default=240 if gpu else 75, help="no measurement begins later than this"
+    )
     parser.add_argument("--no-graphs", action="store_true", help="on a GPU: leave CUDA graphs out")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured there, too")
     return parser.parse_args()
@@ -184,10 +188,13 @@ def say(line: str) -> None:
 def main() -> int:
     sizes = arguments()
     gpu = torch.cuda.is_available()
+    if sizes.threads:
+        torch.set_num_threads(sizes.threads)
     modes = ["plain", "cuda graphs"] if gpu and not sizes.no_graphs else ["plain"]
     about = {
         "device": torch.cuda.get_device_name() if gpu else f"CPU, {len(os.sched_getaffinity(0))} cores",
         "model": f"{sizes.layers} layers of width {sizes.width}, {'bf16' if gpu else 'fp32'}",
+        "threads of the model": str(torch.get_num_threads()),
         "stream": f"{len(PROMPT) + 3} bytes of prompt, {sizes.tokens} tokens",
         "versions": f"Motet {motet.__version__}, torch {torch.__version__}, Python {platform.python_version()}",
         "date": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import AsyncIterator, Iterator
 
 import motet
 
@@ -56,3 +57,27 @@ def burst_threads(seconds: float) -> None:
 async def burst_async(seconds: float) -> None:
     """Wait, in a task; ten per container, and up to eight containers."""
     await asyncio.sleep(seconds)
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=64)
+async def count_async(n: int) -> AsyncIterator[int]:
+    """Small items as fast as they are taken, as a task."""
+    for number in range(n):
+        yield number
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=64)
+def count_threads(n: int) -> Iterator[int]:
+    """Small items as fast as they are taken, on a thread."""
+    yield from range(n)
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=64)
+async def count_in_turns(n: int) -> AsyncIterator[int]:
+    """One small item in each turn of the loop, as a task, as inputs that share a batch yield them."""
+    for number in range(n):
+        yield number
+        await asyncio.sleep(0)

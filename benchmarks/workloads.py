@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import statistics
 import time
@@ -128,6 +129,43 @@ def _rate(function: Any, count: int) -> float:
     seconds = time.perf_counter() - started
     assert results == list(range(count))
     return count / seconds
+
+
+# --- streams ----------------------------------------------------------------------------------------------------------
+
+
+def streams(effort: Effort) -> list[Row]:
+    """Small items through `remote_gen.aio`: one stream, and 64 at once."""
+    kinds = {"async": f.count_async, "sync threads": f.count_threads, "async, an item per turn": f.count_in_turns}
+    rows = []
+    for kind, function in kinds.items():
+        for at_once, each in ((1, effort.size(20_000, 300)), (64, effort.size(1_000, 5))):
+            idle_before, limit = effort.idle(), effort.limit("frames")
+            asyncio.run(_items_rate(function, at_once, effort.size(100, 5)))
+            rates = tuple(asyncio.run(_items_rate(function, at_once, each)) for _ in range(effort.reps))
+            rows.append(
+                Row(
+                    name=f"items of {at_once} streams at once, {kind}" if at_once > 1 else f"items of a stream, {kind}",
+                    unit="items/s",
+                    values=rates,
+                    higher_is_better=True,
+                    limit=limit,
+                    limit_name="batches of 100",
+                    idle_before=idle_before,
+                )
+            )
+    return rows
+
+
+async def _items_rate(function: Any, at_once: int, each: int) -> float:
+    async def taken() -> list[int]:
+        return [item async for item in function.remote_gen.aio(each)]
+
+    started = time.perf_counter()
+    found = await asyncio.gather(*(taken() for _ in range(at_once)))
+    seconds = time.perf_counter() - started
+    assert found == [list(range(each))] * at_once
+    return at_once * each / seconds
 
 
 # --- concurrency ------------------------------------------------------------------------------------------------------
@@ -283,6 +321,7 @@ ON_A_RUNNING_APP: dict[str, Callable[[Effort], list[Row]]] = {
     "remote": remote,
     "map-async": map_async,
     "map-threads": map_threads,
+    "streams": streams,
     "sleeps": sleeps,
     "long-sleeps": long_sleeps,
     "cold-start": cold_start,

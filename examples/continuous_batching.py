@@ -1,6 +1,7 @@
 """Continuous batching: many prompts stream through one language model, which makes a new batch for each token.
 
-Needs PyTorch: pip install torch. Uses a GPU if there is one. The model is a real transformer, but its weights are random.
+Needs PyTorch: pip install torch. Uses a GPU if there is one (pip install "motet[gpu]"). The model is a real transformer, but
+its weights are random.
 
 Run it: motet run examples/continuous_batching.py --prompts 16 --tokens 32
 """
@@ -22,7 +23,7 @@ app = motet.App("continuous-batching")
 Request = tuple[list[int], int]  # a prompt's tokens, and how many to generate
 
 
-@app.cls(max_containers=1, startup_timeout=300)
+@app.cls(gpu="any" if torch.cuda.is_available() else None, max_containers=1, startup_timeout=300)
 @motet.concurrent(max_inputs=64)
 class Generator:
     """A language model; each prompt is an input of its own, and all that are in flight share every step."""

@@ -19,6 +19,7 @@ RUN = Path(__file__).parents[2] / "benchmarks" / "run.py"
         ("remote", "no-op .remote() p50, async"),
         ("map-async", "no-op .map of 10, async"),
         ("map-threads", "... off their mean, sync threads"),
+        ("streams", "items of 64 streams at once, async, an item per turn"),
         ("sleeps", "1000 x sleep(0.1), sync"),
         ("long-sleeps", "100 x sleep(1), async"),
         ("cold-start", "cold start, first result"),

@@ -36,10 +36,18 @@ def test_function_without_activity_has_no_row() -> None:
     assert "unused" not in rendered(app(function("unused"), function("used", waiting_inputs=1)))
 
 
+def test_what_containers_wait_for_is_told_below_the_table() -> None:
+    view = app(
+        function("busy", running_inputs=1), function("embed", waiting_inputs=1, shortage="waiting for a GPU: all")
+    )
+    assert rendered(view).rstrip().splitlines()[-1].strip() == "embed: waiting for a GPU: all"
+
+
 @pytest.mark.parametrize("width", [20, 60, 80, 100, 120, 200])
 def test_view_fits_the_terminal(width: int) -> None:
     containers = [container("ready", number % 10) for number in range(300)]
-    view = app(function("a_function_with_quite_a_long_name_indeed", containers=containers))
+    name = "a_function_with_quite_a_long_name_indeed"
+    view = app(function(name, containers=containers, shortage="waiting for a GPU: " + "very " * 50 + "long"))
     assert all(len(line) <= width for line in rendered(view, width=width).splitlines())
 
 

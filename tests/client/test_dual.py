@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from motet.client.dual import Steps, dual
+from motet.client.dual import AtOnce, Steps, dual
 from motet.client.waiter import Waiter
 from motet.errors import AsyncUsageWarning
 
@@ -97,3 +97,13 @@ def test_no_warning_outside_of_a_loop_or_for_the_awaited_form() -> None:
 
 def test_the_descriptor_shows_the_bodys_name_and_docstring() -> None:
     assert (Adder.add.__name__, Adder.add.__doc__) == ("add", "Adds.")
+
+
+def test_what_never_waits_may_be_called_in_a_loop_without_a_warning() -> None:
+    async def ask() -> tuple[int, int]:
+        known = AtOnce(lambda: 5)
+        return known(), await known.aio()
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert asyncio.run(ask()) == (5, 5)

@@ -73,3 +73,39 @@ def test_setting_from_many_threads_at_once_is_safe() -> None:
             for done in [pool.submit(waiter.set, n) for n in range(4)]:
                 done.result()
         assert waiter.wait() in range(4)
+
+
+def test_tasks_whose_values_come_together_are_woken_with_one_call_into_their_loop() -> None:
+    async def main() -> list[int]:
+        loop = asyncio.get_running_loop()
+        calls: list[object] = []
+        waiters: list[Waiter[int]] = [Waiter() for _ in range(50)]
+        tasks = [asyncio.create_task(waiter.wait_async()) for waiter in waiters]
+        await asyncio.sleep(0)
+        into_loop = loop.call_soon_threadsafe
+        loop.call_soon_threadsafe = lambda *args, **kwargs: calls.append(args) or into_loop(*args, **kwargs)  # type: ignore[method-assign, func-returns-value, assignment]
+
+        def set_all() -> None:
+            for number, waiter in enumerate(waiters):
+                waiter.set(number)
+
+        thread = threading.Thread(target=set_all)
+        thread.start()
+        thread.join()
+        assert len(calls) == 1
+        return await asyncio.gather(*tasks)
+
+    assert asyncio.run(main()) == list(range(50))
+
+
+def test_a_task_that_no_longer_waits_does_not_keep_the_others_from_waking() -> None:
+    async def main() -> int:
+        given_up, waits = Waiter[int](), Waiter[int]()
+        tasks = [asyncio.create_task(waiter.wait_async()) for waiter in (given_up, waits)]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        given_up.set(1)
+        waits.set(2)
+        return await tasks[1]
+
+    assert asyncio.run(main()) == 2

@@ -233,6 +233,16 @@ class BackendContract:
         assert session.reports.threads == {threading.get_ident()}
 
     @in_loop
+    async def test_gpus_can_be_asked_for_at_any_time_and_there_are_some_or_a_reason(self, stage: Stage) -> None:
+        async with Session(stage) as session:
+            container = session.start(Act(code=0))
+            found = await session.backend.find_gpus()
+            assert bool(found.gpus) != bool(found.note)
+            assert len({gpu.uuid for gpu in found.gpus}) == len(found.gpus)
+            assert await session.backend.find_gpus() == found
+            await session.reports.wait_ended(container)
+
+    @in_loop
     async def test_container_that_cannot_start_is_reported_as_ended_with_its_reason(self, stage: Stage) -> None:
         async with Session(stage) as session:
             stage.break_starts()

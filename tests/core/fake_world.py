@@ -14,6 +14,7 @@ from motet.core import events as e
 from motet.core.engine import Engine
 from motet.core.host import HostLimits
 from motet.model.function import FunctionSpec
+from motet.model.gpu import FoundGpus, Gpu
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.testing.playbook import text_failure
@@ -31,6 +32,8 @@ class FakeContainer:
     held: dict[int, InputKey] = field(default_factory=dict)
     batches: dict[int, list[int]] = field(default_factory=dict)
     cancelled: set[int] = field(default_factory=set)
+    gpus: tuple[str, ...] = ()
+    share: float = 1.0
     deliveries: int = 0
     wants_no_more: bool = False
     frozen: bool = False
@@ -82,6 +85,8 @@ class FakeWorld:
         self.parents: dict[str, InputKey] = {}
         self.seen_attempts: set[int] = set()
         self.stopped_apps: Counter[str] = Counter()
+        self.gpus: dict[str, Gpu] = {}
+        self.gpus_wanted = False
 
     # --- what happens ---------------------------------------------------------------------------------------------------
 
@@ -105,6 +110,12 @@ class FakeWorld:
             fired += 1
             assert fired < 10_000, "the engine asks to be woken again and again"
         self.now = until
+
+    def find_gpus(self, *names: str) -> None:
+        """The host has these devices."""
+        self.gpus = {f"gpu{n}": Gpu.named(uuid=f"gpu{n}", name=name, memory_mib=80_000) for n, name in enumerate(names)}
+        self.gpus_wanted = False
+        self.feed(e.GpusFound(FoundGpus(gpus=tuple(self.gpus.values()))))
 
     def end(self, container: FakeContainer, description: str = "was killed by signal 9") -> e.Event:
         """A container is gone, with all it held."""
@@ -207,8 +218,13 @@ class FakeWorld:
 
     def _obey(self, command: c.Command) -> None:
         match command:
+            case c.FindGpus():
+                self.gpus_wanted = True
             case c.StartContainer():
-                self.containers[command.container_id] = FakeContainer(command.container_id, command.function_id)
+                self.containers[command.container_id] = FakeContainer(
+                    command.container_id, command.function_id, gpus=command.gpus
+                )
+                self._check_devices(self.containers[command.container_id])
                 there = [x for x in self.containers.values() if x.function_id == command.function_id]
                 assert len(there) <= self.most(command.function_id), f"{command} with {len(there) - 1} there"
                 assert not self.functions[command.function_id].stopped
@@ -258,6 +274,23 @@ class FakeWorld:
         self.may_be_lost.update(container.held.values())
         self._may_cancel_children(set(container.held.values()))
         container.held.clear()
+
+    def _check_devices(self, container: FakeContainer) -> None:
+        """It has what its function asked for, and no device is over-committed."""
+        requests = self.functions[container.function_id].spec.resources.gpu
+        if self.limits.missing_gpu == "ignore" and not container.gpus:
+            return
+        given = [self.gpus[uuid] for uuid in container.gpus]
+        assert len(set(given)) == len(given)
+        assert len({gpu.kind for gpu in given}) == min(1, len(requests))
+        fitting = [
+            request for request in requests if len(given) == max(1, request.count) and all(map(request.accepts, given))
+        ]
+        assert bool(fitting) == bool(requests), f"asked for {requests}, got {given}"
+        container.share = min([1.0, *(request.count for request in fitting)])
+        for uuid in container.gpus:
+            shares = [other.share for other in self.containers.values() if uuid in other.gpus]
+            assert shares == [1.0] or (sum(shares) <= 1 and max(shares) < 1), f"{uuid} is over-committed: {shares}"
 
     def _take(self, command: c.DeliverAttempts | c.DeliverBatch) -> None:
         container = self.containers[command.container_id]
@@ -332,6 +365,12 @@ class FakeWorld:
         starting = [x for x in there if x.phase == "starting"]
         serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
         host_is_full = len(self.in_phase("starting")) == self.limits.starting
+        if function.spec.resources.gpu:
+            # What could start depends on what all others hold; that those who wait get it in the end, `teardown` asserts.
+            assert there or not view.waiting_inputs or view.shortage or host_is_full, "inputs wait for nothing"
+            refused = view.shortage.startswith("it asks")
+            assert not (refused and view.waiting_inputs), "those who wait were not told that they cannot run"
+            return
         may_grow = len(there) < self.most(function_id) and not host_is_full
         if view.waiting_inputs:
             assert there or host_is_full, "inputs wait for nothing"

@@ -220,10 +220,14 @@ class FakePool:
     def __init__(self, host: Host, wanted: int, name: str, log: list[str]) -> None:
         self.host, self.wanted, self.name, self.log = host, wanted, name, log
 
-    def start(self, turn: Turn) -> None:
+    def start(self, turn: Turn) -> bool:
         self.wanted -= 1
         self.host.starting += 1
         self.log.append(self.name)
+        return True
+
+    def make_room(self, turn: Turn) -> None:
+        raise AssertionError("it was not refused a device")
 
 
 def test_pools_take_turns_in_starting_containers() -> None:

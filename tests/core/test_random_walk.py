@@ -14,6 +14,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
 from motet.core import events as e
+from motet.core.devices import MissingGpu
 from motet.core.host import HostLimits
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, CallKind, OutcomeKind
@@ -39,7 +40,11 @@ FUNCTIONS = {
     "fu-single": ("ap-2", {"max_inputs": 2, "single_use_containers": True}),
     "fu-bounded": ("ap-1", {"max_inputs": 2, "queue_timeout": 3.0, "max_waiting_inputs": 4, "cancellation_grace": 2.0}),
     "fu-strict": ("ap-2", {"max_inputs": 3, "sync_cancellation": "container", "timeout": 8.0}),
+    "fu-half": ("ap-1", {"gpu": ["any:0.5"], "max_inputs": 2, "timeout": 6.0}),
+    "fu-pair": ("ap-2", {"gpu": ["H100:2", "L4"], "timeout": 6.0}),
+    "fu-whole": ("ap-1", {"gpu": ["H100"], "max_batch_size": 3, "wait_ms": 1000}),
 }
+GPUS = ["NVIDIA H100 PCIe", "NVIDIA L4", "NVIDIA H200"]
 PICK = st.integers(0, 10**6)
 
 
@@ -57,16 +62,30 @@ def bounds(draw: Any) -> AutoscalerSettings:
 class EngineWalk(RuleBasedStateMachine):
     """Rules are what users, containers, machines and clocks do."""
 
-    @initialize(starting=st.integers(1, 4), per_pool=st.integers(1, 5))
-    def build(self, starting: int, per_pool: int) -> None:
+    @initialize(
+        starting=st.integers(1, 4),
+        per_pool=st.integers(1, 5),
+        gpus=st.lists(st.sampled_from(GPUS), max_size=4),
+        early=st.booleans(),
+        missing=st.sampled_from(["error", "wait", "ignore"]),
+    )
+    def build(self, starting: int, per_pool: int, gpus: list[str], early: bool, missing: MissingGpu) -> None:
         self.world = FakeWorld(
             HostLimits(
-                starting=starting, containers_per_pool=per_pool, stop_grace=7.0, drain_grace=4.0, freeze_grace=5.0
+                starting=starting,
+                containers_per_pool=per_pool,
+                stop_grace=7.0,
+                drain_grace=4.0,
+                freeze_grace=5.0,
+                missing_gpu=missing,
             )
         )
+        self.gpus = gpus
         self.calls = 0
         for function_id, (app_id, options) in FUNCTIONS.items():
             self.world.feed(e.FunctionAdded(function_id, app_id, spec(function_id[3:], **options)))
+        if early:
+            self.find_gpus()
 
     # --- users ----------------------------------------------------------------------------------------------------------
 
@@ -188,6 +207,11 @@ class EngineWalk(RuleBasedStateMachine):
                 self.world.feed(e.ItemsYielded(container.container_id, attempt, [b"1", b"2"]))
                 self.world.feed(e.ItemsTaken(call_id, index, 2))
 
+    @precondition(lambda self: self.world.gpus_wanted)
+    @rule()
+    def find_gpus(self) -> None:
+        self.world.find_gpus(*self.gpus)
+
     # --- time -----------------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.0, 0.1, 1.0, 3.0, 10.0, 61.0, 400.0]))
@@ -205,6 +229,10 @@ class EngineWalk(RuleBasedStateMachine):
         if not hasattr(self, "world"):
             return
         world = self.world
+        world.find_gpus(*self.gpus, "NVIDIA H100 PCIe", "NVIDIA H100 PCIe")
+        for function_id, function in world.functions.items():
+            if function.spec.resources.gpu and not function.stopped:  # a minimum would keep a device for good
+                world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings()))
         for _ in range(10_000):
             if not self._one_thing():
                 if not world.unfinished():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -33,12 +34,13 @@ async def version(seconds: float = 0.0) -> str:
 class Served:
     """A program being served, and the lines it prints."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **environment: str) -> None:
         self.file = directory / "live.py"
         self.save("one")
         self.process = subprocess.Popen(
             [*MOTET, "serve", str(self.file)],
             cwd=directory,
+            env={**os.environ, **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -58,7 +60,7 @@ class Served:
         self.file.write_text(PROGRAM.replace("VERSION", version))
 
     def get(self, seconds: float = 0.0) -> str:
-        answer: str = httpx.get(self.url, params={"seconds": seconds}, timeout=30).json()
+        answer: str = httpx.get(self.url, params={"seconds": seconds}, timeout=30, follow_redirects=True).json()
         return answer
 
     def wait_line(self, text: str) -> None:
@@ -94,6 +96,20 @@ def test_saving_reloads_under_the_same_url_and_requests_under_way_end_on_the_old
     assert slow == ["one"]
     assert served.end() == 0
     assert_nothing_left()
+
+
+def test_response_of_the_older_version_is_fetched_from_the_newer(tmp_path: Path) -> None:
+    served = Served(tmp_path, MOTET_WEB_REDIRECT_AFTER="0.5")
+    try:
+        first = httpx.get(served.url, params={"seconds": 2.0}, timeout=30)
+        assert first.status_code == 303
+        served.save("two")
+        served.wait_line("Reloaded")
+        assert served.get() == "two"
+        where = httpx.URL(served.url).join(first.headers["location"])
+        assert httpx.get(where, timeout=30, follow_redirects=True).json() == "one"
+    finally:
+        assert served.end() == 0
 
 
 def test_file_with_an_error_leaves_the_old_version_in_service(served: Served) -> None:

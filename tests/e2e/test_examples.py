@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -13,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted(path.name for path in (ROOT / "examples").glob("*.py"))
 MODAL_PROGRAM = "tests/e2e/programs/modal_program.py"
 MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
+# Programs that ask for GPUs do without, wherever they run.
+WITHOUT_GPU = {**os.environ, "CUDA_VISIBLE_DEVICES": "", "MOTET_MISSING_GPU": "ignore"}
 
 # What each must print, in this order: arguments, then regular expressions.
 TELLING: dict[str, tuple[list[str], list[str]]] = {
@@ -39,6 +42,10 @@ TELLING: dict[str, tuple[list[str], list[str]]] = {
     "continuous_batching.py": (
         ["--prompts", "4", "--tokens", "8"],
         [r"one by one: [\d,]+ tokens/s; at once: [\d,]+ tokens/s", "4 of 4 prompts have the same tokens both ways"],
+    ),
+    "vllm_openai_server.py": (
+        ["--requests", "8", "--tokens", "8"],
+        [r"1 chat: [\d,]+ tokens/s", r"8 chats at once: [\d,]+ tokens/s, first token after"],
     ),
     "target_and_burst.py": ([], [r"1 +3 +12 +23", r"enough containers are warm", r"4 +0 +((10|5) +){4}0"]),
     "concurrent_logging.py": ([], [r"the lines about 0 are those with in-\w+-0", r"INFO in-\w+-2: Finished with 2"]),
@@ -70,13 +77,13 @@ TELLING: dict[str, tuple[list[str], list[str]]] = {
 }
 
 
-NEEDS = {"continuous_batching.py": "torch"}
+NEEDS = {"continuous_batching.py": "torch", "vllm_openai_server.py": "vllm"}
 """Packages too heavy for the development extra: where one is missing, its example is left out, and pytest says so."""
 
 
 def run(*argv: str) -> subprocess.CompletedProcess[str]:
     command = [*MOTET, "run", *argv]
-    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=100, env=WITHOUT_GPU)
 
 
 def test_every_example_is_run_here() -> None:
@@ -130,7 +137,13 @@ def test_modal_program_runs_with_nothing_but_its_import_changed() -> None:
 
 def test_modal_program_runs_as_a_script_too() -> None:
     ended = subprocess.run(
-        [sys.executable, MODAL_PROGRAM], cwd=ROOT, capture_output=True, text=True, timeout=100, check=True
+        [sys.executable, MODAL_PROGRAM],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=True,
+        env=WITHOUT_GPU,
     )
     assert ended.stdout.startswith(MODAL_OUTPUT)
     assert "large model is done" in ended.stdout

@@ -57,7 +57,7 @@ def test_a_container_that_keeps_a_cancelled_input_is_replaced_and_the_neighbour_
     gate.wait_held(2)
     stuck.cancel()
     time.sleep(0.5)  # beyond its cancellation_grace
-    (waiting := neighbours.stubborn.spawn(gate.path, "waiting", False))
+    waiting = neighbours.stubborn.spawn(gate.path, "waiting", False)
     assert "left-neighbour" not in gate.left
     gate.open()
     assert isinstance(neighbour.get(timeout=20), int)

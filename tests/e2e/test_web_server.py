@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import httpx
 import pytest
 from websockets.asyncio.client import connect
+from websockets.exceptions import InvalidStatus
 
 from .conftest import assert_nothing_left, wait_until
 from .programs import web_server as web
@@ -38,6 +39,7 @@ def test_server_sees_its_own_paths_and_who_asked(client: httpx.Client) -> None:
     assert told["headers"]["x-forwarded-for"] == "10.0.0.1"
     assert told["headers"]["x-forwarded-prefix"] == "/web-fixed-port"
     assert answer.headers["x-own"] == "yes"
+    assert len(answer.headers.get_list("date")) == 1
     assert answer.headers["motet-input-id"].startswith("in-")
 
 
@@ -51,11 +53,27 @@ def test_bodies_stream_both_ways(client: httpx.Client) -> None:
 def test_websocket_is_passed_on() -> None:
     async def talk() -> None:
         async with connect(url("/ws").replace("http", "ws", 1), max_size=None) as channel:
+            assert channel.response is not None
+            assert channel.response.headers["x-own"] == "yes"
             for sent, expected in (("hello", "HELLO"), (b"\x00", b"\x00"), ("x" * 2_000_000, "X" * 2_000_000)):
                 await channel.send(sent)
                 assert await channel.recv() == expected
 
     asyncio.run(talk())
+
+
+def test_refusal_of_a_websocket_is_passed_on() -> None:
+    async def talk() -> None:
+        with pytest.raises(InvalidStatus) as refusal:
+            await connect(url("/no").replace("http", "ws", 1))
+        response = refusal.value.response
+        assert (response.status_code, response.headers["x-why"], response.body) == (401, "no", b'"no"')
+
+    asyncio.run(talk())
+
+
+def test_path_is_the_server_s_own_however_the_client_encodes_the_label(client: httpx.Client) -> None:
+    assert client.get(url("/a").replace("/web-", "/%77eb-")).json()["path"] == "/a"
 
 
 def test_server_that_takes_the_port_it_is_given_runs_in_several_containers() -> None:

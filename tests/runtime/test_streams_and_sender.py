@@ -18,6 +18,7 @@ from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
 from motet.wire import codec, payload
+from motet.wire.framing import FrameReader
 from motet.wire.messages import STREAM_WINDOW, Finished, Items, Ready
 
 
@@ -140,6 +141,75 @@ def test_an_async_generator_is_closed_when_its_task_is_cancelled(receiver: Recei
 
     asyncio.run(main())
     assert closed == [True]
+
+
+class Writes:
+    """A socket that notes what each write carries."""
+
+    def __init__(self) -> None:
+        self.frames: list[list[Any]] = []
+
+    def send(self, data: memoryview) -> int:
+        reader = FrameReader()
+        reader.buffer()[: len(data)] = data
+        for frame in reader.received(len(data)):
+            self.frames.append(codec.decode_to_server(frame))
+        return len(data)
+
+
+async def one_at_a_time(count: int) -> AsyncIterator[int]:
+    for number in range(count):
+        yield number
+        await asyncio.sleep(0)
+
+
+def test_items_of_one_turn_of_the_loop_leave_together() -> None:
+    writes = Writes()
+    sender = Sender(writes)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        await asyncio.gather(*(send_items_async(one_at_a_time(3), n, StreamWindow(), sender) for n in range(10)))
+
+    asyncio.run(main())
+    numbers = [[(it.attempt, payload.loads(it.items[0], "")) for it in frame] for frame in writes.frames]
+    assert sorted(number for frame in numbers for number in frame) == [
+        (attempt, item) for attempt in range(10) for item in range(3)
+    ]
+    assert max(map(len, numbers)) == 10
+    assert len(numbers) <= 6
+
+
+@pytest.mark.parametrize("streams", [1, 2])
+def test_each_item_is_sent_before_its_generator_goes_on(streams: int) -> None:
+    writes = Writes()
+    sender = Sender(writes)  # type: ignore[arg-type]
+    unsent: list[int] = []
+
+    async def never_waits(attempt: int) -> AsyncIterator[int]:
+        for number in range(5):
+            yield number
+            sent = sum(it.attempt == attempt for frame in writes.frames for it in frame)
+            if sent != number + 1:
+                unsent.append(number)
+
+    async def main() -> None:
+        await asyncio.gather(*(send_items_async(never_waits(n), n, StreamWindow(), sender) for n in range(streams)))
+
+    asyncio.run(main())
+    assert unsent == []
+    assert sum(map(len, writes.frames)) == 5 * streams
+
+
+def test_an_item_of_the_only_stream_leaves_at_once() -> None:
+    writes = Writes()
+    sender = Sender(writes)  # type: ignore[arg-type]
+
+    async def main() -> None:
+        await send_items_async(one_at_a_time(4), 1, StreamWindow(), sender)
+
+    asyncio.run(main())
+    assert [len(frame) for frame in writes.frames] == [1, 1, 1, 1]
+    assert sender.streaming_tasks == 0
 
 
 # --- the sender -------------------------------------------------------------------------------------------------------

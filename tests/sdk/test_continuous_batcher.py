@@ -263,6 +263,45 @@ def test_member_keeps_its_state_slot_and_weight(step: Counting, batcher: Continu
     assert list(batcher.stream(3, weight=5)) == [5, 10, 15]
 
 
+def test_input_whose_consumer_is_behind_sits_out_and_the_others_go_on(step: Counting) -> None:
+    with ContinuousBatcher[int, int](step, max_ahead=8, release=step.release) as batcher:
+        slow = batcher.stream(100)
+        quick = batcher.stream(300)
+        assert list(quick) == list(range(300))
+        alone = [batch for batch in step.batches if [value for value, _ in batch] == [300]]
+        assert len(alone) >= 292
+        stats = batcher.stats()
+        assert (stats.running, stats.paused) == (1, 1)
+        assert repr(slow) == "<MemberStream: running, 8 outputs to take>"
+        assert list(slow) == list(range(100))
+    assert step.released == [300, 100]
+
+
+def test_batch_in_which_all_sit_out_rests_until_one_is_taken_from(step: Counting) -> None:
+    with ContinuousBatcher[int, int](step, max_ahead=4) as batcher:
+        streams = [batcher.stream(50) for _ in range(3)]
+        for _ in range(4):
+            begun(step)
+        assert [list(stream) for stream in streams] == [list(range(50))] * 3
+
+
+def test_input_that_sits_out_can_leave(step: Counting) -> None:
+    with ContinuousBatcher[int, int](step, max_batch_size=1, max_ahead=2, release=step.release) as batcher:
+        endless, waits = batcher.stream(10**9), batcher.stream(2)
+        for _ in range(2):
+            begun(step)
+        endless.close()
+        assert list(waits) == [0, 1]
+    assert step.released == [10**9, 2]
+    assert batcher.stats().paused == 0
+
+
+@pytest.mark.parametrize("max_ahead", [0, True, 1.5])
+def test_max_ahead_is_a_positive_integer(step: Counting, max_ahead: Any) -> None:
+    with pytest.raises(InvalidError, match="`max_ahead` must be an integer of at least 1, got"):
+        ContinuousBatcher(step, max_ahead=max_ahead)
+
+
 def test_close_ends_what_is_in_flight_and_refuses_new_inputs(step: Counting) -> None:
     batcher = ContinuousBatcher[int, int](step, max_batch_size=1, release=step.release)
     runs, waits = batcher.stream(10**9), batcher.stream(1)

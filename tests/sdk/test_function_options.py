@@ -9,6 +9,7 @@ import pytest
 import motet
 from motet.exception import DeprecationError, InvalidError, UnimplementedError
 from motet.model.function import FunctionSpec, FunctionVariant, Resources
+from motet.model.gpu import GpuRequest
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.sdk.options import autoscaler_update_from, variant_from_options
@@ -59,8 +60,18 @@ def test_defaults() -> None:
         ({"cpu": (1, 2)}, "resources", Resources(cpu=(1.0, 2.0))),
         ({"memory": 512}, "resources", Resources(memory_mib=512)),
         ({"memory": (512, 512)}, "resources", Resources(memory_mib=(512, 512))),
-        ({"gpu": "H100"}, "resources", Resources(gpu=("H100",))),
-        ({"gpu": ["H100", "A100:2"]}, "resources", Resources(gpu=("H100", "A100:2"))),
+        ({"gpu": "H100"}, "resources", Resources(gpu=(GpuRequest(kind="H100"),))),
+        (
+            {"gpu": ["h100!", "A100-80GB:2", "any:0.5"]},
+            "resources",
+            Resources(
+                gpu=(
+                    GpuRequest(kind="H100", exact=True),
+                    GpuRequest(kind="A100", memory_gb=80, count=2),
+                    GpuRequest(kind="any", count=0.5),
+                )
+            ),
+        ),
         ({"min_containers": 2}, "autoscaler", AutoscalerSettings(min_containers=2)),
         ({"max_containers": 2}, "autoscaler", AutoscalerSettings(max_containers=2)),
         ({"max_containers": 0}, "autoscaler", AutoscalerSettings()),
@@ -311,7 +322,7 @@ def test_with_options_without_values_changes_nothing() -> None:
 
 def test_with_options_keeps_the_other_resources() -> None:
     cls = motet.App().cls(cpu=2, gpu="H100")(Plain).with_options(memory=512)
-    assert cls.target.spec.resources == Resources(cpu=2.0, memory_mib=512, gpu=("H100",))
+    assert cls.target.spec.resources == Resources(cpu=2.0, memory_mib=512, gpu=(GpuRequest(kind="H100"),))
 
 
 def test_with_options_is_chainable_and_the_later_wins() -> None:

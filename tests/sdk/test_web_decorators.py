@@ -103,7 +103,13 @@ def test_label_must_be_a_part_of_a_host_name(label: Any) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"custom_domains": "example.com"}, {"custom_domains": [1]}, {"method": "FETCH"}, {"docs": "yes"}],
+    [
+        {"custom_domains": "example.com"},
+        {"custom_domains": [1]},
+        {"method": "FETCH"},
+        {"docs": "yes"},
+        {"requires_proxy_auth": "yes"},
+    ],
 )
 def test_option_of_the_wrong_kind_is_refused(options: Any) -> None:
     with pytest.raises(InvalidError):
@@ -165,6 +171,9 @@ def test_url_is_there_while_the_app_runs() -> None:
     assert declared(handler).get_web_url() is None
 
 
-def test_proxy_auth_needs_a_server_of_its_own() -> None:
-    with pytest.raises(InvalidError, match="stand-alone server"):
-        motet.asgi_app(requires_proxy_auth=True)
+@pytest.mark.parametrize("name", DECORATORS)
+def test_proxy_auth_is_a_part_of_the_declaration(name: str) -> None:
+    options: dict[str, Any] = {"requires_proxy_auth": True}
+    decorate: Any = motet.web_server(8000, **options) if name == "web_server" else getattr(motet, name)(**options)
+    assert declared(decorate(handler)).method.web.requires_proxy_auth is True
+    assert declared(DECORATORS[name]()(handler)).method.web.requires_proxy_auth is False

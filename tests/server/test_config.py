@@ -7,7 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from motet.errors import InvalidError
 from motet.server.config import ServerConfig
+from motet.server.http.config import WebConfig
+from motet.server.http.forwarded import TrustedProxies
+from motet.server.http.proxy_tokens import ProxyTokens
 
 
 def test_relative_search_paths_are_absolute_for_containers_which_run_elsewhere(
@@ -24,3 +28,79 @@ def test_containers_start_from_the_clients_environment(monkeypatch: pytest.Monke
     base_env = ServerConfig.from_environment().base_env
     assert base_env["FLAVOUR"] == "plum"
     assert "PYTHONPATH" not in base_env
+
+
+def test_requests_are_taken_as_variables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tokens = tmp_path / "tokens"
+    tokens.write_text("# those of the night shift\nbob:second\n")
+    variables = {
+        "MOTET_WEB_HOST": "0.0.0.0",
+        "MOTET_WEB_PORT": "8000",
+        "MOTET_WEB_URL": "https://apps.example.com",
+        "MOTET_WEB_TLS_CERTIFICATE": "c.pem",
+        "MOTET_WEB_TLS_KEY": "k.pem",
+        "MOTET_WEB_FORWARDED_ALLOW_IPS": "10.0.0.0/8",
+        "MOTET_WEB_REDIRECT_AFTER": "1.5",
+        "MOTET_WEB_KEEP_RESPONSES": "60",
+        "MOTET_PROXY_TOKENS": "ada:first",
+        "MOTET_PROXY_TOKENS_FILE": str(tokens),
+    }
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert ServerConfig.from_environment().web == WebConfig(
+        host="0.0.0.0",
+        port=8000,
+        url="https://apps.example.com",
+        tls_certificate="c.pem",
+        tls_key="k.pem",
+        trusted_proxies=TrustedProxies.parse("10.0.0.0/8"),
+        proxy_tokens=ProxyTokens({b"ada": b"first", b"bob": b"second"}),
+        redirect_after=1.5,
+        keep_responses=60.0,
+    )
+
+
+def test_without_variables_requests_are_taken_on_this_machine_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith(("MOTET_WEB", "MOTET_PROXY"))]:
+        monkeypatch.delenv(name)
+    web = ServerConfig.from_environment().web
+    assert web == WebConfig()
+    assert (web.host, web.port, web.redirect_after) == ("127.0.0.1", 0, 150)
+
+
+def test_containers_are_not_given_the_proxy_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MOTET_PROXY_TOKENS", "ada:first")
+    assert "MOTET_PROXY_TOKENS" not in ServerConfig.from_environment().base_env
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("MOTET_CONTAINERS_PER_FUNCTION", "many"),
+        ("MOTET_WEB_PORT", "http"),
+        ("MOTET_WEB_PORT", "65536"),
+        ("MOTET_WEB_URL", "apps.example.com"),
+        ("MOTET_WEB_TLS_KEY", "k.pem"),
+        ("MOTET_WEB_REDIRECT_AFTER", "soon"),
+        ("MOTET_WEB_REDIRECT_AFTER", "0"),
+        ("MOTET_WEB_KEEP_RESPONSES", "nan"),
+        ("MOTET_PROXY_TOKENS", "ada"),
+        ("MOTET_PROXY_TOKENS_FILE", "/nowhere/tokens"),
+    ],
+)
+def test_value_that_cannot_be_is_reported_with_its_variable(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(InvalidError, match=name):
+        ServerConfig.from_environment()
+
+
+def test_what_becomes_of_inputs_without_their_gpu_is_set_by_a_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MOTET_MISSING_GPU", raising=False)
+    assert ServerConfig.from_environment().limits.missing_gpu == "error"
+    monkeypatch.setenv("MOTET_MISSING_GPU", "wait")
+    assert ServerConfig.from_environment().limits.missing_gpu == "wait"
+    monkeypatch.setenv("MOTET_MISSING_GPU", "explode")
+    with pytest.raises(InvalidError, match="MOTET_MISSING_GPU must be 'error', 'wait' or 'ignore'; it is 'explode'"):
+        ServerConfig.from_environment()

@@ -13,6 +13,7 @@ from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDe
 from motet.model.outcome import Ended, OutcomeKind
 from motet.model.web import WebSpec
 from motet.server.http.answers import answer_for
+from motet.server.http.config import WebConfig
 from motet.server.http.ingress import MAX_WAITING, Ingress
 from motet.wire import failure
 
@@ -47,7 +48,9 @@ def ask(waiting: int, path: str) -> tuple[httpx.Response, Session]:
     session: Any = Session()
 
     async def run() -> httpx.Response:
-        ingress = Ingress(0, lambda peer: session, lambda function_id, variant: function_id, lambda _: waiting)
+        ingress = Ingress(
+            WebConfig(), lambda peer: session, lambda function_id, variant: function_id, lambda _: waiting
+        )
         ((_, _, url),) = ingress.open(App())
         try:
             async with httpx.AsyncClient(timeout=5) as client:
@@ -71,10 +74,10 @@ def test_request_for_nobody_is_not_found() -> None:
 
 def test_port_that_is_taken_is_reported() -> None:
     async def run() -> None:
-        first = Ingress(0, lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
+        first = Ingress(WebConfig(), lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
         ((_, _, url),) = first.open(App())
         port = int(url.rpartition(":")[2].partition("/")[0])
-        second = Ingress(port, lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
+        second = Ingress(WebConfig(port=port), lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
         with pytest.raises(ServiceError, match="Set MOTET_WEB_PORT to a free port"):
             second.open(App())
         await first.stop()

@@ -91,6 +91,22 @@ def test_items_of_a_stream_go_to_its_caller_and_what_it_takes_to_the_container()
     play(scene)
 
 
+def test_items_that_come_together_go_on_together_before_the_end_of_their_stream() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create()
+        client.call(function_id, kind=CallKind.STREAM)
+        container = await on.container()
+        (delivery,) = await container.deliveries()
+        items = [m.Items(delivery.attempt, [str(number).encode()]) for number in range(5)]
+        end = AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, b"")
+        container.executor.say(*items[:3], m.Items(10**9, [b"forged"]), *items[3:], m.Finished([end]))
+        await client.wait(m.Outcomes)
+        (told,) = [message for message in client.sent if isinstance(message, m.CallItems)]
+        assert told.items == [b"0", b"1", b"2", b"3", b"4"]
+
+    play(scene)
+
+
 def test_spawned_outcomes_are_kept_for_whoever_asks_until_the_app_stops() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from motet.backends.base import Backend, Launch
+from motet.model.gpu import FoundGpus, Gpu
 from motet.testing.backends import FakeBackend
 from tests.contracts.backend_contract import STAYS, Act, BackendContract, Session, in_loop
 
@@ -65,6 +66,12 @@ class TestFakeBackend(BackendContract):
             assert list(stage.fake.running) == [container]
             stage.fake.end(container, 5)
             assert (await session.reports.wait_ended(container)).code == 5
+
+    @in_loop
+    async def test_gpus_are_those_that_were_made_up(self, stage: FakeStage) -> None:
+        stage.fake.gpus = FoundGpus(gpus=(Gpu(uuid="gpu0", kind="H100", memory_mib=1),))
+        async with Session(stage) as session:
+            assert await session.backend.find_gpus() == stage.fake.gpus
 
     @in_loop
     async def test_container_that_is_not_running_cannot_write(self, stage: FakeStage) -> None:

@@ -11,6 +11,8 @@ import signal
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
+from motet.model.gpu import FoundGpus
+
 Stream = Literal["stdout", "stderr"]
 
 NOT_STARTED = 71
@@ -86,6 +88,11 @@ class Backend(Protocol):
 
     async def open(self, reports: Reports) -> None:
         """Get ready to start containers. Raises `ServiceError` if this place cannot run any."""
+
+    async def find_gpus(self) -> FoundGpus:
+        """The GPUs there are now for containers to be given. A container whose environment names some of them by UUID in
+        CUDA_VISIBLE_DEVICES sees those alone. May take seconds, during which containers start and end; never raises."""
+        ...
 
     def start_nowait(self, launch: Launch) -> None:
         """Begin to start a container, and return at once.

@@ -14,9 +14,11 @@ from functools import partial
 from pathlib import Path
 
 from motet.backends.base import NOT_STARTED, Ended, Launch, Reports, Stream
+from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.template_link import TemplateLink
 from motet.errors import InternalError, ServiceError
+from motet.model.gpu import FoundGpus
 from motet.wire.template import Fork, Forked, Froze, Kill, Report, Thawed
 
 ENTRY = "motet.runtime.container:main"
@@ -79,6 +81,10 @@ class ProcessBackend:
         except OSError as error:
             self._remove_scratch()
             raise ServiceError(f"no containers can run on this machine: {error}") from error
+
+    async def find_gpus(self) -> FoundGpus:
+        """See `Backend`. CUDA_VISIBLE_DEVICES in the template's environment restricts what is found."""
+        return await asyncio.to_thread(find_gpus, self._env.get("CUDA_VISIBLE_DEVICES"))
 
     def start_nowait(self, launch: Launch) -> None:
         """See `Backend`."""

@@ -27,7 +27,14 @@ def live_view(progress: Progress, *, status: str, width: int) -> RenderableType:
     words = [f"{app.name} {app.app_id}"] if app is not None else []
     title = Text("  ".join([*words, elapsed, *([status] if status else [])]), style="dim")
     functions = progress.functions
-    return Group(title, _table(functions, width)) if functions else Group(title)
+    if not functions:
+        return Group(title)
+    shortages = [
+        Text(f"{function.view.name}: {function.view.shortage}", style="yellow", no_wrap=True, overflow="ellipsis")
+        for function in functions
+        if function.view.shortage
+    ]
+    return Group(title, _table(functions, width), *shortages)
 
 
 def _table(functions: Sequence[FunctionProgress], width: int) -> Table:

@@ -123,7 +123,10 @@ def serve(path: str, app_name: str | None) -> int:
         enable_output(),
     ):
         program = Program(path, app_name, Path(scratch))
-        version = program.load()
+        try:
+            version = program.load()
+        except Error as error:
+            raise click.ClickException(str(error)) from error
         version.show_urls()
         click.echo(f"Serving {path}; saving it reloads it, Ctrl-C ends it.", err=True)
         try:
@@ -171,13 +174,31 @@ def _app_of(module: ModuleType, name: str | None, path: str) -> App:
     raise click.UsageError(f"Which app of {path} is to be served? It has: {known}.")
 
 
+_FILE = click.Path(exists=True, dir_okay=False)
+
+
 @click.command("serve")
 @click.argument("reference", metavar="FILE[::APP]")
-def serve_command(reference: str) -> None:
+@click.option("--host", metavar="ADDRESS", help="Listen there; 0.0.0.0 is every IPv4 address. Default: 127.0.0.1.")
+@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port. Default: a free one.")
+@click.option(
+    "--tls-certificate", type=_FILE, help="Speak HTTPS, with the certificate (and its chain) in this PEM file."
+)
+@click.option("--tls-key", type=_FILE, help="The certificate's key, if it is not in the same file.")
+@click.option("--url", metavar="URL", help="What URLs begin with, such as https://apps.example.com.")
+@click.option(
+    "--forwarded-allow-ips",
+    metavar="NETWORKS",
+    help="Proxies whose X-Forwarded headers are believed, such as 10.0.0.2,192.168.0.0/16, or *. Default: 127.0.0.1,::1.",
+)
+def serve_command(reference: str, **options: str | int | None) -> None:
     """Keep the web functions of an app up until Ctrl-C, and reload them when a file is saved.
 
     URLs stay the same. Requests under way end on the code they began with; a file with an error leaves the version before
-    it in service. MOTET_WEB_PORT chooses the port.
+    it in service. Each option has an environment variable: --tls-key is MOTET_WEB_TLS_KEY, and so on.
     """
+    for option, value in options.items():
+        if value is not None:
+            os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
     path, _, name = reference.partition("::")
     sys.exit(serve(path, name or None))

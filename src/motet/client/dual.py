@@ -159,6 +159,23 @@ class DualPair(Generic[P, R]):
         return self._waiting(*args, **kwargs)
 
 
+class AtOnce(Generic[P, R]):
+    """A bound method in both colours that never waits, and so is right in event loops, too."""
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: Callable[P, R]) -> None:
+        self._method = method
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """What there is to know."""
+        return self._method(*args, **kwargs)
+
+    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """The same for async code: await it."""
+        return self._method(*args, **kwargs)
+
+
 class DualIterator(Generic[P, R]):
     """A bound method that returns an iterator: `for x in f.map(...)`, `async for x in f.map.aio(...)`."""
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import contextlib
 import threading
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Generic, TypeVar, cast
 
@@ -14,6 +16,59 @@ block: Callable[[Waiter[Any]], bool] | None = None
 """How a thread waits for one, if not on a lock: where time is virtual, waiting makes it pass. True if the value came."""
 
 
+class _LoopWakes:
+    """Wakes tasks of one event loop from other threads: those that are due at about the same time with one call into it.
+
+    That call takes a lock and writes to a pipe, and a turn of the server may have something for a hundred tasks.
+    """
+
+    __slots__ = ("_due", "_scheduled", "loop")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._due: deque[asyncio.Future[None]] = deque()
+        self._scheduled = False
+
+    def wake(self, future: asyncio.Future[None]) -> None:
+        self._due.append(future)
+        if not self._scheduled:
+            # A lost race schedules twice, which costs a wake-up; a future left out would cost everything.
+            self._scheduled = True
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits on it any more
+                self.loop.call_soon_threadsafe(self._resolve)
+
+    def _resolve(self) -> None:
+        self._scheduled = False
+        due = self._due
+        while due:
+            future = due.popleft()
+            if not future.done():
+                future.set_result(None)
+
+
+class _Notice:
+    """In place of a loop's: whoever waits wants to be called."""
+
+    __slots__ = ("_on_set",)
+
+    def __init__(self, on_set: Callable[[], object]) -> None:
+        self._on_set = on_set
+
+    def wake(self, _: object) -> None:
+        self._on_set()
+
+
+_of_thread = threading.local()
+
+
+def _wakes_of(loop: asyncio.AbstractEventLoop) -> _LoopWakes:
+    """Those of the loop that runs on this thread."""
+    wakes: _LoopWakes | None = getattr(_of_thread, "wakes", None)
+    if wakes is None or wakes.loop is not loop:
+        wakes = _of_thread.wakes = _LoopWakes(loop)
+    return wakes
+
+
 class Waiter(Generic[T]):
     """A value that will be there once.
 
@@ -21,13 +76,13 @@ class Waiter(Generic[T]):
     `wait_async`; both raise the builtin `TimeoutError` after `timeout` seconds (None: never).
     """
 
-    __slots__ = ("_lock", "_notify", "_set", "_value", "timeout")
+    __slots__ = ("_lock", "_set", "_value", "_waits", "timeout")
 
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
         self._lock = threading.Lock()
         self._lock.acquire()
-        self._notify: Callable[[], object] | None = None
+        self._waits: tuple[_LoopWakes, asyncio.Future[None]] | tuple[_Notice, None] | None = None
         self._set = False
         self._value: T | None = None
 
@@ -40,8 +95,9 @@ class Waiter(Generic[T]):
             self._lock.release()
         except RuntimeError:
             pass  # another thread was a moment faster
-        if self._notify is not None:
-            self._notify()
+        if self._waits is not None:
+            wakes, future = self._waits
+            wakes.wake(future)  # type: ignore[arg-type]
 
     def wait(self) -> T:
         """Block this thread until the value is there. Ctrl-C gets through."""
@@ -56,7 +112,7 @@ class Waiter(Generic[T]):
 
     def notify(self, on_set: Callable[[], object]) -> None:
         """Have `on_set` called when the value is there: now, or on the thread that sets it; twice if it comes just now."""
-        self._notify = on_set
+        self._waits = (_Notice(on_set), None)
         if self._set:
             on_set()
 
@@ -68,17 +124,11 @@ class Waiter(Generic[T]):
         if not self._set:
             loop = asyncio.get_running_loop()
             future = loop.create_future()
-
-            def resolve() -> None:
-                if not future.done():
-                    future.set_result(None)
-
-            def notify() -> None:
-                if not loop.is_closed():
-                    loop.call_soon_threadsafe(resolve)
-
-            self._notify = notify
+            self._waits = (_wakes_of(loop), future)
             if not self._set:
-                async with asyncio.timeout(self.timeout):
+                if self.timeout is None:
                     await future
+                else:
+                    async with asyncio.timeout(self.timeout):
+                        await future
         return cast(T, self._value)

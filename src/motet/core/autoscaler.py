@@ -50,21 +50,25 @@ def containers_for(demand: Demand, target_inputs: int) -> int:
     return -(-demand.inputs // target_inputs) + demand.alone
 
 
-def most_containers(settings: AutoscalerSettings, host_limit: int) -> int:
-    """`max_containers`; without one, what the host allows, or `min_containers` where that is more."""
-    if settings.max_containers is not None:
-        return settings.max_containers
-    return max(host_limit, settings.min_containers)
+def most_containers(settings: AutoscalerSettings, host_limit: int, device_limit: int | None = None) -> int:
+    """`max_containers`; without one, what the host allows, or `min_containers` where that is more. Never more than it has
+    devices for, if they need any."""
+    most = settings.max_containers
+    if most is None:
+        most = max(host_limit, settings.min_containers)
+    return most if device_limit is None else min(most, device_limit)
 
 
-def decide(demand: Demand, target_inputs: int, settings: AutoscalerSettings, host_limit: int) -> ScalingDecision:
+def decide(
+    demand: Demand, target_inputs: int, settings: AutoscalerSettings, host_limit: int, device_limit: int | None = None
+) -> ScalingDecision:
     """The containers that `demand` calls for, at `target_inputs` in each.
 
     On top come `buffer_containers` while there are inputs at all; the result is within `min_containers` and
-    `max_containers` (or `host_limit` where the latter is None). Containers above it are not stopped for that: they go
-    when they have been idle for the scale-down window.
+    `max_containers` (or `host_limit` where the latter is None), and within `device_limit`. Containers above it are not
+    stopped for that: they go when they have been idle for the scale-down window.
     """
     buffer = settings.buffer_containers if demand.active else 0
-    limit = most_containers(settings, host_limit)
+    limit = most_containers(settings, host_limit, device_limit)
     wanted = containers_for(demand, target_inputs) + buffer
     return ScalingDecision(min(max(wanted, settings.min_containers), limit), demand, target_inputs, buffer, limit)

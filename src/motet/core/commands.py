@@ -12,9 +12,12 @@ class Command(msgspec.Struct, frozen=True, gc=False):
 
 
 class StartContainer(Command, frozen=True):
+    """Start one; it is to see these GPUs, by their UUIDs, and no others."""
+
     container_id: str
     function_id: str
     reason: str
+    gpus: tuple[str, ...] = ()
 
 
 class StopContainer(Command, frozen=True):
@@ -91,6 +94,10 @@ class ReportAppStopped(Command, frozen=True):
     """The last container of a stopped app is gone."""
 
     app_id: str
+
+
+class FindGpus(Command, frozen=True):
+    """Tell `GpusFound` what GPUs containers can be given."""
 
 
 class WakeAt(Command, frozen=True):

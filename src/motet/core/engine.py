@@ -66,6 +66,7 @@ class Engine:
             e.DrainAsked: self._drain_asked,
             e.AttemptsFinished: self._attempts_finished,
             e.ItemsYielded: self._items_yielded,
+            e.GpusFound: self._gpus_found,
             e.TimerFired: self._timer_fired,
         }
 
@@ -76,6 +77,8 @@ class Engine:
             self._handlers[type(event)](event, turn)
         for pool in turn.pools:
             if not pool.closed:
+                if pool.fleet.gpu and (reason := pool.fleet.refusal):
+                    pool.refuse(reason, turn)
                 pool.pump(turn)
         self._host.start_next(turn)
         commands = turn.finish()
@@ -112,6 +115,8 @@ class Engine:
         )
         self._pools[event.function_id] = pool
         turn.pools[pool] = None
+        if pool.fleet.gpu:
+            self._host.devices.look(turn)
 
     def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
         self._stopping_apps.add(event.app_id)
@@ -128,6 +133,11 @@ class Engine:
         if pool is not None:  # its app may have stopped meanwhile
             pool.fleet.change(event.settings)
             turn.pools[pool] = None
+
+    def _gpus_found(self, event: e.GpusFound, turn: Turn) -> None:
+        self._host.devices.found(event.found)
+        self._host.devices_changed()
+        turn.pools.update((pool, None) for pool in self._pools.values() if pool.fleet.gpu)
 
     # --- calls --------------------------------------------------------------------------------------------------------
 
@@ -349,6 +359,7 @@ class Engine:
             pool.check(self._calls)
         facts = {
             "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
+            **self._host.devices.check(),
             "calls": all(call.inputs for call in self._calls.values()),
             "children": all(
                 self._calls.get(c.call_id) is c and c.parent_input_id == parent

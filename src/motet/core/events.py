@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.function import FunctionSpec
+from motet.model.gpu import FoundGpus
 from motet.model.outcome import AttemptEnd, CallKind, NewInput
 from motet.model.scaling import AutoscalerSettings
 
@@ -134,6 +135,12 @@ class ItemsYielded(Event, frozen=True):
     container_id: str
     attempt: int
     items: list[bytes]
+
+
+class GpusFound(Event, frozen=True):
+    """The answer to `FindGpus`: the GPUs that the host has now."""
+
+    found: FoundGpus
 
 
 class TimerFired(Event, frozen=True):

@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from motet.core import containers as states
-from motet.core.autoscaler import Demand, decide, most_containers
+from motet.core.autoscaler import Demand, containers_for, decide, most_containers
 from motet.core.commands import KillContainer, StartContainer, StopContainer
 from motet.core.containers import Container
 from motet.core.host import Host, HostLimits
 from motet.core.router import LoadIndex
+from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.errors import InternalError
 from motet.model.function import FunctionSpec
 from motet.model.scaling import AutoscalerSettings
-
-MAX_BACKOFF = 60.0
 
 
 class Fleet:
@@ -35,6 +34,7 @@ class Fleet:
         self.function_id = function_id
         self.spec = spec
         self.settings = spec.autoscaler
+        self.gpu = spec.resources.gpu
         single = spec.single_use_containers
         self.max_inputs = 1 if single else spec.concurrency.max_inputs
         self.target_inputs = 1 if single else spec.concurrency.target_inputs
@@ -46,14 +46,14 @@ class Fleet:
         self.starting = 0
         self.started_total = 0
         self.peak = 0
-        self.start_failures = 0
+        self._start_failures = StartFailures()
         self.wanted = 0
         """Containers to start as soon as the host lets us."""
         self._host = host
         self._new_id = new_id
         self._alarm = alarm
-        self._failed_at = 0.0
-        self._backoff_until = 0.0
+        self._lacks = False
+        """Inputs want more containers than there are, as opposed to a buffer or a minimum."""
         self._closing_deadline: float | None = None
 
     # --- size ---------------------------------------------------------------------------------------------------------
@@ -61,15 +61,19 @@ class Fleet:
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""
         self.settings = settings
+        self._host.devices.unsettled = True  # it may have containers to spare now
 
     def scale(self, demand: Demand, turn: Turn) -> None:
         """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
         if self._closing_deadline is not None:
             return
+        most = self._device_limit
         decision = self.decision = decide(
-            demand, self.target_inputs, self.settings, self._host.limits.containers_per_pool
+            demand, self.target_inputs, self.settings, self._host.limits.containers_per_pool, most
         )
         live = self.live
+        if most is not None:
+            self._scale_on_devices(turn)
         if live < decision.desired or self.wanted:
             self._want(self._startable(demand, turn))
         if live > decision.desired:
@@ -80,15 +84,44 @@ class Fleet:
     def _startable(self, demand: Demand, turn: Turn) -> int:
         """How many containers to start now. Those on their way out count until they are gone."""
         count = min(self.decision.desired - self.live, self.decision.limit - len(self.containers))
-        if count <= 0 or not self.start_failures:
+        if count <= 0 or not self._start_failures.count:
             return max(count, 0)
         # The code fails to start. Whoever waits where nothing serves has come since (the others were told): probe for
         # it at once, one container at a time. Those with a ready container, and min_containers, wait out the backoff.
         untold = (demand.inputs or demand.alone) and not self.serves
-        if not untold and turn.now < self._backoff_until:
-            self._alarm(self._backoff_until)
+        if not untold and turn.now < self._start_failures.pause_until:
+            self._alarm(self._start_failures.pause_until)
             return 0
         return min(count, 1) if not self.starting else 0
+
+    @property
+    def _device_limit(self) -> int | None:
+        """The containers that the host has devices for; None if they need none."""
+        return None if not self.gpu else self._host.devices.most(self.gpu)
+
+    def _scale_on_devices(self, turn: Turn) -> None:
+        devices = self._host.devices
+        lacks = containers_for(self.decision.demand, self.target_inputs) > self.live
+        devices.unsettled |= lacks and not self._lacks
+        self._lacks = lacks
+        if lacks and (moment := devices.look_again(self.gpu, turn)) is not None:
+            self._alarm(moment)
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no container of this function can ever start on this host; None if one can."""
+        return self._host.devices.refusal(self.gpu) if self.gpu else None
+
+    @property
+    def blocked(self) -> bool:
+        """More containers are wanted, and the host has no device for them now."""
+        return self._host.is_blocked(self)
+
+    @property
+    def shortage(self) -> str:
+        """What keeps wanted containers from starting: devices that the host lacks, code that fails; empty if nothing does."""
+        lacks = self.refusal or (self._host.devices.shortage(self.gpu) if self.blocked else "")
+        return lacks or str(self._start_failures)
 
     def _want(self, count: int) -> None:
         self.wanted = count
@@ -103,8 +136,11 @@ class Fleet:
         """Some container takes inputs, now or when it has a free slot."""
         return self.live > self.starting
 
-    def start(self, turn: Turn) -> None:
-        """Start one container; the host says when."""
+    def start(self, turn: Turn) -> bool:
+        """Start one container; the host says when. False if it would need a device that is not free."""
+        grant = self._host.devices.find(self.gpu)
+        if grant is None:
+            return False
         self.wanted -= 1
         reason = self.decision.reason
         container = Container(self._new_id(), turn.now, reason)
@@ -115,7 +151,33 @@ class Fleet:
         self._host.starting += 1
         self.peak = max(self.peak, len(self.containers))
         self._alarm(turn.now + self.spec.startup_timeout)
-        turn.commands.append(StartContainer(container.container_id, self.function_id, reason))
+        gpus = tuple(gpu.uuid for gpu in grant.gpus)
+        if gpus:
+            self._host.devices.hold(container.container_id, grant, self)
+        turn.commands.append(StartContainer(container.container_id, self.function_id, reason, gpus))
+        return True
+
+    # --- devices go to who needs them ---------------------------------------------------------------------------------
+
+    def make_room(self, turn: Turn) -> None:
+        """Have others' spare containers stop, if inputs wait for a device that those hold."""
+        if self._lacks:
+            self._host.devices.make_room(self.gpu, self, turn)
+
+    def leaving(self) -> list[Container]:
+        """Containers that were told to end, and have not ended."""
+        return [c for c in self.containers.values() if c.state is states.STOPPING]
+
+    def spare(self) -> list[Container]:
+        """Idle containers beyond `min_containers` and demand, the longest idle first."""
+        idle = [c for c in self.containers.values() if c.state is states.READY and not c.running and not c.exclusive]
+        idle.sort(key=lambda container: container.idle_since)
+        kept = max(self.settings.min_containers, containers_for(self.decision.demand, self.target_inputs))
+        return idle[: max(0, self.live - kept)]
+
+    def give_way(self, container: Container, turn: Turn) -> None:
+        """Stop an idle container for the sake of another pool."""
+        self.stop(container, "another function needs its GPU", turn)
 
     def _stop_idle(self, turn: Turn) -> None:
         """The longest idle go first, once their window is over, down to the desired number."""
@@ -148,8 +210,10 @@ class Fleet:
         self._leave_starting()
         container.move("became_ready", turn.now)
         container.ready_at = container.idle_since = turn.now
-        self.start_failures = 0
+        self._start_failures.forget()
         self.index.put(container)
+        if self.gpu:
+            self._host.devices.unsettled = True
         if container.frozen:  # it said so just before
             self.froze(container, turn)
         elif container.parting:
@@ -157,15 +221,8 @@ class Fleet:
 
     def failed_to_start(self, container: Container, turn: Turn) -> None:
         """It cannot serve, and goes; the next attempt at starting one waits longer each time."""
-        self._note_start_failure(container, turn.now)
+        self._start_failures.add(container.started_at, turn.now)
         self.kill(container, "failed to start", turn)
-
-    def _note_start_failure(self, container: Container, now: float) -> None:
-        """Containers that were starting side by side count as one failure."""
-        if not self.start_failures or container.started_at >= self._failed_at:
-            self.start_failures += 1
-            self._backoff_until = now + min(MAX_BACKOFF, 2.0 ** min(self.start_failures - 1, 6))
-        self._failed_at = now
 
     def loaded(self, container: Container, turn: Turn) -> None:
         """It was given attempts."""
@@ -178,6 +235,8 @@ class Fleet:
         """Attempts of it ended."""
         if not container.running:
             container.idle_since = turn.now
+            if self.gpu:
+                self._host.devices.unsettled = True
             if container.state is states.DRAINING:
                 self.stop(container, "drained", turn)
                 return
@@ -239,12 +298,14 @@ class Fleet:
         """It is gone, asked or not."""
         self.index.remove(container)
         if container.state is states.STARTING:
-            self._note_start_failure(container, turn.now)
+            self._start_failures.add(container.started_at, turn.now)
             self._leave_starting()
         if container.state in (states.STARTING, states.READY):
             self.live -= 1
         container.move("ended", turn.now)
         del self.containers[container.container_id]
+        if self.gpu and self._host.devices.release(container.container_id):
+            self._host.devices_changed()
 
     def stop(self, container: Container, reason: str, turn: Turn) -> None:
         """Let it run its exit hooks and end; it has `stop_grace` for that."""
@@ -322,7 +383,8 @@ class Fleet:
         facts = {
             "live": self.live == sum(c.state in (states.STARTING, states.READY) for c in alive),
             "starting": self.starting == sum(c.state is states.STARTING for c in alive),
-            "limit": self.live <= most_containers(self.settings, self._host.limits.containers_per_pool)
+            "limit": self.live
+            <= most_containers(self.settings, self._host.limits.containers_per_pool, self._device_limit)
             or self._closing_deadline is not None,
             "max_inputs": all(len(c.running) <= self.max_inputs for c in alive),
             "routable": all((c in self.index) == (c.state is states.READY and not c.exclusive) for c in alive),

@@ -93,7 +93,9 @@ class Isolation:
 
     def reserve(self) -> None:
         """If suspects wait and the pool will not grow for them, let the least busy container run empty for them."""
-        if not self._groups or self._reserved is not None or self._fleet.starting or self._fleet.wanted:
+        fleet = self._fleet
+        growing = fleet.starting or (fleet.wanted and not fleet.blocked)
+        if not self._groups or self._reserved is not None or growing:
             return
         container = self._fleet.index.emptiest_below(self._fleet.max_inputs + 1)
         if container is not None:

@@ -17,7 +17,7 @@ from motet.core.losses import why_not_again
 from motet.core.services import Services
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
-from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError
+from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError, ServiceError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 
@@ -295,6 +295,11 @@ class Pool:
         """A container will not serve: the user's module or enter hook raised, or it took too long."""
         self.fleet.failed_to_start(container, turn)
         self._tell_waiting(failure, turn)
+
+    def refuse(self, reason: str, turn: Turn) -> None:
+        """The host cannot run this function at all."""
+        text = f"{self.spec.name} cannot run here: {reason}"
+        self._tell_waiting(self._failure(ServiceError, text), turn)
 
     def _tell_waiting(self, failure: bytes, turn: Turn) -> None:
         """Why no container serves them, unless one does or still may."""

@@ -28,6 +28,7 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
             _view_container(container, pool.inputs_in(container), now) for container in fleet.containers.values()
         ),
         last_decision=fleet.decision.reason,
+        shortage=fleet.shortage,
     )
 
 

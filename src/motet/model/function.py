@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from motet.model.gpu import GpuRequest
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
 from motet.model.web import WebSpec
@@ -57,11 +58,11 @@ class ParameterSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """What a container asks of its host: cores, MiB, and GPU kinds in order of preference. Recorded for the scheduler."""
+    """What a container asks of its host: cores and MiB (recorded), and GPUs, in order of preference (given)."""
 
     cpu: float | tuple[float, float] | None = None
     memory_mib: int | tuple[int, int] | None = None
-    gpu: tuple[str, ...] = ()
+    gpu: tuple[GpuRequest, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

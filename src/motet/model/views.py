@@ -21,6 +21,7 @@ class FunctionView:
     """One function's pool: waiting and running inputs, ended ones by outcome, and its containers.
 
     `started_containers` counts every container ever started; `last_decision` says why the pool has the size it has.
+    `shortage` is what the host lacks for the containers it wants ("waiting for a GPU: ..."), or empty.
     `max_inputs` and `target_inputs` are inputs per container: where they run in batches, the size of those is counted in.
     """
 
@@ -37,6 +38,7 @@ class FunctionView:
     peak_containers: int
     containers: tuple[ContainerView, ...]
     last_decision: str
+    shortage: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

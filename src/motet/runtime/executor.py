@@ -72,7 +72,6 @@ class Executor:
         self._gates_gone: threading.Event | None = None
         self._interrupter = Interrupter()
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
-        self._flush_scheduled = False
         self._context = contextvars.copy_context()
         self.watchdog: Watchdog | None = None
         """Woken by deliveries, if there is one."""
@@ -140,14 +139,9 @@ class Executor:
         if not self._slots:
             self._sender.flush()
             self._on_idle()
-        elif not self._flush_scheduled:
+        else:
             # Others may end in this turn of the loop too: one write for all of them.
-            self._flush_scheduled = True
-            asyncio.get_running_loop().call_soon(self._flush)
-
-    def _flush(self) -> None:
-        self._flush_scheduled = False
-        self._sender.flush()
+            self._sender.flush_soon(asyncio.get_running_loop())
 
     def _on_thread(self, delivery: Delivery) -> None:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 from collections import deque
@@ -21,10 +22,13 @@ class Sender:
     """
 
     def __init__(self, sock: socket.socket) -> None:
+        self.streaming_tasks = 0
+        """Generators that run as tasks now: the only one has no others to wait for."""
         self._socket = sock
         self._lock = threading.Lock()
         self._ends: deque[AttemptEnd] = deque()
         self._queued: deque[Message] = deque()
+        self._flush_scheduled = False
 
     def finish(self, end: AttemptEnd) -> None:
         """Queue an outcome for the next `flush`."""
@@ -55,6 +59,16 @@ class Sender:
                 send_all(self._socket, b"".join(codec.frames(messages)))
             finally:
                 self._lock.release()
+
+    def flush_soon(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Send what is queued at the end of this turn of the loop, with whatever else the turn brings. On its thread."""
+        if not self._flush_scheduled:
+            self._flush_scheduled = True
+            loop.call_soon(self._flush_scheduled_now)
+
+    def _flush_scheduled_now(self) -> None:
+        self._flush_scheduled = False
+        self.flush()
 
     def send(self, message: Message) -> None:
         """Send something else, before any outcome that is queued later."""

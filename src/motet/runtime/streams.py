@@ -47,6 +47,14 @@ class StreamWindow:
                 raise InputCancellation(MESSAGE)
             self._credit -= 1
 
+    def take_nowait(self) -> bool:
+        """Use one, if there is one."""
+        with self._lock:
+            if self._credit <= 0:
+                return False
+            self._credit -= 1
+            return True
+
     async def take_async(self) -> None:
         """Use one, in a task."""
         while True:
@@ -63,7 +71,8 @@ _END: Any = object()
 
 
 def send_items(generator: Iterable[Any], attempt: int, window: StreamWindow, sender: Sender, gate: Gate) -> None:
-    """Send what a sync generator yields, each item at once. Its gate is open while it makes them."""
+    """Send what a sync generator yields: each item is on its way before the generator goes on. Its gate is open while it
+    makes them."""
     iterator = iter(generator)
     while True:
         try:
@@ -74,16 +83,29 @@ def send_items(generator: Iterable[Any], attempt: int, window: StreamWindow, sen
         if item is _END:
             return
         window.take()
-        sender.send(Items(attempt, [payload.dumps(item, "a yielded item")]))
+        sender.queue(Items(attempt, [payload.dumps(item, "a yielded item")]))
+        sender.flush()
 
 
 async def send_items_async(generator: AsyncIterator[Any], attempt: int, window: StreamWindow, sender: Sender) -> None:
-    """Send what an async generator yields, each item at once; the generator is closed in any case."""
+    """Send what an async generator yields: each item is on its way before the generator goes on.
+
+    Where several stream, items of one turn of the loop leave together. The generator is closed in any case.
+    """
+    loop = asyncio.get_running_loop()
+    sender.streaming_tasks += 1
     try:
         async for item in generator:
-            await window.take_async()
-            sender.send(Items(attempt, [payload.dumps(item, "a yielded item")]))
+            if not window.take_nowait():
+                await window.take_async()
+            sender.queue(Items(attempt, [payload.dumps(item, "a yielded item")]))
+            if sender.streaming_tasks == 1:
+                sender.flush()
+            else:
+                sender.flush_soon(loop)
+                await asyncio.sleep(0)  # until it is sent: the generator might keep the loop to itself
     finally:
+        sender.streaming_tasks -= 1
         aclose = getattr(generator, "aclose", None)
         if aclose is not None:
             await aclose()

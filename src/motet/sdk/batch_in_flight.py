@@ -70,10 +70,12 @@ class Member(Generic[T]):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BatcherStats:
-    """A batcher at one instant: inputs that wait, those in the batch and their weight; steps and answers since it began."""
+    """A batcher at one instant: inputs that wait, those in the batch, how many of these sit out because their consumers are
+    behind, and their weight; steps and answers since it began."""
 
     waiting: int
     running: int
+    paused: int
     used: int
     steps: int
     answers: int
@@ -93,13 +95,9 @@ class BatchInFlight(Generic[T, Y]):
         self._scheduler: BatchScheduler[object] = BatchScheduler(limits)
         self._inputs: dict[object, tuple[T, Outputs[Y]]] = {}
         self._members: dict[object, Member[T]] = {}
+        self._paused: set[object] = set()
         self._steps = 0
         self._answers = 0
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether there is no input at all."""
-        return not self._inputs
 
     def stats(self) -> BatcherStats:
         """How it stands."""
@@ -107,6 +105,7 @@ class BatchInFlight(Generic[T, Y]):
         return BatcherStats(
             waiting=scheduler.waiting,
             running=scheduler.running,
+            paused=len(self._paused),
             used=scheduler.used,
             steps=self._steps,
             answers=self._answers,
@@ -127,14 +126,18 @@ class BatchInFlight(Generic[T, Y]):
                 self.fail_batch(error)
             wake_tasks(wakes)
 
-    def step(self) -> None:
-        """Form the batch, run the user's step over it, and hand its answers out."""
+    def resume(self, ticket: object) -> None:
+        """The consumer of an input that sat out has caught up."""
+        self._paused.discard(ticket)
+
+    def step(self) -> bool:
+        """Form the batch, run the user's step over it, and hand its answers out. False if there was nothing to run."""
         for ticket, place in self._scheduler.step().items():
             if ticket not in self._members:
                 self._members[ticket] = Member(self._inputs[ticket][0], place)
-        if not self._members:
-            return
-        members = list(self._members.items())
+        members = [each for each in self._members.items() if each[0] not in self._paused]
+        if not members:
+            return False
         try:
             answers = self._checked(self._step([member for _, member in members]), len(members))
             self._hand_out(members, answers)
@@ -142,6 +145,7 @@ class BatchInFlight(Generic[T, Y]):
             BaseException
         ) as error:  # it is the consumers' to handle, whatever it is: this thread has no other purpose
             self.fail_batch(error)
+        return True
 
     def fail_batch(self, error: BaseException) -> None:
         """End all inputs in the batch with this error. Those that wait for their place are not touched."""
@@ -170,9 +174,12 @@ class BatchInFlight(Generic[T, Y]):
             for (ticket, member), answer in zip(members, answers, strict=True):
                 member.steps += 1
                 if isinstance(answer, More):
-                    wake = self._inputs[ticket][1].put(answer.outputs)
+                    outputs = self._inputs[ticket][1]
+                    wake = outputs.put(answer.outputs)
                     if wake is not None:
                         wakes.append(wake)
+                    if outputs.pause():
+                        self._paused.add(ticket)
                 elif isinstance(answer, Last):
                     self._end(ticket, wakes, answer.outputs)
                 else:
@@ -195,6 +202,7 @@ class BatchInFlight(Generic[T, Y]):
         """Forget this input and hand over its end. Raises what `release` raises, when all that is done."""
         _, destination = self._inputs.pop(ticket)
         member = self._members.pop(ticket, None)
+        self._paused.discard(ticket)
         self._scheduler.cancel(ticket)
         wake = destination.put(outputs, ended=True, error=None if error is None else _raisable(error))
         if wake is not None:

@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from motet.client.gate import shield_cancellation
-from motet.errors import ExecutionError
+from motet.errors import ExecutionError, InvalidError
 from motet.sdk.batch_in_flight import Answer, BatcherStats, BatchInFlight, Member
 from motet.sdk.batch_scheduler import BatchLimits
 from motet.sdk.member_stream import MemberStream, Outputs
@@ -30,6 +30,8 @@ class ContinuousBatcher(Generic[T, Y]):
     before the next step, those that were left leave before it.
 
     max_batch_size, budget, max_admissions, max_overtakes: see `BatchLimits`; `BatchScheduler` says who joins when.
+    max_ahead: Outputs of one input that may wait to be taken. With more, it sits out steps, in its slot, until half of them
+        are taken: a slow consumer holds up nobody else, and memory is bounded.
     release: Called on that thread with each member that has left the batch, for whatever reason, once.
 
     If `step` or `release` raises, the inputs in the batch fail with that error; those that wait, and new ones, go on.
@@ -44,11 +46,15 @@ class ContinuousBatcher(Generic[T, Y]):
         budget: int | None = None,
         max_admissions: int | None = None,
         max_overtakes: int = 8,
+        max_ahead: int = 4096,
         release: Callable[[Member[T]], object] | None = None,
     ) -> None:
         self._limits = BatchLimits(
             max_batch_size=max_batch_size, budget=budget, max_admissions=max_admissions, max_overtakes=max_overtakes
         )
+        if not isinstance(max_ahead, int) or isinstance(max_ahead, bool) or max_ahead < 1:
+            raise InvalidError(f"`max_ahead` must be an integer of at least 1, got {max_ahead!r}")
+        self._max_ahead = max_ahead
         self._in_flight: BatchInFlight[T, Y] = BatchInFlight(step, release, self._limits)
         # What the thread is to do before its next step; None ends it. The one kind of queue whose `put` may interrupt
         # itself, as when the garbage collector ends a stream in the middle of another `put`.
@@ -61,19 +67,22 @@ class ContinuousBatcher(Generic[T, Y]):
         return f"<ContinuousBatcher: {'closed, ' if self._closed else ''}{self.stats()}>"
 
     def stream(self, value: T, weight: int = 1) -> MemberStream[Y]:
-        """Put an input in; its outputs, for `for` or `async for`. It runs from now on, whether or not they are taken.
+        """Put an input in; its outputs, for `for` or `async for`. It runs from now on, up to `max_ahead` of them ahead.
 
         `weight` counts against the budget. Raises `InvalidError` if it never fits, `ExecutionError` after `close`.
         """
         self._limits.check_weight(weight)
         ticket = object()
-        outputs: Outputs[Y] = Outputs()
+        outputs: Outputs[Y] = Outputs(self._max_ahead)
         with shield_cancellation(), self._lock:
             if self._closed:
                 raise ExecutionError(f"{CLOSED}: it takes no more inputs")
             self._start()
             self._inbox.put(partial(self._in_flight.add, ticket, value, weight, outputs))
-        return MemberStream(outputs, partial(self._inbox.put, partial(self._in_flight.leave, ticket)))
+        in_flight, put = self._in_flight, self._inbox.put
+        return MemberStream(
+            outputs, partial(put, partial(in_flight.leave, ticket)), partial(put, partial(in_flight.resume, ticket))
+        )
 
     def stats(self) -> BatcherStats:
         """How it stands, seen from any thread: numbers may be a step apart."""
@@ -107,18 +116,20 @@ class ContinuousBatcher(Generic[T, Y]):
             atexit.register(self.close)
 
     def _run(self) -> None:
-        while self._take_messages():
-            self._in_flight.step()
+        ran = False
+        while self._take_messages(wait=not ran):
+            ran = self._in_flight.step()
         self._in_flight.fail_all(ExecutionError(f"{CLOSED}: it was while this input was in flight"))
 
-    def _take_messages(self) -> bool:
-        """Do what came since the last step; wait for something if nothing is in flight. False once it is closed."""
+    def _take_messages(self, *, wait: bool) -> bool:
+        """Do what came since the last step; `wait` for something first. False once it is closed."""
         while True:
             try:
-                # No deadline: with nothing in flight there is nothing to do until something comes, if only `close`.
-                message = self._inbox.get(block=self._in_flight.is_idle)
+                # No deadline: with nothing to run, there is nothing to do until something comes, if only `close`.
+                message = self._inbox.get(block=wait)
             except Empty:
                 return True
             if message is None:
                 return False
             message()
+            wait = False

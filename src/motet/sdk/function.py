@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from motet.client.connection import Connection
-from motet.client.dual import DualIterator, DualPair, Steps, dual, run_async, run_blocking
+from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import ExecutionError, InvalidError, ResourceExhaustedError
 from motet.model.function import FunctionVariant, MethodSpec
@@ -140,16 +140,16 @@ class Function(Generic[P, R]):
     def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
         stream = run_blocking(self._stream(args, kwargs))
         try:
-            while (item := run_blocking(stream.next_item())) is not None:
-                yield item[0]
+            while stream.has_items or run_blocking(stream.wait_item()):
+                yield stream.take()
         finally:
             stream.close()
 
     async def _stream_waiting(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
         stream = await run_async(self._stream(args, kwargs))
         try:
-            while (item := await run_async(stream.next_item())) is not None:
-                yield item[0]
+            while stream.has_items or await run_async(stream.wait_item()):
+                yield stream.take()
         finally:
             stream.close()
 
@@ -326,12 +326,14 @@ class Function(Generic[P, R]):
             check_batched(self.raw, self.method)
         return Function(self.target.varied(FunctionVariant(batching=batching)), self.method, self.raw)
 
-    def get_web_url(self) -> str | None:
+    @property
+    def get_web_url(self) -> AtOnce[[], str | None]:
         """The URL at which a web function answers while its app runs, without a slash at its end; None for any other.
 
-        Parameters of its class are a part of it. Raises `ExecutionError` if the app is not running.
+        Parameters of its class are a part of it. Raises `ExecutionError` if the app is not running, and `InvalidError` if
+        the function was made by `with_options` or the like.
         """
-        return self.target.web_url(self.method) if self.method.web is not None else None
+        return AtOnce(lambda: self.target.web_url(self.method) if self.method.web is not None else None)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

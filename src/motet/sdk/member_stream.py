@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 Y = TypeVar("Y")
-Wake = tuple[asyncio.AbstractEventLoop, asyncio.Event]
+Wake = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
 class Outputs(Generic[Y]):
@@ -20,9 +20,11 @@ class Outputs(Generic[Y]):
     for a wake. So neither misses the other, without a lock.
     """
 
-    __slots__ = ("ended", "error", "ready", "wake_task", "wake_thread")
+    __slots__ = ("ended", "error", "max_ahead", "paused", "ready", "wake_task", "wake_thread")
 
-    def __init__(self) -> None:
+    def __init__(self, max_ahead: int) -> None:
+        self.max_ahead = max_ahead
+        self.paused = False
         self.ready: deque[Y] = deque()
         self.ended = False
         self.error: BaseException | None = None
@@ -39,6 +41,21 @@ class Outputs(Generic[Y]):
             thread.set()
         return self.wake_task
 
+    def pause(self) -> bool:
+        """Whether the consumer is so far behind that the input must sit out; `caught_up` is then true for it once."""
+        if len(self.ready) < self.max_ahead:
+            return False
+        self.paused = True
+        # The consumer may have taken all of it meanwhile, without a look at `paused`.
+        return not self.caught_up()
+
+    def caught_up(self) -> bool:
+        """Whether a paused input may go on now: half of what it may be ahead is free again."""
+        if not self.paused or len(self.ready) > self.max_ahead // 2:
+            return False
+        self.paused = False
+        return True
+
     @property
     def is_quiet(self) -> bool:
         """Whether there is nothing to do but wait."""
@@ -48,14 +65,16 @@ class Outputs(Generic[Y]):
 class MemberStream(Iterator[Y], AsyncIterator[Y]):
     """The outputs of one input, in order; it ends with the input's last one, or raises what the input failed with.
 
-    One thread (`for`) or one task (`async for`) takes them. What is not taken yet waits in memory. Leaving early takes
+    One thread (`for`) or one task (`async for`) takes them. What is not taken yet waits in memory, up to `max_ahead`
+    outputs; then the input sits out until half of them are taken, and the others in the batch go on. Leaving early takes
     the input out of the batch: by `close()`, at the end of a `with` block, when the task that waits is cancelled, and
     when nobody refers to the stream any more, as after a `break` or when a generator around it is closed.
     """
 
-    def __init__(self, outputs: Outputs[Y], leave: Callable[[], None]) -> None:
+    def __init__(self, outputs: Outputs[Y], leave: Callable[[], None], resume: Callable[[], None]) -> None:
         self._outputs = outputs
         self._leave = leave
+        self._resume = resume
 
     def __repr__(self) -> str:
         outputs = self._outputs
@@ -80,11 +99,12 @@ class MemberStream(Iterator[Y], AsyncIterator[Y]):
     async def __anext__(self) -> Y:
         outputs = self._outputs
         while outputs.is_quiet:
-            event = asyncio.Event()
-            outputs.wake_task = (asyncio.get_running_loop(), event)
+            loop = asyncio.get_running_loop()
+            woken = loop.create_future()
+            outputs.wake_task = (loop, woken)
             if outputs.is_quiet:
                 try:
-                    await event.wait()
+                    await woken
                 except asyncio.CancelledError:
                     self.close()
                     raise
@@ -106,9 +126,13 @@ class MemberStream(Iterator[Y], AsyncIterator[Y]):
         self.close()
 
     def _take(self, end: type[StopIteration | StopAsyncIteration]) -> Y:
-        if self._outputs.ready:
-            return self._outputs.ready.popleft()
-        error = self._outputs.error
+        outputs = self._outputs
+        if outputs.ready:
+            output = outputs.ready.popleft()
+            if outputs.paused and outputs.caught_up():
+                self._resume()
+            return output
+        error = outputs.error
         if error is None:
             raise end
         raise error
@@ -116,14 +140,15 @@ class MemberStream(Iterator[Y], AsyncIterator[Y]):
 
 def wake_tasks(wakes: Iterable[Wake]) -> None:
     """Wake these tasks, with one call per event loop: a batch has many, and each call takes a lock and may write."""
-    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Event]] = {}
-    for loop, event in wakes:
-        by_loop.setdefault(loop, []).append(event)
-    for loop, events in by_loop.items():
+    by_loop: dict[asyncio.AbstractEventLoop, list[asyncio.Future[None]]] = {}
+    for loop, waiting in wakes:
+        by_loop.setdefault(loop, []).append(waiting)
+    for loop, all_waiting in by_loop.items():
         with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits on it any more
-            loop.call_soon_threadsafe(_set_all, events)
+            loop.call_soon_threadsafe(_resolve, all_waiting)
 
 
-def _set_all(events: list[asyncio.Event]) -> None:
-    for event in events:
-        event.set()
+def _resolve(all_waiting: list[asyncio.Future[None]]) -> None:
+    for waiting in all_waiting:
+        if not waiting.done():  # its task was cancelled, or an earlier output has woken it
+            waiting.set_result(None)

@@ -7,6 +7,7 @@ from typing import Any
 
 from motet.errors import InvalidError
 from motet.model.function import Resources
+from motet.model.gpu import GpuRequest
 from motet.sdk.checks import is_int, is_number
 
 KEYWORDS = ("cpu", "memory", "gpu")
@@ -53,12 +54,8 @@ def _check_order(name: str, request: float, limit: float) -> None:
         raise InvalidError(f"`{name}` request ({request}) cannot be greater than its limit ({limit})")
 
 
-def _checked_gpu(value: Any) -> tuple[str, ...]:
+def _checked_gpu(value: Any) -> tuple[GpuRequest, ...]:
     kinds = [value] if isinstance(value, str) else value
     if not isinstance(kinds, list | tuple) or not all(isinstance(kind, str) for kind in kinds):
         raise InvalidError(f'`gpu` must be a str or a list of str, such as "H100" or ["H100", "A100:2"], got {value!r}')
-    for kind in kinds:
-        name, colon, count = kind.partition(":")
-        if not name.strip() or (colon and not (count.isdecimal() and int(count) > 0)):
-            raise InvalidError(f'`gpu` is a kind, or a kind and a count such as "A100:2", got {kind!r}')
-    return tuple(kinds)
+    return tuple(GpuRequest.parse(kind) for kind in kinds)

@@ -51,13 +51,25 @@ class Stream:
 
     # --- the consumer -----------------------------------------------------------------------------------------------
 
-    def next_item(self) -> Steps[tuple[Any] | None]:
-        """The next item in a 1-tuple, or None at the end. Raises what the generator raised, after its last item."""
+    @property
+    def has_items(self) -> bool:
+        """Whether an item is there to take."""
+        return bool(self._items)
+
+    def take(self) -> Any:
+        """The next item, which must be there."""
+        self._taken += 1
+        if self._taken % ACK_EVERY == 0 and self._end is None:
+            self._connection.ack_items(self.call_id, ACK_EVERY)
+        return payload.loads(self._items.popleft(), "an item")
+
+    def wait_item(self) -> Steps[bool]:
+        """Wait until an item is there; False at the end. Raises what the generator raised, after its last item."""
         while not self._items:
             if self._end is not None:
                 if not self._items:
                     result_of(self._end)
-                    return None
+                    return False
             elif self._lost is not None:
                 raise self._lost
             else:
@@ -65,10 +77,7 @@ class Stream:
                 if not self._items and self._end is None and self._lost is None:
                     yield self._waiter
                 self._waiter = None
-        self._taken += 1
-        if self._taken % ACK_EVERY == 0 and self._end is None:
-            self._connection.ack_items(self.call_id, ACK_EVERY)
-        return (payload.loads(self._items.popleft(), "an item"),)
+        return True
 
     def close(self) -> None:
         """The consumer is through; a generator still running is cancelled. Idempotent."""

@@ -55,7 +55,10 @@ class Target:
     def web_url(self, method: MethodSpec) -> str:
         """The URL of a web function. Raises `ExecutionError` if its app is not running, `InvalidError` for a variant."""
         if self.variant.merged(FunctionVariant(parameters_given=b"")) != FunctionVariant(parameters_given=b""):
-            raise InvalidError("functions made by `with_options` and the like have no URL; only the declared one has")
+            raise InvalidError(
+                f"{self.declared.name!r} as changed by `with_options`, `with_concurrency` or `with_batching` has no URL: "
+                "requests reach declared functions only. Declare a second one with these options."
+            )
         url = find_running(self.app, self.declared.name).web_url(self.declared, method.name)
         if url is None:
             raise ExecutionError(f"the web function {self.declared.name!r} is not a part of the running app")

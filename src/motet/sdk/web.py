@@ -34,7 +34,8 @@ def asgi_app(
 
     The function is called once per container, when it starts. Goes under `@app.function`, or on a method of an `@app.cls`
     class, with `@motet.concurrent` above or below: each request is one input. `label` names the URL, and
-    `custom_domains` are host names that lead here too. Raises `InvalidError`.
+    `custom_domains` are host names that lead here too. With `requires_proxy_auth` only requests with a proxy token are let
+    in (see MOTET_PROXY_TOKENS in the guide); others get 401 and are no inputs. Raises `InvalidError`.
     """
     refuse_positional(positional, "@motet.asgi_app()")
     web = WebSpec(kind="asgi", **_common(label, custom_domains, requires_proxy_auth))
@@ -115,11 +116,7 @@ def _common(label: Any, custom_domains: Any, requires_proxy_auth: Any) -> dict[s
     domains = custom_domains or ()
     if isinstance(domains, str) or not all(isinstance(it, str) and it for it in domains):
         raise InvalidError(f"`custom_domains` has to be a list of host names, got {custom_domains!r}")
-    if check_bool("requires_proxy_auth", requires_proxy_auth):
-        raise InvalidError(
-            "`requires_proxy_auth=True` needs the stand-alone server, which this version of Motet does not have; "
-            "requests are taken on 127.0.0.1 only"
-        )
+    check_bool("requires_proxy_auth", requires_proxy_auth)
     return {"label": label, "custom_domains": tuple(domains), "requires_proxy_auth": requires_proxy_auth}
 
 

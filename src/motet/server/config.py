@@ -4,8 +4,20 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
 
+from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
+from motet.errors import InvalidError
+from motet.server.http.config import WebConfig
+from motet.server.http.forwarded import TrustedProxies
+from motet.server.http.proxy_tokens import ProxyTokens
+
+SECRETS = ("MOTET_PROXY_TOKENS",)
+"""Variables that containers do not inherit."""
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -16,37 +28,85 @@ class ServerConfig:
     (whoever starts them brings connections).
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks when an app stops.
-    `web_port`: where requests to web functions are taken, on 127.0.0.1; 0 is a free port.
+    `web`: where and how requests to web functions are taken.
     """
 
     listen: str = "unix"
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
-    web_port: int = 0
+    web: WebConfig = WebConfig()
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
-        """The embedded server's: `MOTET_LISTEN`, `MOTET_CONTAINERS_PER_FUNCTION`, `MOTET_WEB_PORT`, `MOTET_DRAIN_GRACE`,
-        `MOTET_FREEZE_GRACE`; containers get the client's environment."""
+        """The embedded server's, from variables that begin with MOTET_; containers get the client's environment. Raises
+        `InvalidError`, which names the variable."""
         cores = len(os.sched_getaffinity(0))
         limits = HostLimits(
-            containers_per_pool=int(os.environ.get("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores))),
+            containers_per_pool=_number("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores), int),
             starting=max(8, 2 * cores),
-            drain_grace=float(os.environ.get("MOTET_DRAIN_GRACE", DEFAULT_LIMITS.drain_grace)),
-            freeze_grace=float(os.environ.get("MOTET_FREEZE_GRACE", DEFAULT_LIMITS.freeze_grace)),
+            drain_grace=_number("MOTET_DRAIN_GRACE", DEFAULT_LIMITS.drain_grace, float),
+            freeze_grace=_number("MOTET_FREEZE_GRACE", DEFAULT_LIMITS.freeze_grace, float),
+            missing_gpu=_missing_gpu(),
         )
         return cls(
             listen=os.environ.get("MOTET_LISTEN", "unix"),
             base_env=_container_environment(),
             limits=limits,
-            web_port=int(os.environ.get("MOTET_WEB_PORT", "0")),
+            web=_web(),
         )
+
+
+def _web() -> WebConfig:
+    env = os.environ
+    defaults = WebConfig()
+    trusted = env.get("MOTET_WEB_FORWARDED_ALLOW_IPS")
+    return WebConfig(
+        host=env.get("MOTET_WEB_HOST") or defaults.host,
+        port=_number("MOTET_WEB_PORT", defaults.port, int),
+        url=env.get("MOTET_WEB_URL") or None,
+        tls_certificate=env.get("MOTET_WEB_TLS_CERTIFICATE") or None,
+        tls_key=env.get("MOTET_WEB_TLS_KEY") or None,
+        trusted_proxies=defaults.trusted_proxies if trusted is None else TrustedProxies.parse(trusted),
+        proxy_tokens=_proxy_tokens(),
+        redirect_after=_number("MOTET_WEB_REDIRECT_AFTER", defaults.redirect_after, float),
+        keep_responses=_number("MOTET_WEB_KEEP_RESPONSES", defaults.keep_responses, float),
+    )
+
+
+def _proxy_tokens() -> ProxyTokens:
+    tokens = ProxyTokens.parse(os.environ.get("MOTET_PROXY_TOKENS", "").split(","), "MOTET_PROXY_TOKENS")
+    path = os.environ.get("MOTET_PROXY_TOKENS_FILE")
+    if not path:
+        return tokens
+    try:
+        lines = Path(path).read_text().splitlines()
+    except (OSError, UnicodeError) as error:
+        raise InvalidError(f"cannot read MOTET_PROXY_TOKENS_FILE: {error}") from error
+    return tokens.merged(ProxyTokens.parse(lines, path))
+
+
+def _number(name: str, default: N, kind: type[N]) -> N:
+    text = os.environ.get(name)
+    try:
+        return kind(text) if text else default
+    except ValueError:
+        raise InvalidError(
+            f"{name} must be {'a whole number' if kind is int else 'a number'}; it is {text!r}"
+        ) from None
+
+
+def _missing_gpu() -> MissingGpu:
+    match os.environ.get("MOTET_MISSING_GPU") or "error":
+        case "error" | "wait" | "ignore" as choice:
+            return choice
+        case other:
+            raise InvalidError(f"MOTET_MISSING_GPU must be 'error', 'wait' or 'ignore'; it is {other!r}")
 
 
 def _container_environment() -> dict[str, str]:
     """The client's environment. Containers have directories of their own, so relative search paths are made absolute."""
-    env = dict(os.environ)
+    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
     if path := env.get("PYTHONPATH"):
         env["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
     return env

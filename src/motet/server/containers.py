@@ -14,6 +14,7 @@ from motet.core.commands import (
     DeliverAttempts,
     DeliverBatch,
     FeedAttempt,
+    FindGpus,
     KillContainer,
     StartContainer,
     StopContainer,
@@ -57,6 +58,7 @@ class Containers:
         self._base_env = base_env
         self._stop_grace = stop_grace
         self._containers: dict[str, _Container] = {}
+        self._search: asyncio.Task[None] | None = None
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
@@ -67,6 +69,8 @@ class Containers:
         configuration = self._apps.configuration(function_id)
         env = {
             **self._base_env,
+            # GPUs are for those who ask for them.
+            "CUDA_VISIBLE_DEVICES": "",
             **configuration.spec.image.env,
             **configuration.spec.env,
             "MOTET_CONTAINER_ID": container_id,
@@ -76,6 +80,8 @@ class Containers:
             "MODAL_TASK_ID": container_id,
             "MODAL_IS_REMOTE": "1",
         }
+        if command.gpus:
+            env["CUDA_VISIBLE_DEVICES"] = ",".join(command.gpus)
         self._backend.start_nowait(
             Launch(container_id=container_id, address=self.address, token=container.token, env=env)
         )
@@ -91,6 +97,12 @@ class Containers:
 
     def kill(self, command: KillContainer) -> None:
         self._backend.kill_nowait(command.container_id)
+
+    def find_gpus(self, command: FindGpus) -> None:
+        self._search = asyncio.get_running_loop().create_task(self._find_gpus())
+
+    async def _find_gpus(self) -> None:
+        self._driver.take(e.GpusFound(await self._backend.find_gpus()))
 
     def deliver(self, command: DeliverAttempts) -> None:
         container = self._containers.get(command.container_id)
@@ -211,11 +223,17 @@ class ExecutorSession:
     def receive(self, messages: Sequence[m.ToServer]) -> None:
         container_id = self._container_id
         events: list[e.Event] = []
+        yielded: dict[int, list[bytes]] = {}
         for message in messages:
             if isinstance(message, m.Finished):
                 events.append(e.AttemptsFinished(container_id, message.attempts))
             elif isinstance(message, m.Items):
-                events.append(e.ItemsYielded(container_id, message.attempt, message.items))
+                earlier = yielded.get(message.attempt)
+                if earlier is None:
+                    yielded[message.attempt] = message.items
+                    events.append(e.ItemsYielded(container_id, message.attempt, message.items))
+                else:  # they go on with those that came before: an attempt's end comes after all of its items
+                    earlier += message.items
             elif isinstance(message, m.TakeFeed):
                 events.append(e.FeedTaken(container_id, message.attempt, message.count))
             elif isinstance(message, m.StopDelivering):

@@ -23,6 +23,7 @@ class ServerEffects:
             c.StartContainer: containers.start,
             c.StopContainer: containers.stop,
             c.KillContainer: containers.kill,
+            c.FindGpus: containers.find_gpus,
             c.DeliverAttempts: containers.deliver,
             c.DeliverBatch: containers.deliver_batch,
             c.CancelAttempts: containers.cancel,

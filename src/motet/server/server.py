@@ -45,7 +45,7 @@ class Server:
         self._driver = Driver(engine, asyncio.get_running_loop())
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
-        self._web = Ingress(config.web_port, self.connect, self._bind, engine.waiting)
+        self._web = Ingress(config.web, self.connect, self._bind, engine.waiting)
         self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app, self._web)
         self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
         self._clients: dict[int, ClientSession] = {}

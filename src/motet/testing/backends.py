@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 from motet.backends.base import NOT_STARTED, Ended, Launch, Reports, Stream
 from motet.errors import InternalError
+from motet.model.gpu import FoundGpus
 
 
 class FakeBackend:
@@ -15,7 +16,7 @@ class FakeBackend:
 
     `launches` and `kills` record what was asked, in order. A killed container ends with SIGKILL in the next turn of the
     loop, as every report comes in a later turn; `obeys_kills = False` leaves ending it to the test. `refusal`, while it
-    is set, is the reason why no container can be started.
+    is set, is the reason why no container can be started. `gpus` are those that will be found.
     """
 
     def __init__(self) -> None:
@@ -24,6 +25,7 @@ class FakeBackend:
         self.running: dict[str, Launch] = {}
         self.obeys_kills = True
         self.refusal: str | None = None
+        self.gpus = FoundGpus(note="it is made up")
         self._reports: Reports
         self._loop: asyncio.AbstractEventLoop
         self._open = False
@@ -36,6 +38,11 @@ class FakeBackend:
         self._reports = reports
         self._loop = asyncio.get_running_loop()
         self._open = True
+
+    async def find_gpus(self) -> FoundGpus:
+        """See `Backend`."""
+        await asyncio.sleep(0)
+        return self.gpus
 
     def start_nowait(self, launch: Launch) -> None:
         """See `Backend`."""

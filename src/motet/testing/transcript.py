@@ -7,12 +7,13 @@ Function "f" has the id `fu-f`, call "a" the id `fc-a`; containers and attempts 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.model.function import FunctionSpec, ImportedDefinition, SyncCancellation
+from motet.model.function import FunctionSpec, ImportedDefinition, Resources, SyncCancellation
+from motet.model.gpu import FoundGpus, Gpu, GpuRequest
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
@@ -46,9 +47,13 @@ def spec(
     sync_cancellation: SyncCancellation = "input",
     queue_timeout: float | None = None,
     max_waiting_inputs: int | None = None,
+    gpu: Sequence[str] = (),
     **autoscaler: Any,
 ) -> FunctionSpec:
-    """A function, batched if `max_batch_size` is given; the remaining keywords are `AutoscalerSettings`."""
+    """A function, batched if `max_batch_size` is given, with `gpu` in order of preference.
+
+    The remaining keywords are `AutoscalerSettings`.
+    """
     return FunctionSpec(
         name=name,
         app_name="app",
@@ -64,6 +69,7 @@ def spec(
         sync_cancellation=sync_cancellation,
         queue_timeout=queue_timeout,
         max_waiting_inputs=max_waiting_inputs,
+        resources=Resources(gpu=tuple(map(GpuRequest.parse, gpu))),
     )
 
 
@@ -129,6 +135,12 @@ def yielded(container: int, attempt: int, *items: bytes) -> e.ItemsYielded:
     return e.ItemsYielded(container_id(container), attempt, list(items))
 
 
+def gpus_found(*names: str, memory_mib: int = 81_559, note: str = "") -> e.GpusFound:
+    """The host has these devices, named as their driver does; their UUIDs are "gpu0", "gpu1" and so on."""
+    gpus = [Gpu.named(uuid=f"gpu{n}", name=name, memory_mib=memory_mib) for n, name in enumerate(names)]
+    return e.GpusFound(FoundGpus(gpus=tuple(gpus), note=note))
+
+
 def settings(function: str = "f", **autoscaler: Any) -> e.AutoscalerChanged:
     """Other bounds, from keywords of `AutoscalerSettings`."""
     return e.AutoscalerChanged(f"fu-{function}", AutoscalerSettings(**autoscaler))
@@ -137,8 +149,10 @@ def settings(function: str = "f", **autoscaler: Any) -> e.AutoscalerChanged:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def start(*containers: int, function: str = "f", reason: Any = ANYTHING) -> list[c.Command]:
-    return [c.StartContainer(container_id(number), f"fu-{function}", reason) for number in containers]
+def start(*containers: int, function: str = "f", reason: Any = ANYTHING, gpus: str = "") -> list[c.Command]:
+    """Containers start; `gpus` are the UUIDs that each of them sees, with spaces between."""
+    seen = tuple(gpus.split())
+    return [c.StartContainer(container_id(number), f"fu-{function}", reason, seen) for number in containers]
 
 
 def stop(*containers: int, reason: Any = ANYTHING) -> list[c.Command]:

@@ -24,7 +24,8 @@ Headers = list[tuple[bytes, bytes]]
 class RequestHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An input of a web function: the scope of ASGI, and the body if it is `complete`, else its beginning.
 
-    `may_deny`: the client side of a WebSocket can be given an HTTP response instead.
+    `may_deny`: the client side of a WebSocket can be given an HTTP response instead. `waits`: the client sends no body
+    before it is `Wanted` (it said `Expect: 100-continue`).
     """
 
     type: str
@@ -42,6 +43,7 @@ class RequestHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     may_deny: bool
     body: bytes
     complete: bool
+    waits: bool = False
 
 
 class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -83,6 +85,10 @@ class Binary(Frame, tag="binary", frozen=True):
     data: bytes
 
 
+class Wanted(Frame, tag="wanted", frozen=True):
+    """Down: the app asks for the body of a request that `waits`."""
+
+
 class Closed(Frame, tag="closed", frozen=True):
     """Down: the app closes the WebSocket. Up: the client is gone; nothing comes any more."""
 
@@ -90,7 +96,7 @@ class Closed(Frame, tag="closed", frozen=True):
     reason: str
 
 
-AnyFrame = ResponseStart | Body | Accepted | Text | Binary | Closed
+AnyFrame = ResponseStart | Body | Accepted | Text | Binary | Wanted | Closed
 
 encode = msgspec.msgpack.Encoder().encode
 decode_head: Callable[[bytes], RequestHead] = msgspec.msgpack.Decoder(RequestHead).decode

@@ -34,7 +34,7 @@ async def leave(request):
     os._exit(0)
 
 async def shout(socket):
-    await socket.accept()
+    await socket.accept(headers=[(b"x-own", b"yes")])
     while True:
         message = await socket.receive()
         if message["type"] != "websocket.receive":
@@ -44,8 +44,12 @@ async def shout(socket):
         else:
             await socket.send_bytes(message["bytes"])
 
+async def refuse(socket):
+    await socket.send_denial_response(JSONResponse("no", 401, headers={"x-why": "no"}))
+
 methods = ["GET", "POST"]
-routes = [Route("/big", big), Route("/leave", leave), WebSocketRoute("/ws", shout), Route("/{p:path}", show, methods=methods)]
+routes = [Route("/big", big), Route("/leave", leave), WebSocketRoute("/ws", shout), WebSocketRoute("/no", refuse),
+          Route("/{p:path}", show, methods=methods)]
 uvicorn.run(Starlette(routes=routes), host="127.0.0.1", port=int(sys.argv[1]), log_level="critical", ws="websockets-sansio")
 """
 

@@ -11,7 +11,7 @@ from typing import Any
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempt import failed
-from motet.runtime.web.request import App, WebRequest
+from motet.runtime.web.request import App, WebRequest, is_about_client
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
@@ -74,6 +74,8 @@ class WebApp:
             request.end()
             return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
         except BaseException as error:
+            if is_about_client(error):
+                return failed(delivery, asyncio.CancelledError())  # not the app's fault: no traceback
             if not isinstance(error, asyncio.CancelledError):
                 request.fail()
             return failed(delivery, error)

@@ -23,6 +23,8 @@ MAX_HEAD_BYTES = 64 * 1024
 _HOP_BY_HOP = frozenset(
     b"connection keep-alive proxy-authenticate proxy-authorization te trailer transfer-encoding upgrade expect".split()
 )
+# Of responses: the ingress has the hour, too.
+_NOT_BACK = _HOP_BY_HOP | {b"date"}
 
 
 class PortProxy:
@@ -95,7 +97,7 @@ class PortProxy:
             if event is self._h11.NEED_DATA:
                 connection.receive_data(await reader.read(READ_BYTES))
             elif isinstance(event, self._h11.Response):
-                kept = [(bytes(name), bytes(value)) for name, value in event.headers if name not in _HOP_BY_HOP]
+                kept = [(bytes(name), bytes(value)) for name, value in event.headers if name not in _NOT_BACK]
                 await send({"type": "http.response.start", "status": event.status_code, "headers": kept})
             elif isinstance(event, self._h11.Data):
                 await send({"type": "http.response.body", "body": bytes(event.data), "more_body": True})
@@ -129,11 +131,12 @@ class PortProxy:
             )
         except InvalidStatus as refusal:
             response = refusal.response
-            start = {"type": "websocket.http.response.start", "status": response.status_code, "headers": []}
-            await send(start)
+            headers = _answered(response, b"content-length")
+            await send({"type": "websocket.http.response.start", "status": response.status_code, "headers": headers})
             await send({"type": "websocket.http.response.body", "body": bytes(response.body or b"")})
             return
-        await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol})
+        headers = _answered(upstream.response)
+        await send({"type": "websocket.accept", "subprotocol": upstream.subprotocol, "headers": headers})
         upload = asyncio.create_task(_carry_up(upstream, receive))
         try:
             async for message in upstream:
@@ -154,13 +157,24 @@ async def _carry_up(upstream: Any, receive: Receive) -> None:
         text = message.get("text")
         await upstream.send(text if text is not None else message["bytes"])
     code = message.get("code", 1000)
-    await upstream.close(1000 if code in (1005, 1006) else code, message.get("reason") or "")
+    # What only says how it ended, no client may send: without a code it was well, else it is gone.
+    await upstream.close({1005: 1000, 1006: 1001}.get(code, code), message.get("reason") or "")
+
+
+def _answered(response: Any, *without: bytes) -> Headers:
+    """The headers with which the server answered the opening request, but for those of its own WebSocket."""
+    headers = [
+        (name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in response.headers.raw_items()
+    ]
+    kept = [it for it in headers if it[0] not in _NOT_BACK and not it[0].startswith(b"sec-websocket-")]
+    return [it for it in kept if it[0] not in without]
 
 
 def target_of(scope: dict[str, Any]) -> bytes:
     """Path and query as the server is to see them."""
     path: bytes = scope["raw_path"] or scope["path"].encode()
-    path = path.removeprefix(scope["root_path"].encode()) or b"/"
+    if scope["root_path"]:  # the first part of the path, whichever way the client encoded it
+        path = b"/" + path[1:].partition(b"/")[2]
     query: bytes = scope["query_string"]
     return path + b"?" + query if query else path
 

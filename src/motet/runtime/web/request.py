@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from motet.model.ids import input_id
 from motet.model.outcome import Delivery
 from motet.runtime.sender import Sender
+from motet.runtime.web.response import Response
 from motet.sdk.context import current_container_id
 from motet.wire.messages import Items, TakeFeed
 from motet.wire.web import (
@@ -25,6 +26,7 @@ from motet.wire.web import (
     RequestHead,
     ResponseStart,
     Text,
+    Wanted,
     decode_frame,
     decode_head,
     encode,
@@ -52,14 +54,14 @@ class WebRequest:
         self._room = WEB_WINDOW
         self._more_room = asyncio.Event()
         self._out: list[bytes] = []
-        self.started = False
-        """Whether a response, or a WebSocket, was begun."""
-        self.complete = False
-        """Whether nothing can follow what the app has sent."""
+        self.is_websocket = self._head.type == "websocket"
+        self._response = Response(self.is_websocket, self._head.method, self._own_headers())
 
-    @property
-    def is_websocket(self) -> bool:
-        return self._head.type == "websocket"
+    def _own_headers(self) -> Headers:
+        return [
+            (b"motet-input-id", input_id(self._delivery.call_id, self._delivery.index).encode()),
+            (b"motet-container-id", (current_container_id() or "").encode()),
+        ]
 
     # --- from the server ----------------------------------------------------------------------------------------------
 
@@ -117,8 +119,10 @@ class WebRequest:
                 return {"type": "websocket.connect"}
             if self._head.complete or self._head.body:
                 return {"type": "http.request", "body": self._head.body, "more_body": not self._head.complete}
+            if self._head.waits and not self._response.started:
+                self._queue(encode(Wanted()))
         while not self._arrived:
-            if self._gone is not None or (self.complete and not self.is_websocket):
+            if self._gone is not None or (self._response.complete and not self.is_websocket):
                 return self._disconnect()
             self._arrival.clear()
             await self._arrival.wait()
@@ -150,58 +154,34 @@ class WebRequest:
         return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
 
     async def send(self, message: Message) -> None:
-        """Pass on what the app sends, once there is room. Raises `RuntimeError` for what is out of order."""
-        kind = message["type"]
+        """Pass on what the app sends, once there is room.
+
+        Raises `ClientLeft` when nobody is there to take it, and what `Response.take` raises for what no client could.
+        """
         if self._gone is not None:
-            if self.is_websocket:
-                raise OSError("the client closed the WebSocket")
-            return
-        if kind in ("http.response.start", "websocket.http.response.start", "websocket.accept"):
-            self._start(kind, message)
-        elif not self.started and kind != "websocket.close":
-            raise RuntimeError(f"the app sent {kind!r} before it started a response")
-        elif self.complete:
-            raise RuntimeError(f"the app sent {kind!r} after its response was complete")
-        elif kind in ("http.response.body", "websocket.http.response.body"):
-            await self._body(message.get("body", b""), message.get("more_body", False))
-        elif kind == "websocket.send":
-            text = message.get("text")
-            await self._put(Text(text) if text is not None else Binary(message["bytes"]))
-        elif kind == "websocket.close":
-            self.started = self.complete = True
-            await self._put(Closed(message.get("code", 1000), message.get("reason") or ""))
+            raise ClientLeft("the client closed the connection")
+        frame = self._response.take(message, self._age())
+        if isinstance(frame, Body):
+            await self._body(frame)
+        elif isinstance(frame, ResponseStart | Accepted):
+            self._queue(encode(frame))
         else:
-            raise RuntimeError(f"the app sent {kind!r}, which no client can take here")
+            await self._put(frame)
 
-    def _start(self, kind: str, message: Message) -> None:
-        if self.started:
-            raise RuntimeError(f"the app sent {kind!r}, but it has started its response before")
-        self.started = True
-        age = self._loop.time() - self._ready_at
-        headers = self._headers(message.get("headers", ()))
-        if kind == "websocket.accept":
-            self._queue(encode(Accepted(message.get("subprotocol"), headers, age)))
-        else:
-            self._queue(encode(ResponseStart(message["status"], headers, age)))
+    def _age(self) -> float:
+        return self._loop.time() - self._ready_at
 
-    def _headers(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
-        mine = (
-            (b"motet-input-id", input_id(self._delivery.call_id, self._delivery.index).encode()),
-            (b"motet-container-id", (current_container_id() or "").encode()),
-        )
-        return [*((bytes(name), bytes(value)) for name, value in headers), *mine]
-
-    async def _body(self, data: bytes, more: bool) -> None:
+    async def _body(self, body: Body) -> None:
+        data = body.data
         if len(data) > PIECE_BYTES:
             view = memoryview(data)
             last = (len(data) - 1) // PIECE_BYTES * PIECE_BYTES
             for start in range(0, last, PIECE_BYTES):
                 await self._put(Body(bytes(view[start : start + PIECE_BYTES]), True))
-            data = bytes(view[last:])
-        if not more:
-            self.complete = True
+            body = Body(bytes(view[last:]), body.more)
+        if not body.more:
             self._arrival.set()
-        await self._put(Body(data, more))
+        await self._put(body)
 
     async def _put(self, frame: AnyFrame) -> None:
         while self._room <= 0 and self._gone is None:
@@ -232,25 +212,36 @@ class WebRequest:
 
     def fail(self) -> None:
         """The app raised: say so to a client that has had no answer yet."""
-        if self.complete or self._gone is not None:
+        if self._response.complete or self._gone is not None:
             return
-        if self.started:
-            if self.is_websocket:
-                self._queue(encode(Closed(1011, "Internal Server Error")))
-            return
-        text = b"Internal Server Error"
-        headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
-        kind = "websocket.http.response.start" if self.is_websocket else "http.response.start"
-        self._start(kind, {"status": 500, "headers": headers})
-        self._queue(encode(Body(text, False)))
+        if self._response.open:
+            self._queue(encode(Closed(1011, "Internal Server Error")))
+        elif not self._response.started:
+            text = b"Internal Server Error"
+            headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
+            self._queue(encode(ResponseStart(500, headers + self._own_headers(), self._age())))
+            self._queue(encode(Body(text, False)))
 
     def end(self) -> None:
         """The app returned: raises `RuntimeError` if it owes an answer. A WebSocket left open is closed."""
-        if self.complete or self._gone is not None:
+        if self._response.complete or self._gone is not None:
             return
-        if self.is_websocket and self.started:
+        if self._response.open:
             self._queue(encode(Closed(1000, "")))
-        elif self.started:
+        elif self._response.started:
             raise RuntimeError("the app returned before its response was complete")
         else:
             raise RuntimeError("the app returned without a response")
+
+
+class ClientLeft(OSError):
+    """What `send` raises when the client is gone: as ASGI wants it, an `OSError`."""
+
+
+def is_about_client(error: BaseException | None) -> bool:
+    """Whether an app ended with an error because its client left: frameworks raise exceptions of their own for that."""
+    while error is not None:
+        if isinstance(error, ClientLeft):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

@@ -13,10 +13,11 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status and a line of text."""
+    """A status, a line of text, and headers beside the usual ones."""
 
     status: int
     text: str
+    extra: tuple[tuple[bytes, bytes], ...] = ()
 
     @property
     def body(self) -> bytes:
@@ -25,6 +26,7 @@ class Answer:
     def headers(self, call_id: str | None = None) -> Headers:
         """The headers that go with it; with a call's id, its input is named."""
         headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(self.body)).encode())]
+        headers += self.extra
         if call_id is not None:
             headers.append((b"motet-input-id", input_id(call_id, 0).encode()))
         if self.status == 503:
@@ -33,6 +35,8 @@ class Answer:
 
 
 NOT_FOUND = Answer(404, "no web function has this URL; `f.get_web_url()` tells what URL a function has")
+
+TOO_LATE = Answer(408, "Missing request, possibly due to expiry or cancellation", ((b"connection", b"close"),))
 
 BUSY = Answer(503, "too many requests wait for a container of this function; try again later")
 

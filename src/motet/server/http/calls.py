@@ -10,19 +10,30 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.sdk.new_ids import new_call_id
 from motet.server.clients import ClientSession
 from motet.wire import messages as m
-from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, decode_frame, encode
+from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
 
 Send = Callable[[m.ToServer], None]
+
+GONE = Closed(1006, "")
+"""What an app is told whose client is no longer connected."""
+LEAVE_PATIENCE = 0.1
+"""Seconds that an app has to react to the loss of its client before it is cancelled."""
 
 
 class WebCall:
     """One request on its way through a container. Owned by the task that serves the request."""
 
-    def __init__(self, call_id: str, send: Send, forget: Callable[[str], object]) -> None:
+    def __init__(self, call_id: str, method: str, send: Send, forget: Callable[[str], object]) -> None:
         self.call_id = call_id
+        self.method = method
+        """The method of HTTP."""
         self.end: Ended | None = None
         self.gone = False
         """Whether the client left before its response was complete."""
+        self.overdue = False
+        """Whether the client waited for the beginning of its response for as long as it may."""
+        self._submitted = asyncio.get_running_loop().time()
+        self._started = False
         self._send = send
         self._forget = forget
         self._frames: deque[bytes] = deque()
@@ -48,18 +59,38 @@ class WebCall:
     # --- the response -------------------------------------------------------------------------------------------------
 
     async def next_frame(self) -> AnyFrame | None:
-        """What the app sent next; None once there is no more, or the client is gone."""
+        """What the app sent next; None once there is no more, or the client is gone, or nothing came and it is `overdue`."""
         while not self._frames:
-            if self.end is not None or self.gone:
+            if self.end is not None or self.gone or self.overdue:
                 return None
             self._arrived.clear()
             await self._arrived.wait()
+        self.overdue = False
         data = self._frames.popleft()
+        frame = decode_frame(data)
+        self._started = self._started or not isinstance(frame, Wanted)
         self._taken += len(data)
         if self._taken >= ACK_BYTES and self.end is None:
             self._send(m.AckCallItems(self.call_id, 0, self._taken))
             self._taken = 0
-        return decode_frame(data)
+        return frame
+
+    def lose_patience(self) -> None:
+        """Whoever waits for the beginning of the response waits no longer. Nothing, if it has begun."""
+        if not self._started and self.end is None:
+            self.overdue = True
+            self._arrived.set()
+
+    async def wait_answer(self) -> None:
+        """Return when the app has sent something, or has ended."""
+        while not self._frames and self.end is None:
+            self._arrived.clear()
+            await self._arrived.wait()
+
+    def cold_start(self, age: float) -> tuple[bytes, bytes]:
+        """The header that says whether the request waited for its container, `age` seconds after that became ready."""
+        cold = age < asyncio.get_running_loop().time() - self._submitted
+        return (b"motet-cold-start", b"true" if cold else b"false")
 
     # --- the request --------------------------------------------------------------------------------------------------
 
@@ -108,7 +139,7 @@ class WebCalls:
     def open(self, function_id: str, method: str, head: RequestHead) -> WebCall:
         """Submit a request as an input of its function."""
         call_id = new_call_id()
-        call = self._calls[call_id] = WebCall(call_id, self._send, self._calls.pop)
+        call = self._calls[call_id] = WebCall(call_id, head.method, self._send, self._calls.pop)
         new = NewInput(0, encode(head))
         self._send(m.SubmitInputs(call_id, function_id, CallKind.STREAM, method, [new]))
         return call

@@ -13,8 +13,8 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 
-def head_of(scope: Scope, body: bytes, complete: bool) -> RequestHead:
-    """A request as the input of its function."""
+def head_of(scope: Scope, body: bytes, complete: bool, waits: bool = False) -> RequestHead:
+    """A request as the input of its function. `waits`: its client sends no body before it is asked to."""
     client, server = scope.get("client"), scope.get("server")
     return RequestHead(
         scope["type"],
@@ -32,4 +32,5 @@ def head_of(scope: Scope, body: bytes, complete: bool) -> RequestHead:
         "websocket.http.response" in scope.get("extensions", {}),
         body,
         complete,
+        waits,
     )

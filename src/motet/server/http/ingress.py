@@ -2,32 +2,33 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
-from motet.errors import Error
+from motet.errors import Error, InvalidError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
-from motet.server.http.answers import BUSY, NOT_FOUND, Answer, answer_for
+from motet.server.http.answers import BUSY, NOT_FOUND, Answer
 from motet.server.http.calls import WebCall, WebCalls
-from motet.server.http.head import Receive, Scope, Send, head_of
+from motet.server.http.config import WebConfig
+from motet.server.http.exchange import Exchange, give
+from motet.server.http.forwarded import settle
+from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
+from motet.server.http.parked import Parked, called_for, redirect
+from motet.server.http.proxy_tokens import HOW_TO_SET, without_secrets
 from motet.server.http.routes import Place, Route, Routes
-from motet.wire.web import Body, Closed, RequestHead, ResponseStart
+from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
 
-WATCH_AFTER = 0.05
-"""Seconds after which a request without a body is watched for the loss of its client: most are over by then."""
 MAX_WAITING = 2000
 """Requests of one function that may wait for a container."""
-LEAVE_PATIENCE = 0.1
-"""Seconds that an app has to react to the loss of its client before it is cancelled."""
-GONE = Closed(1006, "")
+CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
+"""HTTP wants a 401 to name a scheme; this one is by headers of its own."""
 
 
 class _App(Protocol):
@@ -43,19 +44,31 @@ class Ingress:
     """
 
     def __init__(
-        self, port: int, connect: Callable[[WebCalls], ClientSession], bind: Bind, waiting: Callable[[str], int]
+        self, config: WebConfig, connect: Callable[[WebCalls], ClientSession], bind: Bind, waiting: Callable[[str], int]
     ) -> None:
+        self._config = config
         self._routes = Routes()
         self._connect = connect
         self._bind = bind
         self._waiting = waiting
         self._calls: WebCalls | None = None
-        self._listener = Listener(port, self)
+        self._parked = Parked(config.keep_responses)
+        self._listener = Listener(config, self)
 
     def open(self, app: _App) -> list[tuple[str, str, str]]:
-        """Take requests for an app's web functions; their URLs by function id and method."""
-        if not any(method.web for function in app.spec.functions for method in function.methods):
+        """Take requests for an app's web functions; their URLs by function id and method.
+
+        Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one needs
+        proxy tokens and there are none.
+        """
+        web = [(function, spec) for function in app.spec.functions for it in function.methods if (spec := it.web)]
+        if not web:
             return []
+        for function, spec in web:
+            if spec.requires_proxy_auth and not self._config.proxy_tokens:
+                raise InvalidError(
+                    f"{function.name} has `requires_proxy_auth=True`, and this server has no proxy tokens: {HOW_TO_SET}"
+                )
         base = self._listener.open()
         if self._calls is None:
             self._calls = WebCalls(self._connect)
@@ -68,19 +81,42 @@ class Ingress:
 
     async def stop(self) -> None:
         """Stop listening."""
+        self._parked.close()
         await self._listener.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as an ASGI app."""
+        settle(scope, self._config.trusted_proxies)
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         place = self._routes.find(host, scope["path"])
+        if place is None or self._calls is None:
+            await self._refuse(scope, receive, send, NOT_FOUND)
+            return
+        label = place.route.label
+        if place.route.requires_proxy_auth:
+            if (refusal := self._config.proxy_tokens.refusal(scope["headers"])) is not None:
+                await self._refuse(scope, receive, send, Answer(401, refusal, CHALLENGE))
+                return
+            scope["headers"] = without_secrets(scope["headers"])
+
+        def park(call: WebCall) -> Answer | None:
+            if self._parked.full:
+                return None
+            self._parked.put(label, call)
+            return redirect(call, next((value for name, value in scope["headers"] if name == b"origin"), None))
+
+        exchange = Exchange(receive, send, self._config.redirect_after, park)
+        if (wanted := _come_back_for(scope)) is not None:
+            found = self._parked.take(label, wanted, scope["method"])
+            if isinstance(found, Answer):
+                await give(send, found)
+            else:
+                await exchange.carry(found, True)
+            return
         try:
-            target = None if place is None else self._target(place.route, scope)
+            target = self._target(place.route, scope)
         except (Error, TypeError, ValueError) as error:
             await self._refuse(scope, receive, send, Answer(400, str(error)))
-            return
-        if place is None or target is None or self._calls is None:
-            await self._refuse(scope, receive, send, NOT_FOUND)
             return
         if self._waiting(target) + self._calls.unsent >= MAX_WAITING:
             await self._refuse(scope, receive, send, BUSY)
@@ -89,7 +125,7 @@ class Ingress:
         if scope["type"] == "websocket":
             await websocket.serve(scope, receive, send, lambda head: self._submit(target, place, head))
         else:
-            await self._http(scope, receive, send, lambda head: self._submit(target, place, head))
+            await exchange.serve(scope, lambda head: self._submit(target, place, head))
 
     def _submit(self, function_id: str, place: Place, head: RequestHead) -> WebCall:
         assert self._calls is not None
@@ -112,72 +148,13 @@ class Ingress:
         if scope["type"] == "websocket":
             await websocket.refuse(scope, receive, send, answer)
         else:
-            await _answer(send, answer)
-
-    # --- HTTP ---------------------------------------------------------------------------------------------------------
-
-    async def _http(self, scope: Scope, receive: Receive, send: Send, submit: Callable[[RequestHead], WebCall]) -> None:
-        first = await receive()
-        if first["type"] == "http.disconnect":
-            return
-        loop = asyncio.get_running_loop()
-        submitted = loop.time()
-        complete = not first.get("more_body", False)
-        call = submit(head_of(scope, first.get("body", b""), complete))
-        watch: list[asyncio.Task[None]] = []
-
-        def start_watching() -> None:
-            watch.append(loop.create_task(_upload(call, receive)))
-
-        timer = loop.call_later(WATCH_AFTER, start_watching) if complete else None
-        if not complete:
-            start_watching()
-        over = False
-        try:
-            over = await _respond(call, send, submitted)
-        finally:
-            if timer is not None:
-                timer.cancel()
-            for task in watch:
-                task.cancel()
-            if not over and not call.gone:
-                call.cancel()
-            call.close()
+            await give(send, answer)
 
 
-async def _respond(call: WebCall, send: Send, submitted: float) -> bool:
-    """Pass the response on. False if it was cut off: returning without the end of it closes the connection."""
-    started = False
-    while (frame := await call.next_frame()) is not None:
-        if isinstance(frame, ResponseStart):
-            started = True
-            cold = frame.age < asyncio.get_running_loop().time() - submitted
-            headers = [*frame.headers, (b"motet-cold-start", b"true" if cold else b"false")]
-            await send({"type": "http.response.start", "status": frame.status, "headers": headers})
-        elif isinstance(frame, Body):
-            await send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})
-            if not frame.more:
-                return True
-    if not started and not call.gone:
-        await _answer(send, answer_for(call.end), call.call_id)
-        return True
-    return False
-
-
-async def _answer(send: Send, answer: Answer, call_id: str | None = None) -> None:
-    headers = answer.headers(call_id)
-    await send({"type": "http.response.start", "status": answer.status, "headers": headers})
-    await send({"type": "http.response.body", "body": answer.body})
-
-
-async def _upload(call: WebCall, receive: Receive) -> None:
-    """Pass the rest of the body on, then watch for the loss of the client."""
-    while True:
-        message = await receive()
-        if message["type"] == "http.disconnect":
-            call.leave(GONE, LEAVE_PATIENCE)
-            return
-        await call.feed(Body(message.get("body", b""), message.get("more_body", False)))
+def _come_back_for(scope: Scope) -> str | None:
+    """The call whose response a request comes back for, if it does."""
+    fetches = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+    return called_for(scope["query_string"]) if fetches else None
 
 
 def _place_scope(scope: Scope, place: Place) -> None:

@@ -1,4 +1,4 @@
-"""Listening for HTTP on this machine: uvicorn, on the server's own loop."""
+"""Listening for HTTP: uvicorn, on the server's own loop."""
 
 from __future__ import annotations
 
@@ -10,19 +10,23 @@ from collections.abc import Iterator
 from typing import Any
 
 from motet.errors import ServiceError
+from motet.server.http.config import WebConfig
 
-HOST = "127.0.0.1"
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
+"""Where a listener on all addresses is reached from this machine."""
 BACKLOG = 2048
 GRACE = 1
 """Seconds that open connections have to come to an end when the server stops."""
+STALL_SECONDS = 60.0
+"""How long a client may take nothing of what waits for it."""
 MAX_WEBSOCKET_BYTES = 16 * 1024 * 1024
 
 
 class Listener:
-    """Has an ASGI app serve requests on 127.0.0.1, from `open` to `close`."""
+    """Has an ASGI app serve requests, from `open` to `close`."""
 
-    def __init__(self, port: int, app: Any) -> None:
-        self._port = port
+    def __init__(self, config: WebConfig, app: Any) -> None:
+        self._config = config
         self._app = app
         self._base: str | None = None
         self._server: Any = None
@@ -32,10 +36,18 @@ class Listener:
         """Listen; idempotent. The URL, without a slash at its end. Raises `ServiceError`."""
         if self._base is None:
             self._server = self._uvicorn()
-            listening = _listen(self._port)
+            listening = _listen(self._config.host, self._config.port)
             self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listening]))
-            self._base = f"http://{HOST}:{listening.getsockname()[1]}"
+            self._base = self._url(listening)
         return self._base
+
+    def _url(self, listening: socket.socket) -> str:
+        if self._config.url is not None:
+            return self._config.url.rstrip("/")
+        host, port = listening.getsockname()[:2]
+        host = HERE.get(host, host)
+        scheme = "https" if self._config.tls_certificate else "http"
+        return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def close(self) -> None:
         """Stop listening; connections still open are cut off after a moment."""
@@ -48,6 +60,8 @@ class Listener:
         # Late: only programs with web functions need it.
         try:
             import uvicorn
+
+            from motet.server.http.bounded_http import BoundedHttp
         except ImportError as error:
             raise ServiceError(f"web functions need more packages: pip install 'motet[web]' ({error})") from error
 
@@ -60,6 +74,7 @@ class Listener:
         config = uvicorn.Config(
             self._app,
             loop="none",
+            http=BoundedHttp,
             ws="websockets-sansio",
             ws_per_message_deflate=False,
             ws_max_size=MAX_WEBSOCKET_BYTES,
@@ -67,22 +82,45 @@ class Listener:
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,  # the ingress does it
+            ssl_certfile=self._config.tls_certificate,
+            ssl_keyfile=self._config.tls_key,
             backlog=BACKLOG,
             timeout_graceful_shutdown=GRACE,
         )
+        try:
+            config.load()
+        except OSError as error:  # those of TLS are among them
+            raise ServiceError(
+                f"cannot use the TLS certificate {self._config.tls_certificate}"
+                f"{f' with the key {self._config.tls_key}' if self._config.tls_key else ''}: {error}"
+            ) from error
         return Server(config)
 
 
-def _listen(port: int) -> socket.socket:
-    listening = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+def _listen(host: str, port: int) -> socket.socket:
     try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((HOST, port))
-        listening.listen(BACKLOG)
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, kind, _, _, address = found[0]
+        listening = socket.socket(family, kind)
+        try:
+            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listening.bind(address)
+            listening.listen(BACKLOG)
+        except OSError:
+            listening.close()
+            raise
     except OSError as error:
-        listening.close()
         raise ServiceError(
-            f"cannot take requests on {HOST}:{port}: {error}. Set MOTET_WEB_PORT to a free port, or to 0 for any."
+            f"cannot take requests on {host}:{port}: {error}. Set MOTET_WEB_PORT to a free port, or to 0 for any, and "
+            "MOTET_WEB_HOST to an address of this machine."
         ) from error
     listening.setblocking(False)
+    bound_stalls(listening)
     return listening
+
+
+def bound_stalls(listening: socket.socket, seconds: float = STALL_SECONDS) -> None:
+    """Have the system break connections from a listening socket off when the client takes nothing for so long."""
+    if hasattr(socket, "TCP_USER_TIMEOUT"):  # Linux; accepted sockets inherit it
+        listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(seconds * 1000))

@@ -24,6 +24,7 @@ class Route:
     method: str
     label: str
     custom_domains: tuple[str, ...] = ()
+    requires_proxy_auth: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,7 @@ class Routes:
                         method=method.name,
                         label=label,
                         custom_domains=method.web.custom_domains,
+                        requires_proxy_auth=method.web.requires_proxy_auth,
                     )
         for route in routes.values():
             self._by_label.setdefault(route.label, []).append(route)

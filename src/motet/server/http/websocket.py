@@ -19,13 +19,11 @@ INTERNAL_ERROR, TRY_AGAIN = 1011, 1013
 async def serve(scope: Scope, receive: Receive, send: Send, submit: Callable[[RequestHead], WebCall]) -> None:
     """Carry messages both ways until one side closes."""
     await receive()  # websocket.connect
-    loop = asyncio.get_running_loop()
-    submitted = loop.time()
     call = submit(head_of(scope, b"", True))
-    upload = loop.create_task(_upload(call, receive))
+    upload = asyncio.get_running_loop().create_task(_upload(call, receive))
     over = False
     try:
-        over = await _Download(scope, send, submitted).run(call)
+        over = await _Download(scope, send, call).run()
     except OSError:
         call.leave(Closed(1006, ""), LEAVE_PATIENCE)  # the client went while something was sent to it
     finally:
@@ -48,15 +46,16 @@ async def _upload(call: WebCall, receive: Receive) -> None:
 class _Download:
     """What the app sends, on its way to the client."""
 
-    def __init__(self, scope: Scope, send: Send, submitted: float) -> None:
+    def __init__(self, scope: Scope, send: Send, call: WebCall) -> None:
         self._scope = scope
         self._send = send
-        self._submitted = submitted
+        self._call = call
         self._accepted = False
         self._denied = False
 
-    async def run(self, call: WebCall) -> bool:
+    async def run(self) -> bool:
         """Whether it came to an end of its own: False if the client left."""
+        call = self._call
         while (frame := await call.next_frame()) is not None:
             await self._pass_on(frame)
             if isinstance(frame, Closed) or (isinstance(frame, Body) and not frame.more):
@@ -70,15 +69,11 @@ class _Download:
             await deny(self._scope, self._send, answer_for(call.end), call.call_id)
         return True
 
-    def _cold(self, age: float) -> tuple[bytes, bytes]:
-        cold = age < asyncio.get_running_loop().time() - self._submitted
-        return (b"motet-cold-start", b"true" if cold else b"false")
-
     async def _pass_on(self, frame: AnyFrame) -> None:
         match frame:
             case Accepted():
                 self._accepted = True
-                headers = [*frame.headers, self._cold(frame.age)]
+                headers = [*frame.headers, self._call.cold_start(frame.age)]
                 accept = {"type": "websocket.accept", "subprotocol": frame.subprotocol, "headers": headers}
                 await self._send(accept)
             case Text():
@@ -89,7 +84,7 @@ class _Download:
                 await self._send({"type": "websocket.close", "code": frame.code, "reason": frame.reason})
             case ResponseStart():
                 self._denied = True
-                headers = [*frame.headers, self._cold(frame.age)]
+                headers = [*frame.headers, self._call.cold_start(frame.age)]
                 await self._send({"type": "websocket.http.response.start", "status": frame.status, "headers": headers})
             case Body():
                 body = {"type": "websocket.http.response.body", "body": frame.data, "more_body": frame.more}

@@ -1,0 +1,46 @@
+"""How the ingress is configured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from motet.errors import InvalidError
+from motet.server.http.forwarded import TrustedProxies
+from motet.server.http.proxy_tokens import ProxyTokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebConfig:
+    """Where and how requests to web functions are taken.
+
+    `host`, `port`: the address to listen on; port 0 is a free one. `url`: what URLs begin with, if not with that address.
+    `tls_certificate`, `tls_key`: files in PEM form; the key may be in the certificate's file.
+    `redirect_after`: seconds that a request waits for the beginning of its response until it is sent elsewhere for it.
+    `keep_responses`: seconds that a response is kept then for whoever comes for it.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 0
+    url: str | None = None
+    tls_certificate: str | None = None
+    tls_key: str | None = None
+    trusted_proxies: TrustedProxies = TrustedProxies()
+    proxy_tokens: ProxyTokens = ProxyTokens()
+    redirect_after: float = 150.0
+    keep_responses: float = 300.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.port <= 65535:
+            raise InvalidError(f"MOTET_WEB_PORT must be a port, or 0 for a free one; it is {self.port}")
+        if self.tls_key and not self.tls_certificate:
+            raise InvalidError(
+                "MOTET_WEB_TLS_KEY is set and MOTET_WEB_TLS_CERTIFICATE is not: TLS needs the certificate"
+            )
+        if self.url is not None and not self.url.startswith(("http://", "https://")):
+            raise InvalidError(f"MOTET_WEB_URL must begin with http:// or https://; it is {self.url!r}")
+        for name, value in (
+            ("MOTET_WEB_REDIRECT_AFTER", self.redirect_after),
+            ("MOTET_WEB_KEEP_RESPONSES", self.keep_responses),
+        ):
+            if not value > 0:
+                raise InvalidError(f"{name} must be a positive number of seconds; it is {value}")
