@@ -142,25 +142,14 @@ def a_parent_waits_for_its_child(play: Playbook, kind: CallKind = CallKind.ATTAC
 def test_what_a_cancelled_input_called_is_cancelled(play: Playbook) -> None:
     a_parent_waits_for_its_child(play)
     why = Containing("in-a-0, which called it, was given up", "enough")
-    (
-        play
-        >> cancel("a")
-        << cancel_attempts(2, 2)
-        << cancel_attempts(1, 1)
-        << send("b", 0, client=7, kind=CANCELLED, payload=why)
-        << send("a", 0, kind=CANCELLED)
-    )
+    play >> cancel("a") << cancel_attempts(1, 1) << cancel_attempts(2, 2)
+    play << send("a", 0, kind=CANCELLED) << send("b", 0, client=7, kind=CANCELLED, payload=why)
 
 
 def test_what_a_timed_out_input_called_is_cancelled_so_deadlines_reach_nested_calls(play: Playbook) -> None:
     a_parent_waits_for_its_child(play, timeout=4.0)
-    (
-        play.at(4.0)
-        << cancel_attempts(2, 2)
-        << cancel_attempts(1, 1)
-        << send("b", 0, client=7, kind=CANCELLED)
-        << send("a", 0, kind=TIMED_OUT)
-    )
+    play.at(4.0) << cancel_attempts(1, 1) << cancel_attempts(2, 2)
+    play << send("a", 0, kind=TIMED_OUT) << send("b", 0, client=7, kind=CANCELLED)
 
 
 def test_what_a_cancelled_input_spawned_goes_on(play: Playbook) -> None:
@@ -172,15 +161,28 @@ def test_what_a_cancelled_input_spawned_goes_on(play: Playbook) -> None:
 def test_grandchildren_are_cancelled_even_while_they_wait(play: Playbook) -> None:
     a_parent_waits_for_its_child(play)
     play >> submit("c", function="g", parent="b0", client=8) << start(3, function="g")
-    (
-        play
-        >> cancel("a")
-        << cancel_attempts(2, 2)
-        << cancel_attempts(1, 1)
-        << send("c", 0, client=8, kind=CANCELLED)
-        << send("b", 0, client=7, kind=CANCELLED)
-        << send("a", 0, kind=CANCELLED)
-    )
+    play >> cancel("a") << cancel_attempts(1, 1) << cancel_attempts(2, 2) << send("a", 0, kind=CANCELLED)
+    play << send("b", 0, client=7, kind=CANCELLED) << send("c", 0, client=8, kind=CANCELLED)
+
+
+def test_calls_that_name_each_others_inputs_as_parents_end_once(play: Playbook) -> None:
+    """No honest client says so; a broken one must not bring the engine down."""
+    play >> function(max_inputs=3)
+    play >> submit("a", parent="b0") << start(1)
+    play >> submit("b", parent="a0")
+    play >> submit("c", parent="c0")
+    play >> ready(1) << deliver(1, "a0#1", "b0#2", "c0#3")
+    play >> cancel("a") << cancel_attempts(1, 1) << cancel_attempts(1, 2)
+    play << send("a", 0, kind=CANCELLED) << send("b", 0, kind=CANCELLED)
+    play >> cancel("c") << cancel_attempts(1, 3) << send("c", 0, kind=CANCELLED)
+
+
+def test_a_child_that_shares_its_parents_container_is_cancelled_with_it(play: Playbook) -> None:
+    play >> function(max_inputs=3, sync_cancellation="container")
+    play >> submit("a") << start(1)
+    play >> submit("b", parent="a0", client=7)
+    play >> ready(1) << deliver(1, "a0#1", "b0#2")
+    play >> cancel("a") << stop(1) << send("a", 0, kind=CANCELLED) << send("b", 0, client=7, kind=CANCELLED)
 
 
 def test_a_finished_inputs_children_are_left_alone(play: Playbook) -> None:
@@ -197,13 +199,8 @@ def test_children_of_a_batch_are_cancelled_when_nobody_waits_for_any_of_it(play:
     play >> ready(1) << deliver_batch(1, "a0#1", "c0#2")
     play >> submit("b", function="g", parent="a0", client=7) << start(2, function="g")
     play >> cancel("a") << send("a", 0, kind=CANCELLED)
-    (
-        play
-        >> cancel("c")
-        << cancel_attempts(1, 1)
-        << send("b", 0, client=7, kind=CANCELLED)
-        << send("c", 0, kind=CANCELLED)
-    )
+    play >> cancel("c") << cancel_attempts(1, 1) << send("c", 0, kind=CANCELLED)
+    play << send("b", 0, client=7, kind=CANCELLED)
 
 
 # --- preempted and frozen containers -----------------------------------------------------------------------------------
@@ -264,3 +261,29 @@ def test_a_container_that_is_frozen_before_it_says_ready_is_given_nothing(play: 
     play >> frozen(1)
     play >> ready(1) << start(2)
     play >> thawed(1) << deliver(1, "a0#1")
+
+
+def test_a_container_that_stays_frozen_while_it_starts_is_replaced() -> None:
+    with Playbook(limits=HostLimits(freeze_grace=6.0)) as play:
+        play >> function()
+        play >> submit("a") << start(1)
+        play >> frozen(1)
+        play.at(6.0) << kill(1, reason=Containing("frozen for too long")) << start(2)
+        play >> ended(1)
+        play >> ready(2) << deliver(2, "a0#1")
+
+
+def test_a_draining_container_that_stays_frozen_is_killed_and_its_inputs_run_elsewhere(play: Playbook) -> None:
+    two_inputs_share_a_container(play)
+    play >> preempted(1)
+    play.at(1.0) >> frozen(1)
+    play.at(11.0) << kill(1) << start(2)
+    play >> ready(2) << deliver(2, "a0#3", "b0#4")
+
+
+def test_a_draining_container_that_thaws_keeps_its_own_deadline(play: Playbook) -> None:
+    two_inputs_share_a_container(play)
+    play >> preempted(1)
+    play.at(1.0) >> frozen(1)
+    play.at(2.0) >> thawed(1)
+    play.at(30.0) << kill(1) << start(2)

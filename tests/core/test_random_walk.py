@@ -101,8 +101,9 @@ class EngineWalk(RuleBasedStateMachine):
         self.calls += 1
         count = 1 if kind is CallKind.STREAM else count
         parent = None
-        if nested and (running := sorted(key for c in self.world.containers.values() for key in c.held.values())):
-            call_id, index = self._choose(running, pick)
+        if nested:  # by an input that runs, or by one that was never heard of, such as its own
+            running = sorted(key for c in self.world.containers.values() for key in c.held.values())
+            call_id, index = self._choose([*running, (f"fc-{self.calls}", 0), (f"fc-{self.calls + 1}", 0)], pick)
             parent = input_id(call_id, index)
         new = new_inputs(0, count)
         self.world.feed(e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new, parent))

@@ -95,11 +95,21 @@ def test_a_container_on_its_way_out_serves_nobody_so_those_who_wait_are_told(pla
     play >> start_failed(2) << kill(2) << send("b", 0, kind=FAILURE)
 
 
-def test_a_container_that_dies_while_starting_is_a_start_failure(play: Playbook) -> None:
+def test_a_container_that_dies_while_starting_is_replaced_at_once(play: Playbook) -> None:
     play >> function()
     play >> submit("a") << start(1)
-    died = Containing("ContainerDied", "was killed by signal 9", "while it was starting")
-    play >> ended(1) << send("a", 0, kind=FAILURE, payload=died)
+    play >> ended(1) << start(2)
+    play >> ended(2) << start(3)
+    play >> ready(3) << deliver(3, "a0#1")
+
+
+def test_waiting_inputs_are_told_when_three_containers_in_a_row_die_while_starting(play: Playbook) -> None:
+    play >> function()
+    play >> submit("a") << start(1)
+    play >> ended(1) << start(2)
+    play >> ended(2) << start(3)
+    died = Containing("ContainerDied", "was killed by signal 9", "while it was starting, as others before it")
+    play >> ended(3) << send("a", 0, kind=FAILURE, payload=died)
 
 
 def test_a_container_that_takes_too_long_to_start_is_given_up(play: Playbook) -> None:

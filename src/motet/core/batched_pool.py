@@ -176,7 +176,7 @@ class BatchedPool(Pool):
             running[batch.number] = batch.wanted
         elif running[batch.number] is not None:
             self._abandoned.add(batch.number, batch.container, turn.now)
-            self._orphan(batch.input_id, "the inputs of its batch were cancelled", turn)
+            turn.orphaned.append((batch.input_id, "the inputs of its batch were cancelled"))
             turn.commands.append(CancelAttempts(batch.container.container_id, [batch.number]))
 
     def _vacated(self, item: Input, container: Container) -> list[int]:

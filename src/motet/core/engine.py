@@ -75,6 +75,8 @@ class Engine:
         turn = Turn(now)
         for event in events:
             self._handlers[type(event)](event, turn)
+        if turn.orphaned:
+            self._cancel_children(turn)
         for pool in turn.pools:
             if not pool.closed:
                 if pool.fleet.gpu and (reason := pool.fleet.refusal):
@@ -110,7 +112,6 @@ class Engine:
                 retry_at=self._set_retry,
                 alarm=alarm,
                 forget=self._forget_call,
-                orphan=self._cancel_children,
             ),
         )
         self._pools[event.function_id] = pool
@@ -188,9 +189,9 @@ class Engine:
         turn.pools[pool] = None
         pool.cancel(call, reason, turn, terminate=terminate)
 
-    def _cancel_children(self, input_id: str, reason: str, turn: Turn) -> None:
-        """An input is given up while it runs: the calls it waits for are, too. Spawned ones go their own way."""
-        if self._children:
+    def _cancel_children(self, turn: Turn) -> None:
+        """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
+        for input_id, reason in turn.orphaned:  # grows meanwhile
             for call in list(self._children.get(input_id, ())):
                 self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn)
 

@@ -46,7 +46,7 @@ class Fleet:
         self.starting = 0
         self.started_total = 0
         self.peak = 0
-        self._start_failures = StartFailures()
+        self.start_failures = StartFailures()
         self.wanted = 0
         """Containers to start as soon as the host lets us."""
         self._host = host
@@ -84,13 +84,13 @@ class Fleet:
     def _startable(self, demand: Demand, turn: Turn) -> int:
         """How many containers to start now. Those on their way out count until they are gone."""
         count = min(self.decision.desired - self.live, self.decision.limit - len(self.containers))
-        if count <= 0 or not self._start_failures.count:
+        if count <= 0 or not self.start_failures.count:
             return max(count, 0)
         # The code fails to start. Whoever waits where nothing serves has come since (the others were told): probe for
         # it at once, one container at a time. Those with a ready container, and min_containers, wait out the backoff.
         untold = (demand.inputs or demand.alone) and not self.serves
-        if not untold and turn.now < self._start_failures.pause_until:
-            self._alarm(self._start_failures.pause_until)
+        if not untold and turn.now < self.start_failures.pause_until:
+            self._alarm(self.start_failures.pause_until)
             return 0
         return min(count, 1) if not self.starting else 0
 
@@ -121,7 +121,7 @@ class Fleet:
     def shortage(self) -> str:
         """What keeps wanted containers from starting: devices that the host lacks, code that fails; empty if nothing does."""
         lacks = self.refusal or (self._host.devices.shortage(self.gpu) if self.blocked else "")
-        return lacks or str(self._start_failures)
+        return lacks or str(self.start_failures)
 
     def _want(self, count: int) -> None:
         self.wanted = count
@@ -210,18 +210,18 @@ class Fleet:
         self._leave_starting()
         container.move("became_ready", turn.now)
         container.ready_at = container.idle_since = turn.now
-        self._start_failures.forget()
+        self.start_failures.forget()
         self.index.put(container)
         if self.gpu:
             self._host.devices.unsettled = True
-        if container.frozen:  # it said so just before
-            self.froze(container, turn)
+        if container.frozen_until is not None:  # it said so just before
+            self._set_frozen(container, turn)
         elif container.parting:
             self.drain(container, *container.parting, turn)
 
     def failed_to_start(self, container: Container, turn: Turn) -> None:
         """It cannot serve, and goes; the next attempt at starting one waits longer each time."""
-        self._start_failures.add(container.started_at, turn.now)
+        self.start_failures.add(container.started_at, turn.now)
         self.kill(container, "failed to start", turn)
 
     def loaded(self, container: Container, turn: Turn) -> None:
@@ -275,19 +275,21 @@ class Fleet:
 
     def froze(self, container: Container, turn: Turn) -> None:
         """Its process was stopped: it is given nothing, others start in its place, and it must thaw in time."""
-        container.frozen = True
+        container.frozen_until = turn.now + self._host.limits.freeze_grace
+        self._alarm(container.frozen_until)
         if container.state is states.READY:
-            self.index.remove(container)
-            container.move("froze", turn.now)
-            self.live -= 1
-            self._leave_by(turn.now + self._host.limits.freeze_grace, container)
+            self._set_frozen(container, turn)
+
+    def _set_frozen(self, container: Container, turn: Turn) -> None:
+        self.index.remove(container)
+        container.move("froze", turn.now)
+        self.live -= 1
 
     def thawed(self, container: Container, turn: Turn) -> None:
         """It runs again."""
-        container.frozen = False
+        container.frozen_until = None
         if container.state is states.FROZEN:
             container.move("thawed", turn.now)
-            container.leave_by = None
             self.live += 1
             if not container.exclusive:
                 self.index.put(container)
@@ -298,7 +300,7 @@ class Fleet:
         """It is gone, asked or not."""
         self.index.remove(container)
         if container.state is states.STARTING:
-            self._start_failures.add(container.started_at, turn.now)
+            self.start_failures.add(container.started_at, turn.now)
             self._leave_starting()
         if container.state in (states.STARTING, states.READY):
             self.live -= 1
@@ -347,11 +349,11 @@ class Fleet:
         """Containers that drain or are frozen and had to be gone by now."""
         late = []
         for container in self.containers.values():
-            if container.leave_by is not None and container.state in (states.DRAINING, states.FROZEN):
-                if container.leave_by <= now:
+            if container.state is not states.STOPPING and (deadline := container.deadline) is not None:
+                if deadline <= now:
                     late.append(container)
                 else:
-                    self._alarm(container.leave_by)
+                    self._alarm(deadline)
         return late
 
     def kill_overdue_stops(self, turn: Turn) -> None:

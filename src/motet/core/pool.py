@@ -48,7 +48,6 @@ class Pool:
         self._retry_at = services.retry_at
         self._alarm = services.alarm
         self._forget = services.forget
-        self._orphan = services.orphan
 
     @property
     def spec(self) -> FunctionSpec:
@@ -205,12 +204,12 @@ class Pool:
     def _abandon(self, item: Input, container: Container, reason: str, turn: Turn) -> list[int]:
         """Let go of a running input; its slot stays taken until the container lets go of it, too.
 
-        Returns the attempts that the container is to be told to end. What the input called and waits for is cancelled.
+        Returns the attempts that the container is to be told to end. What the input called and waits for is cancelled, later.
         """
         numbers = self._vacated(item, container)
         for number in numbers:
             self._abandoned.add(number, container, turn.now)
-            self._orphan(self._input_id(item), reason, turn)
+            turn.orphaned.append((self._input_id(item), reason))
         item.suspect = False
         self._release(item)
         return numbers
@@ -314,8 +313,8 @@ class Pool:
         lost = self._lost(container)
         container.running.clear()
         self.fleet.ended(container, turn)
-        if was_starting:
-            text = f"container {container.container_id} {description} while it was starting"
+        if was_starting and self.fleet.start_failures.not_bad_luck:
+            text = f"container {container.container_id} {description} while it was starting, as others before it"
             self._tell_waiting(self._failure(ContainerDied, text), turn)
         suspects = []
         for item, alone in lost:
@@ -350,7 +349,8 @@ class Pool:
         for attempt, container in self._abandoned.overdue(turn.now):
             self.fleet.give_up(container, attempt, turn)
         for container in self.fleet.overstayed(turn.now):
-            self.evict(container, f"{container.state} for too long", turn, kill=True)
+            what = "frozen" if container.frozen_until is not None else container.state
+            self.evict(container, f"{what} for too long", turn, kill=True)
         for container in self.fleet.overdue_starts(turn.now):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
             self.start_failed(container, self._failure(FunctionTimeoutError, text), turn)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.core.inputs import Call, Input
-from motet.core.turn import Turn
 
 
 class EncodeFailure(Protocol):
@@ -20,8 +19,7 @@ class EncodeFailure(Protocol):
 class Services:
     """Attempts' numbers, the form of failures, and how to ask for more.
 
-    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended,
-    `orphan` cancels the calls that the input of this id has made and waits for.
+    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended.
     """
 
     attempts: Iterator[int]
@@ -29,4 +27,3 @@ class Services:
     retry_at: Callable[[float, Input], None]
     alarm: Callable[[float], None]
     forget: Callable[[Call], None]
-    orphan: Callable[[str, str, Turn], None]

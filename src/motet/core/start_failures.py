@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 LONGEST_PAUSE = 60.0
+BAD_LUCK = 2
+"""Containers in a row that may die while they start, of a signal or of no memory, before it is put down to their code."""
 
 
 class StartFailures:
@@ -21,6 +23,11 @@ class StartFailures:
             self.count += 1
             self.pause_until = now + min(LONGEST_PAUSE, 2.0 ** min(self.count - 1, 6))
         self._last_at = now
+
+    @property
+    def not_bad_luck(self) -> bool:
+        """More containers died while they started than bad luck explains."""
+        return self.count > BAD_LUCK
 
     def forget(self) -> None:
         """One has become ready."""

@@ -12,13 +12,15 @@ from motet.model.outcome import CallKind, Ended, OutcomeKind
 class Turn:
     """Collects commands; outcomes of one call leave together, after everything that keeps containers busy."""
 
-    __slots__ = ("_outcomes", "commands", "now", "pools")
+    __slots__ = ("_outcomes", "commands", "now", "orphaned", "pools")
 
     def __init__(self, now: float) -> None:
         self.now = now
         self.commands: list[Command] = []
         self.pools: dict[Any, None] = {}
         """Pools in which something changed, in order: each is pumped once at the end."""
+        self.orphaned: list[tuple[str, str]] = []
+        """Ids of inputs that were given up while they ran, and why: what they called is still to be cancelled."""
         self._outcomes: dict[Call, list[Ended]] = {}
 
     def add_outcome(self, call: Call, index: int, kind: OutcomeKind, payload: bytes) -> None:
