@@ -14,7 +14,7 @@ from motet.model.outcome import Ended, OutcomeKind
 from motet.model.web import WebSpec
 from motet.server.http.answers import answer_for
 from motet.server.http.config import WebConfig
-from motet.server.http.ingress import MAX_WAITING, Ingress
+from motet.server.http.ingress import Ingress
 from motet.wire import failure
 
 SPEC = FunctionSpec(
@@ -43,13 +43,13 @@ class Session:
         self.received += messages
 
 
-def ask(waiting: int, path: str) -> tuple[httpx.Response, Session]:
-    """The answer to a request while so many wait."""
+def ask(refusal: tuple[str, float] | None, path: str) -> tuple[httpx.Response, Session]:
+    """The answer to a request, and what became of it."""
     session: Any = Session()
 
     async def run() -> httpx.Response:
         ingress = Ingress(
-            WebConfig(), lambda peer: session, lambda function_id, variant: function_id, lambda _: waiting
+            WebConfig(), lambda peer: session, lambda function_id, variant: function_id, lambda _: refusal
         )
         ((_, _, url),) = ingress.open(App())
         try:
@@ -62,22 +62,23 @@ def ask(waiting: int, path: str) -> tuple[httpx.Response, Session]:
 
 
 def test_request_beyond_the_limit_of_those_that_wait_is_asked_to_come_back() -> None:
-    answer, session = ask(MAX_WAITING, "/")
+    answer, session = ask(("the queue is full", 2.3), "/")
     assert answer.status_code == 503
-    assert answer.headers["retry-after"] == "1"
+    assert answer.headers["retry-after"] == "3"
+    assert answer.text == "the queue is full\n"
     assert session.received == []
 
 
 def test_request_for_nobody_is_not_found() -> None:
-    assert ask(0, "-x/")[0].status_code == 404
+    assert ask(None, "-x/")[0].status_code == 404
 
 
 def test_port_that_is_taken_is_reported() -> None:
     async def run() -> None:
-        first = Ingress(WebConfig(), lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
+        first = Ingress(WebConfig(), lambda peer: Session(), lambda f, v: f, lambda _: None)  # type: ignore[arg-type, return-value]
         ((_, _, url),) = first.open(App())
         port = int(url.rpartition(":")[2].partition("/")[0])
-        second = Ingress(WebConfig(port=port), lambda peer: Session(), lambda f, v: f, lambda _: 0)  # type: ignore[arg-type, return-value]
+        second = Ingress(WebConfig(port=port), lambda peer: Session(), lambda f, v: f, lambda _: None)  # type: ignore[arg-type, return-value]
         with pytest.raises(ServiceError, match="Set MOTET_WEB_PORT to a free port"):
             second.open(App())
         await first.stop()
@@ -90,6 +91,7 @@ def test_port_that_is_taken_is_reported() -> None:
     [
         (OutcomeKind.FAILURE, 503),
         (OutcomeKind.CANCELLED, 503),
+        (OutcomeKind.REFUSED, 503),
         (OutcomeKind.LOST, 502),
         (OutcomeKind.TIMED_OUT, 504),
         (OutcomeKind.SUCCESS, 500),

@@ -129,7 +129,7 @@ class WebStage:
 
     def __init__(self, config: WebConfig) -> None:
         self.engine = Engine()
-        self.ingress = Ingress(config, self.engine.connect, lambda function_id, _: function_id, lambda _: 0)
+        self.ingress = Ingress(config, self.engine.connect, lambda function_id, _: function_id, lambda _: None)
 
     def ask(self, path: str = "/app-f", **how: Any) -> Browser:
         return Browser(self.ingress, path, **how)

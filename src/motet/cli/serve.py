@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 import tempfile
@@ -122,6 +123,8 @@ def serve(path: str, app_name: str | None) -> int:
         handled_interrupts() as interrupts,
         enable_output(),
     ):
+        saves = _saves(Path(path).resolve().parent, Path(scratch))
+        next(saves)
         program = Program(path, app_name, Path(scratch))
         try:
             version = program.load()
@@ -130,7 +133,7 @@ def serve(path: str, app_name: str | None) -> int:
         version.show_urls()
         click.echo(f"Serving {path}; saving it reloads it, Ctrl-C ends it.", err=True)
         try:
-            for _ in _saves(Path(path).resolve().parent):
+            for _ in saves:
                 newer = program.reload()
                 if newer is not None:
                     thread = threading.Thread(target=version.drain, args=(hurry,), name="motet-drain")
@@ -150,16 +153,38 @@ def serve(path: str, app_name: str | None) -> int:
     return 0
 
 
-def _saves(directory: Path) -> Iterator[object]:
-    """One item for each save, or several close ones, of a Python file."""
+def _saves(directory: Path, scratch: Path) -> Iterator[object]:
+    """One item when watching has begun, then one for each save, or several close ones, of a Python file."""
     try:
         # Late: an optional package, and no other command needs it.
         from watchfiles import PythonFilter, watch
     except ImportError:
         click.echo("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
+        yield None
         threading.Event().wait()
         return
-    yield from watch(directory, watch_filter=PythonFilter())
+    # It does not say when it has begun to watch, and a save before that would be lost: so files are written until it sees one.
+    probes = scratch / "probes"
+    probes.mkdir()
+    seen = threading.Event()
+    thread = threading.Thread(target=_write_probes, args=(probes, seen), name="motet-probes", daemon=True)
+    thread.start()
+    saves = watch(directory, probes, watch_filter=PythonFilter())
+    try:
+        yield next(saves)
+    finally:
+        seen.set()
+    thread.join()
+    for changes in saves:
+        if any(not Path(file).is_relative_to(probes) for _, file in changes):
+            yield changes
+
+
+def _write_probes(directory: Path, seen: threading.Event) -> None:
+    for number in itertools.count():
+        (directory / f"probe{number}.py").touch()
+        if seen.wait(0.2):  # longer than watchfiles waits for more of the same
+            return
 
 
 def _app_of(module: ModuleType, name: str | None, path: str) -> App:

@@ -26,7 +26,7 @@ class Container:
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `exclusive`: it runs a group of suspects and gets nothing else. `leave_by`, if it drains, and `frozen_until`: when it is
-    killed, and what it runs is run elsewhere. `parting`: why it is to drain as soon as it is ready, and within how many seconds.
+    killed, and what it runs is run elsewhere. `parting`: why it is to drain once it is ready, and within how many seconds.
     """
 
     __slots__ = (

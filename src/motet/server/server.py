@@ -18,6 +18,7 @@ from motet.core.engine import Engine
 from motet.errors import ConnectionError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
+from motet.model.outcome import CallKind
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
@@ -45,7 +46,9 @@ class Server:
         self._driver = Driver(engine, asyncio.get_running_loop())
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
-        self._web = Ingress(config.web, self.connect, self._bind, engine.waiting)
+        self._web = Ingress(
+            config.web, self.connect, self._bind, lambda target: engine.refusal(target, CallKind.STREAM)
+        )
         self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app, self._web)
         self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
         self._clients: dict[int, ClientSession] = {}

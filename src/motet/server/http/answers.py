@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from motet.model.ids import input_id
@@ -13,11 +14,12 @@ Headers = list[tuple[bytes, bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a line of text, and headers beside the usual ones."""
+    """A status, a line of text, and headers beside the usual ones. `retry_after`: seconds, told with a 503."""
 
     status: int
     text: str
     extra: tuple[tuple[bytes, bytes], ...] = ()
+    retry_after: float = 1.0
 
     @property
     def body(self) -> bytes:
@@ -30,15 +32,13 @@ class Answer:
         if call_id is not None:
             headers.append((b"motet-input-id", input_id(call_id, 0).encode()))
         if self.status == 503:
-            headers.append((b"retry-after", b"1"))
+            headers.append((b"retry-after", str(math.ceil(self.retry_after)).encode()))
         return headers
 
 
 NOT_FOUND = Answer(404, "no web function has this URL; `f.get_web_url()` tells what URL a function has")
 
 TOO_LATE = Answer(408, "Missing request, possibly due to expiry or cancellation", ((b"connection", b"close"),))
-
-BUSY = Answer(503, "too many requests wait for a container of this function; try again later")
 
 
 def answer_for(ended: Ended | None) -> Answer:
@@ -50,6 +50,6 @@ def answer_for(ended: Ended | None) -> Answer:
         return Answer(504, summary)
     if ended.kind is OutcomeKind.LOST:
         return Answer(502, summary)
-    if ended.kind is OutcomeKind.CANCELLED:
+    if ended.kind in (OutcomeKind.CANCELLED, OutcomeKind.REFUSED):
         return Answer(503, summary)
     return Answer(503, f"the function could not start: {summary}")

@@ -131,11 +131,6 @@ class WebCalls:
         self._session = connect(self)
         self._outbox: list[m.ToServer] = []
 
-    @property
-    def unsent(self) -> int:
-        """Messages, most of them new requests, that the engine has not got yet."""
-        return len(self._outbox)
-
     def open(self, function_id: str, method: str, head: RequestHead) -> WebCall:
         """Submit a request as an input of its function."""
         call_id = new_call_id()

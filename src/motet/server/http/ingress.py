@@ -11,7 +11,7 @@ from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
-from motet.server.http.answers import BUSY, NOT_FOUND, Answer
+from motet.server.http.answers import NOT_FOUND, Answer
 from motet.server.http.calls import WebCall, WebCalls
 from motet.server.http.config import WebConfig
 from motet.server.http.exchange import Exchange, give
@@ -24,9 +24,8 @@ from motet.server.http.routes import Place, Route, Routes
 from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
+Refusal = Callable[[str], tuple[str, float] | None]
 
-MAX_WAITING = 2000
-"""Requests of one function that may wait for a container."""
 CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
 """HTTP wants a 401 to name a scheme; this one is by headers of its own."""
 
@@ -40,17 +39,17 @@ class _App(Protocol):
 class Ingress:
     """Web functions' way in. Listens from the first app on that has any.
 
-    `waiting` tells how many inputs of a function wait: of one with `MAX_WAITING` no more requests are taken.
+    `refusal` tells why a function takes no more inputs, and after how many seconds it may; None if it takes some.
     """
 
     def __init__(
-        self, config: WebConfig, connect: Callable[[WebCalls], ClientSession], bind: Bind, waiting: Callable[[str], int]
+        self, config: WebConfig, connect: Callable[[WebCalls], ClientSession], bind: Bind, refusal: Refusal
     ) -> None:
         self._config = config
         self._routes = Routes()
         self._connect = connect
         self._bind = bind
-        self._waiting = waiting
+        self._refusal = refusal
         self._calls: WebCalls | None = None
         self._parked = Parked(config.keep_responses)
         self._listener = Listener(config, self)
@@ -118,8 +117,8 @@ class Ingress:
         except (Error, TypeError, ValueError) as error:
             await self._refuse(scope, receive, send, Answer(400, str(error)))
             return
-        if self._waiting(target) + self._calls.unsent >= MAX_WAITING:
-            await self._refuse(scope, receive, send, BUSY)
+        if full := self._refusal(target):
+            await self._refuse(scope, receive, send, Answer(503, full[0], retry_after=full[1]))
             return
         _place_scope(scope, place)
         if scope["type"] == "websocket":
