@@ -11,8 +11,13 @@ from dataclasses import dataclass, field
 
 from motet.core import commands as c
 from motet.core import events as e
+from motet.core.autoscaler import Policy
 from motet.core.engine import Engine
 from motet.core.host import HostLimits
+from motet.core.policies import POLICIES
+from motet.core.policies.modal import ModalPolicy
+from motet.core.policies.motet import MotetPolicy
+from motet.core.scaler import ENOUGH
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
@@ -62,14 +67,16 @@ class FakeFunction:
     stopped: bool = False
     fails_to_start: bool = False
     deaths: int = 0
+    finished: int = 0
 
 
 class FakeWorld:
     """Feeds the engine and obeys it."""
 
-    def __init__(self, limits: HostLimits) -> None:
+    def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"]) -> None:
         self.limits = limits
-        self.engine = Engine(failure=text_failure, limits=limits)
+        self.policy = policy
+        self.engine = Engine(failure=text_failure, limits=limits, policy=policy)
         self.now = 0.0
         self.wake_at: float | None = None
         self.functions: dict[str, FakeFunction] = {}
@@ -191,6 +198,7 @@ class FakeWorld:
                 function.deaths += bool(container.held)
                 self.may_be_lost.update(container.held.values())
             case e.AttemptsFinished() if event.container_id in self.containers:
+                self._function_of(event.container_id).finished += len(event.attempts)
                 for ended in event.attempts:
                     key = self.containers[event.container_id].held.pop(ended.attempt, None)
                     if key is not None and ended.kind is OutcomeKind.CANCELLED:
@@ -374,7 +382,10 @@ class FakeWorld:
         may_grow = len(there) < self.most(function_id) and not host_is_full
         if view.waiting_inputs:
             assert there or host_is_full, "inputs wait for nothing"
-            if may_grow and not function.fails_to_start:
+            eager = (
+                isinstance(self.policy, MotetPolicy | ModalPolicy) and function.finished < ENOUGH
+            )  # times are not known before that
+            if may_grow and eager and not function.fails_to_start:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size

@@ -10,11 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.core import containers, inputs
-from motet.core.autoscaler import Demand, decide
+from motet.core.autoscaler import Demand, PoolFacts, ScalingDecision, bound, most_containers
 from motet.core.containers import Container
 from motet.core.host import Host, HostLimits
 from motet.core.inputs import Call, Input
+from motet.core.policies import POLICIES
 from motet.core.router import LoadIndex
+from motet.core.scaler import Scaler
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
@@ -60,26 +62,57 @@ BOUNDS = AutoscalerSettings
         (Demand(2, alone=1), 20, BOUNDS(), 2, "2 inputs at 20 each and 1 alone want 2"),
     ],
 )
-def test_decide(demand: Demand, target: int, settings: AutoscalerSettings, desired: int, reason: str) -> None:
-    decision = decide(demand, target, settings, host_limit=8)
-    assert (decision.desired, decision.reason) == (desired, reason)
+def test_a_pool_has_what_its_policy_wants_within_its_bounds(
+    demand: Demand, target: int, settings: AutoscalerSettings, desired: int, reason: str
+) -> None:
+    decision = POLICIES["motet"].decide(demand, PoolFacts(target, target), settings, 0.0)
+    bounded = bound(decision, demand, settings, most_containers(settings, 8))
+    assert (bounded.desired, bounded.reason) == (desired, reason)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "demand", "desired", "reason"),
+    [
+        (0, Demand(0, active=False), 0, "for a reason"),
+        (0, Demand(1), 1, "for a reason; the inputs need 1 to run at all"),
+        (1, Demand(5, alone=2), 3, "for a reason; the inputs need 3 to run at all"),
+        (9, Demand(1), 8, "for a reason, limited to 8"),
+    ],
+)
+def test_whatever_a_policy_wants_inputs_can_run_and_limits_hold(
+    wanted: int, demand: Demand, desired: int, reason: str
+) -> None:
+    bounded = bound(ScalingDecision(wanted, "for a {}", ("reason",)), demand, BOUNDS(), 8)
+    assert (bounded.desired, bounded.reason) == (desired, reason)
 
 
 @given(
-    inputs=st.integers(0, 10_000),
+    name=st.sampled_from(sorted(POLICIES)),
+    inputs=st.lists(st.integers(0, 10_000), min_size=1, max_size=8),
+    pause=st.sampled_from([0.0, 1.0, 15.0, 700.0]),
     target=st.integers(1, 1000),
     low=st.integers(0, 50),
     above=st.none() | st.integers(0, 50),
     buffer=st.integers(0, 10),
 )
-def test_a_decision_is_within_its_bounds_and_has_room_unless_limited(
-    inputs: int, target: int, low: int, above: int | None, buffer: int
+def test_every_policy_is_within_the_bounds_at_every_instant(
+    name: str, inputs: list[int], pause: float, target: int, low: int, above: int | None, buffer: int
 ) -> None:
     most = None if above is None else max(1, low + above)
     settings = BOUNDS(min_containers=low, max_containers=most, buffer_containers=buffer)
-    decision = decide(Demand(inputs, active=inputs > 0), target, settings, host_limit=32)
-    assert low <= decision.desired <= (max(32, low) if most is None else most)
-    assert decision.desired * target >= inputs or decision.desired == decision.limit
+    limit = most_containers(settings, 32)
+    alarms: list[float] = []
+    scaler, live = Scaler(POLICIES[name], target, target, alarms.append), 0
+    for number, count in enumerate(inputs):
+        demand = Demand(count, active=count > 0)
+        decision = scaler.decide(demand, live, 0, settings, limit, number * pause)
+        live = decision.desired
+        assert low <= live <= (max(32, low) if most is None else most)
+        assert live or not count
+        assert all(alarm > number * pause for alarm in alarms)
+        alarms.clear()
+        if name in ("motet", "modal"):
+            assert live * target >= count or live == limit
 
 
 # --- router -----------------------------------------------------------------------------------------------------------

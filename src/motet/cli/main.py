@@ -7,6 +7,8 @@ import click
 from motet import __version__
 from motet.cli.run_command import run_command
 from motet.cli.serve import serve_command
+from motet.cli.simulate import simulate_command
+from motet.cli.trace import trace_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -17,6 +19,8 @@ def motet() -> None:
 
 motet.add_command(run_command)
 motet.add_command(serve_command)
+motet.add_command(simulate_command)
+motet.add_command(trace_command)
 
 
 def main() -> None:

@@ -1,10 +1,28 @@
-"""How many containers a pool should have."""
+"""How many containers a pool should have: what a policy is asked, what it answers, and the bounds that hold for all."""
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
+from motet.core.arrivals import Arrivals
+from motet.core.deadlines import Deadlines
+from motet.core.history import History
 from motet.model.scaling import AutoscalerSettings
+
+
+class Running(Protocol):
+    """The inputs that run."""
+
+    def age(self, now: float) -> float:
+        """How many seconds they have been running, on average; 0 if none does."""
+        ...
+
+
+NOTHING_RUNS = Deadlines(0.0, None, lambda _: None)
+NO_HISTORY = History()
+NO_ARRIVALS = Arrivals()
 
 
 class Demand(msgspec.Struct, frozen=True, gc=False):
@@ -13,35 +31,100 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     `inputs` share containers: those that wait, and the slots taken in containers that may be given more. `alone` is the
     number of containers set aside for one input each. `active`: there is any input at all, if only in a container that
     takes no more. Where inputs run in batches, `inputs` counts batches, full ones as far as inputs wait, and `unit` says so.
+    `waiting` is the part of `inputs` that is in no container.
     """
 
     inputs: int
     alone: int = 0
     active: bool = True
     unit: str = "inputs"
+    waiting: int = 0
 
 
 class ScalingDecision(msgspec.Struct, frozen=True, gc=False):
-    """The size a pool should have now, and what it follows from; `reason` puts that in words."""
+    """What a policy wants: this many containers.
+
+    `words` say why, with `{}` for each of `numbers`. `again_at`: when it wants to be asked even if nothing happens.
+    `memory` is handed back to it the next time. Containers beyond `desired` go when they have been idle for `idle_window`
+    seconds (None: for `scaledown_window`); if it `drains`, they go at once: idle ones first, busy ones when they are done.
+    """
 
     desired: int
-    demand: Demand
-    target_inputs: int
-    buffer: int
-    limit: int
+    words: str
+    numbers: tuple[float | str, ...] = ()
+    again_at: float | None = None
+    memory: object = None
+    idle_window: float | None = None
+    drains: bool = False
 
     @property
     def reason(self) -> str:
         """Why `desired` is what it is, for humans."""
-        needed = containers_for(self.demand, self.target_inputs)
-        wanted = needed + self.buffer
-        if self.desired > wanted:
+        return self.words.format(*self.numbers)
+
+
+class PoolFacts(msgspec.Struct, frozen=True, gc=False):
+    """What a policy may know of a pool.
+
+    `live` containers are ready or start; `cold_start` is how many seconds a start takes, and `service_time` how many an
+    attempt runs: averages of what was seen lately, None before enough was. `running` are the inputs that run now, and
+    `arrivals` those that came, averaged over about the time that a start takes; `history` goes back as far as the policy's
+    `span`. `last` is what it decided last.
+    """
+
+    max_inputs: int
+    target_inputs: int
+    live: int = 0
+    starting: int = 0
+    cold_start: float | None = None
+    service_time: float | None = None
+    running: Running = NOTHING_RUNS
+    arrivals: Arrivals = NO_ARRIVALS
+    history: History = NO_HISTORY
+    last: ScalingDecision | None = None
+
+    @property
+    def ready(self) -> int:
+        """Containers that take inputs."""
+        return self.live - self.starting
+
+
+class Policy(Protocol):
+    """Decides sizes from values alone: the same ones give the same decision. One policy serves all pools."""
+
+    @property
+    def span(self) -> float:
+        """Seconds of history that it looks back on; 0: none is kept."""
+        ...
+
+    def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
+        """How many containers the pool should have. Asked after every change in it, and when it wanted to be; bounds and
+        the buffer are none of its business."""
+        ...
+
+
+class BoundedDecision(msgspec.Struct, frozen=True, gc=False):
+    """The size a pool should have now: what its policy wants and the buffer, within the bounds. Idle
+    containers beyond `desired` go after `idle_window` seconds."""
+
+    desired: int
+    decision: ScalingDecision
+    demand: Demand
+    buffer: int
+    limit: int
+    idle_window: float
+
+    @property
+    def reason(self) -> str:
+        """Why `desired` is what it is, for humans."""
+        wanted = self.decision.desired + self.buffer
+        least = self.demand.alone + (self.demand.inputs > 0)
+        if self.desired > max(wanted, least):
             return f"min_containers={self.desired}"
-        demand = self.demand
-        text = f"{demand.inputs} {demand.unit} at {self.target_inputs} each"
-        text += f" and {demand.alone} alone" if demand.alone else ""
-        text += f" want {needed}"
+        text = self.decision.reason
         text += f" + {self.buffer} buffer" if self.buffer else ""
+        if wanted < self.desired:
+            return f"{text}; the inputs need {least} to run at all"
         return text if self.desired == wanted else f"{text}, limited to {self.limit}"
 
 
@@ -59,16 +142,25 @@ def most_containers(settings: AutoscalerSettings, host_limit: int, device_limit:
     return most if device_limit is None else min(most, device_limit)
 
 
-def decide(
-    demand: Demand, target_inputs: int, settings: AutoscalerSettings, host_limit: int, device_limit: int | None = None
-) -> ScalingDecision:
-    """The containers that `demand` calls for, at `target_inputs` in each.
+def bound(decision: ScalingDecision, demand: Demand, settings: AutoscalerSettings, limit: int) -> BoundedDecision:
+    """What a policy wants, within what holds for all of them.
 
-    On top come `buffer_containers` while there are inputs at all; the result is within `min_containers` and
-    `max_containers` (or `host_limit` where the latter is None), and within `device_limit`. Containers above it are not
-    stopped for that: they go when they have been idle for the scale-down window.
+    `buffer_containers` come on top while there are inputs at all. Never less than `min_containers`, nor than it takes for
+    every input to run at some time; never more than `limit`, see `most_containers`.
     """
-    buffer = settings.buffer_containers if demand.active else 0
-    limit = most_containers(settings, host_limit, device_limit)
-    wanted = containers_for(demand, target_inputs) + buffer
-    return ScalingDecision(min(max(wanted, settings.min_containers), limit), demand, target_inputs, buffer, limit)
+    desired = decision.desired
+    buffer = settings.buffer_containers
+    if buffer:
+        buffer = buffer if demand.active else 0
+        desired += buffer
+    runs, least = demand.alone + (demand.inputs > 0), settings.min_containers
+    least = least if least > runs else runs  # max() takes thrice as long, and this is asked with every input
+    desired = desired if desired > least else least
+    window = decision.idle_window
+    if window is None:
+        window = settings.scaledown_window
+    return BoundedDecision(desired if desired < limit else limit, decision, demand, buffer, limit, window)
+
+
+NOTHING = bound(ScalingDecision(0, "nothing was asked for"), Demand(0, active=False), AutoscalerSettings(), 0)
+"""Before anything is decided."""

@@ -90,8 +90,9 @@ class BatchedPool(Pool):
             alone = isolation.demand
         while self._due(turn.now) and (container := fleet.index.fullest_below(fleet.target_inputs)):
             self._deliver_batch(container, turn)
-        batches = -(-len(queue) // self._size) + fleet.index.load
-        fleet.scale(Demand(batches, alone, bool(batches or alone or self.running), "batches"), turn)
+        waiting = -(-len(queue) // self._size)
+        batches = waiting + fleet.index.load
+        fleet.scale(Demand(batches, alone, bool(batches or alone or self.running), "batches", waiting), turn)
         if alone:
             isolation.reserve()
         while self._due(turn.now) and (container := fleet.index.emptiest_below(fleet.max_inputs)):

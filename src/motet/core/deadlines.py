@@ -12,25 +12,36 @@ class Deadlines:
     """The inputs of one pool by deadline. All have the same `timeout`, and the same `queue_timeout` if there is one, so
     the earliest is always the first, and nothing is ever sorted."""
 
-    __slots__ = ("_alarm", "_queue_timeout", "_running", "_timeout", "_waiting")
+    __slots__ = ("_alarm", "_queue_timeout", "_running", "_sum", "_waiting", "timeout")
 
     def __init__(self, timeout: float, queue_timeout: float | None, alarm: Callable[[float], None]) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._queue_timeout = queue_timeout
         self._alarm = alarm
         self._running: OrderedDict[int, Input] = OrderedDict()
+        self._sum = 0.0
+        """Of the deadlines of those that run."""
         self._waiting: deque[tuple[float, Input]] = deque()
 
     def began(self, item: Input, now: float) -> None:
         """An attempt at it runs from now on."""
-        item.deadline = now + self._timeout
+        item.deadline = now + self.timeout
         if not self._running:
             self._alarm(item.deadline)
+            self._sum = 0.0  # what rounding has left
+        self._sum += item.deadline
         self._running[item.attempt] = item
 
     def over(self, attempt: int) -> None:
         """This attempt has ended. Idempotent."""
-        self._running.pop(attempt, None)
+        item = self._running.pop(attempt, None)
+        if item is not None:
+            self._sum -= item.deadline
+
+    def age(self, now: float) -> float:
+        """How long those that run have been running, on average; 0 if none does."""
+        count = len(self._running)
+        return now + self.timeout - self._sum / count if count else 0.0
 
     def waits(self, item: Input) -> None:
         """It was submitted, and waits for its first attempt."""

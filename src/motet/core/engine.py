@@ -9,12 +9,14 @@ from typing import Any
 
 from motet.core import events as e
 from motet.core import streams
+from motet.core.autoscaler import Policy
 from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, RUNNING, Call, Input
+from motet.core.policies import POLICIES
 from motet.core.pool import Pool
 from motet.core.services import EncodeFailure, Services
 from motet.core.turn import Turn
@@ -29,11 +31,20 @@ class Engine:
     """All pools, calls and containers of one server.
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
-    form of failures from `failure`. Not thread-safe: one owner calls `handle`.
+    form of failures from `failure`. `policy` says how many containers pools should have. Not thread-safe: one owner
+    calls `handle`.
     """
 
-    def __init__(self, *, failure: EncodeFailure, id_base: str = "", limits: HostLimits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self,
+        *,
+        failure: EncodeFailure,
+        id_base: str = "",
+        limits: HostLimits = DEFAULT_LIMITS,
+        policy: Policy = POLICIES["motet"],
+    ) -> None:
         self._failure = failure
+        self._policy = policy
         self._host = Host(limits)
         self._id_base = id_base
         self._container_numbers = itertools.count(1)
@@ -105,7 +116,7 @@ class Engine:
 
         pool = (Pool if event.spec.batching is None else BatchedPool)(
             event.app_id,
-            Fleet(event.function_id, event.spec, self._host, new_container_id, alarm),
+            Fleet(event.function_id, event.spec, self._host, new_container_id, alarm, self._policy),
             Services(
                 attempts=self._attempt_numbers,
                 failure=self._failure,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from motet.core import containers as states
-from motet.core.autoscaler import Demand, containers_for, decide, most_containers
+from motet.core.autoscaler import NOTHING, Demand, Policy, containers_for, most_containers
 from motet.core.commands import KillContainer, StartContainer, StopContainer
 from motet.core.containers import Container
 from motet.core.host import Host, HostLimits
 from motet.core.router import LoadIndex
+from motet.core.scaler import Scaler
 from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.errors import InternalError
@@ -30,6 +31,7 @@ class Fleet:
         host: Host,
         new_id: Callable[[], str],
         alarm: Callable[[float], None],
+        policy: Policy,
     ) -> None:
         self.function_id = function_id
         self.spec = spec
@@ -40,7 +42,8 @@ class Fleet:
         self.target_inputs = 1 if single else spec.concurrency.target_inputs
         self.containers: dict[str, Container] = {}
         self.index = LoadIndex(self.max_inputs)
-        self.decision = decide(Demand(0, active=False), self.target_inputs, self.settings, 0)
+        self.scaler = Scaler(policy, self.max_inputs, self.target_inputs, alarm)
+        self.decision = NOTHING
         self.live = 0
         """Containers that are starting or ready: those that count towards the desired number."""
         self.starting = 0
@@ -67,18 +70,19 @@ class Fleet:
         """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
         if self._closing_deadline is not None:
             return
-        most = self._device_limit
-        decision = self.decision = decide(
-            demand, self.target_inputs, self.settings, self._host.limits.containers_per_pool, most
-        )
         live = self.live
-        if most is not None:
+        decision = self.decision = self.scaler.decide(
+            demand, live, self.starting, self.settings, self._most_containers, turn.now
+        )
+        if self.gpu:
             self._scale_on_devices(turn)
         if live < decision.desired or self.wanted:
             self._want(self._startable(demand, turn))
         if live > decision.desired:
             if live > decision.limit:
-                self._shed(decision.limit, turn)
+                self._shed(decision.limit, f"max_containers={decision.limit}", turn)
+            elif decision.decision.drains:
+                self._shed(decision.desired, decision.reason, turn)
             self._stop_idle(turn)
 
     def _startable(self, demand: Demand, turn: Turn) -> int:
@@ -95,9 +99,9 @@ class Fleet:
         return min(count, 1) if not self.starting else 0
 
     @property
-    def _device_limit(self) -> int | None:
-        """The containers that the host has devices for; None if they need none."""
-        return None if not self.gpu else self._host.devices.most(self.gpu)
+    def _most_containers(self) -> int:
+        devices = self._host.devices.most(self.gpu) if self.gpu else None
+        return most_containers(self.settings, self._host.limits.containers_per_pool, devices)
 
     def _scale_on_devices(self, turn: Turn) -> None:
         devices = self._host.devices
@@ -181,17 +185,15 @@ class Fleet:
 
     def _stop_idle(self, turn: Turn) -> None:
         """The longest idle go first, once their window is over, down to the desired number."""
-        window = self.settings.scaledown_window
         while self.live > self.decision.desired and (container := self.index.longest_idle()):
-            expiry = container.idle_since + window
+            expiry = container.idle_since + self.decision.idle_window
             if expiry > turn.now:
                 self._alarm(expiry)
                 return
             self.stop(container, f"idle for {turn.now - container.idle_since:.1f} s", turn)
 
-    def _shed(self, limit: int, turn: Turn) -> None:
-        """`max_containers` was lowered: idle containers go, then starting ones, then the least busy drain."""
-        reason = f"max_containers={limit}"
+    def _shed(self, limit: int, reason: str, turn: Turn) -> None:
+        """There are to be fewer, now: idle containers go, then starting ones, then the least busy drain."""
         live = [c for c in self.containers.values() if c.state in (states.READY, states.STARTING)]
         live.sort(key=lambda c: (len(c.running), c.state is states.STARTING))
         for container in live[: self.live - limit]:
@@ -210,6 +212,7 @@ class Fleet:
         self._leave_starting()
         container.move("became_ready", turn.now)
         container.ready_at = container.idle_since = turn.now
+        self.scaler.started(turn.now - container.started_at)
         self.start_failures.forget()
         self.index.put(container)
         if self.gpu:
@@ -385,9 +388,7 @@ class Fleet:
         facts = {
             "live": self.live == sum(c.state in (states.STARTING, states.READY) for c in alive),
             "starting": self.starting == sum(c.state is states.STARTING for c in alive),
-            "limit": self.live
-            <= most_containers(self.settings, self._host.limits.containers_per_pool, self._device_limit)
-            or self._closing_deadline is not None,
+            "limit": self.live <= self._most_containers or self._closing_deadline is not None,
             "max_inputs": all(len(c.running) <= self.max_inputs for c in alive),
             "routable": all((c in self.index) == (c.state is states.READY and not c.exclusive) for c in alive),
             "busy ones are not stopped": self._closing_deadline is not None

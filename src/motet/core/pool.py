@@ -35,6 +35,8 @@ class Pool:
         self._feeds = Feeds()
         self._isolation = Isolation(fleet)
         self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
+        self._scaler = fleet.scaler
+        self._scaler.running = self._deadlines
         self._abandoned = Abandoned(self.spec.cancellation_grace, services.alarm)
         self.admission = Admission(self._queue, fleet)
         self._uninterruptible = (
@@ -70,6 +72,7 @@ class Pool:
 
     def submit(self, item: Input) -> None:
         """A new input."""
+        self._scaler.submitted += 1
         self._deadlines.waits(item)
         self.add(item)
 
@@ -103,8 +106,9 @@ class Pool:
             alone = isolation.demand
         if queue:
             self._fill(fleet.target_inputs, turn)
-        inputs = len(queue) + fleet.index.load
-        fleet.scale(Demand(inputs, alone, bool(inputs or alone or self.running)), turn)
+        waiting = len(queue)
+        inputs = waiting + fleet.index.load
+        fleet.scale(Demand(inputs, alone, bool(inputs or alone or self.running), "inputs", waiting), turn)
         if alone:
             isolation.reserve()
         if queue and fleet.max_inputs > fleet.target_inputs:
@@ -165,6 +169,7 @@ class Pool:
 
     def _settle(self, item: Input, end: AttemptEnd, turn: Turn) -> None:
         self._release(item)
+        self._scaler.served(turn.now - item.deadline + self._deadlines.timeout)
         item.suspect = False
         if end.kind is not OutcomeKind.SUCCESS and self._retry(item, end.kind, turn):
             return

@@ -29,6 +29,7 @@ class ServerConfig:
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks when an app stops.
     `web`: where and how requests to web functions are taken.
+    `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
     listen: str = "unix"
@@ -36,6 +37,7 @@ class ServerConfig:
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
     web: WebConfig = WebConfig()
+    trace_directory: Path | None = None
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
@@ -54,6 +56,7 @@ class ServerConfig:
             base_env=_container_environment(),
             limits=limits,
             web=_web(),
+            trace_directory=_trace_directory(),
         )
 
 
@@ -94,6 +97,18 @@ def _number(name: str, default: N, kind: type[N]) -> N:
         raise InvalidError(
             f"{name} must be {'a whole number' if kind is int else 'a number'}; it is {text!r}"
         ) from None
+
+
+def _trace_directory() -> Path | None:
+    text = os.environ.get("MOTET_TRACE")
+    if not text:
+        return None
+    directory = Path(text).absolute()
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidError(f"MOTET_TRACE names a directory, and {text!r} cannot be one: {error.strerror}") from error
+    return directory
 
 
 def _missing_gpu() -> MissingGpu:

@@ -28,6 +28,7 @@ from motet.server.effects import ServerEffects
 from motet.server.http.ingress import Ingress
 from motet.server.peers import Handler, Peer, SocketPeer
 from motet.server.queues import Queues
+from motet.server.recorded_engine import RecordedEngine
 from motet.server.spawned import SpawnedCalls
 from motet.store.base import CallStore
 from motet.wire import failure
@@ -42,7 +43,8 @@ class Server:
         self._backend = backend
         self._token = secrets.token_hex(16)
         id_base = id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
-        engine = Engine(failure=failure.of, id_base=id_base, limits=config.limits)
+        kind = Engine if config.trace_directory is None else RecordedEngine
+        engine = kind(failure=failure.of, id_base=id_base, limits=config.limits)
         self._driver = Driver(engine, asyncio.get_running_loop())
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
@@ -83,6 +85,9 @@ class Server:
         await self._web.stop()
         await self._backend.close()
         self._driver.close()
+        engine = self._driver.engine
+        if isinstance(engine, RecordedEngine) and self._config.trace_directory is not None:
+            engine.save(self._config.trace_directory)
         if self._listener is not None:
             self._listener.close()
             self._listener = None

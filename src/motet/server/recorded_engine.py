@@ -1,0 +1,105 @@
+"""An engine that remembers when inputs came and how long they ran, for `motet simulate`."""
+
+from __future__ import annotations
+
+import re
+from array import array
+from collections.abc import Iterable
+from pathlib import Path
+
+from motet.core import commands as c
+from motet.core import events as e
+from motet.core.autoscaler import Policy
+from motet.core.engine import Engine
+from motet.core.host import DEFAULT_LIMITS, HostLimits
+from motet.core.policies import POLICIES
+from motet.core.services import EncodeFailure
+from motet.model.outcome import AttemptEnd, Delivery, Ended
+
+InputKey = tuple[str, int]
+"""A call and an index in it."""
+
+
+class RecordedEngine(Engine):
+    """Decides as `Engine` does. Keeps 16 bytes for each input that ended; `save` writes them as traces.
+
+    An input's duration is that of its last attempt, beside whatever else ran there. Those that no attempt finished
+    (cancelled, lost, refused) are not recorded.
+    """
+
+    def __init__(
+        self,
+        *,
+        failure: EncodeFailure,
+        id_base: str = "",
+        limits: HostLimits = DEFAULT_LIMITS,
+        policy: Policy = POLICIES["motet"],
+    ) -> None:
+        super().__init__(failure=failure, id_base=id_base, limits=limits, policy=policy)
+        self._began_at: float | None = None
+        self._names: dict[str, str] = {}
+        self._recorded: dict[str, array[float]] = {}
+        """By function: arrival and duration in turn."""
+        self._arrivals: dict[InputKey, tuple[str, float]] = {}
+        self._running: dict[str, dict[int, tuple[InputKey, float]]] = {}
+        """By container: its attempts, each with its input and when it began."""
+        self._durations: dict[InputKey, float] = {}
+
+    def handle(self, events: Iterable[e.Event], now: float) -> list[c.Command]:
+        """See `Engine.handle`."""
+        taken = tuple(events)
+        if self._began_at is None:
+            self._began_at = now
+        for event in taken:
+            if isinstance(event, e.AttemptsFinished):
+                self._finished(event.container_id, event.attempts, now)
+            elif isinstance(event, e.InputsSubmitted):
+                for new in event.inputs:
+                    self._arrivals[event.call_id, new.index] = (event.function_id, now)
+            elif isinstance(event, e.FunctionAdded):
+                self._names[event.function_id] = event.spec.name
+            elif isinstance(event, e.ContainerEnded):
+                self._running.pop(event.container_id, None)
+        commands = super().handle(taken, now)
+        for command in commands:
+            if isinstance(command, c.DeliverAttempts | c.DeliverBatch):
+                self._began(command.container_id, command.attempts, now)
+            elif isinstance(command, c.SendOutcomes | c.SaveOutcomes):
+                self._ended(command.call_id, command.ended)
+        return commands
+
+    def _began(self, container_id: str, attempts: list[Delivery], now: float) -> None:
+        running = self._running.setdefault(container_id, {})
+        for delivery in attempts:
+            running[delivery.attempt] = ((delivery.call_id, delivery.index), now)
+
+    def _finished(self, container_id: str, ends: list[AttemptEnd], now: float) -> None:
+        running = self._running.get(container_id, {})
+        for end in ends:
+            if end.attempt in running:
+                key, began_at = running.pop(end.attempt)
+                if key in self._arrivals:
+                    self._durations[key] = now - began_at
+
+    def _ended(self, call_id: str, ended: list[Ended]) -> None:
+        for end in ended:
+            key = (call_id, end.index)
+            arrival = self._arrivals.pop(key, None)
+            duration = self._durations.pop(key, None)
+            if arrival is not None and duration is not None:
+                function_id, moment = arrival
+                recorded = self._recorded.setdefault(function_id, array("d"))
+                recorded.extend((moment - (self._began_at or 0.0), duration))
+
+    def save(self, directory: Path) -> None:
+        """Write a trace for each function that had inputs: FUNCTION.csv, and FUNCTION-2.csv for another of that name."""
+        used: set[str] = set()
+        for function_id, recorded in self._recorded.items():
+            stem = re.sub(r"[^\w.-]", "_", self._names.get(function_id, function_id))
+            names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(used) + 2))
+            name = next(name for name in names if name not in used)
+            used.add(name)
+            rows = sorted(zip(recorded[::2], recorded[1::2], strict=True))
+            with (directory / f"{name}.csv").open("w", encoding="utf-8") as file:
+                file.write("arrival,duration\n")
+                file.writelines(f"{arrival:.6f},{duration:.6f}\n" for arrival, duration in rows)
