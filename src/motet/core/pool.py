@@ -68,10 +68,12 @@ class Pool:
 
     # --- inputs come and wait -----------------------------------------------------------------------------------------
 
-    def submit(self, item: Input) -> None:
-        """A new input."""
-        self._deadlines.waits(item)
-        self.add(item)
+    def submit(self, items: list[Input]) -> None:
+        """New inputs."""
+        for item in items:
+            self.add(item)
+        if self.spec.queue_timeout is not None:
+            self._deadlines.wait(items)
 
     def add(self, item: Input) -> None:
         """A new input, or one whose retry is due."""
