@@ -15,7 +15,15 @@ ROOT = Path(__file__).parent.parent
 SOURCES = sorted((ROOT / "src" / "motet").rglob("*.py"))
 MAX_LINES = 400
 
-SERVERS = {"motet.server", "motet.core", "motet.simulation", "motet.store", "motet.backends", "motet.cli", "motet.testing"}
+SERVERS = {
+    "motet.server",
+    "motet.core",
+    "motet.simulation",
+    "motet.store",
+    "motet.backends",
+    "motet.cli",
+    "motet.testing",
+}
 HEAVY = {"uvloop", "rich", "typer", "click", "motet.runtime"}
 
 

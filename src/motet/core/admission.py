@@ -23,21 +23,25 @@ class Admission:
         self._most_spawned = fleet.spec.max_waiting_inputs or fleet.limits.waiting_spawned
         self.pace = Pace()
 
-    def refusal(self, kind: CallKind) -> tuple[str, float] | None:
-        """Why one more input is not taken, and after how many seconds to try again; None if it is taken."""
+    def room(self, kind: CallKind) -> int:
+        """How many more inputs are taken now."""
+        waiting, most = self._load(kind)
+        return most - waiting + self._fleet.index.room
+
+    def _load(self, kind: CallKind) -> tuple[int, int]:
         spawned = self._queue.spawned
         if kind is CallKind.SPAWNED:
-            waiting, most = spawned, self._most_spawned
-        else:
-            waiting, most = len(self._queue) - spawned, self._most
-        if waiting < most:
+            return spawned, self._most_spawned
+        return len(self._queue) - spawned, self._most
+
+    def refusal(self, kind: CallKind) -> tuple[str, float] | None:
+        """Why no more input is taken now, and after how many seconds to try again; None if one is taken."""
+        if self.room(kind) > 0:
             return None
-        waiting -= self._fleet.index.room
-        if waiting < most:
-            return None
+        waiting, most = self._load(kind)
         retry_after = self.pace.retry_after(waiting)
         text = (
-            f"the queue of {self._fleet.spec.name} is full: {waiting} inputs wait, and {most} may. "
+            f"the queue of {self._fleet.spec.name} is full: {waiting - self._fleet.index.room} inputs wait, and {most} may. "
             f"Try again in {retry_after:.2g} s, or raise `max_waiting_inputs` or `max_containers`."
         )
         return text, retry_after

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from motet.core.inputs import WAITING, Input
 
@@ -43,9 +43,10 @@ class Deadlines:
         count = len(self._running)
         return now + self.timeout - self._sum / count if count else 0.0
 
-    def waits(self, item: Input) -> None:
-        """It was submitted, and waits for its first attempt."""
-        if self._queue_timeout is not None:
+    def wait(self, items: Iterable[Input]) -> None:
+        """They were submitted, and wait for their first attempt for `queue_timeout` at most."""
+        assert self._queue_timeout is not None
+        for item in items:
             deadline = item.submitted_at + self._queue_timeout
             if not self._waiting:
                 self._alarm(deadline)

@@ -164,16 +164,23 @@ class Engine:
                 return
         else:
             pool = self._pools[call.function_id]
+        # Spawned inputs were let in together by whoever asked `refusal` before this event.
+        room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
+        items: list[Input] = []
+        refused: list[int] = []
         for new in event.inputs:
             if new.index in call.inputs:  # a client that sends one twice still gets one outcome
                 continue
-            # Spawned inputs were let in together by whoever asked `refusal` before this event.
-            if call.kind is not CallKind.SPAWNED and (refusal := pool.admission.refusal(call.kind)):
-                failure = self._failure(ResourceExhaustedError, refusal[0], retry_after=refusal[1])
-                turn.add_outcome(call, new.index, OutcomeKind.REFUSED, failure)
-            else:
+            if len(items) < room:
                 item = call.inputs[new.index] = Input(call, new.index, new.payload, turn.now)
-                pool.submit(item)
+                items.append(item)
+            else:
+                refused.append(new.index)
+        pool.submit(items)
+        if refused and (full := pool.admission.refusal(call.kind)):
+            failure = self._failure(ResourceExhaustedError, full[0], retry_after=full[1])
+            for index in refused:
+                turn.add_outcome(call, index, OutcomeKind.REFUSED, failure)
         if call.inputs and call.call_id not in self._calls:
             self._calls[call.call_id] = call
             if call.parent_input_id is not None and call.kind is not CallKind.SPAWNED:

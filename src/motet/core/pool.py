@@ -70,11 +70,13 @@ class Pool:
 
     # --- inputs come and wait -----------------------------------------------------------------------------------------
 
-    def submit(self, item: Input) -> None:
-        """A new input."""
-        self._scaler.submitted += 1
-        self._deadlines.waits(item)
-        self.add(item)
+    def submit(self, items: list[Input]) -> None:
+        """New inputs."""
+        self._scaler.submitted += len(items)
+        for item in items:
+            self.add(item)
+        if self.spec.queue_timeout is not None:
+            self._deadlines.wait(items)
 
     def add(self, item: Input) -> None:
         """A new input, or one whose retry is due."""

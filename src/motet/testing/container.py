@@ -286,7 +286,11 @@ class Container:
 
 
 class _Items:
-    """The part of a sender that streams use."""
+    """The part of a sender that one stream uses: each item leaves at once."""
 
     def __init__(self, send: Callable[[m.Message], None]) -> None:
-        self.send = send
+        self.queue = send
+        self.streaming_tasks = 0
+
+    def flush(self) -> None:
+        """Nothing is kept."""

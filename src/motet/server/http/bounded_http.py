@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from http import HTTPStatus
+from typing import cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from motet.server.http.gathered import GatheredTransport
 
 MAX_HEAD_BYTES = 64 * 1024
 """Request line and headers."""
@@ -26,7 +29,7 @@ class BoundedHttp(HttpToolsProtocol):
     _timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        super().connection_made(cast(asyncio.Transport, GatheredTransport(transport, self.loop)))
         self._timer = self.loop.call_later(self.head_seconds, self._on_overdue)
 
     def connection_lost(self, exc: Exception | None) -> None:

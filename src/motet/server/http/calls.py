@@ -32,15 +32,16 @@ class WebCall:
         """Whether the client left before its response was complete."""
         self.overdue = False
         """Whether the client waited for the beginning of its response for as long as it may."""
-        self._submitted = asyncio.get_running_loop().time()
+        self._loop = asyncio.get_running_loop()
+        self._submitted = self._loop.time()
         self._started = False
         self._send = send
         self._forget = forget
         self._frames: deque[bytes] = deque()
-        self._arrived: asyncio.Event = asyncio.Event()
+        self._arrival: asyncio.Future[None] | None = None
         self._taken = 0
         self._room = WEB_WINDOW
-        self._more_room: asyncio.Event = asyncio.Event()
+        self._more_room: asyncio.Future[None] | None = None
 
     # --- from the server ----------------------------------------------------------------------------------------------
 
@@ -48,13 +49,23 @@ class WebCall:
         """A message about this call."""
         if isinstance(message, m.CallItems):
             self._frames.extend(message.items)
-            self._arrived.set()
+            self._look()
         elif isinstance(message, m.Outcomes):
             self.end = message.ended[0]
-            self._arrived.set()
+            self._look()
         elif isinstance(message, m.FeedTaken):
             self._room += message.count
-            self._more_room.set()
+            if self._more_room is not None and not self._more_room.done():
+                self._more_room.set_result(None)
+
+    def _look(self) -> None:
+        """Wake whoever waits for something from the app."""
+        if self._arrival is not None and not self._arrival.done():
+            self._arrival.set_result(None)
+
+    async def _wait_arrival(self) -> None:
+        self._arrival = self._loop.create_future()
+        await self._arrival
 
     # --- the response -------------------------------------------------------------------------------------------------
 
@@ -63,8 +74,7 @@ class WebCall:
         while not self._frames:
             if self.end is not None or self.gone or self.overdue:
                 return None
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._wait_arrival()
         self.overdue = False
         data = self._frames.popleft()
         frame = decode_frame(data)
@@ -79,17 +89,16 @@ class WebCall:
         """Whoever waits for the beginning of the response waits no longer. Nothing, if it has begun."""
         if not self._started and self.end is None:
             self.overdue = True
-            self._arrived.set()
+            self._look()
 
     async def wait_answer(self) -> None:
         """Return when the app has sent something, or has ended."""
         while not self._frames and self.end is None:
-            self._arrived.clear()
-            await self._arrived.wait()
+            await self._wait_arrival()
 
     def cold_start(self, age: float) -> tuple[bytes, bytes]:
         """The header that says whether the request waited for its container, `age` seconds after that became ready."""
-        cold = age < asyncio.get_running_loop().time() - self._submitted
+        cold = age < self._loop.time() - self._submitted
         return (b"motet-cold-start", b"true" if cold else b"false")
 
     # --- the request --------------------------------------------------------------------------------------------------
@@ -97,8 +106,8 @@ class WebCall:
     async def feed(self, frame: AnyFrame) -> None:
         """Send a piece of the request, as soon as there is room for it."""
         while self._room <= 0:
-            self._more_room.clear()
-            await self._more_room.wait()
+            self._more_room = self._loop.create_future()
+            await self._more_room
         data = encode(frame)
         self._room -= len(data)
         self._send(m.FeedCall(self.call_id, 0, [data]))
@@ -108,10 +117,10 @@ class WebCall:
         if self.gone:
             return
         self.gone = True
-        self._arrived.set()
+        self._look()
         if self.end is None:
             self._send(m.FeedCall(self.call_id, 0, [encode(closed)]))
-            asyncio.get_running_loop().call_later(patience, self.cancel)
+            self._loop.call_later(patience, self.cancel)
 
     def cancel(self) -> None:
         """End the call if it has not ended."""
