@@ -59,7 +59,7 @@ class PeakMemory:
         self._thread = threading.Thread(target=self._sample, daemon=True)
 
     def __enter__(self) -> PeakMemory:
-        self.before = dict(_memory_by_role())
+        self.before = dict(memory_by_role())
         self.peak = dict(self.before)
         self._thread.start()
         return self
@@ -70,11 +70,11 @@ class PeakMemory:
 
     def _sample(self) -> None:
         while not self._over.wait(SAMPLE_EVERY):
-            for role, mib in _memory_by_role().items():
+            for role, mib in memory_by_role().items():
                 self.peak[role] = max(self.peak.get(role, 0.0), mib)
 
 
-def _memory_by_role() -> dict[str, float]:
+def memory_by_role() -> dict[str, float]:
     templates = _children(os.getpid())
     containers = [pid for template in templates for pid in _children(template)]
     return {

@@ -35,3 +35,12 @@ def test_workload_gives_its_rows(workload: str, row: str, tmp_path: Path) -> Non
     rows = {each["name"]: each for each in json.loads(report.read_text())["rows"]}
     assert rows[row]["median"] >= 0
     assert row in ended.stdout
+
+
+def test_soak_notes_the_memory_of_each_role(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [sys.executable, str(RUN.with_name("soak.py")), "--minutes", "0.02", "--json", str(report)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert "client and server" in ended.stdout, ended.stderr  # so short a time says nothing about growth
+    samples = json.loads(report.read_text())["samples"]
+    assert all(memory["client and server"] > 0 for _, memory in samples)

@@ -23,6 +23,7 @@ from motet.sdk.context import current_input_id
 from motet.sdk.main_module import main_by_value
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
+from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
@@ -118,6 +119,7 @@ class Function(Generic[P, R]):
             connection.close_call(call_id, cancel=not finished)
         if isinstance(ended, Exception):
             raise ended
+        yield from own_cancellation_first(ended)
         return cast(R, result_of(ended))
 
     @property

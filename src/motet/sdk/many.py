@@ -33,6 +33,8 @@ def results(
         while True:
             if work.collect():
                 yield from work.take()
+            elif work.failed:
+                run(work.fail())
             elif work.done:
                 return
             elif work.room > 0:
@@ -57,6 +59,8 @@ async def results_async(
                 work.has_room.set()
             elif feeder.done() and feeder.exception() is not None:
                 feeder.result()
+            elif work.failed:
+                await run_async(work.fail())
             elif work.done:
                 return
             else:

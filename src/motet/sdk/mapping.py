@@ -15,6 +15,7 @@ from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.errors import ResourceExhaustedError, ServerWarning
 from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.notices import warn_user
 from motet.wire import failure, payload
@@ -213,6 +214,17 @@ class Mapping:
         if self._lost is not None:
             raise self._lost
         return self._exhausted and self._ended == self._accepted
+
+    @property
+    def failed(self) -> bool:
+        """A failure ends the map, once what is ready has been handed out."""
+        return self._failed is not None and not self._ready
+
+    def fail(self) -> Steps[None]:
+        """Raise the failure that ends the map."""
+        assert self._failed is not None
+        yield from own_cancellation_first(self._failed)
+        raise failure.rebuild(self._failed.payload)
 
     def wait_change(self) -> Steps[None]:
         """Wait until something arrives, or refused inputs may go again."""

@@ -10,6 +10,7 @@ from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.sdk.call import result_of
+from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
 from motet.wire import payload
 from motet.wire.messages import STREAM_WINDOW
@@ -68,6 +69,7 @@ class Stream:
         while not self._items:
             if self._end is not None:
                 if not self._items:
+                    yield from own_cancellation_first(self._end)
                     result_of(self._end)
                     return False
             elif self._lost is not None:
