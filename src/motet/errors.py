@@ -95,7 +95,9 @@ class PermissionDeniedError(Error):
 class ResourceExhaustedError(Error):
     """A bounded queue is full; try again after `retry_after` seconds, or raise the limit."""
 
-    retry_after: float = 1.0
+    def __init__(self, message: str = "", retry_after: float = 1.0) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class ServiceError(Error):

@@ -62,7 +62,7 @@ def test_a_request_gets_the_reply_with_its_number() -> None:
 
 def test_a_refused_request_raises_the_servers_error() -> None:
     connection = Connection()
-    Link(connection, m.RequestFailed(failure.of(NotFoundError, "no such call")))
+    Link(connection, m.RequestFailed(failure.of(NotFoundError("no such call"))))
     with pytest.raises(NotFoundError, match="no such call"):
         run_blocking(connection.request(m.ViewCall("fc-1")))
 

@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
-from motet.errors import ServiceError
+from motet.errors import ResourceExhaustedError, ServiceError
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import Ended, OutcomeKind
 from motet.model.web import WebSpec
@@ -43,7 +43,7 @@ class Session:
         self.received += messages
 
 
-def ask(refusal: tuple[str, float] | None, path: str) -> tuple[httpx.Response, Session]:
+def ask(refusal: ResourceExhaustedError | None, path: str) -> tuple[httpx.Response, Session]:
     """The answer to a request, and what became of it."""
     session: Any = Session()
 
@@ -62,7 +62,7 @@ def ask(refusal: tuple[str, float] | None, path: str) -> tuple[httpx.Response, S
 
 
 def test_request_beyond_the_limit_of_those_that_wait_is_asked_to_come_back() -> None:
-    answer, session = ask(("the queue is full", 2.3), "/")
+    answer, session = ask(ResourceExhaustedError("the queue is full", 2.3), "/")
     assert answer.status_code == 503
     assert answer.headers["retry-after"] == "3"
     assert answer.text == "the queue is full\n"
@@ -98,7 +98,7 @@ def test_port_that_is_taken_is_reported() -> None:
     ],
 )
 def test_input_that_ended_without_an_answer_has_a_status(kind: OutcomeKind, status: int) -> None:
-    payload = failure.of(ValueError, "away")
+    payload = failure.of(ValueError("away"))
     answer = answer_for(Ended(0, kind, payload))
     assert answer.status == status
     assert ("ValueError: away" in answer.text) is (kind is not OutcomeKind.SUCCESS)

@@ -306,7 +306,7 @@ def test_a_container_that_cannot_start_gives_its_failure_to_the_callers() -> Non
         client.call(function_id)
         container = await on.container(ready=False)
         # Its end is reported before what it said last has been read.
-        container.executor.say(m.StartFailed("loading", failure.of(ImportError, "no module named x")))
+        container.executor.say(m.StartFailed("loading", failure.of(ImportError("no module named x"))))
         await on.end(container, 1)
         (ended,) = (await client.wait(m.Outcomes)).ended
         assert "no module named x" in str(failure.rebuild(ended.payload))

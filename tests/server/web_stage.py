@@ -75,7 +75,7 @@ class Engine:
 
     def end(self, call_id: str, kind: OutcomeKind = OutcomeKind.SUCCESS) -> None:
         assert self.peer is not None
-        self.peer.send([m.Outcomes(call_id, [Ended(0, kind, failure.of(ValueError, "away"))])])
+        self.peer.send([m.Outcomes(call_id, [Ended(0, kind, failure.of(ValueError("away")))])])
 
 
 class Browser:

@@ -136,7 +136,7 @@ def test_leading_frames_of_our_own_are_left_out() -> None:
 
 
 def test_a_failure_that_was_never_raised_has_a_type_and_a_text() -> None:
-    arrived = failure.rebuild(failure.of(errors.FunctionTimeoutError, "too slow"))
+    arrived = failure.rebuild(failure.of(errors.FunctionTimeoutError("too slow")))
     assert type(arrived) is errors.FunctionTimeoutError
     assert str(arrived) == "too slow"
     assert arrived.__cause__ is None
@@ -165,3 +165,9 @@ def test_the_way_of_an_import_is_left_out_of_the_traceback(tmp_path: Path, monke
     text = failure.describe(caught.value, hidden=__file__).traceback
     assert text.count("File ") == 1
     assert "breaks_at_import.py" in text
+
+
+def test_a_full_queues_failure_says_when_to_come_again() -> None:
+    arrived = failure.rebuild(failure.of(errors.ResourceExhaustedError("full", 2.5)))
+    assert isinstance(arrived, errors.ResourceExhaustedError)
+    assert (str(arrived), arrived.retry_after) == ("full", 2.5)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from motet.core.fleet import Fleet
 from motet.core.pace import Pace
 from motet.core.waiting import WaitingQueue
+from motet.errors import ResourceExhaustedError
 from motet.model.outcome import CallKind
 
 
@@ -34,8 +35,8 @@ class Admission:
             return spawned, self._most_spawned
         return len(self._queue) - spawned, self._most
 
-    def refusal(self, kind: CallKind) -> tuple[str, float] | None:
-        """Why no more input is taken now, and after how many seconds to try again; None if one is taken."""
+    def refusal(self, kind: CallKind) -> ResourceExhaustedError | None:
+        """Why no more input is taken now; None if one is."""
         if self.room(kind) > 0:
             return None
         waiting, most = self._load(kind)
@@ -44,4 +45,4 @@ class Admission:
             f"the queue of {self._fleet.spec.name} is full: {waiting - self._fleet.index.room} inputs wait, and {most} may. "
             f"Try again in {retry_after:.2g} s, or raise `max_waiting_inputs` or `max_containers`."
         )
-        return text, retry_after
+        return ResourceExhaustedError(text, retry_after)

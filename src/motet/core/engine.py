@@ -178,7 +178,7 @@ class Engine:
                 refused.append(new.index)
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind)):
-            failure = self._failure(ResourceExhaustedError, full[0], retry_after=full[1])
+            failure = self._failure(full)
             for index in refused:
                 turn.add_outcome(call, index, OutcomeKind.REFUSED, failure)
         if call.inputs and call.call_id not in self._calls:
@@ -189,7 +189,7 @@ class Engine:
 
     def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
         """The function is not here, or no longer."""
-        failure = self._failure(NotFoundError, f"no function {event.function_id} runs on this server (any more)")
+        failure = self._failure(NotFoundError(f"no function {event.function_id} runs on this server (any more)"))
         for new in event.inputs:
             turn.add_outcome(call, new.index, OutcomeKind.LOST, failure)
 
@@ -347,8 +347,8 @@ class Engine:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return view_pool(pool, now)
 
-    def refusal(self, function_id: str, kind: CallKind) -> tuple[str, float] | None:
-        """Why one more input of a function would not be taken now, and after how many seconds to try again; or None."""
+    def refusal(self, function_id: str, kind: CallKind) -> ResourceExhaustedError | None:
+        """Why one more input of a function would not be taken now; None if it would."""
         pool = self._pools.get(function_id)
         return None if pool is None else pool.admission.refusal(kind)
 

@@ -252,7 +252,7 @@ class Pool:
 
     def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
         """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
-        failure = self._failure(RemoteError, f"Input was cancelled: {reason}")
+        failure = self._failure(RemoteError(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
         running = [item for item in items if item.state is RUNNING]
@@ -267,7 +267,7 @@ class Pool:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
         self._give_up([item], text, turn)
         if not self._retry(item, OutcomeKind.TIMED_OUT, turn):
-            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError, text), turn)
+            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError(text)), turn)
 
     def _expire(self, turn: Turn) -> None:
         """Inputs that have waited for too long are not started any more."""
@@ -277,7 +277,7 @@ class Pool:
                 f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
                 f"{self.fleet.live} of at most {self.fleet.decision.limit} containers run, {self.waiting} inputs wait"
             )
-            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError, text), turn)
+            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError(text)), turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
@@ -305,7 +305,7 @@ class Pool:
     def refuse(self, reason: str, turn: Turn) -> None:
         """The host cannot run this function at all."""
         text = f"{self.spec.name} cannot run here: {reason}"
-        self._tell_waiting(self._failure(ServiceError, text), turn)
+        self._tell_waiting(self._failure(ServiceError(text)), turn)
 
     def _tell_waiting(self, failure: bytes, turn: Turn) -> None:
         """Why no container serves them, unless one does or still may."""
@@ -322,7 +322,7 @@ class Pool:
         self.fleet.ended(container, turn)
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
-            self._tell_waiting(self._failure(ContainerDied, text), turn)
+            self._tell_waiting(self._failure(ContainerDied(text)), turn)
         suspects = []
         for item, alone in lost:
             item.lone_losses += alone
@@ -341,7 +341,7 @@ class Pool:
         text = f"container {container.container_id} {description}"
         item.note(text)
         if reason := why_not_again(item, text):
-            self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied, reason), turn)
+            self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied(reason)), turn)
             return False
         item.move("lost")
         return True
@@ -360,7 +360,7 @@ class Pool:
             self.evict(container, f"{what} for too long", turn, kill=True)
         for container in self.fleet.overdue_starts(turn.now):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
-            self.start_failed(container, self._failure(FunctionTimeoutError, text), turn)
+            self.start_failed(container, self._failure(FunctionTimeoutError(text)), turn)
         self.fleet.kill_overdue_stops(turn)
 
     def close(self, grace: float, turn: Turn) -> None:

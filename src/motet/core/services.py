@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Protocol
 
 from motet.core.inputs import Call, Input
 
-
-class EncodeFailure(Protocol):
-    """Encodes an exception that the platform reports: the engine decides the words, the wire knows the form."""
-
-    def __call__(self, error_type: type[Exception], message: str, /, *, retry_after: float | None = None) -> bytes: ...
+EncodeFailure = Callable[[Exception], bytes]
+"""Encodes an exception that the platform reports: the engine decides the words, the wire knows the form."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -97,7 +97,7 @@ def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     except (InvalidError, RequestSizeError, SerializationError) as error:
         # Ours, not the user's code's: the message says all, the traceback is of no use.
         print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
-        return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, failure.of(type(error), str(error)))
+        return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, failure.of(error))
     return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
 
 
@@ -114,7 +114,7 @@ def _refuse_unfinished(value: Any) -> None:
 def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
     """The outcome of an attempt that raised. The traceback goes to stderr too, where logs show it."""
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
-        cancelled = failure.of(RemoteError, "Input was cancelled")
+        cancelled = failure.of(RemoteError("Input was cancelled"))
         return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY, main_by_value=main_by_value())
     with contextlib.suppress(Exception):

@@ -206,11 +206,9 @@ class Mapping:
 
     @property
     def done(self) -> bool:
-        """All inputs have gone in and all results come out. Raises the failure that ends the map."""
+        """All inputs have gone in and all results come out. Raises if the connection is lost before."""
         if self._ready:
             return False
-        if self._failed is not None:
-            raise failure.rebuild(self._failed.payload)
         if self._lost is not None:
             raise self._lost
         return self._exhausted and self._ended == self._accepted

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import Error, InternalError, ResourceExhaustedError
+from motet.errors import Error, InternalError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
@@ -98,13 +98,12 @@ class ClientSession:
         try:
             body = self._requests[type(request.body)](request.request_id, request.body)
         except Error as error:
-            retry_after = error.retry_after if isinstance(error, ResourceExhaustedError) else None
-            body = m.RequestFailed(failure.of(type(error), str(error), retry_after=retry_after))
+            body = m.RequestFailed(failure.of(error))
         except Exception as error:
             # Whoever asked must not wait for ever because of a bug of ours.
             logger.exception("a request failed: %r", request.body)
             text = f"{type(error).__name__}: {error}. This is a bug in Motet: please report it with the server's log."
-            body = m.RequestFailed(failure.of(InternalError, text))
+            body = m.RequestFailed(failure.of(InternalError(text)))
         if body is not None:
             self.reply(request.request_id, body)
 
@@ -155,9 +154,7 @@ class ClientSession:
         app_id = self._apps.app_of(body.function_id)
         if body.kind is CallKind.SPAWNED:
             if refusal := self._driver.engine.refusal(body.function_id, body.kind):
-                problem = ResourceExhaustedError(refusal[0])
-                problem.retry_after = refusal[1]
-                raise problem
+                raise refusal
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
         self._driver.take(self._submitted(body))
         return m.Done()

@@ -43,7 +43,7 @@ def check_policy(name: str) -> None:
         raise InvalidError(f"unknown policy {name!r}; it must be one of {', '.join(POLICIES)}")
 
 
-def _failure(error_type: type[Exception], message: str, /, *, retry_after: float | None = None) -> bytes:
+def _failure(error: Exception) -> bytes:
     return b""
 
 

@@ -82,9 +82,9 @@ def matches(expected: object, produced: object) -> bool:
     return expected == produced
 
 
-def text_failure(error: type[Exception], message: str, /, *, retry_after: float | None = None) -> bytes:
+def text_failure(error: Exception) -> bytes:
     """Encodes a failure so that a test can read it."""
-    return f"{error.__name__}: {message}".encode()
+    return f"{type(error).__name__}: {error}".encode()
 
 
 class Playbook:

@@ -50,17 +50,9 @@ def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = Fa
     return Failure(_type_name(error), _message(error), text, pickled)
 
 
-def of(
-    error_type: type[BaseException], message: str, *, traceback: str = "", retry_after: float | None = None
-) -> bytes:
-    """The encoded failure of an exception that was never raised: one that Motet itself reports.
-
-    `retry_after`: for a `ResourceExhaustedError`, the seconds after which to try again.
-    """
-    error = error_type(message)
-    if retry_after is not None and isinstance(error, errors.ResourceExhaustedError):
-        error.retry_after = retry_after
-    return Failure(_name_of(error_type), message, traceback, pickle.dumps(error, payload.PROTOCOL)).encoded()
+def of(error: BaseException) -> bytes:
+    """The encoded failure of an exception that was never raised: one that Motet itself reports."""
+    return Failure(_type_name(error), _message(error), exception=pickle.dumps(error, payload.PROTOCOL)).encoded()
 
 
 def summary(data: bytes | memoryview) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, Protocol
 from urllib.parse import parse_qsl, urlencode
 
-from motet.errors import Error, InvalidError
+from motet.errors import Error, InvalidError, ResourceExhaustedError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.server.clients import ClientSession
@@ -24,7 +24,7 @@ from motet.server.http.routes import Place, Route, Routes
 from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
-Refusal = Callable[[str], tuple[str, float] | None]
+Refusal = Callable[[str], ResourceExhaustedError | None]
 
 CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
 """HTTP wants a 401 to name a scheme; this one is by headers of its own."""
@@ -39,7 +39,7 @@ class _App(Protocol):
 class Ingress:
     """Web functions' way in. Listens from the first app on that has any.
 
-    `refusal` tells why a function takes no more inputs, and after how many seconds it may; None if it takes some.
+    `refusal` tells why a function takes no more inputs; None if it takes some.
     """
 
     def __init__(
@@ -118,7 +118,7 @@ class Ingress:
             await self._refuse(scope, receive, send, Answer(400, str(error)))
             return
         if full := self._refusal(target):
-            await self._refuse(scope, receive, send, Answer(503, full[0], retry_after=full[1]))
+            await self._refuse(scope, receive, send, Answer(503, str(full), retry_after=full.retry_after))
             return
         _place_scope(scope, place)
         if scope["type"] == "websocket":
