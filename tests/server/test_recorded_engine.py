@@ -19,9 +19,10 @@ def engine() -> RecordedEngine:
 
 
 def recorded(engine: RecordedEngine, directory: Path) -> dict[str, list[tuple[float, float]]]:
-    """What it wrote, as `motet simulate` reads it."""
+    """The traces it wrote, as `motet simulate` reads them."""
     engine.save(directory)
-    traces = {path.name: parse_trace(path.read_text().splitlines(), path.name) for path in directory.iterdir()}
+    paths = [path for path in directory.iterdir() if not path.name.endswith(".containers.csv")]
+    traces = {path.name: parse_trace(path.read_text().splitlines(), path.name) for path in paths}
     return {name: list(zip(trace.arrivals, trace.durations or (), strict=True)) for name, trace in traces.items()}
 
 
@@ -76,6 +77,24 @@ def test_functions_of_one_name_get_files_of_their_own(tmp_path: Path) -> None:
     play.handle(ready(1, 2), 1.0)
     play.handle([finished(1, 1), finished(2, 2)], 2.0)
     assert recorded(play, tmp_path) == {"_f_.csv": [(1.0, 1.0)], "_f_-2.csv": [(1.0, 1.0)]}
+
+
+def test_the_life_of_each_container_is_recorded(tmp_path: Path) -> None:
+    play = engine()
+    play.handle([function("f", scaledown_window=10.0)], 100.0)
+    play.handle([submit("a", 2)], 101.0)
+    play.handle(ready(1), 103.0)
+    play.handle([ended(2)], 104.0)
+    play.handle([finished(1, 1)], 104.5)
+    play.handle([finished(1, 2)], 105.0)
+    play.handle([TimerFired()], 115.0)
+    play.handle([ended(1)], 115.25)
+    play.save(tmp_path)
+    assert (tmp_path / "f.containers.csv").read_text().splitlines() == [
+        "wanted,ready,told,ended",
+        "1.000000,3.000000,15.000000,15.250000",
+        "1.000000,,,4.000000",
+    ]
 
 
 def test_the_directory_for_traces_is_made_or_refused_at_the_start(

@@ -20,8 +20,8 @@ class Admission:
     def __init__(self, queue: WaitingQueue, fleet: Fleet) -> None:
         self._queue = queue
         self._fleet = fleet
-        self._most = fleet.spec.max_waiting_inputs or fleet.limits.waiting
-        self._most_spawned = fleet.spec.max_waiting_inputs or fleet.limits.waiting_spawned
+        self._most = fleet.spec.max_waiting_inputs or fleet.host.limits.waiting
+        self._most_spawned = fleet.spec.max_waiting_inputs or fleet.host.limits.waiting_spawned
         self.pace = Pace()
 
     def room(self, kind: CallKind) -> int:

@@ -11,6 +11,7 @@ from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.inputs import WAITING, Call, Input
 from motet.core.pool import Pool
+from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.turn import Turn
 from motet.errors import InternalError
@@ -44,8 +45,8 @@ class BatchedPool(Pool):
     Outcomes, retries, cancelling and deadlines remain each input's own: one that is cancelled leaves its batch-mates running.
     """
 
-    def __init__(self, app_id: str, fleet: Fleet, services: Services) -> None:
-        super().__init__(app_id, fleet, services)
+    def __init__(self, app_id: str, fleet: Fleet, scaler: Scaler, services: Services) -> None:
+        super().__init__(app_id, fleet, scaler, services)
         assert fleet.spec.batching is not None
         self._size = fleet.spec.batching.max_batch_size
         self._window = window_for(fleet.spec.batching)
@@ -92,7 +93,7 @@ class BatchedPool(Pool):
             self._deliver_batch(container, turn)
         waiting = -(-len(queue) // self._size)
         batches = waiting + fleet.index.load
-        fleet.scale(Demand(batches, alone, bool(batches or alone or self.running), "batches", waiting), turn)
+        self.size.scale(Demand(batches, alone, bool(batches or alone or self.running), "batches", waiting), turn)
         if alone:
             isolation.reserve()
         while self._due(turn.now) and (container := fleet.index.emptiest_below(fleet.max_inputs)):
@@ -176,8 +177,8 @@ class BatchedPool(Pool):
         elif batch.wanted is not None:
             running[batch.number] = batch.wanted
         elif running[batch.number] is not None:
-            self._abandoned.add(batch.number, batch.container, turn.now)
-            turn.orphaned.append((batch.input_id, "the inputs of its batch were cancelled"))
+            reason = "the inputs of its batch were cancelled"
+            self._abandon_slot(batch.number, batch.container, batch.input_id, reason, turn)
             turn.commands.append(CancelAttempts(batch.container.container_id, [batch.number]))
 
     def _vacated(self, item: Input, container: Container) -> list[int]:

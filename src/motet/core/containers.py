@@ -25,19 +25,16 @@ class Container:
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
-    `exclusive`: it runs a group of suspects and gets nothing else. `leave_by`, if it drains, and `frozen_until`: when it is
-    killed, and what it runs is run elsewhere. `parting`: why it is to drain once it is ready, and within how many seconds.
+    `exclusive`: it runs a group of suspects and gets nothing else. `parting`: why it is to drain once it is ready, and
+    whether in a hurry.
     """
 
     __slots__ = (
         "container_id",
         "exclusive",
         "finished",
-        "frozen_until",
         "history",
         "idle_since",
-        "killed",
-        "leave_by",
         "parting",
         "ready_at",
         "running",
@@ -51,23 +48,13 @@ class Container:
         self.state = STARTING
         self.running: dict[int, Input | None] = {}
         self.exclusive = False
-        self.killed = False
-        self.frozen_until: float | None = None
-        self.parting: tuple[str, float | None] | None = None
-        self.leave_by: float | None = None
+        self.parting: tuple[str, bool] | None = None
         self.stuck: set[int] = set()
         self.started_at = now
         self.ready_at: float | None = None
         self.idle_since = now
         self.finished = 0
         self.history = [(now, f"started: {reason}")]
-
-    @property
-    def deadline(self) -> float | None:
-        """When it must be gone, if nothing else happens."""
-        if self.leave_by is None or self.frozen_until is None:
-            return self.frozen_until if self.leave_by is None else self.leave_by
-        return min(self.leave_by, self.frozen_until)
 
     def move(self, event: str, now: float, reason: str = "") -> None:
         """Go where `TRANSITIONS` says; an event this state does not allow raises and changes nothing."""

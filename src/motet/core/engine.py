@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 import itertools
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -11,6 +10,7 @@ from motet.core import events as e
 from motet.core import streams
 from motet.core.autoscaler import Policy
 from motet.core.batched_pool import BatchedPool
+from motet.core.calls import Calls
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
@@ -18,7 +18,9 @@ from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, RUNNING, Call, Input
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
+from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
+from motet.core.timers import Timers
 from motet.core.turn import Turn
 from motet.core.view import view_pool
 from motet.errors import InternalError, NotFoundError, ResourceExhaustedError
@@ -50,14 +52,10 @@ class Engine:
         self._container_numbers = itertools.count(1)
         self._attempt_numbers = itertools.count(1)
         self._pools: dict[str, Pool] = {}
-        self._calls: dict[str, Call] = {}
-        self._children: dict[str, dict[Call, None]] = {}
-        """By the id of the input that made them: calls that end with it, because it waits for them."""
+        self._calls = Calls()
         self._pool_of_container: dict[str, Pool] = {}
         self._stopping_apps: set[str] = set()
-        self._timers: list[tuple[float, int, Pool | Input]] = []
-        self._timer_numbers = itertools.count()
-        self._alarms: dict[Pool, float] = {}
+        self._timers: Timers[Pool] = Timers()
         self._wake_at: float | None = None
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
@@ -90,14 +88,15 @@ class Engine:
             self._cancel_children(turn)
         for pool in turn.pools:
             if not pool.closed:
-                if pool.fleet.gpu and (reason := pool.fleet.refusal):
+                if pool.fleet.gpu and (reason := pool.size.refusal):
                     pool.refuse(reason, turn)
                 pool.pump(turn)
         self._host.start_next(turn)
         commands = turn.finish()
-        if self._timers and self._timers[0][0] != self._wake_at:
-            self._wake_at = self._timers[0][0]
-            commands.append(WakeAt(self._wake_at))
+        wake_at = self._timers.next
+        if wake_at is not None and wake_at != self._wake_at:
+            self._wake_at = wake_at
+            commands.append(WakeAt(wake_at))
         return commands
 
     # --- declarations -------------------------------------------------------------------------------------------------
@@ -107,22 +106,24 @@ class Engine:
             return
 
         def alarm(deadline: float) -> None:
-            self._set_alarm(pool, deadline)
+            self._timers.set_alarm(pool, deadline)
 
         def new_container_id() -> str:
             container_id = "ta-" + numbered_suffix(self._id_base, next(self._container_numbers))
             self._pool_of_container[container_id] = pool
             return container_id
 
+        fleet = Fleet(event.function_id, event.spec, self._host, new_container_id, alarm)
         pool = (Pool if event.spec.batching is None else BatchedPool)(
             event.app_id,
-            Fleet(event.function_id, event.spec, self._host, new_container_id, alarm, self._policy),
+            fleet,
+            Scaler(self._policy, fleet.max_inputs, fleet.target_inputs, alarm),
             Services(
                 attempts=self._attempt_numbers,
                 failure=self._failure,
-                retry_at=self._set_retry,
+                retry_at=self._timers.set_retry,
                 alarm=alarm,
-                forget=self._forget_call,
+                forget=self._calls.forget,
             ),
         )
         self._pools[event.function_id] = pool
@@ -143,7 +144,7 @@ class Engine:
     def _autoscaler_changed(self, event: e.AutoscalerChanged, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
         if pool is not None:  # its app may have stopped meanwhile
-            pool.fleet.change(event.settings)
+            pool.size.change(event.settings)
             turn.pools[pool] = None
 
     def _gpus_found(self, event: e.GpusFound, turn: Turn) -> None:
@@ -182,9 +183,7 @@ class Engine:
             for index in refused:
                 turn.add_outcome(call, index, OutcomeKind.REFUSED, failure)
         if call.inputs and call.call_id not in self._calls:
-            self._calls[call.call_id] = call
-            if call.parent_input_id is not None and call.kind is not CallKind.SPAWNED:
-                self._children.setdefault(call.parent_input_id, {})[call] = None
+            self._calls.add(call)
         turn.pools[pool] = None
 
     def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
@@ -199,7 +198,7 @@ class Engine:
             self._cancel(call, event.reason, turn, terminate=event.terminate_containers)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
-        for call in [c for c in self._calls.values() if c.client == event.client and c.kind is not CallKind.SPAWNED]:
+        for call in self._calls.lost(event.client):
             self._cancel(call, "its caller is gone", turn)
 
     def _cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
@@ -210,7 +209,7 @@ class Engine:
     def _cancel_children(self, turn: Turn) -> None:
         """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
         for input_id, reason in turn.orphaned:  # grows meanwhile
-            for call in list(self._children.get(input_id, ())):
+            for call in self._calls.of_input(input_id):
                 self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn)
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
@@ -230,7 +229,7 @@ class Engine:
     def _container_ready(self, event: e.ContainerReady, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None and container.state == "starting":
-            pool.fleet.became_ready(container, turn)
+            pool.became_ready(container, turn)
             turn.pools[pool] = None
 
     def _container_failed(self, event: e.ContainerFailed, turn: Turn) -> None:
@@ -265,9 +264,8 @@ class Engine:
         pool, container = self._find(event.container_id)
         if pool is None or container is None:
             return
-        grace = self._host.limits.drain_grace if event.preempted else None
         reason = "it was told to end (SIGTERM)" if event.preempted else "it asked for no more inputs"
-        pool.fleet.drain(container, reason, grace, turn)
+        pool.fleet.drain(container, reason, turn, hurry=event.preempted)
         turn.pools[pool] = None
 
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
@@ -291,13 +289,6 @@ class Engine:
         pool = self._pool_of_container.get(container_id)
         return (pool, pool.fleet.get(container_id)) if pool is not None else (None, None)
 
-    def _forget_call(self, call: Call) -> None:
-        self._calls.pop(call.call_id, None)
-        if self._children and (siblings := self._children.get(call.parent_input_id or "")) is not None:
-            siblings.pop(call, None)
-            if not siblings:
-                del self._children[call.parent_input_id or ""]
-
     def _pools_of(self, app_id: str) -> list[Pool]:
         return [pool for pool in self._pools.values() if pool.app_id == app_id]
 
@@ -307,27 +298,17 @@ class Engine:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 del self._pools[pool.fleet.function_id]
-                self._alarms.pop(pool, None)
+                self._timers.forget(pool)
             turn.commands.append(ReportAppStopped(app_id))
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
-    def _set_alarm(self, pool: Pool, deadline: float) -> None:
-        if deadline < self._alarms.get(pool, float("inf")):
-            self._alarms[pool] = deadline
-            heapq.heappush(self._timers, (deadline, next(self._timer_numbers), pool))
-
-    def _set_retry(self, deadline: float, item: Input) -> None:
-        heapq.heappush(self._timers, (deadline, next(self._timer_numbers), item))
-
     def _timer_fired(self, event: e.TimerFired, turn: Turn) -> None:
         self._wake_at = None
-        while self._timers and self._timers[0][0] <= turn.now:
-            deadline, _, what = heapq.heappop(self._timers)
+        for what in self._timers.due(turn.now):
             if isinstance(what, Input):
                 self._retry_due(what, turn)
-            elif self._alarms.get(what) == deadline:
-                del self._alarms[what]
+            else:
                 what.tick(turn)
                 turn.pools[what] = None
 
@@ -366,10 +347,9 @@ class Engine:
         _, container = self._find(object_id)
         if container is not None:
             return container.story()
-        for call in self._calls.values():
-            for item in call.inputs.values():
-                if item.input_id == object_id:
-                    return item.story()
+        item = self._calls.find(object_id)
+        if item is not None:
+            return item.story()
         raise NotFoundError(f"{object_id} is neither a container nor an unfinished input of this server")
 
     def check(self) -> None:
@@ -379,16 +359,11 @@ class Engine:
         facts = {
             "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
             **self._host.devices.check(),
-            "calls": all(call.inputs for call in self._calls.values()),
-            "children": all(
-                self._calls.get(c.call_id) is c and c.parent_input_id == parent
-                for parent, calls in self._children.items()
-                for c in calls
-            ),
+            **self._calls.check(),
             "containers": set(self._pool_of_container)
             == {cid for pool in self._pools.values() for cid in pool.fleet.containers},
             "alarms": not any(
-                item.state is RUNNING and pool not in self._alarms
+                item.state is RUNNING and pool not in self._timers
                 for pool in self._pools.values()
                 for call in self._calls.values()
                 if call.function_id == pool.fleet.function_id

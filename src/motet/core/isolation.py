@@ -10,6 +10,7 @@ from motet.core import containers as states
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.inputs import Input
+from motet.core.size import Size
 
 
 class Isolation:
@@ -21,11 +22,12 @@ class Isolation:
     other inputs where the pool cannot grow; it goes back to the others once no group runs in it or waits for it.
     """
 
-    __slots__ = ("_fleet", "_groups", "_reserved", "_set_aside")
+    __slots__ = ("_fleet", "_groups", "_reserved", "_set_aside", "_size")
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, size: Size) -> None:
         self._groups: deque[list[Input]] = deque()
         self._fleet = fleet
+        self._size = size
         self._set_aside: dict[str, Container] = {}
         self._reserved: Container | None = None
 
@@ -93,9 +95,7 @@ class Isolation:
 
     def reserve(self) -> None:
         """If suspects wait and the pool will not grow for them, let the least busy container run empty for them."""
-        fleet = self._fleet
-        growing = fleet.starting or (fleet.wanted and not fleet.blocked)
-        if not self._groups or self._reserved is not None or growing:
+        if not self._groups or self._reserved is not None or self._size.growing:
             return
         container = self._fleet.index.emptiest_below(self._fleet.max_inputs + 1)
         if container is not None:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from motet.core import containers as states
-from motet.core.abandoned import Abandoned
 from motet.core.admission import Admission
 from motet.core.autoscaler import Demand
 from motet.core.commands import CancelAttempts, DeliverAttempts
 from motet.core.containers import Container
 from motet.core.deadlines import Deadlines
+from motet.core.endings import Endings
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
+from motet.core.grace import Grace
 from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
-from motet.core.losses import why_not_again
+from motet.core.scaler import Scaler
 from motet.core.services import Services
+from motet.core.size import Size
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError, ServiceError
@@ -25,19 +27,21 @@ from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 class Pool:
     """The queue, the running attempts and the fleet of one function."""
 
-    def __init__(self, app_id: str, fleet: Fleet, services: Services) -> None:
+    def __init__(self, app_id: str, fleet: Fleet, scaler: Scaler, services: Services) -> None:
         self.app_id = app_id
         self.fleet = fleet
         self.closed = False
         self.running = 0
-        self.counts = dict.fromkeys(OutcomeKind, 0)
         self._queue = WaitingQueue()
         self._feeds = Feeds()
-        self._isolation = Isolation(fleet)
+        self.endings = Endings(self.spec, self._feeds, services)
+        self.size = Size(fleet, scaler, services.alarm)
+        self._isolation = Isolation(fleet, self.size)
         self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
-        self._scaler = fleet.scaler
+        self._scaler = scaler
         self._scaler.running = self._deadlines
-        self._abandoned = Abandoned(self.spec.cancellation_grace, services.alarm)
+        self._abandoned: Grace[tuple[int, Container]] = Grace(self.spec.cancellation_grace, services.alarm)
+        """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
         self._uninterruptible = (
             frozenset(method.name for method in self.spec.methods if not method.is_async and method.web is None)
@@ -46,10 +50,7 @@ class Pool:
         )
         """Methods whose inputs cannot be cancelled without their container."""
         self._attempts = services.attempts
-        self._failure = services.failure
-        self._retry_at = services.retry_at
         self._alarm = services.alarm
-        self._forget = services.forget
 
     @property
     def spec(self) -> FunctionSpec:
@@ -110,7 +111,7 @@ class Pool:
             self._fill(fleet.target_inputs, turn)
         waiting = len(queue)
         inputs = waiting + fleet.index.load
-        fleet.scale(Demand(inputs, alone, bool(inputs or alone or self.running), "inputs", waiting), turn)
+        self.size.scale(Demand(inputs, alone, bool(inputs or alone or self.running), "inputs", waiting), turn)
         if alone:
             isolation.reserve()
         if queue and fleet.max_inputs > fleet.target_inputs:
@@ -173,38 +174,14 @@ class Pool:
         self._release(item)
         self._scaler.served(turn.now - item.deadline + self._deadlines.timeout)
         item.suspect = False
-        if end.kind is not OutcomeKind.SUCCESS and self._retry(item, end.kind, turn):
+        if end.kind is not OutcomeKind.SUCCESS and self.endings.retry(item, end.kind, turn):
             return
-        self._end(item, "finished", end.kind, end.payload, turn)
-
-    def _retry(self, item: Input, kind: OutcomeKind, turn: Turn) -> bool:
-        """Charge the user's policy with a failed attempt, if it has one left."""
-        policy = self.spec.retries
-        if kind not in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT) or item.retries >= policy.max_retries:
-            return False
-        if item.items_sent or item.fed:  # its consumer would get them twice; what it was fed is gone
-            return False
-        item.retries += 1
-        item.move("retried")
-        item.note(f"attempt {item.attempts} {kind.name.lower()}, retry {item.retries} of {policy.max_retries}")
-        self._retry_at(turn.now + policy.delay_before(item.retries), item)
-        return True
+        self.endings.end(item, "finished", end.kind, end.payload, turn)
 
     def _release(self, item: Input) -> None:
         self._deadlines.over(item.attempt)
         item.container_id = None
         self.running -= 1
-
-    def _end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
-        item.move(event)
-        self.counts[kind] += 1
-        if self._feeds:
-            self._feeds.forget(item)
-        call = item.call
-        del call.inputs[item.index]
-        if not call.inputs:
-            self._forget(call)
-        turn.add_outcome(call, item.index, kind, payload)
 
     # --- and are given up ---------------------------------------------------------------------------------------------
 
@@ -215,11 +192,15 @@ class Pool:
         """
         numbers = self._vacated(item, container)
         for number in numbers:
-            self._abandoned.add(number, container, turn.now)
-            turn.orphaned.append((self._input_id(item), reason))
+            self._abandon_slot(number, container, self._input_id(item), reason, turn)
         item.suspect = False
         self._release(item)
         return numbers
+
+    def _abandon_slot(self, attempt: int, container: Container, input_id: str, reason: str, turn: Turn) -> None:
+        container.running[attempt] = None
+        self._abandoned.begin((attempt, container), turn.now)
+        turn.orphaned.append((input_id, reason))
 
     def _vacated(self, item: Input, container: Container) -> list[int]:
         """The slots in which nothing runs that anybody waits for, now that nobody waits for this input."""
@@ -252,7 +233,7 @@ class Pool:
 
     def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
         """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
-        failure = self._failure(RemoteError(f"Input was cancelled: {reason}"))
+        failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
         running = [item for item in items if item.state is RUNNING]
@@ -261,13 +242,13 @@ class Pool:
                 self._isolation.remove(item)
         self._give_up(running, reason, turn, terminate=terminate)
         for item in items:
-            self._end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
+            self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
         self._give_up([item], text, turn)
-        if not self._retry(item, OutcomeKind.TIMED_OUT, turn):
-            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError(text)), turn)
+        if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
+            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
 
     def _expire(self, turn: Turn) -> None:
         """Inputs that have waited for too long are not started any more."""
@@ -275,9 +256,9 @@ class Pool:
             self._queue.take_out(item)
             text = (
                 f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
-                f"{self.fleet.live} of at most {self.fleet.decision.limit} containers run, {self.waiting} inputs wait"
+                f"{self.fleet.live} of at most {self.size.decision.limit} containers run, {self.waiting} inputs wait"
             )
-            self._end(item, "timed_out", OutcomeKind.TIMED_OUT, self._failure(FunctionTimeoutError(text)), turn)
+            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
@@ -297,6 +278,11 @@ class Pool:
 
     # --- containers come and go ---------------------------------------------------------------------------------------
 
+    def became_ready(self, container: Container, turn: Turn) -> None:
+        """A container may be given attempts."""
+        self._scaler.started(turn.now - container.started_at)
+        self.fleet.became_ready(container, turn)
+
     def start_failed(self, container: Container, failure: bytes, turn: Turn) -> None:
         """A container will not serve: the user's module or enter hook raised, or it took too long."""
         self.fleet.failed_to_start(container, turn)
@@ -305,14 +291,14 @@ class Pool:
     def refuse(self, reason: str, turn: Turn) -> None:
         """The host cannot run this function at all."""
         text = f"{self.spec.name} cannot run here: {reason}"
-        self._tell_waiting(self._failure(ServiceError(text)), turn)
+        self._tell_waiting(self.endings.failure(ServiceError(text)), turn)
 
     def _tell_waiting(self, failure: bytes, turn: Turn) -> None:
         """Why no container serves them, unless one does or still may."""
         if self.fleet.live:
             return
         while item := self._isolation.pop() or self._queue.pop():
-            self._end(item, "failed", OutcomeKind.FAILURE, failure, turn)
+            self.endings.end(item, "failed", OutcomeKind.FAILURE, failure, turn)
 
     def container_ended(self, container: Container, description: str, turn: Turn) -> None:
         """A container is gone: what it ran is redelivered, unless it is what killed it."""
@@ -322,7 +308,7 @@ class Pool:
         self.fleet.ended(container, turn)
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
-            self._tell_waiting(self._failure(ContainerDied(text)), turn)
+            self._tell_waiting(self.endings.failure(ContainerDied(text)), turn)
         suspects = []
         for item, alone in lost:
             item.lone_losses += alone
@@ -338,13 +324,7 @@ class Pool:
     def _lose(self, item: Input, container: Container, description: str, turn: Turn) -> bool:
         """A running input has lost its container: True if it can run again, and waits from now on; otherwise it ends."""
         self._release(item)
-        text = f"container {container.container_id} {description}"
-        item.note(text)
-        if reason := why_not_again(item, text):
-            self._end(item, "failed", OutcomeKind.LOST, self._failure(ContainerDied(reason)), turn)
-            return False
-        item.move("lost")
-        return True
+        return self.endings.redeliver(item, f"container {container.container_id} {description}", turn)
 
     # --- time, and the end --------------------------------------------------------------------------------------------
 
@@ -354,23 +334,25 @@ class Pool:
             self._time_out(item, turn)
         self._expire(turn)
         for attempt, container in self._abandoned.overdue(turn.now):
-            self.fleet.give_up(container, attempt, turn)
-        for container in self.fleet.overstayed(turn.now):
-            what = "frozen" if container.frozen_until is not None else container.state
+            if attempt in container.running:
+                self.fleet.give_up(container, attempt, turn)
+        for container, what in self.fleet.overstayed(turn.now):
             self.evict(container, f"{what} for too long", turn, kill=True)
         for container in self.fleet.overdue_starts(turn.now):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
-            self.start_failed(container, self._failure(FunctionTimeoutError(text)), turn)
+            self.start_failed(container, self.endings.failure(FunctionTimeoutError(text)), turn)
         self.fleet.kill_overdue_stops(turn)
 
     def close(self, grace: float, turn: Turn) -> None:
         """The app stopped: its inputs have been cancelled, its containers go."""
         self.closed = True
+        self.size.close()
         self.fleet.close(grace, turn)
 
     def check(self, calls: dict[str, Call]) -> None:
         """Raise `InternalError` unless every promise about this pool holds."""
         self.fleet.check()
+        self.size.check()
         mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
         held = self._held()
         facts = {
@@ -383,7 +365,7 @@ class Pool:
             "suspects": all(i.suspect and i.state is WAITING for i in self._isolation),
             "set aside only for suspects": not self._isolation.idle
             or not any(c.exclusive and c.state is states.READY for c in self.fleet.containers.values()),
-            "somebody will serve those who wait": not self.waiting or bool(self.fleet.wanted or self.fleet.containers),
+            "somebody will serve those who wait": not self.waiting or bool(self.size.wanted or self.fleet.containers),
             "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
         }
         broken = [name for name, holds in facts.items() if not holds]

@@ -10,7 +10,7 @@ from motet.model.views import ContainerView, FunctionView
 
 def view_pool(pool: Pool, now: float) -> FunctionView:
     """One function's inputs and containers as they are now."""
-    fleet, counts, concurrency = pool.fleet, pool.counts, pool.spec.concurrency
+    fleet, counts, concurrency = pool.fleet, pool.endings.counts, pool.spec.concurrency
     per_slot = pool.inputs_per_slot
     return FunctionView(
         function_id=fleet.function_id,
@@ -27,8 +27,8 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         containers=tuple(
             _view_container(container, pool.inputs_in(container), now) for container in fleet.containers.values()
         ),
-        last_decision=fleet.decision.reason,
-        shortage=fleet.shortage,
+        last_decision=pool.size.decision.reason,
+        shortage=pool.size.shortage,
     )
 
 

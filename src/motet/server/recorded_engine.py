@@ -15,13 +15,14 @@ from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.core.policies import POLICIES
 from motet.core.services import EncodeFailure
 from motet.model.outcome import AttemptEnd, Delivery, Ended
+from motet.server.recorded_containers import RecordedContainers
 
 InputKey = tuple[str, int]
 """A call and an index in it."""
 
 
 class RecordedEngine(Engine):
-    """Decides as `Engine` does. Keeps 16 bytes for each input that ended; `save` writes them as traces.
+    """Decides as `Engine` does. Keeps 16 bytes for each input that ended, and the life of each container; `save` writes them.
 
     An input's duration is that of its last attempt, beside whatever else ran there. Those that no attempt finished
     (cancelled, lost, refused) are not recorded.
@@ -44,6 +45,7 @@ class RecordedEngine(Engine):
         self._running: dict[str, dict[int, tuple[InputKey, float]]] = {}
         """By container: its attempts, each with its input and when it began."""
         self._durations: dict[InputKey, float] = {}
+        self._containers = RecordedContainers()
 
     def handle(self, events: Iterable[e.Event], now: float) -> list[c.Command]:
         """See `Engine.handle`."""
@@ -66,6 +68,7 @@ class RecordedEngine(Engine):
                 self._began(command.container_id, command.attempts, now)
             elif isinstance(command, c.SendOutcomes | c.SaveOutcomes):
                 self._ended(command.call_id, command.ended)
+        self._containers.take(taken, commands, now)
         return commands
 
     def _began(self, container_id: str, attempts: list[Delivery], now: float) -> None:
@@ -92,14 +95,23 @@ class RecordedEngine(Engine):
                 recorded.extend((moment - (self._began_at or 0.0), duration))
 
     def save(self, directory: Path) -> None:
-        """Write a trace for each function that had inputs: FUNCTION.csv, and FUNCTION-2.csv for another of that name."""
-        used: set[str] = set()
+        """Write FUNCTION.csv, a trace, for each function that had inputs, and FUNCTION.containers.csv for each that had
+        containers; FUNCTION-2.csv and so on for others of that name."""
+        began_at = self._began_at or 0.0
+        stems = self._stems([*self._recorded, *self._containers.functions])
         for function_id, recorded in self._recorded.items():
-            stem = re.sub(r"[^\w.-]", "_", self._names.get(function_id, function_id))
-            names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(used) + 2))
-            name = next(name for name in names if name not in used)
-            used.add(name)
             rows = sorted(zip(recorded[::2], recorded[1::2], strict=True))
-            with (directory / f"{name}.csv").open("w", encoding="utf-8") as file:
+            with (directory / f"{stems[function_id]}.csv").open("w", encoding="utf-8") as file:
                 file.write("arrival,duration\n")
                 file.writelines(f"{arrival:.6f},{duration:.6f}\n" for arrival, duration in rows)
+        for function_id in self._containers.functions:
+            self._containers.save(function_id, directory / f"{stems[function_id]}.containers.csv", began_at)
+
+    def _stems(self, function_ids: list[str]) -> dict[str, str]:
+        """Names of files, one for each function."""
+        stems: dict[str, str] = {}
+        for function_id in dict.fromkeys(function_ids):
+            stem = re.sub(r"[^\w.-]", "_", self._names.get(function_id, function_id))
+            names = (stem if number == 1 else f"{stem}-{number}" for number in range(1, len(stems) + 2))
+            stems[function_id] = next(name for name in names if name not in stems.values())
+        return stems

@@ -1,0 +1,64 @@
+"""What becomes of an input when an attempt at it is over, or none will be made: another attempt, or its one outcome."""
+
+from __future__ import annotations
+
+from motet.core.feeds import Feeds
+from motet.core.inputs import Input
+from motet.core.losses import why_not_again
+from motet.core.services import Services
+from motet.core.turn import Turn
+from motet.errors import ContainerDied
+from motet.model.function import FunctionSpec
+from motet.model.outcome import OutcomeKind
+
+
+class Endings:
+    """Those of one pool's inputs, counted. Whoever asks has taken the input out of wherever it was."""
+
+    __slots__ = ("_feeds", "_forget", "_policy", "_retry_at", "counts", "failure")
+
+    def __init__(self, spec: FunctionSpec, feeds: Feeds, services: Services) -> None:
+        self.counts = dict.fromkeys(OutcomeKind, 0)
+        self.failure = services.failure
+        self._policy = spec.retries
+        self._feeds = feeds
+        self._retry_at = services.retry_at
+        self._forget = services.forget
+
+    def end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
+        """It has its outcome, and is forgotten."""
+        item.move(event)
+        self.counts[kind] += 1
+        if self._feeds:
+            self._feeds.forget(item)
+        call = item.call
+        del call.inputs[item.index]
+        if not call.inputs:
+            self._forget(call)
+        turn.add_outcome(call, item.index, kind, payload)
+
+    def fail(self, item: Input, event: str, kind: OutcomeKind, error: Exception, turn: Turn) -> None:
+        """It has its outcome, which is this error."""
+        self.end(item, event, kind, self.failure(error), turn)
+
+    def retry(self, item: Input, kind: OutcomeKind, turn: Turn) -> bool:
+        """Charge the user's policy with a failed attempt, if it has one left: then the next one is due later."""
+        policy = self._policy
+        if kind not in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT) or item.retries >= policy.max_retries:
+            return False
+        if item.items_sent or item.fed:  # its consumer would get them twice; what it was fed is gone
+            return False
+        item.retries += 1
+        item.move("retried")
+        item.note(f"attempt {item.attempts} {kind.name.lower()}, retry {item.retries} of {policy.max_retries}")
+        self._retry_at(turn.now + policy.delay_before(item.retries), item)
+        return True
+
+    def redeliver(self, item: Input, what_happened: str, turn: Turn) -> bool:
+        """Its container is gone, which nobody is charged for: True if it can run again, and waits from now on."""
+        item.note(what_happened)
+        if reason := why_not_again(item, what_happened):
+            self.fail(item, "failed", OutcomeKind.LOST, ContainerDied(reason), turn)
+            return False
+        item.move("lost")
+        return True

@@ -1,0 +1,168 @@
+"""The size of one pool: starting containers when there is work for more, stopping some when there is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from motet.core import containers as states
+from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
+from motet.core.containers import Container
+from motet.core.fleet import Fleet
+from motet.core.scaler import Scaler
+from motet.core.turn import Turn
+from motet.errors import InternalError
+from motet.model.scaling import AutoscalerSettings
+
+
+class Size:
+    """Has a fleet as large as the scaler says, as far and as soon as the host lets it.
+
+    At once when asked: `scale` is called after every change. `alarm` is how it asks to be called again later.
+    """
+
+    def __init__(self, fleet: Fleet, scaler: Scaler, alarm: Callable[[float], None]) -> None:
+        self.settings = fleet.spec.autoscaler
+        self.decision = NOTHING
+        self.wanted = 0
+        """Containers to start as soon as the host lets us."""
+        self._fleet = fleet
+        self._scaler = scaler
+        self._host = fleet.host
+        self._claim = fleet.claim
+        self._alarm = alarm
+        self._closed = False
+
+    def change(self, settings: AutoscalerSettings) -> None:
+        """Other bounds from now on; `scale` applies them."""
+        self.settings = settings
+        self._claim.unsettle()  # it may have containers to spare now
+
+    def close(self) -> None:
+        """Nothing starts any more."""
+        self._closed = True
+        self._want(0)
+
+    def scale(self, demand: Demand, turn: Turn) -> None:
+        """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
+        if self._closed:
+            return
+        fleet = self._fleet
+        live = fleet.live
+        decision = self.decision = self._scaler.decide(
+            demand, live, fleet.starting, self.settings, self._most_containers, turn.now
+        )
+        if fleet.gpu:
+            self._claim.lack(containers_for(demand, fleet.target_inputs) > live, turn)
+        if live < decision.desired or self.wanted:
+            self._want(self._startable(demand, turn))
+        if live > decision.desired:
+            if live > decision.limit:
+                self._shed(decision.limit, f"max_containers={decision.limit}", turn)
+            elif decision.decision.drains:
+                self._shed(decision.desired, decision.reason, turn)
+            self._stop_idle(turn)
+
+    @property
+    def _most_containers(self) -> int:
+        devices = self._claim.most if self._fleet.gpu else None
+        return most_containers(self.settings, self._host.limits.containers_per_pool, devices)
+
+    # --- more ---------------------------------------------------------------------------------------------------------
+
+    @property
+    def growing(self) -> bool:
+        """Another container is on its way."""
+        return bool(self._fleet.starting or (self.wanted and not self._host.is_blocked(self)))
+
+    @property
+    def refusal(self) -> str | None:
+        """Why no container of this function can ever start on this host; None if one can."""
+        return self._claim.refusal
+
+    @property
+    def shortage(self) -> str:
+        """What keeps wanted containers from starting: devices that the host lacks, code that fails; empty if nothing does."""
+        return self._claim.shortage(self) or str(self._fleet.start_failures)
+
+    def _startable(self, demand: Demand, turn: Turn) -> int:
+        """How many containers to start now. Those on their way out count until they are gone."""
+        fleet = self._fleet
+        count = min(self.decision.desired - fleet.live, self.decision.limit - len(fleet.containers))
+        if count <= 0 or not fleet.start_failures.count:
+            return max(count, 0)
+        # The code fails to start. Whoever waits where nothing serves has come since (the others were told): probe for
+        # it at once, one container at a time. Those with a ready container, and min_containers, wait out the backoff.
+        untold = (demand.inputs or demand.alone) and not fleet.serves
+        if not untold and turn.now < fleet.start_failures.pause_until:
+            self._alarm(fleet.start_failures.pause_until)
+            return 0
+        return min(count, 1) if not fleet.starting else 0
+
+    def _want(self, count: int) -> None:
+        self.wanted = count
+        self._host.queue(self)
+
+    def start(self, turn: Turn) -> bool:
+        """Start one container; the host says when. False if it would need a device that is not free."""
+        grant = self._claim.find()
+        if grant is None:
+            return False
+        self.wanted -= 1
+        container = self._fleet.start(self.decision.reason, tuple(gpu.uuid for gpu in grant.gpus), turn)
+        self._claim.hold(container, grant, self)
+        return True
+
+    # --- fewer --------------------------------------------------------------------------------------------------------
+
+    def _stop_idle(self, turn: Turn) -> None:
+        """The longest idle go first, once their window is over, down to the desired number."""
+        fleet = self._fleet
+        while fleet.live > self.decision.desired and (container := fleet.index.longest_idle()):
+            expiry = container.idle_since + self.decision.idle_window
+            if expiry > turn.now:
+                self._alarm(expiry)
+                return
+            fleet.stop(container, f"idle for {turn.now - container.idle_since:.1f} s", turn)
+
+    def _shed(self, limit: int, reason: str, turn: Turn) -> None:
+        """There are to be fewer, now: idle containers go, then starting ones, then the least busy drain."""
+        fleet = self._fleet
+        while fleet.live > limit:
+            if container := fleet.index.longest_idle():
+                fleet.drain(container, reason, turn)
+            elif container := fleet.first_starting:
+                fleet.kill(container, reason, turn)
+            elif container := fleet.index.emptiest_below(fleet.max_inputs + 1):
+                fleet.drain(container, reason, turn)
+            else:
+                aside = (c for c in fleet.containers.values() if c.exclusive and c.state is states.READY)
+                fleet.drain(min(aside, key=lambda c: len(c.running)), reason, turn)
+
+    # --- devices go to who needs them ---------------------------------------------------------------------------------
+
+    def make_room(self, turn: Turn) -> None:
+        """Have others' spare containers stop, if inputs wait for a device that those hold."""
+        self._claim.make_room(self, turn)
+
+    def leaving(self) -> list[Container]:
+        """Containers that were told to end, and have not ended."""
+        return [c for c in self._fleet.containers.values() if c.state is states.STOPPING]
+
+    def spare(self) -> list[Container]:
+        """Idle containers beyond `min_containers` and demand, the longest idle first."""
+        fleet = self._fleet
+        idle = [c for c in fleet.containers.values() if c.state is states.READY and not c.running and not c.exclusive]
+        idle.sort(key=lambda container: container.idle_since)
+        kept = max(self.settings.min_containers, containers_for(self.decision.demand, fleet.target_inputs))
+        return idle[: max(0, fleet.live - kept)]
+
+    def give_way(self, container: Container, turn: Turn) -> None:
+        """Stop an idle container for the sake of another pool."""
+        self._fleet.stop(container, "another function needs its GPU", turn)
+
+    # --- for tests ----------------------------------------------------------------------------------------------------
+
+    def check(self) -> None:
+        """Raise `InternalError` if the pool is larger than it may be."""
+        if self._fleet.live > self._most_containers and not self._closed:
+            raise InternalError(f"{self._fleet.live} containers, and {self._most_containers} may be")
