@@ -25,6 +25,12 @@ def _processor_times() -> list[int]:
         return [int(field) for field in stat.readline().split()[1:9]]
 
 
+def busy() -> float:
+    """Processor time that the whole machine has spent on anything, in seconds."""
+    spent = _processor_times()
+    return (sum(spent) - spent[3] - spent[4]) / os.sysconf("SC_CLK_TCK")
+
+
 def description() -> dict[str, str]:
     """Date, machine and versions."""
     return {

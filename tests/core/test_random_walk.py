@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import unittest
 from typing import Any
 
 import hypothesis.strategies as st
@@ -16,6 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from motet.core import events as e
 from motet.core.devices import MissingGpu
 from motet.core.host import HostLimits
+from motet.core.policies import POLICIES
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, CallKind, OutcomeKind
 from motet.model.retries import RetryPolicy
@@ -40,6 +42,7 @@ FUNCTIONS = {
     "fu-single": ("ap-2", {"max_inputs": 2, "single_use_containers": True}),
     "fu-bounded": ("ap-1", {"max_inputs": 2, "queue_timeout": 3.0, "max_waiting_inputs": 4, "cancellation_grace": 2.0}),
     "fu-strict": ("ap-2", {"max_inputs": 3, "sync_cancellation": "container", "timeout": 8.0}),
+    "fu-learned": ("ap-2", {"max_inputs": 4, "target_inputs": "auto", "timeout": 8.0}),
     "fu-half": ("ap-1", {"gpu": ["any:0.5"], "max_inputs": 2, "timeout": 6.0}),
     "fu-pair": ("ap-2", {"gpu": ["H100:2", "L4"], "timeout": 6.0}),
     "fu-whole": ("ap-1", {"gpu": ["H100"], "max_batch_size": 3, "wait_ms": 1000}),
@@ -62,6 +65,8 @@ def bounds(draw: Any) -> AutoscalerSettings:
 class EngineWalk(RuleBasedStateMachine):
     """Rules are what users, containers, machines and clocks do."""
 
+    policy = "motet"
+
     @initialize(
         starting=st.integers(1, 4),
         per_pool=st.integers(1, 5),
@@ -78,7 +83,8 @@ class EngineWalk(RuleBasedStateMachine):
                 drain_grace=4.0,
                 freeze_grace=5.0,
                 missing_gpu=missing,
-            )
+            ),
+            POLICIES[self.policy],
         )
         self.gpus = gpus
         self.calls = 0
@@ -244,9 +250,9 @@ class EngineWalk(RuleBasedStateMachine):
             if not function.stopped:
                 world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings(scaledown_window=2.0)))
         for _ in range(1000):
-            world.advance(3.0)
-            if not self._one_thing():
+            if not world.containers:
                 break
+            world.advance(3.0 if self._one_thing() else 60.0)
         assert not world.containers, "the pools did not scale to zero"
         assert all(count == 1 for count in world.outcomes.values())
 
@@ -275,12 +281,27 @@ def _end(container: FakeContainer, attempt: int, kind: OutcomeKind) -> AttemptEn
     return AttemptEnd(attempt, kind, f"result of {container.held[attempt]}".encode())
 
 
-TestEngineWalk = EngineWalk.TestCase
-TestEngineWalk.settings = settings(
-    max_examples=100_000 if NIGHTLY else 250,
-    stateful_step_count=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
-    derandomize=not NIGHTLY,
-    print_blob=True,
-)
+def walk(policy: str, examples: int) -> type[unittest.TestCase]:
+    """A test that walks under this policy."""
+    case = type("EngineWalk", (EngineWalk,), {"policy": policy}).TestCase
+    case.settings = settings(
+        max_examples=100_000 if NIGHTLY else examples,
+        stateful_step_count=60,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
+        derandomize=not NIGHTLY,
+        print_blob=True,
+    )
+    return case
+
+
+TestMotet = walk("motet", 200)
+TestModal = walk("modal", 15)
+TestKnative = walk("knative", 12)
+TestRayServe = walk("ray-serve", 15)
+TestBeta9 = walk("beta9", 15)
+TestKedaHttp = walk("keda-http", 40)
+
+
+def test_every_policy_walks() -> None:
+    assert {case.policy for case in EngineWalk.__subclasses__()} == set(POLICIES)

@@ -49,6 +49,23 @@ def test_the_guides_example_holds_exactly(play: Playbook) -> None:
     assert sizes(play) == [0, 20, 20, 20, 20, 0]
 
 
+def test_the_guides_burst_holds_exactly(play: Playbook) -> None:
+    """max_inputs=120, target_inputs=100: the first container takes up to 120 while the second one starts, and only then."""
+    play >> function(max_inputs=120, target_inputs=100)
+    play >> submit("a", 100) << start(1)
+    play >> ready(1) << deliver(1, *attempts("a", range(100), first=1))
+
+    play >> submit("b", 30) << [deliver(1, f"b{n}#{101 + n}") for n in range(20)] << start(2)
+    assert sizes(play) == [120, 0]
+    play >> ready(2) << deliver(2, *attempts("b", range(20, 30), first=121))
+
+    play >> finished(1, *range(101, 121)) << send("b", *range(20))
+    play >> submit("c", 90) << deliver(2, *attempts("c", range(90), first=131))
+    assert sizes(play) == [100, 100]
+    play >> submit("d") << deliver(1, "d0#221") << start(3)
+    assert sorted(sizes(play)) == [0, 100, 101]
+
+
 def test_a_container_is_started_the_moment_an_input_exceeds_capacity(play: Playbook) -> None:
     play >> function(max_inputs=2)
     play >> submit("a") << start(1)

@@ -47,6 +47,7 @@ class ScalingDecision(msgspec.Struct, frozen=True, gc=False):
     `words` say why, with `{}` for each of `numbers`. `again_at`: when it wants to be asked even if nothing happens.
     `memory` is handed back to it the next time. Containers beyond `desired` go when they have been idle for `idle_window`
     seconds (None: for `scaledown_window`); if it `drains`, they go at once: idle ones first, busy ones when they are done.
+    Those beyond `keep`, if it is given, go when they have been idle for `spare_window` seconds, and no later than the others.
     """
 
     desired: int
@@ -56,6 +57,8 @@ class ScalingDecision(msgspec.Struct, frozen=True, gc=False):
     memory: object = None
     idle_window: float | None = None
     drains: bool = False
+    keep: int | None = None
+    spare_window: float = 0.0
 
     @property
     def reason(self) -> str:
@@ -68,8 +71,9 @@ class PoolFacts(msgspec.Struct, frozen=True, gc=False):
 
     `live` containers are ready or start; `cold_start` is how many seconds a start takes, and `service_time` how many an
     attempt runs: averages of what was seen lately, None before enough was. `running` are the inputs that run now, and
-    `arrivals` those that came, averaged over about the time that a start takes; `history` goes back as far as the policy's
-    `span`. `last` is what it decided last.
+    `arrivals` those that came, averaged over about the time that a start takes; `surge` over a sixteenth of that. `held` is how
+    many containers were enough lately for nearly all inputs to find room, None before enough have come to say so;
+    `submitted`: how many inputs came ever. `history` goes back as far as the policy's `span`. `last` is what it decided last.
     """
 
     max_inputs: int
@@ -82,6 +86,9 @@ class PoolFacts(msgspec.Struct, frozen=True, gc=False):
     arrivals: Arrivals = NO_ARRIVALS
     history: History = NO_HISTORY
     last: ScalingDecision | None = None
+    surge: Arrivals = NO_ARRIVALS
+    held: int | None = None
+    submitted: int = 0
 
     @property
     def ready(self) -> int:
@@ -105,7 +112,7 @@ class Policy(Protocol):
 
 class BoundedDecision(msgspec.Struct, frozen=True, gc=False):
     """The size a pool should have now: what its policy wants and the buffer, within the bounds. Idle
-    containers beyond `desired` go after `idle_window` seconds."""
+    containers beyond `desired` go after `idle_window` seconds; while there are more than `keep`, after `spare_window`."""
 
     desired: int
     decision: ScalingDecision
@@ -113,6 +120,8 @@ class BoundedDecision(msgspec.Struct, frozen=True, gc=False):
     buffer: int
     limit: int
     idle_window: float
+    keep: int
+    spare_window: float
 
     @property
     def reason(self) -> str:
@@ -133,13 +142,10 @@ def containers_for(demand: Demand, target_inputs: int) -> int:
     return -(-demand.inputs // target_inputs) + demand.alone
 
 
-def most_containers(settings: AutoscalerSettings, host_limit: int, device_limit: int | None = None) -> int:
-    """`max_containers`; without one, what the host allows, or `min_containers` where that is more. Never more than it has
-    devices for, if they need any."""
+def most_containers(settings: AutoscalerSettings, host_limit: int) -> int:
+    """`max_containers`; without one, what the host allows, or `min_containers` where that is more."""
     most = settings.max_containers
-    if most is None:
-        most = max(host_limit, settings.min_containers)
-    return most if device_limit is None else min(most, device_limit)
+    return max(host_limit, settings.min_containers) if most is None else most
 
 
 def bound(decision: ScalingDecision, demand: Demand, settings: AutoscalerSettings, limit: int) -> BoundedDecision:
@@ -159,7 +165,17 @@ def bound(decision: ScalingDecision, demand: Demand, settings: AutoscalerSetting
     window = decision.idle_window
     if window is None:
         window = settings.scaledown_window
-    return BoundedDecision(desired if desired < limit else limit, decision, demand, buffer, limit, window)
+    spare_window = decision.spare_window
+    return BoundedDecision(
+        desired if desired < limit else limit,
+        decision,
+        demand,
+        buffer,
+        limit,
+        window,
+        limit if decision.keep is None else decision.keep + buffer,
+        spare_window if spare_window < window else window,
+    )
 
 
 NOTHING = bound(ScalingDecision(0, "nothing was asked for"), Demand(0, active=False), AutoscalerSettings(), 0)

@@ -96,6 +96,19 @@ class ReportAppStopped(Command, frozen=True):
     app_id: str
 
 
+class ReportDecision(Command, frozen=True):
+    """A pool is to have another size, for this reason: with `live` containers, of which some are `starting`, it wants
+    `desired`, and starts or stops some for that. Its inputs are those that waited and ran at that moment."""
+
+    function_id: str
+    desired: int
+    live: int
+    starting: int
+    waiting_inputs: int
+    running_inputs: int
+    reason: str
+
+
 class FindGpus(Command, frozen=True):
     """Tell `GpusFound` what GPUs containers can be given."""
 

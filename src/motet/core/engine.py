@@ -26,7 +26,7 @@ from motet.core.view import view_pool
 from motet.errors import InternalError, NotFoundError, ResourceExhaustedError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.views import FunctionView
+from motet.model.views import FunctionView, LearnedTargetView
 
 
 class Engine:
@@ -337,6 +337,12 @@ class Engine:
         """How many inputs of a function wait for a container; 0 if there is no such function."""
         pool = self._pools.get(function_id)
         return 0 if pool is None else pool.waiting
+
+    def learned_target(self, function_id: str, now: float) -> LearnedTargetView | None:
+        """What a function with `target_inputs="auto"` has learned; None if it has not, or is not here."""
+        pool = self._pools.get(function_id)
+        learned = None if pool is None else pool.fleet.learned
+        return None if learned is None else learned.view(now)
 
     def views(self, app_id: str, now: float) -> tuple[FunctionView, ...]:
         """All functions of an app."""

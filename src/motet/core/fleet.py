@@ -10,6 +10,7 @@ from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
 from motet.core.grace import Grace
 from motet.core.host import Host
+from motet.core.learned_target import LearnedTarget
 from motet.core.router import LoadIndex
 from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
@@ -36,11 +37,15 @@ class Fleet:
         self.gpu = spec.resources.gpu
         single = spec.single_use_containers
         self.max_inputs = 1 if single else spec.concurrency.max_inputs
-        self.target_inputs = 1 if single else spec.concurrency.target_inputs
+        target = 1 if self.max_inputs == 1 else spec.concurrency.target_inputs
+        self.learned = LearnedTarget(self.max_inputs, spec.concurrency.slo_p95) if target == "auto" else None
+        """With target_inputs="auto": what says what the target is now."""
+        self.target_inputs: int = target if target != "auto" else LearnedTarget.start(self.max_inputs)
         self.containers: dict[str, Container] = {}
         self.index = LoadIndex(self.max_inputs)
         self.live = 0
         """Containers that are starting or ready: those that count towards the desired number."""
+        self.starting = 0
         self.started_total = 0
         self.peak = 0
         self.start_failures = StartFailures()
@@ -57,11 +62,6 @@ class Fleet:
         self._closing_deadline: float | None = None
 
     @property
-    def starting(self) -> int:
-        """How many are not ready yet."""
-        return len(self._starts)
-
-    @property
     def first_starting(self) -> Container | None:
         """The one that has been starting for longest."""
         return next(iter(self._starts), None)
@@ -69,7 +69,7 @@ class Fleet:
     @property
     def serves(self) -> bool:
         """Some container takes inputs, now or when it has a free slot."""
-        return self.live > len(self._starts)
+        return self.live > self.starting
 
     def get(self, container_id: str) -> Container | None:
         return self.containers.get(container_id)
@@ -82,6 +82,7 @@ class Fleet:
         self.containers[container.container_id] = container
         self.live += 1
         self.started_total += 1
+        self.starting += 1
         self.host.starting += 1
         self.peak = max(self.peak, len(self.containers))
         self._starts.begin(container, turn.now)
@@ -109,6 +110,8 @@ class Fleet:
 
     def loaded(self, container: Container, turn: Turn) -> None:
         """It was given attempts."""
+        if self.learned is not None:
+            self.learned.loaded(container, turn.now)
         if self.spec.single_use_containers:
             self.drain(container, "single_use_containers", turn)
         elif not container.exclusive:
@@ -116,6 +119,9 @@ class Fleet:
 
     def unloaded(self, container: Container, turn: Turn) -> None:
         """Attempts of it ended."""
+        if self.learned is not None:
+            self.learned.unloaded(container, turn.now)
+            self.target_inputs = self.learned.target
         if not container.running:
             container.idle_since = turn.now
             if self.gpu:
@@ -182,6 +188,8 @@ class Fleet:
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""
+        if self.learned is not None:
+            self.learned.lost(container)
         self.index.remove(container)
         if container.state is states.STARTING:
             self.start_failures.add(container.started_at, turn.now)
@@ -218,6 +226,7 @@ class Fleet:
 
     def _leave_starting(self, container: Container) -> None:
         self._starts.end(container)
+        self.starting -= 1
         self.host.starting -= 1
 
     # --- time ---------------------------------------------------------------------------------------------------------
@@ -265,7 +274,8 @@ class Fleet:
         alive = list(self.containers.values())
         facts = {
             "live": self.live == sum(c.state in (states.STARTING, states.READY) for c in alive),
-            "starting": set(self._starts) == {c for c in alive if c.state is states.STARTING},
+            "starting": self.starting == len(self._starts)
+            and set(self._starts) == {c for c in alive if c.state is states.STARTING},
             "due": {*self._freezes, *self._drains, *self._stops} <= set(alive),
             "draining": all(c.state is states.DRAINING for c in self._drains),
             "frozen": all(c in self._freezes for c in alive if c.state is states.FROZEN),

@@ -35,7 +35,7 @@ class Pool:
         self._queue = WaitingQueue()
         self._feeds = Feeds()
         self.endings = Endings(self.spec, self._feeds, services)
-        self.size = Size(fleet, scaler, services.alarm)
+        self.size = Size(fleet, scaler, lambda: (self.waiting, self.running), services.alarm)
         self._isolation = Isolation(fleet, self.size)
         self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
         self._scaler = scaler
@@ -171,12 +171,19 @@ class Pool:
             self.fleet.unloaded(container, turn)
 
     def _settle(self, item: Input, end: AttemptEnd, turn: Turn) -> None:
+        if end.kind is not OutcomeKind.SUCCESS:
+            self._failed(item, turn)
         self._release(item)
         self._scaler.served(turn.now - item.deadline + self._deadlines.timeout)
         item.suspect = False
         if end.kind is not OutcomeKind.SUCCESS and self.endings.retry(item, end.kind, turn):
             return
         self.endings.end(item, "finished", end.kind, end.payload, turn)
+
+    def _failed(self, item: Input, turn: Turn) -> None:
+        """Its attempt was for nothing."""
+        if self.fleet.learned is not None and item.container_id is not None:
+            self.fleet.learned.failed(item.container_id, item.attempt, turn.now)
 
     def _release(self, item: Input) -> None:
         self._deadlines.over(item.attempt)
@@ -199,6 +206,8 @@ class Pool:
 
     def _abandon_slot(self, attempt: int, container: Container, input_id: str, reason: str, turn: Turn) -> None:
         container.running[attempt] = None
+        if self.fleet.learned is not None:
+            self.fleet.learned.forget(container.container_id, attempt)
         self._abandoned.begin((attempt, container), turn.now)
         turn.orphaned.append((input_id, reason))
 
@@ -246,6 +255,7 @@ class Pool:
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
+        self._failed(item, turn)
         self._give_up([item], text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
             self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import ceil
 
 from motet.core.arrivals import Arrivals
 from motet.core.autoscaler import (
@@ -16,14 +17,21 @@ from motet.core.autoscaler import (
     bound,
 )
 from motet.core.history import History
+from motet.core.levels import Levels
 from motet.model.scaling import AutoscalerSettings
 
 COLD_START_SHARE, SERVICE_TIME_SHARE = 0.2, 0.05
 """How much of these averages the newest observation is."""
 ENOUGH = 20
 """Inputs that must have ended before their time counts as known."""
-SHORTEST = 0.01
-"""Seconds that arrivals are averaged over at least."""
+SHORTEST, SHORTEST_SURGE = 0.01, 0.1
+"""Seconds that arrivals are averaged over at least. What comes within the second may be one burst of one client."""
+SURGE = 1 / 16
+"""Of the time that a start takes: what arrivals are averaged over to see at once that more come."""
+WITHOUT_ROOM = 0.005
+"""The share of the inputs that may find no room in the containers that are held: too few to be seen in a 99th percentile."""
+LEVEL_MEMORY, LOOKS = 0.3, 60
+"""How long it remembers, as a share of `scaledown_window`; and how often it looks within one."""
 
 
 class Scaler:
@@ -34,10 +42,14 @@ class Scaler:
         "_arrivals",
         "_counted",
         "_ended",
+        "_held",
         "_history",
         "_last",
+        "_levels",
+        "_look_at",
         "_policy",
         "_service_time",
+        "_surge",
         "cold_start",
         "max_inputs",
         "running",
@@ -57,6 +69,10 @@ class Scaler:
         """Those that run now."""
         self._counted = 0
         self._arrivals = Arrivals()
+        self._surge = Arrivals()
+        self._levels = Levels()
+        self._held: int | None = None
+        self._look_at = 0.0
         self._policy = policy
         self._alarm = alarm
         self._history = History(policy.span)
@@ -67,8 +83,9 @@ class Scaler:
     ) -> BoundedDecision:
         """The size that the pool should have now, `limit` containers at most; of `live` ones, some are `starting`."""
         if self.submitted != self._counted:
-            self._arrivals.came(self.submitted - self._counted, now)
-            self._counted = self.submitted
+            self._count(demand, now)
+        if now >= self._look_at and self._ended >= ENOUGH and self.submitted * WITHOUT_ROOM >= 1:
+            self._look(settings, now)
         if self._history.span:
             self._history.record(demand.inputs + demand.alone, now)
         facts = PoolFacts(
@@ -82,17 +99,38 @@ class Scaler:
             self._arrivals,
             self._history,
             self._last,
+            self._surge,
+            self._held,
+            self.submitted,
         )
         decision = self._last = self._policy.decide(demand, facts, settings, now)
         if decision.again_at is not None:
             self._alarm(decision.again_at)
         return bound(decision, demand, settings, limit)
 
+    def _count(self, demand: Demand, now: float) -> None:
+        """Inputs came."""
+        count = self.submitted - self._counted
+        self._counted = self.submitted
+        self._arrivals.came(count, now)
+        self._surge.came(count, now)
+        inputs = demand.inputs
+        if demand.waiting:  # a queue says how small the pool is, and not how large it should be in the long run
+            lasting = self._arrivals.rate(now) * self._service_time
+            inputs = min(inputs, max(inputs - demand.waiting, ceil(lasting)))
+        self._levels.count(-(-inputs // self.target_inputs), count, now)
+
+    def _look(self, settings: AutoscalerSettings, now: float) -> None:
+        self._levels.memory = LEVEL_MEMORY * settings.scaledown_window
+        self._held = self._levels.above_all_but(WITHOUT_ROOM)
+        self._look_at = now + settings.scaledown_window / LOOKS
+
     def started(self, seconds: float) -> None:
         """A container became ready; it took this long."""
         before = seconds if self.cold_start is None else self.cold_start
         self.cold_start = before + COLD_START_SHARE * (seconds - before)
         self._arrivals.memory = max(self.cold_start, SHORTEST)
+        self._surge.memory = max(self.cold_start * SURGE, SHORTEST_SURGE)
 
     def served(self, seconds: float) -> None:
         """An attempt ended; it ran for this long."""

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from motet.core import containers as states
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
+from motet.core.commands import ReportDecision
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.scaler import Scaler
@@ -17,24 +18,32 @@ from motet.model.scaling import AutoscalerSettings
 class Size:
     """Has a fleet as large as the scaler says, as far and as soon as the host lets it.
 
-    At once when asked: `scale` is called after every change. `alarm` is how it asks to be called again later.
+    At once when asked: `scale` is called after every change. `alarm` is how it asks to be called again later; `inputs`
+    says how many wait, and how many run, for the reports on what it decides.
     """
 
-    def __init__(self, fleet: Fleet, scaler: Scaler, alarm: Callable[[float], None]) -> None:
+    def __init__(
+        self, fleet: Fleet, scaler: Scaler, inputs: Callable[[], tuple[int, int]], alarm: Callable[[float], None]
+    ) -> None:
         self.settings = fleet.spec.autoscaler
         self.decision = NOTHING
         self.wanted = 0
         """Containers to start as soon as the host lets us."""
         self._fleet = fleet
         self._scaler = scaler
+        self._inputs = inputs
+        self._reported = 0
+        """The size that was wanted at the last report."""
         self._host = fleet.host
         self._claim = fleet.claim
         self._alarm = alarm
         self._closed = False
+        self._most = most_containers(self.settings, self._host.limits.containers_per_pool)
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""
         self.settings = settings
+        self._most = most_containers(settings, self._host.limits.containers_per_pool)
         self._claim.unsettle()  # it may have containers to spare now
 
     def close(self) -> None:
@@ -47,25 +56,47 @@ class Size:
         if self._closed:
             return
         fleet = self._fleet
-        live = fleet.live
-        decision = self.decision = self._scaler.decide(
-            demand, live, fleet.starting, self.settings, self._most_containers, turn.now
-        )
+        live, starting = fleet.live, fleet.starting
+        if fleet.learned is not None:
+            self._scaler.target_inputs = fleet.target_inputs
+        most = self._most if not fleet.gpu else self._most_with_devices
+        decision = self.decision = self._scaler.decide(demand, live, starting, self.settings, most, turn.now)
         if fleet.gpu:
             self._claim.lack(containers_for(demand, fleet.target_inputs) > live, turn)
         if live < decision.desired or self.wanted:
+            before = self.wanted
             self._want(self._startable(demand, turn))
+            if self.wanted and (not before or decision.desired != self._reported):
+                self._report(live, starting, turn)
         if live > decision.desired:
             if live > decision.limit:
                 self._shed(decision.limit, f"max_containers={decision.limit}", turn)
             elif decision.decision.drains:
                 self._shed(decision.desired, decision.reason, turn)
             self._stop_idle(turn)
+            if fleet.live < live:
+                self._report(live, starting, turn)
+
+    def _report(self, live: int, starting: int, turn: Turn) -> None:
+        """Only where something changes: while a pool stays as it is, no decision costs anything."""
+        self._reported = self.decision.desired
+        waiting, running = self._inputs()
+        turn.commands.append(
+            ReportDecision(
+                self._fleet.function_id,
+                self.decision.desired,
+                live,
+                starting,
+                waiting,
+                running,
+                self.decision.reason,
+            )
+        )
 
     @property
-    def _most_containers(self) -> int:
-        devices = self._claim.most if self._fleet.gpu else None
-        return most_containers(self.settings, self._host.limits.containers_per_pool, devices)
+    def _most_with_devices(self) -> int:
+        devices = self._claim.most
+        return self._most if devices is None else min(self._most, devices)
 
     # --- more ---------------------------------------------------------------------------------------------------------
 
@@ -116,13 +147,15 @@ class Size:
 
     def _stop_idle(self, turn: Turn) -> None:
         """The longest idle go first, once their window is over, down to the desired number."""
-        fleet = self._fleet
-        while fleet.live > self.decision.desired and (container := fleet.index.longest_idle()):
-            expiry = container.idle_since + self.decision.idle_window
+        fleet, decision = self._fleet, self.decision
+        while fleet.live > decision.desired and (container := fleet.index.longest_idle()):
+            spare = fleet.live > decision.keep
+            expiry = container.idle_since + (decision.spare_window if spare else decision.idle_window)
             if expiry > turn.now:
                 self._alarm(expiry)
                 return
-            fleet.stop(container, f"idle for {turn.now - container.idle_since:.1f} s", turn)
+            why = f"; {decision.keep} were enough lately" if spare else ""
+            fleet.stop(container, f"idle for {turn.now - container.idle_since:.1f} s{why}", turn)
 
     def _shed(self, limit: int, reason: str, turn: Turn) -> None:
         """There are to be fewer, now: idle containers go, then starting ones, then the least busy drain."""
@@ -164,5 +197,5 @@ class Size:
 
     def check(self) -> None:
         """Raise `InternalError` if the pool is larger than it may be."""
-        if self._fleet.live > self._most_containers and not self._closed:
-            raise InternalError(f"{self._fleet.live} containers, and {self._most_containers} may be")
+        if self._fleet.live > self._most_with_devices and not self._closed:
+            raise InternalError(f"{self._fleet.live} containers, and {self._most_with_devices} may be")

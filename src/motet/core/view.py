@@ -10,7 +10,7 @@ from motet.model.views import ContainerView, FunctionView
 
 def view_pool(pool: Pool, now: float) -> FunctionView:
     """One function's inputs and containers as they are now."""
-    fleet, counts, concurrency = pool.fleet, pool.endings.counts, pool.spec.concurrency
+    fleet, counts, learned = pool.fleet, pool.endings.counts, pool.fleet.learned
     per_slot = pool.inputs_per_slot
     return FunctionView(
         function_id=fleet.function_id,
@@ -20,8 +20,8 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         succeeded_inputs=counts[OutcomeKind.SUCCESS],
         failed_inputs=counts[OutcomeKind.FAILURE] + counts[OutcomeKind.TIMED_OUT] + counts[OutcomeKind.LOST],
         cancelled_inputs=counts[OutcomeKind.CANCELLED],
-        max_inputs=concurrency.max_inputs * per_slot,
-        target_inputs=concurrency.target_inputs * per_slot,
+        max_inputs=pool.spec.concurrency.max_inputs * per_slot,
+        target_inputs=fleet.target_inputs * per_slot,
         started_containers=fleet.started_total,
         peak_containers=fleet.peak,
         containers=tuple(
@@ -29,6 +29,7 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         ),
         last_decision=pool.size.decision.reason,
         shortage=pool.size.shortage,
+        learned_target=None if learned is None else learned.view(now),
     )
 
 

@@ -7,6 +7,7 @@ from typing import Literal
 
 import msgspec
 
+from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
@@ -107,6 +108,13 @@ class FunctionSpec:
     sync_cancellation: SyncCancellation = "input"
     queue_timeout: float | None = None
     max_waiting_inputs: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.batching is not None and self.concurrency.target_inputs == "auto":
+            raise InvalidError(
+                f'{self.name}: target_inputs="auto" cannot be combined with @motet.batched, whose calls take as long as their '
+                "batches are large; give target_inputs as a number of batches"
+            )
 
     @property
     def has_pool(self) -> bool:

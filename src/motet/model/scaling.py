@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -20,17 +21,30 @@ class Concurrency:
     """Inputs that one container runs at once.
 
     `max_inputs` is the hard cap, `target_inputs` what the autoscaler provides for; between them a busy container bursts.
+    "auto": the pool learns the target from how fast inputs go beside each other, with `slo_p95` the greatest that has 95 % of
+    them run for that many seconds at most.
     """
 
     max_inputs: int = 1
-    target_inputs: int = 1
+    target_inputs: int | Literal["auto"] = 1
+    slo_p95: float | None = None
 
     def __post_init__(self) -> None:
-        if not 1 <= self.target_inputs <= self.max_inputs <= MAX_INPUTS_LIMIT:
+        if self.target_inputs == "auto":
+            if not 1 <= self.max_inputs <= MAX_INPUTS_LIMIT:
+                raise InvalidError(f"max_inputs must be between 1 and {MAX_INPUTS_LIMIT}, got {self.max_inputs}")
+        elif not 1 <= self.target_inputs <= self.max_inputs <= MAX_INPUTS_LIMIT:
             raise InvalidError(
                 f"concurrency needs 1 <= target_inputs <= max_inputs <= {MAX_INPUTS_LIMIT}, "
                 f"got target_inputs={self.target_inputs}, max_inputs={self.max_inputs}"
             )
+        if self.slo_p95 is not None:
+            if self.target_inputs != "auto":
+                raise InvalidError(
+                    f'`slo_p95` goes only with target_inputs="auto", got target_inputs={self.target_inputs}'
+                )
+            if not 0 < self.slo_p95 < math.inf:
+                raise InvalidError(f"`slo_p95` must be more than 0 seconds, and finite, got {self.slo_p95:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,44 @@ class ContainerView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TargetPoint:
+    """What a pool has seen of containers that run about so many `inputs` at once (an average).
+
+    `throughput`: inputs per second of one such container. `p50`, `p95`: seconds that its inputs run. `observations`: how many
+    were watched; older ones count less.
+    """
+
+    inputs: float
+    throughput: float
+    p50: float
+    p95: float
+    observations: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LearnedTargetView:
+    """The target of a pool with `target_inputs="auto"`, and what it was learned from.
+
+    `target_inputs` is the best that is known; for moments the pool may try another, which `reason` says then.
+    `confidence`, from 0 to 1: how well the curve is known around the target. It is 1 when at the target, and at the
+    levels next to it, the throughput has a standard error of 10 % at most, or 100 inputs were seen lately. `reason` says why
+    the target is what it is now.
+    """
+
+    target_inputs: int
+    confidence: float
+    curve: tuple[TargetPoint, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionView:
     """One function's pool: waiting and running inputs, ended ones by outcome, and its containers.
 
     `started_containers` counts every container ever started; `last_decision` says why the pool has the size it has.
     `shortage` is what the host lacks for the containers it wants ("waiting for a GPU: ..."), or empty.
     `max_inputs` and `target_inputs` are inputs per container: where they run in batches, the size of those is counted in.
+    `learned_target`: with `target_inputs="auto"`, what is known of it.
     """
 
     function_id: str
@@ -39,6 +71,7 @@ class FunctionView:
     containers: tuple[ContainerView, ...]
     last_decision: str
     shortage: str = ""
+    learned_target: LearnedTargetView | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -45,9 +45,11 @@ class Cls(Generic[T]):
         """This class with other options: its objects have containers of their own. Chainable; later values win."""
         return self._varied(variant_from_options(onto=self.target.spec.resources, **options))
 
-    def with_concurrency(self, *, max_inputs: int, target_inputs: int | None = None) -> Cls[T]:
+    def with_concurrency(
+        self, *, max_inputs: int, target_inputs: int | Literal["auto"] | None = None, slo_p95: float | None = None
+    ) -> Cls[T]:
         """This class with another `@motet.concurrent`; otherwise as `with_options`."""
-        concurrency = concurrency_from(max_inputs, target_inputs, "with_concurrency()")
+        concurrency = concurrency_from(max_inputs, target_inputs, slo_p95, decorator="with_concurrency()")
         return self._varied(FunctionVariant(concurrency=concurrency))
 
     def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Cls[T]:

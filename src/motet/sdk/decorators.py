@@ -35,16 +35,21 @@ class MethodDecorator(Protocol):
 
 
 def concurrent(
-    *positional: Never, max_inputs: int = _REQUIRED, target_inputs: int | None = None
+    *positional: Never,
+    max_inputs: int = _REQUIRED,
+    target_inputs: int | Literal["auto"] | None = None,
+    slo_p95: float | None = None,
 ) -> Callable[[Decorated], Decorated]:
     """Let each container of a function or class run up to `max_inputs` inputs at once, 1 to 1000.
 
-    The autoscaler provides for `target_inputs` per container (default: `max_inputs`); above it a container bursts. Goes
-    under `@app.function` or `@app.cls`. Synchronous functions then run on threads, asynchronous ones as tasks.
+    The autoscaler provides for `target_inputs` per container (default: `max_inputs`); above it a container bursts. "auto"
+    learns from the running pool how many are worth it, never more than `max_inputs`: those that give the most throughput for
+    the time they take, or with `slo_p95` as many as let 95 % of inputs run for that many seconds at most. Goes under
+    `@app.function` or `@app.cls`. Synchronous functions then run on threads, asynchronous ones as tasks.
     Raises `InvalidError` for values out of range and for what cannot be decorated.
     """
     refuse_positional(positional, "@motet.concurrent()")
-    concurrency = concurrency_from(max_inputs, target_inputs)
+    concurrency = concurrency_from(max_inputs, target_inputs, slo_p95)
 
     def decorate(wrapped: Decorated) -> Decorated:
         return cast(Decorated, _with_concurrency(wrapped, concurrency))

@@ -16,6 +16,7 @@ from motet.errors import ExecutionError, InvalidError, ResourceExhaustedError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
+from motet.model.views import LearnedTargetView
 from motet.sdk import many, options
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
@@ -38,12 +39,16 @@ SPAWN_CHUNK = 100
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionStats:
-    """A pool at one instant: inputs that wait, containers, inputs that run, and free slots in its containers."""
+    """A pool at one instant: inputs that wait, containers, inputs that run, and free slots in its containers.
+
+    `learned_target`: with `target_inputs="auto"`, the target, how sure it is, and the curve it was learned from; else None.
+    """
 
     backlog: int
     num_total_runners: int
     num_running_inputs: int
     input_headroom: int
+    learned_target: LearnedTargetView | None = None
 
 
 def _accepted(connection: Connection, request: SubmitInputs) -> Steps[None]:
@@ -286,6 +291,7 @@ class Function(Generic[P, R]):
             num_total_runners=len(view.containers),
             num_running_inputs=view.running_inputs,
             input_headroom=max(0, ready * view.max_inputs - running),
+            learned_target=view.learned_target,
         )
 
     @dual
@@ -313,9 +319,11 @@ class Function(Generic[P, R]):
         )
         return Function(self.target.varied(variant), self.method, self.raw)
 
-    def with_concurrency(self, *, max_inputs: int, target_inputs: int | None = None) -> Function[P, R]:
-        """The same function with another input concurrency and a pool of its own."""
-        concurrency = options.concurrency_from(max_inputs, target_inputs, decorator="with_concurrency()")
+    def with_concurrency(
+        self, *, max_inputs: int, target_inputs: int | Literal["auto"] | None = None, slo_p95: float | None = None
+    ) -> Function[P, R]:
+        """The same function with another input concurrency, as of `@motet.concurrent`, and a pool of its own."""
+        concurrency = options.concurrency_from(max_inputs, target_inputs, slo_p95, decorator="with_concurrency()")
         return Function(self.target.varied(FunctionVariant(concurrency=concurrency)), self.method, self.raw)
 
     def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Function[P, R]:

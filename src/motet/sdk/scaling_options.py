@@ -19,14 +19,20 @@ from motet.model.scaling import (
 from motet.sdk.checks import is_int, is_number, type_name
 
 
-def concurrency_from(max_inputs: Any, target_inputs: Any = None, decorator: str = "@motet.concurrent()") -> Concurrency:
-    """`max_inputs` and `target_inputs` as a value. A target of None or 0 is unset: the target is then the maximum.
+def concurrency_from(
+    max_inputs: Any, target_inputs: Any = None, slo_p95: Any = None, *, decorator: str = "@motet.concurrent()"
+) -> Concurrency:
+    """These keywords as a value. A target of None or 0 is unset: the target is then the maximum.
 
     Raises `TypeError` when `max_inputs` is missing (`decorator` names what it is missing from), else `InvalidError`.
     """
     if max_inputs is None:
         raise TypeError(f"`{decorator}` missing required argument: `max_inputs`.")
     most = _checked_max_inputs(max_inputs, "max_inputs")
+    if target_inputs == "auto":
+        return Concurrency(max_inputs=most, target_inputs="auto", slo_p95=_checked_slo(slo_p95))
+    if slo_p95 is not None:
+        raise InvalidError(f'The `slo_p95` argument goes only with target_inputs="auto", got {target_inputs!r}.')
     target = _checked_target_inputs(target_inputs)
     if target > most:
         raise InvalidError("`target_inputs` parameter cannot be greater than `max_inputs`.")
@@ -45,6 +51,14 @@ def _checked_max_inputs(value: Any, name: str) -> int:
     if not 1 <= value <= MAX_INPUTS_LIMIT:
         raise InvalidError(f"The `{name}` argument must be between 1 and {MAX_INPUTS_LIMIT}, got {value}.")
     return int(value)
+
+
+def _checked_slo(value: Any) -> float | None:
+    if value is None:
+        return None
+    if not is_number(value) or value <= 0:
+        raise InvalidError(f"The `slo_p95` argument must be a number of seconds above 0, got {value!r}.")
+    return float(value)
 
 
 def _checked_target_inputs(value: Any) -> int:

@@ -33,6 +33,7 @@ class ServerEffects:
             c.FeedAttempt: containers.feed,
             c.AckFeed: self._ack_feed,
             c.SaveOutcomes: lambda command: calls.save(command.call_id, command.ended),
+            c.ReportDecision: lambda command: None,
             c.ReportAppStopped: lambda command: apps.stopped(command.app_id),
         }
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from motet.core.commands import Command, WakeAt
+from motet.core.commands import Command, ReportDecision, WakeAt
 from motet.core.engine import Engine
 from motet.core.events import Event, TimerFired
 from motet.core.host import DEFAULT_LIMITS, HostLimits
@@ -91,13 +91,13 @@ class Playbook:
     """Feeds an engine on virtual time and compares what it answers.
 
     `wakes=True` asserts `WakeAt` commands like all others; otherwise they are kept from sight, and only decide when
-    `at` lets a timer fire. `engine` may be looked into at any time.
+    `at` lets a timer fire. So does `decisions=True` with `ReportDecision`. `engine` may be looked into at any time.
     """
 
-    def __init__(self, *, limits: HostLimits = DEFAULT_LIMITS, wakes: bool = False) -> None:
+    def __init__(self, *, limits: HostLimits = DEFAULT_LIMITS, wakes: bool = False, decisions: bool = False) -> None:
         self.engine = Engine(failure=text_failure, limits=limits)
         self.now = 0.0
-        self._wakes = wakes
+        self._unseen = (*(() if wakes else (WakeAt,)), *(() if decisions else (ReportDecision,)))
         self._wake_at: float | None = None
         self._produced: list[Command] = []
         self._transcript: list[str] = []
@@ -145,7 +145,7 @@ class Playbook:
         for command in commands:
             if isinstance(command, WakeAt):
                 self._wake_at = command.deadline
-            if self._wakes or not isinstance(command, WakeAt):
+            if not isinstance(command, self._unseen):
                 self._produced.append(command)
 
     def _expect_nothing_more(self, when: str) -> None:

@@ -43,10 +43,27 @@ def decide(
     last: ScalingDecision | None = None,
     settings: AutoscalerSettings = SETTINGS,
     now: float = 100.0,
+    surge: float = 0.0,
+    submitted: int = 0,
+    held: int | None = None,
 ) -> ScalingDecision:
-    arrivals = Arrivals(cold_start or 1.0)
+    arrivals, lately = Arrivals(cold_start or 1.0), Arrivals((cold_start or 1.0) / 16)
     arrivals.came(round(rate * arrivals.memory), now)
-    facts = PoolFacts(most or target, target, live, starting, cold_start, service_time, Aged(age), arrivals, last=last)
+    lately.came(round(surge * lately.memory), now)
+    facts = PoolFacts(
+        most or target,
+        target,
+        live,
+        starting,
+        cold_start,
+        service_time,
+        Aged(age),
+        arrivals,
+        last=last,
+        surge=lately,
+        held=held,
+        submitted=submitted,
+    )
     return MotetPolicy().decide(demand, facts, settings, now)
 
 
@@ -84,7 +101,7 @@ def test_a_lasting_load_gets_the_containers_that_it_fills() -> None:
 
 def test_the_reason_has_the_numbers() -> None:
     assert decide(Demand(8), cold_start=0.5).reason == (
-        "8 inputs at 1 each want 8, of which 2 pay: a start takes 0.5 s, an input 0.1 s, 0/s come"
+        "8 inputs at 1 each want 8; 2 pay: a start takes 0.5 s, an input 0.1 s, 0/s come"
     )
 
 
@@ -104,6 +121,38 @@ def test_suspects_batches_and_a_buffer_are_never_held_back() -> None:
     assert decide(Demand(8, alone=1)).desired == 9
     assert decide(Demand(8, unit="batches")).desired == 8
     assert decide(Demand(8), settings=AutoscalerSettings(buffer_containers=1)).desired == 8
+
+
+def test_a_load_that_goes_on_rising_gets_containers_for_those_that_will_come() -> None:
+    first = decide(Demand(8), service_time=1.0, rate=10.0, surge=80.0, submitted=100)
+    assert first.desired == 8  # it may be one burst, which is all there
+    later = decide(Demand(30), live=8, service_time=1.0, rate=20.0, surge=80.0, submitted=122, last=first, now=100.3)
+    assert later.desired == 74  # 22 have come since, and twice as many may
+    assert "74 pay" in later.reason
+
+
+def test_a_burst_that_came_at_once_gets_no_more_than_it_fills() -> None:
+    first = decide(Demand(8), service_time=60.0, rate=4.0, surge=64.0, submitted=8)
+    assert first.desired == 8
+    assert decide(Demand(8), service_time=60.0, rate=4.0, surge=64.0, submitted=8, last=first, now=100.5).desired == 8
+
+
+@pytest.mark.parametrize(
+    ("held", "inputs", "keep"),
+    [(3, 1, 3), (3, 5, 5), (0, 0, 0)],
+)
+def test_containers_beyond_those_needed_lately_are_spare(held: int, inputs: int, keep: int) -> None:
+    decision = decide(Demand(inputs), live=9, held=held)
+    assert (decision.desired, decision.keep, decision.spare_window) == (inputs, keep, 2.0)
+    assert decision.again_at == 101.0  # a sixtieth of the window: what is held changes while nothing happens
+
+
+def test_nothing_is_spare_before_enough_is_known() -> None:
+    assert decide(Demand(1), live=9).keep is None
+
+
+def test_a_spare_container_may_idle_for_as_long_as_a_start_takes() -> None:
+    assert decide(Demand(1), live=9, held=3, cold_start=8.0).spare_window == 8.0
 
 
 # --- in the engine ----------------------------------------------------------------------------------------------------
@@ -160,7 +209,7 @@ def test_a_lasting_overload_is_noticed_within_the_time_of_a_start(play: Playbook
     play >> submit("a", 10) << deliver(1, *attempts("a", range(10), first=21))
     play.at(begin + 0.1) >> submit("b", 2)
     play.at(begin + 0.2) >> submit("c", 2)
-    play.at(begin + 0.3) >> submit("d", 2) << start(2, reason=Containing("16 inputs at 10 each want 2"))
+    play.at(begin + 0.3) >> submit("d", 2) << start(2, 3, reason=Containing("16 inputs at 10 each want 2; 3 pay"))
 
 
 def test_a_square_wave_starts_its_containers_once(play: Playbook) -> None:
