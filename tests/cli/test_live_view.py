@@ -8,7 +8,7 @@ from tests.cli.views import app, container, function
 
 from motet.cli.live_view import container_bar, live_view
 from motet.cli.progress import Progress
-from motet.model.views import AppView
+from motet.model.views import AppView, LearnedTargetView
 
 
 def rendered(view: AppView, *, width: int = 160, status: str = "") -> str:
@@ -41,6 +41,12 @@ def test_what_containers_wait_for_is_told_below_the_table() -> None:
         function("busy", running_inputs=1), function("embed", waiting_inputs=1, shortage="waiting for a GPU: all")
     )
     assert rendered(view).rstrip().splitlines()[-1].strip() == "embed: waiting for a GPU: all"
+
+
+def test_a_learned_target_is_told_below_the_table() -> None:
+    learned = LearnedTargetView(target_inputs=14, confidence=0.8, curve=(), reason="the knee of what is known")
+    last = rendered(app(function("fetch", running_inputs=1, learned_target=learned))).rstrip().splitlines()[-1]
+    assert last.strip() == "fetch: target auto: 14 (confidence 0.8): the knee of what is known"
 
 
 @pytest.mark.parametrize("width", [20, 60, 80, 100, 120, 200])

@@ -5,6 +5,7 @@ from tests.cli.views import app, container, function
 
 from motet.cli.progress import Progress
 from motet.cli.summary import summary_lines
+from motet.model.views import LearnedTargetView
 
 
 def test_function_nobody_called_is_left_out() -> None:
@@ -38,6 +39,9 @@ def test_run_shorter_than_the_time_between_views_is_timed_from_its_begin() -> No
     assert progress.functions[0].elapsed == pytest.approx(0.2)
 
 
+LEARNED = LearnedTargetView(target_inputs=14, confidence=0.8, curve=(), reason="the knee of what is known")
+
+
 def summary_of(seconds: float, **fields: object) -> list[str]:
     progress = Progress(0.0)
     progress.observe(app(function(**fields)), seconds)
@@ -66,6 +70,14 @@ def summary_of(seconds: float, **fields: object) -> list[str]:
             1.0,
             {"succeeded_inputs": 2, "running_inputs": 3, "waiting_inputs": 4, "started_containers": 1},
             ["fetch: 2 inputs in 1 container in 1.0 s (2.0 inputs/s, 0 failed)", "       7 inputs not finished"],
+        ),
+        (
+            1.0,
+            {"succeeded_inputs": 2, "started_containers": 1, "learned_target": LEARNED},
+            [
+                "fetch: 2 inputs in 1 container in 1.0 s (2.0 inputs/s, 0 failed)",
+                "       target auto: 14 (confidence 0.8)",
+            ],
         ),
         (1.0, {"containers": [container()]}, []),
     ],

@@ -36,6 +36,12 @@ def test_a_recorded_load_can_be_simulated(tmp_path: Path) -> None:
     done = motet("trace", "record", "-o", "out", "app.py", "--count", "30", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "Recorded out/nap.csv" in done.stderr
+    containers = (tmp_path / "out" / "nap.containers.csv").read_text().splitlines()
+    assert containers[0] == "wanted,ready,told,ended"
+    for line in containers[1:]:
+        wanted, ready, told, ended = map(float, line.split(","))
+        assert 0 <= wanted < ready <= told <= ended
+    assert len(containers) == 1 + 2
     simulated = motet(
         "simulate", "--trace", "out/nap.csv", "--max-inputs", "20", "--cold-start", "0", "--json", cwd=tmp_path
     )

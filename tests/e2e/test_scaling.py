@@ -72,6 +72,32 @@ def test_a_busy_container_bursts_from_target_to_max_while_another_one_starts(gat
     assert set(more.iter()) == {first.get()}
 
 
+def test_at_target_100_a_container_bursts_to_120_while_the_next_one_starts_and_only_then(gate: Gate) -> None:
+    first = spawn(scaling.hundred, gate, 100)
+    gate.wait_held(100)
+    assert [it.running_inputs for it in pool("hundred").containers] == [100]
+    burst = spawn(scaling.hundred, gate, 130, start=100)
+    gate.wait_held(230)
+    # 20 of them went to the busy container at once; the second one took its 100 when it was ready, and may burst for the
+    # rest, because there is to be no third.
+    view = pool("hundred")
+    assert (view.started_containers, view.running_inputs, view.waiting_inputs) == (2, 230, 0)
+    assert [it.running_inputs for it in view.containers] == [120, 110]
+    gate.open()
+    assert sorted(Counter([*first.iter(), *burst.iter()]).values()) == [110, 120]
+    assert pool("hundred").peak_containers == 2
+
+
+def test_ready_containers_are_filled_to_the_target_and_no_further(gate: Gate) -> None:
+    scaling.hundred.update_autoscaler(min_containers=2)
+    wait_until(lambda: ready("hundred") == 2, "two ready containers")
+    call = spawn(scaling.hundred, gate, 200)
+    gate.wait_held(200)
+    assert [it.running_inputs for it in pool("hundred").containers] == [100, 100]
+    gate.open()
+    assert sorted(Counter(call.iter()).values()) == [100, 100]
+
+
 def test_there_are_never_more_containers_than_max_and_the_rest_waits(gate: Gate) -> None:
     call = spawn(scaling.at_most_two, gate, 5)
     gate.wait_held(2)

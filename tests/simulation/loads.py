@@ -21,7 +21,9 @@ def load(*groups: tuple[float, int], duration: float = 1.0) -> Trace:
 def run(
     trace: Trace, *, max_inputs: int = 1, target_inputs: int | None = None, cold_start: float = 1.0, **others: Any
 ) -> Report:
-    """A checked simulation; `others` are fields of the scenario or of the autoscaler's settings."""
+    """A checked simulation; `others` are fields of the scenario or of the autoscaler's settings, or `policy`; `checked=False`
+    for one of many inputs."""
+    policy, checked = others.pop("policy", "motet"), others.pop("checked", True)
     settings = {name: others.pop(name) for name in list(others) if name in AutoscalerSettings.__slots__}
     scenario = Scenario(
         trace=trace,
@@ -30,4 +32,4 @@ def run(
         cold_start=Distribution(cold_start),
         **others,
     )
-    return simulate(scenario, checked=True)
+    return simulate(scenario, policy, checked=checked)

@@ -1,15 +1,15 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motet.core.policies import POLICIES
 from motet.errors import InvalidError
-from motet.model.scaling import AutoscalerSettings, Concurrency
+from motet.model.scaling import AutoscalerSettings, Batching, Concurrency
 from motet.simulation.curve import Curve
 from motet.simulation.distribution import Distribution
-from motet.simulation.scenario import Scenario
+from motet.simulation.scenario import Scenario, limits_for
 from motet.simulation.simulator import simulate
 from motet.simulation.trace import Trace, make_trace
 from tests.simulation.loads import load, run
@@ -55,6 +55,17 @@ def test_at_its_limit_the_pool_bursts_and_the_rest_waits() -> None:
     assert (report.peak_inputs, report.peak_containers) == (120, 2)
     assert report.p50 == 2.0
     assert report.p99 == 3.0
+
+
+def test_a_host_that_starts_one_container_at_a_time_has_them_one_after_another() -> None:
+    report = run(load((0, 3), duration=10), limits=limits_for(1), cold_start=2, max_inputs=1)
+    assert (report.mean, report.p99) == (pytest.approx(10 + (2 + 4 + 6) / 3), pytest.approx(16))
+    assert run(load((0, 3), duration=10), limits=limits_for(None), cold_start=2).p99 == pytest.approx(12)
+
+
+def test_the_way_there_and_back_keeps_a_slot_taken() -> None:
+    report = run(load((0, 2), duration=2), max_containers=1, cold_start=1, overhead=0.5)
+    assert (report.p50, report.p99) == (pytest.approx(1 + 2.5), pytest.approx(1 + 2 * 2.5))
 
 
 # --- what is counted --------------------------------------------------------------------------------------------------
@@ -117,9 +128,10 @@ def test_containers_that_never_start_leave_errors_and_no_endless_simulation() ->
 # --- always -----------------------------------------------------------------------------------------------------------
 
 SCENARIOS = st.builds(
-    lambda trace, rate, max_inputs, target, least, most, buffer, window, curve, chances, seed: Scenario(
+    lambda trace, rate, max_inputs, target, batching, least, most, buffer, window, curve, chances, seed: Scenario(
         trace=make_trace(trace, seed, rate, 30.0),
         concurrency=Concurrency(max_inputs=max_inputs, target_inputs=max(1, round(target * max_inputs))),
+        batching=batching,
         autoscaler=AutoscalerSettings(
             min_containers=min(least, most), max_containers=most, buffer_containers=buffer, scaledown_window=window
         ),
@@ -135,6 +147,7 @@ SCENARIOS = st.builds(
     st.floats(0.5, 8),
     st.integers(1, 8),
     st.floats(0.1, 1),
+    st.none() | st.builds(Batching, max_batch_size=st.integers(1, 4), wait_ms=st.sampled_from([0, 300, "auto"])),
     st.integers(0, 3),
     st.integers(1, 8),
     st.integers(0, 2),
@@ -145,15 +158,17 @@ SCENARIOS = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(SCENARIOS, st.sampled_from(sorted(POLICIES)))
 def test_every_input_ends_once_and_the_limits_hold(scenario: Scenario, policy: str) -> None:
     report = simulate(scenario, policy, checked=True)  # it raises if an input ends twice
     assert report.unfinished == 0
     assert report.inputs == len(scenario.trace.arrivals)
-    settings = scenario.autoscaler
-    assert settings.max_containers is not None
-    assert settings.min_containers <= report.peak_containers <= settings.max_containers
-    assert report.peak_inputs <= scenario.concurrency.max_inputs
+    bounds = scenario.autoscaler
+    assert bounds.max_containers is not None
+    assert bounds.min_containers <= report.peak_containers <= bounds.max_containers
+    batch_size = 1 if scenario.batching is None else scenario.batching.max_batch_size
+    assert report.peak_inputs <= scenario.concurrency.max_inputs * batch_size
     if not scenario.input_failures and not scenario.container_failures and not scenario.start_failures:
         assert report.errors == 0
 

@@ -98,13 +98,24 @@ def test_a_long_file_stays_in_order() -> None:
         ([], "t.csv, line 1: the header must be 'arrival,duration', got ''"),
         (["time,duration"], "t.csv, line 1: the header must be 'arrival,duration', got 'time,duration'"),
         (["arrival,duration"], "t.csv: it has no inputs, only a header"),
-        (["arrival,duration", "1,2", "x,2"], "t.csv, line 3: arrival 'x' is not a number of seconds from 0 up"),
-        (["arrival,duration", "1,-2"], "t.csv, line 2: duration '-2' is not a number of seconds from 0 up"),
-        (["arrival,duration", "nan,2"], "t.csv, line 2: arrival 'nan' is not a number of seconds from 0 up"),
-        (["arrival,duration", "1,inf"], "t.csv, line 2: duration 'inf' is not a number of seconds from 0 up"),
+        (
+            ["arrival,duration", "1,2", "x,2"],
+            "t.csv, line 3: arrival 'x' is not a number of seconds from 0 to 31,622,400",
+        ),
+        (["arrival,duration", "1,-2"], "t.csv, line 2: duration '-2' is not a number of seconds from 0 to 86,400"),
+        (["arrival,duration", "nan,2"], "t.csv, line 2: arrival 'nan' is not a number of seconds from 0 to 31,622,400"),
+        (["arrival,duration", "1,inf"], "t.csv, line 2: duration 'inf' is not a number of seconds from 0 to 86,400"),
+        (
+            ["arrival,duration", "1700000000,1"],
+            "t.csv, line 2: arrival '1700000000' is not a number of seconds from 0 to 31,622,400",
+        ),
+        (
+            ["arrival,duration", "1,90000"],
+            "t.csv, line 2: duration '90000' is not a number of seconds from 0 to 86,400",
+        ),
         (["arrival,duration", "1"], "t.csv, line 2: a row has an arrival and a duration, got '1'"),
         (["arrival,duration", "1,2,3"], "t.csv, line 2: a row has an arrival and a duration, got '1,2,3'"),
-        (["arrival,duration", "1,"], "t.csv, line 2: duration '' is not a number of seconds from 0 up"),
+        (["arrival,duration", "1,"], "t.csv, line 2: duration '' is not a number of seconds from 0 to 86,400"),
     ],
 )
 def test_a_malformed_file_is_refused_in_one_line_that_says_where(lines: list[str], complaint: str) -> None:

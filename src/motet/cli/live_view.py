@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from motet.cli.progress import FunctionProgress, Progress
-from motet.cli.summary import clock, rate
+from motet.cli.summary import clock, rate, target_line
 from motet.model.views import ContainerView, FunctionView
 
 _BAR_LEVELS = "▁▂▃▄▅▆▇█"
@@ -34,7 +34,12 @@ def live_view(progress: Progress, *, status: str, width: int) -> RenderableType:
         for function in functions
         if function.view.shortage
     ]
-    return Group(title, _table(functions, width), *shortages)
+    targets = [
+        Text(f"{view.name}: {target_line(learned)}: {learned.reason}", style="dim", no_wrap=True, overflow="ellipsis")
+        for view in (function.view for function in functions)
+        if (learned := view.learned_target) is not None
+    ]
+    return Group(title, _table(functions, width), *targets, *shortages)
 
 
 def _table(functions: Sequence[FunctionProgress], width: int) -> Table:

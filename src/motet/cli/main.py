@@ -9,6 +9,7 @@ from motet.cli.run_command import run_command
 from motet.cli.serve import serve_command
 from motet.cli.simulate import simulate_command
 from motet.cli.trace import trace_command
+from motet.cli.tune_command import tune_command
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
@@ -21,6 +22,7 @@ motet.add_command(run_command)
 motet.add_command(serve_command)
 motet.add_command(simulate_command)
 motet.add_command(trace_command)
+motet.add_command(tune_command)
 
 
 def main() -> None:

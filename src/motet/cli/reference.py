@@ -16,16 +16,19 @@ from motet.sdk.user_class import raw_method
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reference:
-    """A reference taken apart: a file or module, and what is wanted of it (None: its only entrypoint or function)."""
+    """A reference taken apart: a file or module, and what is wanted of it (None: its only entrypoint or function).
+
+    `program` is the command that takes it."""
 
     source: str
     name: str | None
     is_module: bool
+    program: str = "motet run"
 
     @property
     def command(self) -> str:
         """The command line up to the source, for messages that say what to type."""
-        return f"motet run -m {self.source}" if self.is_module else f"motet run {self.source}"
+        return f"{self.program} -m {self.source}" if self.is_module else f"{self.program} {self.source}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +52,7 @@ class Runnable:
         return cast(Callable[..., Any], self.handle.raw)
 
 
-def parse(text: str, *, is_module: bool = False) -> Reference:
+def parse(text: str, *, is_module: bool = False, program: str = "motet run") -> Reference:
     """
     >>> parse("work.py::app.fetch").name
     'app.fetch'
@@ -59,7 +62,7 @@ def parse(text: str, *, is_module: bool = False) -> Reference:
         raise click.UsageError(
             f"{text!r} is no reference; they look like FILE.py, FILE.py::name or FILE.py::Class.method"
         )
-    return Reference(source=source, name=name or None, is_module=is_module)
+    return Reference(source=source, name=name or None, is_module=is_module, program=program)
 
 
 def load(reference: Reference) -> ModuleType:

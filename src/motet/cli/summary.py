@@ -5,16 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from motet.cli.progress import FunctionProgress
+from motet.model.views import LearnedTargetView
 
 
 def summary_lines(functions: Iterable[FunctionProgress]) -> list[str]:
-    """One line for each function that had inputs, and a second one if some of them were left unfinished."""
+    """One line for each function that had inputs, another if some of them were left unfinished, and one for what it learned."""
     lines: list[str] = []
     for function in functions:
         if function.finished or function.unfinished:
             lines.append(_done_line(function))
         if function.unfinished:
             lines.append(f"{' ' * len(function.view.name)}  {count(function.unfinished, 'input')} not finished")
+        if function.view.learned_target is not None and function.finished:
+            lines.append(f"{' ' * len(function.view.name)}  {target_line(function.view.learned_target)}")
     return lines
 
 
@@ -30,6 +33,15 @@ def _done_line(function: FunctionProgress) -> str:
         f"{view.name}: {count(function.finished, 'input')} in {count(view.started_containers, 'container')} "
         f"in {seconds(function.elapsed)} ({', '.join(details)})"
     )
+
+
+def target_line(learned: LearnedTargetView) -> str:
+    """What `target_inputs="auto"` has come to.
+
+    >>> target_line(LearnedTargetView(target_inputs=14, confidence=0.8, curve=(), reason="the knee of what is known"))
+    'target auto: 14 (confidence 0.8)'
+    """
+    return f"target auto: {learned.target_inputs} (confidence {learned.confidence:.1f})"
 
 
 def count(number: int, noun: str) -> str:

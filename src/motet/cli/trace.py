@@ -27,7 +27,7 @@ def trace_command() -> None:
     metavar="DIRECTORY",
     default=Path("traces"),
     show_default=True,
-    help="Write FUNCTION.csv there for each function that had inputs.",
+    help="Write FUNCTION.csv and FUNCTION.containers.csv there for each function that had inputs.",
 )
 @click.argument("arguments", metavar="REFERENCE [ARGUMENTS]...", nargs=-1, required=True, type=click.UNPROCESSED)
 def record_command(output: Path, arguments: tuple[str, ...]) -> None:

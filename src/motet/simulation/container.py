@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import math
+from collections.abc import Iterator
 
 
 class SimulatedContainer:
@@ -31,6 +32,10 @@ class SimulatedContainer:
     def __len__(self) -> int:
         """The attempts it runs."""
         return len(self._held)
+
+    def __iter__(self) -> Iterator[int]:
+        """Their numbers."""
+        return iter(self._held)
 
     def begin(self, attempt: int, duration: float, now: float) -> None:
         """Run one more from now on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from motet.errors import InvalidError
@@ -44,6 +45,16 @@ class Curve:
     def speeds(self, max_inputs: int) -> list[float]:
         """By the number of inputs that run: how fast each goes; 1 is alone."""
         return [self._speed(max(1, inputs)) for inputs in range(max_inputs + 1)]
+
+    def batch(self, durations: Sequence[float]) -> float:
+        """How long inputs of these durations take in one batch. `io`: as long as the longest of them; `gil`: as long as the
+        core is needed for all, if that is longer; `gpu-batch`: the fixed part once, and the rest of each."""
+        longest = max(durations)
+        if self.name == GIL:
+            return max(longest, self.share * sum(durations))
+        if self.name == GPU_BATCH:
+            return self.share * longest + (1.0 - self.share) * sum(durations)
+        return longest
 
     def _speed(self, inputs: int) -> float:
         if self.name == GIL:

@@ -15,6 +15,8 @@ class Report:
     `errors`: those that did not. `container_seconds`: what is paid for, each container from the wish for it to its end; time
     ends when all inputs have, and the pool is back at its minimum. `cold_starts`: containers started. `peak_inputs`: the most
     that ran at once in one container. `unfinished`: the errors that nothing was done for any more, until they were given up.
+    Where the target was learned: what it was when the last input had come, how sure, and after how many seconds it first was
+    within a quarter of that.
     """
 
     policy: str
@@ -34,8 +36,14 @@ class Report:
     unfinished: int
     seconds: float
     timeline: Timeline
+    target_inputs: int | None = None
+    target_confidence: float | None = None
+    target_after: float | None = None
 
     def numbers(self) -> dict[str, str | int | float | None]:
         """All but the course over time, for JSON."""
-        values = {name: getattr(self, name) for name in self.__slots__ if name != "timeline"}
+        left_out = {"timeline"}
+        if self.target_inputs is None:
+            left_out |= {"target_inputs", "target_confidence", "target_after"}
+        values = {name: getattr(self, name) for name in self.__slots__ if name not in left_out}
         return {name: round(value, 6) if isinstance(value, float) else value for name, value in values.items()}

@@ -15,6 +15,7 @@ from motet.core.policies import POLICIES
 from motet.errors import InternalError, InvalidError
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.simulation.container import SimulatedContainer
+from motet.simulation.learning import Learning
 from motet.simulation.report import Report
 from motet.simulation.scenario import Scenario
 from motet.simulation.timeline import TimelineRecorder, percentile
@@ -56,6 +57,7 @@ class _Simulator:
         self._arrivals = scenario.trace.arrivals
         self._arrived = 0
         self._durations = scenario.durations()
+        self._overhead = scenario.overhead
         self._latencies: list[float | None] = [None] * len(self._arrivals)
         self._ended = bytearray(len(self._arrivals))
         self._unfinished = len(self._arrivals)
@@ -77,6 +79,8 @@ class _Simulator:
         self._numbers = itertools.count()
         self._touched: dict[SimulatedContainer, None] = {}
         """Containers whose attempts changed since they were planned."""
+        self._batches: dict[int, list[int]] = {}
+        """The attempts that run as one, by the first one's number."""
         self._events: list[e.Event] = []
         """What has happened now, and the engine does not know yet."""
         self._cold_start = scenario.cold_start.drawn_by(scenario.dice("cold starts"))
@@ -86,8 +90,10 @@ class _Simulator:
             c.StopContainer: self._end,
             c.KillContainer: self._end,
             c.DeliverAttempts: self._deliver,
+            c.DeliverBatch: self._deliver_batch,
             c.CancelAttempts: self._cancel,
             c.SendOutcomes: self._take_outcomes,
+            c.ReportDecision: lambda _: None,
             c.WakeAt: self._wake,
         }
 
@@ -95,12 +101,15 @@ class _Simulator:
         """From the first moment to the last."""
         trace = self._scenario.trace
         recorder = TimelineRecorder(max(self._arrivals[-1] if len(trace.arrivals) else 1.0, 1.0) / 200)
+        learning = Learning(lambda now: self._engine.learned_target(_FUNCTION, now))
         self._events.append(e.FunctionAdded(_FUNCTION, "ap-1", self._scenario.spec))
         while True:
             self._settle()
             waiting = self._engine.waiting(_FUNCTION)
             self._peak_waiting = max(self._peak_waiting, waiting)
             recorder.look(self._now, len(self._containers), waiting)
+            if self._arrived < len(self._arrivals):
+                learning.look(self._now)
             moment = self._next_moment()
             if self._is_over(moment):
                 break
@@ -127,6 +136,9 @@ class _Simulator:
             unfinished=self._unfinished,
             seconds=now,
             timeline=recorder.timeline(self._arrivals, self._latencies),
+            target_inputs=learning.target_inputs,
+            target_confidence=learning.confidence,
+            target_after=learning.after,
         )
 
     # --- time ---------------------------------------------------------------------------------------------------------
@@ -201,8 +213,7 @@ class _Simulator:
         heapq.heappush(self._plans, (moment, next(self._numbers), kind, container))
 
     def _lifetime(self) -> float:
-        rate = self._scenario.container_failures
-        return self._luck.expovariate(-math.log1p(-rate)) if rate < 1 else 0.0
+        return self._luck.expovariate(-math.log1p(-self._scenario.container_failures))
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -225,6 +236,8 @@ class _Simulator:
         self._running -= len(container)
         self._starting -= not container.is_ready
         self._touched.pop(container, None)
+        for attempt in container:
+            self._batches.pop(attempt, None)
         self._container_seconds += self._now - container.started_at
         self._events.append(e.ContainerEnded(container.container_id, how))
 
@@ -232,17 +245,34 @@ class _Simulator:
 
     def _deliver(self, command: c.DeliverAttempts) -> None:
         container = self._containers[command.container_id]
+        durations, overhead = self._durations, self._overhead
         for delivery in command.attempts:
-            container.begin(delivery.attempt, self._durations[delivery.index], self._now)
+            container.begin(delivery.attempt, durations[delivery.index] + overhead, self._now)
         self._peak_inputs = max(self._peak_inputs, len(container))
         self._running += len(command.attempts)
         self._touched[container] = None
+
+    def _deliver_batch(self, command: c.DeliverBatch) -> None:
+        container = self._containers[command.container_id]
+        attempts = [delivery.attempt for delivery in command.attempts]
+        duration = self._scenario.curve.batch([self._durations[delivery.index] for delivery in command.attempts])
+        self._batches[attempts[0]] = attempts
+        container.begin(attempts[0], duration + self._overhead, self._now)
+        self._peak_inputs = max(self._peak_inputs, sum(len(self._batches[first]) for first in container))
+        self._running += 1
+        self._touched[container] = None
+
+    def _members(self, attempts: list[int]) -> list[int]:
+        """These, and those that ran in one batch with them."""
+        if not self._batches:
+            return attempts
+        return [member for attempt in attempts for member in self._batches.pop(attempt, (attempt,))]
 
     def _finish(self, container: SimulatedContainer) -> None:
         finished = container.finish_due(self._now)
         self._running -= len(finished)
         self._touched[container] = None
-        ends = [AttemptEnd(attempt, self._ending(), b"") for attempt in finished]
+        ends = [AttemptEnd(attempt, self._ending(), b"") for attempt in self._members(finished)]
         self._events.append(e.AttemptsFinished(container.container_id, ends))
 
     def _ending(self) -> OutcomeKind:
@@ -254,7 +284,7 @@ class _Simulator:
         cancelled = [attempt for attempt in command.attempts if container.cancel(attempt, self._now)]
         self._running -= len(cancelled)
         self._touched[container] = None
-        ends = [AttemptEnd(attempt, OutcomeKind.CANCELLED, b"") for attempt in cancelled]
+        ends = [AttemptEnd(attempt, OutcomeKind.CANCELLED, b"") for attempt in self._members(cancelled)]
         self._events.append(e.AttemptsFinished(container.container_id, ends))
 
     def _take_outcomes(self, command: c.SendOutcomes) -> None:

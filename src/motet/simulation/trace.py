@@ -12,6 +12,8 @@ from motet.errors import InvalidError
 
 MOST_INPUTS = 10_000_000
 """More would not fit into memory."""
+LONGEST = 86_400.0
+"""Seconds an input may run, or a container start: what is simulated is the scaling, not timeouts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,11 @@ from array import array
 from collections.abc import Iterable, Iterator
 
 from motet.errors import InvalidError
-from motet.simulation.trace import Trace
+from motet.simulation.trace import LONGEST, Trace
 
 HEADER = "arrival,duration"
+LATEST = 366 * 86_400.0
+"""Seconds up to which inputs may arrive: a year."""
 
 
 def parse_trace(lines: Iterable[str], name: str) -> Trace:
@@ -38,14 +40,16 @@ def _pairs(rows: Iterator[tuple[int, str]], name: str) -> Iterator[tuple[float, 
         cells = text.split(",")
         if len(cells) != 2:
             raise InvalidError(f"{name}, line {number}: a row has an arrival and a duration, got {text[:80]!r}")
-        yield _seconds("arrival", cells[0], number, name), _seconds("duration", cells[1], number, name)
+        arrival = _seconds("arrival", cells[0], LATEST, number, name)
+        yield arrival, _seconds("duration", cells[1], LONGEST, number, name)
 
 
-def _seconds(what: str, cell: str, number: int, name: str) -> float:
+def _seconds(what: str, cell: str, most: float, number: int, name: str) -> float:
     try:
         value = float(cell)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise InvalidError(f"{name}, line {number}: {what} {cell.strip()[:40]!r} is not a number of seconds from 0 up")
+    if not 0 <= value <= most:
+        text = f"{cell.strip()[:40]!r} is not a number of seconds from 0 to {most:,.0f}"
+        raise InvalidError(f"{name}, line {number}: {what} {text}")
     return value

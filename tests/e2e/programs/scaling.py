@@ -28,6 +28,12 @@ async def bursting(gate: str, name: object) -> int:
 
 
 @app.function(max_containers=2)
+@motet.concurrent(max_inputs=120, target_inputs=100)
+async def hundred(gate: str, name: object) -> int:
+    return await _hold(gate, name)
+
+
+@app.function(max_containers=2)
 async def at_most_two(gate: str, name: object) -> int:
     return await _hold(gate, name)
 
