@@ -1,10 +1,11 @@
-"""Logging from concurrent inputs: they share one stream, so each line says which input wrote it.
+"""Logging from concurrent inputs: Motet knows which input wrote a line, also from threads and processes it started.
 
 Run it: motet run examples/concurrent_logging.py
 """
 
 import asyncio
 import logging
+import subprocess
 
 import motet
 
@@ -28,6 +29,7 @@ async def better_concurrent_logging(x: int) -> str:
 
 def finish(x: int) -> None:
     logger.info(f"{motet.current_input_id()}: Finished with {x}")
+    subprocess.run(["echo", f"and a process of {x}'s says so, too"], check=True)
 
 
 @app.local_entrypoint()

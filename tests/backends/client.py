@@ -48,4 +48,6 @@ def _fork_holder() -> int:
 
 
 if __name__ == "__main__":
+    # Shells have programs that they start in the background ignore Ctrl-C, and all that these start.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     asyncio.run(main(*sys.argv[1:]))

@@ -165,6 +165,22 @@ class BackendContract:
         assert session.reports.log[-1] == ("ended", container)
 
     @in_loop
+    async def test_asked_for_output_is_reported_from_within_the_call_and_not_again(self, stage: Stage) -> None:
+        async with Session(stage) as session:
+            reports = session.reports
+            container = session.start(Act(writes=(("stdout", "a\n"), ("stderr", "b\n"))))
+            while not (reports.text(container) and reports.text(container, "stderr")):
+                session.backend.report_output_nowait(container)
+                await asyncio.sleep(0.001)
+            session.backend.report_output_nowait(container)
+            session.backend.report_output_nowait("ta-never-seen")
+            session.backend.kill_nowait(container)
+            await reports.wait_ended(container)
+            session.backend.report_output_nowait(container)
+            assert (reports.text(container), reports.text(container, "stderr")) == ("a\n", "b\n")
+            assert reports.log[-1] == ("ended", container)
+
+    @in_loop
     async def test_exit_status_is_told_as_a_code_and_in_words(self, stage: Stage) -> None:
         async with Session(stage) as session:
             ended = await session.reports.wait_ended(session.start(Act(code=3)))

@@ -39,6 +39,7 @@ class Receiver:
     def all(self) -> list[Any]:
         """Everything sent; nothing can be sent after this."""
         ours, theirs = self._sockets
+        self.sender.wait_sent(5)
         theirs.close()
         self._thread.join(5)
         ours.close()
@@ -149,7 +150,7 @@ class Writes:
     def __init__(self) -> None:
         self.frames: list[list[Any]] = []
 
-    def send(self, data: memoryview) -> int:
+    def send(self, data: bytes, flags: int = 0) -> int:
         reader = FrameReader()
         reader.buffer()[: len(data)] = data
         for frame in reader.received(len(data)):
@@ -241,3 +242,27 @@ def test_no_outcome_is_lost_or_sent_twice_by_threads_that_flush_at_once(receiver
             done.result(10)
     sent = [it.attempt for message in receiver.all() for it in message.attempts]
     assert sorted(sent) == list(range(4000))
+
+
+class Interrupted:
+    """A socket to which a message takes so long that another input ends meanwhile."""
+
+    def __init__(self) -> None:
+        self.sender = Sender(self)  # type: ignore[arg-type]
+        self.sent: list[Any] = []
+
+    def send(self, data: bytes | memoryview, flags: int = 0) -> int:
+        reader = FrameReader()
+        reader.buffer()[: len(data)] = data
+        for frame in reader.received(len(data)):
+            self.sent += codec.decode_to_server(frame)
+        if len(self.sent) == 1:
+            self.sender.finish(end(1))
+            self.sender.flush()
+        return len(data)
+
+
+def test_an_outcome_that_comes_while_a_message_is_sent_leaves_right_after_it() -> None:
+    interrupted = Interrupted()
+    interrupted.sender.send(Ready())
+    assert interrupted.sent == [Ready(), Finished([end(1)])]

@@ -107,5 +107,12 @@ class Backend(Protocol):
         Idempotent; ids that are unknown or have ended are ignored.
         """
 
+    def report_output_nowait(self, container_id: str) -> None:
+        """Report what a container has written until now, from within this call.
+
+        All that it had written before it did something that the caller knows of. Cheap: it is asked for at most inputs.
+        Ids that are unknown or have ended are ignored.
+        """
+
     async def close(self) -> None:
         """Kill all containers and wait until they are gone, each reported as ended. Idempotent; never raises."""

@@ -103,6 +103,11 @@ class ProcessBackend:
         if container_id in self._containers and self._link is not None:
             self._link.send_nowait(Kill(container_id))
 
+    def report_output_nowait(self, container_id: str) -> None:
+        """See `Backend`."""
+        if (container := self._containers.get(container_id)) is not None:
+            container.pipes.drain()
+
     async def close(self) -> None:
         """See `Backend`. The template kills and reports the containers; their directories go last."""
         if self._closing:

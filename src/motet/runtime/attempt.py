@@ -26,7 +26,8 @@ _NONE = payload.dumps(None, "None")
 
 def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> AttemptEnd:
     """Run a sync function on this thread. Never raises, also when it is cancelled."""
-    token = current.set(CurrentInput(delivery.call_id, delivery.index))
+    running = CurrentInput(delivery.call_id, delivery.index)
+    token = current.set(running)
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
         try:
@@ -40,23 +41,28 @@ def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> Attemp
         return failed(delivery, error)
     finally:
         current.reset(token)
+        end_output(running)
 
 
 async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
     """Run an async function in this task. Never raises, also when it is cancelled."""
-    current.set(CurrentInput(delivery.call_id, delivery.index))
+    running = CurrentInput(delivery.call_id, delivery.index)
+    current.set(running)
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
         return succeeded(delivery, await call(*args, **kwargs))
     except BaseException as error:
         return failed(delivery, error)
+    finally:
+        end_output(running)
 
 
 def stream_sync(
     call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender, gate: Gate
 ) -> AttemptEnd:
     """Run a sync generator on this thread, sending its items. Never raises, also when it is cancelled."""
-    token = current.set(CurrentInput(delivery.call_id, delivery.index))
+    running = CurrentInput(delivery.call_id, delivery.index)
+    token = current.set(running)
     generator: Generator[Any, Any, Any] | None = None
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
@@ -74,19 +80,29 @@ def stream_sync(
             with contextlib.suppress(BaseException):
                 generator.close()
         current.reset(token)
+        end_output(running)
 
 
 async def stream_async(
     call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender
 ) -> AttemptEnd:
     """Run an async generator in this task, sending its items. Never raises, also when it is cancelled."""
-    current.set(CurrentInput(delivery.call_id, delivery.index))
+    running = CurrentInput(delivery.call_id, delivery.index)
+    current.set(running)
     try:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
         await send_items_async(call(*args, **kwargs), delivery.attempt, window, sender)
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
         return failed(delivery, error)
+    finally:
+        end_output(running)
+
+
+def end_output(running: CurrentInput) -> None:
+    """What an input has written is complete, and is to be on its way before its outcome."""
+    if running.output is not None:
+        running.output.end()
 
 
 def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:

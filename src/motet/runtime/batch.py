@@ -6,11 +6,13 @@ import inspect
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
+import msgspec
+
 from motet.client.gate import Gate
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import failed, succeeded
+from motet.runtime.attempt import end_output, failed, succeeded
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
@@ -21,10 +23,10 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 class Batch(Delivery, frozen=True, gc=False):
     """Attempts that run in one call. To slots, cancellation and `current_input_id()` it is its first member."""
 
-    members: list[Delivery]
+    members: list[Delivery] = msgspec.field(default_factory=list)
 
 
-class BatchEnd(AttemptEnd, frozen=True, gc=False):
+class BatchEnd(AttemptEnd, frozen=True, gc=False, kw_only=True):
     """How a batch ended: `attempt` and `kind` are its first member's."""
 
     members: list[AttemptEnd]
@@ -33,7 +35,7 @@ class BatchEnd(AttemptEnd, frozen=True, gc=False):
 def batch_of(members: list[Delivery]) -> Batch:
     """These attempts as one."""
     first = members[0]
-    return Batch(first.attempt, first.call_id, first.index, first.method, b"", members)
+    return Batch(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
 
 
 class Transposition:
@@ -105,7 +107,8 @@ def batched(method: MethodSpec, call: Callable[..., Any]) -> Callable[[list[Argu
 def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> AttemptEnd:
     """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
-    token = current.set(CurrentInput(batch.call_id, batch.index))
+    running = CurrentInput(batch.call_id, batch.index)
+    token = current.set(running)
     try:
         inputs = _inputs(batch)
         try:
@@ -118,16 +121,20 @@ def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> At
         return failed_batch(batch, error)
     finally:
         current.reset(token)
+        end_output(running)
 
 
 async def run_batch_async(call: Callable[..., Awaitable[list[Any]]], batch: Delivery) -> AttemptEnd:
     """Run an async batched function in this task. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
-    current.set(CurrentInput(batch.call_id, batch.index))
+    running = CurrentInput(batch.call_id, batch.index)
+    current.set(running)
     try:
         return _succeeded(batch, await call(_inputs(batch)))
     except BaseException as error:
         return failed_batch(batch, error)
+    finally:
+        end_output(running)
 
 
 def _inputs(batch: Batch) -> list[Arguments]:
@@ -137,7 +144,7 @@ def _inputs(batch: Batch) -> list[Arguments]:
 def _succeeded(batch: Batch, results: list[Any]) -> BatchEnd:
     """One end for each member: a result that cannot be sent fails its own input alone."""
     members = [succeeded(member, result) for member, result in zip(batch.members, results, strict=True)]
-    return BatchEnd(batch.attempt, members[0].kind, b"", members)
+    return BatchEnd(batch.attempt, members[0].kind, b"", members=members)
 
 
 def failed_batch(batch: Delivery, error: BaseException) -> BatchEnd:
@@ -145,4 +152,4 @@ def failed_batch(batch: Delivery, error: BaseException) -> BatchEnd:
     assert isinstance(batch, Batch)
     end = failed(batch, error)
     members = [AttemptEnd(member.attempt, end.kind, end.payload) for member in batch.members]
-    return BatchEnd(batch.attempt, end.kind, end.payload, members)
+    return BatchEnd(batch.attempt, end.kind, end.payload, members=members)

@@ -9,6 +9,7 @@ import os
 import socket
 import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from typing import Literal
@@ -20,13 +21,17 @@ from motet.client.gate import shield_cancellation
 from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
-from motet.runtime import context_propagation
+from motet.model.ids import split_input_id
+from motet.model.log_allowance import log_rate
+from motet.runtime import context_propagation, standard_streams
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
 from motet.runtime.preemption import Preemption
+from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
+from motet.runtime.stalls import Stall
 from motet.runtime.watchdog import Watchdog, blocked_after
 from motet.sdk import container_control, context, new_ids, running
 from motet.wire import codec
@@ -38,9 +43,11 @@ from motet.wire.messages import (
     Hello,
     Ready,
     Refused,
+    Stalled,
     StartFailed,
     Stop,
     StopDelivering,
+    Written,
 )
 
 LOST_SERVER = 69
@@ -51,7 +58,6 @@ def main(container_id: str, address: str, token: str) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status."""
     new_ids.reseed()
     context.enter_container(container_id)
-    context_propagation.install()
     quiet_declarations()
     executor_socket = connect(address, Hello("executor", token, container_id))
     control_socket = connect(address, Hello("control", token, container_id))
@@ -115,6 +121,9 @@ class _Container:
     def __init__(self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket) -> None:
         self._spec = spec
         self._sender = Sender(executor_socket)
+        self._outputs = standard_streams.install(self._sender)
+        context_propagation.install(self._outputs)
+        Processes(self._outputs).install()
         self._executor_socket = executor_socket
         self._control_socket = control_socket
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,6 +131,7 @@ class _Container:
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._stop_asked = threading.Event()
         self._blocked_after = 0.0
+        self._entering = 0.0
         container_control.provide(self)
         threading.Thread(target=self._control, name="motet-control", daemon=True).start()
 
@@ -139,13 +149,16 @@ class _Container:
         service = self._start("loading", self._load)
         if service is None:
             return 1
+        began = time.monotonic()
         if self._start("entering", lambda: self._enter(service)) is None:
             return 1
+        self._entering = time.monotonic() - began
         self._serve(service)
         return self._exit(service)
 
     def _load(self) -> Service:
         self._blocked_after = blocked_after(os.environ)
+        self._outputs.limit(log_rate(os.environ))
         return load(self._spec)
 
     def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
@@ -182,6 +195,8 @@ class _Container:
         """The one loop that all async user code of this container runs on."""
         if self._loop is None:
             self._loop = uvloop.new_event_loop()
+            self._loop.set_exception_handler(context_propagation.report_in_context)
+            self._outputs.raw_writers.loop = self._loop
             asyncio.set_event_loop(self._loop)
         return self._loop
 
@@ -192,15 +207,37 @@ class _Container:
             receiver = LoopReceiver(self._executor_socket, self._user_loop())
         else:
             receiver = BlockingReceiver(self._executor_socket)
-        executor = Executor(self._spec, service, self._sender, self._loop, receiver.run_main, receiver.idle)
+        executor = Executor(
+            self._spec,
+            service,
+            self._sender,
+            self._loop,
+            receiver.run_main,
+            receiver.idle,
+            self._outputs.raw_writers,
+        )
         self._receiver, self._executor = receiver, executor
         if self._blocked_after and self._spec.concurrency.max_inputs > 1:  # one input alone keeps nobody waiting
-            executor.watchdog = Watchdog(self._spec.name, self._loop, lambda: executor.held, self._blocked_after)
+            executor.watchdog = Watchdog(
+                self._spec.name, self._loop, lambda: executor.held, self._blocked_after, self._tell_stall
+            )
         if not self._stop_asked.is_set():
             receiver.run(executor, self._say_ready)
 
+    def _tell_stall(self, stall: Stall, now: float, warning: str | None) -> None:
+        """Say it to the input that kept the others waiting, for it is that one's code that has to change."""
+        call_id, index = split_input_id(stall.sight.input_id) if stall.sight.input_id is not None else ("", -1)
+        what = f"kept the {'event loop' if stall.kept == 'loop' else 'GIL'} at {stall.sight.place}"
+        self._sender.queue(Stalled(call_id, index, now - stall.seconds, now, what))
+        with contextlib.suppress(OSError):
+            if warning is not None:
+                self._sender.write(Written(time.time(), call_id, index, "system", [warning]), len(warning))
+            self._sender.flush()
+
     def _say_ready(self) -> None:
-        self._sender.send(Ready())
+        self._outputs.raw_writers.look(own_tasks=0)
+        self._sender.queue(Ready(self._entering))
+        self._sender.flush()
         # Not before: a container that serves nothing yet has nothing to finish, and ends by the signal.
         Preemption(self._ask_for_drain).install()
 

@@ -18,8 +18,10 @@ from motet.runtime.attempt import failed, run_async, run_sync, stream_async, str
 from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
+from motet.runtime.raw_writers import RawWriters
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
+from motet.runtime.spans import AttemptSpans
 from motet.runtime.streams import StreamWindow
 from motet.runtime.threads import SlotThreads
 from motet.runtime.watchdog import Watchdog
@@ -38,7 +40,7 @@ class Executor:
     How an input runs depends on its method and on `max_inputs`: async as a task on `loop`; sync on a thread of its own
     if there may be others beside it; sync and alone on the main thread, where signals reach it, outside any running
     loop: `run_main` then hands it to whoever owns the main thread. `on_idle` is called on the loop when its last task has
-    ended.
+    ended. `raw_writers` is asked to look around whenever the container has no input.
     """
 
     def __init__(
@@ -49,12 +51,13 @@ class Executor:
         loop: asyncio.AbstractEventLoop | None,
         run_main: Callable[[Callable[[], None]], None],
         on_idle: Callable[[], None],
+        raw_writers: RawWriters | None = None,
     ) -> None:
         self._methods: dict[str, Method] = {m.name: (m, service.methods[m.name]) for m in spec.methods}
         self._run_sync: RunSync = run_sync
         self._run_async: RunAsync = run_async
         self._failed: Failed = failed
-        self._send = sender.finish
+        self._send = self._send_one
         if spec.batching is not None:  # all of its deliveries are batches
             self._methods = {name: (method, batched(method, call)) for name, (method, call) in self._methods.items()}
             self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
@@ -64,6 +67,7 @@ class Executor:
         self._loop = loop
         self._run_main = run_main
         self._on_idle = on_idle
+        self._raw_writers = raw_writers
         self._slots = Slots(spec.concurrency.max_inputs)
         self._windows: dict[int, StreamWindow | WebRequest] = {}
         self._ready_at = time.monotonic() if loop is None else loop.time()
@@ -73,6 +77,7 @@ class Executor:
         self._interrupter = Interrupter()
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._context = contextvars.copy_context()
+        self._spans = AttemptSpans.wanted(spec)
         self.watchdog: Watchdog | None = None
         """Woken by deliveries, if there is one."""
         if not all(method.is_async for method in spec.methods):
@@ -123,8 +128,10 @@ class Executor:
     # --- the three ways to run ----------------------------------------------------------------------------------------
 
     async def _in_task(self, delivery: Delivery) -> None:
+        began = time.monotonic()
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
+        span = None if self._spans is None else self._spans.begin(delivery, window)
         if self._slots.cancelled(delivery.attempt):
             end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
         elif isinstance(window, WebRequest):
@@ -134,8 +141,10 @@ class Executor:
             end = await stream_async(call, delivery, window, self._sender)
         else:
             end = await self._run_async(call, delivery)
+        if self._spans is not None and span is not None:
+            self._spans.end(span, end)
         self._tasks.pop(delivery.attempt, None)
-        self._finish(end)
+        self._finish(end, began, own_tasks=2)
         if not self._slots:
             self._sender.flush()
             self._on_idle()
@@ -147,18 +156,27 @@ class Executor:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
         gate = self._gates[delivery.attempt]
         gate.enter()
+        began = time.monotonic()
         try:
-            end = self._context.copy().run(self._run_on_thread, delivery, gate)
+            run = self._run_on_thread if self._spans is None else self._run_in_span
+            end = self._context.copy().run(run, delivery, gate)
         except BaseException as error:
             traceback.print_exc()
             end = self._failed(
                 delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead")
             )
-        self._finish(end)
+        self._finish(end, began)
         self._sender.flush()
         del self._gates[delivery.attempt]
         if self._gates_gone is not None and not self._gates:
             self._gates_gone.set()
+
+    def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
+        assert self._spans is not None
+        span = self._spans.begin(delivery)
+        end = self._run_on_thread(delivery, gate)
+        self._spans.end(span, end)
+        return end
 
     def _run_on_thread(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         _, call = self._methods[delivery.method]
@@ -167,14 +185,21 @@ class Executor:
             return stream_sync(call, delivery, window, self._sender, gate)
         return self._run_sync(call, delivery, gate)
 
-    def _finish(self, end: AttemptEnd) -> None:
+    def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
+        """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""
         self._slots.release(end.attempt)
         self._windows.pop(end.attempt, None)
-        self._send(end)
+        if self._raw_writers is not None and not self._slots:
+            self._raw_writers.look(own_tasks)
+        self._send(end, began, time.monotonic())
 
-    def _send_batch(self, end: AttemptEnd) -> None:
+    def _send_one(self, end: AttemptEnd, began: float, finished: float) -> None:
+        self._sender.finish(AttemptEnd(end.attempt, end.kind, end.payload, began, finished))
+
+    def _send_batch(self, end: AttemptEnd, began: float, finished: float) -> None:
         assert isinstance(end, BatchEnd)
-        self._sender.finish_all(end.members)
+        for member in end.members:
+            self._send_one(member, began, finished)
 
     # --- cancellation, on the control thread ----------------------------------------------------------------------------
 

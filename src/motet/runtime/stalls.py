@@ -17,6 +17,9 @@ class Place:
     function: str
     line: int
 
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}, in {self.function}"
+
 
 @dataclass(frozen=True, slots=True)
 class Sight:
@@ -165,7 +168,7 @@ class Warnings:
     def repeats(self) -> list[str]:
         """One line for each place that stalled more than once."""
         return [
-            f"motet: {_where(it.place)} stalled this container {it.times} times, for up to {it.longest:.2f} s."
+            f"motet: {it.place} stalled this container {it.times} times, for up to {it.longest:.2f} s."
             for it in self._places.values()
             if it.times > 1
         ]
@@ -183,10 +186,6 @@ def _warning(stall: Stall, function: str) -> str:
     )
     return (
         f"motet: {who} of function {function!r} kept {kept} for {stall.seconds:.2f} s"
-        f"{' and still does' if stall.goes_on else ''}, at {_where(stall.sight.place)}; {waited}. {remedy} "
+        f"{' and still does' if stall.goes_on else ''}, at {stall.sight.place}; {waited}. {remedy} "
         "(Said once for each place.)"
     )
-
-
-def _where(place: Place) -> str:
-    return f"{place.file}:{place.line}, in {place.function}"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from time import monotonic, sleep, thread_time
 
 from motet.errors import InvalidError
-from motet.runtime.stalls import Sample, Sight, Stalls, Warnings, late
+from motet.runtime.stalls import Sample, Sight, Stall, Stalls, Warnings, late
 from motet.runtime.whereabouts import ThreadClocks, sight_on_loop, sight_on_thread
 
 VARIABLE = "MOTET_BLOCKED_AFTER"
@@ -41,8 +41,18 @@ def blocked_after(env: Mapping[str, str]) -> float:
     return seconds
 
 
+Tell = Callable[[Stall, float, str | None], None]
+"""Is told of a stall, of the moment at which it was over (or was still going on), and of the warning to give, if any."""
+
+
+def _print_warning(stall: Stall, now: float, warning: str | None) -> None:
+    if warning is not None:
+        print(warning, file=sys.stderr, flush=True)
+
+
 class Watchdog:
-    """Warns on stderr of an input that blocks the container's event loop or holds the GIL for `threshold` seconds.
+    """Warns of an input that blocks the container's event loop or holds the GIL for `threshold` seconds: on stderr, or as
+    `tell` does it.
 
     `held` says how many inputs there are. While there are some, it wakes several times per threshold, asks the loop to
     answer, and looks who keeps it if it does not, or kept itself from waking. Without any, it sleeps: then `asleep` is true,
@@ -50,9 +60,15 @@ class Watchdog:
     """
 
     def __init__(
-        self, function: str, loop: asyncio.AbstractEventLoop | None, held: Callable[[], int], threshold: float
+        self,
+        function: str,
+        loop: asyncio.AbstractEventLoop | None,
+        held: Callable[[], int],
+        threshold: float,
+        tell: Tell = _print_warning,
     ) -> None:
         self.asleep = True
+        self._tell = tell
         self._warnings = Warnings(function)
         self._loop = loop
         self._loop_ident = threading.get_ident()
@@ -109,8 +125,7 @@ class Watchdog:
             held = self._held()
             sample = self._sample(now, before, held, max(0.0, waits[0] - starved), max(0.0, waits[1] - loop_starved))
             for stall in self._stalls.take(sample):
-                if warning := self._warnings.first(stall):
-                    print(warning, file=sys.stderr, flush=True)
+                self._tell(stall, now, self._warnings.first(stall))
             if held:
                 busy_at = now
             before, (starved, loop_starved) = now, waits

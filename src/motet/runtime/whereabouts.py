@@ -37,7 +37,7 @@ def sight_on_loop(loop: asyncio.AbstractEventLoop, thread: int) -> Sight | None:
     if task is None:
         # A callback. Each is taken for the same work as another one of the same function.
         return Sight(None, place, hash((place.file, place.function))) if place is not None else None
-    return Sight(_input_of_context(_context_of(task)), place or _place(frame), id(task))
+    return Sight(_input_of_context(context_of(task)), place or _place(frame), id(task))
 
 
 def sight_on_thread(thread: int) -> Sight | None:
@@ -72,7 +72,8 @@ def _users_place(frame: FrameType) -> Place | None:
     return None
 
 
-def _context_of(task: asyncio.Task[Any]) -> contextvars.Context | None:
+def context_of(task: asyncio.Task[Any]) -> contextvars.Context | None:
+    """The context that a task runs in; None if that cannot be known."""
     if sys.version_info >= (3, 12):
         return task.get_context()
     # Tasks of Python 3.11 do not tell, but the collector knows what they refer to: their own context first.

@@ -10,7 +10,7 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.attempt import failed
+from motet.runtime.attempt import end_output, failed
 from motet.runtime.web.request import App, WebRequest, is_about_client
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
@@ -68,7 +68,8 @@ class WebApp:
 
     async def serve(self, delivery: Delivery, request: WebRequest) -> AttemptEnd:
         """Run a request through the app. Never raises, also when it is cancelled."""
-        current.set(CurrentInput(delivery.call_id, delivery.index))
+        running = CurrentInput(delivery.call_id, delivery.index)
+        current.set(running)
         try:
             await self._app(request.scope(self._state), request.receive, request.send)
             request.end()
@@ -81,6 +82,7 @@ class WebApp:
             return failed(delivery, error)
         finally:
             request.close()
+            end_output(running)
 
 
 def _allow_threads(max_inputs: int) -> None:

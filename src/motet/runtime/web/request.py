@@ -45,6 +45,8 @@ class WebRequest:
         self._loop = loop
         self._ready_at = ready_at
         self._head: RequestHead = decode_head(delivery.payload)
+        self.trace = ""
+        """The `traceparent` that the app is to continue, if not the client's."""
         self._opened = False
         self._arrived: deque[bytes] = deque()
         self._arrival = asyncio.Event()
@@ -99,7 +101,7 @@ class WebRequest:
             "raw_path": head.raw_path,
             "query_string": head.query_string,
             "root_path": head.root_path,
-            "headers": head.headers,
+            "headers": head.headers if not self.trace else _continuing(head.headers, self.trace),
             "client": head.client,
             "server": head.server,
             "extensions": {"websocket.http.response": {}} if head.may_deny else {},
@@ -245,3 +247,8 @@ def is_about_client(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     return False
+
+
+def _continuing(headers: Headers, trace: str) -> Headers:
+    others = [(name, value) for name, value in headers if name != b"traceparent"]
+    return [*others, (b"traceparent", trace.encode())]

@@ -1,0 +1,41 @@
+"""What a container tells of its output, and of code that keeps its inputs from running."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from motet.wire.message import Message
+
+
+class Written(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """Lines that came together; `at` is on the wall clock. `call_id` is empty if no input wrote them."""
+
+    at: float
+    call_id: str
+    index: int
+    stream: Literal["stdout", "stderr", "system"]
+    lines: list[str]
+
+
+class Output(Message, tag="output", frozen=True):
+    """Lines that are known to be an input's, or the container's own. An input's come before its outcome."""
+
+    entries: list[Written]
+
+
+class OutputShared(Message, tag="output_shared", frozen=True):
+    """Whether from now on others than its inputs may write to the container's stdout and stderr past Python."""
+
+    shared: bool
+
+
+class Stalled(Message, tag="stalled", frozen=True):
+    """An input kept the others of its container from running (`call_id` empty: code of no input did); monotonic seconds."""
+
+    call_id: str
+    index: int
+    began: float
+    ended: float
+    what: str
