@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from motet.errors import ConnectionError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
+from motet.model.record_queries import CallQuery, LogQuery
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import codec, messages
@@ -46,6 +47,8 @@ def _value(hint: Any) -> st.SearchStrategy[Any]:
         return st.integers(-(2**63), 2**63 - 1)
     if origin is list:
         return st.lists(_value(args[0]), max_size=3)
+    if origin is dict:
+        return st.dictionaries(_value(args[0]), _value(args[1]), max_size=3)
     if origin is tuple and args[-1] is Ellipsis:
         return st.lists(_value(args[0]), max_size=3).map(tuple)
     if origin is tuple:
@@ -54,10 +57,10 @@ def _value(hint: Any) -> st.SearchStrategy[Any]:
         return st.sampled_from(args)
     if args:
         return st.one_of([_value(arg) for arg in args])
-    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
-        return st.deferred(lambda: _message(hint))
     if hint in BY_TYPE:
         return st.just(BY_TYPE[hint])
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return st.deferred(lambda: _message(hint))
     if dataclasses.is_dataclass(hint):
         hints = typing.get_type_hints(hint)
         return st.deferred(lambda: st.builds(hint, **{name: _value(field) for name, field in hints.items()}))
@@ -79,6 +82,8 @@ BY_TYPE: dict[Any, Any] = {
     FunctionVariant: FunctionVariant(autoscaler_changes=AutoscalerUpdate(min_containers=1), env={"A": "b"}),
     AutoscalerSettings: AutoscalerSettings(max_containers=3),
     AutoscalerUpdate: AutoscalerUpdate(scaledown_window=2.5),
+    LogQuery: LogQuery(call_id="fc-1", search="a word", sources=("stderr",), since=1.0, after=7),
+    CallQuery: CallQuery(app="shop", kinds=(OutcomeKind.FAILURE,), until=2.0),
 }
 """One example each of the values that refuse most of what could be drawn for them."""
 
@@ -139,6 +144,6 @@ def test_messages_too_many_for_one_frame_go_in_several_in_order() -> None:
 def test_outcomes_are_small_on_the_wire() -> None:
     """An attempt's end is on the path of every input: its envelope must not outgrow its payload."""
     ends = [AttemptEnd(10**6, OutcomeKind.SUCCESS, b"")] * 100
-    assert len(codec.frames([messages.Finished(ends)])[1]) < 12 * 100
+    assert len(codec.frames([messages.Finished(ends)])[1]) < 30 * 100  # 18 of them say when the code ran
     outcomes = [Ended(5, OutcomeKind.SUCCESS, b"")] * 100
     assert len(codec.frames([messages.Outcomes("fc-" + "0" * 26, outcomes)])[1]) < 8 * 100

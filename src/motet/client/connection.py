@@ -115,10 +115,17 @@ class Connection:
         self._sinks[call_id] = sink
 
     def submit(
-        self, call_id: str, function_id: str, kind: CallKind, method: str, inputs: list[NewInput], parent: str | None
+        self,
+        call_id: str,
+        function_id: str,
+        kind: CallKind,
+        method: str,
+        inputs: list[NewInput],
+        parent: str | None,
+        trace: str = "",
     ) -> None:
         """Make a call, or add inputs to one."""
-        self.send(SubmitInputs(call_id, function_id, kind, method, inputs, parent))
+        self.send(SubmitInputs(call_id, function_id, kind, method, inputs, parent, trace))
 
     def close_call(self, call_id: str, *, cancel: bool) -> None:
         """Forget a call; `cancel` if it has unfinished inputs."""

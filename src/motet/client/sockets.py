@@ -57,7 +57,7 @@ def set_buffers(sock: socket.socket) -> None:
         sock.setsockopt(socket.SOL_SOCKET, option, BUFFER_BYTES)
 
 
-def send_all(sock: socket.socket, data: bytes) -> None:
+def send_all(sock: socket.socket, data: bytes | memoryview) -> None:
     """Write everything, also to a socket that is non-blocking because an event loop reads it."""
     sent = 0
     view = memoryview(data)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from motet.model.outcome import Delivery, Ended
+from motet.model.records import CallRecord, InputRecord
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -18,6 +21,8 @@ class StartContainer(Command, frozen=True):
     function_id: str
     reason: str
     gpus: tuple[str, ...] = ()
+    waited: float = 0.0
+    """Seconds since it was wanted: the host lets a few start at a time."""
 
 
 class StopContainer(Command, frozen=True):
@@ -111,6 +116,33 @@ class ReportDecision(Command, frozen=True):
 
 class FindGpus(Command, frozen=True):
     """Tell `GpusFound` what GPUs containers can be given."""
+
+
+class RecordCalls(Command, frozen=True):
+    """These calls were made. Moments are the engine's."""
+
+    calls: list[CallRecord]
+
+
+class RecordInputs(Command, frozen=True):
+    """These inputs of one call ended. Moments are the engine's."""
+
+    function_id: str
+    inputs: list[InputRecord]
+
+
+class RecordStart(Command, frozen=True):
+    """A container of a function became ready, so many seconds after it was started."""
+
+    function_id: str
+    seconds: float
+
+
+class RecordEnd(Command, frozen=True):
+    """A container of a function is gone: it was told to end (`stopped`), could not start (`failed`), or neither (`died`)."""
+
+    function_id: str
+    how: Literal["stopped", "failed", "died"]
 
 
 class WakeAt(Command, frozen=True):

@@ -25,13 +25,14 @@ class Container:
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
-    `exclusive`: it runs a group of suspects and gets nothing else. `parting`: why it is to drain once it is ready, and
-    whether in a hurry.
+    `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could not start. `parting`: why it is to
+    drain once it is ready, and whether in a hurry.
     """
 
     __slots__ = (
         "container_id",
         "exclusive",
+        "failed",
         "finished",
         "history",
         "idle_since",
@@ -48,6 +49,7 @@ class Container:
         self.state = STARTING
         self.running: dict[int, Input | None] = {}
         self.exclusive = False
+        self.failed = False
         self.parting: tuple[str, bool] | None = None
         self.stuck: set[int] = set()
         self.started_at = now

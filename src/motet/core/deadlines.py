@@ -25,6 +25,7 @@ class Deadlines:
 
     def began(self, item: Input, now: float) -> None:
         """An attempt at it runs from now on."""
+        item.delivered_at = now
         item.deadline = now + self.timeout
         if not self._running:
             self._alarm(item.deadline)

@@ -10,31 +10,27 @@ from motet.core import events as e
 from motet.core import streams
 from motet.core.autoscaler import Policy
 from motet.core.batched_pool import BatchedPool
-from motet.core.calls import Calls
 from motet.core.commands import Command, ReportAppStopped, WakeAt
-from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
-from motet.core.inputs import DELAYED, RUNNING, Call, Input
+from motet.core.inputs import DELAYED, Call, Input
+from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
-from motet.core.timers import Timers
 from motet.core.turn import Turn
-from motet.core.view import view_pool
-from motet.errors import InternalError, NotFoundError, ResourceExhaustedError
+from motet.errors import NotFoundError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.views import FunctionView, LearnedTargetView
 
 
-class Engine:
+class Engine(Inspection):
     """All pools, calls and containers of one server.
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
-    form of failures from `failure`. `policy` says how many containers pools should have. Not thread-safe: one owner
-    calls `handle`.
+    form of failures from `failure`. `policy` says how many containers pools should have. With `records` the commands tell of
+    calls that are made and inputs that end. Not thread-safe: one owner calls `handle`.
     """
 
     def __init__(
@@ -44,18 +40,17 @@ class Engine:
         id_base: str = "",
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
+        records: bool = False,
     ) -> None:
+        super().__init__(Host(limits))
         self._failure = failure
+        self.records = records
+        """Whether commands tell of calls, inputs and containers, for whoever counts or keeps them."""
         self._policy = policy
-        self._host = Host(limits)
         self._id_base = id_base
         self._container_numbers = itertools.count(1)
         self._attempt_numbers = itertools.count(1)
-        self._pools: dict[str, Pool] = {}
-        self._calls = Calls()
-        self._pool_of_container: dict[str, Pool] = {}
         self._stopping_apps: set[str] = set()
-        self._timers: Timers[Pool] = Timers()
         self._wake_at: float | None = None
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
@@ -73,6 +68,7 @@ class Engine:
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
             e.DrainAsked: self._drain_asked,
+            e.ContainerStopAsked: self._container_stop_asked,
             e.AttemptsFinished: self._attempts_finished,
             e.ItemsYielded: self._items_yielded,
             e.GpusFound: self._gpus_found,
@@ -81,7 +77,7 @@ class Engine:
 
     def handle(self, events: Iterable[e.Event], now: float) -> list[Command]:
         """Take in what happened, in order; return what to do, in order. Never waits."""
-        turn = Turn(now)
+        turn = Turn(now, self.records)
         for event in events:
             self._handlers[type(event)](event, turn)
         if turn.orphaned:
@@ -159,6 +155,7 @@ class Engine:
         if call is None:
             call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
             call.parent_input_id = event.parent_input_id
+            call.trace = event.trace
             pool = self._pools.get(event.function_id)
             if pool is None or pool.closed:
                 self._refuse(call, event, turn)
@@ -181,16 +178,19 @@ class Engine:
         if refused and (full := pool.admission.refusal(call.kind)):
             failure = self._failure(full)
             for index in refused:
-                turn.add_outcome(call, index, OutcomeKind.REFUSED, failure)
-        if call.inputs and call.call_id not in self._calls:
-            self._calls.add(call)
+                turn.refuse(call, index, OutcomeKind.REFUSED, failure)
+        if call.call_id not in self._calls:
+            if turn.recording:
+                turn.record_call(call)
+            if call.inputs:
+                self._calls.add(call)
         turn.pools[pool] = None
 
     def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
         """The function is not here, or no longer."""
         failure = self._failure(NotFoundError(f"no function {event.function_id} runs on this server (any more)"))
         for new in event.inputs:
-            turn.add_outcome(call, new.index, OutcomeKind.LOST, failure)
+            turn.refuse(call, new.index, OutcomeKind.LOST, failure)
 
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
@@ -268,6 +268,17 @@ class Engine:
         pool.fleet.drain(container, reason, turn, hurry=event.preempted)
         turn.pools[pool] = None
 
+    def _container_stop_asked(self, event: e.ContainerStopAsked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is None or container is None or container.state == "stopping":
+            return
+        if event.graceful:
+            pool.fleet.drain(container, "an operator stopped it", turn)
+        else:
+            deaf = container.state in ("starting", "frozen")
+            pool.evict(container, "an operator stopped it", turn, kill=deaf)
+        turn.pools[pool] = None
+
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
         if pool is None or container is None:
@@ -284,13 +295,6 @@ class Engine:
         _, container = self._find(event.container_id)
         if container is not None:
             streams.feed_taken(container, event.attempt, event.count, turn)
-
-    def _find(self, container_id: str) -> tuple[Pool | None, Container | None]:
-        pool = self._pool_of_container.get(container_id)
-        return (pool, pool.fleet.get(container_id)) if pool is not None else (None, None)
-
-    def _pools_of(self, app_id: str) -> list[Pool]:
-        return [pool for pool in self._pools.values() if pool.app_id == app_id]
 
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
         pools = self._pools_of(app_id)
@@ -318,64 +322,3 @@ class Engine:
             item.move("due")
             pool.add(item)
             turn.pools[pool] = None
-
-    # --- looking in ---------------------------------------------------------------------------------------------------
-
-    def view(self, function_id: str, now: float) -> FunctionView:
-        """One function's pool as it is now. Raises `NotFoundError`."""
-        pool = self._pools.get(function_id)
-        if pool is None:
-            raise NotFoundError(f"no function {function_id} runs on this server")
-        return view_pool(pool, now)
-
-    def refusal(self, function_id: str, kind: CallKind) -> ResourceExhaustedError | None:
-        """Why one more input of a function would not be taken now; None if it would."""
-        pool = self._pools.get(function_id)
-        return None if pool is None else pool.admission.refusal(kind)
-
-    def waiting(self, function_id: str) -> int:
-        """How many inputs of a function wait for a container; 0 if there is no such function."""
-        pool = self._pools.get(function_id)
-        return 0 if pool is None else pool.waiting
-
-    def learned_target(self, function_id: str, now: float) -> LearnedTargetView | None:
-        """What a function with `target_inputs="auto"` has learned; None if it has not, or is not here."""
-        pool = self._pools.get(function_id)
-        learned = None if pool is None else pool.fleet.learned
-        return None if learned is None else learned.view(now)
-
-    def views(self, app_id: str, now: float) -> tuple[FunctionView, ...]:
-        """All functions of an app."""
-        return tuple(view_pool(pool, now) for pool in self._pools_of(app_id))
-
-    def story(self, object_id: str) -> str:
-        """Why a container or an unfinished input is where it is. Raises `NotFoundError`."""
-        _, container = self._find(object_id)
-        if container is not None:
-            return container.story()
-        item = self._calls.find(object_id)
-        if item is not None:
-            return item.story()
-        raise NotFoundError(f"{object_id} is neither a container nor an unfinished input of this server")
-
-    def check(self) -> None:
-        """Raise `InternalError` unless every invariant holds. For tests: it looks at everything."""
-        for pool in self._pools.values():
-            pool.check(self._calls)
-        facts = {
-            "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
-            **self._host.devices.check(),
-            **self._calls.check(),
-            "containers": set(self._pool_of_container)
-            == {cid for pool in self._pools.values() for cid in pool.fleet.containers},
-            "alarms": not any(
-                item.state is RUNNING and pool not in self._timers
-                for pool in self._pools.values()
-                for call in self._calls.values()
-                if call.function_id == pool.fleet.function_id
-                for item in call.inputs.values()
-            ),
-        }
-        broken = [name for name, holds in facts.items() if not holds]
-        if broken:
-            raise InternalError(f"engine: {', '.join(broken)}")

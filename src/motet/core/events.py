@@ -39,6 +39,7 @@ class InputsSubmitted(Event, frozen=True):
     method: str
     inputs: list[NewInput]
     parent_input_id: str | None = None
+    trace: str = ""
 
 
 class CallCancelled(Event, frozen=True):
@@ -112,6 +113,13 @@ class DrainAsked(Event, frozen=True):
 
     container_id: str
     preempted: bool = False
+
+
+class ContainerStopAsked(Event, frozen=True):
+    """An operator wants a container gone: when it has finished what it runs, or now, and what it runs is run elsewhere."""
+
+    container_id: str
+    graceful: bool
 
 
 class ContainerFrozen(Event, frozen=True):

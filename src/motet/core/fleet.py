@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Literal
 
 from motet.core import containers as states
-from motet.core.commands import KillContainer, StartContainer, StopContainer
+from motet.core.commands import KillContainer, RecordEnd, RecordStart, StartContainer, StopContainer
 from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
 from motet.core.grace import Grace
@@ -76,8 +77,8 @@ class Fleet:
 
     # --- one container ------------------------------------------------------------------------------------------------
 
-    def start(self, reason: str, gpus: tuple[str, ...], turn: Turn) -> Container:
-        """One more, which is to see these GPUs."""
+    def start(self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn) -> Container:
+        """One more, which is to see these GPUs, and has been wanted since then."""
         container = Container(self._new_id(), turn.now, reason)
         self.containers[container.container_id] = container
         self.live += 1
@@ -86,7 +87,9 @@ class Fleet:
         self.host.starting += 1
         self.peak = max(self.peak, len(self.containers))
         self._starts.begin(container, turn.now)
-        turn.commands.append(StartContainer(container.container_id, self.function_id, reason, gpus))
+        turn.commands.append(
+            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at)
+        )
         return container
 
     def became_ready(self, container: Container, turn: Turn) -> None:
@@ -94,6 +97,8 @@ class Fleet:
         self._leave_starting(container)
         container.move("became_ready", turn.now)
         container.ready_at = container.idle_since = turn.now
+        if turn.recording:
+            turn.commands.append(RecordStart(self.function_id, turn.now - container.started_at))
         self.start_failures.forget()
         self.index.put(container)
         if self.gpu:
@@ -105,6 +110,7 @@ class Fleet:
 
     def failed_to_start(self, container: Container, turn: Turn) -> None:
         """It cannot serve, and goes; the next attempt at starting one waits longer each time."""
+        container.failed = True
         self.start_failures.add(container.started_at, turn.now)
         self.kill(container, "failed to start", turn)
 
@@ -192,10 +198,15 @@ class Fleet:
             self.learned.lost(container)
         self.index.remove(container)
         if container.state is states.STARTING:
+            container.failed = True
             self.start_failures.add(container.started_at, turn.now)
             self._leave_starting(container)
         if container.state in (states.STARTING, states.READY):
             self.live -= 1
+        if turn.recording:
+            asked = container.state is states.STOPPING
+            how: Literal["stopped", "failed", "died"] = "failed" if container.failed else "stopped" if asked else "died"
+            turn.commands.append(RecordEnd(self.function_id, how))
         container.move("ended", turn.now)
         del self.containers[container.container_id]
         self._not_due(container)

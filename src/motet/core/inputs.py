@@ -6,7 +6,8 @@ from collections import deque
 
 from motet.errors import InternalError
 from motet.model.ids import InputId, input_id
-from motet.model.outcome import CallKind
+from motet.model.outcome import CallKind, OutcomeKind
+from motet.model.records import AttemptRecord
 
 WAITING, DELAYED, RUNNING, ENDED = "waiting", "delayed", "running", "ended"
 
@@ -30,7 +31,7 @@ once for its caller, while the attempt keeps its slot until the container lets g
 class Call:
     """One use of a function: who gets its outcomes, and its unfinished inputs."""
 
-    __slots__ = ("call_id", "client", "function_id", "inputs", "kind", "method", "parent_input_id", "waiting")
+    __slots__ = ("call_id", "client", "function_id", "inputs", "kind", "method", "parent_input_id", "trace", "waiting")
 
     def __init__(self, call_id: str, function_id: str, client: int, kind: CallKind, method: str) -> None:
         self.call_id = call_id
@@ -39,6 +40,7 @@ class Call:
         self.kind = kind
         self.method = method
         self.parent_input_id: str | None = None
+        self.trace = ""
         self.inputs: dict[int, Input] = {}
         self.waiting: deque[Input] = deque()
         """Its inputs in the pool's queue, in order; ended ones are skipped when they come up."""
@@ -49,7 +51,8 @@ class Input:
 
     `retries` counts attempts charged to the user's policy, `lone_losses` the times its container died while it ran
     there alone. A `suspect` was in a container that died, and runs apart from the others until it is cleared. What was
-    `fed` to an attempt went with it.
+    `fed` to an attempt went with it. Where records are wanted, `over` is the last
+    attempt that has ended (its container, when, how, when its code began and finished), and `earlier` are those before.
     """
 
     __slots__ = (
@@ -58,11 +61,14 @@ class Input:
         "call",
         "container_id",
         "deadline",
+        "delivered_at",
+        "earlier",
         "fed",
         "index",
         "items_sent",
         "lone_losses",
         "notes",
+        "over",
         "payload",
         "retries",
         "state",
@@ -85,7 +91,10 @@ class Input:
         self.fed = False
         self.container_id: str | None = None
         self.deadline = 0.0
+        self.delivered_at = 0.0
         self.notes: list[str] | None = None
+        self.over: tuple[str, float, OutcomeKind, float, float] | None = None
+        self.earlier: tuple[AttemptRecord, ...] = ()
 
     @property
     def input_id(self) -> InputId:

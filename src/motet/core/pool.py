@@ -22,6 +22,7 @@ from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError, ServiceError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.model.records import AttemptRecord
 
 
 class Pool:
@@ -43,12 +44,7 @@ class Pool:
         self._abandoned: Grace[tuple[int, Container]] = Grace(self.spec.cancellation_grace, services.alarm)
         """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
-        self._uninterruptible = (
-            frozenset(method.name for method in self.spec.methods if not method.is_async and method.web is None)
-            if self.spec.sync_cancellation == "container" and fleet.max_inputs > 1
-            else frozenset()
-        )
-        """Methods whose inputs cannot be cancelled without their container."""
+        self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
 
@@ -147,12 +143,17 @@ class Pool:
         item.move("delivered")
         attempt = item.attempt = next(self._attempts)
         item.attempts += 1
+        if item.over is not None:
+            container_id, ended_at, kind, began, finished = item.over
+            attempt_over = AttemptRecord(container_id, item.delivered_at, ended_at, kind, began, finished)
+            item.earlier = (*item.earlier, attempt_over)
+            item.over = None
         item.container_id = container.container_id
         container.running[attempt] = item
         self._deadlines.began(item, now)
         self.running += 1
         call = item.call
-        return Delivery(attempt, call.call_id, item.index, call.method, item.payload)
+        return Delivery(attempt, call.call_id, item.index, call.method, item.payload, call.trace)
 
     # --- attempts end -------------------------------------------------------------------------------------------------
 
@@ -173,8 +174,8 @@ class Pool:
     def _settle(self, item: Input, end: AttemptEnd, turn: Turn) -> None:
         if end.kind is not OutcomeKind.SUCCESS:
             self._failed(item, turn)
-        self._release(item)
-        self._scaler.served(turn.now - item.deadline + self._deadlines.timeout)
+        self._release(item, end.kind, turn, end.began, end.finished)
+        self._scaler.served(turn.now - item.delivered_at)
         item.suspect = False
         if end.kind is not OutcomeKind.SUCCESS and self.endings.retry(item, end.kind, turn):
             return
@@ -185,14 +186,16 @@ class Pool:
         if self.fleet.learned is not None and item.container_id is not None:
             self.fleet.learned.failed(item.container_id, item.attempt, turn.now)
 
-    def _release(self, item: Input) -> None:
+    def _release(self, item: Input, kind: OutcomeKind, turn: Turn, began: float = 0.0, finished: float = 0.0) -> None:
+        if turn.recording:
+            item.over = (item.container_id or "", turn.now, kind, began, finished)
         self._deadlines.over(item.attempt)
         item.container_id = None
         self.running -= 1
 
     # --- and are given up ---------------------------------------------------------------------------------------------
 
-    def _abandon(self, item: Input, container: Container, reason: str, turn: Turn) -> list[int]:
+    def _abandon(self, item: Input, container: Container, kind: OutcomeKind, reason: str, turn: Turn) -> list[int]:
         """Let go of a running input; its slot stays taken until the container lets go of it, too.
 
         Returns the attempts that the container is to be told to end. What the input called and waits for is cancelled, later.
@@ -201,7 +204,7 @@ class Pool:
         for number in numbers:
             self._abandon_slot(number, container, self._input_id(item), reason, turn)
         item.suspect = False
-        self._release(item)
+        self._release(item, kind, turn)
         return numbers
 
     def _abandon_slot(self, attempt: int, container: Container, input_id: str, reason: str, turn: Turn) -> None:
@@ -219,7 +222,9 @@ class Pool:
         """The id that a running input's code knows it by."""
         return item.input_id
 
-    def _give_up(self, items: list[Input], reason: str, turn: Turn, *, terminate: bool = False) -> None:
+    def _give_up(
+        self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, *, terminate: bool = False
+    ) -> None:
         """Nobody waits for these running inputs any more: have their code interrupted, or, to `terminate`, their containers
         killed. Where that is how sync inputs are cancelled, their container is stopped. Neighbours run elsewhere then."""
         attempts: dict[str, list[int]] = {}
@@ -227,7 +232,7 @@ class Pool:
         for item in items:
             assert item.container_id is not None
             container = self.fleet.containers[item.container_id]
-            if numbers := self._abandon(item, container, reason, turn):
+            if numbers := self._abandon(item, container, kind, reason, turn):
                 if terminate or item.call.method in self._uninterruptible:
                     doomed[container] = None
                 else:
@@ -249,14 +254,14 @@ class Pool:
         for item in items:
             if item.suspect and item.state is WAITING:
                 self._isolation.remove(item)
-        self._give_up(running, reason, turn, terminate=terminate)
+        self._give_up(running, OutcomeKind.CANCELLED, reason, turn, terminate=terminate)
         for item in items:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
         self._failed(item, turn)
-        self._give_up([item], text, turn)
+        self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
             self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
 
@@ -333,7 +338,7 @@ class Pool:
 
     def _lose(self, item: Input, container: Container, description: str, turn: Turn) -> bool:
         """A running input has lost its container: True if it can run again, and waits from now on; otherwise it ends."""
-        self._release(item)
+        self._release(item, OutcomeKind.LOST, turn)
         return self.endings.redeliver(item, f"container {container.container_id} {description}", turn)
 
     # --- time, and the end --------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ class Size:
         self.decision = NOTHING
         self.wanted = 0
         """Containers to start as soon as the host lets us."""
+        self._wanted_since: float | None = None
         self._fleet = fleet
         self._scaler = scaler
         self._inputs = inputs
@@ -66,6 +67,8 @@ class Size:
         if live < decision.desired or self.wanted:
             before = self.wanted
             self._want(self._startable(demand, turn))
+            if self._wanted_since is None or not self.wanted:
+                self._wanted_since = turn.now if self.wanted else None
             if self.wanted and (not before or decision.desired != self._reported):
                 self._report(live, starting, turn)
         if live > decision.desired:
@@ -139,7 +142,10 @@ class Size:
         if grant is None:
             return False
         self.wanted -= 1
-        container = self._fleet.start(self.decision.reason, tuple(gpu.uuid for gpu in grant.gpus), turn)
+        since = turn.now if self._wanted_since is None else self._wanted_since
+        container = self._fleet.start(self.decision.reason, tuple(gpu.uuid for gpu in grant.gpus), since, turn)
+        if not self.wanted:
+            self._wanted_since = None
         self._claim.hold(container, grant, self)
         return True
 

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
+from motet.core.calls import Calls
 from motet.core.containers import Container
+from motet.core.inputs import RUNNING, Input
 from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
-from motet.model.views import ContainerView, FunctionView
+from motet.model.records import SampleRecord
+from motet.model.views import ContainerView, FunctionView, InputView
 
 
 def view_pool(pool: Pool, now: float) -> FunctionView:
@@ -29,6 +34,7 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         ),
         last_decision=pool.size.decision.reason,
         shortage=pool.size.shortage,
+        desired_containers=pool.size.decision.desired,
         learned_target=None if learned is None else learned.view(now),
     )
 
@@ -40,4 +46,62 @@ def _view_container(container: Container, inputs: int, now: float) -> ContainerV
         running_inputs=inputs,
         finished_inputs=container.finished,
         age=now - container.started_at,
+    )
+
+
+def view_inputs(
+    calls: Calls, call_id: str | None, function_id: str | None, limit: int, wall: Callable[[float], float]
+) -> list[InputView]:
+    """Unfinished inputs of a call, or of all calls of a function, `limit` at most, running ones first."""
+    if call_id is not None:
+        chosen = [calls[call_id]] if call_id in calls else []
+    else:
+        chosen = [call for call in calls.values() if call.function_id == function_id]
+    running: list[Input] = []
+    others: list[Input] = []
+    for item in (item for call in chosen for item in call.inputs.values()):
+        if item.state is RUNNING:
+            running.append(item)
+        elif len(others) < limit:
+            others.append(item)
+        if len(running) >= limit:
+            break
+    return [_view_input(item, wall) for item in (*running, *others)[:limit]]
+
+
+def view_input(calls: Calls, call_id: str, index: int, wall: Callable[[float], float]) -> InputView | None:
+    """One unfinished input."""
+    item = calls[call_id].inputs.get(index) if call_id in calls else None
+    return None if item is None else _view_input(item, wall)
+
+
+def _view_input(item: Input, wall: Callable[[float], float]) -> InputView:
+    running = item.state is RUNNING
+    return InputView(
+        input_id=item.input_id,
+        call_id=item.call.call_id,
+        method=item.call.method,
+        state=item.state,
+        submitted_at=wall(item.submitted_at),
+        attempts=item.attempts,
+        container_id=item.container_id,
+        delivered_at=wall(item.delivered_at) if running else None,
+        earlier=tuple(attempt.later(wall(0.0)) for attempt in item.earlier),
+    )
+
+
+def sample_pool(pool: Pool, at: float) -> SampleRecord:
+    """A pool's numbers as they are now; cheap however many containers it has."""
+    fleet, counts = pool.fleet, pool.endings.counts
+    return SampleRecord(
+        at,
+        fleet.function_id,
+        pool.waiting,
+        pool.running,
+        counts[OutcomeKind.SUCCESS],
+        counts[OutcomeKind.FAILURE] + counts[OutcomeKind.TIMED_OUT] + counts[OutcomeKind.LOST],
+        counts[OutcomeKind.CANCELLED],
+        fleet.live - fleet.starting,
+        fleet.starting,
+        len(fleet.containers) - fleet.live,
     )

@@ -121,6 +121,13 @@ class FunctionSpec:
         """False for a parametrised class without its parameters: only its instances run."""
         return not self.parameters or self.parameters_given is not None
 
+    @property
+    def uninterruptible(self) -> frozenset[str]:
+        """Methods of which several inputs at once cannot be cancelled without their container."""
+        if self.sync_cancellation != "container":
+            return frozenset()
+        return frozenset(method.name for method in self.methods if not method.is_async and method.web is None)
+
     def varied(self, variant: FunctionVariant) -> FunctionSpec:
         """This function with the given fields of `variant` put in its place."""
         given = {name: value for name in variant.__slots__ if (value := getattr(variant, name)) is not None}

@@ -37,21 +37,30 @@ class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """One attempt at an input, on its way to a slot. `attempt` is unique on its server, so a stale outcome is recognised."""
+    """One attempt at an input, on its way to a slot. `attempt` is unique on its server, so a stale outcome is recognised.
+
+    `trace`: the `traceparent` that it continues, or empty.
+    """
 
     attempt: int
     call_id: str
     index: int
     method: str
     payload: bytes
+    trace: str = ""
 
 
 class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """How an attempt ended: a pickled result, or an encoded failure for every kind but SUCCESS."""
+    """How an attempt ended: a pickled result, or an encoded failure for every kind but SUCCESS.
+
+    `began` and `finished`: when the user's code ran, in seconds of the machine's monotonic clock; 0 where nobody looked.
+    """
 
     attempt: int
     kind: OutcomeKind
     payload: bytes
+    began: float = 0.0
+    finished: float = 0.0
 
 
 class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):

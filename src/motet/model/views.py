@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from motet.model.records import AttemptRecord
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerView:
@@ -14,6 +16,26 @@ class ContainerView:
     running_inputs: int
     finished_inputs: int
     age: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InputView:
+    """One input that has not ended: its state (waiting, delayed, running), since when it waits, and what it runs in.
+
+    `earlier`: its attempts that have ended, where records are kept.
+
+    Moments are wall-clock seconds.
+    """
+
+    input_id: str
+    call_id: str
+    method: str
+    state: str
+    submitted_at: float
+    attempts: int
+    container_id: str | None = None
+    delivered_at: float | None = None
+    earlier: tuple[AttemptRecord, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +73,8 @@ class LearnedTargetView:
 class FunctionView:
     """One function's pool: waiting and running inputs, ended ones by outcome, and its containers.
 
-    `started_containers` counts every container ever started; `last_decision` says why the pool has the size it has.
+    `started_containers` counts every container ever started; `desired_containers` is how many there are to be, and
+    `last_decision` says why.
     `shortage` is what the host lacks for the containers it wants ("waiting for a GPU: ..."), or empty.
     `max_inputs` and `target_inputs` are inputs per container: where they run in batches, the size of those is counted in.
     `learned_target`: with `target_inputs="auto"`, what is known of it.
@@ -71,6 +94,7 @@ class FunctionView:
     containers: tuple[ContainerView, ...]
     last_decision: str
     shortage: str = ""
+    desired_containers: int = 0
     learned_target: LearnedTargetView | None = None
 
 

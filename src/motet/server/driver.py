@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import deque
+from collections.abc import Callable
 from typing import Protocol
 
 from motet.core.commands import Command, WakeAt
@@ -20,6 +22,11 @@ class Effects(Protocol):
     def perform(self, command: Command) -> None: ...
 
 
+def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
+    """A loop's clock, exactly: uvloop reads the monotonic one once a turn, in whole milliseconds, and inputs take less."""
+    return time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
+
+
 class Driver:
     """Feeds the engine on the loop's thread, one turn at a time."""
 
@@ -30,13 +37,19 @@ class Driver:
         self._pending: deque[Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._clock = clock_of(loop)
+        self._wall = time.time() - self._clock()
 
     def attach(self, effects: Effects) -> None:
         self._effects = effects
 
     @property
     def now(self) -> float:
-        return self._loop.time()
+        return self._clock()
+
+    def wall(self, moment: float) -> float:
+        """A moment of the loop's clock, on the wall clock as it was when this began."""
+        return moment + self._wall
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
@@ -49,7 +62,7 @@ class Driver:
             while self._pending:
                 batch = tuple(self._pending)
                 self._pending.clear()
-                for command in self.engine.handle(batch, self._loop.time()):
+                for command in self.engine.handle(batch, self._clock()):
                     if type(command) is WakeAt:
                         self._wake_at(command.deadline)
                     else:

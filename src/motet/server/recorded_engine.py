@@ -35,8 +35,9 @@ class RecordedEngine(Engine):
         id_base: str = "",
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
+        records: bool = False,
     ) -> None:
-        super().__init__(failure=failure, id_base=id_base, limits=limits, policy=policy)
+        super().__init__(failure=failure, id_base=id_base, limits=limits, policy=policy, records=records)
         self._began_at: float | None = None
         self._names: dict[str, str] = {}
         self._recorded: dict[str, array[float]] = {}

@@ -55,6 +55,11 @@ def of(error: BaseException) -> bytes:
     return Failure(_type_name(error), _message(error), exception=pickle.dumps(error, payload.PROTOCOL)).encoded()
 
 
+def read(data: bytes | memoryview) -> Failure:
+    """What an encoded failure says. Nothing is unpickled."""
+    return _decode(data)
+
+
 def summary(data: bytes | memoryview) -> str:
     """An encoded failure on one line: the type of the exception and its message. Nothing is unpickled."""
     failure = _decode(data)

@@ -9,11 +9,47 @@ from __future__ import annotations
 
 from typing import Literal
 
-from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput
+from motet.model.function import AppSpec, FunctionVariant
+from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
+from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import DeliverBatch as DeliverBatch  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import FeedAttempt as FeedAttempt  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
 from motet.wire.message import Message as Message  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import CallGraphFound as CallGraphFound  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import CallsFound as CallsFound  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import DashboardOpened as DashboardOpened  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import EndCall as EndCall  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import EndContainer as EndContainer  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import EnvironmentViewed as EnvironmentViewed  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import FindCallGraph as FindCallGraph  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import FindCalls as FindCalls  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import FindInput as FindInput  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import FindLogs as FindLogs  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import InputFound as InputFound  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import InputsViewed as InputsViewed  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import LogsFound as LogsFound  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import OpenDashboard as OpenDashboard  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import ServerViewed as ServerViewed  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import ViewEnvironment as ViewEnvironment  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import ViewInputs as ViewInputs  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import ViewServer as ViewServer  # noqa: PLC0414 - re-exported
+from motet.wire.operator_messages import ViewSettings as ViewSettings  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import Written as Written  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import GetItems as GetItems  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import ItemsGot as ItemsGot  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import ItemsPut as ItemsPut  # noqa: PLC0414 - re-exported
@@ -51,7 +87,7 @@ class Refused(Message, tag="refused", frozen=True):
 
 
 class SubmitInputs(Message, tag="submit", frozen=True):
-    """Inputs for a call; the first such message of a call makes it."""
+    """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them."""
 
     call_id: str
     function_id: str
@@ -59,6 +95,7 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     method: str
     inputs: list[NewInput]
     parent_input_id: str | None = None
+    trace: str = ""
 
 
 class CancelCall(Message, tag="cancel", frozen=True):
@@ -157,6 +194,17 @@ RequestBody = (
     | ViewFunction
     | ViewApp
     | ViewCall
+    | ViewServer
+    | ViewInputs
+    | ViewSettings
+    | ViewEnvironment
+    | EndCall
+    | EndContainer
+    | FindLogs
+    | FindInput
+    | FindCalls
+    | FindCallGraph
+    | OpenDashboard
     | AwaitOutcomes
     | SubmitInputs
     | PutItems
@@ -199,13 +247,19 @@ class FeedTaken(Message, tag="feed_taken", frozen=True):
 
 
 class OutputLines(Message, tag="lines", frozen=True):
-    """Lines a container wrote to stdout or stderr."""
+    """Lines a container wrote to stdout or stderr, or that we have to say ("system").
+
+    `call_id` is empty, and `index` -1, where no one input can have written them. `at`: when, on the wall clock; 0: now.
+    """
 
     app_id: str
     function_name: str
     container_id: str
     stream: Literal["stdout", "stderr", "system"]
     lines: list[str]
+    call_id: str = ""
+    index: int = -1
+    at: float = 0.0
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
@@ -253,6 +307,14 @@ ReplyBody = (
     | FunctionViewed
     | AppViewed
     | CallViewed
+    | ServerViewed
+    | InputsViewed
+    | LogsFound
+    | InputFound
+    | CallsFound
+    | CallGraphFound
+    | EnvironmentViewed
+    | DashboardOpened
     | Outcomes
     | ItemsPut
     | ItemsGot
@@ -265,103 +327,6 @@ ReplyBody = (
 class Reply(Message, tag="reply", frozen=True):
     request_id: int
     body: ReplyBody
-
-
-# --- server to container ----------------------------------------------------------------------------------------------
-
-
-class Configure(Message, tag="configure", frozen=True):
-    """What a new container serves. `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
-
-    app_id: str
-    app_name: str
-    function_id: str
-    spec: FunctionSpec
-    sys_path: tuple[str, ...]
-    project_dir: str
-    functions: list[tuple[str, str, str]]
-    web_urls: list[tuple[str, str, str]]
-
-
-class Deliver(Message, tag="deliver", frozen=True):
-    """Run these attempts."""
-
-    attempts: list[Delivery]
-
-
-class DeliverBatch(Message, tag="deliver_batch", frozen=True):
-    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all."""
-
-    attempts: list[Delivery]
-
-
-class FeedAttempt(Message, tag="feed_attempt", frozen=True):
-    """Items for an attempt that was delivered before; unknown ones are ignored."""
-
-    attempt: int
-    items: list[bytes]
-
-
-class AckItems(Message, tag="ack_items", frozen=True):
-    """On the control connection: the consumer of a streaming attempt took `count` more items."""
-
-    attempt: int
-    count: int
-
-
-class CancelAttempts(Message, tag="cancel_attempts", frozen=True):
-    """On the control connection: end these attempts; unknown ones are ignored."""
-
-    attempts: list[int]
-
-
-class Stop(Message, tag="stop", frozen=True):
-    """On the control connection: take no more work, run exit hooks, end. `grace` seconds until the container is killed."""
-
-    grace: float
-
-
-# --- container to server ----------------------------------------------------------------------------------------------
-
-
-class Ready(Message, tag="ready", frozen=True):
-    """Imported and entered; attempts may come."""
-
-
-class StartFailed(Message, tag="start_failed", frozen=True):
-    """The container could not start. `phase`: "loading" (import) or "entering" (hooks)."""
-
-    phase: Literal["loading", "entering"]
-    failure: bytes
-
-
-class Finished(Message, tag="finished", frozen=True):
-    """Attempts that ended."""
-
-    attempts: list[AttemptEnd]
-
-
-class StopDelivering(Message, tag="stop_delivering", frozen=True):
-    """Send no more attempts here; once those held have ended, the container is to be stopped.
-
-    `preempted`: the container was told to end (SIGTERM), so those held have only the drain grace left.
-    """
-
-    preempted: bool = False
-
-
-class Items(Message, tag="items", frozen=True):
-    """Items yielded by a streaming attempt."""
-
-    attempt: int
-    items: list[bytes]
-
-
-class TakeFeed(Message, tag="take_feed", frozen=True):
-    """An attempt took `count` more of what it was fed."""
-
-    attempt: int
-    count: int
 
 
 ToServer = (
@@ -378,6 +343,9 @@ ToServer = (
     | Items
     | TakeFeed
     | StopDelivering
+    | Output
+    | OutputShared
+    | Stalled
 )
 ToClient = Refused | Outcomes | CallItems | FeedTaken | OutputLines | Reply
 ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch

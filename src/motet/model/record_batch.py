@@ -1,0 +1,38 @@
+"""What happened within a moment, for a store to keep."""
+
+from __future__ import annotations
+
+import msgspec
+
+from motet.model.input_chunk import InputChunk
+from motet.model.records import (
+    AppRecord,
+    CallRecord,
+    ContainerRecord,
+    DecisionRecord,
+    FunctionRecord,
+    InputRecord,
+    LogBatch,
+    SampleRecord,
+    StallRecord,
+)
+
+
+class RecordBatch(msgspec.Struct):
+    """What is put into a store at once."""
+
+    apps: list[AppRecord] = msgspec.field(default_factory=list)
+    functions: list[FunctionRecord] = msgspec.field(default_factory=list)
+    calls: list[CallRecord] = msgspec.field(default_factory=list)
+    inputs: dict[str, list[InputRecord]] = msgspec.field(default_factory=dict)
+    """By function id. Their moments are on the clock of whoever made the batch (`clock`)."""
+    chunks: list[InputChunk] = msgspec.field(default_factory=list)
+    """Further ones, which came before those in `inputs`."""
+    clock: float = 0.0
+    """What is to be added to the moments of `inputs` and `chunks` to have them on the wall clock."""
+    containers: list[ContainerRecord] = msgspec.field(default_factory=list)
+    """The newest state of each that changed."""
+    stalls: list[StallRecord] = msgspec.field(default_factory=list)
+    logs: list[LogBatch] = msgspec.field(default_factory=list)
+    decisions: list[DecisionRecord] = msgspec.field(default_factory=list)
+    samples: list[SampleRecord] = msgspec.field(default_factory=list)

@@ -1,0 +1,77 @@
+"""What one may see of a running server and ask of it: `Observed`, carried out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from motet.core import events as e
+from motet.errors import NotFoundError
+from motet.model.ids import split_input_id
+from motet.model.record_batch import RecordBatch
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.model.views import AppView, InputView
+from motet.server.apps import Apps
+from motet.server.containers import Containers
+from motet.server.driver import Driver
+from motet.server.recorder import Recorder
+from motet.store.records import RecordReader
+
+
+class Operations:
+    """See `Observed`. One for each server, for all who look at it."""
+
+    def __init__(self, driver: Driver, apps: Apps, containers: Containers, recorder: Recorder | None) -> None:
+        self._driver = driver
+        self._apps = apps
+        self._containers = containers
+        self._recorder = recorder
+
+    @property
+    def records(self) -> RecordReader | None:
+        """See `Observed`."""
+        return None if self._recorder is None else self._recorder.store
+
+    async def flush(self) -> None:
+        """See `Observed`."""
+        if self._recorder is not None:
+            await self._recorder.flush()
+
+    def views(self) -> tuple[AppView, ...]:
+        """See `Observed`."""
+        return self._apps.views()
+
+    def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
+        """See `Observed`."""
+        return self._driver.engine.live_inputs(call_id, function_id, limit, self._driver.wall)
+
+    def live_input(self, input_id: str) -> InputView | None:
+        """See `Observed`."""
+        return self._driver.engine.live_input(*split_input_id(input_id), self._driver.wall)
+
+    def settings(self, function_id: str) -> AutoscalerSettings:
+        """See `Observed`."""
+        return self._apps.settings(function_id)
+
+    def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
+        """See `Observed`."""
+        if not self._driver.engine.live_inputs(call_id, None, 1, self._driver.wall):
+            raise NotFoundError(f"no call {call_id} has unfinished inputs on this server")
+        self._driver.take(e.CallCancelled(call_id, "by an operator", terminate_containers))
+
+    def stop_container(self, container_id: str, *, graceful: bool) -> None:
+        """See `Observed`."""
+        if not self._driver.engine.has_container(container_id):
+            raise NotFoundError(f"no container {container_id} runs on this server")
+        self._driver.take(e.ContainerStopAsked(container_id, graceful))
+
+    def environment(self, container_id: str) -> dict[str, str]:
+        """What a container was given. Raises `NotFoundError`."""
+        return self._containers.environment(container_id)
+
+    def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
+        """See `Observed`."""
+        return self._apps.update_autoscaler(function_id, change)
+
+    def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
+        """See `Observed`."""
+        return (lambda: None) if self._recorder is None else self._recorder.subscribe(listener)

@@ -1,0 +1,166 @@
+"""Requests of those who look at a server and operate it, answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+from motet.errors import Error, InvalidError, NotFoundError
+from motet.model.call_graph import CallGraph, flattened
+from motet.model.ids import split_input_id
+from motet.model.record_queries import MAX_FOUND, LogQuery
+from motet.model.records import InputRecord
+from motet.model.views import InputView
+from motet.server.operations import Operations
+from motet.store.records import RecordReader
+from motet.wire import failure
+from motet.wire import messages as m
+
+F = TypeVar("F")
+Reply = Callable[[int, m.ReplyBody], None]
+
+
+class OperatorRequests:
+    """`handlers` by the type of request; each answers now, or returns None and replies later."""
+
+    def __init__(
+        self, operations: Operations, reply: Reply, open_dashboard: Callable[[], str], from_container: bool = False
+    ) -> None:
+        self._operations = operations
+        self._reply = reply
+        self._tasks: dict[int, asyncio.Task[None]] = {}
+        self.handlers: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
+            m.ViewServer: lambda request_id, body: m.ServerViewed(list(operations.views())),
+            m.ViewInputs: self._view_inputs,
+            m.ViewSettings: lambda request_id, body: m.AutoscalerUpdated(operations.settings(body.function_id)),
+            m.ViewEnvironment: lambda request_id, body: m.EnvironmentViewed(operations.environment(body.container_id)),
+            m.EndCall: self._end_call,
+            m.EndContainer: self._end_container,
+            m.OpenDashboard: lambda request_id, body: m.DashboardOpened(open_dashboard()),
+            m.FindLogs: lambda request_id, body: self._later(request_id, self._find_logs(body)),
+            m.FindCalls: lambda request_id, body: self._find(
+                request_id, lambda records: m.CallsFound(records.calls(body.query))
+            ),
+            m.FindCallGraph: self._find_call_graph,
+            m.FindInput: lambda request_id, body: self._find(
+                request_id, lambda records: _find_input(records, body.input_id)
+            ),
+        }
+        if from_container:  # code in one container has no business in the others
+            self.handlers |= dict.fromkeys((m.ViewEnvironment, m.EndContainer, m.OpenDashboard), _refuse)
+
+    def _view_inputs(self, request_id: int, body: m.ViewInputs) -> m.ReplyBody:
+        views = self._operations.live_inputs(call_id=body.call_id, function_id=body.function_id, limit=body.limit)
+        return m.InputsViewed(views)
+
+    def _end_call(self, request_id: int, body: m.EndCall) -> m.ReplyBody:
+        self._operations.cancel_call(body.call_id, terminate_containers=body.terminate_containers)
+        return m.Done()
+
+    def _end_container(self, request_id: int, body: m.EndContainer) -> m.ReplyBody:
+        self._operations.stop_container(body.container_id, graceful=body.graceful)
+        return m.Done()
+
+    def _find(self, request_id: int, find: Callable[[RecordReader], m.ReplyBody]) -> None:
+        self._later(request_id, self._found(find))
+
+    def _later(self, request_id: int, answer: Coroutine[Any, Any, m.ReplyBody]) -> None:
+        task = asyncio.get_running_loop().create_task(self._reply_later(request_id, answer))
+        self._tasks[request_id] = task
+        task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
+
+    async def _reply_later(self, request_id: int, answer: Coroutine[Any, Any, m.ReplyBody]) -> None:
+        try:
+            body = await answer
+        except Error as error:
+            body = m.RequestFailed(failure.of(error))
+        self._reply(request_id, body)
+
+    async def _found(self, find: Callable[[RecordReader], F]) -> F:
+        await self._operations.flush()
+        records = self._operations.records
+        if records is None:
+            raise NotFoundError("this server keeps no records (MOTET_RECORDS is off, or they could not be written)")
+        return await asyncio.to_thread(find, records)
+
+    def _find_call_graph(self, request_id: int, body: m.FindCallGraph) -> None:
+        loop = asyncio.get_running_loop()
+
+        def live(call_id: str) -> list[InputView]:
+            """Asked on the thread that reads records."""
+            return asyncio.run_coroutine_threadsafe(self._live_inputs(call_id), loop).result()
+
+        self._find(request_id, lambda records: _call_graph(records, live, body.call_id))
+
+    async def _live_inputs(self, call_id: str) -> list[InputView]:
+        """Those of a call; all others of it are in the records then."""
+        found = self._operations.live_inputs(call_id=call_id, limit=MAX_FOUND)
+        await self._operations.flush()
+        return found
+
+    async def _find_logs(self, body: m.FindLogs) -> m.ReplyBody:
+        query = body.query
+        more = asyncio.Event()
+        unsubscribe = self._operations.subscribe(lambda batch: more.set())
+        try:
+            while True:
+                over = not self._goes_on(query)
+                more.clear()
+                lines = await self._found(lambda records: records.logs(query))
+                if over or not body.wait or lines:
+                    return m.LogsFound(lines, over)
+                await more.wait()
+        finally:
+            unsubscribe()
+
+    def _goes_on(self, query: LogQuery) -> bool:
+        """Whether what a query is about may still write lines."""
+        live = self._operations.live_inputs
+        call_id = query.call_id
+        if query.input_id is not None:
+            with contextlib.suppress(ValueError):
+                call_id = split_input_id(query.input_id)[0]
+        if call_id is not None:
+            found = live(call_id=call_id, limit=MAX_FOUND)
+            return any(query.input_id in (None, each.input_id) for each in found)
+        return any(
+            query.app in (None, app.app_id, app.name)
+            and (query.function is None or any(query.function in (f.function_id, f.name) for f in app.functions))
+            for app in self._operations.views()
+        )
+
+    def forget(self, request_id: int) -> None:
+        """This answer is not wanted any more. Idempotent."""
+        if (task := self._tasks.pop(request_id, None)) is not None:
+            task.cancel()
+
+    def close(self) -> None:
+        """None of the answers is wanted any more."""
+        for request_id in list(self._tasks):
+            self.forget(request_id)
+
+
+def _call_graph(records: RecordReader, live: Callable[[str], list[InputView]], call_id: str) -> m.CallGraphFound:
+    summary = records.call(call_id)
+    if summary is None:
+        raise NotFoundError(f"no function call {call_id} is known on this server")
+    return m.CallGraphFound(flattened(CallGraph(records, live).below_call(summary)))
+
+
+def _refuse(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+    raise InvalidError(f"{type(body).__name__} is refused to code in containers: ask from outside")
+
+
+def _find_input(records: RecordReader, input_id: str) -> m.InputFound:
+    record = records.input(input_id)
+    if record is None:
+        return m.InputFound(None, [], [])
+    ids = _containers_of(record)
+    stalls = records.stalls(ids, record.submitted_at, record.ended_at)
+    return m.InputFound(record, records.containers(ids=ids), stalls)
+
+
+def _containers_of(record: InputRecord) -> list[str]:
+    return list(dict.fromkeys(attempt.container_id for attempt in record.attempts))

@@ -1,0 +1,54 @@
+"""What is kept of runs, and where: MOTET_HOME and its neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from motet.errors import InvalidError
+
+DAY = 86400.0
+DEFAULT_KEEP_DAYS = 7.0
+DEFAULT_KEEP_MIB = 2048.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordsConfig:
+    """Records of runs lie under `home`. Those older than `keep_for` seconds go, and the oldest of ended runs beyond
+    `keep_bytes` in all."""
+
+    home: Path
+    keep_for: float = DEFAULT_KEEP_DAYS * DAY
+    keep_bytes: int = int(DEFAULT_KEEP_MIB * 1024 * 1024)
+
+    @classmethod
+    def from_environment(cls, env: Mapping[str, str]) -> RecordsConfig | None:
+        """From MOTET_HOME, MOTET_KEEP_RECORDS_DAYS and MOTET_KEEP_RECORDS_MIB; None if MOTET_RECORDS is "off". Raises
+        `InvalidError`, which names the variable."""
+        choice = env.get("MOTET_RECORDS") or "on"
+        if choice not in ("on", "off"):
+            raise InvalidError(f"MOTET_RECORDS must be 'on' or 'off'; it is {choice!r}")
+        if choice == "off":
+            return None
+        return cls(
+            home=home_directory(env),
+            keep_for=_positive(env, "MOTET_KEEP_RECORDS_DAYS", DEFAULT_KEEP_DAYS) * DAY,
+            keep_bytes=int(_positive(env, "MOTET_KEEP_RECORDS_MIB", DEFAULT_KEEP_MIB) * 1024 * 1024),
+        )
+
+
+def home_directory(env: Mapping[str, str]) -> Path:
+    """Where Motet keeps what outlives a run: MOTET_HOME, or `.motet` in the user's home."""
+    return Path(env.get("MOTET_HOME") or Path(env.get("HOME") or "~").expanduser() / ".motet").absolute()
+
+
+def _positive(env: Mapping[str, str], name: str, default: float) -> float:
+    text = env.get(name)
+    try:
+        number = float(text) if text else default
+    except ValueError:
+        number = -1.0
+    if not 0 < number < float("inf"):
+        raise InvalidError(f"{name} must be a number greater than 0; it is {text!r}")
+    return number

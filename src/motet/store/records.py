@@ -1,0 +1,100 @@
+"""What keeps records of what ran: the seam between the server, which writes them, and those who look."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from motet.model.record_batch import RecordBatch
+from motet.model.record_queries import CallQuery, InputQuery, LogQuery
+from motet.model.records import (
+    AppRecord,
+    CallSummary,
+    ContainerRecord,
+    DecisionRecord,
+    FunctionRecord,
+    InputRecord,
+    LogLine,
+    SampleRecord,
+    StallRecord,
+)
+
+
+class RecordReader(Protocol):
+    """Finds records. Thread-safe; sees what was added before it is asked.
+
+    Names and ids that are not known find nothing: only `call`, `input` and `container` say so, with None.
+    """
+
+    def apps(self) -> list[AppRecord]:
+        """All apps, the latest started first."""
+        ...
+
+    def functions(self, app: str | None = None) -> list[FunctionRecord]:
+        """The functions of an app (by id or name), or all, in the order of their ids."""
+        ...
+
+    def calls(self, query: CallQuery) -> list[CallSummary]: ...
+
+    def call(self, call_id: str) -> CallSummary | None: ...
+
+    def inputs(self, query: InputQuery) -> list[InputRecord]: ...
+
+    def input(self, input_id: str) -> InputRecord | None: ...
+
+    def containers(
+        self, function: str | None = None, *, ids: Sequence[str] | None = None, running: bool = False
+    ) -> list[ContainerRecord]:
+        """Containers of a function (id or name) or all, or those with these ids, the latest started first."""
+        ...
+
+    def container(self, container_id: str) -> ContainerRecord | None: ...
+
+    def stalls(self, container_ids: Sequence[str], since: float, until: float) -> list[StallRecord]:
+        """Stalls in these containers that overlap a span of time, in order."""
+        ...
+
+    def logs(self, query: LogQuery) -> list[LogLine]: ...
+
+    def decisions(self, function_id: str, *, since: float | None = None, limit: int = 100) -> list[DecisionRecord]:
+        """The latest decisions about a function's pool, the oldest of them first."""
+        ...
+
+    def samples(self, function_id: str, *, since: float, until: float) -> list[SampleRecord]: ...
+
+
+class RecordStore(RecordReader, Protocol):
+    """Keeps records, too. One thread adds."""
+
+    def add(self, batch: RecordBatch) -> None:
+        """Keep all of these, or none: they survive the end of this process, though perhaps not that of the machine.
+
+        An app, function, call or container that is there already gets the newer values. An input ends once, so it is to be
+        added once: nobody checks.
+        Raises `ServiceError` if they cannot be kept (the disk is full).
+        """
+
+    def forget(self, before: float) -> int:
+        """Drop lines, inputs, calls, stalls, decisions and samples older than this moment; how many lines went."""
+        ...
+
+    def close(self) -> None:
+        """Idempotent."""
+
+
+class RecordArchive(RecordReader, Protocol):
+    """The records of several servers as one: those that ran here before, and those that run now.
+
+    `skipped`: why the records of a server could not be read, by its directory, as the last question found it.
+    """
+
+    @property
+    def skipped(self) -> Mapping[Path, str]: ...
+
+    def follow(self, query: LogQuery) -> Iterator[LogLine]:
+        """Lines as they come, after the newest `limit` ones that are there; ends when no server runs any more."""
+        ...
+
+    def close(self) -> None:
+        """Idempotent."""

@@ -1,0 +1,235 @@
+"""Records in an SQLite file: what ran on one server, for as long as its directory is there."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from motet.model.ids import split_input_id
+from motet.model.record_batch import RecordBatch
+from motet.model.record_queries import CallQuery, InputQuery, LogQuery
+from motet.model.records import (
+    AppRecord,
+    CallRecord,
+    CallSummary,
+    ContainerRecord,
+    DecisionRecord,
+    FunctionRecord,
+    InputRecord,
+    LogLine,
+    SampleRecord,
+    StallRecord,
+)
+from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
+from motet.store.sqlite_database import Database
+from motet.store.sqlite_inputs import EndedByCall, InputWriter, by_call, find_input, find_inputs, forget_inputs
+from motet.store.sqlite_keys import Keys, function_keys, mended
+from motet.store.sqlite_logs import LINES_PER_SEGMENT, LogWriter, find_lines
+
+_FUNCTION = "function_id, app_id, name, max_inputs, target_inputs, variant_of"
+_CONTAINER = (
+    "container_id, function_id, wanted_at, started_at, reason, connected_at, loaded_at, ready_at, ended_at, ending"
+)
+
+
+class SqliteRecords:
+    """See `RecordStore` for what each method promises.
+
+    `path`: a file, made if it is not there (its directory must be), or ":memory:". `read_only`: for readers in other
+    processes; nothing may be added. `lines_per_segment`: log lines that share an index.
+    """
+
+    def __init__(
+        self, path: Path | str, *, read_only: bool = False, lines_per_segment: int = LINES_PER_SEGMENT
+    ) -> None:
+        self._database = Database(path, read_only=read_only)
+        self._lines_per_segment = lines_per_segment
+        self._writer: _Writer | None = None
+
+    # --- keeping ----------------------------------------------------------------------------------------------------
+
+    def add(self, batch: RecordBatch) -> None:
+        with self._database.writing() as connection:
+            writer, self._writer = self._writer or _Writer(connection, self._lines_per_segment), None
+            writer.add(batch)
+        # What it remembers is true only if it was kept.
+        self._writer = writer
+
+    def forget(self, before: float) -> int:
+        with self._database.writing() as connection:
+            writer, self._writer = _Writer(connection, self._lines_per_segment), None
+            return writer.forget(before)
+
+    def close(self) -> None:
+        self._database.close()
+
+    def version(self) -> int:
+        """Another number whenever another process has added something."""
+        return self._database.version()
+
+    # --- finding ----------------------------------------------------------------------------------------------------
+
+    def apps(self) -> list[AppRecord]:
+        with self._database.reading() as connection:
+            rows = connection.execute("SELECT * FROM apps ORDER BY started_at DESC, app_id DESC")
+            return [AppRecord(*row) for row in rows]
+
+    def functions(self, app: str | None = None) -> list[FunctionRecord]:
+        with self._database.reading() as connection:
+            keys = function_keys(connection, app, None)
+            rows = connection.execute(f"SELECT key, {_FUNCTION} FROM functions WHERE name NOTNULL ORDER BY function_id")
+            return [FunctionRecord(*row[1:]) for row in rows if keys is None or row[0] in keys]
+
+    def calls(self, query: CallQuery) -> list[CallSummary]:
+        with self._database.reading() as connection:
+            return find_calls(connection, query)
+
+    def call(self, call_id: str) -> CallSummary | None:
+        with self._database.reading() as connection:
+            return find_call(connection, call_id)
+
+    def inputs(self, query: InputQuery) -> list[InputRecord]:
+        with self._database.reading() as connection:
+            return find_inputs(connection, query)
+
+    def input(self, input_id: str) -> InputRecord | None:
+        try:
+            call_id, index = split_input_id(input_id)
+        except ValueError:
+            return None
+        with self._database.reading() as connection:
+            return find_input(connection, call_id, index)
+
+    def containers(
+        self, function: str | None = None, *, ids: Sequence[str] | None = None, running: bool = False
+    ) -> list[ContainerRecord]:
+        clauses, values = ["wanted_at NOTNULL"], list[Any]()
+        if function is not None:
+            clauses.append("(function_id = ? OR function_id IN (SELECT function_id FROM functions WHERE name = ?))")
+            values += [mended(function)] * 2
+        if ids is not None:
+            clauses.append(f"container_id IN ({', '.join('?' * len(ids))})")
+            values += map(mended, ids)
+        if running:
+            clauses.append("ended_at ISNULL")
+        ask = f"SELECT {_CONTAINER} FROM containers WHERE {' AND '.join(clauses)} ORDER BY started_at DESC, key DESC"
+        with self._database.reading() as connection:
+            return [ContainerRecord(*row) for row in connection.execute(ask, values)]
+
+    def container(self, container_id: str) -> ContainerRecord | None:
+        found = self.containers(ids=[container_id])
+        return found[0] if found else None
+
+    def stalls(self, container_ids: Sequence[str], since: float, until: float) -> list[StallRecord]:
+        ask = (
+            "SELECT container_id, call_id, number, began, ended, what FROM stalls "
+            f"WHERE container_id IN ({', '.join('?' * len(container_ids))}) AND began <= ? AND ended >= ? ORDER BY began, rowid"
+        )
+        with self._database.reading() as connection:
+            return [StallRecord(*row) for row in connection.execute(ask, (*map(mended, container_ids), until, since))]
+
+    def logs(self, query: LogQuery) -> list[LogLine]:
+        with self._database.reading() as connection:
+            return find_lines(connection, query)
+
+    def decisions(self, function_id: str, *, since: float | None = None, limit: int = 100) -> list[DecisionRecord]:
+        ask = (
+            "SELECT at, function_id, desired, live, starting, waiting, running, reason FROM decisions "
+            "WHERE function_id = ? AND at >= ? ORDER BY at DESC, rowid DESC LIMIT ?"
+        )
+        with self._database.reading() as connection:
+            rows = connection.execute(ask, (mended(function_id), since or 0.0, limit)).fetchall()
+        return [DecisionRecord(*row) for row in reversed(rows)]
+
+    def samples(self, function_id: str, *, since: float, until: float) -> list[SampleRecord]:
+        ask = (
+            "SELECT at, function_id, waiting, running, succeeded, failed, cancelled, ready, starting, other FROM samples "
+            "WHERE function_id = ? AND at BETWEEN ? AND ? ORDER BY at, rowid"
+        )
+        with self._database.reading() as connection:
+            return [SampleRecord(*row) for row in connection.execute(ask, (mended(function_id), since, until))]
+
+
+class _Writer:
+    """What the one who adds remembers between batches."""
+
+    def __init__(self, connection: sqlite3.Connection, lines_per_segment: int) -> None:
+        self._connection = connection
+        self._functions = Keys(connection, "functions", "function_id")
+        self._containers = Keys(connection, "containers", "container_id")
+        self._calls = Keys(connection, "calls", "call_id")
+        keys = self._functions, self._containers, self._calls
+        self._inputs = InputWriter(connection, *keys)
+        self._logs = LogWriter(connection, *keys, lines_per_segment)
+
+    def add(self, batch: RecordBatch) -> None:
+        self._put("INSERT OR REPLACE INTO apps VALUES", 4, map(_fields, batch.apps))
+        self._add_functions(batch.functions)
+        self._add_containers(batch.containers)
+        ended = {function_id: by_call(records) for function_id, records in batch.inputs.items()}
+        short = _short_calls(batch, ended)
+        calls = [call for call in batch.calls if call.call_id not in short]
+        add_calls(self._connection, self._functions, self._calls, calls)
+        for chunk in batch.chunks:
+            self._inputs.add_chunk(chunk, batch.clock)
+        for function_id, ended_of in ended.items():
+            self._inputs.add(function_id, ended_of, batch.clock, short)
+        self._logs.add(batch.logs)
+        self._put(
+            "INSERT INTO decisions(at, function_id, desired, live, starting, waiting, running, reason) VALUES",
+            8,
+            map(_fields, batch.decisions),
+        )
+        self._put(
+            "INSERT INTO samples(at, function_id, waiting, running, succeeded, failed, cancelled, ready, starting, "
+            "other) VALUES",
+            10,
+            map(_fields, batch.samples),
+        )
+        self._put(
+            "INSERT INTO stalls(container_id, call_id, number, began, ended, what) VALUES",
+            6,
+            map(_fields, batch.stalls),
+        )
+
+    def forget(self, before: float) -> int:
+        lines = self._logs.forget(before)
+        forget_inputs(self._connection, before)
+        forget_calls(self._connection, before, self._logs.oldest_call())
+        for table, column in (("stalls", "ended"), ("decisions", "at"), ("samples", "at")):
+            self._connection.execute(f"DELETE FROM {table} WHERE {column} < ?", (before,))
+        return lines
+
+    def _add_functions(self, records: Iterable[FunctionRecord]) -> None:
+        self._connection.executemany(
+            "UPDATE functions SET app_id = ?, name = ?, max_inputs = ?, target_inputs = ?, variant_of = ? WHERE key = ?",
+            [(*_fields(record)[1:], self._functions.of(record.function_id)) for record in records],
+        )
+
+    def _add_containers(self, records: Iterable[ContainerRecord]) -> None:
+        self._connection.executemany(
+            "UPDATE containers SET function_id = ?, wanted_at = ?, started_at = ?, reason = ?, connected_at = ?, "
+            "loaded_at = ?, ready_at = ?, ended_at = ?, ending = ? WHERE key = ?",
+            [(*_fields(record)[1:], self._containers.of(record.container_id)) for record in records],
+        )
+
+    def _put(self, insert: str, columns: int, rows: Iterable[tuple[Any, ...]]) -> None:
+        self._connection.executemany(f"{insert} ({', '.join('?' * columns)})", rows)
+
+
+def _fields(record: AppRecord | FunctionRecord | ContainerRecord | StallRecord | DecisionRecord | SampleRecord) -> Any:
+    return tuple(getattr(record, name) for name in record.__struct_fields__)
+
+
+def _short_calls(batch: RecordBatch, ended: Mapping[str, EndedByCall]) -> dict[str, CallRecord]:
+    """Calls of a batch that had one input, which has ended: those that nothing else refers to, by their ids."""
+    written = {lines.call_id for lines in batch.logs}
+    return {
+        call.call_id: call
+        for call in batch.calls
+        if call.parent_input_id is None
+        and len(ended.get(call.function_id, {}).get(call.call_id, ())) == 1
+        and call.call_id not in written
+    }

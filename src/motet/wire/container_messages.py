@@ -1,0 +1,107 @@
+"""Messages between server and containers: on the executor connection, and on the control one."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from motet.model.function import FunctionSpec
+from motet.model.outcome import AttemptEnd, Delivery
+from motet.wire.message import Message
+
+# --- server to container ----------------------------------------------------------------------------------------------
+
+
+class Configure(Message, tag="configure", frozen=True):
+    """What a new container serves. `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
+
+    app_id: str
+    app_name: str
+    function_id: str
+    spec: FunctionSpec
+    sys_path: tuple[str, ...]
+    project_dir: str
+    functions: list[tuple[str, str, str]]
+    web_urls: list[tuple[str, str, str]]
+
+
+class Deliver(Message, tag="deliver", frozen=True):
+    """Run these attempts."""
+
+    attempts: list[Delivery]
+
+
+class DeliverBatch(Message, tag="deliver_batch", frozen=True):
+    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all."""
+
+    attempts: list[Delivery]
+
+
+class FeedAttempt(Message, tag="feed_attempt", frozen=True):
+    """Items for an attempt that was delivered before; unknown ones are ignored."""
+
+    attempt: int
+    items: list[bytes]
+
+
+class AckItems(Message, tag="ack_items", frozen=True):
+    """On the control connection: the consumer of a streaming attempt took `count` more items."""
+
+    attempt: int
+    count: int
+
+
+class CancelAttempts(Message, tag="cancel_attempts", frozen=True):
+    """On the control connection: end these attempts; unknown ones are ignored."""
+
+    attempts: list[int]
+
+
+class Stop(Message, tag="stop", frozen=True):
+    """On the control connection: take no more work, run exit hooks, end. `grace` seconds until the container is killed."""
+
+    grace: float
+
+
+# --- container to server ----------------------------------------------------------------------------------------------
+
+
+class Ready(Message, tag="ready", frozen=True):
+    """Imported and entered; attempts may come. The last `entering` seconds went by in enter hooks and web apps' startup."""
+
+    entering: float = 0.0
+
+
+class StartFailed(Message, tag="start_failed", frozen=True):
+    """The container could not start. `phase`: "loading" (import) or "entering" (hooks)."""
+
+    phase: Literal["loading", "entering"]
+    failure: bytes
+
+
+class Finished(Message, tag="finished", frozen=True):
+    """Attempts that ended."""
+
+    attempts: list[AttemptEnd]
+
+
+class StopDelivering(Message, tag="stop_delivering", frozen=True):
+    """Send no more attempts here; once those held have ended, the container is to be stopped.
+
+    `preempted`: the container was told to end (SIGTERM), so those held have only the drain grace left.
+    """
+
+    preempted: bool = False
+
+
+class Items(Message, tag="items", frozen=True):
+    """Items yielded by a streaming attempt."""
+
+    attempt: int
+    items: list[bytes]
+
+
+class TakeFeed(Message, tag="take_feed", frozen=True):
+    """An attempt took `count` more of what it was fed."""
+
+    attempt: int
+    count: int

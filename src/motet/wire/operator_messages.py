@@ -1,0 +1,118 @@
+"""Messages of those who look at a server and operate it: requests, then replies."""
+
+from __future__ import annotations
+
+from motet.model.call_graph import GraphInput
+from motet.model.record_queries import CallQuery, LogQuery
+from motet.model.records import CallSummary, ContainerRecord, InputRecord, LogLine, StallRecord
+from motet.model.views import AppView, InputView
+from motet.wire.message import Message
+
+
+class ViewServer(Message, tag="view_server", frozen=True):
+    """All apps that run; answered by `ServerViewed`."""
+
+
+class OpenDashboard(Message, tag="open_dashboard", frozen=True):
+    """Serve the dashboard, if it is not served yet; answered by `DashboardOpened`."""
+
+
+class ViewInputs(Message, tag="view_inputs", frozen=True):
+    """Inputs that have not ended, of a call or a function, `limit` at most; answered by `InputsViewed`."""
+
+    call_id: str | None
+    function_id: str | None
+    limit: int
+
+
+class ViewSettings(Message, tag="view_settings", frozen=True):
+    """A pool's bounds; answered by `AutoscalerUpdated`."""
+
+    function_id: str
+
+
+class EndCall(Message, tag="end_call", frozen=True):
+    """Cancel a call, whoever made it; answered by `Done`, or by a failure if it has no unfinished inputs."""
+
+    call_id: str
+    terminate_containers: bool = False
+
+
+class EndContainer(Message, tag="end_container", frozen=True):
+    """Stop a container, when it has finished what it runs (`graceful`) or now; answered by `Done`."""
+
+    container_id: str
+    graceful: bool = False
+
+
+class ViewEnvironment(Message, tag="view_environment", frozen=True):
+    """What a container that lives was given as its environment, secrets included; answered by `EnvironmentViewed`."""
+
+    container_id: str
+
+
+class FindCallGraph(Message, tag="find_call_graph", frozen=True):
+    """A call, its inputs, and what they called; answered by `CallGraphFound`."""
+
+    call_id: str
+
+
+class FindLogs(Message, tag="find_logs", frozen=True):
+    """Lines that are kept; answered by `LogsFound`. `wait`: not before there is one, or none will come any more."""
+
+    query: LogQuery
+    wait: bool = False
+
+
+class FindInput(Message, tag="find_input", frozen=True):
+    """An ended input and what its timeline is made of; answered by `InputFound`."""
+
+    input_id: str
+
+
+class FindCalls(Message, tag="find_calls", frozen=True):
+    """Calls that are kept; answered by `CallsFound`."""
+
+    query: CallQuery
+
+
+class ServerViewed(Message, tag="server_viewed", frozen=True):
+    views: list[AppView]
+
+
+class InputsViewed(Message, tag="inputs_viewed", frozen=True):
+    views: list[InputView]
+
+
+class LogsFound(Message, tag="logs_found", frozen=True):
+    """`over`: what was asked about has ended, and these are the last lines after `query.after`, if there were no more than
+    `query.limit`."""
+
+    lines: list[LogLine]
+    over: bool = False
+
+
+class InputFound(Message, tag="input_found", frozen=True):
+    """`record` is None for an input that has not ended, or is not kept."""
+
+    record: InputRecord | None
+    containers: list[ContainerRecord]
+    stalls: list[StallRecord]
+
+
+class CallsFound(Message, tag="calls_found", frozen=True):
+    calls: list[CallSummary]
+
+
+class EnvironmentViewed(Message, tag="environment_viewed", frozen=True):
+    env: dict[str, str]
+
+
+class CallGraphFound(Message, tag="call_graph_found", frozen=True):
+    inputs: list[GraphInput]
+
+
+class DashboardOpened(Message, tag="dashboard_opened", frozen=True):
+    """Where the dashboard is, without a slash at the end."""
+
+    url: str

@@ -1,0 +1,189 @@
+"""Records in SQLite: the contract, and what a file must withstand."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from motet.errors import ServiceError
+from motet.model.record_batch import RecordBatch
+from motet.model.record_queries import CallQuery, InputQuery, LogQuery
+from motet.store.sqlite_records import SqliteRecords
+from tests.contracts.record_store_contract import RecordStoreContract, call, ended, lines, shop, texts
+
+
+class TestInMemory(RecordStoreContract):
+    @pytest.fixture
+    def store(self) -> Iterator[SqliteRecords]:
+        store = SqliteRecords(":memory:", lines_per_segment=7)
+        yield store
+        store.close()
+
+
+class TestInFile(RecordStoreContract):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[SqliteRecords]:
+        store = SqliteRecords(tmp_path / "records.db")
+        yield store
+        store.close()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "records.db"
+
+
+def test_records_are_there_after_reopening_and_more_can_be_added(path: Path) -> None:
+    for number in range(5):
+        store = SqliteRecords(path, lines_per_segment=3)
+        store.add(shop(logs=[lines(f"line {number}", "---", call=1, index=number)], inputs={"fu-1": [ended(number)]}))
+        store.close()
+    store = SqliteRecords(path, read_only=True)
+    assert texts(store, LogQuery(search="line")) == [f"line {number}" for number in range(5)]
+    assert [it.index for it in store.inputs(InputQuery(call_id="fc-1"))] == [0, 1, 2, 3, 4]
+    assert (found := store.call("fc-1")) is not None
+    assert found.ended_inputs == 5
+    store.close()
+
+
+def test_a_reader_of_its_own_sees_what_is_added_later(path: Path) -> None:
+    writer = SqliteRecords(path)
+    reader = SqliteRecords(path, read_only=True)
+    before = reader.version()
+    writer.add(shop(logs=[lines("news")]))
+    assert reader.version() != before
+    assert texts(reader, LogQuery()) == ["news"]
+    writer.close()
+    assert texts(reader, LogQuery()) == ["news"]
+    reader.close()
+
+
+WRITE_FOREVER = """
+import itertools, sys
+from motet.model.record_batch import RecordBatch
+from motet.store.sqlite_records import SqliteRecords
+from tests.contracts.record_store_contract import lines, ended, shop
+store = SqliteRecords(sys.argv[1], lines_per_segment=1000)
+store.add(shop())
+for number in itertools.count():
+    store.add(RecordBatch(logs=[lines(*[f"line {number}"] * 100)], inputs={"fu-1": [ended(number)]}))
+    print(number, flush=True)
+"""
+
+
+def test_everything_added_survives_a_killed_process(path: Path) -> None:
+    root = Path(__file__).parents[2]
+    program = [sys.executable, "-c", WRITE_FOREVER, str(path)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root / "src"), str(root)])}
+    with subprocess.Popen(program, stdout=subprocess.PIPE, text=True, env=env) as process:
+        assert process.stdout is not None
+        said = [line for line, _ in zip(process.stdout, range(40), strict=False)]
+        process.send_signal(signal.SIGKILL)
+        last = int([*said, *process.stdout][-1])
+    reader = SqliteRecords(path, read_only=True)
+    store = SqliteRecords(path, lines_per_segment=1000)
+    assert reader.inputs(InputQuery()) == store.inputs(InputQuery()) != []
+    reader.close()
+    kept = len(store.inputs(InputQuery(call_id="fc-1", limit=20_000)))
+    assert kept in (last + 1, last + 2)  # it may have been killed between adding and saying so
+    assert len(store.logs(LogQuery(limit=20_000))) == min(100 * kept, 20_000)
+    assert len(store.logs(LogQuery(search=f"line {last}"))) == 100
+    store.add(RecordBatch(logs=[lines("on we go")]))
+    assert texts(store, LogQuery(limit=1)) == ["on we go"]
+    store.close()
+
+
+def test_a_full_disk_says_where_and_what_to_do_and_loses_nothing_that_was_kept(path: Path) -> None:
+    store = SqliteRecords(path)
+    store.add(shop(logs=[lines("before")]))
+    with store._database.writing() as connection:
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+    store._database._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    with pytest.raises(ServiceError, match=rf"cannot keep records in {path}: .*full; free some space"):
+        store.add(RecordBatch(calls=[call(2)], logs=[lines("x" * 1_000_000)]))
+    assert (texts(store, LogQuery()), store.call("fc-2")) == (["before"], None)
+    store._database._writer.execute("PRAGMA max_page_count = 1000000")
+    store.add(RecordBatch(calls=[call(2)], logs=[lines("after")]))
+    assert (texts(store, LogQuery()), store.call("fc-2") is not None) == (["before", "after"], True)
+    store.close()
+
+
+def test_rows_of_calls_that_are_forgotten_go(path: Path) -> None:
+    store = SqliteRecords(path, lines_per_segment=5)
+    for number in range(1, 40):
+        logs = [lines("a line", at=float(number), call=number, index=0)]
+        inputs = {"fu-1": [ended(0, number, at=float(number))]}
+        store.add(RecordBatch(calls=[call(number)], inputs=inputs, logs=logs))
+        store.forget(before=number - 5.0)
+    with store._database.reading() as connection:
+        tables = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM chunks), (SELECT count(*) FROM segments)"
+        assert connection.execute(tables).fetchone() <= (6, 6, 3)
+    store.close()
+
+
+def test_a_file_of_a_newer_motet_says_so(path: Path) -> None:
+    SqliteRecords(path).close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    with pytest.raises(ServiceError, match=r"newer Motet \(format 99, this one knows 1\): update"):
+        SqliteRecords(path, read_only=True)
+
+
+@pytest.mark.parametrize("content", [b"", b"no database at all" * 100])
+def test_a_file_that_holds_no_records_says_so(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+    with pytest.raises(ServiceError, match=str(path)):
+        SqliteRecords(path, read_only=True)
+
+
+def test_a_file_that_is_not_there_says_so(path: Path) -> None:
+    with pytest.raises(ServiceError, match=f"cannot open records in {path}"):
+        SqliteRecords(path, read_only=True)
+
+
+def test_a_closed_store_says_so(path: Path) -> None:
+    store = SqliteRecords(path)
+    store.close()
+    with pytest.raises(ServiceError, match="are closed"):
+        store.logs(LogQuery())
+    with pytest.raises(ServiceError, match="are closed"):
+        store.add(RecordBatch())
+
+
+def test_a_hundred_thousand_calls_and_inputs_are_paged_through(path: Path) -> None:
+    store = SqliteRecords(path)
+    store.add(shop())
+    for start in range(0, 100_000, 5000):
+        numbers = range(start, start + 5000)
+        calls = [call(2 + number) for number in numbers]
+        inputs = [
+            *(ended(0, 2 + number, at=float(2 + number)) for number in numbers),
+            *(ended(number) for number in numbers),
+        ]
+        store.add(RecordBatch(calls=calls, inputs={"fu-1": inputs}))
+    assert [it.call.call_id for it in store.calls(CallQuery(limit=1, before=50_000))] == ["fc-49999"]
+    assert [it.index for it in store.inputs(InputQuery(call_id="fc-1", after_index=77_777, limit=2))] == [
+        77_778,
+        77_779,
+    ]
+    assert store.input("in-100001-0") == ended(0, 100_001, at=100_001.0)
+    pages = itertools.takewhile(bool, _pages(store))
+    assert sum(map(len, pages)) == 100_000
+    store.close()
+
+
+def _pages(store: SqliteRecords) -> Iterator[list[int]]:
+    last = -1
+    while True:
+        page = [it.index for it in store.inputs(InputQuery(call_id="fc-1", after_index=last, limit=10_000))]
+        yield page
+        last = page[-1] if page else last
