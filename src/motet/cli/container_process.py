@@ -18,9 +18,19 @@ class ContainerProcess:
     def find(cls, container_id: str) -> ContainerProcess | None:
         """That of a container, which is known by its working directory; None if code in it has gone to another one."""
         for directory in _PROC.iterdir():
-            if directory.name.isdecimal() and _working_directory(directory) == container_id:
+            # What a container started may be in its directory, too; the container itself leads their session.
+            if (
+                directory.name.isdecimal()
+                and _leads(int(directory.name))
+                and _working_directory(directory) == container_id
+            ):
                 return cls(directory)
         return None
+
+    @property
+    def pid(self) -> int:
+        """Its process id."""
+        return int(self._directory.name)
 
     @property
     def peak_bytes(self) -> int | None:
@@ -48,6 +58,13 @@ class ContainerProcess:
             return (self._directory / name).read_text()
         except OSError:
             return ""
+
+
+def _leads(pid: int) -> bool:
+    try:
+        return os.getsid(pid) == pid
+    except OSError:
+        return False
 
 
 def _working_directory(process: Path) -> str:

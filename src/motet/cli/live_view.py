@@ -59,8 +59,8 @@ def _cells(function: FunctionProgress, bar_width: int) -> list[Text]:
     view = function.view
     return [
         Text(view.name, style="bold"),
-        Text("  ").join(part for part in (_counts(view), container_bar(view, bar_width)) if part),
-        _running(view),
+        Text("  ").join(part for part in (container_counts(view), container_bar(view, bar_width)) if part),
+        running_cell(view),
         Text(f"{view.waiting_inputs:,}"),
         Text(f"{view.succeeded_inputs:,}", style="green" if view.succeeded_inputs else "dim"),
         Text(f"{view.failed_inputs:,}", style="bold red" if view.failed_inputs else "dim"),
@@ -69,14 +69,14 @@ def _cells(function: FunctionProgress, bar_width: int) -> list[Text]:
     ]
 
 
-def _counts(view: FunctionView) -> Text:
+def container_counts(view: FunctionView) -> Text:
     """How many containers there are in each state: `8 ready, 2 starting`."""
     states = Counter(container.state for container in view.containers)
     parts = [Text(f"{states[it]} {it}", style=_STATE_STYLES[it]) for it in _STATES if states[it]]
     return Text(", ").join(parts) if parts else Text("none", style="dim")
 
 
-def _running(view: FunctionView) -> Text:
+def running_cell(view: FunctionView) -> Text:
     """Running inputs over the room the ready containers have: n/target, and the cap where bursts may go beyond."""
     ready = sum(container.state == "ready" for container in view.containers)
     target, cap = ready * view.target_inputs, ready * view.max_inputs

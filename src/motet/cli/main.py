@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
+import importlib
+
 import click
 
 from motet import __version__
-from motet.cli.run_command import run_command
-from motet.cli.serve import serve_command
-from motet.cli.simulate import simulate_command
-from motet.cli.trace import trace_command
-from motet.cli.tune_command import tune_command
+
+COMMANDS = {
+    "run": "run_command:run_command",
+    "serve": "serve:serve_command",
+    "logs": "logs_command:logs_command",
+    "call": "call_command:call_command",
+    "app": "app_command:app_command",
+    "function": "function_command:function_command",
+    "container": "container_command:container_command",
+    "top": "top:top_command",
+    "simulate": "simulate:simulate_command",
+    "tune": "tune_command:tune_command",
+    "trace": "trace:trace_command",
+}
+"""Where each command is, in this package."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class LateGroup(click.Group):
+    """Imports a command when it is used: those that look at a run do without what others need to make one."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """See `click.Group`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """See `click.Group`."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"motet.cli.{module}"), name)
+        return command
+
+
+@click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="motet")
 def motet() -> None:
     """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
 
-motet.add_command(run_command)
-motet.add_command(serve_command)
-motet.add_command(simulate_command)
-motet.add_command(trace_command)
-motet.add_command(tune_command)
-
-
 def main() -> None:
-    """The console script. Exit status: 0 success, 1 the program failed, 2 wrong usage, 130 Ctrl-C."""
+    """The console script. Exit status: 0 success, 1 the program failed or what is asked for is not there, 2 wrong usage,
+    130 Ctrl-C."""
     motet(prog_name="motet")

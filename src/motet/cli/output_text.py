@@ -45,16 +45,20 @@ def _lines(arrived: ArrivedLines, timestamps: bool, terminal: bool) -> str:
         prefix = f"{datetime.fromtimestamp(arrived.at):%H:%M:%S.%f}"[:-3] + f" {prefix}"
     if not terminal:
         return "".join(f"{prefix}{line}\n" for line in arrived.output.lines)
-    colour = _COLOURS[arrived.output.stream]
-    start = f"{_DIM}{prefix}{_RESET}{colour}"
-    return "".join(f"{start}{_displayable(line)}{_end(line, colour)}" for line in arrived.output.lines)
+    return "".join(coloured(prefix, line, arrived.output.stream) for line in arrived.output.lines)
 
 
-def _displayable(line: str) -> str:
+def coloured(prefix: str, line: str, source: str) -> str:
+    """A line for a terminal, with its newline: a dim prefix, the colour of its source, and nothing that moves the cursor."""
+    colour = _COLOURS[source]
+    start = f"{_DIM}{prefix}{_RESET}{colour}" if prefix else colour
+    end = f"{_RESET}\n" if colour or "\x1b" in line else "\n"
+    return f"{start}{displayable(line)}{end}"
+
+
+def displayable(line: str) -> str:
+    """What of a line may go to a terminal: colours stay, what moves the cursor goes, and of what a carriage return was to
+    overwrite only the last is left."""
     if line.isprintable():
         return line
     return _MOVING.sub("", line.rstrip("\r").rpartition("\r")[2])
-
-
-def _end(line: str, colour: str) -> str:
-    return f"{_RESET}\n" if colour or "\x1b" in line else "\n"

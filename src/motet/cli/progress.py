@@ -37,6 +37,13 @@ class FunctionProgress:
         """Seconds from the first input to the end of the last one, or to the latest view while some are unfinished."""
         return self.ended - self.began
 
+    def observe(self, view: FunctionView, now: float) -> None:
+        """Take in a view at `now`, for the rate."""
+        self.view = view
+        self.samples.append((now, self.finished))
+        while len(self.samples) > 2 and self.samples[1][0] <= now - RATE_WINDOW:
+            self.samples.popleft()
+
     @property
     def rate(self) -> float:
         """Inputs finished per second over the last `RATE_WINDOW` seconds."""
@@ -75,12 +82,9 @@ class Progress:
             before, was_untouched = 0, True
         else:
             before, was_untouched = known.finished, not known.finished and not known.unfinished
-        known.view = view
+        known.observe(view, now)
         if was_untouched:
             # The first input came after the view before this one: that is all that is known.
             known.began = known.ended = self.latest
         if known.unfinished or known.finished != before:
             known.ended = now
-        known.samples.append((now, known.finished))
-        while len(known.samples) > 2 and known.samples[1][0] <= now - RATE_WINDOW:
-            known.samples.popleft()

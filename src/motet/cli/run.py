@@ -32,6 +32,7 @@ class RunOptions:
     quiet: bool = False
     timestamps: bool = False
     write_result: Path | None = None
+    dashboard: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ def run(program: Program, options: RunOptions) -> int:
 def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> None:
     app = program.runnable.app
     display = terminal_display(quiet=options.quiet, timestamps=options.timestamps)
-    with contextlib.closing(display), app.run():
+    with contextlib.closing(display), app.run(dashboard=options.dashboard):
         # Leaving: the app stops first, then the display closes, because containers write lines until their end.
         running = app.running
         assert running is not None

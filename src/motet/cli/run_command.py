@@ -72,6 +72,7 @@ def command_for(runnable: Runnable) -> click.Command:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor container output.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line of container output.")
+@click.option("--dashboard", is_flag=True, help="Serve pages that show the run, and print where they are.")
 @click.option("-d", "--detach", is_flag=True, help="Not available in this version.")
 @click.option("-i", "--interactive", is_flag=True, help="Not available in this version.")
 @click.pass_context
@@ -82,6 +83,7 @@ def run_command(
     write_result: Path | None,
     quiet: bool,
     timestamps: bool,
+    dashboard: bool,
     detach: bool,
     interactive: bool,
 ) -> None:
@@ -96,4 +98,4 @@ def run_command(
         raise click.UsageError(
             f"{'--detach' if detach else '--interactive'} is not available in this version of Motet."
         )
-    ctx.obj = RunOptions(quiet=quiet, timestamps=timestamps, write_result=write_result)
+    ctx.obj = RunOptions(quiet=quiet, timestamps=timestamps, write_result=write_result, dashboard=dashboard)

@@ -29,9 +29,9 @@ FAILED = 1
 class Version:
     """The app as it was at one time, running."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: App, *, dashboard: bool) -> None:
         self._app = app
-        self._run: AppRun = app.run()
+        self._run: AppRun = app.run(dashboard=dashboard)
         self._run.__enter__()
 
     def show_urls(self) -> None:
@@ -60,8 +60,9 @@ class Version:
 class Program:
     """The file that is served. Each version of it is loaded from a copy, for as long as it runs."""
 
-    def __init__(self, path: str, app_name: str | None, scratch: Path) -> None:
+    def __init__(self, path: str, app_name: str | None, scratch: Path, *, dashboard: bool) -> None:
         self._path = path
+        self._dashboard = dashboard
         self._app_name = app_name
         self._scratch = scratch
         self._versions = 0
@@ -74,7 +75,7 @@ class Program:
         self._versions += 1
         copy = self._scratch / str(self._versions) / file.parent.name
         take_snapshot(file.parent, copy)
-        return Version(_app_of(load_file(str(copy / file.name)), self._app_name, self._path))
+        return Version(_app_of(load_file(str(copy / file.name)), self._app_name, self._path), dashboard=self._dashboard)
 
     def reload(self) -> Version | None:
         """The newest version, running; None, with the reason printed, if there is none."""
@@ -108,7 +109,7 @@ class Program:
         return mine
 
 
-def serve(path: str, app_name: str | None) -> int:
+def serve(path: str, app_name: str | None, *, dashboard: bool = False) -> int:
     """Serve an app of a file until Ctrl-C; on each save, a new version takes the requests that come from then on.
 
     Requests under way end on the version that took them. A version that cannot be imported or started is reported, and
@@ -125,7 +126,7 @@ def serve(path: str, app_name: str | None) -> int:
     ):
         saves = _saves(Path(path).resolve().parent, Path(scratch))
         next(saves)
-        program = Program(path, app_name, Path(scratch))
+        program = Program(path, app_name, Path(scratch), dashboard=dashboard)
         try:
             version = program.load()
         except Error as error:
@@ -216,7 +217,8 @@ _FILE = click.Path(exists=True, dir_okay=False)
     metavar="NETWORKS",
     help="Proxies whose X-Forwarded headers are believed, such as 10.0.0.2,192.168.0.0/16, or *. Default: 127.0.0.1,::1.",
 )
-def serve_command(reference: str, **options: str | int | None) -> None:
+@click.option("--dashboard", is_flag=True, help="Serve pages that show the app, and print where they are.")
+def serve_command(reference: str, dashboard: bool, **options: str | int | None) -> None:
     """Keep the web functions of an app up until Ctrl-C, and reload them when a file is saved.
 
     URLs stay the same. Requests under way end on the code they began with; a file with an error leaves the version before
@@ -226,4 +228,4 @@ def serve_command(reference: str, **options: str | int | None) -> None:
         if value is not None:
             os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
     path, _, name = reference.partition("::")
-    sys.exit(serve(path, name or None))
+    sys.exit(serve(path, name or None, dashboard=dashboard))

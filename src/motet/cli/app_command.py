@@ -1,0 +1,192 @@
+"""`motet app`: the apps that run, and that ran."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import click
+import msgspec
+from rich.text import Text
+
+from motet.cli.finding import Known, known
+from motet.cli.logs_command import Scope, print_logs, reading_of, reading_options, scope_options
+from motet.cli.options import ViewGroup, confirm, console, json_option, print_json, yes_option
+from motet.cli.tables import cell, duration, fitting, moment, state_cell, table
+from motet.errors import NotFoundError
+from motet.model.records import AppRecord, FunctionRecord
+from motet.model.views import AppView, FunctionView
+from motet.wire import messages as m
+
+
+@click.group("app", cls=ViewGroup)
+def app_command() -> None:
+    """Apps that run, and that ran."""
+
+
+@app_command.command("list")
+@click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many to list.")
+@json_option
+def list_apps(*, limit: int, as_json: bool) -> None:
+    """List apps, those started last first."""
+    with known() as found:
+        views = {view.app_id: view for _, view in found.servers.views()}
+        apps = found.archive.apps()
+        rows = [app_json(app, views.get(app.app_id)) for app in apps[:limit]]
+        if as_json:
+            print_json(rows)
+            return
+        if not rows:
+            click.echo(f"No app has run here yet (its records would be under {found.home}).", err=True)
+            return
+        out = console()
+        shown = table(
+            "app id",
+            "name",
+            "state",
+            "running",
+            "waiting",
+            "containers",
+            "started",
+            "time",
+            right=("containers", "running", "waiting"),
+        )
+        for row in rows:
+            ended = row["ended_at"] or (time.time() if row["state"] == "running" else None)
+            shown.add_row(
+                row["app_id"],
+                cell(row["name"], "bold"),
+                state_cell(row["state"]),
+                *(cell(row[name]) for name in ("running_inputs", "waiting_inputs", "containers")),
+                moment(row["started_at"]),
+                duration(None if ended is None else ended - row["started_at"]),
+            )
+        out.print(fitting(shown, out.width))
+        if len(apps) > limit:
+            click.echo(f"{len(apps) - limit} older apps: --limit {len(apps)} lists them, too.", err=True)
+
+
+@app_command.command("info")
+@click.argument("app")
+@json_option
+def app_info(*, app: str, as_json: bool) -> None:
+    """Show an app and its functions. APP is an id or a name (then it is the app of that name started last)."""
+    with known() as found:
+        record = found.app(app)
+        view = next((view for _, view in found.servers.views() if view.app_id == record.app_id), None)
+        functions = function_rows(found.archive.functions(record.app_id), {record.app_id: record}, view_of(view))
+        about = app_json(record, view)
+        if as_json:
+            print_json({**about, "functions": functions})
+            return
+        out = console()
+        out.print(Text.assemble(cell(about["name"], "bold"), f"  {about['app_id']}  ", state_cell(about["state"])))
+        ended = f", ended {moment(record.ended_at)}" if record.ended_at else ""
+        out.print(f"started {moment(record.started_at)}{ended}", style="dim")
+        out.print(fitting(functions_table(functions, with_app=False), out.width))
+
+
+@app_command.command("stop")
+@click.argument("app")
+@yes_option
+def stop_app(*, app: str, yes: bool) -> None:
+    """Stop an app that runs: its inputs are cancelled, its containers stop. APP is an id or a name."""
+    with known() as found:
+        record = running_app(found, app)
+        confirm(f"Stop app {record.name} ({record.app_id}) and cancel all of its inputs?", yes=yes)
+        found.servers.act(m.StopApp(record.app_id), f"app {record.app_id} does not run any more")
+    click.echo(f"Stopped {record.name} ({record.app_id})", err=True)
+
+
+@app_command.command("logs")
+@click.argument("app")
+@scope_options
+@reading_options
+def app_logs(
+    *,
+    app: str,
+    function: str | None,
+    function_call: str | None,
+    input_id: str | None,
+    container: str | None,
+    **reading: Any,
+) -> None:
+    """Print what an app's functions wrote: the last 100 lines, or those that the options ask for.
+
+    APP is an id, or a name: then all apps of that name are meant.
+    """
+    print_logs(Scope(app, function, function_call, input_id, container), reading_of(**reading))
+
+
+def running_app(found: Known, text: str) -> AppRecord:
+    """An app that runs. Raises `NotFoundError`, also for one that has ended, or `InvalidError` if several have that name."""
+    views = [view for _, view in found.servers.views()]
+    same = [view for view in views if text in (view.app_id, view.name)]
+    if len(same) > 1:
+        ids = ", ".join(view.app_id for view in same)
+        raise click.UsageError(f"{len(same)} apps named {text!r} run; say which by its id: {ids}")
+    if same:
+        return AppRecord(same[0].app_id, same[0].name, 0.0)
+    record = found.app(text)
+    if record.app_id not in {view.app_id for view in views}:
+        raise NotFoundError(f"app {record.name} ({record.app_id}) does not run any more")
+    return record
+
+
+def app_json(app: AppRecord, view: AppView | None) -> dict[str, Any]:
+    """An app and what it does now."""
+    functions = () if view is None else view.functions
+    live = view is not None
+    return {
+        **msgspec.to_builtins(app),
+        "state": "running" if live else "ended",
+        "containers": sum(len(each.containers) for each in functions) if live else None,
+        "running_inputs": sum(each.running_inputs for each in functions) if live else None,
+        "waiting_inputs": sum(each.waiting_inputs for each in functions) if live else None,
+    }
+
+
+def view_of(*apps: AppView | None) -> dict[str, FunctionView]:
+    """Functions by their ids."""
+    return {each.function_id: each for app in apps if app is not None for each in app.functions}
+
+
+def function_rows(
+    functions: list[FunctionRecord], apps: Mapping[str, AppRecord], views: Mapping[str, FunctionView]
+) -> list[dict[str, Any]]:
+    """Functions, and what those that run do now."""
+    rows = []
+    for record in functions:
+        view = views.get(record.function_id)
+        app = apps.get(record.app_id)
+        numbers = ("waiting_inputs", "running_inputs", "succeeded_inputs", "failed_inputs", "cancelled_inputs")
+        rows.append(
+            {
+                **msgspec.to_builtins(record),
+                "app_name": "" if app is None else app.name,
+                "state": "ended" if view is None else "running",
+                "containers": None if view is None else len(view.containers),
+                **{name: None if view is None else getattr(view, name) for name in numbers},
+                "last_decision": "" if view is None else view.last_decision,
+                "shortage": "" if view is None else view.shortage,
+            }
+        )
+    return rows
+
+
+def functions_table(rows: list[dict[str, Any]], *, with_app: bool) -> Any:
+    """Functions as a table."""
+    numbers = ("running", "waiting", "done", "failed", "containers", "target/max")
+    shown = table("function id", "name", *numbers, *(["app"] if with_app else []), right=numbers)
+    for row in rows:
+        shown.add_row(
+            row["function_id"],
+            cell(row["name"] + (" (variant)" if row["variant_of"] else ""), "bold"),
+            *(cell(row[name]) for name in ("running_inputs", "waiting_inputs", "succeeded_inputs")),
+            cell(row["failed_inputs"], "bold red" if row["failed_inputs"] else ""),
+            cell(row["containers"]),
+            f"{row['target_inputs']}/{row['max_inputs']}",
+            *([cell(row["app_name"])] if with_app else []),
+        )
+    return shown

@@ -1,0 +1,150 @@
+"""Which app, function, container, call or input somebody means, and where to look for it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple, TypeVar
+
+import click
+
+from motet.cli.servers import LiveServers, live_servers
+from motet.cli.summary import count
+from motet.errors import InvalidError, NotFoundError
+from motet.model.ids import split_input_id
+from motet.model.record_queries import CallQuery
+from motet.model.records import AppRecord, CallSummary, ContainerRecord, FunctionRecord
+from motet.model.views import InputView
+from motet.server.records_config import home_directory
+from motet.server.wiring import open_archive
+from motet.store.records import RecordArchive
+
+T = TypeVar("T")
+
+LIVE_INPUTS = 100_000
+_SHOWN = 5
+
+
+class Candidate(NamedTuple):
+    """What a text may mean: an id and a name."""
+
+    object_id: str
+    name: str
+
+
+def choose(text: str, candidates: Sequence[Candidate], what: str, where: Path) -> int:
+    """The place of the candidate whose id or name `text` is, or which alone has an id that begins or ends so; the first of
+    several of that name. Raises `NotFoundError`, or `InvalidError` if several ids begin so."""
+    exact = [place for place, each in enumerate(candidates) if text == each.object_id]
+    named = [place for place, each in enumerate(candidates) if text and text == each.name]
+    if exact or named:
+        return (exact or named)[0]
+    parts = [
+        place
+        for place, candidate in enumerate(candidates)
+        if len(text) >= _SHOWN and (candidate.object_id.startswith(text) or candidate.object_id.endswith(text))
+    ]
+    if len(parts) == 1:
+        return parts[0]
+    if parts:
+        raise InvalidError(
+            f"{text!r} is a part of the ids of {len(parts)} {what}s; give a longer one: {_some(candidates, parts)}"
+        )
+    names = list(dict.fromkeys(each.name or each.object_id for each in candidates))
+    there = (
+        f"there are: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}" if names else "there is none"
+    )
+    raise NotFoundError(f"no {what} {text!r} is known under {where}; {there}")
+
+
+def _some(candidates: Sequence[Candidate], places: Sequence[int]) -> str:
+    return ", ".join(candidates[place].object_id for place in places[:_SHOWN]) + (
+        " ..." if len(places) > _SHOWN else ""
+    )
+
+
+class Known:
+    """All that there is to look at: records, and servers that run."""
+
+    def __init__(self, home: Path, archive: RecordArchive, servers: LiveServers) -> None:
+        self.home = home
+        self.archive = archive
+        self.servers = servers
+
+    def app(self, text: str) -> AppRecord:
+        """The app that is meant: of several of that name, the one started last. Raises `NotFoundError`."""
+        apps = self.archive.apps()
+        return apps[choose(text, [Candidate(each.app_id, each.name) for each in apps], "app", self.home)]
+
+    def function(self, text: str, app: AppRecord | None = None) -> FunctionRecord:
+        """The function that is meant, of the app if one is given. Raises `NotFoundError`."""
+        found = self.archive.functions(None if app is None else app.app_id)[::-1]
+        # A variant has its function's name: unless its id is given, the function itself is meant.
+        found.sort(key=lambda each: each.variant_of is not None)
+        return found[choose(text, [Candidate(each.function_id, each.name) for each in found], "function", self.home)]
+
+    def container(self, text: str) -> ContainerRecord:
+        """The container that is meant, by its id or the end of it. Raises `NotFoundError`."""
+        exact = self.archive.container(text)
+        if exact is not None:
+            return exact
+        found = self.archive.containers()
+        return found[choose(text, [Candidate(each.container_id, "") for each in found], "container", self.home)]
+
+    def call(self, call_id: str) -> CallSummary:
+        """A call, by its whole id. Raises `NotFoundError`."""
+        found = self.archive.call(checked(call_id, "fc", "function call"))
+        if found is None:
+            raise NotFoundError(f"no function call {call_id!r} is known under {self.home}{self._hint()}")
+        return found
+
+    def live_input(self, input_id: str) -> InputView | None:
+        """An input that has not ended. Raises `InvalidError`."""
+        call_id, _ = split_input_id(checked(input_id, "in", "input"))
+        views = self.servers.inputs(call_id=call_id, limit=LIVE_INPUTS)
+        return next((view for view in views if view.input_id == input_id), None)
+
+    def no_input(self, input_id: str) -> NotFoundError:
+        """What to raise for an input that nobody knows."""
+        return NotFoundError(f"no input {input_id!r} is known under {self.home}{self._hint()}")
+
+    def tell_problems(self) -> None:
+        """Say on stderr what could not be looked at."""
+        if skipped := self.archive.skipped:
+            example = next(iter(skipped.values()))
+            click.echo(f"left out: records of {count(len(skipped), 'server')}, such as: {example}", err=True)
+        for problem in self.servers.problems:
+            click.echo(f"left out: {problem}", err=True)
+
+    def _hint(self) -> str:
+        newest = self.archive.calls(CallQuery(limit=1))
+        return f" (the newest function call is {newest[0].call.call_id})" if newest else ": nothing has been kept there"
+
+
+@contextlib.contextmanager
+def known() -> Iterator[Known]:
+    """What there is under MOTET_HOME, for as long as the block runs; what could not be read is told at its end."""
+    home = home_directory(os.environ)
+    archive = open_archive(home)
+    try:
+        with live_servers(home) as servers:
+            found = Known(home, archive, servers)
+            yield found
+            found.tell_problems()
+    finally:
+        archive.close()
+
+
+def checked(text: str, prefix: str, what: str) -> str:
+    """`text`, if it looks like an id of this kind. Raises `InvalidError`."""
+    if prefix == "in":
+        try:
+            split_input_id(text)
+        except ValueError as error:
+            raise InvalidError(str(error)) from None
+    if not text.startswith(f"{prefix}-") or len(text) <= len(prefix) + 1:
+        article = "an" if what[0] in "aeiou" else "a"
+        raise InvalidError(f"{text!r} is not the id of {article} {what}; they begin with {prefix}-")
+    return text

@@ -1,0 +1,94 @@
+"""What the commands that look at runs have in common: their options, and how their errors are told."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+import msgspec
+from rich.console import Console
+
+from motet.cli.interrupts import INTERRUPTED
+from motet.errors import Error, InvalidError
+from motet.server.moments import parse_moment
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_PIPE_WIDTH = 10_000
+"""Columns of what is no terminal: nothing is cut off there."""
+
+
+class ViewCommand(click.Command):
+    """A command whose `motet.Error`s are told on one line. Exit status 2: what was asked for makes no sense; 1: it is not
+    there; 130: Ctrl-C."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Command`."""
+        try:
+            return super().invoke(ctx)
+        except InvalidError as error:
+            raise click.UsageError(str(error)) from error
+        except Error as error:
+            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            sys.exit(INTERRUPTED)
+
+
+class ViewGroup(click.Group):
+    """A group of such commands."""
+
+    command_class = ViewCommand
+    group_class = type
+
+
+class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+    """A moment: so long ago (5m), or when; gives wall-clock seconds."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """See `click.ParamType`."""
+        if isinstance(value, float):
+            return value
+        try:
+            return parse_moment(value.strip(), time.time(), "--" + ((param.name if param else None) or "since"))
+        except InvalidError as error:
+            raise click.UsageError(str(error), ctx) from error
+
+
+def moment_options(command: F) -> F:
+    """--since and --until."""
+    for name, help_text in (
+        ("--until", "Up to then; the same forms."),
+        ("--since", "From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00 (local time)."),
+    ):
+        command = click.option(name, type=Moment(), metavar="TIME", help=help_text)(command)
+    return command
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask whether that is meant.")
+
+
+def console() -> Console:
+    """What goes to stdout: laid out for a terminal, or as wide as it is for a file or a pipe."""
+    if sys.stdout.isatty():
+        return Console(highlight=False, markup=False, emoji=False)
+    return Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH)
+
+
+def print_json(value: Any) -> None:
+    """Values of plain types, structs and dataclasses, indented."""
+    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask, unless `yes`. Ends with status 1 if the answer is no, and refuses to act where nobody can answer."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise click.ClickException(f"{question} Nobody can answer that here: add --yes.")
+    click.confirm(question, abort=True)

@@ -1,0 +1,145 @@
+"""The servers that run under MOTET_HOME, asked from here: what is live, and what acts."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+from motet.client.connection import Connection
+from motet.client.dual import run_blocking
+from motet.client.sockets import SocketLink
+from motet.errors import ConnectionError, Error, NotFoundError
+from motet.model.server_identity import ServerIdentity
+from motet.model.views import AppView, ContainerView, FunctionView, InputView
+from motet.server.wiring import running_servers
+from motet.wire import messages as m
+
+ANSWER_TIMEOUT = 10.0
+STOP_TIMEOUT = 60.0
+
+
+class LiveServer:
+    """A connection to one server. Raises `ConnectionError` if it cannot be had."""
+
+    def __init__(self, identity: ServerIdentity) -> None:
+        self.identity = identity
+        self._connection = Connection()
+        SocketLink(identity.address, m.Hello("client", identity.token, ""), self._connection)
+
+    def ask(self, body: m.RequestBody, timeout: float = ANSWER_TIMEOUT) -> Any:
+        """The reply. Raises what the server refuses it with, or `ConnectionError`."""
+        try:
+            return run_blocking(self._connection.request(body, timeout))
+        except builtins.TimeoutError:
+            raise ConnectionError(
+                f"the server with process id {self.identity.pid} has not answered within {timeout:g} s"
+            ) from None
+
+    def views(self) -> list[AppView]:
+        """The apps it runs."""
+        return list(self.ask(m.ViewServer()).views)
+
+    def close(self) -> None:
+        """Idempotent."""
+        self._connection.close()
+
+
+class LiveServers:
+    """All of them; connections are made when something is asked first. Those that cannot be reached are left out, and
+    `problems` says why."""
+
+    def __init__(self, home: Path) -> None:
+        self._home = home
+        self._servers: dict[str, LiveServer] = {}
+        self.problems: list[str] = []
+
+    def views(self) -> list[tuple[LiveServer, AppView]]:
+        """Every app that runs, and where."""
+        return [(server, view) for server, views in self._all(LiveServer.views) for view in views]
+
+    def inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
+        """Inputs of a call or function that have not ended."""
+        asked = m.ViewInputs(call_id, function_id, limit)
+        return [view for _, found in self._all(lambda server: server.ask(asked).views) for view in found]
+
+    def function(self, function_id: str) -> tuple[LiveServer, FunctionView] | None:
+        """A function that runs."""
+        return next(
+            (
+                (server, each)
+                for server, app in self.views()
+                for each in app.functions
+                if each.function_id == function_id
+            ),
+            None,
+        )
+
+    def containers(self) -> list[tuple[LiveServer, AppView, FunctionView, ContainerView]]:
+        """Every container that lives."""
+        return [
+            (server, app, function, container)
+            for server, app in self.views()
+            for function in app.functions
+            for container in function.containers
+        ]
+
+    def act(self, body: m.RequestBody, missing: str) -> None:
+        """Have it done by the server that can. Raises `NotFoundError` with `missing` if none can."""
+        self._all(lambda _: None)
+        for server in list(self._servers.values()):
+            with contextlib.suppress(NotFoundError):
+                server.ask(body, STOP_TIMEOUT)
+                return
+        where = (
+            f"no server runs under {self._home}" if not self._servers else f"{len(self._servers)} servers were asked"
+        )
+        raise NotFoundError(f"{missing} ({where if len(self._servers) != 1 else 'one server was asked'})")
+
+    def environment(self, container_id: str) -> dict[str, str]:
+        """What a container was given. Raises `NotFoundError`."""
+        for server, _, _, container in self.containers():
+            if container.container_id == container_id:
+                env: dict[str, str] = server.ask(m.ViewEnvironment(container_id)).env
+                return env
+        raise NotFoundError(f"container {container_id} does not live any more")
+
+    def is_empty(self) -> bool:
+        """Whether none runs."""
+        return not list(self._all(lambda _: True))
+
+    def close(self) -> None:
+        """Idempotent."""
+        while self._servers:
+            self._servers.popitem()[1].close()
+
+    def _all(self, question: Callable[[LiveServer], Any]) -> list[tuple[LiveServer, Any]]:
+        self.problems = []
+        answers = []
+        identities = {each.server_id: each for each in running_servers(self._home)}
+        for server_id in [each for each in self._servers if each not in identities]:
+            self._servers.pop(server_id).close()
+        for server_id, identity in identities.items():
+            try:
+                if server_id not in self._servers:
+                    self._servers[server_id] = LiveServer(identity)
+                server = self._servers[server_id]
+                answers.append((server, question(server)))
+            except Error as error:
+                # One that ends right now, or is too busy to answer, must not hide the others.
+                self.problems.append(str(error))
+                if (lost := self._servers.pop(server_id, None)) is not None:
+                    lost.close()
+        return answers
+
+
+@contextlib.contextmanager
+def live_servers(home: Path) -> Iterator[LiveServers]:
+    """The servers, for as long as the block runs."""
+    servers = LiveServers(home)
+    try:
+        yield servers
+    finally:
+        servers.close()

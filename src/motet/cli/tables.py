@@ -1,0 +1,98 @@
+"""Tables of what runs and ran, in the style of the live view."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Sequence
+from datetime import datetime
+
+from rich.console import Console
+from rich.measure import Measurement
+from rich.table import Table
+from rich.text import Text
+
+from motet.cli.output_text import displayable
+from motet.cli.summary import seconds
+from motet.model.outcome import OutcomeKind
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+
+_ID_CHARS = {"app id": 29, "input id": 31, "function id": 34, "container id": 34}
+_ENDLESS = 10_000
+
+STYLES = {
+    "running": "green",
+    "ready": "green",
+    "success": "green",
+    "waiting": "yellow",
+    "delayed": "yellow",
+    "starting": "yellow",
+    "draining": "magenta",
+    "stopping": "magenta",
+    "failure": "red",
+    "timed out": "red",
+    "lost": "red",
+    "refused": "red",
+    "cancelled": "magenta",
+    "ended": "dim",
+}
+
+
+def table(*columns: str, right: Sequence[str] = ()) -> Table:
+    """An empty table, the columns that matter most first. Ids (columns that end so) are never cut off: they are there to be
+    copied."""
+    made = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
+    for name in columns:
+        made.add_column(
+            name,
+            justify="right" if name in right else "left",
+            no_wrap=True,
+            overflow="ellipsis",
+            min_width=_ID_CHARS.get(name),
+        )
+    return made
+
+
+def fitting(shown: Table, width: int) -> Table:
+    """The table without its last columns, as many as there is no room for."""
+    endless = Console(width=_ENDLESS)
+    while len(shown.columns) > 2 and Measurement.get(endless, endless.options, shown).maximum > width:
+        shown.columns.pop()
+    return shown
+
+
+def cell(value: object, style: str = "") -> Text:
+    """A cell; None is a dash."""
+    if value is None:
+        return Text("-", style="dim")
+    return Text(f"{value:,}" if isinstance(value, int) else harmless(str(value)), style=style)
+
+
+def harmless(text: str) -> str:
+    """Text of a program's, without what would move the cursor or colour what follows."""
+    lines = (displayable(line) for line in text.rstrip("\n").split("\n"))
+    return _COLOUR.sub("", "\n".join(lines))
+
+
+def state_cell(state: str) -> Text:
+    """A state in its colour."""
+    return Text(state, style=STYLES.get(state, ""))
+
+
+def kind_word(kind: OutcomeKind) -> str:
+    """An outcome as it is written: "timed out"."""
+    return kind.name.lower().replace("_", " ")
+
+
+def moment(at: float | None, now: float | None = None) -> str:
+    """A moment in local time, without the date if it is today's."""
+    if not at:
+        return "-"
+    when, today = datetime.fromtimestamp(at), datetime.fromtimestamp(time.time() if now is None else now)
+    return f"{when:%H:%M:%S}" if when.date() == today.date() else f"{when:%Y-%m-%d %H:%M:%S}"
+
+
+def duration(taken: float | None) -> str:
+    """Seconds for people; a dash for None."""
+    return "-" if taken is None else seconds(max(0.0, taken))
