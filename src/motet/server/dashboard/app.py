@@ -1,0 +1,119 @@
+"""The dashboard as an ASGI app: its pages, its API, and its events."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import FileResponse, RedirectResponse, Response, StreamingResponse
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+from motet.errors import ConflictError, Error, InvalidError, NotFoundError, ServiceError
+from motet.server.dashboard.api import Api, encode
+from motet.server.dashboard.events import Watchers
+from motet.server.dashboard.filters import Filters
+from motet.server.dashboard.security import MAX_BODY_BYTES, Guard
+
+STATIC = Path(__file__).parent / "static"
+PAGES = ("/apps", "/apps/{id}", "/functions/{id}", "/calls", "/calls/{id}", "/inputs/{id}", "/containers/{id}", "/logs")
+STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 400, ServiceError: 503}
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class _Files(StaticFiles):
+    """Files that a browser asks for again each time, with what it has: a newer page must not meet an older script."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = "no-cache"
+        return response
+
+
+def dashboard_app(api: Api, watchers: Watchers, host: str, metrics: Any = None) -> Guard:
+    """The app; `host` is the address that it is served on, `metrics` an app that answers scrapes."""
+
+    def question(answer: Callable[..., Awaitable[Any]]) -> Endpoint:
+        async def respond(request: Request) -> Response:
+            filters = Filters(request.query_params.multi_items(), api.clock())
+            return _json(await answer(*request.path_params.values(), filters))
+
+        return respond
+
+    def command(carry_out: Callable[..., Awaitable[Any]]) -> Endpoint:
+        async def respond(request: Request) -> Response:
+            return _json(await carry_out(*request.path_params.values(), await _body(request)))
+
+        return respond
+
+    async def events(request: Request) -> Response:
+        pairs = request.query_params.multi_items()
+        if last := request.headers.get("last-event-id"):  # the browser lost the connection, and goes on where it was
+            pairs = [*((name, value) for name, value in pairs if name != "after"), ("after", last)]
+        watcher = watchers.watch(Filters(pairs, api.clock()))
+        headers = {"cache-control": "no-store"}
+        return StreamingResponse(watcher.events(), media_type="text/event-stream", headers=headers)
+
+    routes: list[BaseRoute] = [
+        Route("/api/apps", question(api.apps)),
+        Route("/api/apps/{id}", question(api.app)),
+        Route("/api/functions/{id}", question(api.function)),
+        Route("/api/functions/{id}/series", question(api.series)),
+        Route("/api/functions/{id}/autoscaler", command(api.update_autoscaler), methods=["POST"]),
+        Route("/api/calls", question(api.calls)),
+        Route("/api/calls/{id}", question(api.call)),
+        Route("/api/calls/{id}/inputs", question(api.inputs)),
+        Route("/api/calls/{id}/cancel", command(api.cancel_call), methods=["POST"]),
+        Route("/api/inputs", question(api.live_inputs)),
+        Route("/api/inputs/{id}", question(api.input)),
+        Route("/api/inputs/{id}/tree", question(api.tree)),
+        Route("/api/containers/{id}", question(api.container)),
+        Route("/api/containers/{id}/stop", command(api.stop_container), methods=["POST"]),
+        Route("/api/logs", question(api.logs)),
+        Route("/api/events", events),
+        Route("/api/{path:path}", _unknown),
+        *(Route(path, _page) for path in PAGES),
+        Route("/", _home),
+        Mount("/static", _Files(directory=STATIC)),
+    ]
+    if metrics is not None:
+        routes.append(Route("/metrics", metrics))
+    starlette = Starlette(routes=routes, exception_handlers={Error: _failed})
+    return Guard(starlette, host)
+
+
+async def _page(request: Request) -> Response:
+    return FileResponse(STATIC / "index.html", headers={"cache-control": "no-cache"})
+
+
+async def _home(request: Request) -> Response:
+    return RedirectResponse("/apps")
+
+
+async def _unknown(request: Request) -> Response:
+    raise NotFoundError(f"there is nothing at {request.url.path}; docs/dashboard.md lists what there is")
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    status = next((code for kind, code in STATUS.items() if isinstance(error, kind)), 500)
+    return _json({"error": str(error)}, status)
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    try:
+        async for chunk in request.stream():
+            body += chunk
+            if len(body) > MAX_BODY_BYTES:
+                raise InvalidError(f"a command's body has {MAX_BODY_BYTES // 1024} KiB at most")
+    except ClientDisconnect:
+        raise InvalidError("the command's body did not come to its end") from None
+    return bytes(body)
+
+
+def _json(value: Any, status: int = 200) -> Response:
+    return Response(encode(value), status, media_type="application/json", headers={"cache-control": "no-store"})

@@ -1,0 +1,73 @@
+"""The dashboard of a server, from its opening to its end."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+
+from motet.errors import ServiceError
+from motet.server.dashboard.config import DEFAULT_PORT, DashboardConfig
+from motet.server.http.config import WebConfig
+from motet.server.http.listener import Listener, listening_socket
+from motet.server.metrics.endpoint import load_app
+from motet.server.metrics.metrics import Metrics
+from motet.server.observation import Observed
+
+
+class Dashboard:
+    """Serves pages about one server, on that server's loop."""
+
+    def __init__(self, config: DashboardConfig, observed: Observed, metrics: Metrics | None = None) -> None:
+        self._config = config
+        self._observed = observed
+        self._metrics = metrics
+        self._listener: Listener | None = None
+        self._url: str | None = None
+        self._end_streams: Callable[[], None] = lambda: None
+
+    def open(self) -> str:
+        """Listen; idempotent. Its URL, without a slash at the end. Raises `ServiceError`."""
+        if self._url is None:
+            app = self._app()
+            self._listener = Listener(WebConfig(), app, user="dashboards", extra="dashboard", websockets=False)
+            self._url = self._listener.open(self._socket())
+        return self._url
+
+    async def close(self) -> None:
+        """Stop listening. Idempotent."""
+        self._end_streams()
+        if self._listener is not None:
+            await self._listener.close()
+
+    def _app(self) -> object:
+        # Late: only servers with a dashboard need it.
+        try:
+            from motet.server.dashboard.app import dashboard_app
+        except ImportError as error:
+            raise ServiceError(f"dashboards need more packages: pip install 'motet[dashboard]' ({error})") from error
+        from motet.server.dashboard.api import Api
+        from motet.server.dashboard.events import Watchers
+
+        api = Api(self._observed)
+        metrics = None
+        if self._metrics is not None:
+            metrics = load_app(self._metrics, extra="dashboard")
+            self._metrics.begin()
+        watchers = Watchers(api)
+        self._end_streams = watchers.close
+        return dashboard_app(api, watchers, self._config.host, metrics)
+
+    def _socket(self) -> socket.socket:
+        host, port = self._config.host, self._config.port
+        try:
+            if port is not None:
+                return listening_socket(host, port)
+            try:
+                return listening_socket(host, DEFAULT_PORT)
+            except OSError:
+                return listening_socket(host, 0)
+        except OSError as error:
+            raise ServiceError(
+                f"cannot serve the dashboard on {host}:{DEFAULT_PORT if port is None else port}: {error}. Set "
+                "MOTET_DASHBOARD_PORT to a free port, or to 0 for any, and MOTET_DASHBOARD_HOST to an address of this machine."
+            ) from error

@@ -1,0 +1,89 @@
+// Pieces that several pages are made of.
+
+import { count, fullMoment, moment, plural, seconds, shortId, stateText } from "./format.js";
+import { h } from "./vdom.js";
+
+const KINDS = { ap: "apps", fu: "functions", fc: "calls", in: "inputs", ta: "containers" };
+
+/** A link to what an id names. */
+export function idLink(id, props = {}, text = shortId(id)) {
+  return h("a", { class: "id", href: `/${KINDS[id.slice(0, 2)]}/${id}`, title: id, ...props }, text);
+}
+
+export function time(at) {
+  return h("time", { title: fullMoment(at) }, moment(at));
+}
+
+/** Where a page is in the whole: links to what it belongs to. Also tells `Esc` where to go. */
+export function crumbs(page, ...links) {
+  page.parent = links.at(-1)[1];
+  return h("nav", { class: "crumbs", "aria-label": "Where this is" }, links.map(([text, href]) => [h("a", { href }, text), h("span", { "aria-hidden": "true" }, "/")]));
+}
+
+export function heading(kind, name, id, ...more) {
+  return h("div", { class: "heading" },
+    h("h1", null, h("small", null, kind), " ", name),
+    id && h("button", { class: "id copy", type: "button", title: "Copy the id", onclick: () => navigator.clipboard?.writeText(id) }, id),
+    more);
+}
+
+/** How an input or container is, in colour and word. */
+export function badge(state) {
+  return h("span", { class: `badge ${state}` }, stateText(state));
+}
+
+/** Numbers with their names. */
+export function facts(...pairs) {
+  return h("dl", { class: "facts" }, pairs.filter(Boolean).map(([name, value, props]) =>
+    h("div", props ?? null, h("dt", null, name), h("dd", null, value))));
+}
+
+export function panel(title, children, ...tools) {
+  return h("section", { class: "panel", "aria-label": title },
+    h("div", { class: "panel-head" }, h("h2", null, title), tools.length ? h("div", { class: "tools" }, tools) : null), children);
+}
+
+export function nothing(text) {
+  return h("p", { class: "nothing" }, text);
+}
+
+/** How a call's inputs ended, as one bar. */
+export function outcomeBar(counts, live) {
+  const parts = [...Object.entries(counts), ["running", live?.running ?? 0], ["waiting", live?.waiting ?? 0]].filter(([, number]) => number);
+  const total = parts.reduce((sum, [, number]) => sum + number, 0);
+  const text = parts.map(([state, number]) => `${count(number)} ${stateText(state)}`).join(", ") || "no inputs";
+  return h("div", { class: "outcomes", role: "img", "aria-label": text, title: text },
+    parts.map(([state, number]) => h("span", { key: state, class: `fill ${state}`, style: { "flex-grow": String(number / total) } })));
+}
+
+export function outcomeText(counts) {
+  const parts = Object.entries(counts).filter(([, number]) => number);
+  return parts.map(([state, number], index) => [index ? ", " : "", h("span", { class: `ink ${state}` }, `${count(number)} ${stateText(state)}`)]);
+}
+
+/** Calls as a table. */
+export function callTable(calls, { withFunction = true } = {}) {
+  if (!calls.length) return nothing("No calls.");
+  return h("div", { class: "scroll" }, h("table", null,
+    h("thead", null, h("tr", null, h("th", null, "Call"), withFunction && h("th", null, "Function"), h("th", null, "Made"),
+      h("th", null, "Kind"), h("th", { class: "number" }, "Ended"), h("th", null, "Outcomes"), h("th", { class: "number" }, "Until the last"))),
+    h("tbody", null, calls.map((call) => h("tr", { key: call.call_id },
+      h("td", null, idLink(call.call_id, { "data-row": true })),
+      withFunction && h("td", null, idLink(call.function_id, { class: "" }, call.function_name), call.method && h("span", { class: "dim" }, `.${call.method}`)),
+      h("td", null, time(call.submitted_at)),
+      h("td", { class: "dim" }, call.parent_input_id ? ["by ", idLink(call.parent_input_id)] : call.kind === "attached" ? "from outside" : call.kind),
+      h("td", { class: "number" }, count(call.ended_inputs)),
+      h("td", null, call.ended_inputs ? h("div", { class: "with-bar" }, outcomeBar(call.counts), h("span", null, outcomeText(call.counts))) : h("span", { class: "dim" }, "none yet")),
+      h("td", { class: "number" }, call.ended_at ? seconds(call.ended_at - call.submitted_at) : "–"))))));
+}
+
+/** A group of choices, any number of which can be on. `selected`: those that are; none stands for all. */
+export function chips(label, choices, selected, onChange) {
+  return h("div", { class: "chips", role: "group", "aria-label": label }, choices.map(([value, text]) => {
+    const isOn = selected.includes(value);
+    return h("button", { type: "button", key: value, class: `chip ${value}`, "aria-pressed": String(isOn),
+      onclick: () => onChange(isOn ? selected.filter((it) => it !== value) : [...selected, value]) }, text);
+  }));
+}
+
+export { plural };
