@@ -42,7 +42,7 @@ def play(scene: Scene, **config: Any) -> None:
     [
         ([m.Ready()], "the first message must be a hello"),
         ([m.Hello("executor", "wrong", "ta-nobody")], "not a container of this server"),
-        ([m.Hello("client", "", "")], "not a container of this server"),
+        ([m.Hello("client", "", "")], "not an operator of this server"),
         ([m.Hello("control", "", "", version=99)], "this server speaks wire version 1, not 99"),
     ],
 )

@@ -1,0 +1,68 @@
+"""Every metric: its name, its meaning, its unit and its labels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["gauge", "counter", "histogram"]
+
+LABELS = ("app", "function")
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One kind of number that is told for each function. `unit` is empty where things are counted; counters are called
+    `NAME_total` by Prometheus."""
+
+    name: str
+    kind: Kind
+    meaning: str
+    by: str = ""
+    """A label beside the app's and the function's name."""
+    unit: str = ""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of its labels."""
+        return (*LABELS, self.by) if self.by else LABELS
+
+    @property
+    def exported(self) -> str:
+        """Its name for Prometheus."""
+        return f"{self.name}_total" if self.kind == "counter" else self.name
+
+
+WAITING = Metric("motet_inputs_waiting", "gauge", "Inputs that wait for a container")
+RUNNING = Metric("motet_inputs_running", "gauge", "Inputs that run in containers")
+SLOTS = Metric("motet_input_slots", "gauge", "Inputs that the ready containers can run at once")
+CONTAINERS = Metric("motet_containers", "gauge", "Containers that there are, by what they do", by="state")
+DESIRED = Metric("motet_containers_desired", "gauge", "Containers that the autoscaler wants")
+INPUTS = Metric("motet_inputs", "counter", "Inputs that have ended, by how", by="outcome")
+RETRIES = Metric(
+    "motet_input_retries", "counter", "Attempts that were followed by another, by how they ended", by="outcome"
+)
+STARTS = Metric("motet_container_starts", "counter", "Containers that were started")
+ENDS = Metric(
+    "motet_container_ends", "counter", "Containers that are gone: stopped, failed to start, or died", by="how"
+)
+QUEUED = Metric(
+    "motet_input_queue_seconds", "histogram", "Time from an input's submission to its first delivery", unit="seconds"
+)
+EXECUTION = Metric(
+    "motet_input_execution_seconds",
+    "histogram",
+    "Time that the user's code ran in an input's last attempt",
+    unit="seconds",
+)
+LATENCY = Metric(
+    "motet_input_latency_seconds", "histogram", "Time from an input's submission to its end", unit="seconds"
+)
+START = Metric(
+    "motet_container_start_seconds", "histogram", "Time from a container's start until it took inputs", unit="seconds"
+)
+
+METRICS = (
+    *(WAITING, RUNNING, SLOTS, CONTAINERS, DESIRED),
+    *(INPUTS, RETRIES, STARTS, ENDS, QUEUED, EXECUTION, LATENCY, START),
+)

@@ -1,0 +1,107 @@
+"""What is counted of inputs that end and containers that come and go."""
+
+from __future__ import annotations
+
+from math import inf
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from motet.core import commands as c
+from motet.model.outcome import OutcomeKind
+from motet.model.records import AttemptRecord, InputRecord
+from motet.server.histogram import BOUNDS, Histogram
+from motet.server.tally import WAITING_RECORDS, Counts, Tally
+
+SUCCESS, FAILURE, LOST, CANCELLED = (
+    OutcomeKind.SUCCESS,
+    OutcomeKind.FAILURE,
+    OutcomeKind.LOST,
+    OutcomeKind.CANCELLED,
+)
+
+
+def attempt(
+    delivered: float, ended: float, kind: OutcomeKind = SUCCESS, began: float = 0.0, finished: float = 0.0
+) -> AttemptRecord:
+    return AttemptRecord("ta-1", delivered, ended, kind, began, finished)
+
+
+def ended(kind: OutcomeKind, *attempts: AttemptRecord, at: float = 10.0) -> InputRecord:
+    return InputRecord.of("fc-1", 0, 1.0, at, kind, attempts)
+
+
+def counted(*records: InputRecord) -> Counts:
+    tally = Tally()
+    tally.function_added("fu-1", "shop", "price")
+    tally.inputs_ended(c.RecordInputs("fu-1", list(records)))
+    return tally.counts()["shop", "price"]
+
+
+def total(histogram: Histogram) -> int:
+    return histogram.cumulative()[-1][1]
+
+
+def test_an_input_is_timed_by_its_submission_its_delivery_its_end_and_its_container() -> None:
+    counts = counted(ended(SUCCESS, attempt(3.0, 9.0, began=4.0, finished=8.5), at=9.0))
+    assert (counts.queued.sum, counts.execution.sum, counts.latency.sum) == (2.0, 4.5, 8.0)
+
+
+def test_the_queue_of_a_retried_input_is_its_first_and_its_execution_its_last() -> None:
+    counts = counted(ended(SUCCESS, attempt(2.0, 3.0, FAILURE), attempt(5.0, 6.0, LOST), attempt(7.0, 9.0), at=9.0))
+    assert (counts.queued.sum, counts.execution.sum, counts.latency.sum) == (1.0, 2.0, 8.0)
+    assert counts.retries == {FAILURE: 1, LOST: 1}
+    assert counts.ended[SUCCESS] == 1
+
+
+def test_an_input_that_was_never_delivered_has_a_latency_alone() -> None:
+    counts = counted(ended(CANCELLED))
+    assert (total(counts.queued), total(counts.execution), counts.latency.sum) == (0, 0, 9.0)
+    assert counts.ended[CANCELLED] == 1
+
+
+def test_an_input_cancelled_while_its_retry_waited_counts_its_attempt_as_its_last() -> None:
+    record = InputRecord("fc-1", 0, 1.0, 9.0, CANCELLED, earlier=(attempt(2.0, 4.0, FAILURE),))
+    counts = counted(record)
+    assert (counts.queued.sum, counts.execution.sum, sum(counts.retries.values())) == (1.0, 2.0, 0)
+
+
+def test_records_are_counted_when_enough_have_come_and_none_twice() -> None:
+    tally = Tally()
+    tally.function_added("fu-1", "shop", "price")
+    for _ in range(3 * WAITING_RECORDS):
+        tally.inputs_ended(c.RecordInputs("fu-1", [ended(FAILURE, attempt(2.0, 3.0))]))
+    for _ in range(2):
+        assert tally.counts()["shop", "price"].ended[FAILURE] == 3 * WAITING_RECORDS
+
+
+def test_inputs_told_of_after_their_app_has_ended_are_counted_and_those_of_no_function_are_not() -> None:
+    tally = Tally()
+    tally.function_added("fu-1", "shop", "price")
+    tally.function_gone("fu-1")
+    tally.inputs_ended(c.RecordInputs("fu-1", [ended(CANCELLED)]))
+    tally.inputs_ended(c.RecordInputs("fu-unknown", [ended(LOST)]))
+    counts = tally.counts()
+    assert list(counts) == [("shop", "price")]
+    assert counts["shop", "price"].ended[CANCELLED] == 1
+    assert tally.name("fu-1") is None
+
+
+def test_containers_are_counted_by_how_they_ended() -> None:
+    tally = Tally()
+    tally.function_added("fu-1", "shop", "price")
+    tally.container_ordered(c.StartContainer("ta-1", "fu-1", "why"))
+    tally.container_started(c.RecordStart("fu-1", 2.0))
+    tally.container_ended(c.RecordEnd("fu-1", "died"))
+    counts = tally.counts()["shop", "price"]
+    assert (counts.container_starts, counts.start.sum) == (1, 2.0)
+    assert counts.container_ends == {"stopped": 0, "failed": 0, "died": 1}
+
+
+@given(st.lists(st.lists(st.floats(0, 1e4))))
+def test_a_histogram_counts_each_duration_once_for_every_bound_that_is_no_less(batches: list[list[float]]) -> None:
+    histogram = Histogram()
+    for batch in batches:
+        histogram.add(batch)
+    values = [value for batch in batches for value in batch]
+    assert histogram.cumulative() == [(bound, sum(value <= bound for value in values)) for bound in (*BOUNDS, inf)]
