@@ -389,4 +389,4 @@ def test_an_update_is_checked(arguments: dict[str, Any]) -> None:
 
 def test_the_missing_max_inputs_message_names_the_caller() -> None:
     with pytest.raises(TypeError, match=r"`with_concurrency\(\)` missing required argument: `max_inputs`"):
-        concurrency_from(None, None, "with_concurrency()")
+        concurrency_from(None, decorator="with_concurrency()")

@@ -15,6 +15,7 @@ from motet.sdk.declaration import Declared, declare_class, declare_function
 from motet.sdk.entrypoint import LocalEntrypoint
 from motet.sdk.function import Function
 from motet.sdk.image import Image
+from motet.sdk.logs import Logs
 from motet.sdk.main_module import main_by_value
 from motet.sdk.notices import warn_user
 from motet.sdk.options import ClassOptions, FunctionOptions, read_options, refuse_unknown
@@ -84,6 +85,14 @@ class App:
     def app_id(self) -> str | None:
         """`ap-...` while it runs, else None."""
         return None if self.running is None else self.running.app_id
+
+    @property
+    def logs(self) -> Logs:
+        """What its functions write and have written since it runs. Raises `InvalidError` when it does not run."""
+        running = self.running
+        if running is None:
+            raise InvalidError("`app.logs` requires a running app; use it inside `with app.run():`.")
+        return Logs(lambda: running.connection, app=running.app_id)
 
     # --- declaring ---
 
@@ -231,9 +240,10 @@ class App:
         interactive: bool = False,
         environment_name: str | None = None,
         show_progress: bool | None = None,
+        dashboard: bool = False,
     ) -> AppRun:
         """`with app.run():` or `async with app.run():`. In the block its functions can be called; leaving it cancels what
-        still runs and stops all containers."""
+        still runs and stops all containers. `dashboard`: serve pages that show it, and print where."""
         if detach:
             raise UnimplementedError(
                 "`detach=True` needs the stand-alone server, which this version of Motet does not have."
@@ -241,7 +251,7 @@ class App:
         # Late: it brings in connections, which a program that only declares does not need.
         from motet.sdk.running import AppRun
 
-        return AppRun(self, name=name)
+        return AppRun(self, name=name, dashboard=dashboard)
 
     def deploy(self, **options: Any) -> Never:
         """Deployments are kept by a stand-alone server, which this version does not have."""

@@ -10,10 +10,12 @@ from motet.client.connection import Connection, checked
 from motet.client.dual import Dual, DualIterator, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import InvalidError
+from motet.model.call_graph import InputInfo, input_infos
 from motet.model.outcome import Ended, OutcomeKind
 from motet.sdk import running
+from motet.sdk.logs import Logs
 from motet.wire import failure, payload
-from motet.wire.messages import AwaitOutcomes, CancelCall, Outcomes, ReplyBody, ViewCall
+from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
 
 R = TypeVar("R")
 
@@ -104,6 +106,15 @@ class FunctionCall(Generic[R]):
         return reply.num_inputs  # type: ignore[no-any-return]
 
     @dual
+    def get_call_graph(self) -> Steps[list[InputInfo]]:
+        """The call's inputs, and in the `children` of each the inputs of the calls that it made, and so on.
+
+        10,000 inputs at most. Those that have not ended are PENDING. Raises `NotFoundError` where no records are kept.
+        """
+        reply = yield from self._on().request(FindCallGraph(self._call_id))
+        return input_infos(reply.inputs)
+
+    @dual
     def cancel(self, terminate_containers: bool = False) -> Steps[None]:
         """End the call's unfinished inputs, without retrying them. Does nothing to ended ones; idempotent.
 
@@ -113,6 +124,11 @@ class FunctionCall(Generic[R]):
         """
         self._on().send(CancelCall(self._call_id, terminate_containers))
         yield from self._count()
+
+    @property
+    def logs(self) -> Logs:
+        """What its inputs wrote, and only they; `call.logs.input(3)` for one of them. While the call runs, too."""
+        return Logs(self._on, call_id=self._call_id)
 
     gather: ClassVar[Dual[..., list[Any]]]
     """`FunctionCall.gather(*calls)`: their results, in order. The first failure raises at once; the others keep running."""

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import contextvars
+from typing import Any
 
 from motet.model.ids import input_id
 
 
 class CurrentInput:
-    """The input that a thread or task runs, as the runtime sets it."""
+    """The input that a thread or task runs, as the runtime sets it. `output` is the runtime's: what it has written."""
 
-    __slots__ = ("call_id", "index")
+    __slots__ = ("call_id", "index", "output")
 
     def __init__(self, call_id: str, index: int) -> None:
         self.call_id = call_id
         self.index = index
+        self.output: Any = None
 
 
 current: contextvars.ContextVar[CurrentInput | None] = contextvars.ContextVar("motet_current_input", default=None)

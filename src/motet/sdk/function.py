@@ -17,15 +17,17 @@ from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
 from motet.model.views import LearnedTargetView
-from motet.sdk import many, options
+from motet.sdk import many, options, tracing
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
+from motet.sdk.logs import Logs
 from motet.sdk.main_module import main_by_value
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
 from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
+from motet.sdk.running import find_running
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
 from motet.wire import payload
@@ -113,15 +115,16 @@ class Function(Generic[P, R]):
         data = self._encoded(args, kwargs)
         call_id, outcome = new_call_id(), _OneOutcome()
         connection.open_call(call_id, outcome)
-        finished = False
+        traced, ended = self._traced("call", call_id), None
+        inputs, parent = [NewInput(0, data)], current_input_id()
         try:
-            connection.submit(
-                call_id, function_id, CallKind.ATTACHED, self.method.name, [NewInput(0, data)], current_input_id()
-            )
+            trace = tracing.header(traced)
+            connection.submit(call_id, function_id, CallKind.ATTACHED, self.method.name, inputs, parent, trace)
             ended = yield outcome.waiter
-            finished = True
         finally:
-            connection.close_call(call_id, cancel=not finished)
+            connection.close_call(call_id, cancel=ended is None)
+            if traced is not None:
+                traced.end(ended)
         if isinstance(ended, Exception):
             raise ended
         yield from own_cancellation_first(ended)
@@ -142,7 +145,9 @@ class Function(Generic[P, R]):
                 "A non-generator function cannot be called with `.remote_gen(...)`. Use `.remote(...)` instead."
             )
         connection, function_id = yield from self.target.resolve()
-        return Stream(connection, function_id, self.method.name, self._encoded(args, kwargs), current_input_id())
+        data, call_id = self._encoded(args, kwargs), new_call_id()
+        traced = self._traced("stream", call_id)
+        return Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
 
     def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
         stream = run_blocking(self._stream(args, kwargs))
@@ -179,11 +184,12 @@ class Function(Generic[P, R]):
         self._refuse_generator("Cannot `spawn` a generator function.")
         connection, function_id = yield from self.target.resolve()
         call_id, data = new_call_id(), self._encoded(args, kwargs)
-        yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)]))
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)], trace))
         return FunctionCall(call_id, connection)
 
-    def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput]) -> SubmitInputs:
-        return SubmitInputs(call_id, function_id, CallKind.SPAWNED, self.method.name, inputs, current_input_id())
+    def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput], trace: str) -> SubmitInputs:
+        return SubmitInputs(call_id, function_id, CallKind.SPAWNED, self.method.name, inputs, current_input_id(), trace)
 
     # --- many inputs ------------------------------------------------------------------------------------------------
 
@@ -237,6 +243,7 @@ class Function(Generic[P, R]):
             return_exceptions=return_exceptions,
             main_by_value=main_by_value(),
             parent=current_input_id(),
+            traced=self._traced("map"),
         )
 
     @property
@@ -262,9 +269,10 @@ class Function(Generic[P, R]):
         self._refuse_web("spawn_map")
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
         connection, function_id = yield from self.target.resolve()
-        for arguments in many.zipped(iterables):
-            data = self._encoded(arguments, kwargs or {})
-            yield from _accepted(connection, self._spawning(new_call_id(), function_id, [NewInput(0, data)]))
+        with tracing.span_of(self._traced("spawn")) as trace:
+            for arguments in many.zipped(iterables):
+                data = self._encoded(arguments, kwargs or {})
+                yield from _accepted(connection, self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace))
 
     @dual
     def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
@@ -274,11 +282,18 @@ class Function(Generic[P, R]):
         connection, function_id = yield from self.target.resolve()
         call_id = new_call_id()
         inputs = (NewInput(i, self._encoded(a, kwargs or {})) for i, a in enumerate(many.zipped(iterables)))
-        while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
-            yield from _accepted(connection, self._spawning(call_id, function_id, chunk))
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
+                yield from _accepted(connection, self._spawning(call_id, function_id, chunk, trace))
         return FunctionCall(call_id, connection)
 
     # --- the pool ---------------------------------------------------------------------------------------------------
+
+    @property
+    def logs(self) -> Logs:
+        """What its inputs and containers write and have written since its app runs."""
+        running = find_running(self.target.app, self.target.declared.name)
+        return Logs(lambda: running.connection, app=running.app_id, function=self.target.declared.name)
 
     @dual
     def get_current_stats(self) -> Steps[FunctionStats]:
@@ -346,6 +361,9 @@ class Function(Generic[P, R]):
         return AtOnce(lambda: self.target.web_url(self.method) if self.method.web is not None else None)
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _traced(self, way: tracing.Way, call_id: str = "") -> tracing.CallSpan | None:
+        return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
         return payload.dumps((args, kwargs), f"the arguments of {self.name}", main_by_value=main_by_value())

@@ -18,6 +18,7 @@ from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
 from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.notices import warn_user
+from motet.sdk.tracing import CallSpan, header
 from motet.wire import failure, payload
 
 MAX_IN_FLIGHT = 1000
@@ -51,6 +52,7 @@ class Mapping:
         return_exceptions: bool,
         main_by_value: bool,
         parent: str | None,
+        traced: CallSpan | None = None,
     ) -> None:
         self.call_id = new_call_id()
         self._connection = connection
@@ -62,6 +64,8 @@ class Mapping:
         self._return_exceptions = return_exceptions
         self._main_by_value = main_by_value
         self._parent = parent
+        self._traced = traced
+        self._trace = header(traced)
         self._accepted = 0
         self._ended = 0
         self._exhausted = False
@@ -138,7 +142,7 @@ class Mapping:
     def send(self, chunk: list[NewInput]) -> None:
         if chunk:
             self._connection.submit(
-                self.call_id, self._function_id, CallKind.ATTACHED, self._method, chunk, self._parent
+                self.call_id, self._function_id, CallKind.ATTACHED, self._method, chunk, self._parent, self._trace
             )
 
     def exhaust(self) -> None:
@@ -236,3 +240,5 @@ class Mapping:
     def close(self) -> None:
         """The consumer is through; inputs without an outcome are cancelled. Idempotent."""
         self._connection.close_call(self.call_id, cancel=self._ended < self._accepted)
+        if self._traced is not None:
+            self._traced.end(self._failed or self._lost)

@@ -11,13 +11,13 @@ import msgspec
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
-from motet.errors import ExecutionError, InvalidError
+from motet.errors import ExecutionError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
-from motet.wire.messages import BindFunction, CreateApp, OutputLines, StopApp, ViewApp
+from motet.wire.messages import BindFunction, CreateApp, OpenDashboard, OutputLines, StopApp, ViewApp
 
 if TYPE_CHECKING:
     from motet.sdk.app import App
@@ -48,6 +48,8 @@ class RunningApp:
     ) -> None:
         self.app_id = app_id
         self.name = name
+        self.dashboard_url: str | None = None
+        """Its page, if it was run with `dashboard=True`."""
         self._connect = connect
         self._functions = {(app_name, function): function_id for app_name, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
@@ -149,9 +151,10 @@ def any_running(wanted: str) -> RunningApp:
 class AppRun:
     """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers."""
 
-    def __init__(self, app: App, *, name: str | None = None) -> None:
+    def __init__(self, app: App, *, name: str | None = None, dashboard: bool = False) -> None:
         self._app = app
         self._name = name
+        self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
 
     def __enter__(self) -> App:
@@ -185,6 +188,8 @@ class AppRun:
         spec = app.spec()
         server = embedded.acquire()
         try:
+            # First: an app should not have begun if it cannot be looked at as was asked.
+            pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
             running = yield from self._create(server.connection, spec)
         except BaseException:
             embedded.release()
@@ -192,6 +197,9 @@ class AppRun:
         self._exits.callback(embedded.release)
         for each in (app, *app.included):
             each.running = running
+        if pages is not None:
+            running.dashboard_url = f"{pages}/apps/{running.app_id}"
+            print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
         _say_what_is_missing(spec)
         _running_here.append(running)
         self._print_output(running)
@@ -217,7 +225,8 @@ class AppRun:
         if running is None:
             return
         try:
-            yield from running.connection.request(StopApp(running.app_id))
+            with contextlib.suppress(NotFoundError):  # an operator has stopped it already
+                yield from running.connection.request(StopApp(running.app_id))
         finally:
             _running_here.remove(running)
             for each in (self._app, *self._app.included):

@@ -11,7 +11,7 @@ from motet.client.waiter import Waiter
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.sdk.call import result_of
 from motet.sdk.nested import own_cancellation_first
-from motet.sdk.new_ids import new_call_id
+from motet.sdk.tracing import CallSpan, header
 from motet.wire import payload
 from motet.wire.messages import STREAM_WINDOW
 
@@ -21,8 +21,18 @@ ACK_EVERY = STREAM_WINDOW // 4
 class Stream:
     """One streaming call; one thread or task owns it. The producer is at most `STREAM_WINDOW` items ahead."""
 
-    def __init__(self, connection: Connection, function_id: str, method: str, data: bytes, parent: str | None) -> None:
-        self.call_id = new_call_id()
+    def __init__(
+        self,
+        connection: Connection,
+        call_id: str,
+        function_id: str,
+        method: str,
+        data: bytes,
+        parent: str | None,
+        traced: CallSpan | None,
+    ) -> None:
+        self.call_id = call_id
+        self._traced = traced
         self._connection = connection
         self._items: deque[bytes] = deque()
         self._end: Ended | None = None
@@ -30,7 +40,8 @@ class Stream:
         self._taken = 0
         self._waiter: Waiter[None] | None = None
         connection.open_call(self.call_id, self)
-        connection.submit(self.call_id, function_id, CallKind.STREAM, method, [NewInput(0, data)], parent)
+        inputs = [NewInput(0, data)]
+        connection.submit(call_id, function_id, CallKind.STREAM, method, inputs, parent, header(traced))
 
     # --- the sink, on the I/O thread --------------------------------------------------------------------------------
 
@@ -84,3 +95,5 @@ class Stream:
     def close(self) -> None:
         """The consumer is through; a generator still running is cancelled. Idempotent."""
         self._connection.close_call(self.call_id, cancel=self._end is None and self._lost is None)
+        if self._traced is not None:
+            self._traced.end(self._end or self._lost)

@@ -11,9 +11,12 @@ from motet.core import events as e
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.ids import AppId, numbered_suffix
+from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
 from motet.server.driver import Driver
+from motet.server.recorder import Recorder
+from motet.server.tally import Tally
 from motet.wire.messages import Configure, OutputLines
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -57,13 +60,22 @@ class Apps:
     """All running apps and their functions."""
 
     def __init__(
-        self, driver: Driver, id_base: str, stop_grace: float, on_stopped: Callable[[str], None], web: Web
+        self,
+        driver: Driver,
+        id_base: str,
+        stop_grace: float,
+        on_stopped: Callable[[str], None],
+        web: Web,
+        recorder: Recorder | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._driver = driver
         self._id_base = id_base
         self._stop_grace = stop_grace
         self._on_stopped = on_stopped
         self._web = web
+        self._recorder = recorder
+        self._tally = tally or Tally()
         self._apps: dict[str, RunningApp] = {}
         self._functions: dict[str, tuple[RunningApp, FunctionSpec]] = {}
         self._variants: dict[bytes, str] = {}
@@ -77,6 +89,8 @@ class Apps:
         app.declared = {self._new_id(): function for function in spec.functions}
         app.web_urls = self._web.open(app)
         self._apps[app_id] = app
+        if self._recorder is not None:
+            self._recorder.app_started(app_id, spec.name)
         for function_id, function in app.declared.items():
             self._add(app, function_id, function)
         return app
@@ -85,8 +99,17 @@ class Apps:
         self._numbers += 1
         return "fu-" + numbered_suffix(self._id_base, self._numbers)
 
-    def _add(self, app: RunningApp, function_id: str, spec: FunctionSpec) -> str:
+    def _add(self, app: RunningApp, function_id: str, spec: FunctionSpec, variant_of: str | None = None) -> str:
         self._functions[function_id] = (app, spec)
+        if spec.has_pool:
+            self._tally.function_added(function_id, app.spec.name, spec.name)
+        if self._recorder is not None:
+            concurrency = spec.concurrency
+            self._recorder.function_added(
+                FunctionRecord(
+                    function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
+                )
+            )
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec))
         return function_id
@@ -100,7 +123,7 @@ class Apps:
             varied = spec.varied(variant)
             if not varied.has_pool:
                 raise _needs_instance(spec)
-            bound = self._variants[key] = self._add(app, self._new_id(), varied)
+            bound = self._variants[key] = self._add(app, self._new_id(), varied, function_id)
         return bound
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
@@ -112,6 +135,10 @@ class Apps:
         self._functions[function_id] = (app, varied)
         self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
         return varied.autoscaler
+
+    def settings(self, function_id: str) -> AutoscalerSettings:
+        """A function's bounds. Raises `NotFoundError`."""
+        return self._find(function_id)[1].autoscaler
 
     def app_of(self, function_id: str) -> str:
         """The id of the app a function belongs to. Raises `NotFoundError`."""
@@ -139,11 +166,27 @@ class Apps:
         functions = self._driver.engine.views(app_id, self._driver.now)
         return AppView(app_id=app_id, name=app.spec.name, functions=functions)
 
+    def views(self) -> tuple[AppView, ...]:
+        """What there is to see of every app, in the order they began."""
+        return tuple(self.view(app_id) for app_id in self._apps)
+
     def show_output(self, function_id: str, lines: Callable[[RunningApp, FunctionSpec], OutputLines]) -> None:
         """Give lines of a function's container to the app's owner."""
         found = self._functions.get(function_id)
-        if found is not None:
-            found[0].owner.send_lines(lines(*found))
+        if found is None:
+            return
+        output = lines(*found)
+        if self._recorder is not None:
+            self._recorder.lines_written(
+                function_id,
+                output.container_id,
+                output.stream,
+                output.lines,
+                call_id=output.call_id,
+                index=output.index,
+                at=output.at,
+            )
+        found[0].owner.send_lines(output)
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -165,8 +208,11 @@ class Apps:
         gone = {function_id for function_id, (owner, _) in self._functions.items() if owner is app}
         for function_id in gone:
             del self._functions[function_id]
+            self._tally.function_gone(function_id)
         self._variants = {key: bound for key, bound in self._variants.items() if bound not in gone}
         self._on_stopped(app_id)
+        if self._recorder is not None:
+            self._recorder.app_stopped(app_id)
         for then in app.stopping or ():
             then()
 

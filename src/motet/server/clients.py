@@ -11,6 +11,8 @@ from motet.model.ids import AppId
 from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
 from motet.server.driver import Driver, logger
+from motet.server.operations import Operations
+from motet.server.operator_requests import OperatorRequests
 from motet.server.peers import Peer
 from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
@@ -22,7 +24,18 @@ class ClientSession:
     """One connected client. `number` is how the engine names it."""
 
     def __init__(
-        self, number: int, peer: Peer, driver: Driver, apps: Apps, calls: SpawnedCalls, queues: Queues
+        self,
+        number: int,
+        peer: Peer,
+        driver: Driver,
+        apps: Apps,
+        calls: SpawnedCalls,
+        queues: Queues,
+        operations: Operations,
+        open_dashboard: Callable[[], str],
+        on_trace: Callable[[str], None] = lambda function_id: None,
+        on_app: Callable[[str], None] = lambda name: None,
+        from_container: bool = False,
     ) -> None:
         self.number = number
         self._peer = peer
@@ -30,6 +43,9 @@ class ClientSession:
         self._apps = apps
         self._calls = calls
         self._queues = queues
+        self._on_trace = on_trace
+        self._on_app = on_app
+        self._operator = OperatorRequests(operations, self.reply, open_dashboard, from_container)
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
@@ -43,6 +59,7 @@ class ClientSession:
             m.PutItems: lambda request_id, body: queues.put(self, request_id, body),
             m.GetItems: lambda request_id, body: queues.get(self, request_id, body),
             m.ViewQueue: lambda request_id, body: m.QueueViewed(queues.view(body)),
+            **self._operator.handlers,
         }
 
     def receive(self, messages: Sequence[m.ToServer]) -> None:
@@ -64,6 +81,7 @@ class ClientSession:
             elif isinstance(message, m.Forget):
                 self._calls.forget(self.number, message.request_id)
                 self._queues.forget(self.number, message.request_id)
+                self._operator.forget(message.request_id)
         if events:
             self._driver.take(*events)
 
@@ -71,6 +89,7 @@ class ClientSession:
         """The client is gone: what only it wanted ends, and so do its apps."""
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
+        self._operator.close()
         self._driver.take(e.ClientLost(self.number))
         self._apps.owner_gone(self)
 
@@ -95,6 +114,7 @@ class ClientSession:
         # A number that is used again: whoever did that wants the later answer.
         self._calls.forget(self.number, request.request_id)
         self._queues.forget(self.number, request.request_id)
+        self._operator.forget(request.request_id)
         try:
             body = self._requests[type(request.body)](request.request_id, request.body)
         except Error as error:
@@ -108,6 +128,8 @@ class ClientSession:
             self.reply(request.request_id, body)
 
     def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
+        if message.trace:
+            self._on_trace(message.function_id)
         return e.InputsSubmitted(
             message.call_id,
             message.function_id,
@@ -116,11 +138,13 @@ class ClientSession:
             message.method,
             message.inputs,
             message.parent_input_id,
+            message.trace,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
+        self._on_app(body.spec.name)
         app = self._apps.create(AppId(body.app_id), body.spec, self)
         return m.AppCreated(app.function_ids(), app.web_urls)
 

@@ -10,9 +10,12 @@ from typing import TypeVar
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
+from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
+from motet.server.metrics.config import MetricsConfig
+from motet.server.records_config import RecordsConfig
 
 SECRETS = ("MOTET_PROXY_TOKENS",)
 """Variables that containers do not inherit."""
@@ -29,6 +32,9 @@ class ServerConfig:
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks when an app stops.
     `web`: where and how requests to web functions are taken.
+    `records`: what is kept of runs, and where; None: nothing.
+    `dashboard`: where the dashboard is served once somebody asks for it.
+    `metrics`: where metrics are served on a port of their own; None: nowhere.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -37,6 +43,9 @@ class ServerConfig:
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
     web: WebConfig = WebConfig()
+    records: RecordsConfig | None = None
+    dashboard: DashboardConfig = DashboardConfig()
+    metrics: MetricsConfig | None = None
     trace_directory: Path | None = None
 
     @classmethod
@@ -56,6 +65,9 @@ class ServerConfig:
             base_env=_container_environment(),
             limits=limits,
             web=_web(),
+            records=RecordsConfig.from_environment(os.environ),
+            dashboard=_dashboard(),
+            metrics=_metrics(),
             trace_directory=_trace_directory(),
         )
 
@@ -75,6 +87,20 @@ def _web() -> WebConfig:
         redirect_after=_number("MOTET_WEB_REDIRECT_AFTER", defaults.redirect_after, float),
         keep_responses=_number("MOTET_WEB_KEEP_RESPONSES", defaults.keep_responses, float),
     )
+
+
+def _dashboard() -> DashboardConfig:
+    defaults = DashboardConfig()
+    host = os.environ.get("MOTET_DASHBOARD_HOST") or defaults.host
+    port = _number("MOTET_DASHBOARD_PORT", -1, int) if os.environ.get("MOTET_DASHBOARD_PORT") else None
+    return DashboardConfig(host=host, port=port)
+
+
+def _metrics() -> MetricsConfig | None:
+    if not os.environ.get("MOTET_METRICS_PORT"):
+        return None
+    host = os.environ.get("MOTET_METRICS_HOST") or "127.0.0.1"
+    return MetricsConfig(host=host, port=_number("MOTET_METRICS_PORT", 0, int))
 
 
 def _proxy_tokens() -> ProxyTokens:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import secrets
 from collections.abc import Sequence
 
@@ -19,11 +20,13 @@ from motet.core.commands import (
     StartContainer,
     StopContainer,
 )
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InvalidError, NotFoundError
+from motet.model.log_allowance import log_rate
 from motet.server.apps import Apps
 from motet.server.driver import Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
+from motet.server.recorder import Recorder
 from motet.wire import messages as m
 
 LAST_WORDS_TIMEOUT = 1.0
@@ -33,10 +36,11 @@ LAST_WORDS_TIMEOUT = 1.0
 class _Container:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
-    __slots__ = ("control", "ended", "executor", "frozen", "function_id", "output", "token")
+    __slots__ = ("control", "ended", "env", "executor", "frozen", "function_id", "output", "token")
 
     def __init__(self, function_id: str, output: ContainerOutput) -> None:
         self.function_id = function_id
+        self.env: dict[str, str] = {}
         self.token = secrets.token_hex(16)
         self.output = output
         self.executor: Peer | None = None
@@ -49,7 +53,13 @@ class Containers:
     """Carries out commands about containers on one backend, and reports what becomes of them."""
 
     def __init__(
-        self, driver: Driver, backend: Backend, apps: Apps, base_env: dict[str, str], stop_grace: float
+        self,
+        driver: Driver,
+        backend: Backend,
+        apps: Apps,
+        base_env: dict[str, str],
+        stop_grace: float,
+        recorder: Recorder | None = None,
     ) -> None:
         self.address = ""
         self._driver = driver
@@ -57,6 +67,7 @@ class Containers:
         self._apps = apps
         self._base_env = base_env
         self._stop_grace = stop_grace
+        self._recorder = recorder
         self._containers: dict[str, _Container] = {}
         self._search: asyncio.Task[None] | None = None
 
@@ -64,8 +75,14 @@ class Containers:
 
     def start(self, command: StartContainer) -> None:
         container_id, function_id = command.container_id, command.function_id
-        output = ContainerOutput(container_id, lambda lines: self._apps.show_output(function_id, lines))
+        output = ContainerOutput(
+            container_id,
+            lambda lines: self._apps.show_output(function_id, lines),
+            lambda: self._backend.report_output_nowait(container_id),
+        )
         container = self._containers[container_id] = _Container(function_id, output)
+        if self._recorder is not None:
+            self._recorder.container_started(container_id, function_id, command.waited, command.reason)
         configuration = self._apps.configuration(function_id)
         env = {
             **self._base_env,
@@ -80,13 +97,18 @@ class Containers:
             "MODAL_TASK_ID": container_id,
             "MODAL_IS_REMOTE": "1",
         }
+        with contextlib.suppress(InvalidError):  # the container will say so
+            output.limit(log_rate(env))
         if command.gpus:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(command.gpus)
+        container.env = env
         self._backend.start_nowait(
             Launch(container_id=container_id, address=self.address, token=container.token, env=env)
         )
 
     def stop(self, command: StopContainer) -> None:
+        if self._recorder is not None:
+            self._recorder.container_stopped(command.container_id, command.reason)
         container = self._containers.get(command.container_id)
         if container is None:
             return
@@ -96,6 +118,8 @@ class Containers:
             container.control.send((m.Stop(self._stop_grace),))
 
     def kill(self, command: KillContainer) -> None:
+        if self._recorder is not None:
+            self._recorder.container_stopped(command.container_id, command.reason)
         self._backend.kill_nowait(command.container_id)
 
     def find_gpus(self, command: FindGpus) -> None:
@@ -104,14 +128,22 @@ class Containers:
     async def _find_gpus(self) -> None:
         self._driver.take(e.GpusFound(await self._backend.find_gpus()))
 
+    def environment(self, container_id: str) -> dict[str, str]:
+        """What a container was started with. Raises `NotFoundError`."""
+        if container_id not in self._containers:
+            raise NotFoundError(f"no container {container_id} runs on this server")
+        return self._containers[container_id].env
+
     def deliver(self, command: DeliverAttempts) -> None:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
+            container.output.delivered(command.attempts)
             container.executor.send((m.Deliver(command.attempts),))
 
     def deliver_batch(self, command: DeliverBatch) -> None:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
+            container.output.delivered(command.attempts, together=True)
             container.executor.send((m.DeliverBatch(command.attempts),))
 
     def feed(self, command: FeedAttempt) -> None:
@@ -144,8 +176,10 @@ class Containers:
         if container.executor is not None:
             raise ConnectionError("this container's executor is connected already")
         container.executor = peer
+        if self._recorder is not None:
+            self._recorder.container_connected(hello.container_id)
         peer.send((self._apps.configuration(container.function_id),))
-        return ExecutorSession(hello.container_id, self._driver, self)
+        return ExecutorSession(hello.container_id, self._driver, self, container.output)
 
     def control(self, hello: m.Hello, peer: Peer) -> ControlSession:
         self._containers[hello.container_id].control = peer
@@ -168,11 +202,20 @@ class Containers:
             container.frozen = False
             self._driver.take(e.ContainerThawed(container_id))
 
-    def ready(self, container_id: str) -> list[e.Event]:
+    def ready(self, container_id: str, entering: float) -> list[e.Event]:
         """A container says that it is ready. What it said just before it froze may be heard only after that report."""
         container = self._containers.get(container_id)
+        if self._recorder is not None:
+            self._recorder.container_ready(container_id, entering)
+        if container is not None:
+            container.output.ready()
         ready: list[e.Event] = [e.ContainerReady(container_id)]
         return [*ready, e.ContainerFrozen(container_id)] if container is not None and container.frozen else ready
+
+    def stalled(self, container_id: str, stall: m.Stalled) -> None:
+        """An input kept the others of its container waiting; its moments are of this machine's monotonic clock."""
+        if self._recorder is not None:
+            self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)
 
     def container_ended(self, ended: Ended) -> None:
         container = self._containers.get(ended.container_id)
@@ -206,6 +249,8 @@ class Containers:
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
+        if self._recorder is not None:
+            self._recorder.container_ended(ended.container_id, ended.description)
         self._driver.take(e.ContainerEnded(ended.container_id, description))
 
     def backend_lost(self, reason: str) -> None:
@@ -215,10 +260,11 @@ class Containers:
 class ExecutorSession:
     """The connection that carries a container's attempts."""
 
-    def __init__(self, container_id: str, driver: Driver, containers: Containers) -> None:
+    def __init__(self, container_id: str, driver: Driver, containers: Containers, output: ContainerOutput) -> None:
         self._container_id = container_id
         self._driver = driver
         self._containers = containers
+        self._output = output
 
     def receive(self, messages: Sequence[m.ToServer]) -> None:
         container_id = self._container_id
@@ -226,6 +272,7 @@ class ExecutorSession:
         yielded: dict[int, list[bytes]] = {}
         for message in messages:
             if isinstance(message, m.Finished):
+                self._output.finished(len(message.attempts))
                 events.append(e.AttemptsFinished(container_id, message.attempts))
             elif isinstance(message, m.Items):
                 earlier = yielded.get(message.attempt)
@@ -234,15 +281,26 @@ class ExecutorSession:
                     events.append(e.ItemsYielded(container_id, message.attempt, message.items))
                 else:  # they go on with those that came before: an attempt's end comes after all of its items
                     earlier += message.items
+            elif isinstance(message, m.Output | m.OutputShared | m.Stalled):
+                self._receive_output(message)
             elif isinstance(message, m.TakeFeed):
                 events.append(e.FeedTaken(container_id, message.attempt, message.count))
             elif isinstance(message, m.StopDelivering):
                 events.append(e.DrainAsked(container_id, message.preempted))
             elif isinstance(message, m.Ready):
-                events += self._containers.ready(container_id)
+                events += self._containers.ready(container_id, message.entering)
             elif isinstance(message, m.StartFailed):
                 events.append(e.ContainerFailed(container_id, message.failure))
-        self._driver.take(*events)
+        if events:
+            self._driver.take(*events)
+
+    def _receive_output(self, message: m.Output | m.OutputShared | m.Stalled) -> None:
+        if isinstance(message, m.Output):
+            self._output.wrote(message.entries)
+        elif isinstance(message, m.OutputShared):
+            self._output.shared(message.shared)
+        else:
+            self._containers.stalled(self._container_id, message)
 
     def disconnected(self) -> None:
         self._containers.executor_gone(self._container_id)

@@ -3,20 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 from motet.core import commands as c
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
 from motet.server.containers import Containers
+from motet.server.recorder import Recorder
 from motet.server.spawned import SpawnedCalls
+
+C = TypeVar("C", bound=c.Command)
 
 
 class ServerEffects:
     """Carries out the engine's commands on the server's parts."""
 
     def __init__(
-        self, containers: Containers, apps: Apps, calls: SpawnedCalls, clients: dict[int, ClientSession]
+        self,
+        containers: Containers,
+        apps: Apps,
+        calls: SpawnedCalls,
+        clients: dict[int, ClientSession],
+        recorder: Recorder | None = None,
     ) -> None:
         self._clients = clients
         self._performers: dict[type[c.Command], Callable[[Any], None]] = {
@@ -35,7 +43,27 @@ class ServerEffects:
             c.SaveOutcomes: lambda command: calls.save(command.call_id, command.ended),
             c.ReportDecision: lambda command: None,
             c.ReportAppStopped: lambda command: apps.stopped(command.app_id),
+            c.RecordCalls: lambda command: None,
+            c.RecordInputs: lambda command: None,
+            c.RecordStart: lambda command: None,
+            c.RecordEnd: lambda command: None,
         }
+        if recorder is not None:
+            self._performers[c.RecordCalls] = lambda command: recorder.calls_made(command.calls)
+            self._performers[c.ReportDecision] = recorder.decided
+            self._performers[c.RecordInputs] = lambda command: recorder.inputs_ended(
+                command.function_id, command.inputs
+            )
+
+    def also(self, kind: type[C], then: Callable[[C], None]) -> None:
+        """From now on call `then` after each command of this kind."""
+        perform = self._performers[kind]
+
+        def both(command: C) -> None:
+            perform(command)
+            then(command)
+
+        self._performers[kind] = both
 
     def perform(self, command: c.Command) -> None:
         self._performers[type(command)](command)

@@ -11,57 +11,110 @@ import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Protocol
 
 from motet.backends.base import Backend
+from motet.core import commands as c
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
+from motet.model.server_identity import ServerIdentity
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
+from motet.server.dashboard.dashboard import Dashboard
 from motet.server.driver import Driver
 from motet.server.effects import ServerEffects
 from motet.server.http.ingress import Ingress
+from motet.server.metrics.endpoint import MetricsEndpoint
+from motet.server.metrics.metrics import Metrics
+from motet.server.metrics.opentelemetry import MeteredServer
+from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer
 from motet.server.queues import Queues
 from motet.server.recorded_engine import RecordedEngine
+from motet.server.recorder import Recorder
+from motet.server.sampler import Sampler
+from motet.server.spans import QueueSpans
 from motet.server.spawned import SpawnedCalls
+from motet.server.tally import Tally
 from motet.store.base import CallStore
+from motet.store.records import RecordStore
 from motet.wire import failure
 from motet.wire.messages import Hello, Message
+
+
+class OpenRecords(Protocol):
+    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
+
+    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on."""
 
-    def __init__(self, config: ServerConfig, backend: Backend, store: CallStore) -> None:
+    def __init__(
+        self, config: ServerConfig, backend: Backend, store: CallStore, open_records: OpenRecords | None = None
+    ) -> None:
         self._config = config
         self._backend = backend
         self._token = secrets.token_hex(16)
         id_base = id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
         kind = Engine if config.trace_directory is None else RecordedEngine
-        engine = kind(failure=failure.of, id_base=id_base, limits=config.limits)
-        self._driver = Driver(engine, asyncio.get_running_loop())
+        self.server_id = "se-" + id_base
+        loop = asyncio.get_running_loop()
+        self._recorder: Recorder | None = None
+        if config.records is not None and open_records is not None:
+            self._recorder = Recorder(loop, lambda: open_records(self._identity()), config.records.keep_for)
+        engine = kind(failure=failure.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
+        self._driver = Driver(engine, loop)
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.refusal(target, CallKind.STREAM)
         )
-        self._apps = Apps(self._driver, id_base, config.stop_grace, self._calls.forget_app, self._web)
-        self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
+        self._tally = Tally()
+        self._apps = Apps(
+            self._driver,
+            id_base,
+            config.stop_grace,
+            self._calls.forget_app,
+            self._web,
+            self._recorder,
+            self._tally,
+        )
+        self._metrics = Metrics(self._apps.views, self._tally, self._count)
+        self._containers = Containers(
+            self._driver, backend, self._apps, config.base_env, config.stop_grace, self._recorder
+        )
+        self.operations = Operations(self._driver, self._apps, self._containers, self._recorder)
+        self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
+        self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
+        self.metrics_url: str | None = None
+        """Where metrics are served on a port of their own, once it has started."""
+        self._metered = MeteredServer(self._metrics)
+        self._sampler = Sampler(self._driver, self._recorder) if self._recorder is not None else None
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
-        self._driver.attach(ServerEffects(self._containers, self._apps, self._calls, self._clients))
+        effects = self._effects = ServerEffects(
+            self._containers, self._apps, self._calls, self._clients, self._recorder
+        )
+        self._driver.attach(effects)
+        containers = {} if self._recorder is None else self._recorder.containers
+        self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
         self._listener: asyncio.Server | None = None
         self._directory: Path | None = None
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
         loop = asyncio.get_running_loop()
+        if self._metrics_endpoint is not None:
+            self.metrics_url = self._metrics_endpoint.open()
         if self._config.listen == "tcp":
             self._listener = await loop.create_server(self.new_peer, "127.0.0.1", 0)
             host, port = self._listener.sockets[0].getsockname()
@@ -75,6 +128,9 @@ class Server:
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
         await self._backend.open(self._containers)
+        if self._recorder is not None and self._sampler is not None:
+            self._recorder.open()
+            self._sampler.start()
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
@@ -83,8 +139,15 @@ class Server:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(stopped.wait(), self._config.stop_grace + 5)
         await self._web.stop()
+        await self._metered.close()
+        await self._dashboard.close()
+        if self._metrics_endpoint is not None:
+            await self._metrics_endpoint.close()
         await self._backend.close()
         self._driver.close()
+        if self._recorder is not None and self._sampler is not None:
+            self._sampler.stop()
+            await self._recorder.close()
         engine = self._driver.engine
         if isinstance(engine, RecordedEngine) and self._config.trace_directory is not None:
             engine.save(self._config.trace_directory)
@@ -98,11 +161,21 @@ class Server:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
         return SocketPeer(self._accept)
 
-    def connect(self, peer: Peer) -> ClientSession:
-        """A client in this process: what it sends goes to `receive`, what it gets to `peer`."""
+    def connect(self, peer: Peer, *, from_container: bool = False) -> ClientSession:
+        """A client in this process, or in a container: what it sends goes to `receive`, what it gets to `peer`."""
         number = next(self._client_numbers)
         session = self._clients[number] = ClientSession(
-            number, peer, self._driver, self._apps, self._calls, self._queues
+            number,
+            peer,
+            self._driver,
+            self._apps,
+            self._calls,
+            self._queues,
+            self.operations,
+            self._dashboard.open,
+            self._spans.begin,
+            self._metered.begin,
+            from_container,
         )
         return session
 
@@ -114,21 +187,40 @@ class Server:
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._apps.bind(function_id, variant)
 
+    def _count(self) -> None:
+        tally = self._tally
+        self._driver.engine.records = True
+        self._effects.also(c.RecordInputs, tally.inputs_ended)
+        self._effects.also(c.StartContainer, tally.container_ordered)
+        self._effects.also(c.RecordStart, tally.container_started)
+        self._effects.also(c.RecordEnd, tally.container_ended)
+
+    def _trace(self) -> None:
+        self._driver.engine.records = True
+        self._effects.also(c.RecordInputs, self._spans.inputs_ended)
+
+    def _identity(self) -> ServerIdentity:
+        return ServerIdentity(self.server_id, os.getpid(), time.time(), self._containers.address, self._token)
+
     def _accept(self, hello: Hello, peer: Peer) -> Handler:
+        if hello.role == "client" and not hello.container_id:
+            if not secrets.compare_digest(self._token.encode(), hello.token.encode()):
+                raise ConnectionError("not an operator of this server")
+            return _RemoteClient(self, self.connect(peer))
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return _RemoteClient(self, peer)
+        return _RemoteClient(self, self.connect(peer, from_container=True))
 
 
 class _RemoteClient:
     """A client at the other end of a socket."""
 
-    def __init__(self, server: Server, peer: Peer) -> None:
+    def __init__(self, server: Server, session: ClientSession) -> None:
         self._server = server
-        self._session = server.connect(peer)
+        self._session = session
 
     def receive(self, messages: Sequence[Message]) -> None:
         if any(isinstance(message, Hello) for message in messages):

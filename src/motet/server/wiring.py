@@ -2,14 +2,64 @@
 
 from __future__ import annotations
 
+import contextlib
+import time
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from motet.backends.base import Backend
-from motet.backends.process import ProcessBackend
+from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
-from motet.server.server import Server
-from motet.store.memory import MemoryCallStore
+from motet.server.records_config import RecordsConfig
+from motet.store.records import RecordArchive, RecordStore
+
+if TYPE_CHECKING:
+    from motet.server.server import Server
 
 
 def build_server(config: ServerConfig, backend: Backend | None = None) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory."""
-    return Server(config, backend or ProcessBackend(env=config.base_env), MemoryCallStore())
+    # Late: who only looks at what runs and ran does without a server.
+    from motet.backends.process import ProcessBackend
+    from motet.server.server import Server
+    from motet.store.memory import MemoryCallStore
+
+    open_records = None if config.records is None else partial(_open_records, config.records)
+    return Server(config, backend or ProcessBackend(env=config.base_env), MemoryCallStore(), open_records)
+
+
+def open_archive(home: Path) -> RecordArchive:
+    """The records of all servers that run or ran here, for who looks; nothing is read before it is asked."""
+    from motet.store.archive import Archive
+
+    return Archive(home)
+
+
+@contextlib.contextmanager
+def _open_records(config: RecordsConfig, identity: ServerIdentity) -> Iterator[RecordStore]:
+    # Late: the server of a program that keeps nothing does without SQLite.
+    from motet.store.home import ServerDirectory, retire
+    from motet.store.sqlite_records import SqliteRecords
+
+    directory = ServerDirectory.create(config.home, identity.server_id)
+    try:
+        if identity.address:
+            directory.publish(identity)
+        store = SqliteRecords(directory.records)
+        try:
+            retire(config.home, config.keep_for, config.keep_bytes, time.time())
+            yield store
+        finally:
+            store.close()
+    finally:
+        directory.close()
+
+
+def running_servers(home: Path) -> list[ServerIdentity]:
+    """The servers under a home directory that run now, the youngest first."""
+    from motet.store.home import identities
+
+    return identities(home)

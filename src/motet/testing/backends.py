@@ -29,6 +29,7 @@ class FakeBackend:
         self._reports: Reports
         self._loop: asyncio.AbstractEventLoop
         self._open = False
+        self._written: dict[str, list[tuple[Stream, bytes]]] = {}
 
     def __repr__(self) -> str:
         return f"FakeBackend(running={list(self.running)}, launches={len(self.launches)}, kills={len(self.kills)})"
@@ -61,6 +62,11 @@ class FakeBackend:
         if self.obeys_kills and container_id in self.running:
             self.end(container_id, -signal.SIGKILL)
 
+    def report_output_nowait(self, container_id: str) -> None:
+        """See `Backend`."""
+        for stream, data in self._written.pop(container_id, ()):
+            self._reports.container_output(container_id, stream, data)
+
     async def close(self) -> None:
         """See `Backend`."""
         self._open = False
@@ -72,7 +78,8 @@ class FakeBackend:
     def write(self, container_id: str, stream: Stream, data: bytes) -> None:
         """Have a running container write."""
         self._expect(container_id)
-        self._later(lambda: self._reports.container_output(container_id, stream, data))
+        self._written.setdefault(container_id, []).append((stream, data))
+        self._later(lambda: self.report_output_nowait(container_id))
 
     def freeze(self, container_id: str) -> None:
         """Have a running container's process be stopped by a signal."""
@@ -89,7 +96,11 @@ class FakeBackend:
         self._expect(container_id)
         del self.running[container_id]
         ended = Ended(container_id=container_id, code=code, reason=reason)
-        self._later(lambda: self._reports.container_ended(ended))
+        self._later(lambda: self._end(ended))
+
+    def _end(self, ended: Ended) -> None:
+        self.report_output_nowait(ended.container_id)
+        self._reports.container_ended(ended)
 
     def lose(self, reason: str) -> None:
         """Have the place where the containers run vanish, and all of them with it."""

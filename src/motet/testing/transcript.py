@@ -150,10 +150,12 @@ def settings(function: str = "f", **autoscaler: Any) -> e.AutoscalerChanged:
 # --- commands ---------------------------------------------------------------------------------------------------------
 
 
-def start(*containers: int, function: str = "f", reason: Any = ANYTHING, gpus: str = "") -> list[c.Command]:
+def start(
+    *containers: int, function: str = "f", reason: Any = ANYTHING, gpus: str = "", waited: Any = ANYTHING
+) -> list[c.Command]:
     """Containers start; `gpus` are the UUIDs that each of them sees, with spaces between."""
     seen = tuple(gpus.split())
-    return [c.StartContainer(container_id(number), f"fu-{function}", reason, seen) for number in containers]
+    return [c.StartContainer(container_id(number), f"fu-{function}", reason, seen, waited) for number in containers]
 
 
 def stop(*containers: int, reason: Any = ANYTHING) -> list[c.Command]:

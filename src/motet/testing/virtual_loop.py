@@ -62,5 +62,13 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         future.add_done_callback(self._came_back)
         return future
 
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's signature
+        """As usual: another thread waits for those of the executor."""
+        self._virtual.outside += 1
+        try:
+            await super().shutdown_default_executor()
+        finally:
+            self._virtual.outside -= 1
+
     def _came_back(self, _: object) -> None:
         self._virtual.outside -= 1

@@ -145,7 +145,8 @@ class WebCalls:
         call_id = new_call_id()
         call = self._calls[call_id] = WebCall(call_id, head.method, self._send, self._calls.pop)
         new = NewInput(0, encode(head))
-        self._send(m.SubmitInputs(call_id, function_id, CallKind.STREAM, method, [new]))
+        trace = next((value.decode("latin-1") for name, value in head.headers if name == b"traceparent"), "")
+        self._send(m.SubmitInputs(call_id, function_id, CallKind.STREAM, method, [new], trace=trace))
         return call
 
     def _send(self, message: m.ToServer) -> None:

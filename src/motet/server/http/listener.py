@@ -23,20 +23,34 @@ MAX_WEBSOCKET_BYTES = 16 * 1024 * 1024
 
 
 class Listener:
-    """Has an ASGI app serve requests, from `open` to `close`."""
+    """Has an ASGI app serve requests, from `open` to `close`.
 
-    def __init__(self, config: WebConfig, app: Any) -> None:
+    `user` and `extra`: for whom it is, and the extra with the packages that it needs, for messages.
+    """
+
+    def __init__(
+        self,
+        config: WebConfig,
+        app: Any,
+        *,
+        user: str = "web functions",
+        extra: str = "web",
+        websockets: bool = True,
+    ) -> None:
         self._config = config
         self._app = app
+        self._user = user
+        self._extra = extra
+        self._websockets = websockets
         self._base: str | None = None
         self._server: Any = None
         self._task: asyncio.Task[None] | None = None
 
-    def open(self) -> str:
-        """Listen; idempotent. The URL, without a slash at its end. Raises `ServiceError`."""
+    def open(self, listening: socket.socket | None = None) -> str:
+        """Listen, on this socket if it is given; idempotent. The URL, without a slash at its end. Raises `ServiceError`."""
         if self._base is None:
             self._server = self._uvicorn()
-            listening = _listen(self._config.host, self._config.port)
+            listening = listening or _listen(self._config.host, self._config.port)
             self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listening]))
             self._base = self._url(listening)
         return self._base
@@ -63,7 +77,9 @@ class Listener:
 
             from motet.server.http.bounded_http import BoundedHttp
         except ImportError as error:
-            raise ServiceError(f"web functions need more packages: pip install 'motet[web]' ({error})") from error
+            raise ServiceError(
+                f"{self._user} need more packages: pip install 'motet[{self._extra}]' ({error})"
+            ) from error
 
         class Server(uvicorn.Server):
             @contextlib.contextmanager
@@ -75,7 +91,7 @@ class Listener:
             self._app,
             loop="none",
             http=BoundedHttp,
-            ws="websockets-sansio",
+            ws="websockets-sansio" if self._websockets else "none",
             ws_per_message_deflate=False,
             ws_max_size=MAX_WEBSOCKET_BYTES,
             lifespan="off",
@@ -98,26 +114,31 @@ class Listener:
         return Server(config)
 
 
+def listening_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens there. Raises `OSError`."""
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, kind, _, _, address = found[0]
+    listening = socket.socket(family, kind)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+    except OSError:
+        listening.close()
+        raise
+    listening.setblocking(False)
+    bound_stalls(listening)
+    return listening
+
+
 def _listen(host: str, port: int) -> socket.socket:
     try:
-        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        family, kind, _, _, address = found[0]
-        listening = socket.socket(family, kind)
-        try:
-            listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            listening.bind(address)
-            listening.listen(BACKLOG)
-        except OSError:
-            listening.close()
-            raise
+        return listening_socket(host, port)
     except OSError as error:
         raise ServiceError(
             f"cannot take requests on {host}:{port}: {error}. Set MOTET_WEB_PORT to a free port, or to 0 for any, and "
             "MOTET_WEB_HOST to an address of this machine."
         ) from error
-    listening.setblocking(False)
-    bound_stalls(listening)
-    return listening
 
 
 def bound_stalls(listening: socket.socket, seconds: float = STALL_SECONDS) -> None:
