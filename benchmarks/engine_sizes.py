@@ -1,5 +1,5 @@
-"""`python benchmarks/engine_sizes.py [--rounds N] [--json FILE] [--markdown FILE]`: what an input and a container cost the
-engine, in µs, with 10 to 10,000 containers and 1,000 to 1,000,000 waiting inputs.
+"""`python benchmarks/engine_sizes.py [--rounds N] [--json FILE] [--markdown FILE] [--chart FILE]`: what an input and a
+container cost the engine, in µs, with 10 to 10,000 containers and 1,000 to 1,000,000 waiting inputs.
 
 An input is submitted, delivered and finished, in two turns. A container is started for an input, becomes ready, runs it, is
 idle for its window, is stopped by the alarm that rings then, and ends: five turns. (That is under Modal's policy, which starts
@@ -21,6 +21,7 @@ from typing import TypeVar
 
 from machine import description
 from measured import markdown, show
+from panels import Panel, picture
 
 from motet.core import commands as c
 from motet.core import events as e
@@ -144,6 +145,21 @@ def lines(found: dict[tuple[str, str], list[float]]) -> list[list[str]]:
     return rows
 
 
+def chart(found: dict[tuple[str, str], list[float]]) -> str:
+    """The medians, against what there is."""
+    medians = {key: statistics.median(values) for key, values in found.items()}
+    panels = []
+    for unit in ("containers", "waiting inputs"):
+        points: dict[str, list[tuple[float, float]]] = {}
+        for (there, what), median in medians.items():
+            count, _, kind = there.partition(" ")
+            if kind == unit:
+                points.setdefault(what, []).append((float(count.replace(",", "")), median))
+        most = 1.3 * max(medians.values())
+        panels.append(Panel(title=f"By {unit}", across=unit, up="µs", points=points, joined=True, up_to=most))
+    return picture(panels, columns=2)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument(
@@ -152,6 +168,7 @@ def main() -> None:
     parser.add_argument("--largest", type=int, default=10**6, help="the largest number of anything (default: 1000000)")
     parser.add_argument("--json", type=Path, help="write all numbers to this file")
     parser.add_argument("--markdown", type=Path, help="write the table to this file")
+    parser.add_argument("--chart", type=Path, help="draw it to this SVG file")
     arguments = parser.parse_args()
     about = description()
     found = measure(arguments.rounds, arguments.largest)
@@ -159,6 +176,8 @@ def main() -> None:
     if arguments.json:
         rows = [{"there": name, "what": what, "us": values} for (name, what), values in found.items()]
         arguments.json.write_text(json.dumps({"machine": about, "rows": rows}, indent=2))
+    if arguments.chart:
+        arguments.chart.write_text(chart(found))
     if arguments.markdown:
         facts = "\n".join(f"- {name}: {value}" for name, value in about.items())
         table = markdown(HEADINGS, lines(found))
