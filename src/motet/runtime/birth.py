@@ -89,7 +89,10 @@ def _take_surroundings(fork: Fork) -> None:
 
 def _leave(code: int) -> NoReturn:
     try:
-        # os._exit skips these, but users expect them, and logging flushes in one.
+        # os._exit skips these, but users expect them, and logging flushes in one. One joins all child processes: those of
+        # pools end when they are told to, which Python does where it waits for threads.
+        if pools := sys.modules.get("concurrent.futures.process"):
+            pools._python_exit()
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import multiprocessing
 import os
 import signal
@@ -74,6 +75,16 @@ class WithHandler:
     @motet.method()
     def pid(self) -> int:
         return os.getpid()
+
+
+_pools: list[concurrent.futures.Executor] = []
+
+
+@app.function(max_containers=1)
+def keep_a_pool() -> int:
+    """Leave a process pool to the end of the container, as most programs do."""
+    _pools.append(concurrent.futures.ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")))
+    return _pools[0].submit(abs, -3).result()
 
 
 @app.function(max_containers=1)
