@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from motet.core.commands import Command, DeliverAttempts, RecordCalls, RecordInputs, StartContainer, StopContainer
+from motet.core.commands import (
+    Command,
+    DeliverAttempts,
+    RecordCalls,
+    RecordInputs,
+    RecordSuccesses,
+    StartContainer,
+    StopContainer,
+)
 from motet.core.engine import Engine
 from motet.core.events import (
     AttemptsFinished,
@@ -29,7 +37,9 @@ def an_engine(**options: object) -> Engine:
 
 
 def inputs_of(commands: list[Command]) -> list[InputRecord]:
-    return [record for command in commands if isinstance(command, RecordInputs) for record in command.inputs]
+    unusual = [record for command in commands if isinstance(command, RecordInputs) for record in command.inputs]
+    succeeded = [command.inputs.records() for command in commands if isinstance(command, RecordSuccesses)]
+    return [*unusual, *(record for records in succeeded for record in records)]
 
 
 def attempts_of(commands: list[Command]) -> list[int]:
@@ -95,7 +105,7 @@ def test_without_records_nothing_is_told() -> None:
     engine = Engine(failure=lambda error: b"")
     engine.handle([function()], 0.0)
     commands = engine.handle([submitted("a")], 0.0) + engine.handle([CallCancelled("fc-a", "by its caller")], 1.0)
-    assert not any(isinstance(command, RecordCalls | RecordInputs) for command in commands)
+    assert not any(isinstance(command, RecordCalls | RecordInputs | RecordSuccesses) for command in commands)
 
 
 def test_what_runs_in_a_container_that_an_operator_stops_is_run_elsewhere() -> None:

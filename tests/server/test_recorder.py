@@ -18,6 +18,7 @@ from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.record_batch import RecordBatch
 from motet.model.record_queries import CallQuery, InputQuery, LogQuery
 from motet.model.records import CallRecord, FunctionRecord, InputRecord
+from motet.model.successes import Successes
 from motet.server import recorder as recorder_module
 from motet.server.recorder import Recorder
 from motet.store.records import RecordStore
@@ -53,6 +54,11 @@ def an_input(began: float, index: int = 0) -> InputRecord:
     return InputRecord("fc-1", index, began, began + 2.0, OutcomeKind.SUCCESS, "ta-1", began + 1.0, began + 2.0)
 
 
+def successes(it: InputRecord) -> Successes:
+    columns = ([it.index], [it.submitted_at], [it.ended_at], [it.container_id], [it.delivered_at], [it.began])
+    return Successes(it.call_id, *columns, [it.finished])
+
+
 def test_moments_of_the_loops_clock_are_kept_on_the_wall_clock() -> None:
     async def scene(recorder: Recorder) -> None:
         now = asyncio.get_running_loop().time()
@@ -66,6 +72,28 @@ def test_moments_of_the_loops_clock_are_kept_on_the_wall_clock() -> None:
         assert call.call.submitted_at == pytest.approx(record.submitted_at)
         assert record.ended_at - record.submitted_at == pytest.approx(2.0)
         assert record.attempts[0].delivered_at - record.submitted_at == pytest.approx(1.0)
+
+    play(scene)
+
+
+@pytest.mark.parametrize("count", [1, 63, 64, 999, 1000, 2500])
+def test_inputs_that_succeed_are_kept_however_many_come_together(count: int) -> None:
+    async def scene(recorder: Recorder) -> None:
+        now = asyncio.get_running_loop().time()
+        recorder.calls_made([CallRecord("fc-1", "fu-1", CallKind.ATTACHED, "", now)])
+        told = [an_input(now, index) for index in range(count)]
+        for record in told:
+            recorder.inputs_succeeded("fu-1", successes(record))
+        recorder.inputs_ended("fu-1", [an_input(now, count)])
+        await recorder.flush()
+        assert recorder.store is not None
+        kept = recorder.store.inputs(InputQuery(call_id="fc-1", limit=count + 1))
+        assert [record.index for record in kept] == list(range(count + 1))
+        wall = recorder.wall(0.0)
+        assert kept[count - 1] == told[-1].later(wall)
+        summary = recorder.store.call("fc-1")
+        assert summary is not None
+        assert (summary.succeeded, summary.ended_at) == (count + 1, pytest.approx(now + 2.0 + wall))
 
     play(scene)
 

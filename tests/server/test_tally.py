@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 from motet.core import commands as c
 from motet.model.outcome import OutcomeKind
 from motet.model.records import AttemptRecord, InputRecord
+from motet.model.successes import Successes
 from motet.server.histogram import BOUNDS, Histogram
-from motet.server.tally import WAITING_RECORDS, Counts, Tally
+from motet.server.tally import WAITING_INPUTS, Counts, Tally
 
 SUCCESS, FAILURE, LOST, CANCELLED = (
     OutcomeKind.SUCCESS,
@@ -29,6 +30,10 @@ def attempt(
 
 def ended(kind: OutcomeKind, *attempts: AttemptRecord, at: float = 10.0) -> InputRecord:
     return InputRecord.of("fc-1", 0, 1.0, at, kind, attempts)
+
+
+def succeeded(call_id: str = "fc-1", began: float = 4.0) -> Successes:
+    return Successes(call_id, [7], [1.0], [9.0], ["ta-1"], [3.0], [began], [8.5])
 
 
 def counted(*records: InputRecord) -> Counts:
@@ -66,13 +71,32 @@ def test_an_input_cancelled_while_its_retry_waited_counts_its_attempt_as_its_las
     assert (counts.queued.sum, counts.execution.sum, sum(counts.retries.values())) == (1.0, 2.0, 0)
 
 
-def test_records_are_counted_when_enough_have_come_and_none_twice() -> None:
+def test_successes_are_counted_when_enough_have_come_and_none_twice() -> None:
     tally = Tally()
     tally.function_added("fu-1", "shop", "price")
-    for _ in range(3 * WAITING_RECORDS):
-        tally.inputs_ended(c.RecordInputs("fu-1", [ended(FAILURE, attempt(2.0, 3.0))]))
+    for number in range(3 * WAITING_INPUTS):
+        tally.inputs_succeeded(c.RecordSuccesses("fu-1", succeeded(f"fc-{number % 2}")))
     for _ in range(2):
-        assert tally.counts()["shop", "price"].ended[FAILURE] == 3 * WAITING_RECORDS
+        assert tally.counts()["shop", "price"].ended[SUCCESS] == 3 * WAITING_INPUTS
+
+
+def test_successes_are_timed_as_other_inputs_are_and_are_left_as_they_were() -> None:
+    inputs = succeeded()
+    inputs.extend(succeeded("fc-1", 0.0))
+    before = inputs.copy()
+    counts, same = counted(*inputs.records()), Tally()
+    same.function_added("fu-1", "shop", "price")
+    for _ in range(2):
+        same.inputs_succeeded(c.RecordSuccesses("fu-1", inputs))
+    assert inputs == before
+    twice = same.counts()["shop", "price"]
+    for one, two in (
+        (counts.queued, twice.queued),
+        (counts.execution, twice.execution),
+        (counts.latency, twice.latency),
+    ):
+        assert [(bound, 2 * count) for bound, count in one.cumulative()] == two.cumulative()
+        assert two.sum == 2 * one.sum
 
 
 def test_inputs_told_of_after_their_app_has_ended_are_counted_and_those_of_no_function_are_not() -> None:

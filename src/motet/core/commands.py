@@ -8,6 +8,7 @@ import msgspec
 
 from motet.model.outcome import Delivery, Ended
 from motet.model.records import CallRecord, InputRecord
+from motet.model.successes import Successes
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -129,6 +130,13 @@ class RecordInputs(Command, frozen=True):
 
     function_id: str
     inputs: list[InputRecord]
+
+
+class RecordSuccesses(Command, frozen=True):
+    """These inputs of one call succeeded at their first attempt; no `RecordInputs` tells of them. Moments are the engine's."""
+
+    function_id: str
+    inputs: Successes
 
 
 class RecordStart(Command, frozen=True):

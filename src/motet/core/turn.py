@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from motet.core.commands import Command, RecordCalls, RecordInputs, SaveOutcomes, SendOutcomes
+from msgspec.structs import replace
+
+from motet.core.commands import Command, RecordCalls, RecordInputs, RecordSuccesses, SaveOutcomes, SendOutcomes
 from motet.core.inputs import Call, Input
 from motet.model.outcome import CallKind, Ended, OutcomeKind
 from motet.model.records import CallRecord, InputRecord
+from motet.model.successes import Successes
+
+_Columns = tuple[list[int], list[float], list[str], list[float], list[float], list[float]]
+"""Those of `Successes`, without the moment at which all of a turn end."""
 
 
 class Turn:
     """Collects commands; outcomes of one call leave together, after everything that keeps containers busy."""
 
-    __slots__ = ("_outcomes", "calls", "commands", "inputs", "now", "orphaned", "pools", "recording")
+    __slots__ = ("_outcomes", "_succeeded", "calls", "commands", "inputs", "now", "orphaned", "pools", "recording")
 
     def __init__(self, now: float, recording: bool = False) -> None:
         self.now = now
@@ -27,6 +33,7 @@ class Turn:
         self.orphaned: list[tuple[str, str]] = []
         """Ids of inputs that were given up while they ran, and why: what they called is still to be cancelled."""
         self._outcomes: dict[Call, list[Ended]] = {}
+        self._succeeded: dict[Call, _Columns] = {}
 
     def add_outcome(self, call: Call, index: int, kind: OutcomeKind, payload: bytes) -> None:
         """An input of `call` has ended."""
@@ -44,41 +51,43 @@ class Turn:
 
     def record(self, item: Input, kind: OutcomeKind, payload: bytes) -> None:
         """Have it be remembered how an input ended."""
-        call = item.call
-        records = self.inputs.get(call)
-        if records is None:
-            records = self.inputs[call] = []
+        call, over = item.call, item.over
+        if kind is OutcomeKind.SUCCESS and over is not None and not item.earlier and not call.trace:
+            columns = self._succeeded.get(call)
+            if columns is None:
+                columns = self._succeeded[call] = [], [], [], [], [], []
+            # Inputs are not kept until the end of the turn: their memory is used again while it is in the processor's cache.
+            indices, submitted_at, container_ids, delivered_at, begins, ends = columns
+            indices.append(item.index)
+            submitted_at.append(item.submitted_at)
+            container_ids.append(over[0])
+            delivered_at.append(item.delivered_at)
+            begins.append(over[3])
+            ends.append(over[4])
+            return
         failure = b"" if kind is OutcomeKind.SUCCESS else payload
-        if item.over is None:
-            record = InputRecord(
-                call.call_id,
-                item.index,
-                item.submitted_at,
-                self.now,
-                kind,
-                failure=failure,
-                earlier=item.earlier,
-                trace=call.trace,
+        record = InputRecord(
+            call.call_id,
+            item.index,
+            item.submitted_at,
+            self.now,
+            kind,
+            failure=failure,
+            earlier=item.earlier,
+            trace=call.trace,
+        )
+        if over is not None:
+            container_id, over_at, how, began, finished = over
+            record = replace(
+                record,
+                container_id=container_id,
+                delivered_at=item.delivered_at,
+                attempt_ended_at=over_at,
+                attempt_kind=how,
+                began=began,
+                finished=finished,
             )
-        else:
-            container_id, over_at, how, began, finished = item.over
-            record = InputRecord(
-                call.call_id,
-                item.index,
-                item.submitted_at,
-                self.now,
-                kind,
-                container_id,
-                item.delivered_at,
-                over_at,
-                how,
-                began,
-                finished,
-                failure,
-                item.earlier,
-                call.trace,
-            )
-        records.append(record)
+        self.inputs.setdefault(call, []).append(record)
 
     def record_call(self, call: Call) -> None:
         """Have it be remembered that a call was made."""
@@ -95,6 +104,12 @@ class Turn:
                 self.commands.append(SendOutcomes(call.client, call.call_id, ended))
         if self.calls:
             self.commands.append(RecordCalls(self.calls))
+        for call, (indices, submitted_at, container_ids, delivered_at, begins, ends) in self._succeeded.items():
+            ended_at = [self.now] * len(indices)
+            succeeded = Successes(
+                call.call_id, indices, submitted_at, ended_at, container_ids, delivered_at, begins, ends
+            )
+            self.commands.append(RecordSuccesses(call.function_id, succeeded))
         for call, inputs in self.inputs.items():
             self.commands.append(RecordInputs(call.function_id, inputs))
         return self.commands

@@ -9,16 +9,27 @@ import msgspec
 
 from motet.model.outcome import OutcomeKind
 from motet.model.records import InputRecord
+from motet.model.successes import Successes
 
-INPUTS_PER_CHUNK = 1000
+INPUTS_PER_CHUNK, INPUTS_FOR_A_CHUNK = 1000, 64
+"""About so many are in one; fewer of one call lie in a chunk with those of others."""
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(list[InputRecord]).decode
 _index = attrgetter("index")
 _kind = attrgetter("kind")
 _ended_at = attrgetter("ended_at")
 _container_id = attrgetter("container_id")
 _earlier = attrgetter("earlier")
+
+
+class _Content(msgspec.Struct, array_like=True):
+    """What is in a chunk."""
+
+    records: list[InputRecord] = []
+    successes: list[Successes] = []
+
+
+_decode = msgspec.msgpack.Decoder(_Content).decode
 
 
 class Summary(msgspec.Struct, frozen=True, gc=False):
@@ -40,14 +51,12 @@ class Summary(msgspec.Struct, frozen=True, gc=False):
         if any(map(_earlier, records)):
             containers.update(attempt.container_id for record in records for attempt in record.earlier)
         containers.discard("")
-        counts = {OutcomeKind.SUCCESS: kinds.count(OutcomeKind.SUCCESS)}
-        if counts[OutcomeKind.SUCCESS] < len(kinds):
-            counts = {kind: kinds.count(kind) for kind in set(kinds)}
+        counts = {kind: kinds.count(kind) for kind in set(kinds)}
         return cls((min(indices), max(indices)), (min(ended), max(ended)), counts, containers)
 
 
 class InputChunk(msgspec.Struct, frozen=True, gc=False):
-    """Inputs of one call. To make one takes half a microsecond for each input, and none of them is needed any more."""
+    """Inputs of one call, of which none is needed any more."""
 
     function_id: str
     call_id: str
@@ -55,17 +64,64 @@ class InputChunk(msgspec.Struct, frozen=True, gc=False):
     summary: Summary
     data: bytes
 
-    @classmethod
-    def of(cls, function_id: str, records: Sequence[InputRecord]) -> InputChunk:
-        """Of one input or more, all of one call."""
-        return cls(function_id, records[0].call_id, len(records), Summary.of(records), _encode(records))
+
+class GrowingChunk:
+    """Inputs of one call that succeeded, encoded as they come: while they are still in the processor's cache."""
+
+    __slots__ = ("_call_id", "_containers", "_ended", "_function_id", "_indices", "_loose", "_parts", "count")
+
+    def __init__(self, function_id: str, call_id: str) -> None:
+        self._function_id = function_id
+        self._call_id = call_id
+        self.count = 0
+        self._indices: list[int] = []
+        self._ended: list[float] = []
+        self._containers: set[str] = set()
+        self._parts: list[msgspec.Raw] = []
+        self._loose: Successes | None = None
+        """Too few to be encoded yet."""
+
+    def add(self, inputs: Successes) -> None:
+        """Further ones; they are left as they are."""
+        self.count += len(inputs)
+        if self._loose is not None:
+            self._loose.extend(inputs)
+        elif len(inputs) < INPUTS_FOR_A_CHUNK:
+            self._loose = inputs.copy()
+        else:
+            self._encode(inputs)
+        if self._loose is not None and len(self._loose) >= INPUTS_FOR_A_CHUNK:
+            self._encode(self._loose)
+            self._loose = None
+
+    def _encode(self, inputs: Successes) -> None:
+        containers, first, last = set(inputs.container_ids), min(inputs.ended_at), max(inputs.ended_at)
+        self._parts.append(msgspec.Raw(_encode(inputs.shortened(containers, first, last))))
+        self._indices += (min(inputs.indices), max(inputs.indices))
+        self._ended += (first, last)
+        self._containers |= containers
+
+    def records(self) -> list[InputRecord] | None:
+        """All of them, if they are too few for a chunk of their own."""
+        return self._loose.records() if self._loose is not None and not self._parts else None
+
+    def chunk(self) -> InputChunk:
+        """One or more; this is not used afterwards."""
+        if self._loose is not None:
+            self._encode(self._loose)
+        indices, ended = self._indices, self._ended
+        summary = Summary(
+            (min(indices), max(indices)), (min(ended), max(ended)), {OutcomeKind.SUCCESS: self.count}, self._containers
+        )
+        return InputChunk(self._function_id, self._call_id, self.count, summary, _encode(([], self._parts)))
 
 
 def encoded(records: Sequence[InputRecord]) -> bytes:
     """What `decoded` takes."""
-    return _encode(records)
+    return _encode((records, ()))
 
 
 def decoded(data: bytes) -> list[InputRecord]:
     """The inputs of a chunk, on the clock of their chunk."""
-    return _decode(data)
+    content = _decode(data)
+    return [*content.records, *(record for some in content.successes for record in some.records())]

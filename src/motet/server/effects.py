@@ -45,6 +45,7 @@ class ServerEffects:
             c.ReportAppStopped: lambda command: apps.stopped(command.app_id),
             c.RecordCalls: lambda command: None,
             c.RecordInputs: lambda command: None,
+            c.RecordSuccesses: lambda command: None,
             c.RecordStart: lambda command: None,
             c.RecordEnd: lambda command: None,
         }
@@ -52,6 +53,9 @@ class ServerEffects:
             self._performers[c.RecordCalls] = lambda command: recorder.calls_made(command.calls)
             self._performers[c.ReportDecision] = recorder.decided
             self._performers[c.RecordInputs] = lambda command: recorder.inputs_ended(
+                command.function_id, command.inputs
+            )
+            self._performers[c.RecordSuccesses] = lambda command: recorder.inputs_succeeded(
                 command.function_id, command.inputs
             )
 

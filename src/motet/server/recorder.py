@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager
 
 from motet.core.commands import ReportDecision
 from motet.errors import Error
-from motet.model.input_chunk import INPUTS_PER_CHUNK, InputChunk
+from motet.model.input_chunk import INPUTS_PER_CHUNK, GrowingChunk
 from motet.model.record_batch import RecordBatch
 from motet.model.records import (
     AppRecord,
@@ -26,6 +26,7 @@ from motet.model.records import (
     SampleRecord,
     StallRecord,
 )
+from motet.model.successes import Successes
 from motet.server.driver import clock_of, logger
 from motet.store.records import RecordReader, RecordStore
 
@@ -56,8 +57,8 @@ class Recorder:
         self._offset = time.time() - clock_of(loop)()
         self._batch = RecordBatch()
         self._empty = True
-        self._ended: dict[tuple[str, str], list[InputRecord]] = {}
-        """Inputs by function and call, until they are enough for a chunk."""
+        self._succeeded: dict[tuple[str, str], GrowingChunk] = {}
+        """By function and call, until they are enough for a chunk."""
         self._containers: dict[str, ContainerRecord] = {}
         self._apps: dict[str, AppRecord] = {}
         self._waiting_lines = 0
@@ -104,16 +105,19 @@ class Recorder:
         self._changed().calls += calls
 
     def inputs_ended(self, function_id: str, inputs: list[InputRecord]) -> None:
-        """Inputs of one call that ended; moments of the loop's clock."""
+        """Inputs that ended; moments of the loop's clock."""
+        self._changed().inputs.setdefault(function_id, []).extend(inputs)
+
+    def inputs_succeeded(self, function_id: str, inputs: Successes) -> None:
+        """Inputs that ended as most do; moments of the loop's clock."""
         batch = self._changed()
-        key = function_id, inputs[0].call_id
-        ended = self._ended.get(key)
-        if ended is None:
-            self._ended[key] = inputs.copy()
-            return
-        ended += inputs
-        if len(ended) >= INPUTS_PER_CHUNK:  # encoded while they are still in the processor's cache
-            batch.chunks.append(InputChunk.of(function_id, self._ended.pop(key)))
+        key = function_id, inputs.call_id
+        growing = self._succeeded.get(key)
+        if growing is None:
+            growing = self._succeeded[key] = GrowingChunk(*key)
+        growing.add(inputs)
+        if growing.count >= INPUTS_PER_CHUNK:
+            batch.chunks.append(self._succeeded.pop(key).chunk())
 
     def stalled(self, container_id: str, call_id: str, index: int, began: float, ended: float, what: str) -> None:
         """An input held up its neighbours; moments of the loop's clock."""
@@ -227,9 +231,12 @@ class Recorder:
             self._timer = None
         if not self._empty:
             batch, self._batch, self._empty = self._batch, RecordBatch(), True
-            for (function_id, _), ended in self._ended.items():
-                batch.inputs.setdefault(function_id, []).extend(ended)
-            self._ended.clear()
+            for (function_id, _), growing in self._succeeded.items():
+                if (few := growing.records()) is not None:
+                    batch.inputs.setdefault(function_id, []).extend(few)
+                else:
+                    batch.chunks.append(growing.chunk())
+            self._succeeded.clear()
             # Its containers go on changing here while the other thread writes them.
             batch.containers = [_copy(record) for record in batch.containers]
             self._queue.put(batch)

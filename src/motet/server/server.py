@@ -191,6 +191,7 @@ class Server:
         tally = self._tally
         self._driver.engine.records = True
         self._effects.also(c.RecordInputs, tally.inputs_ended)
+        self._effects.also(c.RecordSuccesses, tally.inputs_succeeded)
         self._effects.also(c.StartContainer, tally.container_ordered)
         self._effects.also(c.RecordStart, tally.container_started)
         self._effects.also(c.RecordEnd, tally.container_ended)

@@ -18,14 +18,11 @@ from typing import Any
 
 import msgspec
 
-from motet.model.input_chunk import INPUTS_PER_CHUNK, InputChunk, Summary, decoded, encoded
+from motet.model.input_chunk import INPUTS_FOR_A_CHUNK, INPUTS_PER_CHUNK, InputChunk, Summary, decoded, encoded
 from motet.model.outcome import OutcomeKind
 from motet.model.record_queries import InputQuery
 from motet.model.records import CallRecord, InputRecord
 from motet.store.sqlite_keys import LAST, Keys, function_keys, key_of, mended
-
-_OWN_CHUNK = 64
-"""Inputs of one call that came together and get a chunk of their own."""
 
 COUNTED = {
     OutcomeKind.SUCCESS: "succeeded",
@@ -75,7 +72,7 @@ class InputWriter:
                 calls.append(short[call_id])
             else:
                 self._give_row(call_id)
-            if len(ended) >= _OWN_CHUNK:
+            if len(ended) >= INPUTS_FOR_A_CHUNK:
                 for start in range(0, len(ended), INPUTS_PER_CHUNK):
                     self._add_own(function, call_id, ended[start : start + INPUTS_PER_CHUNK])
                 continue

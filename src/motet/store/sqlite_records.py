@@ -225,11 +225,12 @@ def _fields(record: AppRecord | FunctionRecord | ContainerRecord | StallRecord |
 
 def _short_calls(batch: RecordBatch, ended: Mapping[str, EndedByCall]) -> dict[str, CallRecord]:
     """Calls of a batch that had one input, which has ended: those that nothing else refers to, by their ids."""
-    written = {lines.call_id for lines in batch.logs}
+    # Others refer to these.
+    known = {lines.call_id for lines in batch.logs} | {chunk.call_id for chunk in batch.chunks}
     return {
         call.call_id: call
         for call in batch.calls
         if call.parent_input_id is None
         and len(ended.get(call.function_id, {}).get(call.call_id, ())) == 1
-        and call.call_id not in written
+        and call.call_id not in known
     }
