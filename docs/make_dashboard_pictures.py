@@ -16,6 +16,7 @@ import shutil
 import tempfile
 import threading
 import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -119,6 +120,8 @@ def take_pictures(browser: Any, url: str, first_basket: motet.FunctionCall[Any])
 def main() -> None:
     from playwright.sync_api import sync_playwright
 
+    # Playwright has a loop of its own on this thread, and nothing of ours is on it.
+    warnings.simplefilter("ignore", motet.errors.AsyncUsageWarning)
     with tempfile.TemporaryDirectory() as home, contextlib.ExitStack() as exits:
         os.environ["MOTET_HOME"] = home
         running = exits.enter_context(sync_playwright())

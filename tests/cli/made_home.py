@@ -1,4 +1,4 @@
-"""A home directory with the records of one run that has ended, made by hand."""
+"""A home directory with the records of one run, made by hand."""
 
 from __future__ import annotations
 
@@ -24,12 +24,15 @@ AT = 1_790_000_000.0
 """When it began."""
 
 
-def made_home(home: Path) -> None:
+def made_home(home: Path, *, killed: bool = False) -> None:
     """App `shop`: `order` (fu-2) had one input, which called `fetch` (fu-1) with three: one lost its first container, one
-    failed, one blocked the others."""
+    failed, one blocked the others. `killed`: its server was, while an input 7 of `order` ran."""
     directory = ServerDirectory.create(home, "se-1")
     store = SqliteRecords(directory.records)
     store.add(_records())
+    if killed:
+        line = LogBatch(AT + 5, "fu-2", "ta-00003", "fc-1", 7, "stdout", ["half-way"])
+        store.add(RecordBatch(apps=[AppRecord("ap-1", "shop", AT)], logs=[line]))
     store.close()
     directory.close()
 

@@ -51,3 +51,12 @@ def test_moments_have_their_date_unless_it_is_today() -> None:
     at = 1_790_000_000.0
     assert moment(at, at + 1) in moment(at, at + 90_000)
     assert len(moment(at, at + 1)) == len("12:00:00")
+
+
+def test_long_names_are_cut_off_before_numbers_go() -> None:
+    made = table("container id", "function", "state", "done", right=("done",))
+    made.add_row("ta-" + "0" * 31, "a_name_" * 12, "ready", "1,234")
+    console = Console(file=io.StringIO(), width=80)
+    with console.capture() as capture:
+        console.print(fitting(made, 80))
+    assert all(part in capture.get() for part in ("a_name_a_name_a_name_a_…", "ready", "1,234"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -9,6 +10,7 @@ from motet.cli.run import _status_of
 from motet.cli.tracebacks import user_traceback
 from motet.errors import InternalError, InvalidError, RemoteTraceback
 from motet.model.retries import RetryPolicy
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 
 REMOTE = 'Traceback (most recent call last):\n  File "work.py", line 3, in fetch\nValueError: no\n'
 
@@ -27,6 +29,12 @@ def test_frames_of_motet_are_left_out() -> None:
     assert "in declare" in text
     assert "motet/model" not in text
     assert text.endswith("Function retries must be non-negative.\n")
+
+
+def test_frames_of_methods_that_dataclasses_make_are_left_out() -> None:
+    error = caught(lambda: AutoscalerSettings().updated(AutoscalerUpdate(min_containers=-1)))
+    assert 'File "<string>"' in "".join(traceback.format_exception(error))
+    assert 'File "<string>"' not in user_traceback(error)
 
 
 def test_frames_of_the_standard_library_stay_when_the_user_called_it() -> None:

@@ -169,7 +169,7 @@ MISSING = [
     (["app", "info", "ap-9"], "no app 'ap-9' is known under HOME"),
     (["call", "in-9-0"], "no input 'in-9-0' is known under HOME"),
     (["call", "fc-9"], "no function call 'fc-9' is known under HOME"),
-    (["call", "cancel", "fc-2"], "nothing to cancel: all inputs of fc-2 have ended (2 succeeded, 1 failed)"),
+    (["call", "cancel", "fc-2"], "nothing to cancel: no input of fc-2 runs or waits (2 succeeded, 1 failed)"),
     (["function", "stats", "nope"], "no function 'nope' is known under HOME"),
     (["function", "autoscaler", "settings", "fetch"], "function fetch (fu-1) does not run any more"),
     (["function", "autoscaler", "update", "fetch", "--min-containers", "1"], "does not run any more"),
@@ -194,6 +194,14 @@ SENSELESS = [
     (["function", "calls", "fetch", "-n", "1001"], "1001 is not in the range"),
     (["function", "autoscaler", "update", "fetch"], "give at least one of --min-containers"),
 ]
+
+
+def test_an_input_that_ran_when_its_server_was_killed_has_its_lines(tmp_path: Path) -> None:
+    made_home(tmp_path, killed=True)
+    assert run(tmp_path, "logs", "--input", "in-1-7").stdout == "half-way\n"
+    shown = run(tmp_path, "call", "in-1-7")
+    assert (shown.exit_code, "its server was killed before it ended" in shown.stderr) == (1, True)
+    assert "motet logs --function-call fc-1" in shown.stderr
 
 
 @pytest.mark.parametrize(("arguments", "message"), MISSING, ids=lambda it: " ".join(it) if isinstance(it, list) else "")

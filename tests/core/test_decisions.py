@@ -38,7 +38,7 @@ def test_each_change_of_size_is_reported_with_its_numbers(play: Playbook) -> Non
     assert reports(play, ready(1), ready(2), ready(3)) == []
     assert reports(play, finished(3, 1, 2), finished(2, 3, 4), finished(1, 5)) == [], "they stay for their window"
     assert reports(play, at=60.0) == [(0, 3, 0, 0, 0, "0 inputs at 2 each want 0")]
-    assert reports(play, submit("c")) == [(1, 0, 0, 1, 0, "1 inputs at 2 each want 1")]
+    assert reports(play, submit("c")) == [(1, 0, 0, 1, 0, "1 input at 2 each wants 1")]
 
 
 def test_inputs_that_change_nothing_are_not_reported(play: Playbook) -> None:

@@ -47,7 +47,7 @@ BOUNDS = AutoscalerSettings
     ("demand", "target", "settings", "desired", "reason"),
     [
         (Demand(0, active=False), 20, BOUNDS(), 0, "0 inputs at 20 each want 0"),
-        (Demand(1), 20, BOUNDS(), 1, "1 inputs at 20 each want 1"),
+        (Demand(1), 20, BOUNDS(), 1, "1 input at 20 each wants 1"),
         (Demand(100), 20, BOUNDS(), 5, "100 inputs at 20 each want 5"),
         (Demand(101), 20, BOUNDS(), 6, "101 inputs at 20 each want 6"),
         (Demand(3), 1, BOUNDS(max_containers=2), 2, "3 inputs at 1 each want 3, limited to 2"),
@@ -57,7 +57,7 @@ BOUNDS = AutoscalerSettings
         (Demand(0, active=False), 1, BOUNDS(min_containers=9), 9, "min_containers=9"),
         (Demand(3), 1, BOUNDS(min_containers=2), 3, "3 inputs at 1 each want 3"),
         (Demand(0, active=False), 1, BOUNDS(buffer_containers=2), 0, "0 inputs at 1 each want 0"),
-        (Demand(1), 1, BOUNDS(buffer_containers=2), 3, "1 inputs at 1 each want 1 + 2 buffer"),
+        (Demand(1), 1, BOUNDS(buffer_containers=2), 3, "1 input at 1 each wants 1 + 2 buffer"),
         (Demand(0, active=True), 1, BOUNDS(buffer_containers=2), 2, "0 inputs at 1 each want 0 + 2 buffer"),
         (Demand(2, alone=1), 20, BOUNDS(), 2, "2 inputs at 20 each and 1 alone want 2"),
     ],

@@ -282,7 +282,8 @@ def test_a_call_is_cancelled(program: Program, gate: Gate) -> None:
 
 def test_bounds_of_a_pool_are_shown_and_changed(program: Program) -> None:
     settings = ("function", "autoscaler", "settings", "hold")
-    program.wait_for(lambda found: found["max_containers"] == 1, *settings)
+    shown = program.wait_for(lambda found: found["max_containers"] == 1, *settings)
+    assert shown["last_decision"] == "0 inputs at 10 each want 0"
     changed = program.ask("function", "autoscaler", "update", "hold", "--min-containers", "1", "--max-containers", "2")
     assert (changed["min_containers"], changed["max_containers"]) == (1, 2)
     program.wait_for(lambda found: len(found) == 1, "container", "list")

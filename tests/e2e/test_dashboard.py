@@ -15,6 +15,9 @@ import motet
 
 from .conftest import Gate, container_states, wait_until
 from .programs.dashboard_demo import app, basket, fetch, hostile
+from .programs.dashboard_demo import (
+    talkative_with_a_name_so_long_that_a_table_of_functions_would_have_no_room_for_anything_else as talkative,
+)
 
 playwright = pytest.importorskip(
     "playwright.sync_api", reason="the browser tests need playwright: pip install -e '.[dev]'"
@@ -79,7 +82,7 @@ def test_app_leads_to_its_function_its_call_and_its_input(page: Any, gate: Gate)
     expect(page.get_by_role("heading", name="function fetch")).to_be_visible()
     expect(page.locator(".strip.ready")).to_contain_text("1 / 5 / 10")
     why = page.get_by_role("region", name="Why this many containers")
-    expect(why.get_by_role("row").filter(has_text="0 → 1")).to_contain_text("1 inputs at 5 each want 1")
+    expect(why.get_by_role("row").filter(has_text="0 → 1")).to_contain_text("1 input at 5 each wants 1")
 
     page.locator(f"a[href='/calls/{call.object_id}']").click()
     expect(page.get_by_role("heading", name="call fetch")).to_be_visible()
@@ -216,6 +219,25 @@ def test_autoscaler_is_changed_by_its_form(page: Any) -> None:
     )
 
 
+def test_log_of_a_call_that_has_ended_begins_at_its_end(page: Any) -> None:
+    call = talkative.spawn(600)
+    call.get(timeout=30)
+    page.goto(f"{origin(page)}/calls/{call.object_id}")
+    log = page.get_by_role("log")
+    expect(log.get_by_text("the last")).to_be_in_viewport()
+    expect(log.get_by_text("line 599")).to_be_visible()
+    # Lines of 65,536 characters scroll by themselves.
+    assert max(log.locator(".line").evaluate_all("lines => lines.map(line => line.offsetHeight)")) < 400
+
+
+def test_function_with_a_long_name_leaves_room_for_its_numbers(page: Any) -> None:
+    for width, last in ((1280, "Last decision"), (800, "Succeeded")):
+        page.set_viewport_size({"width": width, "height": 800})
+        expect(page.get_by_role("columnheader", name=last)).to_be_in_viewport(ratio=1)
+    name = page.get_by_role("link", name=re.compile("talkative_with"))
+    assert name.get_attribute("title").endswith("anything_else")
+
+
 def test_tree_of_calls_leads_from_an_input_to_those_that_it_made(page: Any) -> None:
     call = basket.spawn(3)
     assert call.get(timeout=30) == 33
@@ -240,7 +262,6 @@ def test_inputs_of_a_call_are_found_by_outcome_and_index(page: Any) -> None:
     expect(page).to_have_url(re.compile("kind=failure"))
     page.get_by_role("button", name="failed").click()
     page.get_by_label("From this index or input id on").fill("38")
-    page.keyboard.press("Enter")
     expect(table.get_by_role("link", name="#")).to_have_text(["#38", "#39"])
 
 

@@ -62,7 +62,7 @@ def test_run_with_a_dashboard_says_where_it_is_and_serves_it_to_its_end(tmp_path
         assert (app["name"], app["running"]) == ("short", True)
         function = httpx.get(f"{origin}/api/functions/{app['functions'][0]['function_id']}").json()
         first = function["decisions"][0]
-        assert (first["live"], first["desired"], first["reason"]) == (0, 1, "1 inputs at 1 each want 1")
+        assert (first["live"], first["desired"], first["reason"]) == (0, 1, "1 input at 1 each wants 1")
         lines = httpx.get(f"{origin}/api/logs?function=double").json()["lines"]
         assert [line["text"] for line in lines if line["source"] == "stdout"] == ["doubling 4"]
         out, _ = process.communicate("\n", timeout=60)

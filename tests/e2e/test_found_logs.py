@@ -72,6 +72,8 @@ def test_logs_need_a_running_app_and_what_is_asked_for_must_make_sense() -> None
     with app.run():
         with pytest.raises(InvalidError, match="'stdin'"):
             app.logs.fetch(source="stdin")  # type: ignore[arg-type]
+        with pytest.raises(InvalidError, match="`since` must be a datetime, not"):
+            app.logs.fetch(since="5m")  # type: ignore[arg-type]
         with pytest.raises(InvalidError, match="in-x"):
             app.logs.input("in-x")
         with pytest.raises(InvalidError, match="between 1 and"):

@@ -89,7 +89,7 @@ def test_nested_calls_name_the_input_that_made_them() -> None:
         call = parent.spawn(0.0)
         call.get()
         graph = call.get_call_graph()
-    assert [info.function_name for info in graph] == ["parent"]
+    assert [(info.function_name, info.module_name) for info in graph] == [("parent", "tests.e2e.programs.timelines")]
     assert [child.function_name for child in graph[0].children] == ["alone"]
     (nested,) = archive().calls(CallQuery(app=app_id, function="alone"))
     assert nested.call.parent_input_id == f"in-{call.object_id[3:]}-0"

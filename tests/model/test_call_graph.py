@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from motet.model.call_graph import CallGraph, InputNode, InputStatus, Limits, flattened, input_infos
+from motet.model.call_graph import CallGraph, GraphInput, InputNode, InputStatus, Limits, flattened, input_infos
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.record_queries import CallQuery, InputQuery
 from motet.model.records import AttemptRecord, CallRecord, CallSummary, InputRecord
@@ -51,8 +53,15 @@ class Made:
     def inputs(self, query: InputQuery) -> list[InputRecord]:
         return [each for each in self.ended if each.call_id == query.call_id][: query.limit]
 
-    def graph(self, limits: Limits | None = None) -> CallGraph:
-        return CallGraph(self, lambda call_id: [it for it in self.live if it.call_id == call_id], limits or Limits())
+    def input(self, input_id: str) -> InputRecord | None:
+        return next((each for each in self.ended if f"in-{each.call_id[3:]}-{each.index}" == input_id), None)
+
+    def graph(self, limits: Limits | None = None, always: Sequence[str] = ()) -> CallGraph:
+        live = self.live
+        return CallGraph(self, lambda call_id: [it for it in live if it.call_id == call_id], limits or Limits(), always)
+
+    def flat(self, root: CallSummary) -> list[GraphInput]:
+        return flattened(self.graph().below_call(root), lambda function_id: f"module of {function_id}")
 
 
 OK, FAILED = OutcomeKind.SUCCESS, OutcomeKind.FAILURE
@@ -64,7 +73,7 @@ def test_inputs_have_those_that_they_called_below_them_in_order() -> None:
     made.call("fetch", OK, FAILED, parent="in-order-0")
     made.call("price", OK, parent="in-order-0", method="ask")
     made.call("tax", OK, parent="in-fetch-1")
-    (info,) = input_infos(flattened(made.graph().below_call(root)))
+    (info,) = input_infos(made.flat(root))
     assert (info.input_id, info.function_call_id, info.function_name) == ("in-order-0", "fc-order", "order")
     assert [(it.input_id, it.function_name, it.status) for it in info.children] == [
         ("in-fetch-0", "fetch", InputStatus.SUCCESS),
@@ -73,6 +82,7 @@ def test_inputs_have_those_that_they_called_below_them_in_order() -> None:
     ]
     assert [it.input_id for it in info.children[1].children] == ["in-tax-0"]
     assert info.children[1].task_id == "ta-fetch"
+    assert info.children[1].module_name == f"module of {made.summaries[1].call.function_id}"
 
 
 def test_an_input_that_has_not_ended_is_pending_and_in_its_place() -> None:
@@ -80,7 +90,7 @@ def test_an_input_that_has_not_ended_is_pending_and_in_its_place() -> None:
     root = made.call("order", OK)
     made.running("fc-order", 2)
     made.running("fc-order", 1, "ta-7")
-    infos = input_infos(flattened(made.graph().below_call(root)))
+    infos = input_infos(made.flat(root))
     assert [(it.input_id, it.status, it.task_id) for it in infos] == [
         ("in-order-0", InputStatus.SUCCESS, "ta-order"),
         ("in-order-1", InputStatus.PENDING, "ta-7"),
@@ -92,7 +102,7 @@ def test_an_input_that_ended_while_one_looked_is_there_once() -> None:
     made = Made()
     root = made.call("order", OK)
     made.running("fc-order", 0)
-    assert [it.status for it in input_infos(flattened(made.graph().below_call(root)))] == [InputStatus.SUCCESS]
+    assert [it.status for it in input_infos(made.flat(root))] == [InputStatus.SUCCESS]
 
 
 @pytest.mark.parametrize(
@@ -108,7 +118,7 @@ def test_an_input_that_ended_while_one_looked_is_there_once() -> None:
 )
 def test_every_outcome_has_a_status(kind: OutcomeKind, status: InputStatus) -> None:
     made = Made()
-    assert [it.status for it in input_infos(flattened(made.graph().below_call(made.call("f", kind))))] == [status]
+    assert [it.status for it in input_infos(made.flat(made.call("f", kind)))] == [status]
 
 
 def test_a_large_call_is_cut_and_tells_how_much_is_left_out() -> None:
@@ -117,6 +127,18 @@ def test_a_large_call_is_cut_and_tells_how_much_is_left_out() -> None:
     made.running("fc-order", 30)
     call = made.graph(Limits(inputs_of_call=10)).below_call(root)
     assert (len(call.inputs), call.more_inputs) == (10, 21)
+
+
+def test_inputs_that_are_always_to_be_there_are_in_a_call_that_is_cut() -> None:
+    made = Made()
+    root = made.call("order", *[OK] * 30)
+    made.running("fc-order", 30, "ta-7")
+    call = made.graph(Limits(inputs_of_call=2), ["in-order-1", "in-order-20", "in-order-30", "in-fetch-0"]).below_call(
+        root
+    )
+    assert [each.input_id for each in call.inputs] == ["in-order-0", "in-order-1", "in-order-20", "in-order-30"]
+    assert [each.container_id for each in call.inputs[2:]] == ["ta-order", "ta-7"]
+    assert call.more_inputs == 29
 
 
 def test_all_inputs_together_are_bounded() -> None:

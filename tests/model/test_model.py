@@ -80,6 +80,12 @@ def test_an_update_keeps_what_it_does_not_name() -> None:
     assert changed == dataclasses.replace(settings, min_containers=0)
 
 
+@pytest.mark.parametrize("window", [0.0, 1.0, 3601.0, float("nan"), float("inf")])
+def test_an_update_has_no_scaledown_window_that_a_function_may_not_be_declared_with(window: float) -> None:
+    with pytest.raises(InvalidError, match="`scaledown_window` must be between 2 and 3600"):
+        AutoscalerUpdate(scaledown_window=window)
+
+
 def test_an_update_is_judged_as_a_whole() -> None:
     with pytest.raises(InvalidError, match="cannot be greater"):
         AutoscalerSettings(max_containers=4).updated(AutoscalerUpdate(min_containers=5))

@@ -201,3 +201,29 @@ def test_only_lines_that_are_asked_for_are_followed(tmp_path: Path) -> None:
     a = Running(tmp_path, "a", 100.0)
     steps = [lambda: a.write("needle 1", "hay"), lambda: a.write("hay"), lambda: a.write("a needle"), a.end]
     assert follow(tmp_path, LogQuery(search="needle"), *steps) == ["needle 1", "a needle"]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        LogQuery(app="shop"),
+        LogQuery(app="ap-a"),
+        LogQuery(function="fetch", app="ap-a"),
+        LogQuery(call_id="fc-a"),
+        LogQuery(input_id="in-a-0"),
+        LogQuery(container_id="ta-a"),
+    ],
+)
+def test_following_an_app_ends_with_it_though_others_run(tmp_path: Path, query: LogQuery) -> None:
+    a, b = Running(tmp_path, "a", 100.0), Running(tmp_path, "b", 200.0)
+    b.store.add(
+        RecordBatch(apps=[AppRecord("ap-b", "other", 200.0)], functions=[FunctionRecord("fu-b", "ap-b", "g", 1, 1)])
+    )
+
+    def app_ends() -> None:
+        a.store.add(RecordBatch(apps=[AppRecord("ap-a", "shop", 100.0, 150.0)]))
+
+    steps = [lambda: a.write("a 0"), app_ends, lambda: a.write("a 1")]
+    assert follow(tmp_path, query, *steps) == ["a 0", "a 1"]
+    a.end()
+    b.end()

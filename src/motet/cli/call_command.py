@@ -97,7 +97,7 @@ def cancel_call(*, function_call: str, terminate_containers: bool, yes: bool) ->
         live = found.servers.inputs(call_id=function_call, limit=LIVE_INPUTS)
         if not live:
             raise click.ClickException(
-                f"nothing to cancel: all inputs of {function_call} have ended ({_counts(summary, [])})"
+                f"nothing to cancel: no input of {function_call} runs or waits ({_counts(summary, [])})"
             )
         confirm(f"Cancel {count(len(live), 'input')} of {summary.function_name} ({function_call})?", yes=yes)
         found.servers.act(m.EndCall(function_call, terminate_containers), f"{function_call} has ended meanwhile")
@@ -295,7 +295,7 @@ def _counts(summary: CallSummary, live: list[InputView]) -> str:
     counts |= {"cancelled": summary.cancelled, "lost": summary.lost}
     counts["running"] = sum(view.state == "running" for view in live)
     counts["waiting"] = len(live) - counts["running"]
-    return ", ".join(f"{number:,} {word}" for word, number in counts.items() if number) or "no inputs"
+    return ", ".join(f"{number:,} {word}" for word, number in counts.items() if number) or "no inputs known"
 
 
 def _call_json(summary: CallSummary, live: list[InputView], rows: list[Row]) -> dict[str, Any]:

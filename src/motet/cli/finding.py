@@ -108,7 +108,19 @@ class Known:
 
     def no_input(self, input_id: str) -> NotFoundError:
         """What to raise for an input that nobody knows."""
+        call_id, _ = split_input_id(input_id)
+        if self._was_killed(self.archive.call(call_id)):
+            return NotFoundError(
+                f"nothing is kept of input {input_id!r}: its server was killed before it ended (or {call_id} has none of "
+                f"that number); what was printed until then: motet logs --function-call {call_id}"
+            )
         return NotFoundError(f"no input {input_id!r} is known under {self.home}{self._hint()}")
+
+    def _was_killed(self, call: CallSummary | None) -> bool:
+        """Whether the app of this call has not ended, and does not run."""
+        if call is None or call.app_id in {view.app_id for _, view in self.servers.views()}:
+            return False
+        return any(app.app_id == call.app_id and app.ended_at is None for app in self.archive.apps())
 
     def tell_problems(self) -> None:
         """Say on stderr what could not be looked at."""

@@ -223,7 +223,8 @@ def _print_settings(
 ) -> None:
     plain: dict[str, Any] = msgspec.to_builtins(settings)
     if as_json:
-        print_json({"function_id": record.function_id, "function_name": record.name, **plain})
+        told = {"last_decision": decision, "shortage": shortage} if decision else {}
+        print_json({"function_id": record.function_id, "function_name": record.name, **plain, **told})
         return
     out = console()
     out.print(Text.assemble((f"{record.name}  ", "bold"), record.function_id))

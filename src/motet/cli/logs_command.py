@@ -70,9 +70,9 @@ def reading_options(command: F) -> F:
             command
         )
     command = click.option("--timestamps", is_flag=True, help="Put the time before each line.")(command)
-    command = click.option("-f", "--follow", is_flag=True, help="Go on with lines as they come, until nothing runs.")(
-        command
-    )
+    command = click.option(
+        "-f", "--follow", is_flag=True, help="Go on with lines as they come, until what writes them ends."
+    )(command)
     command = click.option(
         "-n", "--tail", type=int, metavar="N", help=f"Only the last N lines (20,000 at most). Default: {DEFAULT_TAIL}."
     )(command)
@@ -139,7 +139,8 @@ def print_logs(scope: Scope, reading: Reading) -> None:
         if reading.follow:
             is_live = not found.servers.is_empty()
             write(found.archive.follow(query), reading)
-            click.echo(f"No server runs under {found.home}{' any more' if is_live else ''}.", err=True)
+            what = "No server" if found.servers.is_empty() else "Nothing that writes such lines"
+            click.echo(f"{what} runs under {found.home}{' any more' if is_live else ''}.", err=True)
             return
         lines = found.archive.logs(query)
         write(lines, reading)
@@ -153,7 +154,13 @@ def log_query(found: Known, scope: Scope, reading: Reading) -> LogQuery:
         found.call(scope.function_call)
     if (wanted := scope.input_id) is not None:
         checked(wanted, "in", "input")
-        if found.archive.input(wanted) is None and found.live_input(wanted) is None:
+        # One that had not ended when its server was killed has lines, and no record.
+        known_by = (
+            found.archive.input,
+            found.live_input,
+            lambda it: found.archive.logs(LogQuery(input_id=it, limit=1)),
+        )
+        if not any(know(wanted) for know in known_by):
             raise found.no_input(wanted)
     # A name means all runs under that name, an id (or a part of one) the one run.
     app = None if scope.app is None else found.app(scope.app)

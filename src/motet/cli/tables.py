@@ -19,6 +19,8 @@ from motet.model.outcome import OutcomeKind
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 
 _ID_CHARS = {"app id": 29, "input id": 31, "function id": 34, "container id": 34}
+_NAMES = ("name", "function", "app")
+_NAME_CHARS = 24
 _ENDLESS = 10_000
 
 STYLES = {
@@ -55,11 +57,18 @@ def table(*columns: str, right: Sequence[str] = ()) -> Table:
 
 
 def fitting(shown: Table, width: int) -> Table:
-    """The table without its last columns, as many as there is no room for."""
-    endless = Console(width=_ENDLESS)
-    while len(shown.columns) > 2 and Measurement.get(endless, endless.options, shown).maximum > width:
+    """The table as wide as there is room: with names cut off if they are long, and without its last columns."""
+    for column in shown.columns:
+        if column.header in _NAMES and _width(shown) > width:
+            column.max_width = _NAME_CHARS
+    while len(shown.columns) > 2 and _width(shown) > width:
         shown.columns.pop()
     return shown
+
+
+def _width(shown: Table) -> int:
+    endless = Console(width=_ENDLESS)
+    return Measurement.get(endless, endless.options, shown).maximum
 
 
 def cell(value: object, style: str = "") -> Text:

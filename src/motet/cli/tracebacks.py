@@ -49,6 +49,6 @@ def _visible(frames: list[FrameSummary] | StackSummary) -> list[FrameSummary]:
 def _is_hidden(filename: str, caller_is_hidden: bool) -> bool:
     if filename.startswith((_MOTET, "<frozen importlib")):
         return True
-    # asyncio, threading and the like, when it was Motet that called them.
+    # asyncio, threading, the methods that `dataclasses` makes ("<string>") and the like, when it was Motet that called them.
     is_stdlib = filename.startswith(_STDLIB) and "/site-packages/" not in filename
-    return is_stdlib and caller_is_hidden
+    return (is_stdlib or filename == "<string>") and caller_is_hidden

@@ -63,7 +63,8 @@ class ScalingDecision(msgspec.Struct, frozen=True, gc=False):
     @property
     def reason(self) -> str:
         """Why `desired` is what it is, for humans."""
-        return self.words.format(*self.numbers)
+        text = self.words.format(*self.numbers)
+        return _of_one(text) if text.startswith("1 inputs ") else text
 
 
 class PoolFacts(msgspec.Struct, frozen=True, gc=False):
@@ -135,6 +136,11 @@ class BoundedDecision(msgspec.Struct, frozen=True, gc=False):
         if wanted < self.desired:
             return f"{text}; the inputs need {least} to run at all"
         return text if self.desired == wanted else f"{text}, limited to {self.limit}"
+
+
+def _of_one(text: str) -> str:
+    """The most common reason of all, in proper words."""
+    return text.replace("1 inputs ", "1 input ", 1).replace(" want ", " wants ", 1)
 
 
 def containers_for(demand: Demand, target_inputs: int) -> int:

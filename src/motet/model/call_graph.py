@@ -9,7 +9,7 @@ from typing import Protocol
 
 import msgspec
 
-from motet.model.ids import input_id
+from motet.model.ids import input_id, split_input_id
 from motet.model.outcome import OutcomeKind
 from motet.model.record_queries import CallQuery, InputQuery
 from motet.model.records import CallSummary, InputRecord
@@ -39,7 +39,8 @@ _STATUS = {
 class InputInfo:
     """An input in a call graph; `children` are the inputs of the calls that it made, in the order of these.
 
-    `task_id`: the container of its last attempt, or empty. `module_name` is always empty: records do not have it.
+    `task_id`: the container of its last attempt, or empty. `module_name`: where the code of its function was imported from;
+    empty if that travelled by value, or if its app has ended.
     """
 
     input_id: str
@@ -99,17 +100,25 @@ class Records(Protocol):
 
     def inputs(self, query: InputQuery) -> list[InputRecord]: ...
 
+    def input(self, input_id: str) -> InputRecord | None: ...
+
 
 class CallGraph:
-    """Builds graphs of up to `limits` in all; `live` gives the inputs of a call that have not ended."""
+    """Builds graphs of up to `limits` in all; `live` gives the inputs of a call that have not ended. Of a call, those inputs
+    that are `always` to be there come on top."""
 
     def __init__(
-        self, records: Records, live: Callable[[str], Sequence[InputView]], limits: Limits = DEFAULT_LIMITS
+        self,
+        records: Records,
+        live: Callable[[str], Sequence[InputView]],
+        limits: Limits = DEFAULT_LIMITS,
+        always: Sequence[str] = (),
     ) -> None:
         self._records = records
         self._live = live
         self._limits = limits
         self._room = limits.inputs
+        self._always = always
 
     def below_call(self, summary: CallSummary, depth: int = 0) -> CallNode:
         """A call, its inputs, and what they called."""
@@ -125,9 +134,14 @@ class CallGraph:
         total = max(summary.ended_inputs, len(records)) + len(views)
         nodes = nodes[: max(0, most)]
         self._room -= len(nodes)
+        left_out = total - len(nodes)
+        there = {node.input_id for node in nodes}
+        for each in self._always:
+            if each not in there and split_input_id(each)[0] == call_id:
+                nodes.append(InputNode(each, self._records.input(each), views.get(each)))
         for node in nodes:
             self._add_calls(node, depth)
-        return CallNode(summary, nodes, total - len(nodes))
+        return CallNode(summary, nodes, left_out)
 
     def below_input(self, node: InputNode) -> InputNode:
         """The same input, with what it called."""
@@ -156,29 +170,31 @@ class GraphInput(msgspec.Struct, array_like=True, frozen=True):
     container_id: str
     status: InputStatus
     function_name: str
+    module_name: str
 
 
-def flattened(call: CallNode, parent: int = -1) -> list[GraphInput]:
-    """The inputs of a graph, each after the one that called it."""
+def flattened(call: CallNode, module_of: Callable[[str], str]) -> list[GraphInput]:
+    """The inputs of a graph, each after the one that called it; `module_of` gives the module of a function, by its id."""
     found: list[GraphInput] = []
-    _flatten(call, parent, found)
+    _flatten(call, -1, module_of, found)
     return found
 
 
-def _flatten(call: CallNode, parent: int, found: list[GraphInput]) -> None:
+def _flatten(call: CallNode, parent: int, module_of: Callable[[str], str], found: list[GraphInput]) -> None:
     record = call.summary.call
+    module = module_of(record.function_id)
     name = f"{call.summary.function_name}.{record.method}" if record.method else call.summary.function_name
     for node in call.inputs:
         place = len(found)
-        found.append(GraphInput(parent, node.input_id, record.call_id, node.container_id, node.status, name))
+        found.append(GraphInput(parent, node.input_id, record.call_id, node.container_id, node.status, name, module))
         for each in node.calls:
-            _flatten(each, place, found)
+            _flatten(each, place, module_of, found)
 
 
 def input_infos(inputs: Sequence[GraphInput]) -> list[InputInfo]:
     """The graph as users get it: the inputs of the call, each with those below it."""
     infos = [
-        InputInfo(each.input_id, each.call_id, each.container_id, each.status, each.function_name, "")
+        InputInfo(each.input_id, each.call_id, each.container_id, each.status, each.function_name, each.module_name)
         for each in inputs
     ]
     for info, each in zip(infos, inputs, strict=True):

@@ -111,3 +111,10 @@ class AutoscalerUpdate:
     max_containers: int | None = None
     buffer_containers: int | None = None
     scaledown_window: float | None = None
+
+    def __post_init__(self) -> None:
+        window = self.scaledown_window
+        if window is not None and not MIN_SCALEDOWN_WINDOW <= window <= MAX_SCALEDOWN_WINDOW:
+            raise InvalidError(
+                f"`scaledown_window` must be between {MIN_SCALEDOWN_WINDOW:.0f} and {MAX_SCALEDOWN_WINDOW:.0f} (inclusive)"
+            )

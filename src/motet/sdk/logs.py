@@ -13,6 +13,7 @@ from motet.errors import InvalidError
 from motet.model.ids import input_id, split_input_id
 from motet.model.record_queries import MAX_FOUND, LogQuery
 from motet.model.records import LogLine
+from motet.sdk.checks import type_name
 from motet.wire.messages import FindLogs, LogsFound
 
 Source = Literal["stdout", "stderr", "system"]
@@ -81,8 +82,8 @@ class Logs:
             **self._scope,  # type: ignore[arg-type]
             search=search,
             sources=_sources(source),
-            since=None if since is None else since.timestamp(),
-            until=None if until is None else until.timestamp(),
+            since=_moment("since", since),
+            until=_moment("until", until),
             limit=limit,
         )
         found = yield from self._connect().request(FindLogs(query))
@@ -126,6 +127,12 @@ class Logs:
 
     def __iter__(self) -> Iterator[LogEntry]:
         return iter(self.fetch(limit=MAX_FOUND))
+
+
+def _moment(name: str, value: datetime.datetime | None) -> float | None:
+    if value is not None and not isinstance(value, datetime.datetime):
+        raise InvalidError(f"`{name}` must be a datetime, not {type_name(value)}")
+    return None if value is None else value.timestamp()
 
 
 def _sources(source: Source | None) -> tuple[Source, ...]:

@@ -9,7 +9,7 @@ import msgspec
 
 from motet.core import events as e
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
-from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
+from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import AppId, numbered_suffix
 from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
@@ -139,6 +139,12 @@ class Apps:
     def settings(self, function_id: str) -> AutoscalerSettings:
         """A function's bounds. Raises `NotFoundError`."""
         return self._find(function_id)[1].autoscaler
+
+    def module_of(self, function_id: str) -> str:
+        """The module that a function is imported from; empty if it travels by value, or does not run here any more."""
+        found = self._functions.get(function_id)
+        definition = None if found is None else found[1].definition
+        return definition.module if isinstance(definition, ImportedDefinition) else ""
 
     def app_of(self, function_id: str) -> str:
         """The id of the app a function belongs to. Raises `NotFoundError`."""

@@ -52,6 +52,10 @@ class Operations:
         """See `Observed`."""
         return self._apps.settings(function_id)
 
+    def module_of(self, function_id: str) -> str:
+        """The module that a function is imported from, or empty. Any thread may ask."""
+        return self._apps.module_of(function_id)
+
     def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
         """See `Observed`."""
         if not self._driver.engine.live_inputs(call_id, None, 1, self._driver.wall):

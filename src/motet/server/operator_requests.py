@@ -92,7 +92,7 @@ class OperatorRequests:
             """Asked on the thread that reads records."""
             return asyncio.run_coroutine_threadsafe(self._live_inputs(call_id), loop).result()
 
-        self._find(request_id, lambda records: _call_graph(records, live, body.call_id))
+        self._find(request_id, lambda records: _call_graph(records, live, self._operations.module_of, body.call_id))
 
     async def _live_inputs(self, call_id: str) -> list[InputView]:
         """Those of a call; all others of it are in the records then."""
@@ -142,11 +142,13 @@ class OperatorRequests:
             self.forget(request_id)
 
 
-def _call_graph(records: RecordReader, live: Callable[[str], list[InputView]], call_id: str) -> m.CallGraphFound:
+def _call_graph(
+    records: RecordReader, live: Callable[[str], list[InputView]], module_of: Callable[[str], str], call_id: str
+) -> m.CallGraphFound:
     summary = records.call(call_id)
     if summary is None:
         raise NotFoundError(f"no function call {call_id} is known on this server")
-    return m.CallGraphFound(flattened(CallGraph(records, live).below_call(summary)))
+    return m.CallGraphFound(flattened(CallGraph(records, live).below_call(summary), module_of))
 
 
 def _refuse(request_id: int, body: m.RequestBody) -> m.ReplyBody:

@@ -14,6 +14,7 @@ from typing import TypeVar
 import msgspec
 
 from motet.errors import ServiceError
+from motet.model.ids import split_input_id
 from motet.model.record_queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
 from motet.model.records import (
     AppRecord,
@@ -113,23 +114,33 @@ class Archive:
             follower.take_up(live)
             past = self._latest(lambda store: store.logs(query), _at, query.limit, query.since, ended)
             yield from sorted([*past, *follower.newest()], key=_at)[-query.limit :]
-            yield from self._follow(follower, set(ended))
+            yield from self._follow(follower, set(ended), query)
         finally:
             follower.close()
 
-    def _follow(self, follower: _Follower, ended: set[Path]) -> Iterator[LogLine]:
-        live = True
-        while live:
+    def _follow(self, follower: _Follower, ended: set[Path], query: LogQuery) -> Iterator[LogLine]:
+        quiet = 0
+        while True:
             directories = [directory for directory in server_directories(self._home) if directory not in ended]
             # Looked at before the lines: what a server wrote before it ended is still to be read.
             over = {directory for directory in directories if not is_live(directory)}
+            going = [it for it in directories if it not in over and self._may_write(it, query)]
             follower.take_up(directories)
             yield from sorted(follower.news(), key=_at)
             follower.leave(over)
             ended |= over
-            live = len(over) < len(directories)
-            if live:
-                self._wait(LOOK_AGAIN)
+            # Twice: what was written last may be kept after it is known that an app has ended.
+            quiet = 0 if going else quiet + 1
+            if quiet == 2 or len(over) == len(directories):
+                return
+            self._wait(LOOK_AGAIN)
+
+    def _may_write(self, directory: Path, query: LogQuery) -> bool:
+        """Whether a server that runs may still have lines that are asked for. Nobody knows what it runs next, so without an
+        app, function, call, input or container it may."""
+        if (query.app, query.function, query.call_id, query.input_id, query.container_id) == (None,) * 5:
+            return True
+        return bool(self._ask(directory, lambda store: _goes_on(store, query)))
 
     def close(self) -> None:
         """Idempotent; what is asked later opens the records again."""
@@ -269,3 +280,18 @@ class _Follower:
 
 _at = attrgetter("at")
 _started_at = attrgetter("started_at")
+
+
+def _goes_on(store: SqliteRecords, query: LogQuery) -> bool:
+    """Whether what a query is about has not ended, as far as the records tell: an app, and with it what it has, or a
+    container."""
+    call_id = query.call_id or (split_input_id(query.input_id)[0] if query.input_id else None)
+    if call_id is not None and store.call(call_id) is None:
+        return False
+    if query.container_id is not None:
+        container = store.container(query.container_id)
+        if container is None or container.ended_at is not None:
+            return False
+    apps = {app.app_id for app in store.apps() if app.ended_at is None and query.app in (None, app.app_id, app.name)}
+    functions = [each for each in store.functions() if each.app_id in apps]
+    return any(query.function in (None, each.function_id, each.name) for each in functions)

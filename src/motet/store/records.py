@@ -93,7 +93,8 @@ class RecordArchive(RecordReader, Protocol):
     def skipped(self) -> Mapping[Path, str]: ...
 
     def follow(self, query: LogQuery) -> Iterator[LogLine]:
-        """Lines as they come, after the newest `limit` ones that are there; ends when no server runs any more."""
+        """Lines as they come, after the newest `limit` ones that are there; ends when no server runs any more, or nothing there
+        that could write such lines."""
         ...
 
     def close(self) -> None:

@@ -33,3 +33,11 @@ def hostile(number: int) -> int:
 def basket(count: int) -> int:
     """Calls `hostile` for each."""
     return sum(hostile.map(range(10, 10 + count)))
+
+
+@app.function(max_containers=1)
+def talkative_with_a_name_so_long_that_a_table_of_functions_would_have_no_room_for_anything_else(lines: int) -> None:
+    for number in range(lines):
+        print("line", number)
+    print("x" * 200_000)
+    print("the last")

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from typing import Any
 
 import httpx
 import pytest
 
+from motet.model.outcome import CallKind
+from motet.model.records import CallRecord
 from motet.server.dashboard.api import Api
 from motet.server.dashboard.app import dashboard_app
 from motet.server.dashboard.events import Watchers
@@ -162,6 +165,23 @@ def test_tree_of_an_input_reaches_up_and_down(client: Client) -> None:
     above = get(client, "/inputs/in-nested-1/tree")
     assert above["path"] == ["in-map-3", "in-nested-1"]
     assert above["root"] == below["root"]
+
+
+def test_tree_of_an_input_has_inputs_that_have_not_ended(client: Client) -> None:
+    tree = get(client, "/inputs/in-live-4/tree")
+    assert (tree["path"], tree["root"]["state"]) == (["in-live-4"], "waiting")
+
+
+def test_tree_below_an_input_has_inputs_that_have_not_ended(client: Client, server: MadeServer) -> None:
+    server.kept.all_calls.append(CallRecord("fc-below", made.FETCH, CallKind.ATTACHED, "", made.NOW, "in-live-1"))
+    below = [
+        dataclasses.replace(each, input_id=f"in-below-{place}", call_id="fc-below")
+        for place, each in enumerate(server.live)
+    ]
+    server.live += below
+    (call,) = get(client, "/inputs/in-live-1/tree")["root"]["calls"]
+    assert [each["state"] for each in call["inputs"]] == ["running", "running", "waiting", "waiting", "waiting"]
+    assert get(client, "/inputs/in-below-2/tree")["path"] == ["in-live-1", "in-below-2"]
 
 
 def test_container_has_its_life_and_its_inputs(client: Client) -> None:

@@ -17,7 +17,7 @@ from motet.model.scaling import AutoscalerUpdate
 from motet.model.timeline import Timeline, timeline
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.server.dashboard import shown
-from motet.server.dashboard.call_tree import CallTree
+from motet.server.dashboard.call_tree import call_tree
 from motet.server.dashboard.filters import Filters, call_query, checked_id, input_query, log_query
 from motet.server.dashboard.series import latencies, thinned
 from motet.server.dashboard.shown import Json
@@ -213,7 +213,20 @@ class Api:
         """The calls around an input."""
         filters.done()
         checked_id(input_id, "in", "input")
-        return await self.read(lambda records: CallTree(records).of(input_id))
+        loop = asyncio.get_running_loop()
+
+        def live(call_id: str) -> list[InputView]:
+            """Asked on the thread that reads records."""
+            return asyncio.run_coroutine_threadsafe(self._live_inputs(call_id, input_id), loop).result()
+
+        return await self.read(lambda records: call_tree(records, live, input_id))
+
+    async def _live_inputs(self, call_id: str, wanted: str) -> list[InputView]:
+        """Inputs of a call that have not ended, that one among them if it is; all that have ended are in the records then."""
+        found = self._observed.live_inputs(call_id=call_id, limit=LIVE_INPUTS)
+        own = self._observed.live_input(wanted)
+        await self._observed.flush()
+        return found if own is None or own.call_id != call_id or own in found else [*found, own]
 
     async def cancel_call(self, call_id: str, body: bytes) -> Json:
         """End a call's unfinished inputs."""

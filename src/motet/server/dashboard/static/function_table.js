@@ -11,7 +11,7 @@ export function functionTable(views, rates) {
     h("thead", null, h("tr", null, h("th", null, "Function"), h("th", null, "Containers"),
       ["Waiting", "Running", "Per second", "Succeeded", "Failed"].map((name) => h("th", { class: "number" }, name)), h("th", null, "Last decision"))),
     h("tbody", null, views.map((view) => h("tr", { key: view.function_id },
-      h("td", null, h("a", { href: `/functions/${view.function_id}`, "data-row": true }, view.name)),
+      h("td", null, h("a", { href: `/functions/${view.function_id}`, "data-row": true, title: view.name }, view.name)),
       h("td", null, h("span", { class: "with-count" }, h("b", null, count(view.containers.length)), dots(view))),
       h("td", { class: "number" }, count(view.waiting_inputs)),
       h("td", { class: "number" }, count(view.running_inputs)),

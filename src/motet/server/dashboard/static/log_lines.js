@@ -5,6 +5,8 @@ import { idLink, nothing } from "./parts.js";
 import { h, render } from "./vdom.js";
 
 const MAX_LINES = 3000;
+/** Characters from which on a line scrolls by itself, lest it hide those around it. */
+const LONG = 2000;
 
 export class LogLines {
   /** `follow`: begin at the end, and stay there. `hidden`: columns to leave out. */
@@ -64,6 +66,7 @@ export class LogLines {
     this.element = node;
     node.addEventListener("scroll", () => this.#onScroll(), { passive: true });
     this.#draw();
+    requestAnimationFrame(() => this.#toEnd()); // it is not in the page yet, and has no height
   }
 
   #onScroll() {
@@ -82,11 +85,14 @@ export class LogLines {
       return this.drawn.get(line.position);
     });
     render(this.element, rows.length ? rows : nothing("No lines."));
-    if (this.follow) {
-      this.scrolling = true;
-      this.element.scrollTop = this.element.scrollHeight;
-      requestAnimationFrame(() => (this.scrolling = false));
-    }
+    this.#toEnd();
+  }
+
+  #toEnd() {
+    if (!this.follow) return;
+    this.scrolling = true;
+    this.element.scrollTop = this.element.scrollHeight;
+    requestAnimationFrame(() => (this.scrolling = false));
   }
 
   #row(line) {
@@ -96,7 +102,7 @@ export class LogLines {
       shows("function") && h("a", { class: "who", href: `/functions/${line.function_id}` }, line.function_name),
       shows("input") && (line.input_id ? idLink(line.input_id, { class: "id from" }, `${shortId(line.input_id)}`)
         : shows("container") && line.container_id ? idLink(line.container_id, { class: "id from" }) : h("span", { class: "from" })),
-      h("span", { class: "text" }, this.#marked(line.text)));
+      h("span", { class: line.text.length > LONG ? "text long" : "text" }, this.#marked(line.text)));
   }
 
   #marked(text) {

@@ -61,6 +61,12 @@ export function outcomeText(counts) {
   return parts.map(([state, number], index) => [index ? ", " : "", h("span", { class: `ink ${state}` }, `${count(number)} ${stateText(state)}`)]);
 }
 
+/** How a call was made: somebody waits for it, or nobody does. */
+export function kindText(call) {
+  if (call.kind !== "attached") return call.kind;
+  return call.parent_input_id ? "from inside" : "from outside";
+}
+
 /** Calls as a table. */
 export function callTable(calls, { withFunction = true } = {}) {
   if (!calls.length) return nothing("No calls.");
@@ -71,7 +77,7 @@ export function callTable(calls, { withFunction = true } = {}) {
       h("td", null, idLink(call.call_id, { "data-row": true })),
       withFunction && h("td", null, idLink(call.function_id, { class: "" }, call.function_name), call.method && h("span", { class: "dim" }, `.${call.method}`)),
       h("td", null, time(call.submitted_at)),
-      h("td", { class: "dim" }, call.parent_input_id ? ["by ", idLink(call.parent_input_id)] : call.kind === "attached" ? "from outside" : call.kind),
+      h("td", { class: "dim" }, call.parent_input_id ? ["by ", idLink(call.parent_input_id)] : kindText(call)),
       h("td", { class: "number" }, count(call.ended_inputs)),
       h("td", null, call.ended_inputs ? h("div", { class: "with-bar" }, outcomeBar(call.counts), h("span", null, outcomeText(call.counts))) : h("span", { class: "dim" }, "none yet")),
       h("td", { class: "number" }, call.ended_at ? seconds(call.ended_at - call.submitted_at) : "–"))))));

@@ -4,9 +4,9 @@ import { post } from "../api.js";
 import { carryOut, confirm } from "../dialog.js";
 import { count, OUTCOMES, plural, seconds } from "../format.js";
 import { embeddedLog } from "../log_lines.js";
-import { badge, chips, crumbs, facts, heading, idLink, outcomeBar, outcomeText, panel, time } from "../parts.js";
+import { badge, chips, crumbs, facts, heading, idLink, kindText, outcomeBar, outcomeText, panel, time } from "../parts.js";
 import { RowWindow } from "../row_window.js";
-import { throttled } from "../throttled.js";
+import { debounced, throttled } from "../throttled.js";
 import { h } from "../vdom.js";
 
 const PAGE = 500;
@@ -39,7 +39,7 @@ export async function show(page) {
     crumbs(page, ["Apps", "/apps"], [call.function_name, `/functions/${call.function_id}`]),
     heading("call", `${call.function_name}${call.method && "." + call.method}`, call.call_id, badge(isOpen() ? "running" : "ended"),
       isOpen() && h("button", { type: "button", class: "danger", onclick: cancel }, "Cancel call…")),
-    facts(["Made", time(call.submitted_at)], ["Kind", call.kind],
+    facts(["Made", time(call.submitted_at)], ["Kind", kindText(call)],
       call.parent_input_id && ["Made by", idLink(call.parent_input_id)],
       ["Ended", count(call.ended_inputs)], ["Running", counted(live.running)], ["Waiting", counted(live.waiting)],
       call.ended_at && ["Until the last", seconds(call.ended_at - call.submitted_at)]),
@@ -64,6 +64,7 @@ class InputTable {
     this.next = undefined;
     this.seen = 0;
     this.turn = 0;
+    this.setFrom = debounced(200, (from) => this.#set({ from }));
     this.rows = new RowWindow({
       label: "Inputs",
       head: [["", "Input"], ["", "State"], ["", "Submitted"], ["number", "Waited"], ["number", "Took"], ["number", "Attempts"], ["", "Container"], ["", "Failure"]].map(([style, text]) => h("th", { class: style }, text)),
@@ -79,13 +80,9 @@ class InputTable {
 
   panel(call) {
     const choices = [...Object.entries(OUTCOMES).filter(([kind]) => call.counts[kind] || this.#kinds.includes(kind)), ...Object.entries(LIVE)];
-    const from = (event) => {
-      event.preventDefault();
-      const text = event.target.elements.from.value.trim();
-      this.#set({ from: text.includes("-") ? text.split("-").at(-1) : text });
-    };
+    const from = ({ target }) => this.setFrom(target.value.trim().split("-").at(-1));
     return panel("Inputs", [this.fault && h("p", { class: "warning", role: "alert" }, this.fault), this.rows.node],
-      h("form", { onsubmit: from }, h("input", { name: "from", class: "narrow", "data-search": true, value: this.page.query.get("from") ?? "", placeholder: "from index or id", "aria-label": "From this index or input id on" })),
+      h("form", { onsubmit: (event) => event.preventDefault() }, h("input", { name: "from", class: "narrow", oninput: from, autocomplete: "off", "data-search": true, value: this.page.query.get("from") ?? "", placeholder: "from index or id", "aria-label": "From this index or input id on" })),
       chips("State", choices, this.#kinds, (kinds) => this.#set({ kind: kinds.join(",") })));
   }
 

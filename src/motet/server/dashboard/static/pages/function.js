@@ -17,7 +17,7 @@ const SETTINGS = [
   ["min_containers", "Min containers", "kept at all times", "1", 0],
   ["max_containers", "Max containers", "never more; empty: as many as the host allows", "1", 1],
   ["buffer_containers", "Buffer containers", "idle ones on top of demand", "1", 0],
-  ["scaledown_window", "Scaledown window", "seconds an idle one stays", "any", 0],
+  ["scaledown_window", "Scaledown window", "seconds an idle one stays, 2 to 3600", "any", 2],
 ];
 
 export async function show(page) {
@@ -115,7 +115,7 @@ function fillCharts(charts, { since, until, samples, latencies }, data) {
   const wanted = data.decisions.map((decision) => [decision.at, decision.desired]);
   charts.containers.update(since, until, [held(of("ready_containers")), held(of("starting_containers")), held(wanted)]);
   charts.rate.update(since, until, [perSecond(samples, "succeeded_inputs", until), perSecond(samples, "failed_inputs", until)]);
-  charts.latency.update(since, until, [latencies.map(({ at, p95 }) => [at, p95]), latencies.map(({ at, p50 }) => [at, p50])]);
+  charts.latency.update(since, until, [latencies.map(({ at, p95 }) => [Math.min(at, until), p95]), latencies.map(({ at, p50 }) => [Math.min(at, until), p50])]);
 }
 
 /** Steps of a total, as rates; where there was no sample for a while, nothing happened. */

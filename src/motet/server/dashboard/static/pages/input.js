@@ -2,7 +2,7 @@
 
 import { post } from "../api.js";
 import { carryOut, confirm } from "../dialog.js";
-import { clock, now, seconds } from "../format.js";
+import { clock, now, plural, seconds } from "../format.js";
 import { embeddedLog } from "../log_lines.js";
 import { badge, crumbs, facts, heading, idLink, nothing, panel, time } from "../parts.js";
 import { throttled } from "../throttled.js";
@@ -86,10 +86,11 @@ function callTree(tree, current) {
   const addInput = (input, depth, prefix, call) => {
     const parts = [];
     if (input.submitted_at) {
-      note(input.submitted_at, input.ended_at);
-      const delivered = input.delivered_at ?? input.ended_at;
+      const ended = input.ended_at ?? now();
+      note(input.submitted_at, ended);
+      const delivered = input.delivered_at ?? ended;
       parts.push({ kind: "queued", title: "until its last attempt", began: input.submitted_at, ended: delivered });
-      parts.push({ kind: "running", title: "its last attempt", began: delivered, ended: input.ended_at });
+      parts.push({ kind: "running", title: "its last attempt", began: delivered, ended });
     }
     const isCurrent = input.input_id === current;
     rows.push({
@@ -107,8 +108,9 @@ function callTree(tree, current) {
       addInput(call.inputs[0], depth, [link, " "], call);
       return;
     }
-    note(call.submitted_at, call.ended_at);
-    rows.push({ name: [link, h("span", { class: "dim" }, ` ${call.ended_inputs} inputs`)], depth, detail: "", parts: call.ended_at ? [{ kind: "span", title: name, began: call.submitted_at, ended: call.ended_at }] : [] });
+    const ended = call.inputs.some((each) => !each.ended_at) ? now() : call.ended_at;
+    note(call.submitted_at, ended);
+    rows.push({ name: [link, h("span", { class: "dim" }, ` ${plural(Math.max(call.ended_inputs, call.inputs.length), "input")}`)], depth, detail: "", parts: ended ? [{ kind: "span", title: name, began: call.submitted_at, ended }] : [] });
     for (const input of call.inputs) addInput(input, depth + 1, "");
     if (call.more_inputs) rows.push({ name: h("a", { href: `/calls/${call.call_id}` }, "all of them…"), parts: [], depth: depth + 1, detail: "" });
   };
