@@ -90,7 +90,7 @@ def test_it_says_what_is_declared_what_it_chose_and_what_to_paste(program: str) 
     assert "p95, s (at most 1)" in out
     assert "On loads from other seeds (1, 2) p95 is " in out
     assert "2 of 2 meet the SLO." in out
-    assert "With the chosen settings, none of the other policies" in out
+    assert "With the chosen settings, " in out  # and then which policy does better, if one does
     assert "    @app.function(max_containers=50, scaledown_window=5)\n" in out
     assert "    @motet.concurrent(max_inputs=4" in out
     assert result.stderr == ""

@@ -62,3 +62,12 @@ def test_a_steady_stream_has_its_rate_and_one_that_ended_has_none() -> None:
     assert arrivals.rate(20.0) == pytest.approx(30.0, rel=0.05)
     assert arrivals.rate(22.0) == pytest.approx(30.0 / math.e, rel=0.05)
     assert arrivals.rate(200.0) == pytest.approx(0.0, abs=1e-6)
+
+
+def test_what_comes_at_this_very_moment_is_not_usual() -> None:
+    arrivals = Arrivals(2.0)
+    arrivals.came(1, 10.0)
+    arrivals.came(4, 11.0)
+    arrivals.came(4, 11.0)
+    assert arrivals.usual(11.0) == pytest.approx(0.5 * math.exp(-0.5))
+    assert arrivals.usual(12.0) == arrivals.rate(12.0) > 2.0

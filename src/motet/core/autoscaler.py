@@ -9,6 +9,7 @@ import msgspec
 from motet.core.arrivals import Arrivals
 from motet.core.deadlines import Deadlines
 from motet.core.history import History
+from motet.core.repetition import Expected
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -74,7 +75,8 @@ class PoolFacts(msgspec.Struct, frozen=True, gc=False):
     attempt runs: averages of what was seen lately, None before enough was. `running` are the inputs that run now, and
     `arrivals` those that came, averaged over about the time that a start takes; `surge` over a sixteenth of that. `held` is how
     many containers were enough lately for nearly all inputs to find room, None before enough have come to say so;
-    `submitted`: how many inputs came ever. `history` goes back as far as the policy's `span`. `last` is what it decided last.
+    `submitted`: how many inputs came ever. `expected`: what will come soon, if the load repeats. `history` goes back as far as
+    the policy's `span`. `last` is what it decided last.
     """
 
     max_inputs: int
@@ -90,6 +92,7 @@ class PoolFacts(msgspec.Struct, frozen=True, gc=False):
     surge: Arrivals = NO_ARRIVALS
     held: int | None = None
     submitted: int = 0
+    expected: Expected | None = None
 
     @property
     def ready(self) -> int:

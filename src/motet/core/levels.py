@@ -16,17 +16,23 @@ class Levels:
     Bounded: some hundred bins, whatever the numbers are. To count one costs the same however many there are.
     """
 
-    __slots__ = ("_bins", "_since", "memory")
+    __slots__ = ("_bins", "_memory", "_since")
 
     def __init__(self, memory: float = 1.0) -> None:
-        self.memory = memory
+        self._memory = memory
         self._bins: list[float] = []
         self._since = 0.0
         """When a count weighed 1; later ones weigh more, which is as if earlier ones faded."""
 
+    def remember(self, memory: float, now: float) -> None:
+        """From now on, remember for so long."""
+        if memory != self._memory:
+            self._begin_again(now)  # what counted how much until now must not change
+            self._memory = memory
+
     def count(self, level: int, times: int, now: float) -> None:
         """So many inputs found this level now."""
-        age = (now - self._since) / self.memory
+        age = (now - self._since) / self._memory
         if age > MOST_GROWTH:
             self._begin_again(now)
             age = 0.0
@@ -47,6 +53,6 @@ class Levels:
         return 0
 
     def _begin_again(self, now: float) -> None:
-        fade = exp(max((self._since - now) / self.memory, -2 * MOST_GROWTH))
+        fade = exp(max((self._since - now) / self._memory, -2 * MOST_GROWTH))
         self._bins = [weight * fade for weight in self._bins]
         self._since = now

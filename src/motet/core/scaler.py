@@ -18,6 +18,8 @@ from motet.core.autoscaler import (
 )
 from motet.core.history import History
 from motet.core.levels import Levels
+from motet.core.repetition import SHORTEST as STEPS
+from motet.core.repetition import Expected, Repetition
 from motet.model.scaling import AutoscalerSettings
 
 COLD_START_SHARE, SERVICE_TIME_SHARE = 0.2, 0.05
@@ -28,8 +30,10 @@ SHORTEST, SHORTEST_SURGE = 0.01, 0.1
 """Seconds that arrivals are averaged over at least. What comes within the second may be one burst of one client."""
 SURGE = 1 / 16
 """Of the time that a start takes: what arrivals are averaged over to see at once that more come."""
-WITHOUT_ROOM = 0.005
-"""The share of the inputs that may find no room in the containers that are held: too few to be seen in a 99th percentile."""
+WITHOUT_ROOM = 0.01
+"""The share of the inputs that may find no room in the containers that are held: no more than show in a 99th percentile."""
+STARTS = 10
+"""A load that repeats is expected to do so if its period is as long as so many starts, or longer."""
 LEVEL_MEMORY, LOOKS = 0.3, 60
 """How long it remembers, as a share of `scaledown_window`; and how often it looks within one."""
 
@@ -42,14 +46,18 @@ class Scaler:
         "_arrivals",
         "_counted",
         "_ended",
+        "_expect_at",
+        "_expected",
         "_held",
         "_history",
         "_last",
         "_levels",
         "_look_at",
         "_policy",
+        "_repetition",
         "_service_time",
         "_surge",
+        "_window",
         "cold_start",
         "max_inputs",
         "running",
@@ -69,10 +77,15 @@ class Scaler:
         """Those that run now."""
         self._counted = 0
         self._arrivals = Arrivals()
-        self._surge = Arrivals()
+        self._surge = Arrivals(SHORTEST_SURGE)
         self._levels = Levels()
+        self._window = 0.0
+        """The `scaledown_window` that they remember by."""
         self._held: int | None = None
         self._look_at = 0.0
+        self._repetition: Repetition | None = None
+        self._expected: Expected | None = None
+        self._expect_at = 0.0
         self._policy = policy
         self._alarm = alarm
         self._history = History(policy.span)
@@ -83,9 +96,11 @@ class Scaler:
     ) -> BoundedDecision:
         """The size that the pool should have now, `limit` containers at most; of `live` ones, some are `starting`."""
         if self.submitted != self._counted:
-            self._count(demand, now)
-        if now >= self._look_at and self._ended >= ENOUGH and self.submitted * WITHOUT_ROOM >= 1:
+            self._count(demand, settings, now)
+        if now >= self._look_at and self._ended >= ENOUGH and self.submitted * WITHOUT_ROOM >= 2:  # one is none
             self._look(settings, now)
+        if now >= self._expect_at and self.cold_start is not None:
+            self._expect(self.cold_start, settings, now)
         if self._history.span:
             self._history.record(demand.inputs + demand.alone, now)
         facts = PoolFacts(
@@ -102,13 +117,14 @@ class Scaler:
             self._surge,
             self._held,
             self.submitted,
+            self._expected,
         )
         decision = self._last = self._policy.decide(demand, facts, settings, now)
         if decision.again_at is not None:
             self._alarm(decision.again_at)
         return bound(decision, demand, settings, limit)
 
-    def _count(self, demand: Demand, now: float) -> None:
+    def _count(self, demand: Demand, settings: AutoscalerSettings, now: float) -> None:
         """Inputs came."""
         count = self.submitted - self._counted
         self._counted = self.submitted
@@ -118,12 +134,26 @@ class Scaler:
         if demand.waiting:  # a queue says how small the pool is, and not how large it should be in the long run
             lasting = self._arrivals.rate(now) * self._service_time
             inputs = min(inputs, max(inputs - demand.waiting, ceil(lasting)))
-        self._levels.count(-(-inputs // self.target_inputs), count, now)
+        if self._window != settings.scaledown_window:
+            self._window = settings.scaledown_window
+            self._levels.remember(LEVEL_MEMORY * self._window, now)
+        level = -(-inputs // self.target_inputs)
+        self._levels.count(level, count, now)
+        if self._repetition is not None:
+            self._repetition.count(level, count, now)
 
     def _look(self, settings: AutoscalerSettings, now: float) -> None:
-        self._levels.memory = LEVEL_MEMORY * settings.scaledown_window
         self._held = self._levels.above_all_but(WITHOUT_ROOM)
         self._look_at = now + settings.scaledown_window / LOOKS
+
+    def _expect(self, cold_start: float, settings: AutoscalerSettings, now: float) -> None:
+        """What comes more often than containers go away needs no prediction; nor what is as short as a few starts."""
+        step = max(settings.scaledown_window, STARTS * cold_start) / STEPS
+        repetition = self._repetition
+        if repetition is None or not 0.5 < step / repetition.step < 2:
+            repetition = self._repetition = Repetition(step)
+        self._expected = repetition.expected(cold_start, now)
+        self._expect_at = now + step if self._expected is None else self._expected.again_at
 
     def started(self, seconds: float) -> None:
         """A container became ready; it took this long."""

@@ -13,7 +13,7 @@ from motet.core.events import AttemptsFinished, ContainerReady
 from motet.core.policies.motet import MotetPolicy
 from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.model.scaling import AutoscalerSettings
-from motet.testing.playbook import Containing, Playbook
+from motet.testing.playbook import Playbook
 from motet.testing.transcript import attempts, deliver, finished, function, ready, send, start, submit
 
 SETTINGS = AutoscalerSettings()
@@ -47,8 +47,8 @@ def decide(
     submitted: int = 0,
     held: int | None = None,
 ) -> ScalingDecision:
-    arrivals, lately = Arrivals(cold_start or 1.0), Arrivals((cold_start or 1.0) / 16)
-    arrivals.came(round(rate * arrivals.memory), now)
+    arrivals, lately = Arrivals(cold_start or 1.0), Arrivals((cold_start or 2.0) / 16)
+    arrivals.came(round(rate * arrivals.memory), now - 1e-6)
     lately.came(round(surge * lately.memory), now)
     facts = PoolFacts(
         most or target,
@@ -73,17 +73,18 @@ def decide(
         ({}, 1),  # 8 inputs of 0.1 s are over in 0.8 s, and a start takes 2
         ({"cold_start": None}, 8),
         ({"service_time": None}, 8),
-        ({"cold_start": 0.5}, 2),  # 3 are left when one is ready: 2 containers serve them in a quarter of a second
+        ({"cold_start": 0.5}, 1),  # 3 are left when one is ready: one container serves them in the time of a start
         ({"cold_start": 0.1}, 7),  # one is over by then
-        ({"service_time": 1.0}, 6),  # two are over by then
+        ({"service_time": 1.0}, 3),  # two are over by then, and three containers serve six in the time of a start
         ({"service_time": 60.0}, 8),
         ({"age": 120.0}, 8),  # what runs now takes longer than what ran before
         ({"live": 3, "service_time": 1.0}, 3),
         ({"live": 0}, 1),  # none serves them meanwhile, but one can when it is there
-        ({"live": 0, "service_time": 0.5}, 4),
-        ({"live": 0, "service_time": 1.0}, 8),
-        ({"rate": 10.0}, 2),  # one for those that come, and one for those that wait
-        ({"rate": 5.0}, 1),
+        ({"live": 0, "service_time": 0.5}, 2),
+        ({"live": 0, "service_time": 1.0}, 4),
+        ({"live": 0, "service_time": 2.0}, 8),
+        ({"rate": 10.0}, 3),  # one for those that come, one because they come unevenly, and one for those that wait
+        ({"rate": 5.0}, 2),
         ({"rate": 40.0}, 8),  # never more than what is there calls for
         ({"target": 4}, 1),
         ({"target": 4, "most": 8, "service_time": 3.0}, 1),  # it bursts, which is over in time
@@ -96,12 +97,12 @@ def test_no_more_containers_are_wanted_than_will_be_of_use(what: dict[str, float
 
 def test_a_lasting_load_gets_the_containers_that_it_fills() -> None:
     assert decide(Demand(8), live=1, service_time=1.0, rate=3.0).desired == 8
-    assert decide(Demand(80), live=7, service_time=0.1, rate=200.0).desired == 52
+    assert decide(Demand(80), live=7, service_time=0.1, rate=200.0).desired == 41
 
 
 def test_the_reason_has_the_numbers() -> None:
     assert decide(Demand(8), cold_start=0.5).reason == (
-        "8 inputs at 1 each want 8; 2 pay: a start takes 0.5 s, an input 0.1 s, 0/s come"
+        "8 inputs at 1 each want 8; 1 pay: a start takes 0.5 s, an input 0.1 s, 0 come meanwhile"
     )
 
 
@@ -124,11 +125,32 @@ def test_suspects_batches_and_a_buffer_are_never_held_back() -> None:
 
 
 def test_a_load_that_goes_on_rising_gets_containers_for_those_that_will_come() -> None:
-    first = decide(Demand(8), service_time=1.0, rate=10.0, surge=80.0, submitted=100)
+    first = decide(Demand(8), service_time=2.0, rate=10.0, surge=80.0, submitted=100)
     assert first.desired == 8  # it may be one burst, which is all there
-    later = decide(Demand(30), live=8, service_time=1.0, rate=20.0, surge=80.0, submitted=122, last=first, now=100.3)
-    assert later.desired == 74  # 22 have come since, and twice as many may
-    assert "74 pay" in later.reason
+    later = decide(Demand(30), live=8, service_time=2.0, rate=20.0, surge=80.0, submitted=122, last=first, now=100.3)
+    assert later.desired == 145
+    assert "145 pay" in later.reason
+
+
+def test_what_may_come_is_bounded_by_what_has_come() -> None:
+    """A thousand a second for a second, which may be all."""
+    first = decide(Demand(2), rate=10.0, surge=1000.0, submitted=100)
+    later = decide(Demand(1000), rate=600.0, surge=1000.0, submitted=1100, last=first, now=101.0)
+    assert 100 < later.desired < 250
+
+
+def test_two_more_inputs_are_no_sign_that_many_come() -> None:
+    first = decide(Demand(2), service_time=60.0, rate=0.5, surge=8.0, submitted=10)
+    assert decide(Demand(4), service_time=60.0, rate=0.5, surge=16.0, submitted=12, last=first, now=100.3).desired == 4
+
+
+def test_while_times_are_unknown_there_is_room_for_more_if_inputs_keep_coming() -> None:
+    first = decide(Demand(1), live=0, cold_start=None, service_time=None, submitted=1)
+    second = decide(Demand(40), live=1, starting=1, cold_start=None, submitted=40, last=first, now=100.1)
+    assert (first.desired, second.desired) == (1, 40)  # so far it may be one client's burst
+    third = decide(Demand(41), live=40, starting=40, cold_start=None, submitted=41, last=second, now=100.2)
+    assert third.desired == 69
+    assert third.reason == "41 inputs at 1 each want 41; room for 27 more that may come"
 
 
 def test_a_burst_that_came_at_once_gets_no_more_than_it_fills() -> None:
@@ -207,9 +229,9 @@ def test_a_lasting_overload_is_noticed_within_the_time_of_a_start(play: Playbook
     taught(play, max_inputs=10, service_time=1.0)
     begin = play.now
     play >> submit("a", 10) << deliver(1, *attempts("a", range(10), first=21))
-    play.at(begin + 0.1) >> submit("b", 2)
-    play.at(begin + 0.2) >> submit("c", 2)
-    play.at(begin + 0.3) >> submit("d", 2) << start(2, 3, reason=Containing("16 inputs at 10 each want 2; 3 pay"))
+    play.at(begin + 0.1) >> submit("b", 4)
+    play.at(begin + 0.3) >> submit("c", 8)
+    assert [command for command in play.take() if isinstance(command, StartContainer)]
 
 
 def test_a_square_wave_starts_its_containers_once(play: Playbook) -> None:

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 from math import ceil, exp, sqrt
 from typing import NamedTuple
 
+from msgspec import structs
+
 from motet.core.autoscaler import Demand, PoolFacts, ScalingDecision, containers_for
+from motet.core.repetition import Expected
 from motet.model.scaling import MIN_SCALEDOWN_WINDOW, AutoscalerSettings
 
 LOOKS = 60
@@ -15,10 +18,13 @@ PLAIN = "{} {} at {} each want {}"
 
 
 class _Excess(NamedTuple):
+    """More inputs are there than ready containers have room for."""
+
     since: float
-    """When there began to be more inputs than room."""
     submitted: int
-    """How many had come by then."""
+    """How many inputs had come by then."""
+    usual: float
+    """How many came per second before, averaged over a cold start."""
     surge: float
     """How many came per second just then, those included that came at that very moment."""
 
@@ -27,108 +33,171 @@ class _Excess(NamedTuple):
 class MotetPolicy:
     """As many containers as have room for all inputs at target, as soon as that pays; and few that nobody needs.
 
-    For inputs in excess of what there is, it starts at once as many containers as will have something to do: it knows how long
-    starts and inputs take, and how many inputs come. By the time that a new container is ready, the present ones have served
-    some of the excess, and others have come; what is there then is to be served within `catch_up` times a cold start.
+    There is an excess while more inputs are there than ready containers have room for. For those it starts at once as many
+    containers as will have something to do: it knows how long starts and inputs take, and how many inputs come. By the time
+    that a new container is ready, the present ones have served some of the excess, and others have come; what is there then
+    is to be served within another cold start. What lasts gets room for its mean and for `staffing` standard deviations.
 
-    If more inputs come than usual, and that is no chance (more than `doubt` standard deviations), and lasts, it expects
-    the surplus `trend` times over: rates that have risen go on rising. A burst may last `again` times as long as it has lasted,
-    so at most `again` times as many inputs are provided for as have come since there was an excess; one that came at once
-    is all there.
+    Where more inputs come than usual since the excess began, it expects that to go on for a cold start. It must not be chance
+    (more than `doubt` standard deviations), it must last a while (one burst that came at once is all there), and as it may end
+    at any moment, no more are expected than `burst` times the square root of those that came since.
 
-    While it does not know the times, every start pays. If there is an excess still after `patience` times a cold start, it has
-    been wrong, and starts as many as have room for all.
+    While it does not know the times, every start pays. If inputs keep coming it expects as many again, beyond chance, but no
+    more than `guess` times the square root of those that came.
 
-    Containers beyond those that inputs have needed lately go when they have been idle for `grace` times a cold start, or for
+    If there is an excess still after `patience` times a cold start, it has been wrong, and starts as many as have room for all.
+
+    Containers beyond those that inputs have needed lately go when they have been idle for as long as a start takes, or for
     `shortest` seconds if that is more; the others stay for `scaledown_window`.
+
+    If the load repeats, containers start a cold start before it next calls for more of them than just before.
     """
 
-    catch_up: float = 0.5
-    trend: float = 2.0
+    staffing: float = 1.0
     doubt: float = 2.0
-    again: float = 2.0
+    burst: float = 38.0
+    guess: float = 6.0
     patience: float = 3.0
-    grace: float = 1.0
     shortest: float = MIN_SCALEDOWN_WINDOW
     span: float = 0.0
 
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         """See `Policy.decide`."""
+        decision = self._reactive(demand, facts, settings, now)
+        if facts.expected is None or settings.buffer_containers or demand.unit != "inputs":
+            return decision
+        return self._foreseeing(decision, facts.expected, demand, facts)
+
+    @staticmethod
+    def _foreseeing(decision: ScalingDecision, expected: Expected, demand: Demand, facts: PoolFacts) -> ScalingDecision:
+        """The load repeats."""
+        again_at = expected.again_at if decision.again_at is None else min(expected.again_at, decision.again_at)
+        containers = expected.containers
+        if containers <= decision.desired:
+            return structs.replace(decision, again_at=again_at)
+        return ScalingDecision(
+            containers,
+            "{} {} at {} each want {}; the load repeats every {:.3g} s, and will want {} within {:.3g} s",
+            (
+                demand.inputs,
+                demand.unit,
+                facts.target_inputs,
+                decision.desired,
+                expected.period,
+                containers,
+                facts.cold_start or 0.0,
+            ),
+            again_at=again_at,
+            memory=decision.memory,
+            keep=None if decision.keep is None else max(decision.keep, containers),
+            spare_window=decision.spare_window,
+        )
+
+    def _reactive(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         target = facts.target_inputs
         needed = -(-demand.inputs // target)
         live = facts.live
+        last = facts.last
+        memory = None if last is None or demand.inputs <= (live - facts.starting) * target else last.memory
         if needed == live and not demand.alone:  # as it is often, so this must be quick
-            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed))
-        known = facts.cold_start and facts.service_time
-        if not known or settings.buffer_containers or demand.alone or demand.unit != "inputs":
+            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=memory)
+        full = needed > live == settings.max_containers
+        if full or settings.buffer_containers or demand.alone or demand.unit != "inputs":
             return for_demand(demand, target)
-        if needed < live and facts.held is not None:
-            return self._enough(needed, facts.held, demand, facts, settings, now)
-        if needed <= live:
-            return for_demand(demand, target)
-        if live == settings.max_containers:
-            return for_demand(demand, target)
-        return self._short(needed, demand, facts, now)
+        if needed > live:
+            excess = memory if isinstance(memory, _Excess) else self._begin(facts, now)
+            if facts.cold_start and facts.service_time:
+                return self._short(needed, excess, demand, facts, now)
+            return self._guess(needed, excess, demand, facts, now)
+        if facts.held is not None and facts.cold_start:
+            return self._enough(needed, memory, demand, facts, settings, now)
+        return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=memory)
 
     def _enough(
-        self, needed: int, held: int, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float
+        self, needed: int, memory: object, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float
     ) -> ScalingDecision:
         """There is room for all; what is spare goes."""
         last = facts.last
         again_at = None if last is None or last.keep is None else last.again_at
         if again_at is None or again_at <= now:  # what is held changes even while nothing happens
             again_at = now + settings.scaledown_window / LOOKS
+        held = facts.held
+        assert held is not None
         assert facts.cold_start is not None
-        spare_window = self.grace * facts.cold_start
         return ScalingDecision(
             needed,
             PLAIN,
             (demand.inputs, demand.unit, facts.target_inputs, needed),
             again_at=again_at,
             keep=held if held > needed else needed,
-            spare_window=spare_window if spare_window > self.shortest else self.shortest,
+            memory=memory,
+            spare_window=facts.cold_start if facts.cold_start > self.shortest else self.shortest,
         )
 
-    def _short(self, needed: int, demand: Demand, facts: PoolFacts, now: float) -> ScalingDecision:
+    def _guess(self, needed: int, excess: _Excess, demand: Demand, facts: PoolFacts, now: float) -> ScalingDecision:
+        """There are more inputs than there is room for, and times are not known."""
+        target = facts.target_inputs
+        came = self._came(excess, facts, now)
+        coming = min(came, self.guess * sqrt(came))
+        if not coming:
+            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)
+        return ScalingDecision(
+            ceil((demand.inputs + coming) / target),
+            "{} inputs at {} each want {}; room for {:.0f} more that may come",
+            (demand.inputs, target, needed, coming),
+            memory=excess,
+        )
+
+    def _short(self, needed: int, excess: _Excess, demand: Demand, facts: PoolFacts, now: float) -> ScalingDecision:
         """There are more inputs than there is room for."""
         target, cold_start, service_time = facts.target_inputs, facts.cold_start, facts.service_time
         assert cold_start is not None
         assert service_time is not None
-        memory = None if facts.last is None else facts.last.memory
-        excess = memory if isinstance(memory, _Excess) else _Excess(now, facts.submitted, facts.surge.rate(now))
         patience_ends = excess.since + self.patience * cold_start
         if now >= patience_ends:
             return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)
         # Those that run may be of another kind than those that have ended.
         service_time = max(service_time, facts.running.age(now) / 2)
-        # A burst that has lasted for so long may last for as long again; one that came at once is all there.
-        since = now - excess.since
-        came = facts.submitted - excess.submitted if since >= facts.surge.memory else 0
-        rate = self._expected_rate(facts, excess, now) if came else facts.arrivals.rate(now)
-        steady = rate * service_time
-        served = min(demand.inputs, facts.ready * facts.max_inputs) / service_time
-        then = max(steady, demand.inputs + (rate - served) * cold_start)
-        at_once = min(1.0, service_time / (self.catch_up * cold_start))
-        useful = ceil((steady + (then - steady) * at_once) / target)
-        desired = max(facts.live, min(useful, -(-(demand.inputs + ceil(self.again * came)) // target)))
+        surplus = self._surplus(excess, facts, now)
+        coming = excess.usual * cold_start + surplus
+        lasting = coming / cold_start * service_time
+        served = min(demand.inputs, facts.ready * facts.max_inputs) / service_time * cold_start
+        left = max(0.0, demand.inputs + coming - served - lasting)
+        useful = lasting + self.staffing * sqrt(lasting) + left * min(1.0, service_time / cold_start)
+        desired = max(facts.live, ceil(min(useful, demand.inputs + surplus) / target))
         if desired == needed:
             return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)
         return ScalingDecision(
             desired,
-            "{} inputs at {} each want {}; {} pay: a start takes {:.3g} s, an input {:.3g} s, {:.3g}/s come",
-            (demand.inputs, target, needed, desired, cold_start, service_time, rate),
+            "{} inputs at {} each want {}; {} pay: a start takes {:.3g} s, an input {:.3g} s, {:.3g} come meanwhile",
+            (demand.inputs, target, needed, desired, cold_start, service_time, coming),
             again_at=patience_ends,
             memory=excess,
         )
 
-    def _expected_rate(self, facts: PoolFacts, excess: _Excess, now: float) -> float:
-        """How many inputs will come per second while a container starts, judged by those since the excess began."""
-        usual, memory = facts.arrivals.rate(now), facts.surge.memory
+    @staticmethod
+    def _begin(facts: PoolFacts, now: float) -> _Excess:
+        return _Excess(now, facts.submitted, facts.arrivals.usual(now), facts.surge.rate(now))
+
+    def _came(self, excess: _Excess, facts: PoolFacts, now: float) -> float:
+        """How many have come since the excess began, beyond chance; 0 if it has not lasted a while, as it may be one burst."""
+        if now - excess.since < facts.surge.memory:
+            return 0.0
+        came = facts.submitted - excess.submitted
+        return max(0.0, came - self.doubt * sqrt(came))
+
+    def _surplus(self, excess: _Excess, facts: PoolFacts, now: float) -> float:
+        """How many more inputs than usual will come while a container starts, judged by those since the excess began."""
+        came = self._came(excess, facts, now)
+        if not came:
+            return 0.0
+        assert facts.cold_start is not None
+        memory = facts.surge.memory
         before = exp((excess.since - now) / memory)
         lately = (facts.surge.rate(now) - excess.surge * before) / (1 - before)
         # The standard deviation of such an average of independent arrivals.
-        chance = self.doubt * sqrt(usual / (2 * memory))
-        return usual + self.trend * max(0.0, lately - usual - chance)
+        chance = self.doubt * sqrt(excess.usual / (2 * memory))
+        return min(max(0.0, lately - excess.usual - chance) * facts.cold_start, self.burst * sqrt(came))
 
 
 def for_demand(demand: Demand, target_inputs: int) -> ScalingDecision:
