@@ -1,4 +1,5 @@
-"""`python benchmarks/autoscaling.py [--held-out N] [--seeds 5] [--processes 2] [--json FILE]`: the policies side by side.
+"""`python benchmarks/autoscaling.py [--held-out N] [--seeds 5] [--processes 2] [--json FILE] [--chart FILE]`: the policies
+side by side.
 
 Every policy meets the same loads in `motet simulate`'s engine: the built-in ones, or with `--held-out` N others that no
 constant was chosen by. See README.md.
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from held_out import held_out
 from measured import markdown
+from panels import Panel, picture
 
 from motet.core.policies import POLICIES
 from motet.simulation.distribution import Distribution
@@ -171,6 +173,15 @@ def _beats_or_equals(own: Row, peer: Row) -> bool:
     return own.p99 <= peer.p99 * WITHIN and own.container_seconds < peer.container_seconds
 
 
+def chart(found: Sequence[Row]) -> str:
+    """A panel for each load: what the policies cost, and their p99. Best is below and to the left."""
+    panels = []
+    for load in dict.fromkeys(row.load for row in found):
+        points = {row.policy: [(row.container_seconds, row.p99)] for row in found if row.load == load}
+        panels.append(Panel(title=load.partition(";")[0], across="container-seconds", up="p99, s", points=points))
+    return picture(panels, columns=4)
+
+
 def _names(some: object) -> str:
     return ", ".join(row.policy for row in some) or "none"  # type: ignore[attr-defined]
 
@@ -192,6 +203,7 @@ def main() -> None:
     parser.add_argument("--no-buffers", action="store_true", help="leave out the cost at equal p99")
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, metavar="FILE")
+    parser.add_argument("--chart", type=Path, metavar="FILE", help="draw cost and p99 to this SVG file")
     options = parser.parse_args()
     found = rows(options.seeds, options.held_out, () if options.no_buffers else BUFFERS, options.processes)
     own = {row.load: row for row in found if row.policy == OWN}
@@ -199,6 +211,8 @@ def main() -> None:
     print()
     headings = ["load", "better than motet in both", "not beaten in both", "not beaten, where within 1 % is equal"]
     print(markdown(headings, verdicts(found)))
+    if options.chart is not None:
+        options.chart.write_text(chart(found))
     if options.json is not None:
         options.json.write_text(json.dumps([asdict(row) for row in found], indent=2) + "\n")
 

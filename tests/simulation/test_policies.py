@@ -10,7 +10,6 @@ from functools import cache
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from msgspec import structs
 
 from motet.core.autoscaler import Demand, Policy, PoolFacts, ScalingDecision
 from motet.core.policies import POLICIES
@@ -80,9 +79,10 @@ class Unforeseeing:
 
     policy: Policy = POLICIES["motet"]
     span: float = 0.0
+    foresees: bool = False
 
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
-        return self.policy.decide(demand, structs.replace(facts, expected=None), settings, now)
+        return self.policy.decide(demand, facts, settings, now)
 
 
 @pytest.fixture

@@ -108,6 +108,11 @@ class Policy(Protocol):
         """Seconds of history that it looks back on; 0: none is kept."""
         ...
 
+    @property
+    def foresees(self) -> bool:
+        """Whether it wants to know what is `expected`: to find out takes two milliseconds in each `scaledown_window`."""
+        ...
+
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         """How many containers the pool should have. Asked after every change in it, and when it wanted to be; bounds and
         the buffer are none of its business."""

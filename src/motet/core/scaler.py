@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from math import ceil
+from math import ceil, inf
 
 from motet.core.arrivals import Arrivals
 from motet.core.autoscaler import (
@@ -85,7 +85,7 @@ class Scaler:
         self._look_at = 0.0
         self._repetition: Repetition | None = None
         self._expected: Expected | None = None
-        self._expect_at = 0.0
+        self._expect_at = 0.0 if policy.foresees else inf
         self._policy = policy
         self._alarm = alarm
         self._history = History(policy.span)

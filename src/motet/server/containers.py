@@ -98,7 +98,7 @@ class Containers:
             "MODAL_IS_REMOTE": "1",
         }
         with contextlib.suppress(InvalidError):  # the container will say so
-            output.limit(log_rate(env))
+            output.limit(log_rate(env) * configuration.spec.concurrency.max_inputs)
         if command.gpus:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(command.gpus)
         container.env = env

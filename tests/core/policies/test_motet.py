@@ -73,15 +73,15 @@ def decide(
         ({}, 1),  # 8 inputs of 0.1 s are over in 0.8 s, and a start takes 2
         ({"cold_start": None}, 8),
         ({"service_time": None}, 8),
-        ({"cold_start": 0.5}, 1),  # 3 are left when one is ready: one container serves them in the time of a start
+        ({"cold_start": 0.5}, 1),  # 3 are left when one is ready: one container serves them in less than a start
         ({"cold_start": 0.1}, 7),  # one is over by then
-        ({"service_time": 1.0}, 3),  # two are over by then, and three containers serve six in the time of a start
+        ({"service_time": 1.0}, 4),  # two are over by then, and four containers serve six in 0.8 times a start
         ({"service_time": 60.0}, 8),
         ({"age": 120.0}, 8),  # what runs now takes longer than what ran before
         ({"live": 3, "service_time": 1.0}, 3),
         ({"live": 0}, 1),  # none serves them meanwhile, but one can when it is there
-        ({"live": 0, "service_time": 0.5}, 2),
-        ({"live": 0, "service_time": 1.0}, 4),
+        ({"live": 0, "service_time": 0.5}, 3),
+        ({"live": 0, "service_time": 1.0}, 5),
         ({"live": 0, "service_time": 2.0}, 8),
         ({"rate": 10.0}, 3),  # one for those that come, one because they come unevenly, and one for those that wait
         ({"rate": 5.0}, 2),
@@ -97,7 +97,7 @@ def test_no_more_containers_are_wanted_than_will_be_of_use(what: dict[str, float
 
 def test_a_lasting_load_gets_the_containers_that_it_fills() -> None:
     assert decide(Demand(8), live=1, service_time=1.0, rate=3.0).desired == 8
-    assert decide(Demand(80), live=7, service_time=0.1, rate=200.0).desired == 41
+    assert decide(Demand(80), live=7, service_time=0.1, rate=200.0).desired == 45
 
 
 def test_the_reason_has_the_numbers() -> None:
@@ -161,7 +161,7 @@ def test_a_burst_that_came_at_once_gets_no_more_than_it_fills() -> None:
 
 @pytest.mark.parametrize(
     ("held", "inputs", "keep"),
-    [(3, 1, 3), (3, 5, 5), (0, 0, 0)],
+    [(3, 1, 4), (3, 5, 5), (0, 0, 0), (20, 1, 21), (60, 1, 63)],  # one more for each twenty
 )
 def test_containers_beyond_those_needed_lately_are_spare(held: int, inputs: int, keep: int) -> None:
     decision = decide(Demand(inputs), live=9, held=held)

@@ -21,6 +21,7 @@ class Beta9Policy:
     keep_warm: float = 180.0
     max_replicas: int | None = None
     span: float = 0.0
+    foresees: bool = False
 
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         """See `Policy.decide`."""

@@ -24,6 +24,7 @@ class KedaHttpPolicy:
     most_times: float = 2.0
     stabilisation: float = 300.0
     cooldown: float = 300.0
+    foresees: bool = False
 
     @property
     def span(self) -> float:

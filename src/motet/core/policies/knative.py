@@ -41,6 +41,7 @@ class KnativePolicy:
     target_utilization: float = 0.7
     scale_to_zero_grace: float = 30.0
     initial_scale: int = 1
+    foresees: bool = False
 
     @property
     def span(self) -> float:

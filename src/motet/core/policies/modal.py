@@ -17,6 +17,7 @@ class ModalPolicy:
     """
 
     span: float = 0.0
+    foresees: bool = False
 
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         """See `Policy.decide`."""

@@ -36,7 +36,8 @@ class MotetPolicy:
     There is an excess while more inputs are there than ready containers have room for. For those it starts at once as many
     containers as will have something to do: it knows how long starts and inputs take, and how many inputs come. By the time
     that a new container is ready, the present ones have served some of the excess, and others have come; what is there then
-    is to be served within another cold start. What lasts gets room for its mean and for `staffing` standard deviations.
+    is to be served within `catch_up` times another cold start. What lasts gets room for its mean and for `staffing` standard
+    deviations.
 
     Where more inputs come than usual since the excess began, it expects that to go on for a cold start. It must not be chance
     (more than `doubt` standard deviations), it must last a while (one burst that came at once is all there), and as it may end
@@ -47,19 +48,22 @@ class MotetPolicy:
 
     If there is an excess still after `patience` times a cold start, it has been wrong, and starts as many as have room for all.
 
-    Containers beyond those that inputs have needed lately go when they have been idle for as long as a start takes, or for
-    `shortest` seconds if that is more; the others stay for `scaledown_window`.
+    Containers beyond those that inputs have needed lately, and a `reserve` of so many times as many, go when they have been
+    idle for as long as a start takes, or for `shortest` seconds if that is more; the others stay for `scaledown_window`.
 
     If the load repeats, containers start a cold start before it next calls for more of them than just before.
     """
 
+    catch_up: float = 0.8
     staffing: float = 1.0
     doubt: float = 2.0
     burst: float = 38.0
     guess: float = 6.0
     patience: float = 3.0
+    reserve: float = 0.05
     shortest: float = MIN_SCALEDOWN_WINDOW
     span: float = 0.0
+    foresees: bool = True
 
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         """See `Policy.decide`."""
@@ -121,8 +125,8 @@ class MotetPolicy:
         again_at = None if last is None or last.keep is None else last.again_at
         if again_at is None or again_at <= now:  # what is held changes even while nothing happens
             again_at = now + settings.scaledown_window / LOOKS
-        held = facts.held
-        assert held is not None
+        assert facts.held is not None
+        held = ceil((1 + self.reserve) * facts.held)
         assert facts.cold_start is not None
         return ScalingDecision(
             needed,
@@ -163,7 +167,7 @@ class MotetPolicy:
         lasting = coming / cold_start * service_time
         served = min(demand.inputs, facts.ready * facts.max_inputs) / service_time * cold_start
         left = max(0.0, demand.inputs + coming - served - lasting)
-        useful = lasting + self.staffing * sqrt(lasting) + left * min(1.0, service_time / cold_start)
+        useful = lasting + self.staffing * sqrt(lasting) + left * min(1.0, service_time / (self.catch_up * cold_start))
         desired = max(facts.live, ceil(min(useful, demand.inputs + surplus) / target))
         if desired == needed:
             return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)

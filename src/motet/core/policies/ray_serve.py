@@ -37,6 +37,7 @@ class RayServePolicy:
     downscale_to_zero_delay: float | None = None
     upscaling_factor: float = 1.0
     downscaling_factor: float = 1.0
+    foresees: bool = False
 
     @property
     def span(self) -> float:
