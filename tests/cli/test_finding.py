@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from motet.cli.finding import Candidate, checked, choose
+from motet.cli.finding import Candidate, choose
 from motet.errors import InvalidError, NotFoundError
+from motet.model.ids import checked_id
 
 HOME = Path("/home/of/motet")
 THERE = [
@@ -60,4 +61,4 @@ def test_where_there_is_nothing_that_is_said() -> None:
 )
 def test_an_id_of_another_form_is_refused_with_the_form_it_should_have(text: str, prefix: str, message: str) -> None:
     with pytest.raises(InvalidError, match=message):
-        checked(text, prefix, "call")
+        checked_id(text, prefix, "call")

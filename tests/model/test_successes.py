@@ -43,4 +43,4 @@ def test_a_chunk_has_all_that_was_added_and_is_summed_up_as_its_records_are(adde
     chunk = growing.chunk()
     assert sorted(decoded(chunk.data), key=repr) == sorted(records, key=repr)
     assert chunk.summary == Summary.of(records)
-    assert (chunk.count, chunk.call_id, chunk.function_id) == (len(records), "fc-1", "fu-1")
+    assert (sum(chunk.summary.kinds.values()), chunk.call_id, chunk.function_id) == (len(records), "fc-1", "fu-1")

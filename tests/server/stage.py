@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
-from motet.wire import codec
+from motet.wire import codec, failure
 from motet.wire import messages as m
 from motet.wire.framing import LENGTH
 
@@ -216,3 +216,19 @@ async def stage(**config: Any) -> AsyncIterator[Stage]:
     finally:
         await on.close()
         await server.stop()
+
+
+def play(scene: Callable[[Stage, Client], Coroutine[Any, Any, None]]) -> None:
+    """A scene on a stage of its own, with one client."""
+
+    async def main() -> None:
+        async with stage() as on:
+            await scene(on, on.client())
+
+    asyncio.run(main())
+
+
+def refusal(body: Any) -> BaseException:
+    """What a client is to raise for this reply."""
+    assert isinstance(body, m.RequestFailed)
+    return failure.rebuild(body.failure)

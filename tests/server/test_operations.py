@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -14,22 +12,7 @@ from motet.model.record_queries import LogQuery
 from motet.model.scaling import AutoscalerSettings
 from motet.wire import codec, failure
 from motet.wire import messages as m
-from tests.server.stage import Client, Stage, function, stage
-
-Scene = Callable[[Stage, Client], Coroutine[Any, Any, None]]
-
-
-def play(scene: Scene) -> None:
-    async def main() -> None:
-        async with stage() as on:
-            await scene(on, on.client())
-
-    asyncio.run(main())
-
-
-def refusal(body: Any) -> BaseException:
-    assert isinstance(body, m.RequestFailed)
-    return failure.rebuild(body.failure)
+from tests.server.stage import Client, Stage, function, play, refusal
 
 
 def test_an_operator_sees_all_apps_and_the_inputs_that_have_not_ended() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
@@ -13,23 +12,7 @@ from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import codec, failure
 from motet.wire import messages as m
-from tests.server.stage import Client, Stage, app, function, stage
-
-Scene = Callable[[Stage, Client], Coroutine[Any, Any, None]]
-
-
-def play(scene: Scene) -> None:
-    async def main() -> None:
-        async with stage() as on:
-            await scene(on, on.client())
-
-    asyncio.run(main())
-
-
-def refusal(body: Any) -> BaseException:
-    assert isinstance(body, m.RequestFailed)
-    return failure.rebuild(body.failure)
-
+from tests.server.stage import Client, Stage, app, function, play, refusal
 
 # --- calls ------------------------------------------------------------------------------------------------------------
 

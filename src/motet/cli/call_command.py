@@ -10,15 +10,15 @@ import click
 from rich.text import Text
 
 from motet.cli.call_tree import TREE_LIMITS, call_tree
-from motet.cli.finding import LIVE_INPUTS, Known, checked, known
+from motet.cli.finding import LIVE_INPUTS, Known, known
 from motet.cli.options import ViewCommand, ViewGroup, confirm, console, json_option, print_json, yes_option
 from motet.cli.summary import count, seconds
 from motet.cli.tables import harmless, kind_word, moment, state_cell
 from motet.cli.timeline_view import Row, attempts_view, blockers, inputs_view, legend, short_legend
 from motet.errors import InvalidError
 from motet.model.call_graph import CallGraph, InputNode
+from motet.model.ids import checked_id, split_input_id
 from motet.model.ids import input_id as input_id_of
-from motet.model.ids import split_input_id
 from motet.model.outcome import OutcomeKind
 from motet.model.record_queries import MAX_FOUND, InputQuery
 from motet.model.records import AttemptRecord, CallSummary, InputRecord
@@ -108,7 +108,7 @@ def cancel_call(*, function_call: str, terminate_containers: bool, yes: bool) ->
 
 
 def _show_input(found: Known, input_id: str, as_json: bool) -> None:
-    checked(input_id, "in", "input")
+    checked_id(input_id, "in", "input")
     view = found.live_input(input_id)
     record = found.archive.input(input_id)
     if record is None and view is None:
@@ -258,7 +258,7 @@ def _calls_json(node: InputNode) -> list[dict[str, Any]]:
 
 
 def _show_call(found: Known, call_id: str, shown: int, as_json: bool) -> None:
-    live = found.servers.inputs(call_id=checked(call_id, "fc", "function call"), limit=LIVE_INPUTS)
+    live = found.servers.inputs(call_id=checked_id(call_id, "fc", "function call"), limit=LIVE_INPUTS)
     summary = found.call(call_id)
     ended = found.archive.inputs(InputQuery(call_id=call_id, limit=MAX_FOUND))
     now = time.time()

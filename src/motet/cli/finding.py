@@ -13,7 +13,7 @@ import click
 from motet.cli.servers import LiveServers, live_servers
 from motet.cli.summary import count
 from motet.errors import InvalidError, NotFoundError
-from motet.model.ids import split_input_id
+from motet.model.ids import checked_id, split_input_id
 from motet.model.record_queries import CallQuery
 from motet.model.records import AppRecord, CallSummary, ContainerRecord, FunctionRecord
 from motet.model.views import InputView
@@ -95,14 +95,14 @@ class Known:
 
     def call(self, call_id: str) -> CallSummary:
         """A call, by its whole id. Raises `NotFoundError`."""
-        found = self.archive.call(checked(call_id, "fc", "function call"))
+        found = self.archive.call(checked_id(call_id, "fc", "function call"))
         if found is None:
             raise NotFoundError(f"no function call {call_id!r} is known under {self.home}{self._hint()}")
         return found
 
     def live_input(self, input_id: str) -> InputView | None:
         """An input that has not ended. Raises `InvalidError`."""
-        call_id, _ = split_input_id(checked(input_id, "in", "input"))
+        call_id, _ = split_input_id(checked_id(input_id, "in", "input"))
         views = self.servers.inputs(call_id=call_id, limit=LIVE_INPUTS)
         return next((view for view in views if view.input_id == input_id), None)
 
@@ -147,16 +147,3 @@ def known() -> Iterator[Known]:
             found.tell_problems()
     finally:
         archive.close()
-
-
-def checked(text: str, prefix: str, what: str) -> str:
-    """`text`, if it looks like an id of this kind. Raises `InvalidError`."""
-    if prefix == "in":
-        try:
-            split_input_id(text)
-        except ValueError as error:
-            raise InvalidError(str(error)) from None
-    if not text.startswith(f"{prefix}-") or len(text) <= len(prefix) + 1:
-        article = "an" if what[0] in "aeiou" else "a"
-        raise InvalidError(f"{text!r} is not the id of {article} {what}; they begin with {prefix}-")
-    return text

@@ -10,10 +10,11 @@ from typing import Any, NamedTuple, TypeVar
 import click
 import msgspec
 
-from motet.cli.finding import Known, checked, known
+from motet.cli.finding import Known, known
 from motet.cli.log_lines import Columns, line_json, lines_text
 from motet.cli.options import ViewCommand, moment_options
 from motet.errors import InvalidError
+from motet.model.ids import checked_id
 from motet.model.record_queries import MAX_FOUND, LogQuery
 from motet.model.records import LogLine, LogSource
 
@@ -153,7 +154,7 @@ def log_query(found: Known, scope: Scope, reading: Reading) -> LogQuery:
     if scope.function_call is not None:
         found.call(scope.function_call)
     if (wanted := scope.input_id) is not None:
-        checked(wanted, "in", "input")
+        checked_id(wanted, "in", "input")
         # One that had not ended when its server was killed has lines, and no record.
         known_by = (
             found.archive.input,

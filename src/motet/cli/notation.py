@@ -59,3 +59,8 @@ TARGET = OneOf("whole number, nor auto", _target)
 WAIT = OneOf("whole number of milliseconds, nor auto", _milliseconds)
 WHOLES = OneOf("list of whole numbers, such as 1,8,64", _wholes)
 NUMBERS = OneOf("list of numbers, such as 5,60,300", _numbers)
+
+rate_option = click.option(
+    "--rate", type=NUMBER, metavar="N", help="Inputs per second of a made trace, where it is highest."
+)
+length_option = click.option("--length", type=NUMBER, metavar="SECONDS", help="Length of a made trace.")

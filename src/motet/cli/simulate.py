@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from motet.cli.chart_file import check_chart, write_chart
-from motet.cli.notation import CURVE, DURATION, NUMBER, TARGET, WAIT, WHOLE, Wrong
+from motet.cli.notation import CURVE, DURATION, NUMBER, TARGET, WAIT, WHOLE, Wrong, length_option, rate_option
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.scaling import DEFAULT_SCALEDOWN_WINDOW
 from motet.simulation.chart import chart
@@ -83,8 +83,8 @@ def _latency(name: str) -> Callable[[Report], str]:
     required=True,
     help=f"The load: {', '.join(SHAPES)}, or a CSV file with the header arrival,duration (seconds).",
 )
-@click.option("--rate", type=NUMBER, metavar="N", help="Inputs per second of a made trace, where it is highest.")
-@click.option("--length", type=NUMBER, metavar="SECONDS", help="Length of a made trace.")
+@rate_option
+@length_option
 @click.option(
     "--policy",
     "policies",

@@ -15,7 +15,7 @@ from motet.cli.chart_file import check_chart
 from motet.cli.interrupts import INTERRUPTED
 from motet.cli.live_calls import subject_of
 from motet.cli.measure import Subject
-from motet.cli.notation import CURVE, DURATION, NUMBER, NUMBERS, WHOLE, WHOLES, Wrong
+from motet.cli.notation import CURVE, DURATION, NUMBER, NUMBERS, WHOLE, WHOLES, Wrong, length_option, rate_option
 from motet.cli.reference import Runnable
 from motet.cli.simulate import read_trace
 from motet.cli.tune import Request, tune
@@ -110,8 +110,8 @@ def _check_live(live: bool, arguments: Sequence[str], texts: Sequence[str], curv
     metavar="NAME|FILE.csv",
     help=f"The load: {', '.join(SHAPES)}, or a CSV file as `motet trace record` writes it. With --live, one is made.",
 )
-@click.option("--rate", type=NUMBER, metavar="N", help="Inputs per second of a made trace, where it is highest.")
-@click.option("--length", type=NUMBER, metavar="SECONDS", help="Length of a made trace.")
+@rate_option
+@length_option
 @click.option("--live", is_flag=True, help="First measure the real function: run it with 1, 2, 4 ... inputs at once.")
 @click.option(
     "--args",

@@ -6,6 +6,8 @@ from math import exp, log2
 
 EXACT, PER_DOUBLING = 64, 16
 """Numbers below the first have a bin each; above, there are so many bins until a number has doubled."""
+LOOKS = 60
+"""How often within a `scaledown_window` somebody looks at them, as they fade even while nothing happens."""
 MOST_GROWTH = 100.0
 """Weights grow e-fold with each `memory`; before they would overflow, all begin again at 1."""
 

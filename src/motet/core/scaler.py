@@ -17,7 +17,7 @@ from motet.core.autoscaler import (
     bound,
 )
 from motet.core.history import History
-from motet.core.levels import Levels
+from motet.core.levels import LOOKS, Levels
 from motet.core.repetition import SHORTEST as STEPS
 from motet.core.repetition import Expected, Repetition
 from motet.model.scaling import AutoscalerSettings
@@ -34,8 +34,8 @@ WITHOUT_ROOM = 0.01
 """The share of the inputs that may find no room in the containers that are held: no more than show in a 99th percentile."""
 STARTS = 10
 """A load that repeats is expected to do so if its period is as long as so many starts, or longer."""
-LEVEL_MEMORY, LOOKS = 0.3, 60
-"""How long it remembers, as a share of `scaledown_window`; and how often it looks within one."""
+LEVEL_MEMORY = 0.3
+"""How long it remembers, as a share of `scaledown_window`."""
 
 
 class Scaler:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from msgspec.structs import replace
-
 from motet.core.commands import Command, RecordCalls, RecordInputs, RecordSuccesses, SaveOutcomes, SendOutcomes
 from motet.core.inputs import Call, Input
 from motet.model.outcome import CallKind, Ended, OutcomeKind
@@ -14,6 +12,8 @@ from motet.model.successes import Successes
 
 _Columns = tuple[list[int], list[float], list[str], list[float], list[float], list[float]]
 """Those of `Successes`, without the moment at which all of a turn end."""
+
+_NO_ATTEMPT = ("", 0.0, OutcomeKind.SUCCESS, 0.0, 0.0)
 
 
 class Turn:
@@ -65,28 +65,23 @@ class Turn:
             begins.append(over[3])
             ends.append(over[4])
             return
-        failure = b"" if kind is OutcomeKind.SUCCESS else payload
+        container_id, over_at, how, began, finished = over or _NO_ATTEMPT
         record = InputRecord(
             call.call_id,
             item.index,
             item.submitted_at,
             self.now,
             kind,
-            failure=failure,
-            earlier=item.earlier,
-            trace=call.trace,
+            container_id,
+            item.delivered_at if over else 0.0,
+            over_at,
+            how,
+            began,
+            finished,
+            b"" if kind is OutcomeKind.SUCCESS else payload,
+            item.earlier,
+            call.trace,
         )
-        if over is not None:
-            container_id, over_at, how, began, finished = over
-            record = replace(
-                record,
-                container_id=container_id,
-                delivered_at=item.delivered_at,
-                attempt_ended_at=over_at,
-                attempt_kind=how,
-                began=began,
-                finished=finished,
-            )
         self.inputs.setdefault(call, []).append(record)
 
     def record_call(self, call: Call) -> None:

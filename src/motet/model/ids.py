@@ -7,7 +7,10 @@ needs no room on the wire and names its call to whoever reads a log line.
 
 from __future__ import annotations
 
+import re
 from typing import NewType
+
+from motet.errors import InvalidError
 
 AppId = NewType("AppId", str)
 CallId = NewType("CallId", str)
@@ -45,6 +48,22 @@ def split_input_id(value: str) -> tuple[CallId, int]:
     if not value.startswith("in-") or not dash or not index.isdecimal():
         raise ValueError(f"{value!r} is not an input id; they look like 'in-01hq3v8k2m-0'")
     return CallId(f"fc-{body}"), int(index)
+
+
+def checked_id(text: str, prefix: str, what: str, tail: str = ".+") -> str:
+    """`text`, if it is `prefix`, a dash and something that matches `tail`. `what` it is the id of: for the error.
+
+    Raises `InvalidError`.
+    """
+    if prefix == "in":
+        try:
+            split_input_id(text)
+        except ValueError as error:
+            raise InvalidError(str(error)) from None
+    if not re.fullmatch(f"{prefix}-{tail}", text, re.DOTALL):
+        article = "an" if what[0] in "aeiou" else "a"
+        raise InvalidError(f"{text!r} is not the id of {article} {what}; they begin with {prefix}-")
+    return text
 
 
 def _base32(value: int, width: int) -> str:

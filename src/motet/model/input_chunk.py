@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from operator import attrgetter
 
@@ -51,8 +52,7 @@ class Summary(msgspec.Struct, frozen=True, gc=False):
         if any(map(_earlier, records)):
             containers.update(attempt.container_id for record in records for attempt in record.earlier)
         containers.discard("")
-        counts = {kind: kinds.count(kind) for kind in set(kinds)}
-        return cls((min(indices), max(indices)), (min(ended), max(ended)), counts, containers)
+        return cls((min(indices), max(indices)), (min(ended), max(ended)), Counter(kinds), containers)
 
 
 class InputChunk(msgspec.Struct, frozen=True, gc=False):
@@ -60,7 +60,6 @@ class InputChunk(msgspec.Struct, frozen=True, gc=False):
 
     function_id: str
     call_id: str
-    count: int
     summary: Summary
     data: bytes
 
@@ -113,7 +112,7 @@ class GrowingChunk:
         summary = Summary(
             (min(indices), max(indices)), (min(ended), max(ended)), {OutcomeKind.SUCCESS: self.count}, self._containers
         )
-        return InputChunk(self._function_id, self._call_id, self.count, summary, _encode(([], self._parts)))
+        return InputChunk(self._function_id, self._call_id, summary, _encode(([], self._parts)))
 
 
 def encoded(records: Sequence[InputRecord]) -> bytes:

@@ -31,12 +31,6 @@ def log_rate(env: Mapping[str, str]) -> float:
     return rate
 
 
-def notice(lines: int, whose: str, rate: float) -> str:
-    """Says that so many lines are missing."""
-    what = "line" if lines == 1 else "lines"
-    return f"motet: {lines:,} {what} {whose} left out (more than {rate:,.0f} lines/s, or than the server could take)"
-
-
 class LogAllowance:
     """What a writer may still write. Pure: moments are arguments, in seconds of one clock.
 
@@ -44,13 +38,26 @@ class LogAllowance:
     much it is; what it is too much by must come in again before the next.
     """
 
-    __slots__ = ("_at", "_chars", "_lines", "rate")
+    __slots__ = ("_at", "_chars", "_lines", "_noticed_at", "left_out", "rate")
 
     def __init__(self, rate: float, now: float) -> None:
         self.rate = rate
         self._lines = rate * BURST_SECONDS
         self._chars = self._lines * LINE_CHARS
         self._at = now
+        self.left_out = 0
+        """Lines of which no notice has told yet. Whoever leaves some out counts them here."""
+        self._noticed_at = float("-inf")
+
+    def is_due(self, now: float) -> bool:
+        """Whether there is something to tell, and the last notice was a while ago."""
+        return self.left_out > 0 and now - self._noticed_at >= NOTICE_INTERVAL
+
+    def notice(self, whose: str, now: float) -> str:
+        """Says how many lines are left out, which are then told of."""
+        lines, self.left_out, self._noticed_at = self.left_out, 0, now
+        what = "line" if lines == 1 else "lines"
+        return f"motet: {lines:,} {what} {whose} left out (more than {self.rate:,.0f} lines/s, or than the server could take)"
 
     def take(self, lines: int, chars: int, now: float) -> bool:
         """Whether lines, of so many characters together, may be written now; if so, they count."""

@@ -9,7 +9,7 @@ from time import monotonic, time
 from typing import Any, Final, Literal
 
 from motet.client.gate import here
-from motet.model.log_allowance import NOTICE_INTERVAL, LogAllowance, notice
+from motet.model.log_allowance import LogAllowance
 from motet.wire.messages import Written
 
 MAX_LINE_CHARS = 64 * 1024
@@ -32,7 +32,7 @@ class InputOutput:
     """
 
     __slots__ = (
-        "__weakref__", "_allowance", "_before_end", "_begun", "_decoders", "_kept_at", "_left_out", "_lock", "_noticed_at",
+        "__weakref__", "_allowance", "_before_end", "_begun", "_decoders", "_kept_at", "_lock",
         "_send", "call_id", "ended", "has_children", "index", "writers",
     )  # fmt: skip
 
@@ -57,8 +57,7 @@ class InputOutput:
         self._begun: dict[Stream, dict[int, str]] = {"stdout": {}, "stderr": {}}
         self._decoders: dict[Stream, codecs.IncrementalDecoder] = {}
         self._allowance = LogAllowance(rate, monotonic())
-        self._left_out = 0
-        self._noticed_at = self._kept_at = float("-inf")
+        self._kept_at = float("-inf")
 
     def write_of_children(self, stream: Stream, text: str, *, last: bool = False) -> None:
         """The same for what processes of this input have written, on a thread of ours. `last`: nothing more comes."""
@@ -91,12 +90,12 @@ class InputOutput:
                 if rest := begun.pop(thread, ""):
                     self._emit(stream, _tidied([rest]))
         with self._lock:
-            if self._left_out:
+            if self._allowance.left_out:
                 self._notice(monotonic())
 
     def __del__(self) -> None:
         # A thread that outlived its input may have left an unfinished line.
-        if self.ended and (self._left_out or any(self._begun.values())):
+        if self.ended and (self._allowance.left_out or any(self._begun.values())):
             self._before_end = None
             self.end()
 
@@ -156,7 +155,9 @@ class InputOutput:
         if not self._allowance.take(count, len(text), now):
             self._leave_out(count, now)
             return
-        if self._left_out and now - self._noticed_at >= NOTICE_INTERVAL:
+        if self._allowance.left_out and self._allowance.is_due(
+            now
+        ):  # the first asks without a call: it is so for each line
             with self._lock:
                 self._notice(now)
         if not text.isascii():
@@ -167,16 +168,15 @@ class InputOutput:
 
     def _leave_out(self, lines: int, now: float) -> None:
         with self._lock:
-            self._left_out += lines
-            if now - self._noticed_at >= NOTICE_INTERVAL:
+            self._allowance.left_out += lines
+            if self._allowance.is_due(now):
                 self._notice(now)
 
     def _notice(self, now: float) -> None:
-        left_out, self._left_out, self._noticed_at = self._left_out, 0, now
-        whose = "of this input" if self.call_id else "of this container"
-        text = notice(left_out, whose, self._allowance.rate)
+        left_out = self._allowance.left_out
+        text = self._allowance.notice("of this input" if self.call_id else "of this container", now)
         if not self._send(Written(time(), self.call_id, self.index, "system", [text]), len(text)):
-            self._left_out += left_out
+            self._allowance.left_out += left_out
 
 
 def _tidied(lines: list[str]) -> list[str]:

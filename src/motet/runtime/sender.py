@@ -8,7 +8,6 @@ import contextlib
 import socket
 import threading
 from collections import deque
-from collections.abc import Iterable
 from time import sleep
 
 from motet.client.sockets import send_all
@@ -51,10 +50,6 @@ class Sender:
     def finish(self, end: AttemptEnd) -> None:
         """Queue an outcome for the next `flush`."""
         self._ends.append(end)
-
-    def finish_all(self, ends: Iterable[AttemptEnd]) -> None:
-        """Queue outcomes that belong together."""
-        self._ends.extend(ends)
 
     def queue(self, message: Message) -> None:
         """Queue something else for the next `flush`, which sends it before any outcome."""

@@ -9,7 +9,7 @@ from typing import Literal
 
 from motet.backends.base import Stream
 from motet.model.function import FunctionSpec
-from motet.model.log_allowance import LINES_PER_SECOND, NOTICE_INTERVAL, LogAllowance, notice
+from motet.model.log_allowance import LINES_PER_SECOND, LogAllowance
 from motet.model.outcome import Delivery
 from motet.server.apps import RunningApp
 from motet.wire.messages import OutputLines, Written
@@ -34,7 +34,7 @@ class ContainerOutput:
     """
 
     __slots__ = (
-        "_allowance", "_alone", "_clock", "_container_id", "_held", "_left_out", "_noticed_at", "_partial", "_ready",
+        "_allowance", "_alone", "_clock", "_container_id", "_held", "_partial", "_ready",
         "_report", "_shared", "_show", "_unseen", "last_errors",
     )  # fmt: skip
 
@@ -50,9 +50,6 @@ class ContainerOutput:
         self._report = report
         self._clock = clock
         self._allowance = LogAllowance(LINES_PER_SECOND, clock())
-        self._left_out = 0
-        """Lines that no notice has told of."""
-        self._noticed_at = float("-inf")
         self._partial: dict[Stream, bytes] = {}
         self._held = 0
         self._ready = self._shared = self._unseen = False
@@ -123,7 +120,7 @@ class ContainerOutput:
     def close(self) -> None:
         """Nothing more comes."""
         self._flush()
-        if self._left_out:
+        if self._allowance.left_out:
             self._notice(self._clock())
 
     def _flush(self) -> None:
@@ -135,8 +132,8 @@ class ContainerOutput:
         now = self._clock()
         allowed = self._allowance.take(len(raw), sum(map(len, raw)), now)
         if not allowed:
-            self._left_out += len(raw)
-        if self._left_out and now - self._noticed_at >= NOTICE_INTERVAL:
+            self._allowance.left_out += len(raw)
+        if self._allowance.is_due(now):
             self._notice(now)
         if allowed:
             self._emit(stream, [_decoded(line) for line in raw], self._alone or _NOBODY, 0.0)
@@ -144,9 +141,7 @@ class ContainerOutput:
             self.last_errors.extend(map(_decoded, raw[-KEPT_ERROR_LINES:]))
 
     def _notice(self, now: float) -> None:
-        text = notice(self._left_out, "that came past Python", self._allowance.rate)
-        self._left_out, self._noticed_at = 0, now
-        self._emit("system", [text], _NOBODY, 0.0)
+        self._emit("system", [self._allowance.notice("that came past Python", now)], _NOBODY, 0.0)
 
     def _emit(
         self, stream: Literal["stdout", "stderr", "system"], lines: list[str], whose: tuple[str, int], at: float

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import heapq
 import sqlite3
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 from operator import attrgetter
@@ -38,6 +39,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode_calls = msgspec.msgpack.Decoder(list[CallRecord]).decode
 _index = attrgetter("index")
 _ended_at = attrgetter("ended_at")
+_kind = attrgetter("kind")
 _call_id = attrgetter("call_id")
 
 EndedByCall = dict[str, list[InputRecord]]
@@ -74,7 +76,8 @@ class InputWriter:
                 self._give_row(call_id)
             if len(ended) >= INPUTS_FOR_A_CHUNK:
                 for start in range(0, len(ended), INPUTS_PER_CHUNK):
-                    self._add_own(function, call_id, ended[start : start + INPUTS_PER_CHUNK])
+                    part = ended[start : start + INPUTS_PER_CHUNK]
+                    self._add_own(function, call_id, Summary.of(part), encoded(part))
                 continue
             mixed.append((call_id, ended))
             waiting += len(ended)
@@ -107,37 +110,35 @@ class InputWriter:
         """Inputs of one call; `clock` is to be added to their moments."""
         self._clock = clock
         self._give_row(chunk.call_id)
-        call = self._calls.of(chunk.call_id)
-        self._insert(self._functions.of(chunk.function_id), call, chunk.summary, chunk.count, chunk.data)
-        self._connection.execute(_COUNT, self._counts(call, chunk.summary))
+        self._add_own(self._functions.of(chunk.function_id), chunk.call_id, chunk.summary, chunk.data)
 
-    def _add_own(self, function: int, call_id: str, records: list[InputRecord]) -> None:
-        call, summary = self._calls.of(call_id), Summary.of(records)
-        self._insert(function, call, summary, len(records), encoded(records))
-        self._connection.execute(_COUNT, self._counts(call, summary))
+    def _add_own(self, function: int, call_id: str, summary: Summary, data: bytes) -> None:
+        call = self._calls.of(call_id)
+        self._insert(function, call, summary, data)
+        self._connection.execute(_COUNT, self._counts(call, summary.kinds, summary.ended[1]))
 
     def _add_mixed(
         self, function: int, parts: list[tuple[str, list[InputRecord]]], calls: Sequence[CallRecord] = ()
     ) -> None:
-        if len(parts) == 1 and not calls:
-            self._add_own(function, *parts[0])
-            return
         records = [record for _, part in parts for record in part]
+        if len(parts) == 1 and not calls:
+            self._add_own(function, parts[0][0], Summary.of(records), encoded(records))
+            return
         ids = [it.call_id for it in calls]
         known = set(ids)
         others = [(self._calls.of(call_id), part) for call_id, part in parts if call_id not in known]
         keys = "".join(f" {key}" for key, _ in others) + " "
         short = (min(ids), max(ids), _encode(calls)) if ids else (None, None, None)
-        self._insert(function, None, Summary.of(records), len(records), encoded(records), short, keys)
-        if others:
-            self._connection.executemany(_COUNT, [self._counts(call, Summary.of(part)) for call, part in others])
+        self._insert(function, None, Summary.of(records), encoded(records), short, keys)
+        counts = [self._counts(call, Counter(map(_kind, part)), max(map(_ended_at, part))) for call, part in others]
+        if counts:
+            self._connection.executemany(_COUNT, counts)
 
     def _insert(
         self,
         function: int,
         call: int | None,
         summary: Summary,
-        count: int,
         data: bytes,
         short: tuple[str | None, str | None, bytes | None] = (None, None, None),
         others: str = " ",
@@ -146,16 +147,17 @@ class InputWriter:
         kinds = sum(1 << kind for kind in summary.kinds)
         containers = "".join(f" {self._containers.of(each)}" for each in summary.containers) + " "
         first, last = summary.ended
+        count = sum(summary.kinds.values())
         row = (call, *summary.indices, first + self._clock, last + self._clock, kinds, containers, count, self._clock)
         self._connection.execute(
             f"INSERT INTO chunks VALUES ({', '.join('?' * 16)})", (self._chunk, function, *row, *short, others, data)
         )
 
-    def _counts(self, call: int, summary: Summary) -> tuple[float | int, ...]:
+    def _counts(self, call: int, kinds: Mapping[OutcomeKind, int], last_ended: float) -> tuple[float | int, ...]:
         counts = [0] * len(_COLUMNS)
-        for kind, count in summary.kinds.items():
+        for kind, count in kinds.items():
             counts[_COLUMNS[COUNTED[kind]]] += count
-        return (summary.ended[1] + self._clock, self._chunk, self._chunk, *counts, call)
+        return (last_ended + self._clock, self._chunk, self._chunk, *counts, call)
 
 
 def by_call(records: Iterable[InputRecord]) -> EndedByCall:

@@ -9,11 +9,10 @@ from typing import NamedTuple
 from msgspec import structs
 
 from motet.core.autoscaler import Demand, PoolFacts, ScalingDecision, containers_for
+from motet.core.levels import LOOKS
 from motet.core.repetition import Expected
 from motet.model.scaling import MIN_SCALEDOWN_WINDOW, AutoscalerSettings
 
-LOOKS = 60
-"""How often within a `scaledown_window` it looks for containers to spare."""
 PLAIN = "{} {} at {} each want {}"
 
 
@@ -104,7 +103,7 @@ class MotetPolicy:
         last = facts.last
         memory = None if last is None or demand.inputs <= (live - facts.starting) * target else last.memory
         if needed == live and not demand.alone:  # as it is often, so this must be quick
-            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=memory)
+            return _plain(needed, demand, target, memory)
         full = needed > live == settings.max_containers
         if full or settings.buffer_containers or demand.alone or demand.unit != "inputs":
             return for_demand(demand, target)
@@ -115,7 +114,7 @@ class MotetPolicy:
             return self._guess(needed, excess, demand, facts, now)
         if facts.held is not None and facts.cold_start:
             return self._enough(needed, memory, demand, facts, settings, now)
-        return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=memory)
+        return _plain(needed, demand, target, memory)
 
     def _enough(
         self, needed: int, memory: object, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float
@@ -144,7 +143,7 @@ class MotetPolicy:
         came = self._came(excess, facts, now)
         coming = min(came, self.guess * sqrt(came))
         if not coming:
-            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)
+            return _plain(needed, demand, target, excess)
         return ScalingDecision(
             ceil((demand.inputs + coming) / target),
             "{} inputs at {} each want {}; room for {:.0f} more that may come",
@@ -159,7 +158,7 @@ class MotetPolicy:
         assert service_time is not None
         patience_ends = excess.since + self.patience * cold_start
         if now >= patience_ends:
-            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)
+            return _plain(needed, demand, target, excess)
         # Those that run may be of another kind than those that have ended.
         service_time = max(service_time, facts.running.age(now) / 2)
         surplus = self._surplus(excess, facts, now)
@@ -170,7 +169,7 @@ class MotetPolicy:
         useful = lasting + self.staffing * sqrt(lasting) + left * min(1.0, service_time / (self.catch_up * cold_start))
         desired = max(facts.live, ceil(min(useful, demand.inputs + surplus) / target))
         if desired == needed:
-            return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=excess)
+            return _plain(needed, demand, target, excess)
         return ScalingDecision(
             desired,
             "{} inputs at {} each want {}; {} pay: a start takes {:.3g} s, an input {:.3g} s, {:.3g} come meanwhile",
@@ -210,4 +209,8 @@ def for_demand(demand: Demand, target_inputs: int) -> ScalingDecision:
     if demand.alone:
         numbers = (demand.inputs, demand.unit, target_inputs, demand.alone, needed)
         return ScalingDecision(needed, "{} {} at {} each and {} alone want {}", numbers)
-    return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target_inputs, needed))
+    return _plain(needed, demand, target_inputs)
+
+
+def _plain(needed: int, demand: Demand, target_inputs: int, memory: object = None) -> ScalingDecision:
+    return ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target_inputs, needed), memory=memory)

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 from typing import cast, get_args
 
 from motet.errors import InvalidError
-from motet.model.ids import split_input_id
+from motet.model import ids
 from motet.model.outcome import OutcomeKind
 from motet.model.record_queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
 from motet.model.records import LogSource
@@ -87,19 +87,7 @@ class Filters:
 
 def checked_id(text: str, prefix: str, name: str) -> str:
     """`text`, if it looks like an id of this kind. Raises `InvalidError`."""
-    if prefix == "in":
-        try:
-            split_input_id(text)
-        except ValueError as error:
-            raise InvalidError(str(error)) from None
-    if not re.fullmatch(rf"{prefix}-[\w-]{{1,100}}", text):
-        raise InvalidError(f"{text!r} is not the id of {name_of(name)}; they begin with {prefix}-")
-    return text
-
-
-def name_of(name: str) -> str:
-    """A thing with its article, for messages."""
-    return f"an {name}" if name[0] in "aeiou" else f"a {name}"
+    return ids.checked_id(text, prefix, name, tail=r"[\w-]{1,100}")
 
 
 def log_query(filters: Filters) -> LogQuery:
