@@ -11,6 +11,7 @@ from motet.model.records import (
     AttemptRecord,
     CallRecord,
     ContainerRecord,
+    DecisionRecord,
     FunctionRecord,
     InputRecord,
     LogBatch,
@@ -77,6 +78,10 @@ def _records() -> RecordBatch:
             ),
         ],
         stalls=[StallRecord("ta-00002", "fc-2", 2, AT + 3.2, AT + 3.7, "kept the event loop at shop.py:12")],
+        decisions=[
+            DecisionRecord(AT + 0.5, "fu-1", 1, 0, 0, 3, 0, "3 inputs at 5 each want 1"),
+            DecisionRecord(AT + 2, "fu-1", 2, 1, 0, 2, 5, "7 inputs at 5 each want 2"),
+        ],
         logs=[
             LogBatch(AT + 1, "fu-1", "ta-00001", "fc-2", 1, "stdout", ["fetching 1 as in-2-1", "looking"]),
             LogBatch(AT + 1.5, "fu-1", "ta-00001", "fc-2", 1, "stderr", ["ValueError: item 1 is not there"]),

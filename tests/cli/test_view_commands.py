@@ -111,6 +111,32 @@ def test_stats_of_a_function(home: Path) -> None:
     assert "2 success  1 failure" in run(home, "function", "stats", "fetch").stdout
 
 
+def test_decisions_about_a_pool_that_has_ended_are_told_with_their_numbers_and_reason(home: Path) -> None:
+    first, last = ask(home, "function", "autoscaler", "decisions", "fetch")
+    assert (first["desired"], first["waiting_inputs"], first["reason"]) == (1, 3, "3 inputs at 5 each want 1")
+    assert (last["desired"], last["live"], last["running_inputs"]) == (2, 1, 5)
+    result = run(home, "function", "autoscaler", "decisions", "fetch", "--limit", "1")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[1].split()[-12:] == [
+        "2",
+        "1",
+        "0",
+        "2",
+        "5",
+        "7",
+        "inputs",
+        "at",
+        "5",
+        "each",
+        "want",
+        "2",
+    ]
+    assert ask(home, "function", "autoscaler", "decisions", "fetch", "--since", "1s") == []
+    none = run(home, "function", "autoscaler", "decisions", "order")
+    assert (none.exit_code, none.stdout) == (0, "")
+    assert "No decision about the size of order is kept." in none.stderr
+
+
 def test_inputs_of_a_function_come_latest_first(home: Path) -> None:
     rows = ask(home, "function", "calls", "fetch")
     assert [(each["input_id"], each["status"], each["attempts"]) for each in rows] == [

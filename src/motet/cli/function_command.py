@@ -12,7 +12,7 @@ from rich.text import Text
 from motet.cli.app_command import function_rows, functions_table, view_of
 from motet.cli.finding import Known, known
 from motet.cli.function_stats import FunctionStats, Percentiles, execution, function_stats, queuing, stats_json
-from motet.cli.options import ViewGroup, console, json_option, moment_options, print_json
+from motet.cli.options import Moment, ViewGroup, console, json_option, moment_options, print_json
 from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, kind_word, moment, state_cell, table
 from motet.errors import InvalidError, NotFoundError
@@ -25,6 +25,8 @@ from motet.wire import messages as m
 app_option = click.option(
     "--app", metavar="APP", help="The app it is of (id or name), where several have one of that name."
 )
+
+_NUMBERS = ("wanted", "live", "starting", "waiting", "running")
 
 
 @click.group("function", cls=ViewGroup)
@@ -155,7 +157,7 @@ def list_calls(
 
 @function_command.group("autoscaler", cls=ViewGroup)
 def autoscaler_group() -> None:
-    """The bounds within which a function's pool scales."""
+    """The bounds within which a function's pool scales, and why it had the sizes it had."""
 
 
 @autoscaler_group.command("settings")
@@ -172,6 +174,31 @@ def show_settings(*, function: str, app: str | None, as_json: bool) -> None:
         server, view = running
         settings = server.ask(m.ViewSettings(record.function_id)).settings
         _print_settings(record, settings, as_json=as_json, decision=view.last_decision, shortage=view.shortage)
+
+
+@autoscaler_group.command("decisions")
+@click.argument("function")
+@app_option
+@click.option(
+    "-n", "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many decisions to list."
+)
+@click.option("--since", type=Moment(), metavar="TIME", help="From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00.")
+@json_option
+def list_decisions(*, function: str, app: str | None, limit: int, since: float | None, as_json: bool) -> None:
+    """List why a pool was to have another size, the latest last; also when it has ended."""
+    with known() as found:
+        record = _function(found, function, app)
+        decisions = found.archive.decisions(record.function_id, since=since, limit=limit)
+        if as_json:
+            print_json([msgspec.structs.asdict(each) for each in decisions])
+        elif decisions:
+            shown = table("at", "wanted", "live", "starting", "waiting", "running", "reason", right=_NUMBERS)
+            for each in decisions:
+                counts = (each.desired, each.live, each.starting, each.waiting_inputs, each.running_inputs)
+                shown.add_row(moment(each.at), *map(cell, counts), cell(each.reason))
+            console().print(shown)
+        else:
+            click.echo(f"No decision about the size of {record.name} is kept.", err=True)
 
 
 @autoscaler_group.command("update")
