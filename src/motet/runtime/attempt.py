@@ -38,6 +38,7 @@ def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> Attemp
         return succeeded(delivery, value)
     except BaseException as error:
         # Also a cancellation that came in the moment between the user's code and the shutting of the gate.
+        gate.raised(error)
         return failed(delivery, error)
     finally:
         current.reset(token)
@@ -74,6 +75,7 @@ def stream_sync(
         send_items(generator, delivery.attempt, window, sender, gate)
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
+        gate.raised(error)
         return failed(delivery, error)
     finally:
         if generator is not None:

@@ -118,6 +118,7 @@ def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> At
             gate.shut()
         return _succeeded(batch, results)
     except BaseException as error:
+        gate.raised(error)
         return failed_batch(batch, error)
     finally:
         current.reset(token)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import sys
 import threading
 import time
 import traceback
@@ -27,6 +28,7 @@ from motet.runtime.threads import SlotThreads
 from motet.runtime.watchdog import Watchdog
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.request import WebRequest
+from motet.wire.messages import StopDelivering
 
 Method = tuple[MethodSpec, Callable[..., Any]]
 RunSync = Callable[[Callable[..., Any], Delivery, Gate], AttemptEnd]
@@ -165,11 +167,24 @@ class Executor:
             end = self._failed(
                 delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead")
             )
+        gate.leave()
+        if gate.harm is not None:
+            self._retire(gate.harm)
         self._finish(end, began)
         self._sender.flush()
         del self._gates[delivery.attempt]
         if self._gates_gone is not None and not self._gates:
             self._gates_gone.set()
+
+    def _retire(self, harm: str) -> None:
+        """An attempt was interrupted where it may have broken something that all inputs here use: no more come here."""
+        print(
+            f"motet: a cancelled input was interrupted at {harm}, where it may have left a lock taken or a module half "
+            "imported. This container takes no more inputs, and ends after those it has.",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._sender.queue(StopDelivering())
 
     def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         assert self._spans is not None
