@@ -39,8 +39,8 @@ def batch(*calls: Call) -> Batch:
     )
 
 
-def run(function: Callable[..., Any], *calls: Call) -> list[AttemptEnd]:
-    end = run_batch(batched(MethodSpec(), function), batch(*calls), Gate())
+def run(function: Callable[..., Any], *calls: Call, cancelled: bool = False) -> list[AttemptEnd]:
+    end = run_batch(batched(MethodSpec(), function), batch(*calls), Gate(), lambda attempt: cancelled)
     assert isinstance(end, BatchEnd)
     assert end.attempt == 10
     return end.members
@@ -67,7 +67,9 @@ def test_mixed_positional_and_keyword_arguments_are_put_together_by_name(functio
 
 
 def test_an_async_function_is_awaited() -> None:
-    end = asyncio.run(run_batch_async(batched(MethodSpec(is_async=True), add_async), batch(*MIXED)))
+    end = asyncio.run(
+        run_batch_async(batched(MethodSpec(is_async=True), add_async), batch(*MIXED), lambda attempt: False)
+    )
     assert isinstance(end, BatchEnd)
     assert values(end.members) == [3, 7, 11]
 
@@ -134,7 +136,9 @@ def test_a_cancelled_batch_is_cancelled_for_every_member() -> None:
     def cancelled(x: list[int]) -> list[int]:
         raise InputCancellation("Input was cancelled")
 
-    assert {end.kind for end in run(cancelled, ((1,), {}), ((2,), {}))} == {OutcomeKind.CANCELLED}
+    calls: list[Call] = [((1,), {}), ((2,), {})]
+    assert {end.kind for end in run(cancelled, *calls, cancelled=True)} == {OutcomeKind.CANCELLED}
+    assert {end.kind for end in run(cancelled, *calls)} == {OutcomeKind.FAILURE}
 
 
 def test_the_current_input_is_the_first_member() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import sys
 import types
+from asyncio import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_every_error_of_ours_travels(name: str) -> None:
     assert type(travelled(kind("text"))) is kind
 
 
-@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit("x")])
+@pytest.mark.parametrize("error", [SystemExit(3), KeyboardInterrupt(), GeneratorExit("x"), CancelledError()])
 def test_what_would_end_the_callers_program_arrives_as_a_remote_error(error: BaseException) -> None:
     arrived = travelled(error)
     assert type(arrived) is errors.RemoteError

@@ -24,7 +24,11 @@ _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 _NONE = payload.dumps(None, "None")
 
 
-def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> AttemptEnd:
+Cancelled = Callable[[int], bool]
+"""Whether Motet has cancelled the attempt of this number. Code may raise `CancelledError` without that."""
+
+
+def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
     """Run a sync function on this thread. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
     token = current.set(running)
@@ -39,13 +43,13 @@ def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> Attemp
     except BaseException as error:
         # Also a cancellation that came in the moment between the user's code and the shutting of the gate.
         gate.raised(error)
-        return failed(delivery, error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         current.reset(token)
         end_output(running)
 
 
-async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
+async def run_async(call: Callable[..., Any], delivery: Delivery, cancelled: Cancelled) -> AttemptEnd:
     """Run an async function in this task. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
     current.set(running)
@@ -53,13 +57,18 @@ async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
         return succeeded(delivery, await call(*args, **kwargs))
     except BaseException as error:
-        return failed(delivery, error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         end_output(running)
 
 
 def stream_sync(
-    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender, gate: Gate
+    call: Callable[..., Any],
+    delivery: Delivery,
+    window: StreamWindow,
+    sender: Sender,
+    gate: Gate,
+    cancelled: Cancelled,
 ) -> AttemptEnd:
     """Run a sync generator on this thread, sending its items. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
@@ -76,7 +85,7 @@ def stream_sync(
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
         gate.raised(error)
-        return failed(delivery, error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         if generator is not None:
             with contextlib.suppress(BaseException):
@@ -86,7 +95,7 @@ def stream_sync(
 
 
 async def stream_async(
-    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender
+    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender, cancelled: Cancelled
 ) -> AttemptEnd:
     """Run an async generator in this task, sending its items. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
@@ -96,7 +105,7 @@ async def stream_async(
         await send_items_async(call(*args, **kwargs), delivery.attempt, window, sender)
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
-        return failed(delivery, error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         end_output(running)
 
@@ -129,11 +138,16 @@ def _refuse_unfinished(value: Any) -> None:
         )
 
 
-def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
-    """The outcome of an attempt that raised. The traceback goes to stderr too, where logs show it."""
+def failed(delivery: Delivery, error: BaseException, cancelled: bool = False) -> AttemptEnd:
+    """The outcome of an attempt that raised. The traceback goes to stderr too, where logs show it.
+
+    `cancelled`: Motet has cancelled it. Where it has not, a `CancelledError` is a failure like any other.
+    """
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
-        cancelled = failure.of(RemoteError("Input was cancelled"))
-        return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
+        if cancelled:
+            told = failure.of(RemoteError("Input was cancelled"))
+            return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, told)
+        error.add_note("Nobody cancelled this input: its own code did, or awaited something that was cancelled.")
     described = failure.describe(error, hidden=_MOTET_DIRECTORY, main_by_value=main_by_value())
     with contextlib.suppress(Exception):
         print(described.traceback.rstrip(), file=sys.stderr, flush=True)

@@ -12,7 +12,7 @@ from motet.client.gate import Gate
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import end_output, failed, succeeded
+from motet.runtime.attempt import Cancelled, end_output, failed, succeeded
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
@@ -104,7 +104,7 @@ def batched(method: MethodSpec, call: Callable[..., Any]) -> Callable[[list[Argu
     return run_async if method.is_async else run
 
 
-def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> AttemptEnd:
+def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
     """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
     running = CurrentInput(batch.call_id, batch.index)
@@ -119,13 +119,15 @@ def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> At
         return _succeeded(batch, results)
     except BaseException as error:
         gate.raised(error)
-        return failed_batch(batch, error)
+        return failed_batch(batch, error, cancelled(batch.attempt))
     finally:
         current.reset(token)
         end_output(running)
 
 
-async def run_batch_async(call: Callable[..., Awaitable[list[Any]]], batch: Delivery) -> AttemptEnd:
+async def run_batch_async(
+    call: Callable[..., Awaitable[list[Any]]], batch: Delivery, cancelled: Cancelled
+) -> AttemptEnd:
     """Run an async batched function in this task. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
     running = CurrentInput(batch.call_id, batch.index)
@@ -133,7 +135,7 @@ async def run_batch_async(call: Callable[..., Awaitable[list[Any]]], batch: Deli
     try:
         return _succeeded(batch, await call(_inputs(batch)))
     except BaseException as error:
-        return failed_batch(batch, error)
+        return failed_batch(batch, error, cancelled(batch.attempt))
     finally:
         end_output(running)
 
@@ -148,9 +150,9 @@ def _succeeded(batch: Batch, results: list[Any]) -> BatchEnd:
     return BatchEnd(batch.attempt, members[0].kind, b"", members=members)
 
 
-def failed_batch(batch: Delivery, error: BaseException) -> BatchEnd:
+def failed_batch(batch: Delivery, error: BaseException, cancelled: bool = False) -> BatchEnd:
     """What was raised is every member's failure."""
     assert isinstance(batch, Batch)
-    end = failed(batch, error)
+    end = failed(batch, error, cancelled)
     members = [AttemptEnd(member.attempt, end.kind, end.payload) for member in batch.members]
     return BatchEnd(batch.attempt, end.kind, end.payload, members=members)

@@ -15,7 +15,7 @@ from motet.client.gate import Gate
 from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
 from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
@@ -31,9 +31,9 @@ from motet.runtime.web.request import WebRequest
 from motet.wire.messages import StopDelivering
 
 Method = tuple[MethodSpec, Callable[..., Any]]
-RunSync = Callable[[Callable[..., Any], Delivery, Gate], AttemptEnd]
-RunAsync = Callable[[Callable[..., Any], Delivery], Coroutine[Any, Any, AttemptEnd]]
-Failed = Callable[[Delivery, BaseException], AttemptEnd]
+RunSync = Callable[[Callable[..., Any], Delivery, Gate, Cancelled], AttemptEnd]
+RunAsync = Callable[[Callable[..., Any], Delivery, Cancelled], Coroutine[Any, Any, AttemptEnd]]
+Failed = Callable[[Delivery, BaseException, bool], AttemptEnd]
 
 
 class Executor:
@@ -134,15 +134,16 @@ class Executor:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         span = None if self._spans is None else self._spans.begin(delivery, window)
-        if self._slots.cancelled(delivery.attempt):
-            end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
+        cancelled = self._slots.cancelled
+        if cancelled(delivery.attempt):
+            end = self._failed(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
         elif isinstance(window, WebRequest):
             app: WebApp = call  # type: ignore[assignment]
-            end = await app.serve(delivery, window)
+            end = await app.serve(delivery, window, cancelled)
         elif isinstance(window, StreamWindow):
-            end = await stream_async(call, delivery, window, self._sender)
+            end = await stream_async(call, delivery, window, self._sender, cancelled)
         else:
-            end = await self._run_async(call, delivery)
+            end = await self._run_async(call, delivery, cancelled)
         if self._spans is not None and span is not None:
             self._spans.end(span, end)
         self._tasks.pop(delivery.attempt, None)
@@ -165,7 +166,7 @@ class Executor:
         except BaseException as error:
             traceback.print_exc()
             end = self._failed(
-                delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead")
+                delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"), False
             )
         gate.leave()
         if gate.harm is not None:
@@ -197,8 +198,8 @@ class Executor:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         if isinstance(window, StreamWindow):
-            return stream_sync(call, delivery, window, self._sender, gate)
-        return self._run_sync(call, delivery, gate)
+            return stream_sync(call, delivery, window, self._sender, gate, self._slots.cancelled)
+        return self._run_sync(call, delivery, gate, self._slots.cancelled)
 
     def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
         """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""

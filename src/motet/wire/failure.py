@@ -89,7 +89,8 @@ def _rebuild(failure: Failure) -> BaseException:
     if not isinstance(error, BaseException):
         return errors.ExecutionError(f"the remote exception unpickled to {type(error).__name__}; it was {text}")
     if not isinstance(error, (Exception, errors.InputCancellation)):
-        # SystemExit and KeyboardInterrupt raised as themselves would end the caller's program without a word.
+        # SystemExit and KeyboardInterrupt raised as themselves would end the caller's program without a word, and
+        # a CancelledError would look like its own cancellation.
         return errors.RemoteError(f"the function raised {text or type(error).__name__}")
     return error
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.attempt import end_output, failed
+from motet.runtime.attempt import Cancelled, end_output, failed
 from motet.runtime.web.request import App, WebRequest, is_about_client
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
@@ -66,7 +66,7 @@ class WebApp:
         with contextlib.suppress(Exception):
             await self._app(scope, self._to_app.get, self._from_app.put)
 
-    async def serve(self, delivery: Delivery, request: WebRequest) -> AttemptEnd:
+    async def serve(self, delivery: Delivery, request: WebRequest, cancelled: Cancelled) -> AttemptEnd:
         """Run a request through the app. Never raises, also when it is cancelled."""
         running = CurrentInput(delivery.call_id, delivery.index)
         current.set(running)
@@ -76,10 +76,11 @@ class WebApp:
             return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
         except BaseException as error:
             if is_about_client(error):
-                return failed(delivery, asyncio.CancelledError())  # not the app's fault: no traceback
-            if not isinstance(error, asyncio.CancelledError):
+                return failed(delivery, asyncio.CancelledError(), True)  # not the app's fault: no traceback
+            was_cancelled = cancelled(delivery.attempt)
+            if not (was_cancelled and isinstance(error, asyncio.CancelledError)):
                 request.fail()
-            return failed(delivery, error)
+            return failed(delivery, error, was_cancelled)
         finally:
             request.close()
             end_output(running)
