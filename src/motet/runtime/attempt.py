@@ -14,6 +14,7 @@ import motet
 from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime import forked_child
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
 from motet.sdk.context import CurrentInput, current
@@ -118,6 +119,7 @@ def end_output(running: CurrentInput) -> None:
 
 def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     """The outcome of an attempt that returned `value`; a failure if that cannot be sent."""
+    forked_child.leave()
     try:
         _refuse_unfinished(value)
         data = payload.dumps(value, "the result", main_by_value=main_by_value())
@@ -143,6 +145,7 @@ def failed(delivery: Delivery, error: BaseException, cancelled: bool = False) ->
 
     `cancelled`: Motet has cancelled it. Where it has not, a `CancelledError` is a failure like any other.
     """
+    forked_child.leave(error)
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
         if cancelled:
             told = failure.of(RemoteError("Input was cancelled"))
@@ -156,6 +159,7 @@ def failed(delivery: Delivery, error: BaseException, cancelled: bool = False) ->
 
 def describe_start_failure(error: BaseException) -> bytes:
     """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback."""
+    forked_child.leave(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     print(described.traceback.rstrip(), file=sys.stderr, flush=True)
     return described.encoded()

@@ -23,7 +23,7 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, standard_streams
+from motet.runtime import context_propagation, forked_child, standard_streams
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
@@ -57,6 +57,7 @@ LOST_SERVER = 69
 def main(container_id: str, address: str, token: str) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status."""
     new_ids.reseed()
+    forked_child.at_fork(new_ids.reseed)
     context.enter_container(container_id)
     quiet_declarations()
     executor_socket = connect(address, Hello("executor", token, container_id))
@@ -104,6 +105,11 @@ class _Once:
 
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._make = make
+        forked_child.at_fork(self._forget)
+        self._forget()
+
+    def _forget(self) -> None:
+        """A forked process has none yet: that of its container answers somebody else."""
         self._lock = threading.Lock()
         self._connection: Connection | None = None
 
@@ -121,6 +127,8 @@ class _Container:
     def __init__(self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket) -> None:
         self._spec = spec
         self._sender = Sender(executor_socket)
+        forked_child.has_none_of(executor_socket.fileno())
+        forked_child.has_none_of(control_socket.fileno())
         self._outputs = standard_streams.install(self._sender)
         context_propagation.install(self._outputs)
         Processes(self._outputs).install()
@@ -159,7 +167,9 @@ class _Container:
     def _load(self) -> Service:
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ))
-        return load(self._spec)
+        service = load(self._spec)
+        forked_child.leave()
+        return service
 
     def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
         try:
@@ -189,6 +199,7 @@ class _Container:
             result = hook()
             if inspect.isawaitable(result):
                 self._user_loop().run_until_complete(_awaited(result))
+            forked_child.leave()
         return Service({}, [], [])
 
     def _user_loop(self) -> asyncio.AbstractEventLoop:
@@ -253,7 +264,8 @@ class _Container:
         for hook in service.exit:
             try:
                 self._run_hooks([hook])
-            except BaseException:
+            except BaseException as error:
+                forked_child.leave(error)
                 traceback.print_exc()
                 status = 1
         return status

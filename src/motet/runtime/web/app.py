@@ -10,6 +10,7 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime import forked_child
 from motet.runtime.attempt import Cancelled, end_output, failed
 from motet.runtime.web.request import App, WebRequest, is_about_client
 from motet.sdk.context import CurrentInput, current
@@ -72,9 +73,11 @@ class WebApp:
         current.set(running)
         try:
             await self._app(request.scope(self._state), request.receive, request.send)
+            forked_child.leave()
             request.end()
             return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
         except BaseException as error:
+            forked_child.leave(error)
             if is_about_client(error):
                 return failed(delivery, asyncio.CancelledError(), True)  # not the app's fault: no traceback
             was_cancelled = cancelled(delivery.attempt)
