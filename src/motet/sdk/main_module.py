@@ -5,11 +5,17 @@ from __future__ import annotations
 import functools
 import os
 import sys
+from typing import Any
 
 
 def main_by_value() -> bool:
     """True if nobody else can import `__main__`: it is a notebook, a prompt, standard input, or `python -c`."""
     return not _is_file(getattr(sys.modules.get("__main__"), "__file__", None))
+
+
+def may_be_declared_again(code: Any) -> bool:
+    """True for code of a notebook's cell or a prompt: running it again is no mistake."""
+    return getattr(code, "__module__", None) == "__main__" and main_by_value()
 
 
 MAIN_IN_CONTAINERS = "__motet_main__"
