@@ -12,12 +12,13 @@ import pytest
 
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
 from motet.wire import payload
+from motet.wire.by_value import PROTOCOL, ByValue
 
 
 def test_plain_values_travel_as_plain_pickle() -> None:
     value = (("a", 1), {"b": [None, 2.5]})
     data = payload.dumps(value, "the arguments of f")
-    assert data == pickle.dumps(value, payload.PROTOCOL)
+    assert data == pickle.dumps(value, PROTOCOL)
     assert payload.loads(data, "the arguments of f") == value
     assert payload.loads(memoryview(data), "the arguments of f") == value
 
@@ -84,7 +85,7 @@ def test_classes_of_a_notebook_travel_by_value(monkeypatch: pytest.MonkeyPatch) 
     exec("class Point:\n    def __init__(self, x): self.x = x\n    def doubled(self): return self.x * 2", main.__dict__)
     monkeypatch.setitem(sys.modules, "__main__", main)
     by_reference = payload.dumps(main.Point(3), "the arguments of f")
-    by_value = payload.dumps(main.Point(3), "the arguments of f", main_by_value=True)
+    by_value = payload.dumps(main.Point(3), "the arguments of f", ByValue(frozenset(["__main__"])))
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
     assert payload.loads(by_value, "the arguments of f").doubled() == 6
     with pytest.raises(DeserializationError, match="Point"):

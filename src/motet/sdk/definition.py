@@ -19,7 +19,7 @@ from motet.sdk.function import Function
 from motet.sdk.main_module import main_by_value
 from motet.sdk.notices import warn_user
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod
-from motet.wire.payload import PROTOCOL
+from motet.wire.by_value import PROTOCOL
 
 MAX_SERIALIZED_BYTES = 16 * 2**20
 LARGE_SERIALIZED_BYTES = 256 * 2**10
