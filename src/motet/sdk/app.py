@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpa
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec
-from motet.sdk.checks import refuse_positional, type_name
+from motet.sdk.checks import check_name, is_sendable, refuse_positional, type_name
 from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
 from motet.sdk.entrypoint import LocalEntrypoint
@@ -57,6 +57,7 @@ class App:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
+        check_name("the name of an app", name or "")
         if image is not None and not isinstance(image, Image):
             raise InvalidError("`image=` has to be a `motet.Image` object")
         merged_env(secrets, None)
@@ -134,7 +135,7 @@ class App:
         def decorate(raw: Callable[P, R]) -> LocalEntrypoint[P, R]:
             if isinstance(raw, type) or not hasattr(raw, "__qualname__"):
                 raise InvalidError(f"`@app.local_entrypoint()` must be used on a function, not on {raw!r}")
-            entrypoint = LocalEntrypoint(name or raw.__qualname__, raw)
+            entrypoint = LocalEntrypoint(check_name("the name of an entrypoint", name or raw.__qualname__), raw)
             if entrypoint.name in self._entrypoints and not main_by_value():
                 raise InvalidError(
                     f"Duplicate local entrypoint name: {entrypoint.name}. Local entrypoint names must be unique."
@@ -221,10 +222,15 @@ class App:
         for declared in self._mine():
             functions[declared.spec.app_name, declared.spec.name] = declared
         directory = os.getcwd()
+        if not is_sendable(directory):
+            raise InvalidError(
+                f"containers cannot be told of the current directory {directory!r}: its name is not UTF-8"
+            )
+        search_path = (os.path.join(directory, entry) if entry else directory for entry in sys.path)
         return AppSpec(
-            name=self.description,
+            name=self.description.encode(errors="backslashreplace").decode(),
             functions=tuple(declared.defined_spec() for declared in functions.values()),
-            sys_path=tuple(os.path.join(directory, entry) if entry else directory for entry in sys.path),
+            sys_path=tuple(entry for entry in search_path if is_sendable(entry)),
             project_dir=directory,
         )
 
@@ -281,7 +287,7 @@ def _checked_tags(tags: Any) -> dict[str, str]:
     tags = {} if tags is None else tags
     if not isinstance(tags, Mapping) or not all(isinstance(it, str) for pair in tags.items() for it in pair):
         raise InvalidError(f"`tags` has to be a dict[str, str], got {tags!r}")
-    return dict(tags)
+    return {check_name("a tag", name): check_name("the value of a tag", value) for name, value in tags.items()}
 
 
 def _warn_of_collision(old: Declared, new: Declared) -> None:

@@ -9,6 +9,7 @@ from motet.errors import InvalidError
 from motet.model.function import FunctionSpec, MethodSpec, ParameterSpec, SerializedDefinition
 from motet.model.scaling import Batching, Concurrency
 from motet.sdk.batching_options import check_batched, check_class_batching
+from motet.sdk.checks import check_name
 from motet.sdk.cls import Cls
 from motet.sdk.definition import Code, check_scope, define, public_name
 from motet.sdk.function import Function
@@ -111,11 +112,13 @@ def _spec(
     is_class: bool,
     parameters: tuple[ParameterSpec, ...] = (),
 ) -> FunctionSpec:
+    for method in methods:
+        check_name("the name of a method", method.name)
     if options.retry_policy(name).max_retries and any(method.web for method in methods):
         raise InvalidError("Web Functions do not support retries.")
     is_generator = not is_class and methods[0].is_generator
     return FunctionSpec(
-        name=name,
+        name=check_name("the name of a function", name),
         app_name=app.name or "",
         definition=SerializedDefinition(pickled=b"", qualname=name),
         methods=methods,

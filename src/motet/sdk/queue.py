@@ -11,6 +11,7 @@ from motet.client.connection import Connection
 from motet.client.dual import Steps, dual
 from motet.errors import InvalidError, RequestSizeError
 from motet.sdk import running
+from motet.sdk.checks import check_name
 from motet.sdk.main_module import by_value
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
@@ -34,7 +35,7 @@ class Queue:
         """The queue of this name; it is there from its first use on."""
         if not isinstance(name, str) or not name:
             raise InvalidError(f"a queue's name must be a string, and not empty; got {name!r}")
-        return Queue(f"qu-name-{name}")
+        return Queue(f"qu-name-{check_name('the name of a queue', name)}")
 
     @staticmethod
     def ephemeral() -> EphemeralQueue:

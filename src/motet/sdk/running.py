@@ -14,6 +14,7 @@ from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.errors import ExecutionError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
+from motet.sdk.checks import check_name
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
@@ -153,7 +154,7 @@ class AppRun:
 
     def __init__(self, app: App, *, name: str | None = None, dashboard: bool = False) -> None:
         self._app = app
-        self._name = name
+        self._name = None if name is None else check_name("the name of a run", name)
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
 
