@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpa
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec
-from motet.sdk.checks import check_name, is_sendable, refuse_positional, type_name
+from motet.sdk.app_spec import app_spec
+from motet.sdk.checks import check_name, refuse_positional, type_name
 from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
 from motet.sdk.entrypoint import LocalEntrypoint
@@ -24,6 +25,7 @@ from motet.sdk.unavailable import refuse_unavailable, warn_without_effect
 
 if TYPE_CHECKING:
     from motet.sdk.running import AppRun, RunningApp
+    from motet.wire.by_value import ByValue
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -218,21 +220,14 @@ class App:
 
         Raises `SerializationError` for a function that travels by value and cannot.
         """
+        return self.described()[0]
+
+    def described(self) -> tuple[AppSpec, ByValue]:
+        """Its `spec()`, and what of this process its containers cannot import."""
         functions = {(it.spec.app_name, it.spec.name): it for app in (self, *self.included) for it in app._mine()}
         for declared in self._mine():
             functions[declared.spec.app_name, declared.spec.name] = declared
-        directory = os.getcwd()
-        if not is_sendable(directory):
-            raise InvalidError(
-                f"containers cannot be told of the current directory {directory!r}: its name is not UTF-8"
-            )
-        search_path = (os.path.join(directory, entry) if entry else directory for entry in sys.path)
-        return AppSpec(
-            name=self.description.encode(errors="backslashreplace").decode(),
-            functions=tuple(declared.defined_spec() for declared in functions.values()),
-            sys_path=tuple(entry for entry in search_path if is_sendable(entry)),
-            project_dir=directory,
-        )
+        return app_spec(self.description, list(functions.values()))
 
     def _mine(self) -> list[Declared]:
         return list(self._declared.values())

@@ -22,7 +22,6 @@ from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
 from motet.sdk.logs import Logs
-from motet.sdk.main_module import by_value
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
 from motet.sdk.nested import own_cancellation_first
@@ -241,7 +240,7 @@ class Function(Generic[P, R]):
             kwargs=kwargs or {},
             ordered=order_outputs,
             return_exceptions=return_exceptions,
-            by_value=by_value(),
+            by_value=self.target.by_value,
             parent=current_input_id(),
             traced=self._traced("map"),
         )
@@ -366,7 +365,7 @@ class Function(Generic[P, R]):
         return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
-        return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=by_value())
+        return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
 
     def _refuse_web(self, way: str) -> None:
         if self.method.web is not None:

@@ -12,7 +12,6 @@ from motet.client.dual import Steps, dual
 from motet.errors import InvalidError, RequestSizeError
 from motet.sdk import running
 from motet.sdk.checks import check_name
-from motet.sdk.main_module import by_value
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, PutItems, ViewQueue
@@ -104,13 +103,16 @@ class Queue:
         yield from self._on().request(ViewQueue(self._queue_id, None if all else partition or "", clear=True))
 
     def _encoded(self, value: Any) -> bytes:
-        data = payload.dumps(value, "a queue's item", by_value=by_value())
+        data = payload.dumps(value, "a queue's item", by_value=self._running().by_value)
         if len(data) > MAX_ITEM_BYTES:
             raise RequestSizeError(f"a queue's item may be 1 MiB when pickled; this one is {len(data) / 2**20:.1f} MiB")
         return data
 
     def _on(self) -> Connection:
-        return running.any_running(f"queue {self._queue_id}").connection
+        return self._running().connection
+
+    def _running(self) -> running.RunningApp:
+        return running.any_running(f"queue {self._queue_id}")
 
     def __repr__(self) -> str:
         return f"Queue({self._queue_id!r})"

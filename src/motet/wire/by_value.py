@@ -17,10 +17,16 @@ MAIN = "__main__"
 
 @dataclass(frozen=True, slots=True)
 class ByValue:
-    """The modules that the other side cannot import, and the names of `__main__` that are not in its copy of that."""
+    """The modules that the other side cannot import, and the names of `__main__` that are not in its copy of that.
+
+    For a function or class that is wanted by value though its module can be imported: `code` is that itself, and
+    `functions_of` its module if the other functions there are wanted by value, too. Classes keep their identity.
+    """
 
     modules: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
+    code: Any = None
+    functions_of: str | None = None
 
     def may_be_in(self, data: bytes) -> bool:
         """False if a pickle certainly refers to none of them."""
@@ -28,6 +34,8 @@ class ByValue:
 
     def forces(self, code: Any) -> bool:
         """Whether a class or function must not be referred to by its name."""
+        if code is self.code or (isinstance(code, FunctionType) and code.__module__ == self.functions_of is not None):
+            return True
         return code.__module__ in self.modules or (code.__module__ == MAIN and _outermost(code) in self.names)
 
 

@@ -49,7 +49,7 @@ def parts_of(error: BaseException) -> Parts:
     """Everything that an exception holds but its traceback."""
     return {
         "args": error.args,
-        "attributes": _attributes_of(error),
+        "attributes": _state_of(error),
         "fields": _fields_of(error),
         "chain": _chain_of(error),
     }
@@ -69,7 +69,7 @@ def told(error_type: type[BaseException], text: str, parts: Parts) -> BaseExcept
     both = type(error_type.__name__, (Told, error_type), namespace)
     error = _made(both, ())
     _filled(error, parts)
-    _of(error)["_motet_told"] = (error_type, text)
+    attributes_of(error)["_motet_told"] = (error_type, text)
     return error
 
 
@@ -80,13 +80,13 @@ class Told(RemoteError):
         """The other base's own must not hear of classes that nobody wrote."""
 
     def __str__(self) -> str:
-        return str(_of(self)["_motet_told"][1])
+        return str(attributes_of(self)["_motet_told"][1])
 
     def __repr__(self) -> str:
         return f"{type(self).__qualname__}({str(self)!r})"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        attributes = dict(_of(self))
+        attributes = dict(attributes_of(self))
         error_type, text = attributes.pop("_motet_told")
         return (told, (error_type, text, {"args": self.args, "attributes": attributes}))
 
@@ -103,7 +103,7 @@ def _filled(error: BaseException, parts: Parts) -> None:
     BaseException.args.__set__(error, parts["args"])  # type: ignore[attr-defined]
     attributes = parts.get("attributes", {})
     if isinstance(attributes, dict):
-        _of(error).update(attributes)
+        attributes_of(error).update(attributes)
     else:
         error.__setstate__(attributes[0])
     for name, value in parts.get("fields", {}).items():
@@ -125,7 +125,7 @@ def _chained(error: Any, kept: tuple[Any, Any, dict[str, Any]]) -> None:
         error.__setstate__(state)
     if isinstance(error, BaseException):
         if notes is not None:
-            _of(error)["__notes__"] = notes
+            attributes_of(error)["__notes__"] = notes
         chain(error, links)
 
 
@@ -141,10 +141,10 @@ def _chain_of(error: BaseException) -> dict[str, Any]:
     return {name: it for name, it in unsaid.items() if it}
 
 
-def _attributes_of(error: BaseException) -> Any:
+def _state_of(error: BaseException) -> Any:
     """Its `__dict__`, or what its class's `__getstate__` gives, for its `__setstate__`."""
     if not _defined_in_python(type(error), "__getstate__"):
-        return dict(_of(error))
+        return dict(attributes_of(error))
     state = error.__getstate__()
     return dict(state) if isinstance(state, dict) and not _defined_in_python(type(error), "__setstate__") else (state,)
 
@@ -178,5 +178,6 @@ def _defined_in_python(error_type: type, name: str) -> bool:
     return isinstance(getattr(error_type, name, None), types.FunctionType)
 
 
-def _of(error: BaseException) -> dict[str, Any]:
+def attributes_of(error: BaseException) -> dict[str, Any]:
+    """Its `__dict__`, whatever its class says to that."""
     return object.__getattribute__(error, "__dict__")  # type: ignore[no-any-return]

@@ -121,7 +121,7 @@ def _type_name(error: BaseException) -> str:
 
 
 def _name_of(error_type: type[BaseException]) -> str:
-    if error_type.__module__ in ("builtins", "__main__", "__motet_main__"):
+    if error_type.__module__ in ("builtins", "__main__", "__mp_main__"):
         return _sendable(error_type.__qualname__)
     return _sendable(f"{error_type.__module__}.{error_type.__qualname__}")
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 from typing import Any
 
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
 from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler
+from motet.wire.lenient_unpickler import LenientUnpickler
 
 MAX_PAYLOAD_BYTES = 100 * 1024 * 1024
+
+GUARDED = '. Is it defined only under a condition, such as `if __name__ == "__main__"`, or in a container only?'
 
 NO_ARGUMENTS = pickle.dumps(((), {}), PROTOCOL)
 
@@ -38,7 +42,11 @@ def loads(data: bytes | memoryview, what: str) -> Any:
     try:
         return pickle.loads(data)
     except Exception as error:
-        raise DeserializationError(f"could not unpickle {what} here: {type(error).__name__}: {error}") from error
+        if isinstance(error, TypeError | AttributeError):
+            with contextlib.suppress(Exception):
+                return LenientUnpickler(data).load()
+        hint = GUARDED if isinstance(error, AttributeError) and "_main__" in str(error) else ""
+        raise DeserializationError(f"could not unpickle {what} here: {type(error).__name__}: {error}{hint}") from error
 
 
 def _dumps(value: Any, by_value: ByValue) -> bytes:
