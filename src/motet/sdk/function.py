@@ -148,7 +148,7 @@ class Function(Generic[P, R]):
         traced = self._traced("stream", call_id)
         return Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
 
-    def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+    def _stream_blocking(self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
         stream = run_blocking(self._stream(args, kwargs))
         try:
             while stream.has_items or run_blocking(stream.wait_item()):
@@ -156,7 +156,7 @@ class Function(Generic[P, R]):
         finally:
             stream.close()
 
-    async def _stream_waiting(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+    async def _stream_waiting(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
         stream = await run_async(self._stream(args, kwargs))
         try:
             while stream.has_items or await run_async(stream.wait_item()):
@@ -164,7 +164,7 @@ class Function(Generic[P, R]):
         finally:
             stream.close()
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the Python function here, as if it had not been decorated (an async one gives a coroutine)."""
         if self.raw is None:
             raise ExecutionError(
