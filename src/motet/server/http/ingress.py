@@ -19,7 +19,7 @@ from motet.server.http.forwarded import settle
 from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
 from motet.server.http.parked import Parked, called_for, redirect
-from motet.server.http.proxy_tokens import HOW_TO_SET, without_secrets
+from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.routes import Place, Route, Routes
 from motet.wire.web import RequestHead
 
@@ -86,6 +86,7 @@ class Ingress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as an ASGI app."""
         settle(scope, self._config.trusted_proxies)
+        headers, scope["headers"] = scope["headers"], without_tokens(scope["headers"])
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         place = self._routes.find(host, scope["path"])
         if place is None or self._calls is None:
@@ -93,10 +94,11 @@ class Ingress:
             return
         label = place.route.label
         if place.route.requires_proxy_auth:
-            if (refusal := self._config.proxy_tokens.refusal(scope["headers"])) is not None:
-                await self._refuse(scope, receive, send, Answer(401, refusal, CHALLENGE))
+            admitted = self._config.proxy_tokens.admit(headers)
+            if isinstance(admitted, str):
+                await self._refuse(scope, receive, send, Answer(401, admitted, CHALLENGE))
                 return
-            scope["headers"] = without_secrets(scope["headers"])
+            scope["headers"].append(admitted)
 
         def park(call: WebCall) -> Answer | None:
             if self._parked.full:
@@ -104,7 +106,7 @@ class Ingress:
             self._parked.put(label, call)
             return redirect(call, next((value for name, value in scope["headers"] if name == b"origin"), None))
 
-        exchange = Exchange(receive, send, self._config.redirect_after, park)
+        exchange = Exchange(scope, receive, send, self._config.redirect_after, park)
         if (wanted := _come_back_for(scope)) is not None:
             found = self._parked.take(label, wanted, scope["method"])
             if isinstance(found, Answer):
@@ -124,7 +126,7 @@ class Ingress:
         if scope["type"] == "websocket":
             await websocket.serve(scope, receive, send, lambda head: self._submit(target, place, head))
         else:
-            await exchange.serve(scope, lambda head: self._submit(target, place, head))
+            await exchange.serve(lambda head: self._submit(target, place, head))
 
     def _submit(self, function_id: str, place: Place, head: RequestHead) -> WebCall:
         assert self._calls is not None
