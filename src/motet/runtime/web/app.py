@@ -11,7 +11,8 @@ from typing import Any
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempt import end_output, failed
-from motet.runtime.web.request import App, WebRequest, is_about_client
+from motet.runtime.web.client_left import is_about_client
+from motet.runtime.web.request import App, WebRequest
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 

@@ -10,6 +10,7 @@ from typing import Any
 from motet.model.ids import input_id
 from motet.model.outcome import Delivery
 from motet.runtime.sender import Sender
+from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.response import Response
 from motet.sdk.context import current_container_id
 from motet.wire.messages import Items, TakeFeed
@@ -234,19 +235,6 @@ class WebRequest:
             raise RuntimeError("the app returned before its response was complete")
         else:
             raise RuntimeError("the app returned without a response")
-
-
-class ClientLeft(OSError):
-    """What `send` raises when the client is gone: as ASGI wants it, an `OSError`."""
-
-
-def is_about_client(error: BaseException | None) -> bool:
-    """Whether an app ended with an error because its client left: frameworks raise exceptions of their own for that."""
-    while error is not None:
-        if isinstance(error, ClientLeft):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _continuing(headers: Headers, trace: str) -> Headers:
