@@ -21,6 +21,7 @@ from motet.server.http.listener import Listener
 from motet.server.http.parked import Parked, called_for, redirect
 from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.routes import Place, Route, Routes
+from motet.server.http.rules import IDEMPOTENT
 from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
@@ -130,7 +131,9 @@ class Ingress:
 
     def _submit(self, function_id: str, place: Place, head: RequestHead) -> WebCall:
         assert self._calls is not None
-        return self._calls.open(function_id, place.route.method, head)
+        route = place.route
+        at_most_once = head.method not in IDEMPOTENT and not route.redeliver_non_idempotent
+        return self._calls.open(function_id, route.method, head, at_most_once)
 
     def _target(self, route: Route, scope: Scope) -> str:
         """The pool that takes it: parameters of a class are taken from the query string."""

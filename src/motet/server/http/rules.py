@@ -7,6 +7,9 @@ from collections.abc import Iterable
 
 from motet.wire.web import Headers
 
+IDEMPOTENT = frozenset(("GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "PROPFIND", "REPORT", "SEARCH", "QUERY"))
+"""Methods whose requests mean the same once and twice: others may not be repeated by who passes them on (RFC 9110, 9.2.2)."""
+
 _HOST = re.compile(rb"(\[[0-9a-fA-F:.%\w-]+\]|[\w.~%-]*)(:[0-9]*)?", re.ASCII)
 _ABSOLUTE = re.compile(rb"([a-zA-Z][a-zA-Z0-9+.-]*)://([^/?#]*)")
 _DEFAULT_PORTS = {b"http": b":80", b"https": b":443"}
