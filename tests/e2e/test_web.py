@@ -297,6 +297,24 @@ def test_pages_of_any_origin_may_call_an_endpoint(client: httpx.Client) -> None:
     assert answer.headers["access-control-allow-origin"] in ("*", "https://example.com")
 
 
+def test_websocket_that_its_client_closes_is_no_failure_of_the_app() -> None:
+    async def talk() -> None:
+        base = web.Site().starlette.get_web_url()
+        async with connect(f"{base}/ws-forever".replace("http", "ws", 1)) as channel:
+            await channel.send("hello")
+            assert await channel.recv() == "HELLO"
+
+    def ended() -> tuple[int, int, int]:
+        assert web.app.running is not None
+        (view,) = (view for view in web.app.running.view().functions if view.name == "Site")
+        return view.succeeded_inputs, view.failed_inputs, view.cancelled_inputs
+
+    succeeded, failed, cancelled = ended()
+    asyncio.run(talk())
+    wait_until(lambda: sum(ended()) > succeeded + failed + cancelled)
+    assert ended() == (succeeded + 1, failed, cancelled)
+
+
 def test_starlette_websocket() -> None:
     async def talk() -> str | bytes:
         base = web.Site().starlette.get_web_url()

@@ -246,7 +246,13 @@ class Site:
             await socket.send_text((await socket.receive_text()).upper())
             await socket.close()
 
-        return Starlette(routes=[Route("/", greet), Route("/deep", greet), WebSocketRoute("/ws", shout)])
+        async def shout_on(socket: WebSocket) -> None:
+            await socket.accept()
+            while True:  # as frameworks show it in their first pages
+                await socket.send_text((await socket.receive_text()).upper())
+
+        sockets = [WebSocketRoute("/ws", shout), WebSocketRoute("/ws-forever", shout_on)]
+        return Starlette(routes=[Route("/", greet), Route("/deep", greet), *sockets])
 
     @motet.fastapi_endpoint(method="POST", docs=True)
     def add(self, first: int, second: int = 1) -> dict[str, Any]:

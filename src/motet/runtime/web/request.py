@@ -53,6 +53,8 @@ class WebRequest:
         self._arrival = asyncio.Event()
         self._taken = 0
         self._gone: Closed | None = None
+        self.told_of_leaving = False
+        """Whether the app has received that its client is gone."""
         self._body_complete = self._head.complete
         self._room = WEB_WINDOW
         self._more_room = asyncio.Event()
@@ -150,7 +152,13 @@ class WebRequest:
             case _:
                 return self._disconnect()
 
+    @property
+    def was_closed_well(self) -> bool:
+        """Whether the client closed a WebSocket as one does: going away is a part of that."""
+        return self.is_websocket and self._gone is not None and self._gone.code in (1000, 1001, 1005)
+
     def _disconnect(self) -> Message:
+        self.told_of_leaving = True
         if not self.is_websocket:
             return {"type": "http.disconnect"}
         gone = self._gone or Closed(1005, "")

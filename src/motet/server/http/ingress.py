@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
@@ -20,6 +19,7 @@ from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
 from motet.server.http.parked import Parked, called_for, redirect
 from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
+from motet.server.http.query import split_query
 from motet.server.http.routes import Place, Route, Routes
 from motet.server.http.rules import IDEMPOTENT
 from motet.wire.web import RequestHead
@@ -140,10 +140,8 @@ class Ingress:
         parameters = {spec.name: spec.type_name for spec in route.function.parameters}
         if not parameters:
             return route.function_id
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        given = {name: _parameter(parameters[name], value) for name, value in query if name in parameters}
-        rest = [(name, value) for name, value in query if name not in parameters]
-        scope["query_string"] = urlencode(rest).encode("latin-1")
+        texts, scope["query_string"] = split_query(scope["query_string"], parameters)
+        given = {name: _parameter(parameters[name], text) for name, text in texts.items()}
         values = checked_parameters(route.function.parameters, given, route.function.name)
         encoded = encoded_parameters(values, route.function.name)
         return self._bind(route.function_id, FunctionVariant(parameters_given=encoded))
