@@ -93,7 +93,11 @@ def _rebuild(failure: Failure) -> BaseException:
 
 def _format(error: BaseException, hidden: str) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, _visible(error.__traceback__, hidden))
+        tb = _visible(error.__traceback__, hidden)
+        if hidden and isinstance(error, errors.Error | TimeoutError) and tb is not None and tb.tb_next is None:
+            # Motet itself says what is wrong, for which no line of anybody's code is of use.
+            tb = None if _is_plumbing(tb.tb_frame.f_code.co_filename, hidden) else tb
+        lines = traceback.format_exception(type(error), error, tb)
         text = "".join(lines)
     except BaseException:
         text = f"{_type_name(error)} (its traceback could not be formatted)"
