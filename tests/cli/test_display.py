@@ -1,12 +1,17 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
+import pytest
 from rich.console import Console
 from tests.cli.views import app, container, function
 
 from motet.cli.display import TerminalDisplay
+from motet.cli.live_view import live_view
+from motet.cli.progress import Progress
+from motet.cli.terminal import SafeConsole
 from motet.errors import ConnectionError
 from motet.model.views import AppView
 from motet.wire.messages import OutputLines
@@ -110,3 +115,28 @@ def test_closing_is_idempotent_and_needs_nothing_watched() -> None:
     display.close()
     display.close()
     assert text_of(out) == ""
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_no_colours_gets_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(name, value)
+    out = SafeConsole(file=io.StringIO(), force_terminal=True, width=120)
+    display = TerminalDisplay(out, live=False)
+    display.watch(running := Running(app(function(succeeded_inputs=1, containers=[container()]))))
+    running.write("\x1b[32mto stderr", stream="stderr")
+    display.close()
+    assert "fetch 00007 | to stderr\n" in text_of(out)
+    assert "\x1b" not in text_of(out)
+
+
+def test_names_and_texts_of_strangers_do_nothing_to_the_terminal() -> None:
+    out = SafeConsole(file=io.StringIO(), force_terminal=True, width=120, color_system="standard")
+    hostile = function(name="\x1b]0;owned\x07evil\x9b2J", shortage="\x1b[2Jno room", containers=[container()])
+    progress = Progress(0.0)
+    progress.observe(app(hostile), 2.0)
+    out.print(live_view(progress, status="\u202estopping", width=120))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", text_of(out))
+    assert not re.search("[\x1b\x07\x9b\u202e]", shown)
+    assert "evil" in shown
+    assert "no room" in shown

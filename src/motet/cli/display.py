@@ -16,12 +16,14 @@ from rich.live import Live
 from rich.text import Text
 
 from motet.cli.live_view import live_view
-from motet.cli.output_text import RawText, output_text
+from motet.cli.output_text import output_text
 from motet.cli.progress import Progress
 from motet.cli.summary import summary_lines
+from motet.cli.terminal import RawText, SafeConsole
 from motet.errors import Error
 from motet.model.views import AppView
 from motet.sdk.output import ArrivedLines, LinePrinter
+from motet.sdk.terminal_text import harmless
 from motet.wire.messages import OutputLines
 
 REFRESH_INTERVAL = 0.125
@@ -130,7 +132,10 @@ class TerminalDisplay:
             self._live.update(live_view(self._progress, status=status, width=self._console.width), refresh=True)
 
     def _print_lines(self, batch: Sequence[ArrivedLines]) -> None:
-        text = output_text(batch, timestamps=self._timestamps, terminal=self._console.color_system is not None)
+        coloured = self._console.color_system is not None
+        text = output_text(batch, timestamps=self._timestamps, terminal=coloured)
+        if self._console.is_terminal and not coloured:
+            text = harmless(text)
         self._console.print(RawText(text), soft_wrap=True, end="")
 
 
@@ -138,6 +143,6 @@ def terminal_display(*, quiet: bool, timestamps: bool) -> Display:
     """The display for this process: silent, live on a terminal, lines only when stderr is a file or a pipe."""
     if quiet:
         return SilentDisplay()
-    console = Console(stderr=True, highlight=False)
+    console = SafeConsole(stderr=True)
     live = sys.stderr.isatty() and not console.is_dumb_terminal
     return TerminalDisplay(console, live=live, timestamps=timestamps)

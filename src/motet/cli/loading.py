@@ -10,6 +10,7 @@ from types import ModuleType
 
 import click
 
+from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 
 PROGRAM_FAILED = 1
@@ -65,7 +66,7 @@ def _program_failed(error: BaseException) -> SystemExit:
     hint = ""
     if isinstance(error, ImportError) and "relative import" in str(error):
         hint = "To run a module of a package, use: motet run -m package.module\n"
-    click.echo(f"{user_traceback(error)}{hint}", err=True, nl=False)
+    tell(f"{user_traceback(error)}{hint}", err=True, nl=False)
     return SystemExit(PROGRAM_FAILED)
 
 

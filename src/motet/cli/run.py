@@ -13,12 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import click
-
 from motet.cli.arguments import CallArguments
 from motet.cli.display import terminal_display
 from motet.cli.interrupts import INTERRUPTED, Interrupts, Terminated, handled_interrupts
 from motet.cli.reference import Runnable
+from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 
 SUCCEEDED = 0
@@ -67,10 +66,10 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
                 for result in results:
                     print(repr(result), flush=True)
         except KeyboardInterrupt:
-            click.echo(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
+            tell(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
             raise
         except Terminated:
-            click.echo(f"Stopping: app {running.app_id} and its containers (SIGTERM)", err=True)
+            tell(f"Stopping: app {running.app_id} and its containers (SIGTERM)", err=True)
             raise
         finally:
             interrupts.closing = True
@@ -126,7 +125,7 @@ def _status_of(program: Callable[[], None]) -> int:
     except BaseException as error:
         if isinstance(error, BrokenPipeError) and _stdout_is_broken():
             return FAILED
-        click.echo(user_traceback(error), err=True, nl=False)
+        tell(user_traceback(error), err=True, nl=False)
         return FAILED
     return SUCCEEDED
 
@@ -139,7 +138,7 @@ def _exit_status(exit_request: SystemExit) -> int:
         case int(status):
             return status
         case message:
-            click.echo(message, err=True)
+            tell(message, err=True)
             return FAILED
 
 

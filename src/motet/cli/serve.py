@@ -16,6 +16,7 @@ import click
 from motet.cli.interrupts import Terminated, handled_interrupts
 from motet.cli.loading import load_file
 from motet.cli.snapshot import take_snapshot
+from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 from motet.errors import Error
 from motet.sdk.app import App
@@ -38,7 +39,7 @@ class Version:
         """Print where its web functions are."""
         running = self._app.running
         for name, url in sorted(running.web_urls.items()) if running is not None else ():
-            click.echo(f"{name}: {url}")
+            tell(f"{name}: {url}")
 
     def drain(self, hurry: threading.Event) -> None:
         """Stop it once nothing runs or waits any more, or `hurry` is set."""
@@ -84,16 +85,16 @@ class Program:
         try:
             return self.load()
         except click.ClickException as error:
-            click.echo(error.format_message(), err=True)
+            tell(error.format_message(), err=True)
         except Terminated:
             raise
         except SystemExit:
             pass  # its traceback has been printed
         except (Error, OSError) as error:
-            click.echo(user_traceback(error), err=True, nl=False)
+            tell(user_traceback(error), err=True, nl=False)
         sys.path[:] = search_path
         sys.modules.update(before)
-        click.echo("The version before it is still served.", err=True)
+        tell("The version before it is still served.", err=True)
         return None
 
     def _forget_modules(self) -> dict[str, ModuleType]:
@@ -132,7 +133,7 @@ def serve(path: str, app_name: str | None, *, dashboard: bool = False) -> int:
         except Error as error:
             raise click.ClickException(str(error)) from error
         version.show_urls()
-        click.echo(f"Serving {path}; saving it reloads it, Ctrl-C ends it.", err=True)
+        tell(f"Serving {path}; saving it reloads it, Ctrl-C ends it.", err=True)
         try:
             for _ in saves:
                 newer = program.reload()
@@ -142,9 +143,9 @@ def serve(path: str, app_name: str | None, *, dashboard: bool = False) -> int:
                     draining.append(thread)
                     version = newer
                     version.show_urls()
-                    click.echo(f"Reloaded {path}.", err=True)
+                    tell(f"Reloaded {path}.", err=True)
         except (KeyboardInterrupt, Terminated):
-            click.echo("Stopping (Ctrl-C again ends at once)", err=True)
+            tell("Stopping (Ctrl-C again ends at once)", err=True)
         finally:
             interrupts.closing = True
             hurry.set()
@@ -160,7 +161,7 @@ def _saves(directory: Path, scratch: Path) -> Iterator[object]:
         # Late: an optional package, and no other command needs it.
         from watchfiles import PythonFilter, watch
     except ImportError:
-        click.echo("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
+        tell("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
         yield None
         threading.Event().wait()
         return
