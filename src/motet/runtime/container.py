@@ -261,8 +261,12 @@ class _Container:
     # --- the control thread -------------------------------------------------------------------------------------------
 
     def _control(self) -> None:
-        with contextlib.suppress(OSError, ConnectionError):
+        try:
             read_frames(self._control_socket, self._on_control)
+        except (OSError, ConnectionError):
+            pass
+        except BaseException:
+            traceback.print_exc()  # nobody hears of cancellations from here on
         if not self._stop_asked.is_set():
             # The server is gone without a word: nobody waits for what runs here.
             os._exit(LOST_SERVER)
