@@ -17,6 +17,7 @@ from motet.cli.arguments import CallArguments
 from motet.cli.display import terminal_display
 from motet.cli.interrupts import INTERRUPTED, Interrupts, Terminated, handled_interrupts
 from motet.cli.reference import Runnable
+from motet.cli.screen import Screen
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 
@@ -26,12 +27,14 @@ FAILED = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """How to run. `write_result`: the file for the return value, which is then not printed."""
+    """How to run. `write_result`: the file for the return value, which is then not printed. `screen`: the terminal, if there
+    is one to show a view on."""
 
     quiet: bool = False
     timestamps: bool = False
     write_result: Path | None = None
     dashboard: bool = False
+    screen: Screen | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,7 @@ def run(program: Program, options: RunOptions) -> int:
 
 def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> None:
     app = program.runnable.app
-    display = terminal_display(quiet=options.quiet, timestamps=options.timestamps)
+    display = terminal_display(options.screen, quiet=options.quiet, timestamps=options.timestamps)
     with contextlib.closing(display), app.run(dashboard=options.dashboard):
         # Leaving: the app stops first, then the display closes, because containers write lines until their end.
         running = app.running

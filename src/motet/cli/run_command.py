@@ -12,8 +12,11 @@ import click
 from motet.cli import reference as references
 from motet.cli.arguments import CallArguments, CommandLine, UnsupportedSignature
 from motet.cli.interrupts import INTERRUPTED
+from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.run import Program, RunOptions, run
+
+_SCREEN = "motet.screen"
 
 
 class RunGroup(click.Group):
@@ -24,6 +27,9 @@ class RunGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         reference = references.parse(cmd_name, is_module=ctx.params["module"])
+        write_pipes_by_line()
+        if not ctx.params["quiet"]:
+            ctx.meta[_SCREEN] = share_terminal()
         try:
             module = references.load(reference)
         except KeyboardInterrupt:
@@ -98,4 +104,6 @@ def run_command(
         raise click.UsageError(
             f"{'--detach' if detach else '--interactive'} is not available in this version of Motet."
         )
-    ctx.obj = RunOptions(quiet=quiet, timestamps=timestamps, write_result=write_result, dashboard=dashboard)
+    ctx.obj = RunOptions(
+        quiet=quiet, timestamps=timestamps, write_result=write_result, dashboard=dashboard, screen=ctx.meta.get(_SCREEN)
+    )
