@@ -5,9 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
-import os
-import select
-import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +15,7 @@ from motet.cli.display import terminal_display
 from motet.cli.interrupts import INTERRUPTED, Interrupts, Terminated, handled_interrupts
 from motet.cli.reference import Runnable
 from motet.cli.screen import Screen
+from motet.cli.streams import OutputFailed, flushed, is_of_stdout
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 
@@ -49,8 +47,7 @@ class Program:
 def run(program: Program, options: RunOptions) -> int:
     """Runs the program in a running app and returns the exit status; its errors are printed."""
     with handled_interrupts() as interrupts:
-        status = _status_of(lambda: _run_app(program, options, interrupts))
-    return _flushed(status)
+        return _status_of(lambda: _run_app(program, options, interrupts))
 
 
 def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> None:
@@ -67,7 +64,7 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
                 _write_results(results, options.write_result)
             elif not program.runnable.is_entrypoint:
                 for result in results:
-                    print(repr(result), flush=True)
+                    tell(repr(result))
         except KeyboardInterrupt:
             tell(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
             raise
@@ -126,8 +123,11 @@ def _status_of(program: Callable[[], None]) -> int:
     except SystemExit as exit_request:
         return _exit_status(exit_request)
     except BaseException as error:
-        if isinstance(error, BrokenPipeError) and _stdout_is_broken():
+        if isinstance(error, OutputFailed):
+            error.show()
             return FAILED
+        if isinstance(error, OSError) and is_of_stdout(error):
+            return flushed(FAILED) or FAILED  # which says what there is to say
         tell(user_traceback(error), err=True, nl=False)
         return FAILED
     return SUCCEEDED
@@ -141,22 +141,5 @@ def _exit_status(exit_request: SystemExit) -> int:
         case int(status):
             return status
         case message:
-            tell(message, err=True)
+            tell(str(message), err=True)
             return FAILED
-
-
-def _stdout_is_broken() -> bool:
-    """Whether whoever read our stdout is gone (`motet run ... | head`)."""
-    poll = select.poll()
-    poll.register(1, 0)
-    return any(event & select.POLLERR for _, event in poll.poll(0))
-
-
-def _flushed(status: int) -> int:
-    """`status` once stdout is flushed. A reader that is gone makes no noise, not at the interpreter's end either."""
-    try:
-        sys.stdout.flush()
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
-        return status or FAILED
-    return status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable
@@ -12,6 +13,7 @@ import click
 from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 
+from motet.cli.streams import writing_stdout
 from motet.sdk.terminal_text import coloured_lines, harmless
 
 _PIPE_WIDTH = 10_000
@@ -55,6 +57,21 @@ class SafeConsole(Console):
             options["color_system"] = None
         super().__init__(**{"highlight": False, "markup": False, "emoji": False, **options})
 
+    def print(self, *objects: Any, **options: Any) -> None:
+        """See `Console`. Raises `OutputFailed` if stdout takes no more; nothing if it is stderr."""
+        if self.stderr:
+            with contextlib.suppress(OSError):
+                super().print(*objects, **options)
+            return
+        with writing_stdout():
+            super().print(*objects, **options)
+
+    def on_broken_pipe(self) -> None:
+        """See `Console`, which ends the process: also for stderr, which is nothing that a command is about."""
+        self.quiet = True
+        if not self.stderr:
+            super().on_broken_pipe()
+
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
         """See `Console`."""
         segments = super().render(renderable, options)
@@ -82,4 +99,9 @@ def tell(text: str = "", *, err: bool = False, nl: bool = True) -> None:
             text = harmless(text)
         case Look.FILE:
             pass
-    click.echo(text, err=err, nl=nl)
+    if err:
+        with contextlib.suppress(OSError):  # nobody is left to be told
+            click.echo(text, err=True, nl=nl)
+        return
+    with writing_stdout():
+        click.echo(text, nl=nl)

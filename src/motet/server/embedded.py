@@ -13,6 +13,7 @@ from typing import Protocol
 import uvloop
 
 from motet.client.connection import Connection
+from motet.client.descriptors import fill_standard_descriptors
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
@@ -137,6 +138,7 @@ def acquire() -> Reachable:
         return _substitute
     with _lock:
         if _server is None:
+            fill_standard_descriptors()  # again: a program may have closed them to become a daemon
             _server = EmbeddedServer(ServerConfig.from_environment())
             atexit.register(_stop_at_exit)
         _users += 1
