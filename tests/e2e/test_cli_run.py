@@ -391,3 +391,19 @@ def test_terminal_gets_a_live_view_while_a_piped_stdout_stays_clean(directory: P
     assert "waiting" in shown
     assert re.search(r"\x1b\[2mdouble \w{5} \| \x1b\[0mdoubling 2\r\n", shown)
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0
+
+
+def test_packages_of_the_current_directory_are_found_by_a_program_below_it_and_by_its_containers(tmp_path: Path) -> None:
+    files = {
+        "jobs/job.py": "import motet\nfrom beside import NAME\nfrom tools.words import WORD\n\napp = motet.App()\n\n\n"
+        "@app.function()\ndef word() -> str:\n    import tools.late\n\n    return WORD + NAME + tools.late.WORD\n",
+        "jobs/beside.py": "NAME = 'beside'\n",
+        "tools/__init__.py": "",
+        "tools/words.py": "WORD = 'found'\n",
+        "tools/late.py": "WORD = 'late'\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = run(tmp_path, "-q", "jobs/job.py")
+    assert (done.returncode, done.stdout) == (0, "'foundbesidelate'\n"), done.stderr

@@ -166,9 +166,11 @@ class FunctionVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """A named set of functions, and the search path and directory their modules are imported with."""
+    """A named set of functions, and the search path and directory their modules are imported with. `sources`: the directory
+    with copies of their files, if the files may have changed since (see `motet.sdk.sources`)."""
 
     name: str
     functions: tuple[FunctionSpec, ...]
     sys_path: tuple[str, ...] = ()
     project_dir: str = ""
+    sources: str = ""

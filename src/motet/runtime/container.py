@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import uvloop
@@ -33,7 +34,7 @@ from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids, running
+from motet.sdk import container_control, context, new_ids, running, sources
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -82,6 +83,8 @@ def _read_configuration(sock: socket.socket) -> Configure:
 def _enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
     """Make functions of the app callable from here, and its modules importable."""
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    if configuration.sources:
+        sources.use(sources.Sources(Path(configuration.sources)))
     running.enter_container_app(
         running.RunningApp(
             configuration.app_id,

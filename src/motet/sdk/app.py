@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpa
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec
+from motet.sdk import sources
 from motet.sdk.checks import refuse_positional, type_name
 from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
@@ -226,6 +227,7 @@ class App:
             functions=tuple(declared.defined_spec() for declared in functions.values()),
             sys_path=tuple(os.path.join(directory, entry) if entry else directory for entry in sys.path),
             project_dir=directory,
+            sources=str(kept.directory) if (kept := sources.in_use()) is not None else "",
         )
 
     def _mine(self) -> list[Declared]:

@@ -22,6 +22,7 @@ class Configure(Message, tag="configure", frozen=True):
     project_dir: str
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
+    sources: str = ""
 
 
 class Deliver(Message, tag="deliver", frozen=True):
