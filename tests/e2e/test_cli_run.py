@@ -235,7 +235,6 @@ def test_result_is_printed(directory: Path, argv: list[str], out: str) -> None:
     ("argv", "content"),
     [
         (["work.py::text"], "grüße"),
-        (["work.py::items", "--count", "2"], "{'number': 0}\n{'number': 1}\n"),
         (["work.py::waiting"], "not printed"),
     ],
 )
@@ -244,6 +243,15 @@ def test_result_is_written_instead(directory: Path, tmp_path: Path, argv: list[s
     assert done.returncode == 0
     assert (tmp_path / "result").read_text() == content
     assert content not in done.stdout
+
+
+def test_a_result_that_is_neither_text_nor_bytes_is_not_written(directory: Path, tmp_path: Path) -> None:
+    done = run(directory, "-q", "-w", str(tmp_path / "result"), "work.py::items", "--count", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: --write-result takes str or bytes; items gave dict: {'number': 0}\n"
+    done = run(directory, "-w", str(tmp_path / "result"), "work.py::double", "--x", "2")
+    assert (done.returncode, "double returns int" in done.stderr) == (2, True)
+    assert not (tmp_path / "result").exists()
 
 
 def test_help_shows_docstring_and_options(directory: Path) -> None:
@@ -393,7 +401,9 @@ def test_terminal_gets_a_live_view_while_a_piped_stdout_stays_clean(directory: P
     assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0
 
 
-def test_packages_of_the_current_directory_are_found_by_a_program_below_it_and_by_its_containers(tmp_path: Path) -> None:
+def test_packages_of_the_current_directory_are_found_by_a_program_below_it_and_by_its_containers(
+    tmp_path: Path,
+) -> None:
     files = {
         "jobs/job.py": "import motet\nfrom beside import NAME\nfrom tools.words import WORD\n\napp = motet.App()\n\n\n"
         "@app.function()\ndef word() -> str:\n    import tools.late\n\n    return WORD + NAME + tools.late.WORD\n",

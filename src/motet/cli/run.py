@@ -8,12 +8,13 @@ import inspect
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from motet.cli.arguments import CallArguments
 from motet.cli.display import terminal_display
 from motet.cli.interrupts import INTERRUPTED, Interrupts, Terminated, handled_interrupts
 from motet.cli.reference import Runnable
+from motet.cli.result_file import ResultRefused, write_results
 from motet.cli.screen import Screen
 from motet.cli.streams import OutputFailed, flushed, is_of_stdout
 from motet.cli.terminal import tell
@@ -59,9 +60,9 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
         assert running is not None
         display.watch(running)
         try:
-            results = _results(program)
+            results = _results(program, keep_none=options.write_result is not None)
             if options.write_result is not None:
-                _write_results(results, options.write_result)
+                write_results(program.runnable.name, results, options.write_result)
             elif not program.runnable.is_entrypoint:
                 for result in results:
                     tell(repr(result))
@@ -76,14 +77,14 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
             display.unwatch("stopping")
 
 
-def _results(program: Program) -> Iterable[Any]:
-    """Runs it, and gives what it returned unless that is None; for a generator function, its items as they come."""
+def _results(program: Program, *, keep_none: bool) -> Iterable[Any]:
+    """Runs it, and gives what it returned, None only if that is wanted; for a generator function, its items as they come."""
     runnable, arguments = program.runnable, program.arguments
     if runnable.is_entrypoint:
         result = runnable.handle(*arguments.args, **arguments.kwargs)
         if inspect.isawaitable(result):
             result = asyncio.run(_awaited(result))
-        return () if result is None else (result,)
+        return (result,) if result is not None or keep_none else ()
     function = runnable.handle
     if runnable.method is not None:
         function = getattr(runnable.handle(**program.parameters.kwargs), runnable.method)
@@ -91,27 +92,11 @@ def _results(program: Program) -> Iterable[Any]:
         items: Iterable[Any] = function.remote_gen(*arguments.args, **arguments.kwargs)
         return items
     result = function.remote(*arguments.args, **arguments.kwargs)
-    return () if result is None else (result,)
+    return (result,) if result is not None or keep_none else ()
 
 
 async def _awaited(awaitable: Any) -> Any:
     return await awaitable
-
-
-def _write_results(results: Iterable[Any], path: Path) -> None:
-    with path.open("wb") as file:
-        for result in results:
-            _write_item(file, result)
-
-
-def _write_item(file: BinaryIO, item: Any) -> None:
-    match item:
-        case bytes() | bytearray() | memoryview():
-            file.write(item)
-        case str():
-            file.write(item.encode())
-        case _:
-            file.write(f"{item!r}\n".encode())
 
 
 def _status_of(program: Callable[[], None]) -> int:
@@ -123,7 +108,7 @@ def _status_of(program: Callable[[], None]) -> int:
     except SystemExit as exit_request:
         return _exit_status(exit_request)
     except BaseException as error:
-        if isinstance(error, OutputFailed):
+        if isinstance(error, OutputFailed | ResultRefused):
             error.show()
             return FAILED
         if isinstance(error, OSError) and is_of_stdout(error):
