@@ -169,6 +169,7 @@ class AppSpec:
     """A named set of functions, and the search path and directory their modules are imported with.
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
+    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.sdk.sources`).
     """
 
     name: str
@@ -176,3 +177,4 @@ class AppSpec:
     sys_path: tuple[str, ...] = ()
     project_dir: str = ""
     main: ImportedDefinition | None = None
+    sources: str = ""

@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import uvloop
@@ -34,7 +35,7 @@ from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids, running
+from motet.sdk import container_control, context, new_ids, running, sources
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -85,6 +86,8 @@ def _enter_app(configuration: Configure, connect_client: Callable[[], Connection
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
     if configuration.main is not None:
         know_main(configuration.main)
+    if configuration.sources:
+        sources.use(sources.Sources(Path(configuration.sources)))
     running.enter_container_app(
         running.RunningApp(
             configuration.app_id,
@@ -264,8 +267,12 @@ class _Container:
     # --- the control thread -------------------------------------------------------------------------------------------
 
     def _control(self) -> None:
-        with contextlib.suppress(OSError, ConnectionError):
+        try:
             read_frames(self._control_socket, self._on_control)
+        except (OSError, ConnectionError):
+            pass
+        except BaseException:
+            traceback.print_exc()  # nobody hears of cancellations from here on
         if not self._stop_asked.is_set():
             # The server is gone without a word: nobody waits for what runs here.
             os._exit(LOST_SERVER)

@@ -163,6 +163,7 @@ class Apps:
             app.function_ids(),
             app.web_urls,
             app.spec.main,
+            app.spec.sources,
         )
 
     def view(self, app_id: str) -> AppView:

@@ -24,6 +24,7 @@ class Configure(Message, tag="configure", frozen=True):
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
     main: ImportedDefinition | None = None
+    sources: str = ""
 
 
 class Deliver(Message, tag="deliver", frozen=True):
