@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import sys
 import threading
@@ -135,17 +136,20 @@ class Executor:
         window = self._windows.get(delivery.attempt)
         span = None if self._spans is None else self._spans.begin(delivery, window)
         cancelled = self._slots.cancelled
-        if cancelled(delivery.attempt):
-            end = self._failed(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
-        elif isinstance(window, WebRequest):
-            app: WebApp = call  # type: ignore[assignment]
-            end = await app.serve(delivery, window, cancelled)
-        elif isinstance(window, StreamWindow):
-            end = await stream_async(call, delivery, window, self._sender, cancelled)
-        else:
-            end = await self._run_async(call, delivery, cancelled)
-        if self._spans is not None and span is not None:
-            self._spans.end(span, end)
+        try:
+            if cancelled(delivery.attempt):
+                end = self._failed(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
+            elif isinstance(window, WebRequest):
+                app: WebApp = call  # type: ignore[assignment]
+                end = await app.serve(delivery, window, cancelled)
+            elif isinstance(window, StreamWindow):
+                end = await stream_async(call, delivery, window, self._sender, cancelled)
+            else:
+                end = await self._run_async(call, delivery, cancelled)
+            if self._spans is not None and span is not None:
+                self._spans.end(span, end)
+        except BaseException as error:
+            end = self._without_outcome(delivery, error)
         self._tasks.pop(delivery.attempt, None)
         self._finish(end, began, own_tasks=2)
         if not self._slots:
@@ -164,10 +168,7 @@ class Executor:
             run = self._run_on_thread if self._spans is None else self._run_in_span
             end = self._context.copy().run(run, delivery, gate)
         except BaseException as error:
-            traceback.print_exc()
-            end = self._failed(
-                delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"), False
-            )
+            end = self._without_outcome(delivery, error)
         gate.leave()
         if gate.harm is not None:
             self._retire(gate.harm)
@@ -186,6 +187,14 @@ class Executor:
             flush=True,
         )
         self._sender.queue(StopDelivering())
+
+    def _without_outcome(self, delivery: Delivery, error: BaseException) -> AttemptEnd:
+        """The end of an attempt whose outcome could not be made: an input without an end would keep its slot for good."""
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+        return self._failed(
+            delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"), False
+        )
 
     def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         assert self._spans is not None
