@@ -109,7 +109,7 @@ def _status_of(program: Callable[[], None]) -> int:
     except SystemExit as exit_request:
         if isinstance(exit_request.__cause__, RemoteTraceback):
             # A function's, which has ended without a result; the program did not ask for its own end.
-            click.echo(user_traceback(exit_request), err=True, nl=False)
+            tell(user_traceback(exit_request), err=True, nl=False)
             return _exit_status(exit_request) or FAILED
         return _exit_status(exit_request)
     except BaseException as error:
