@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
+import contextvars
 import inspect
 import os
 import socket
@@ -14,8 +14,6 @@ import traceback
 from collections.abc import Callable
 from typing import Literal
 
-import uvloop
-
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.sockets import SocketLink, connect, read_frames
@@ -23,15 +21,17 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, standard_streams
+from motet.runtime import context_propagation, own_tasks, standard_streams
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
+from motet.runtime.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
+from motet.runtime.user_loop import UserLoop, new_loop
 from motet.runtime.watchdog import Watchdog, blocked_after
 from motet.sdk import container_control, context, new_ids, running
 from motet.wire import codec
@@ -126,7 +126,8 @@ class _Container:
         Processes(self._outputs).install()
         self._executor_socket = executor_socket
         self._control_socket = control_socket
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: UserLoop | None = None
+        self._context = contextvars.copy_context()
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._stop_asked = threading.Event()
@@ -159,7 +160,10 @@ class _Container:
     def _load(self) -> Service:
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ))
-        return load(self._spec)
+        service = load(self._spec)
+        # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
+        self._context = contextvars.copy_context()
+        return service
 
     def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
         try:
@@ -180,46 +184,49 @@ class _Container:
         for method in self._spec.methods:
             if method.web is not None:
                 app = make_app(service.methods[method.name], method.web, max_inputs)
-                self._user_loop().run_until_complete(app.start(max_inputs))
+                self._user_loop().run(app.start(max_inputs))
                 service.serve(method.name, app)
         return service
 
     def _run_hooks(self, hooks: list[Hook]) -> Service:
         for hook in hooks:
-            result = hook()
+            result = self._context.run(hook)
             if inspect.isawaitable(result):
-                self._user_loop().run_until_complete(_awaited(result))
+                self._user_loop().run(result)
         return Service({}, [], [])
 
-    def _user_loop(self) -> asyncio.AbstractEventLoop:
+    def _user_loop(self) -> UserLoop:
         """The one loop that all async user code of this container runs on."""
         if self._loop is None:
-            self._loop = uvloop.new_event_loop()
-            self._loop.set_exception_handler(context_propagation.report_in_context)
-            self._outputs.raw_writers.loop = self._loop
-            asyncio.set_event_loop(self._loop)
+            self._loop = UserLoop(new_loop(), self._context, self._spec.concurrency.max_inputs)
+            self._loop.on_cancelled = self._ask_for_replacement
+            own_tasks.install(self._loop.loop, self._loop.main)
+            self._outputs.raw_writers.loop = self._loop.loop
         return self._loop
 
     def _serve(self, service: Service) -> None:
-        is_async = self._loop is not None or any(method.is_async for method in self._spec.methods)
+        if any(method.is_async for method in self._spec.methods):
+            self._user_loop()
+        loop = None if self._loop is None else self._loop.loop
         receiver: BlockingReceiver | LoopReceiver
-        if is_async:
-            receiver = LoopReceiver(self._executor_socket, self._user_loop())
+        if self._loop is not None:
+            receiver = LoopReceiver(self._executor_socket, self._loop)
         else:
             receiver = BlockingReceiver(self._executor_socket)
         executor = Executor(
             self._spec,
             service,
             self._sender,
-            self._loop,
+            loop,
             receiver.run_main,
             receiver.idle,
             self._outputs.raw_writers,
+            self._context,
         )
         self._receiver, self._executor = receiver, executor
         if self._blocked_after and self._spec.concurrency.max_inputs > 1:  # one input alone keeps nobody waiting
             executor.watchdog = Watchdog(
-                self._spec.name, self._loop, lambda: executor.held, self._blocked_after, self._tell_stall
+                self._spec.name, loop, lambda: executor.held, self._blocked_after, self._tell_stall
             )
         if not self._stop_asked.is_set():
             receiver.run(executor, self._say_ready)
@@ -235,15 +242,29 @@ class _Container:
             self._sender.flush()
 
     def _say_ready(self) -> None:
-        self._outputs.raw_writers.look(own_tasks=0)
+        self._outputs.raw_writers.look(own_tasks=1)
         self._sender.queue(Ready(self._entering))
         self._sender.flush()
         # Not before: a container that serves nothing yet has nothing to finish, and ends by the signal.
         Preemption(self._ask_for_drain).install()
+        KeyboardInterrupts(alone=self._spec.concurrency.max_inputs == 1).install()
 
     def _ask_for_drain(self) -> None:
         with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
             self._sender.send(StopDelivering(preempted=True))
+
+    def _ask_for_replacement(self) -> None:
+        """What the enter hooks opened has failed, such as a task of a task group: no more inputs for it."""
+        if self._stop_asked.is_set():
+            return
+        print(
+            "motet: the task that ran this container's enter hooks was cancelled, as a task group does when one of its tasks "
+            "fails. The container takes no more inputs; its exit hooks run when those it has have ended.",
+            file=sys.stderr,
+            flush=True,
+        )
+        with contextlib.suppress(OSError, ConnectionError):
+            self._sender.send(StopDelivering())
 
     def _exit(self, service: Service) -> int:
         """Exit hooks, in order; one that raises does not keep the next from running."""
@@ -285,7 +306,3 @@ class _Container:
         if self._receiver is not None:
             with contextlib.suppress(OSError):
                 self._receiver.stop()
-
-
-async def _awaited(awaitable: object) -> object:
-    return await awaitable  # type: ignore[misc]
