@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import NoReturn
 
-from motet.runtime import family
+from motet.runtime import family, leaving
 from motet.wire.template import Fork
 
 Entry = Callable[[str, str, str], int]
@@ -91,8 +91,7 @@ def _leave(code: int) -> NoReturn:
     try:
         # os._exit skips these, but users expect them, and logging flushes in one. One joins all child processes: those of
         # pools end when they are told to, which Python does where it waits for threads.
-        if pools := sys.modules.get("concurrent.futures.process"):
-            pools._python_exit()
+        leaving.end_threads()
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()

@@ -21,7 +21,7 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, own_tasks, standard_streams
+from motet.runtime import context_propagation, leaving, own_tasks, standard_streams
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
@@ -267,7 +267,7 @@ class _Container:
             self._sender.send(StopDelivering())
 
     def _exit(self, service: Service) -> int:
-        """Exit hooks, in order; one that raises does not keep the next from running."""
+        """Exit hooks, in order; one that raises does not keep the next from running. Then what still runs."""
         status = 0
         if self._executor is not None and self._executor.watchdog is not None:
             self._executor.watchdog.say_repeats()
@@ -277,6 +277,8 @@ class _Container:
             except BaseException:
                 traceback.print_exc()
                 status = 1
+        if self._loop is not None:
+            self._loop.run(leaving.end_tasks())
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------
@@ -297,6 +299,7 @@ class _Container:
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
             elif isinstance(message, Stop):
+                leaving.allow(message.grace)
                 self._stop()
 
     def _stop(self) -> None:
