@@ -26,6 +26,7 @@ from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.orphans import Orphans
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
@@ -124,6 +125,7 @@ class _Container:
         self._outputs = standard_streams.install(self._sender)
         context_propagation.install(self._outputs)
         Processes(self._outputs).install()
+        Orphans().install()
         self._executor_socket = executor_socket
         self._control_socket = control_socket
         self._loop: UserLoop | None = None
