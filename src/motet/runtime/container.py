@@ -26,13 +26,14 @@ from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.loop_choice import LoopChoice
 from motet.runtime.orphans import Orphans
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
-from motet.runtime.user_loop import UserLoop, new_loop
+from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import Watchdog, blocked_after
 from motet.sdk import container_control, context, new_ids, running
 from motet.wire import codec
@@ -129,6 +130,7 @@ class _Container:
         self._executor_socket = executor_socket
         self._control_socket = control_socket
         self._loop: UserLoop | None = None
+        self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
@@ -200,7 +202,8 @@ class _Container:
     def _user_loop(self) -> UserLoop:
         """The one loop that all async user code of this container runs on."""
         if self._loop is None:
-            self._loop = UserLoop(new_loop(), self._context, self._spec.concurrency.max_inputs)
+            loop = self._loop_choice.make(self._spec)
+            self._loop = UserLoop(loop, self._context, self._spec.concurrency.max_inputs)
             self._loop.on_cancelled = self._ask_for_replacement
             own_tasks.install(self._loop.loop, self._loop.main)
             self._outputs.raw_writers.loop = self._loop.loop

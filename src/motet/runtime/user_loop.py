@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import uvloop
-
 from motet.runtime.context_propagation import report_in_context
 
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
@@ -103,13 +101,6 @@ class UserLoop:
                     job.error = error
                 job.is_done = True
                 self.loop.stop()
-
-
-def new_loop() -> asyncio.AbstractEventLoop:
-    """A loop for user code."""
-    loop = uvloop.new_event_loop()
-    asyncio.set_event_loop(loop)
-    return loop
 
 
 def _tell_of_exit(error: BaseException) -> None:
