@@ -15,7 +15,7 @@ from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
+from motet.runtime.batch import Batched, BatchEnd, failed_batch, run_batch, run_batch_async
 from motet.runtime.input_contexts import InputContexts
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
@@ -61,7 +61,7 @@ class Executor:
         self._failed: Failed = failed
         self._send = self._send_one
         if spec.batching is not None:  # all of its deliveries are batches
-            self._methods = {name: (method, batched(method, call)) for name, (method, call) in self._methods.items()}
+            self._methods = {name: (method, Batched(method, call)) for name, (method, call) in self._methods.items()}
             self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
             self._send = self._send_batch
         self._alone = spec.concurrency.max_inputs == 1
