@@ -172,3 +172,4 @@ class AppSpec:
     functions: tuple[FunctionSpec, ...]
     sys_path: tuple[str, ...] = ()
     project_dir: str = ""
+    argv: tuple[str, ...] = ()

@@ -14,6 +14,7 @@ import motet
 from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime.hints import add_hints
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
 from motet.sdk.context import CurrentInput, current
@@ -132,6 +133,7 @@ def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
         cancelled = failure.of(RemoteError("Input was cancelled"))
         return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
+    add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY, main_by_value=main_by_value())
     with contextlib.suppress(Exception):
         print(described.traceback.rstrip(), file=sys.stderr, flush=True)
@@ -140,6 +142,7 @@ def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
 
 def describe_start_failure(error: BaseException) -> bytes:
     """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback."""
+    add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     print(described.traceback.rstrip(), file=sys.stderr, flush=True)
     return described.encoded()

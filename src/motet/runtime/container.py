@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import contextvars
 import inspect
@@ -21,7 +22,7 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, leaving, own_tasks, standard_streams
+from motet.runtime import context_propagation, leaving, own_tasks, standard_streams, surroundings
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
@@ -35,7 +36,7 @@ from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
 from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids, running
+from motet.sdk import container_control, context, new_ids
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -57,15 +58,16 @@ LOST_SERVER = 69
 
 
 def main(container_id: str, address: str, token: str) -> int:
-    """Run a container until its server stops it or is gone. Returns its exit status."""
+    """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
+    scratch = surroundings.take_temporary_directory()
     new_ids.reseed()
     context.enter_container(container_id)
     quiet_declarations()
     executor_socket = connect(address, Hello("executor", token, container_id))
     control_socket = connect(address, Hello("control", token, container_id))
     configuration = _read_configuration(executor_socket)
-    _enter_app(configuration, lambda: _connect_client(address, token, container_id))
-    return _Container(configuration.spec, executor_socket, control_socket).run()
+    surroundings.enter_app(configuration, lambda: _connect_client(address, token, container_id))
+    return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -81,49 +83,23 @@ def _read_configuration(sock: socket.socket) -> Configure:
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
-def _enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
-    """Make functions of the app callable from here, and its modules importable."""
-    sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
-    running.enter_container_app(
-        running.RunningApp(
-            configuration.app_id,
-            configuration.app_name,
-            _Once(connect_client),
-            configuration.functions,
-            configuration.web_urls,
-        )
-    )
-
-
 def _connect_client(address: str, token: str, container_id: str) -> Connection:
     connection = Connection()
     SocketLink(address, Hello("client", token, container_id), connection)
     return connection
 
 
-class _Once:
-    """Connects when the first nested call needs it, and not again."""
-
-    def __init__(self, make: Callable[[], Connection]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-
-    def __call__(self) -> Connection:
-        if self._connection is None:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = self._make()
-        return self._connection
-
-
 class _Container:
     """Everything after the connections are there."""
 
-    def __init__(self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket) -> None:
+    def __init__(
+        self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket, scratch: str
+    ) -> None:
         self._spec = spec
         self._sender = Sender(executor_socket)
         self._outputs = standard_streams.install(self._sender)
+        # After that, so before it at the end: the last lines of all.
+        atexit.register(surroundings.tell_what_goes, scratch)
         context_propagation.install(self._outputs)
         Processes(self._outputs).install()
         Orphans().install()

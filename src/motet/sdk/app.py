@@ -226,6 +226,7 @@ class App:
             functions=tuple(declared.defined_spec() for declared in functions.values()),
             sys_path=tuple(os.path.join(directory, entry) if entry else directory for entry in sys.path),
             project_dir=directory,
+            argv=tuple(argument.encode("utf-8", "replace").decode() for argument in sys.argv),
         )
 
     def _mine(self) -> list[Declared]:

@@ -149,8 +149,9 @@ def _missing_gpu() -> MissingGpu:
 
 
 def _container_environment() -> dict[str, str]:
-    """The client's environment. Containers have directories of their own, so relative search paths are made absolute."""
-    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    """The client's environment, but for `TMPDIR`: containers have temporary directories of their own. Relative search paths
+    are made absolute, for the template is elsewhere."""
+    env = {name: value for name, value in os.environ.items() if name not in SECRETS and name != "TMPDIR"}
     if path := env.get("PYTHONPATH"):
         env["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
     return env

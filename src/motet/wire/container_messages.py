@@ -12,7 +12,8 @@ from motet.wire.message import Message
 
 
 class Configure(Message, tag="configure", frozen=True):
-    """What a new container serves. `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
+    """What a new container serves. `sys_path`, `project_dir` and `argv` are the program's, from when its app started.
+    `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
 
     app_id: str
     app_name: str
@@ -20,6 +21,7 @@ class Configure(Message, tag="configure", frozen=True):
     spec: FunctionSpec
     sys_path: tuple[str, ...]
     project_dir: str
+    argv: tuple[str, ...]
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
 
