@@ -18,8 +18,8 @@ from typing import NoReturn
 from motet.runtime import family, leaving
 from motet.wire.template import Fork
 
-Entry = Callable[[str, str, str], int]
-"""Runs a container (its id, the server's address, the token) and returns its exit status."""
+Entry = Callable[[Fork], int]
+"""Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
 
 CRASHED = 70
 
@@ -42,7 +42,7 @@ def live(birth: Birth, entry: Entry) -> NoReturn:
         _become_own_session(birth.template)
         _take_surroundings(birth.fork)
         gc.enable()
-        code = entry(birth.fork.container_id, birth.fork.address, birth.fork.token)
+        code = entry(birth.fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:

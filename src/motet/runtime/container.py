@@ -52,21 +52,22 @@ from motet.wire.messages import (
     StopDelivering,
     Written,
 )
+from motet.wire.template import Fork
 
 LOST_SERVER = 69
 """Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
 
 
-def main(container_id: str, address: str, token: str) -> int:
+def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
     scratch = surroundings.take_temporary_directory()
     new_ids.reseed()
-    context.enter_container(container_id)
+    context.enter_container(fork.container_id)
     quiet_declarations()
-    executor_socket = connect(address, Hello("executor", token, container_id))
-    control_socket = connect(address, Hello("control", token, container_id))
+    executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
+    control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
-    surroundings.enter_app(configuration, lambda: _connect_client(address, token, container_id))
+    surroundings.enter_app(configuration, lambda: _connect_client(fork))
     return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
@@ -83,9 +84,9 @@ def _read_configuration(sock: socket.socket) -> Configure:
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
-def _connect_client(address: str, token: str, container_id: str) -> Connection:
+def _connect_client(fork: Fork) -> Connection:
     connection = Connection()
-    SocketLink(address, Hello("client", token, container_id), connection)
+    SocketLink(fork.address, Hello("client", fork.token, fork.container_id), connection)
     return connection
 
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
@@ -23,6 +24,7 @@ SECRETS = ("MOTET_PROXY_TOKENS",)
 N = TypeVar("N", int, float)
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """Everything a server can be told.
