@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import motet
 from motet.model.record_queries import LogQuery
 from motet.server.wiring import open_archive
 from tests.e2e.programs import surroundings
@@ -59,6 +60,15 @@ def test_files_removed_with_the_temporary_directory_are_named_at_the_containers_
     assert not path.exists()
     (line,) = open_archive(Path(os.environ["MOTET_HOME"])).logs(LogQuery(app=app_id))
     assert line.text.startswith(f"motet: removed with this container's temporary directory (TMPDIR): {path.name}.")
+
+
+def test_a_function_that_waits_for_itself_where_it_has_no_room_is_told_why() -> None:
+    with app.run():
+        app_id = app.app_id
+        with pytest.raises(motet.exception.FunctionTimeoutError, match=r"while it waited for in-.* of call_itself"):
+            surroundings.call_itself.remote(3)
+    (line,) = open_archive(Path(os.environ["MOTET_HOME"])).logs(LogQuery(app=app_id, search="cannot begin"))
+    assert line.text.startswith("motet: this function has called itself and waits for the result")
 
 
 @pytest.mark.usefixtures("running")

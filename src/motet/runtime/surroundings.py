@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from motet.client.connection import Connection
-from motet.sdk import running
+from motet.sdk import nested, running
 from motet.wire.messages import Configure
 
 _SHOWN = 5
@@ -40,6 +40,9 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
     if configuration.argv:
         sys.argv[:] = configuration.argv
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    spec = configuration.spec
+    if spec.concurrency.max_inputs == 1 and spec.autoscaler.max_containers == 1 and spec.batching is None:
+        nested.run_alone(configuration.function_id)
     running.enter_container_app(
         running.RunningApp(
             configuration.app_id,

@@ -37,3 +37,8 @@ def puzzle(what: str) -> None:
         case "breakpoint":
             pdb.set_trace()
             os.getcwd()
+
+
+@app.function(max_containers=1, timeout=1)
+def call_itself(depth: int) -> int:
+    return 1 + call_itself.remote(depth - 1) if depth else 0
