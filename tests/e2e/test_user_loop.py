@@ -77,3 +77,16 @@ def test_a_decimal_precision_is_that_of_the_input_that_set_it(digits: Any) -> No
 def test_a_decimal_precision_that_an_enter_hook_set_is_where_inputs_begin() -> None:
     precise = user_loop.Precise()
     assert list(precise.digits.map([None, 5, None])) == [50, 5, 50]
+
+
+def test_a_sync_input_that_waits_for_the_loop_has_it_run_and_can_be_cancelled_meanwhile(
+    tmp_path: Path,
+) -> None:
+    paused = user_loop.Paused()
+    assert paused.ask_the_loop.remote(21) == 42
+    with pytest.raises(TimeoutError):
+        paused.ask_in_vain.remote(0.01, str(tmp_path / "first"))
+    call = paused.ask_in_vain.spawn(None, str(tmp_path / "second"))
+    wait_until((tmp_path / "second").exists)
+    call.cancel()
+    assert paused.ask_the_loop.remote(1) == 2

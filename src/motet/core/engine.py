@@ -171,7 +171,7 @@ class Engine(Inspection):
             call.trace = event.trace
             pool = self._pools.get(event.function_id)
             if pool is None or pool.closed:
-                self._refuse(call, event, turn)
+                self._refuse(call, event, pool, turn)
                 return
         else:
             pool = self._pools[call.function_id]
@@ -199,9 +199,12 @@ class Engine(Inspection):
                 self._calls.add(call)
         turn.pools[pool] = None
 
-    def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
-        """The function is not here, or no longer."""
-        failure = self._failure(NotFoundError(f"no function {event.function_id} runs on this server (any more)"))
+    def _refuse(self, call: Call, event: e.InputsSubmitted, pool: Pool | None, turn: Turn) -> None:
+        """The function is not here, or no longer: exit hooks run while its pool is closed."""
+        text = f"no function {event.function_id} runs on this server (any more)"
+        if pool is not None:
+            text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
+        failure = self._failure(NotFoundError(text))
         for new in event.inputs:
             turn.refuse(call, new.index, OutcomeKind.LOST, failure)
 

@@ -141,7 +141,10 @@ def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
 
 
 def describe_start_failure(error: BaseException) -> bytes:
-    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback."""
+    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback.
+
+    Also for exit hooks, of whose failures there is nobody to tell.
+    """
     add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     print(described.traceback.rstrip(), file=sys.stderr, flush=True)

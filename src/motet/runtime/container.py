@@ -11,7 +11,6 @@ import socket
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Literal
 
@@ -22,7 +21,7 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, leaving, own_tasks, standard_streams, surroundings
+from motet.runtime import context_propagation, leaving, own_tasks, paused_loop, standard_streams, surroundings
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
@@ -183,6 +182,7 @@ class _Container:
             self._loop = UserLoop(loop, self._context, self._spec.concurrency.max_inputs)
             self._loop.on_cancelled = self._ask_for_replacement
             own_tasks.install(self._loop.loop, self._loop.main)
+            paused_loop.install(self._loop)
             self._outputs.raw_writers.loop = self._loop.loop
         return self._loop
 
@@ -256,8 +256,8 @@ class _Container:
         for hook in service.exit:
             try:
                 self._run_hooks([hook])
-            except BaseException:
-                traceback.print_exc()
+            except BaseException as error:
+                describe_start_failure(error)
                 status = 1
         if self._loop is not None:
             self._loop.run(leaving.end_tasks())

@@ -207,3 +207,29 @@ class Precise:
     @motet.method()
     def digits(self, precision: int | None) -> int:
         return _digits(precision)
+
+
+# --- the loop while a sync input has the main thread ------------------------------------------------------------------
+
+
+@app.cls(max_containers=1)
+class Paused:
+    @motet.enter()
+    async def open(self) -> None:
+        self.loop = asyncio.get_running_loop()
+
+    async def _double(self, number: int) -> int:
+        await asyncio.sleep(0.001)
+        return 2 * number
+
+    async def _never(self, note: str) -> None:
+        Path(note).touch()  # noqa: ASYNC240
+        await asyncio.sleep(3600)
+
+    @motet.method()
+    def ask_the_loop(self, number: int) -> int:
+        return asyncio.run_coroutine_threadsafe(self._double(number), self.loop).result()
+
+    @motet.method()
+    def ask_in_vain(self, timeout: float | None, note: str) -> None:
+        asyncio.run_coroutine_threadsafe(self._never(note), self.loop).result(timeout)
