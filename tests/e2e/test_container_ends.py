@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
 
 import pytest
 
-from motet.model.record_queries import LogQuery
 from motet.server.wiring import open_archive
+from tests.e2e.conftest import logged
 from tests.e2e.programs.leaving import (
     app,
     keep_a_pool,
@@ -23,9 +24,7 @@ def test_a_process_pool_that_the_user_left_ends_with_its_container() -> None:
     with app.run():
         app_id = app.app_id
         assert keep_a_pool.remote() == 3
-    archive = open_archive(Path(os.environ["MOTET_HOME"]))
-    (function,) = (each for each in archive.functions(app_id) if each.name == "keep_a_pool")
-    assert [each.end for each in archive.containers(function.function_id)] == ["app stopped; exited with status 0"]
+    assert _ends(app_id, "keep_a_pool") == ["app stopped; exited with status 0"]
 
 
 def test_work_that_a_function_left_behind_is_done_when_its_app_has_stopped(tmp_path: Path) -> None:
@@ -42,9 +41,13 @@ def test_a_thread_that_does_not_end_is_named_and_given_up_in_time(monkeypatch: p
     with left.run():
         app_id = left.app_id
         leave_an_endless_thread.remote()
-    archive = open_archive(Path(os.environ["MOTET_HOME"]))
-    (function,) = (each for each in archive.functions(app_id) if each.name == "leave_an_endless_thread")
-    (container,) = archive.containers(function.function_id)
-    assert container.end == "app stopped; exited with status 0"
-    (line,) = archive.logs(LogQuery(app=app_id, search="given up"))
+    assert _ends(app_id, "leave_an_endless_thread") == ["app stopped; exited with status 0"]
+    (line,) = logged(app_id, search="given up")
     assert line.text.endswith("given up: endless.")
+
+
+def _ends(app_id: str | None, function: str) -> list[str]:
+    """How the containers of a function ended."""
+    with contextlib.closing(open_archive(Path(os.environ["MOTET_HOME"]))) as archive:
+        (found,) = (each for each in archive.functions(app_id) if each.name == function)
+        return [each.end for each in archive.containers(found.function_id)]

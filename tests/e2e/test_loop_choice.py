@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
 
-from motet.model.record_queries import LogQuery
-from motet.server.wiring import open_archive
+from tests.e2e.conftest import logged
 from tests.e2e.programs import loop_policy, nested_loop
 
 
@@ -23,6 +19,6 @@ def test_a_container_runs_uvloop_unless_its_program_sets_a_policy_and_then_says_
         app_id = loop_policy.app.app_id
         assert loop_policy.loop.remote() == "uvloop"
         assert list(loop_policy.loop_under_policy.starmap([()] * 4)) == ["asyncio"] * 4
-    (line,) = open_archive(Path(os.environ["MOTET_HOME"])).logs(LogQuery(app=app_id))
+    (line,) = logged(app_id)
     assert line.function_name == "loop_under_policy"
     assert line.text.endswith("instead of uvloop, because the program has set an event loop policy.")

@@ -9,8 +9,7 @@ from pathlib import Path
 import pytest
 
 import motet
-from motet.model.record_queries import LogQuery
-from motet.server.wiring import open_archive
+from tests.e2e.conftest import logged
 from tests.e2e.programs import surroundings
 from tests.e2e.programs.surroundings import app
 
@@ -48,7 +47,7 @@ def test_a_directory_that_is_gone_is_said_and_the_container_runs(
         gone.rmdir()
         app_id = app.app_id
         assert surroundings.write_here.remote("report.txt") == "kept"
-    lines = [line.text for line in open_archive(Path(os.environ["MOTET_HOME"])).logs(LogQuery(app=app_id))]
+    lines = [line.text for line in logged(app_id)]
     assert any(str(gone) in line and "No such file" in line for line in lines)
     assert any(line.startswith("motet: removed") and "report.txt" in line for line in lines)
 
@@ -58,7 +57,7 @@ def test_files_removed_with_the_temporary_directory_are_named_at_the_containers_
         app_id = app.app_id
         path = Path(surroundings.leave_a_temporary_file.remote())
     assert not path.exists()
-    (line,) = open_archive(Path(os.environ["MOTET_HOME"])).logs(LogQuery(app=app_id))
+    (line,) = logged(app_id)
     assert line.text.startswith(f"motet: removed with this container's temporary directory (TMPDIR): {path.name}.")
 
 
@@ -67,7 +66,7 @@ def test_a_function_that_waits_for_itself_where_it_has_no_room_is_told_why() -> 
         app_id = app.app_id
         with pytest.raises(motet.exception.FunctionTimeoutError, match=r"while it waited for in-.* of call_itself"):
             surroundings.call_itself.remote(3)
-    (line,) = open_archive(Path(os.environ["MOTET_HOME"])).logs(LogQuery(app=app_id, search="cannot begin"))
+    (line,) = logged(app_id, search="cannot begin")
     assert line.text.startswith("motet: this function has called itself and waits for the result")
 
 
