@@ -43,6 +43,18 @@ def test_a_sigint_ends_no_container_and_interrupts_the_input_that_runs_alone() -
     assert user_loop.signal_alone.remote(False) == pid
 
 
+@pytest.mark.parametrize("raised", [ValueError, TimeoutError])
+def test_an_alarm_that_an_input_left_behind_does_not_end_the_container(raised: type[Exception]) -> None:
+    pid = user_loop.leave_an_alarm.remote(raised)
+    rung = f"{raised.__name__}: too late"
+    wait_until(lambda: any(line.message == rung for line in user_loop.leave_an_alarm.logs.fetch()), rung)
+    assert user_loop.leave_an_alarm.remote(raised) == pid
+
+
+def test_a_program_that_waits_for_all_threads_finds_its_own() -> None:
+    assert user_loop.wait_for_all_threads.remote() == ["work"]
+
+
 def test_an_input_sees_its_own_tasks_and_not_those_of_its_neighbours_or_of_motet() -> None:
     seen = list(user_loop.end_tasks.map(["cancel", "wait", "wait too"], [3] * 3))
     assert seen == [["child of cancel"], ["child of wait"], ["child of wait too"]]

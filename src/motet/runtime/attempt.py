@@ -149,3 +149,13 @@ def describe_start_failure(error: BaseException) -> bytes:
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     print(described.traceback.rstrip(), file=sys.stderr, flush=True)
     return described.encoded()
+
+
+def tell_of_stray(error: BaseException, where: str) -> None:
+    """An exception of the user's code came up where no input runs, or nothing tells which: stderr gets its traceback."""
+    described = failure.describe(error, hidden=_MOTET_DIRECTORY)
+    print(
+        f"{described.traceback.rstrip()}\nmotet: this was raised in {where}. The container and its other inputs go on.",
+        file=sys.stderr,
+        flush=True,
+    )

@@ -101,6 +101,7 @@ class _Container:
         # After that, so before it at the end: the last lines of all.
         atexit.register(surroundings.tell_what_goes, scratch)
         context_propagation.install(self._outputs)
+        own_tasks.hide_threads()
         Processes(self._outputs).install()
         Orphans().install()
         self._executor_socket = executor_socket

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bdb
 import contextlib
 import os
+import traceback
 from collections.abc import Callable
 
 from motet.runtime import surroundings
@@ -41,7 +42,13 @@ def _of_module(error: BaseException) -> str | None:
 
 
 def _of_input(error: BaseException) -> str | None:
-    return _NO_TERMINAL if error.args == ("EOF when reading a line",) else None
+    asked = error.args == ("EOF when reading a line",) or _raised_in(error).endswith("getpass.py")
+    return _NO_TERMINAL if asked else None
+
+
+def _raised_in(error: BaseException) -> str:
+    frames = traceback.extract_tb(error.__traceback__)
+    return frames[-1].filename if frames else ""
 
 
 def _of_debugger(error: BaseException) -> str | None:

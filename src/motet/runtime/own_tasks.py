@@ -1,9 +1,10 @@
-"""`asyncio.all_tasks()` in a container: an input's code gets the input's tasks, and never another's or Motet's."""
+"""`asyncio.all_tasks()` and `threading.enumerate()` in a container: code finds its own, not other inputs' or Motet's."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
+import threading
 from typing import Any
 
 from motet.runtime.whereabouts import context_of
@@ -13,6 +14,20 @@ Tasks = set[asyncio.Task[Any]]
 
 every_task = asyncio.all_tasks
 """Of a loop, whoever asks."""
+
+
+def hide_threads() -> None:
+    """Let `threading.enumerate()` leave out Motet's threads: programs wait for all others at their end. Once."""
+
+    every_thread = threading.enumerate
+
+    def enumerate() -> list[threading.Thread]:
+        """Return a list of all Thread objects currently alive."""
+        this = threading.current_thread()
+        return [thread for thread in every_thread() if thread is this or not thread.name.startswith("motet-")]
+
+    threading.enumerate = enumerate
+    threading.active_count = lambda: len(enumerate())
 
 
 def install(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:

@@ -10,6 +10,7 @@ from time import perf_counter
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
+from motet.runtime.attempt import tell_of_stray
 from motet.runtime.batch import batch_of
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
@@ -64,6 +65,16 @@ class BlockingReceiver:
         executor.wait_threads(STOP_TIMEOUT)
 
     def _receive(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                return self._receive_once(buffer)
+            except BaseException as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                # Such as of an alarm that an input has set and left.
+                tell_of_stray(error, "a handler of a signal, between inputs")
+
+    def _receive_once(self, buffer: memoryview) -> int:
         awake_until = self._busy_poll.begin(perf_counter())
         # Beside several running threads, looking again and again would keep the GIL from them.
         if self._executor is not None and self._executor.held <= 1:

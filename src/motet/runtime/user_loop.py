@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
-import sys
-import traceback
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from motet.runtime.attempt import tell_of_stray
 from motet.runtime.context_propagation import report_in_context
 
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
 """What asyncio's own default executor has: for what libraries do in it, beside the inputs' `asyncio.to_thread`."""
+_STOPPED = "loop stopped before"
+"""What a loop says when it is stopped before the main task is done, which that never is."""
 
 
 class Job:
@@ -72,12 +73,13 @@ class UserLoop:
         """Run the loop until a job is done, or until somebody stops the loop."""
         try:
             self.loop.run_until_complete(self.main)
-        except (SystemExit, KeyboardInterrupt) as error:
-            # asyncio lets these through; the task has them too, and whoever awaits it.
-            _tell_of_exit(error)
-        except RuntimeError:  # stopped before the main task was done, which it never is
-            if self.loop.is_closed() or self.loop.is_running():
+        except BaseException as error:
+            if self.main.done() or self.loop.is_closed() or self.loop.is_running():
                 raise
+            # asyncio lets SystemExit and KeyboardInterrupt through; the task has them too, and whoever awaits it. Handlers of
+            # signals may raise anything.
+            if not isinstance(error, RuntimeError) or _STOPPED not in str(error):
+                tell_of_stray(error, "a task or a callback of this container's event loop, or a handler of a signal")
 
     async def until(self, event: asyncio.Event) -> None:
         """Wait for it, also when this task is cancelled: it is not the user's code that is asked to end."""
@@ -101,15 +103,3 @@ class UserLoop:
                     job.error = error
                 job.is_done = True
                 self.loop.stop()
-
-
-def _tell_of_exit(error: BaseException) -> None:
-    frames = traceback.extract_tb(error.__traceback__)
-    place = f", at {frames[-1].filename}:{frames[-1].lineno}" if frames else ""
-    said = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-    print(
-        f"motet: {said} was raised in a task or a callback of this container's event loop{place}. "
-        "It ends that task; the container and its other inputs go on.",
-        file=sys.stderr,
-        flush=True,
-    )

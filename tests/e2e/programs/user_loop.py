@@ -75,6 +75,29 @@ def signal_from_a_thread() -> int:
 
 
 @app.function(max_containers=1)
+def leave_an_alarm(raised: type[Exception]) -> int:
+    """A handler that raises once the input has ended: its signal comes when nothing of it runs."""
+
+    def ring(number: int, frame: object) -> None:
+        raise raised("too late")
+
+    signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, 0.01)
+    return os.getpid()
+
+
+@app.function(max_containers=1)
+def wait_for_all_threads() -> list[str]:
+    """As programs do at their end; and the threads that it found."""
+    work = threading.Thread(target=threading.Event().wait, args=(0.01,), name="work")
+    work.start()
+    found = [thread for thread in threading.enumerate() if thread is not threading.current_thread()]
+    for thread in found:
+        thread.join()
+    return [thread.name for thread in found]
+
+
+@app.function(max_containers=1)
 def signal_alone(on_itself: bool) -> int:
     if on_itself:
         signal.raise_signal(signal.SIGINT)
