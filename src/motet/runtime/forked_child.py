@@ -20,7 +20,7 @@ is_one = False
 CANNOT_AWAIT = 70
 _MOTET = os.path.dirname(motet.__file__) + os.sep
 _LOOPS = (
-    os.path.join("motet", "runtime", "receivers.py"),
+    os.path.join("motet", "runtime", "user_loop.py"),
     os.path.join("asyncio", "events.py"),
     os.path.join("asyncio", "base_events.py"),
     os.path.join("concurrent", "futures", "thread.py"),
