@@ -33,7 +33,7 @@ from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids, running
+from motet.sdk import container_control, context, running
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -56,7 +56,6 @@ LOST_SERVER = 69
 
 def main(container_id: str, address: str, token: str) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status."""
-    new_ids.reseed()
     context.enter_container(container_id)
     quiet_declarations()
     executor_socket = connect(address, Hello("executor", token, container_id))
