@@ -231,6 +231,8 @@ def foreign(dice: random.Random) -> m.Message:
             m.AckCallItems(call, number, number),
             m.FeedCall(call, number, [b"x"]),
             m.Forget(number),
+            m.Confirm(number, dice.choice([0, 1, -1, 2**62])),
+            m.AnswerNow(number),
             m.Request(number, m.ViewCall(call)),
             m.Request(number, m.ViewApp(call)),
             m.Request(number, m.ViewFunction(call)),

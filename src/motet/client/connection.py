@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
@@ -13,8 +15,10 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.wire import failure
 from motet.wire.messages import (
     AckCallItems,
+    AnswerNow,
     CallItems,
     CancelCall,
+    Confirm,
     Forget,
     Message,
     Outcomes,
@@ -28,6 +32,8 @@ from motet.wire.messages import (
     SubmitInputs,
     ToClient,
 )
+
+T = TypeVar("T")
 
 
 class Link(Protocol):
@@ -93,6 +99,32 @@ class Connection:
             self.forget(number)
             raise
         return checked(reply)
+
+    def exchange(self, body: RequestBody, timeout: float | None, use: Callable[[Any], tuple[T, int]]) -> Steps[T]:
+        """As `request`, for what is to happen here and at the server, or at neither: items that change hands.
+
+        `use` gets the reply's body, and returns the result and how many of its items are used. They are the client's, or the
+        server's, when this returns; whatever it raises, nothing has happened. When `timeout` is over, the server is told to
+        answer with what there is.
+        """
+        waiter: Waiter[ReplyBody | Exception] = Waiter(timeout)
+        number = self.ask(body, waiter.set)
+        try:
+            try:
+                reply = yield waiter
+            except builtins.TimeoutError:
+                self.send(AnswerNow(number))
+                waiter.timeout = None
+                reply = yield waiter
+            result, count = use(checked(reply))
+            self.send(Confirm(number, count))
+            return result
+        except BaseException:
+            # Also when the reply is here already.
+            self._requests.pop(number, None)
+            with contextlib.suppress(ConnectionError):
+                self.send(Forget(number))
+            raise
 
     def ask(self, body: RequestBody, on_reply: Callable[[ReplyBody | Exception], None]) -> int:
         """Ask without waiting: `on_reply` gets the reply's body, or why there is none, on the I/O thread."""

@@ -82,6 +82,10 @@ class ClientSession:
                 self._calls.forget(self.number, message.request_id)
                 self._queues.forget(self.number, message.request_id)
                 self._operator.forget(message.request_id)
+            elif isinstance(message, m.Confirm):
+                self._queues.confirm(self.number, message.request_id, message.count)
+            elif isinstance(message, m.AnswerNow):
+                self._queues.answer_now(self.number, message.request_id)
         if events:
             self._driver.take(*events)
 

@@ -50,6 +50,8 @@ from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-ex
 from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Written as Written  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import AnswerNow as AnswerNow  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import Confirm as Confirm  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import GetItems as GetItems  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import ItemsGot as ItemsGot  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import ItemsPut as ItemsPut  # noqa: PLC0414 - re-exported
@@ -337,6 +339,8 @@ ToServer = (
     | FeedCall
     | Request
     | Forget
+    | Confirm
+    | AnswerNow
     | Ready
     | StartFailed
     | Finished
