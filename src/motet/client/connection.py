@@ -69,6 +69,9 @@ class Connection:
     The link calls `receive` and, at the end, `lost`, on one thread of its own.
     """
 
+    is_parents = False
+    """It was inherited by fork: this process has to make its own."""
+
     def __init__(self) -> None:
         self._link: Link | None = None
         self._error: Exception | None = None
@@ -175,6 +178,13 @@ class Connection:
             self._listeners.pop(app_id, None)
         else:
             self._listeners[app_id] = listener
+
+    def leave_to_parent(self, error: Exception) -> None:
+        """In a forked process, where the connection is the parent's: whoever waits here gets `error`. The link is let go of,
+        and not closed, which would end it for the parent as well."""
+        self.is_parents = True
+        self._link = None
+        self.lost(error)
 
     def close(self) -> None:
         """End the connection; whoever still waits gets `ConnectionError`. Idempotent."""

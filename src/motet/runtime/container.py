@@ -18,6 +18,7 @@ import uvloop
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
+from motet.client.own_connection import OwnConnection
 from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
@@ -85,7 +86,7 @@ def _enter_app(configuration: Configure, connect_client: Callable[[], Connection
         running.RunningApp(
             configuration.app_id,
             configuration.app_name,
-            _Once(connect_client),
+            OwnConnection(connect_client),
             configuration.functions,
             configuration.web_urls,
         )
@@ -96,22 +97,6 @@ def _connect_client(address: str, token: str, container_id: str) -> Connection:
     connection = Connection()
     SocketLink(address, Hello("client", token, container_id), connection)
     return connection
-
-
-class _Once:
-    """Connects when the first nested call needs it, and not again."""
-
-    def __init__(self, make: Callable[[], Connection]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-
-    def __call__(self) -> Connection:
-        if self._connection is None:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = self._make()
-        return self._connection
 
 
 class _Container:

@@ -134,7 +134,7 @@ class FunctionCall(Generic[R]):
     """`FunctionCall.gather(*calls)`: their results, in order. The first failure raises at once; the others keep running."""
 
     def _on(self) -> Connection:
-        if self._connection is None:
+        if self._connection is None or self._connection.is_parents:
             self._connection = running.any_running(self._call_id).connection
         return self._connection
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol
@@ -11,6 +12,7 @@ import msgspec
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
+from motet.client.own_connection import OwnConnection
 from motet.errors import ExecutionError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
@@ -156,6 +158,7 @@ class AppRun:
         self._name = name
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
+        self._process = 0
 
     def __enter__(self) -> App:
         return run_blocking(self._start())
@@ -190,7 +193,7 @@ class AppRun:
         try:
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
-            running = yield from self._create(server.connection, spec)
+            running = yield from self._create(OwnConnection(server.reconnect, server.connection), spec)
         except BaseException:
             embedded.release()
             raise
@@ -201,14 +204,15 @@ class AppRun:
             running.dashboard_url = f"{pages}/apps/{running.app_id}"
             print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
         _say_what_is_missing(spec)
+        self._process = os.getpid()
         _running_here.append(running)
         self._print_output(running)
         return app
 
-    def _create(self, connection: Connection, spec: AppSpec) -> Steps[RunningApp]:
+    def _create(self, connect: Callable[[], Connection], spec: AppSpec) -> Steps[RunningApp]:
         app_id = new_app_id()
-        reply = yield from connection.request(CreateApp(app_id, spec))
-        return RunningApp(app_id, self._name or spec.name, lambda: connection, reply.functions, reply.web_urls)
+        reply = yield from connect().request(CreateApp(app_id, spec))
+        return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls)
 
     def _print_output(self, running: RunningApp) -> None:
         from motet.sdk.output import LinePrinter, output_enabled
@@ -225,8 +229,12 @@ class AppRun:
         if running is None:
             return
         try:
-            with contextlib.suppress(NotFoundError):  # an operator has stopped it already
-                yield from running.connection.request(StopApp(running.app_id))
+            # A process that was forked inside of the block leaves it as well: the app goes on in its parent.
+            if self._process == os.getpid():
+                with contextlib.suppress(NotFoundError):  # an operator has stopped it already
+                    yield from running.connection.request(StopApp(running.app_id))
+            else:
+                self._exits.pop_all()
         finally:
             _running_here.remove(running)
             for each in (self._app, *self._app.included):

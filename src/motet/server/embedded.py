@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ from typing import Protocol
 import uvloop
 
 from motet.client.connection import Connection
+from motet.client.sockets import SocketLink
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.wiring import build_server
-from motet.wire.messages import Message
+from motet.wire.messages import Hello, Message
 
 
 class LocalLink:
@@ -70,12 +72,25 @@ class EmbeddedServer:
 
     def __init__(self, config: ServerConfig) -> None:
         self.connection = Connection()
+        self._address = self._token = ""
         self._started: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(config,), name="motet-server", daemon=True)
         self._thread.start()
         self._started.result()
+
+    def reconnect(self) -> Connection:
+        """A connection of its own for a process that was forked from this one. Raises `ConnectionError`."""
+        connection = Connection()
+        try:
+            SocketLink(self._address, Hello("client", self._token), connection)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"this process was forked from one that ran an app, which has ended there: {error}. "
+                "Have the parent wait for its children inside `with app.run():`."
+            ) from None
+        return connection
 
     def stop(self) -> None:
         """Stop all apps and the server, and wait until nothing is left of it."""
@@ -94,6 +109,7 @@ class EmbeddedServer:
             self._stop = asyncio.Event()
             server = build_server(config)
             await server.start()
+            self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
             link = LocalLink(self._loop, session)
             self.connection.attach(link)
@@ -111,6 +127,9 @@ class Reachable(Protocol):
     """A server as its users see it."""
 
     connection: Connection
+
+    def reconnect(self) -> Connection:
+        """A connection for a process that was forked from the one with `connection`. Raises `ConnectionError`."""
 
 
 _lock = threading.Lock()
@@ -159,3 +178,13 @@ def release() -> None:
 def _stop_at_exit() -> None:
     if _server is not None:
         _server.stop()
+
+
+def _forget_in_child() -> None:
+    # The server's thread is the parent's. This process may have a server of its own.
+    global _lock, _server, _users
+    _lock, _server, _users = threading.Lock(), None, 0
+    atexit.unregister(_stop_at_exit)
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

@@ -13,6 +13,7 @@ from motet.client import waiter
 from motet.client.connection import Connection
 from motet.client.waiter import Waiter
 from motet.core.host import HostLimits
+from motet.errors import ConnectionError
 from motet.sdk.running import RunningApp, enter_container_app
 from motet.server import embedded
 from motet.server.config import ServerConfig
@@ -177,6 +178,12 @@ class World:
             enter_container_app(None)
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+    def reconnect(self) -> Connection:
+        """A world has one process."""
+        raise ConnectionError(
+            "a process forked from one with a `motet.testing.world()` cannot call functions: the world is in its parent alone"
+        )
 
     async def _open(self) -> None:
         config = ServerConfig(listen="nowhere", limits=self._limits)
