@@ -117,6 +117,7 @@ def _spec(
     return FunctionSpec(
         name=name,
         app_name=app.name or "",
+        app_key=app.key,
         definition=SerializedDefinition(pickled=b"", qualname=name),
         methods=methods,
         is_class=is_class,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import os
 import threading
 from collections import deque
@@ -14,7 +15,9 @@ from typing import Protocol
 import uvloop
 
 from motet.client.connection import Connection
+from motet.client.dual import Steps, run_blocking
 from motet.client.sockets import SocketLink
+from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
@@ -74,11 +77,15 @@ class EmbeddedServer:
         self.connection = Connection()
         self._address = self._token = ""
         self._started: Future[None] = Future()
+        self._ended: Future[None] = Future()
         self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(config,), name="motet-server", daemon=True)
         self._thread.start()
-        self._started.result()
+
+    def wait_started(self) -> Steps[None]:
+        """Wait until it can be used. Raises what kept it from starting."""
+        yield from _finished(self._started)
 
     def reconnect(self) -> Connection:
         """A connection of its own for a process that was forked from this one. Raises `ConnectionError`."""
@@ -92,16 +99,23 @@ class EmbeddedServer:
             ) from None
         return connection
 
-    def stop(self) -> None:
+    def stop(self) -> Steps[None]:
         """Stop all apps and the server, and wait until nothing is left of it."""
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
-            self._thread.join()
-            self._loop = None
+        self._started.add_done_callback(self._ask_to_stop)
+        yield from _finished(self._ended)
+        self._thread.join()
+
+    def _ask_to_stop(self, started: Future[None]) -> None:
+        if started.exception() is None and self._loop is not None and self._stop is not None:
+            with contextlib.suppress(RuntimeError):  # it has ended by itself
+                self._loop.call_soon_threadsafe(self._stop.set)
 
     def _main(self, config: ServerConfig) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve(config))
+        try:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve(config))
+        finally:
+            self._ended.set_result(None)
 
     async def _serve(self, config: ServerConfig) -> None:
         try:
@@ -123,10 +137,20 @@ class EmbeddedServer:
         self.connection.lost(ConnectionError("the embedded server has stopped"))
 
 
+def _finished(future: Future[None]) -> Steps[None]:
+    waiter: Waiter[None] = Waiter()
+    future.add_done_callback(lambda _: waiter.set(None))
+    yield waiter
+    future.result()
+
+
 class Reachable(Protocol):
     """A server as its users see it."""
 
     connection: Connection
+
+    def wait_started(self) -> Steps[None]:
+        """Wait until it can be used."""
 
     def reconnect(self) -> Connection:
         """A connection for a process that was forked from the one with `connection`. Raises `ConnectionError`."""
@@ -150,7 +174,7 @@ def substitute(server: Reachable | None) -> None:
 
 
 def acquire() -> Reachable:
-    """The embedded server of this process, started by its first user. Each `acquire` needs a `release`."""
+    """The embedded server of this process, which its first user has started. Each `acquire` needs a `release`."""
     global _server, _users
     if _substitute is not None:
         return _substitute
@@ -162,22 +186,23 @@ def acquire() -> Reachable:
         return _server
 
 
-def release() -> None:
-    """One user less; the last one stops the server."""
+def release() -> Steps[None]:
+    """One user less; the last one stops the server, and waits for its end."""
     global _server, _users
-    if _substitute is not None:
-        return
+    server: EmbeddedServer | None = None
     with _lock:
-        _users -= 1
-        if _users == 0 and _server is not None:
-            server, _server = _server, None
-            atexit.unregister(_stop_at_exit)
-            server.stop()
+        if _substitute is None:
+            _users -= 1
+            if _users == 0:
+                server, _server = _server, None
+                atexit.unregister(_stop_at_exit)
+    if server is not None:
+        yield from server.stop()
 
 
 def _stop_at_exit() -> None:
     if _server is not None:
-        _server.stop()
+        run_blocking(_server.stop())
 
 
 def _forget_in_child() -> None:

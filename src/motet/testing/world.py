@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar
 from motet.backends.base import Launch
 from motet.client import waiter
 from motet.client.connection import Connection
+from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.core.host import HostLimits
 from motet.errors import ConnectionError
@@ -178,6 +179,10 @@ class World:
             enter_container_app(None)
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+    def wait_started(self) -> Steps[None]:
+        """It is there already."""
+        yield from ()
 
     def reconnect(self) -> Connection:
         """A world has one process."""

@@ -265,7 +265,7 @@ class OutputLines(Message, tag="lines", frozen=True):
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
-    """The ids of the app's functions, by the app each was declared on and its name; URLs by function id and method."""
+    """Its functions' ids, by the key of the app each was declared on and its name; URLs by function id and method."""
 
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
