@@ -184,5 +184,6 @@ class ClientSession:
             if refusal := self._driver.engine.refusal(body.function_id, body.kind):
                 raise refusal
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
-        self._driver.take(self._submitted(body))
+        if body.inputs:
+            self._driver.take(self._submitted(body))
         return m.Done()

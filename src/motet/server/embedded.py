@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import Any, Protocol
 
 import uvloop
 
@@ -22,7 +22,7 @@ from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.wiring import build_server
-from motet.wire.messages import Hello, Message
+from motet.wire.messages import Hello, Message, SubmitInputs
 
 
 class LocalLink:
@@ -50,11 +50,20 @@ class LocalLink:
     def _drain(self) -> None:
         self._scheduled = False
         outbox = self._outbox
-        messages = []
+        messages: list[Any] = []
+        adding: SubmitInputs | None = None
         while outbox:
-            messages.append(outbox.popleft())
+            message = outbox.popleft()
+            if type(message) is not SubmitInputs:
+                adding = None
+            elif adding is not None and adding.call_id == message.call_id:
+                adding.inputs.extend(message.inputs)  # a map's, which come one by one
+                continue
+            else:
+                adding = message
+            messages.append(message)
         if messages:
-            self._session.receive(messages)  # type: ignore[arg-type]
+            self._session.receive(messages)
 
 
 class LocalPeer:
