@@ -245,9 +245,17 @@ class Pool:
             if self.fleet.containers[container_id] not in doomed
         )
 
-    def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
-        """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
-        failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
+    def cancel(
+        self,
+        call: Call,
+        reason: str,
+        turn: Turn,
+        *,
+        terminate: bool = False,
+        error: type[RemoteError] = RemoteError,
+    ) -> None:
+        """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
+        failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
         running = [item for item in items if item.state is RUNNING]
