@@ -246,13 +246,7 @@ class Pool:
         )
 
     def cancel(
-        self,
-        call: Call,
-        reason: str,
-        turn: Turn,
-        *,
-        terminate: bool = False,
-        error: type[RemoteError] = RemoteError,
+        self, call: Call, reason: str, turn: Turn, *, terminate: bool = False, error: type[RemoteError] = RemoteError
     ) -> None:
         """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
         failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
