@@ -12,6 +12,9 @@ from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
+_new_lock = threading.Lock
+"""As it was at the start: what gevent puts in its place cannot be released by the I/O thread."""
+
 block: Callable[[Waiter[Any]], bool] | None = None
 """How a thread waits for one, if not on a lock: where time is virtual, waiting makes it pass. True if the value came."""
 
@@ -80,7 +83,7 @@ class Waiter(Generic[T]):
 
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
         self._lock.acquire()
         self._waits: tuple[_LoopWakes, asyncio.Future[None]] | tuple[_Notice, None] | None = None
         self._set = False

@@ -21,6 +21,7 @@ from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
+from motet.server.green_threads import refuse_green_threads
 from motet.server.wiring import build_server
 from motet.wire.messages import Hello, Message, SubmitInputs
 
@@ -183,10 +184,14 @@ def substitute(server: Reachable | None) -> None:
 
 
 def acquire() -> Reachable:
-    """The embedded server of this process, which its first user has started. Each `acquire` needs a `release`."""
+    """The embedded server of this process, which its first user has started. Each `acquire` needs a `release`.
+
+    Raises `InvalidError` where no server can run.
+    """
     global _server, _users
     if _substitute is not None:
         return _substitute
+    refuse_green_threads()
     with _lock:
         if _server is None:
             _server = EmbeddedServer(ServerConfig.from_environment())
