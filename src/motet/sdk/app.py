@@ -59,8 +59,6 @@ class App:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
-        if image is not None and not isinstance(image, Image):
-            raise InvalidError("`image=` has to be a `motet.Image` object")
         merged_env(secrets, None)
         refuse_unavailable({"volumes": volumes})
         warn_without_effect({"include_source": include_source})
@@ -68,7 +66,7 @@ class App:
         self.key = app_key(name or "")
         """Tells it from other apps of the program, also in containers."""
         self._tags = _checked_tags(tags)
-        self._image = image
+        self._image = _checked_image(image)
         self._secrets = tuple(secrets)
         self._declared: dict[str, Declared] = {}
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
@@ -86,6 +84,15 @@ class App:
     def name(self) -> str | None:
         """The name it was made with."""
         return self._name
+
+    @property
+    def image(self) -> Image | None:
+        """The image of functions that are declared from now on without one of their own."""
+        return self._image
+
+    @image.setter
+    def image(self, image: Image | None) -> None:
+        self._image = _checked_image(image)
 
     @property
     def description(self) -> str:
@@ -291,6 +298,12 @@ class App:
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
         return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declared)} functions>"
+
+
+def _checked_image(image: Any) -> Image | None:
+    if image is not None and not isinstance(image, Image):
+        raise InvalidError("`image=` has to be a `motet.Image` object")
+    return image
 
 
 def _checked_tags(tags: Any) -> dict[str, str]:

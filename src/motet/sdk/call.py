@@ -43,6 +43,17 @@ class FunctionCall(Generic[R]):
         """`fc-...`; what `from_id` takes."""
         return self._call_id
 
+    @property
+    def is_hydrated(self) -> bool:
+        """True: it needs nothing but its id."""
+        return True
+
+    @dual
+    def hydrate(self, client: object = None) -> Steps[Any]:
+        """This handle."""
+        yield from ()
+        return self
+
     @staticmethod
     def from_id(function_call_id: str, client: object = None) -> FunctionCall[Any]:
         """A handle for the call with this id. Whether the call exists shows when it is asked for something."""

@@ -17,6 +17,7 @@ from motet.sdk import many, options, tracing
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
+from motet.sdk.hydration import Hydrated
 from motet.sdk.logs import Logs
 from motet.sdk.main_module import main_by_value
 from motet.sdk.many import MapOptions, Results
@@ -66,7 +67,7 @@ class _OneOutcome:
         self.waiter.set(error)
 
 
-class Function(Generic[P, R]):
+class Function(Hydrated, Generic[P, R]):
     """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
 
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.

@@ -133,7 +133,10 @@ async def _zip_mixed(iterables: tuple[Any, ...]) -> AsyncIterator[tuple[Any, ...
 
 
 class Results:
-    """What `map` returns: iterate it. Nothing runs before that."""
+    """What `map` returns: iterate it. Nothing runs before that.
+
+    It has no `__aiter__`, not even one that explains: frameworks go by that to tell what streams blocking from what does not.
+    """
 
     def __init__(self, iterator: Iterator[Any], name: str) -> None:
         self._iterator = iterator
@@ -151,11 +154,6 @@ class Results:
         """Stop early: inputs that have no outcome yet are cancelled."""
         self._started = True
         self._iterator.close()  # type: ignore[attr-defined]
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        raise TypeError(
-            f"`{self._name}(...)` is the blocking form; in async code write `async for ... in {self._name}.aio(...)`"
-        )
 
     def __del__(self) -> None:
         if not self._started:

@@ -50,6 +50,17 @@ class Queue:
         """`qu-...`"""
         return self._queue_id
 
+    @property
+    def is_hydrated(self) -> bool:
+        """True: it needs nothing but its id."""
+        return True
+
+    @dual
+    def hydrate(self, client: object = None) -> Steps[Any]:
+        """This handle."""
+        yield from ()
+        return self
+
     @dual
     def put(
         self, v: Any, block: bool = True, timeout: float | None = None, *, partition: str | None = None

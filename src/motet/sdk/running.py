@@ -87,9 +87,13 @@ class RunningApp:
             bound = self._variants[key] = reply.function_id
         return bound
 
+    def has(self, spec: FunctionSpec) -> bool:
+        """Whether this function is a part of it."""
+        return (spec.app_key, spec.name) in self._functions
+
     def _is_not_here(self, spec: FunctionSpec, takes_part: bool) -> ExecutionError:
         if takes_part:
-            again = "again " if (spec.app_key, spec.name) in self._functions else ""
+            again = "again " if self.has(spec) else ""
             return ExecutionError(
                 f"function {spec.name!r} was declared {again}after its app {self.name!r} had started, which runs what was "
                 "declared by then. Declare it before `app.run()`; in a notebook, leave `with app.run():` and enter it again."

@@ -54,6 +54,14 @@ class Target:
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
 
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be called now."""
+        try:
+            return find_running(self.app, self.declared.name).has(self.declared)
+        except ExecutionError:
+            return False
+
     def web_url(self, method: MethodSpec) -> str:
         """The URL of a web function. Raises `ExecutionError` if its app is not running, `InvalidError` for a variant."""
         if self.variant.merged(FunctionVariant(parameters_given=b"")) != FunctionVariant(parameters_given=b""):
