@@ -55,18 +55,6 @@ def test_the_blocking_results_of_a_map_do_not_claim_to_be_asynchronous() -> None
         assert list(results) == [2, 4]
 
 
-def test_an_async_loop_over_blocking_results_is_warned_of_and_refused() -> None:
-    async def scene() -> None:
-        with pytest.warns(motet.exception.AsyncUsageWarning, match=r"map\.aio"):
-            results = double.map([1])
-        results.close()  # type: ignore[attr-defined]
-        async for _ in results:  # type: ignore[attr-defined]
-            pass
-
-    with world() as here, app.run(), pytest.raises(TypeError, match="__aiter__"):
-        here.run(scene())
-
-
 def test_the_image_of_an_app_may_be_set_for_functions_declared_later() -> None:
     late = motet.App("late-image")
     late.image = image = motet.Image.debian_slim().pip_install("motet")

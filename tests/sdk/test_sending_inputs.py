@@ -19,6 +19,7 @@ from motet.sdk.spawning import MAX_UNANSWERED, in_chunks, spawn_all
 from motet.testing import world
 from motet.wire import failure
 from motet.wire import messages as m
+from motet.wire.by_value import NOTHING
 
 app = motet.App("sending")
 ran: list[int] = []
@@ -59,7 +60,7 @@ def mapping(connection: Connection) -> Mapping:
         kwargs={},
         ordered=True,
         return_exceptions=False,
-        main_by_value=False,
+        by_value=NOTHING,
         parent=None,
     )
 

@@ -20,6 +20,7 @@ from motet.cli.display import terminal_display
 from motet.cli.interrupts import INTERRUPTED, Interrupts, Terminated, handled_interrupts
 from motet.cli.reference import Runnable
 from motet.cli.tracebacks import user_traceback
+from motet.errors import RemoteTraceback
 
 SUCCEEDED = 0
 FAILED = 1
@@ -122,6 +123,10 @@ def _status_of(program: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as exit_request:
+        if isinstance(exit_request.__cause__, RemoteTraceback):
+            # A function's, which has ended without a result; the program did not ask for its own end.
+            click.echo(user_traceback(exit_request), err=True, nl=False)
+            return _exit_status(exit_request) or FAILED
         return _exit_status(exit_request)
     except BaseException as error:
         if isinstance(error, BrokenPipeError) and _stdout_is_broken():

@@ -168,9 +168,13 @@ class FunctionVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """A named set of functions, and the search path and directory their modules are imported with."""
+    """A named set of functions, and the search path and directory their modules are imported with.
+
+    `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
+    """
 
     name: str
     functions: tuple[FunctionSpec, ...]
     sys_path: tuple[str, ...] = ()
     project_dir: str = ""
+    main: ImportedDefinition | None = None

@@ -30,6 +30,7 @@ from motet.runtime.executor import Executor
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
+from motet.runtime.program import know_main
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
@@ -82,6 +83,8 @@ def _read_configuration(sock: socket.socket) -> Configure:
 def _enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
     """Make functions of the app callable from here, and its modules importable."""
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    if configuration.main is not None:
+        know_main(configuration.main)
     running.enter_container_app(
         running.RunningApp(
             configuration.app_id,

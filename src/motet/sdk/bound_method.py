@@ -38,7 +38,7 @@ class BoundMethod(Function[P, R]):
             return self.method
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the method here: the result, or the coroutine or generator it makes."""
         return self.raw(*args, **kwargs)
 

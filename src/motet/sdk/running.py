@@ -19,9 +19,11 @@ from motet.errors import ExecutionError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
 from motet.sdk import runs
+from motet.sdk.checks import check_name
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
+from motet.wire.by_value import NOTHING
 from motet.wire.messages import BindFunction, CreateApp, OpenDashboard, OutputLines, StopApp, ViewApp
 
 if TYPE_CHECKING:
@@ -59,6 +61,8 @@ class RunningApp:
         self.name = name
         self.dashboard_url: str | None = None
         """Its page, if it was run with `dashboard=True`."""
+        self.by_value = NOTHING
+        """What of this process its containers cannot import."""
         self._connect = connect
         self._functions = {(app_key, function): function_id for app_key, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
@@ -179,7 +183,7 @@ class AppRun:
 
     def __init__(self, app: App, *, name: str | None = None, dashboard: bool = False) -> None:
         self._app = app
-        self._name = name
+        self._name = None if name is None else check_name("the name of a run", name)
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
         self._running: RunningApp | None = None
@@ -221,7 +225,7 @@ class AppRun:
         from motet.server import embedded
 
         know_container_name()
-        spec, declared = app.spec(), app.declared_specs()
+        (spec, by_value), declared = app.described(), app.declared_specs()
         server = embedded.acquire()
         try:
             yield from server.wait_started()
@@ -229,6 +233,7 @@ class AppRun:
             pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
             running = yield from self._create(connect, spec, declared)
+            running.by_value = by_value
         except BaseException:
             yield from embedded.release()
             raise

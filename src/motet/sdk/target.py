@@ -13,6 +13,7 @@ from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefiniti
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, find_running
+from motet.wire.by_value import NOTHING, ByValue
 from motet.wire.messages import UpdateAutoscaler, ViewFunction
 
 
@@ -61,6 +62,11 @@ class Target:
             return find_running(self.app, self.declared.name).has(self.declared)
         except ExecutionError:
             return False
+
+    @property
+    def by_value(self) -> ByValue:
+        """What its containers cannot import, once it is resolved."""
+        return NOTHING if self._resolved is None else self._resolved[0].by_value
 
     def web_url(self, method: MethodSpec) -> str:
         """The URL of a web function. Raises `ExecutionError` if its app is not running, `InvalidError` for a variant."""

@@ -162,6 +162,7 @@ class Apps:
             app.spec.project_dir,
             app.function_ids(),
             app.web_urls,
+            app.spec.main,
         )
 
     def view(self, app_id: str) -> AppView:
