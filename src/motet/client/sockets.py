@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.waiter import Waiter
+from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
@@ -122,7 +122,8 @@ class SocketLink:
         self._thread = threading.get_ident()
         threading.current_thread().name = "motet-client"
         try:
-            self._read()
+            with io_thread():
+                self._read()
         finally:
             self._received.set(None)
 

@@ -17,7 +17,7 @@ import uvloop
 from motet.client.connection import Connection
 from motet.client.dual import Steps, run_blocking
 from motet.client.sockets import SocketLink
-from motet.client.waiter import Waiter
+from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
@@ -122,7 +122,7 @@ class EmbeddedServer:
 
     def _main(self, config: ServerConfig) -> None:
         try:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with io_thread(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
                 runner.run(self._serve(config))
         finally:
             self._ended.set_result(None)
