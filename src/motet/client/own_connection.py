@@ -21,19 +21,20 @@ class OwnConnection:
     def __init__(self, connect: Callable[[], Connection], first: Connection | None = None) -> None:
         self._connect = connect
         self._connection = first
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may call while the first call connects
         _all.add(self)
 
     def __call__(self) -> Connection:
         if self._connection is None:
             with self._lock:
                 if self._connection is None:
-                    self._connection = self._connect()
+                    made = self._connect()
+                    self._connection = self._connection or made
         return self._connection
 
     def leave_to_parent(self) -> None:
         """In a forked process: this one's is the parent's. What has begun there ends here with a `ConnectionError`."""
-        self._lock = threading.Lock()  # another thread of the parent's may have held it
+        self._lock = threading.RLock()  # another thread of the parent's may have held it
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.leave_to_parent(

@@ -12,13 +12,13 @@ from collections.abc import Callable, Sequence
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.waiter import Waiter, io_thread
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, ExecutionError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Hello, Message
 
 # As they were at the start. What gevent puts in their place in a container needs its own loop to run, which user code blocks.
-_new_lock = threading.Lock
+_new_lock = type(threading.RLock())
 _new_socket = socket.socket
 _start_thread = _thread.start_new_thread
 
@@ -96,6 +96,7 @@ class SocketLink:
     def __init__(self, address: str, hello: Hello, connection: Connection) -> None:
         self._socket = connect(address, hello)
         self._lock = _new_lock()
+        self._sending = False
         self._connection = connection
         self._thread = 0
         self._received: Waiter[None] = Waiter()
@@ -107,9 +108,21 @@ class SocketLink:
         try:
             # Half a frame would be the end of the connection, for all inputs of the container.
             with shield_cancellation(), self._lock:
-                send_all(self._socket, data)
+                self._send_whole(data)
         except OSError as error:
             raise ConnectionError(f"the connection to the server is gone: {error}") from error
+
+    def _send_whole(self, data: bytes) -> None:
+        if self._sending:  # this very thread is, under whatever called: a signal handler, or a finalizer
+            raise ExecutionError(
+                "a signal handler or `__del__` made a call at the moment when the thread that it interrupted was sending one; "
+                "have the handler set an event instead, and a thread make the call"
+            )
+        self._sending = True
+        try:
+            send_all(self._socket, data)
+        finally:
+            self._sending = False
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
