@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +14,7 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
-from motet.errors import ConnectionError, ExecutionError
+from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire import messages as m
 
@@ -172,3 +172,25 @@ def test_a_signal_handler_that_calls_while_its_thread_sends_is_refused_and_the_f
         link.close()
         peer.close()
     assert ["a signal handler" in each for each in refused] == [True]
+
+
+class Unfit(Connection):
+    """Its user raises when it is told something."""
+
+    def receive(self, messages: Sequence[m.ToClient]) -> None:
+        raise ZeroDivisionError("a bug")
+
+
+def test_when_an_answer_cannot_be_taken_in_who_waits_is_told(
+    listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = Unfit()
+    link = SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer, ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
+        first_messages(peer, 2)
+        peer.sendall(b"".join(codec.frames([m.Reply(1, m.Done())])))
+        with pytest.raises(InternalError, match="ZeroDivisionError: a bug"):
+            asked.result(5)
+    link.close()
+    assert [each.name for each in caplog.records] == ["motet.client"]

@@ -34,6 +34,7 @@ from motet.wire.messages import (
 )
 
 T = TypeVar("T")
+Rebuild = Callable[[bytes], BaseException]
 
 
 class Link(Protocol):
@@ -54,10 +55,10 @@ class Sink(Protocol):
     def lost(self, error: Exception) -> None: ...
 
 
-def checked(reply: ReplyBody | Exception) -> Any:
+def checked(reply: ReplyBody | Exception, rebuild: Rebuild = failure.rebuild) -> Any:
     """A reply's body; raises what the request was refused with."""
     if isinstance(reply, RequestFailed):
-        raise failure.rebuild(reply.failure)
+        raise rebuild(reply.failure)
     if isinstance(reply, Exception):
         raise reply
     return reply
@@ -66,13 +67,15 @@ def checked(reply: ReplyBody | Exception) -> Any:
 class Connection:
     """One client's connection to a server; thread-safe.
 
-    The link calls `receive` and, at the end, `lost`, on one thread of its own.
+    The link calls `receive` and, at the end, `lost`, on one thread of its own. `rebuild` makes an exception of an encoded
+    failure: `failure.told` where the server is not trusted with code to run here.
     """
 
     is_parents = False
     """It was inherited by fork: this process has to make its own."""
 
-    def __init__(self) -> None:
+    def __init__(self, rebuild: Rebuild = failure.rebuild) -> None:
+        self._rebuild = rebuild
         self._link: Link | None = None
         self._error: Exception | None = None
         self._requests: dict[int, Callable[[ReplyBody | Exception], None]] = {}
@@ -101,7 +104,7 @@ class Connection:
         except BaseException:
             self.forget(number)
             raise
-        return checked(reply)
+        return checked(reply, self._rebuild)
 
     def exchange(self, body: RequestBody, timeout: float | None, use: Callable[[Any], tuple[T, int]]) -> Steps[T]:
         """As `request`, for what is to happen here and at the server, or at neither: items that change hands.
@@ -119,7 +122,7 @@ class Connection:
                 self.send(AnswerNow(number))
                 waiter.timeout = None
                 reply = yield waiter
-            result, count = use(checked(reply))
+            result, count = use(checked(reply, self._rebuild))
             self.send(Confirm(number, count))
             return result
         except BaseException:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import logging
 import select
 import socket
 import threading
@@ -12,10 +13,12 @@ from collections.abc import Callable, Sequence
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.waiter import Waiter, io_thread
-from motet.errors import ConnectionError, ExecutionError
+from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Hello, Message
+
+logger = logging.getLogger("motet.client")
 
 # As they were at the start. What gevent puts in their place in a container needs its own loop to run, which user code blocks.
 _new_lock = type(threading.RLock())
@@ -146,4 +149,9 @@ class SocketLink:
             read_frames(self._socket, lambda frame: self._connection.receive(codec.decode_to_client(frame)))
         except (OSError, ConnectionError) as error:
             problem = error if isinstance(error, ConnectionError) else ConnectionError(f"connection lost: {error}")
+        except Exception as error:
+            # Nobody reads from here on: whoever waits must be told.
+            logger.exception("an answer could not be taken in; the connection is given up")
+            text = f"an answer of the server could not be taken in: {type(error).__name__}: {error}. This is a bug in Motet."
+            problem = InternalError(text)
         self._connection.lost(problem)

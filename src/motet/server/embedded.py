@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import uvloop
 
 from motet.client.connection import Connection
+from motet.client.descriptors import fill_standard_descriptors
 from motet.client.dual import Steps, run_blocking
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
@@ -22,6 +23,7 @@ from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.green_threads import refuse_green_threads
+from motet.server.tally import Tally
 from motet.server.wiring import build_server
 from motet.wire.messages import Hello, Message, SubmitInputs
 
@@ -131,7 +133,7 @@ class EmbeddedServer:
         try:
             self._loop = asyncio.get_running_loop()
             self._stop = asyncio.Event()
-            server = build_server(config)
+            server = build_server(config, tally=_tally)
             await server.start()
             self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
@@ -167,6 +169,9 @@ class Reachable(Protocol):
 
 
 _lock = threading.Lock()
+_tally = Tally()
+"""What all servers of this process have counted, one after the other: counters must not start anew."""
+
 _server: EmbeddedServer | None = None
 _substitute: Reachable | None = None
 _users = 0
@@ -194,6 +199,7 @@ def acquire() -> Reachable:
     refuse_green_threads()
     with _lock:
         if _server is None:
+            fill_standard_descriptors()  # again: a program may have closed them to become a daemon
             _server = EmbeddedServer(ServerConfig.from_environment())
             atexit.register(_stop_at_exit)
         _users += 1

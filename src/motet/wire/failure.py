@@ -74,6 +74,17 @@ def rebuild(data: bytes | memoryview) -> BaseException:
     return error
 
 
+def told(data: bytes | memoryview) -> errors.Error:
+    """The error to raise for what a server that need not be trusted answers: one of Motet's own, known by its name, or a
+    `RemoteError`, with its text. Nothing is unpickled."""
+    failure = _decode(data)
+    module, _, name = failure.type_name.rpartition(".")
+    known = getattr(errors, name, None) if module == errors.__name__ else None
+    if isinstance(known, type) and issubclass(known, errors.Error):
+        return known(failure.message)
+    return errors.RemoteError(summary(data))
+
+
 def _rebuild(failure: Failure) -> BaseException:
     text = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
     if failure.exception is None:
