@@ -247,6 +247,7 @@ def foreign(dice: random.Random) -> m.Message:
             m.Ready(),
             m.Finished([AttemptEnd(number, OutcomeKind.SUCCESS, b"")]),
             m.StopDelivering(),
+            m.LimitInputs(number),
             m.Items(number, [b"x"]),
             m.TakeFeed(number, number),
         ]
@@ -289,6 +290,7 @@ def test_a_container_that_talks_nonsense_harms_no_other(seed: int) -> None:
                             m.Finished([AttemptEnd(number, dice.choice(list(OutcomeKind)), b"not a failure")]),
                             m.Items(number, [b"x"]),
                             m.TakeFeed(number, number),
+                            m.LimitInputs(number),
                             m.StopDelivering(dice.random() < 0.5),
                             m.CancelCall("fc-1"),
                             m.Request(1, m.StopApp("ap-1")),

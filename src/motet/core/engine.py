@@ -67,6 +67,7 @@ class Engine(Inspection):
             e.ContainerEnded: self._container_ended,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
+            e.InputsLimited: self._inputs_limited,
             e.DrainAsked: self._drain_asked,
             e.ContainerStopAsked: self._container_stop_asked,
             e.AttemptsFinished: self._attempts_finished,
@@ -277,6 +278,12 @@ class Engine(Inspection):
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
             pool.fleet.thawed(container, turn)
+            turn.pools[pool] = None
+
+    def _inputs_limited(self, event: e.InputsLimited, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.fleet.limit(container, event.limit)
             turn.pools[pool] = None
 
     def _drain_asked(self, event: e.DrainAsked, turn: Turn) -> None:

@@ -117,7 +117,7 @@ class Pool:
 
     def _fill(self, target: int, turn: Turn) -> None:
         while self._queue and (container := self.fleet.index.fullest_below(target)):
-            self._deliver(container, target - len(container.running), turn)
+            self._deliver(container, min(target, container.limit) - len(container.running), turn)
 
     def _isolate(self, turn: Turn) -> None:
         for group, container in self._isolation.placed():

@@ -44,6 +44,7 @@ from motet.wire.messages import (
     CancelAttempts,
     Configure,
     Hello,
+    LimitInputs,
     Ready,
     Refused,
     Stalled,
@@ -120,7 +121,15 @@ class _Container:
     @property
     def input_concurrency(self) -> int:
         """How many inputs it may run at once."""
-        return self._spec.concurrency.max_inputs
+        return self._spec.concurrency.max_inputs if self._executor is None else self._executor.input_concurrency
+
+    def set_input_concurrency(self, value: int) -> None:
+        """Run at most so many inputs at once from now on; those that run go on. Not before the container serves."""
+        if self._executor is None:
+            raise RuntimeError("Input concurrency can be set in functions, and not while the container starts.")
+        self._executor.limit.change(value, self._executor.held)
+        with shield_cancellation():
+            self._sender.send(LimitInputs(self._executor.limit.value))
 
     def stop_fetching_inputs(self) -> None:
         """Take no more inputs; finish those held, then end. Idempotent."""

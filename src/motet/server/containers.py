@@ -285,6 +285,8 @@ class ExecutorSession:
                 self._receive_output(message)
             elif isinstance(message, m.TakeFeed):
                 events.append(e.FeedTaken(container_id, message.attempt, message.count))
+            elif isinstance(message, m.LimitInputs):
+                events.append(e.InputsLimited(container_id, message.limit))
             elif isinstance(message, m.StopDelivering):
                 events.append(e.DrainAsked(container_id, message.preempted))
             elif isinstance(message, m.Ready):

@@ -22,6 +22,7 @@ from motet.wire.container_messages import DeliverBatch as DeliverBatch  # noqa: 
 from motet.wire.container_messages import FeedAttempt as FeedAttempt  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
@@ -350,6 +351,7 @@ ToServer = (
     | Finished
     | Items
     | TakeFeed
+    | LimitInputs
     | StopDelivering
     | Output
     | OutputShared
