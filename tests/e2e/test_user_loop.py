@@ -62,10 +62,10 @@ def test_an_input_sees_its_own_tasks_and_not_those_of_its_neighbours_or_of_motet
 
 def test_as_many_inputs_as_a_container_runs_can_be_in_threads() -> None:
     list(user_loop.in_threads.starmap([()] * 40))
+    list(user_loop.in_anyios_threads.starmap([()] * 50))
 
 
 def test_async_hooks_share_a_task_and_a_context_whose_values_inputs_see(tmp_path: Path) -> None:
-    pytest.importorskip("anyio")
     with user_loop.ends.run():
         hooked = user_loop.Hooked(path=str(tmp_path / "left"))
         assert (hooked.on_loop.remote(), hooked.on_thread.remote()) == ("ada", "ada")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import sys
 from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -47,6 +48,7 @@ class UserLoop:
         self.loop = loop
         self.on_cancelled: Callable[[], None] = lambda: None
         """Called once when something cancels the main task, as a task group does whose other task has failed."""
+        self._max_inputs = max_inputs
         self._cancelled = False
         self._jobs: deque[Job] = deque()
         self._asked = asyncio.Event()
@@ -81,6 +83,11 @@ class UserLoop:
             if not isinstance(error, RuntimeError) or _STOPPED not in str(error):
                 tell_of_stray(error, "a task or a callback of this container's event loop, or a handler of a signal")
 
+    async def serve(self, stopped: asyncio.Event) -> None:
+        """Let other tasks run until then."""
+        allow_threads(self._max_inputs)
+        await self.until(stopped)
+
     async def until(self, event: asyncio.Event) -> None:
         """Wait for it, also when this task is cancelled: it is not the user's code that is asked to end."""
         while not event.is_set():
@@ -103,3 +110,12 @@ class UserLoop:
                     job.error = error
                 job.is_done = True
                 self.loop.stop()
+
+
+def allow_threads(max_inputs: int) -> None:
+    """Let as many inputs be in anyio's threads as there may be, where it is in use. On the loop that this is for."""
+    if "anyio" in sys.modules:
+        import anyio.to_thread
+
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = max(limiter.total_tokens, max_inputs)

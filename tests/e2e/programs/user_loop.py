@@ -13,6 +13,8 @@ import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import anyio.to_thread
+
 import motet
 
 app = motet.App("user-loop")
@@ -129,7 +131,13 @@ async def in_threads() -> None:
     await asyncio.to_thread(_forty.wait, 20)
 
 
-_forty = threading.Barrier(40)
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=50)
+async def in_anyios_threads() -> None:
+    await anyio.to_thread.run_sync(_fifty.wait, 20)
+
+
+_forty, _fifty = threading.Barrier(40), threading.Barrier(50)
 
 
 # --- hooks ------------------------------------------------------------------------------------------------------------
@@ -139,8 +147,6 @@ tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="
 
 @contextlib.asynccontextmanager
 async def _anyio_client() -> AsyncIterator[None]:
-    import anyio
-
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep, 1000)
         yield
