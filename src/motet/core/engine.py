@@ -169,6 +169,7 @@ class Engine(Inspection):
             call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
             call.parent_input_id = event.parent_input_id
             call.trace = event.trace
+            call.at_most_once = event.at_most_once
             pool = self._pools.get(event.function_id)
             if pool is None or pool.closed:
                 self._refuse(call, event, pool, turn)

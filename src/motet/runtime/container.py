@@ -11,6 +11,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from typing import Literal
 
@@ -166,6 +167,8 @@ class _Container:
             if method.web is not None:
                 app = make_app(service.methods[method.name], method.web, max_inputs)
                 self._user_loop().run(app.start(max_inputs))
+                if method.web.kind == "server":
+                    leaving.leave_out_threads()
                 service.serve(method.name, app)
         return service
 
@@ -262,13 +265,18 @@ class _Container:
                 status = 1
         if self._loop is not None:
             self._loop.run(leaving.end_tasks())
+            self._loop.close()
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------
 
     def _control(self) -> None:
-        with contextlib.suppress(OSError, ConnectionError):
+        try:
             read_frames(self._control_socket, self._on_control)
+        except (OSError, ConnectionError):
+            pass
+        except BaseException:
+            traceback.print_exc()  # nobody hears of cancellations from here on
         if not self._stop_asked.is_set():
             # The server is gone without a word: nobody waits for what runs here.
             os._exit(LOST_SERVER)

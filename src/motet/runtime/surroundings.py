@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from motet.client.connection import Connection
-from motet.sdk import nested, running
+from motet.runtime.program import know_main
+from motet.sdk import nested, running, sources
 from motet.wire.messages import Configure
 
 _SHOWN = 5
@@ -40,6 +41,10 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
     if configuration.argv:
         sys.argv[:] = configuration.argv
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    if configuration.main is not None:
+        know_main(configuration.main)
+    if configuration.sources:
+        sources.use(sources.Sources(Path(configuration.sources)))
     spec = configuration.spec
     if spec.concurrency.max_inputs == 1 and spec.autoscaler.max_containers == 1 and spec.batching is None:
         nested.run_alone(configuration.function_id)

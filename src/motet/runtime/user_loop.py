@@ -49,6 +49,7 @@ class UserLoop:
         self.on_cancelled: Callable[[], None] = lambda: None
         """Called once when something cancels the main task, as a task group does whose other task has failed."""
         self._max_inputs = max_inputs
+        self._closing = False
         self._cancelled = False
         self._jobs: deque[Job] = deque()
         self._asked = asyncio.Event()
@@ -98,8 +99,16 @@ class UserLoop:
                     self._cancelled = True
                     self.on_cancelled()
 
+    def close(self) -> None:
+        """End the main task: what was to last as long as the loop runs, such as anyio's threads, ends with it."""
+        self._closing = True
+        self._asked.set()
+        while not self.main.done():
+            self.turn()
+        self.loop.run_until_complete(asyncio.sleep(0))  # who was told of its end does something about it
+
     async def _work(self) -> None:
-        while True:
+        while not self._closing:
             await self.until(self._asked)
             self._asked.clear()
             while self._jobs:

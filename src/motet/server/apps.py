@@ -163,6 +163,8 @@ class Apps:
             app.spec.argv,
             app.function_ids(),
             app.web_urls,
+            app.spec.main,
+            app.spec.sources,
         )
 
     def view(self, app_id: str) -> AppView:

@@ -91,6 +91,7 @@ def _web() -> WebConfig:
         proxy_tokens=_proxy_tokens(),
         redirect_after=_number("MOTET_WEB_REDIRECT_AFTER", defaults.redirect_after, float),
         keep_responses=_number("MOTET_WEB_KEEP_RESPONSES", defaults.keep_responses, float),
+        keep_alive=_number("MOTET_WEB_KEEP_ALIVE", defaults.keep_alive, float),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from motet.model.function import FunctionSpec
+from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.wire.message import Message
 
@@ -12,7 +12,7 @@ from motet.wire.message import Message
 
 
 class Configure(Message, tag="configure", frozen=True):
-    """What a new container serves. `sys_path`, `project_dir` and `argv` are the program's, from when its app started.
+    """What a new container serves. `sys_path`, `project_dir`, `argv`, `main` and `sources` are those of `AppSpec`.
     `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
 
     app_id: str
@@ -24,6 +24,8 @@ class Configure(Message, tag="configure", frozen=True):
     argv: tuple[str, ...]
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
+    main: ImportedDefinition | None = None
+    sources: str = ""
 
 
 class Deliver(Message, tag="deliver", frozen=True):

@@ -89,7 +89,8 @@ class Refused(Message, tag="refused", frozen=True):
 
 
 class SubmitInputs(Message, tag="submit", frozen=True):
-    """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them."""
+    """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
+    `at_most_once`: an input whose container is gone does not run again."""
 
     call_id: str
     function_id: str
@@ -98,6 +99,7 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     inputs: list[NewInput]
     parent_input_id: str | None = None
     trace: str = ""
+    at_most_once: bool = False
 
 
 class CancelCall(Message, tag="cancel", frozen=True):
