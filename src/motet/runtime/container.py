@@ -264,8 +264,7 @@ class _Container:
                 describe_start_failure(error)
                 status = 1
         if self._loop is not None:
-            self._loop.run(leaving.end_tasks())
-            self._loop.close()
+            self._loop.close(leaving.end_tasks())
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------

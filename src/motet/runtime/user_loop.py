@@ -7,7 +7,7 @@ import contextvars
 import os
 import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -74,10 +74,13 @@ class UserLoop:
 
     def turn(self) -> None:
         """Run the loop until a job is done, or until somebody stops the loop."""
+        self._run_until(self.main)
+
+    def _run_until(self, task: asyncio.Task[None]) -> None:
         try:
-            self.loop.run_until_complete(self.main)
+            self.loop.run_until_complete(task)
         except BaseException as error:
-            if self.main.done() or self.loop.is_closed() or self.loop.is_running():
+            if task.done() or self.loop.is_closed() or self.loop.is_running():
                 raise
             # asyncio lets SystemExit and KeyboardInterrupt through; the task has them too, and whoever awaits it. Handlers of
             # signals may raise anything.
@@ -99,13 +102,16 @@ class UserLoop:
                     self._cancelled = True
                     self.on_cancelled()
 
-    def close(self) -> None:
-        """End the main task: what was to last as long as the loop runs, such as anyio's threads, ends with it."""
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """End the main task, and with it what was to last as long as that, such as anyio's threads; then see `last` through."""
         self._closing = True
         self._asked.set()
         while not self.main.done():
             self.turn()
-        self.loop.run_until_complete(asyncio.sleep(0))  # who was told of its end does something about it
+        # In a task of its own: whatever was opened in the main task and never closed may go on cancelling that.
+        ending = asyncio.Task(last, loop=self.loop, name="motet-ending")
+        while not ending.done():
+            self._run_until(ending)
 
     async def _work(self) -> None:
         while not self._closing:
