@@ -10,7 +10,9 @@ import os
 import signal
 import sys
 import threading
+from asyncio import all_tasks, run_coroutine_threadsafe  # by name, as many programs do
 from collections.abc import AsyncIterator
+from os import kill
 from pathlib import Path
 
 import anyio.to_thread
@@ -53,7 +55,7 @@ async def _leave(how: str) -> None:
     elif how == "callback":
         loop.call_soon(sys.exit, 3)
     elif how == "signal":
-        os.kill(os.getpid(), signal.SIGINT)
+        kill(os.getpid(), signal.SIGINT)
     elif how == "signal from a thread":
         await asyncio.to_thread(os.kill, os.getpid(), signal.SIGINT)
     elif how == "stop":
@@ -117,7 +119,7 @@ async def end_tasks(how: str, count: int) -> list[str]:
     """Cancels all tasks that it sees but its own, or waits for them, as programs do at their end."""
     child = asyncio.create_task(asyncio.sleep(30 if how == "cancel" else 0), name=f"child of {how}")
     await cancelling.wait(how, count)
-    others = asyncio.all_tasks() - {asyncio.current_task()}
+    others = all_tasks() - {asyncio.current_task()}
     if how == "cancel":
         for task in others:
             task.cancel()
@@ -257,7 +259,7 @@ class Paused:
 
     @motet.method()
     def ask_the_loop(self, number: int) -> int:
-        return asyncio.run_coroutine_threadsafe(self._double(number), self.loop).result()
+        return run_coroutine_threadsafe(self._double(number), self.loop).result()
 
     @motet.method()
     def ask_in_vain(self, timeout: float | None, note: str) -> None:
