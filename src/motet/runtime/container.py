@@ -99,15 +99,20 @@ class _Container:
         self._spec = spec
         self._sender = Sender(executor_socket)
         self._outputs = standard_streams.install(self._sender)
+        self._own_tasks = own_tasks.OwnTasks()
+        self._keyboard_interrupts = KeyboardInterrupts(alone=spec.concurrency.max_inputs == 1)
+        self._loop: UserLoop | None = None
         # After that, so before it at the end: the last lines of all.
         atexit.register(surroundings.tell_what_goes, scratch)
         context_propagation.install(self._outputs)
         own_tasks.hide_threads()
+        self._own_tasks.install()
+        self._keyboard_interrupts.install()
+        paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()
         self._executor_socket = executor_socket
         self._control_socket = control_socket
-        self._loop: UserLoop | None = None
         self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
         self._executor: Executor | None = None
@@ -175,6 +180,8 @@ class _Container:
             if method.web is not None:
                 app = make_app(service.methods[method.name], method.web, max_inputs)
                 self._user_loop().run(app.start(max_inputs))
+                if method.web.kind == "server":
+                    leaving.leave_out_threads()
                 service.serve(method.name, app)
         return service
 
@@ -191,8 +198,7 @@ class _Container:
             loop = self._loop_choice.make(self._spec)
             self._loop = UserLoop(loop, self._context, self._spec.concurrency.max_inputs)
             self._loop.on_cancelled = self._ask_for_replacement
-            own_tasks.install(self._loop.loop, self._loop.main)
-            paused_loop.install(self._loop)
+            self._own_tasks.loop, self._own_tasks.main = self._loop.loop, self._loop.main
             self._outputs.raw_writers.loop = self._loop.loop
         return self._loop
 
@@ -239,7 +245,7 @@ class _Container:
         self._sender.flush()
         # Not before: a container that serves nothing yet has nothing to finish, and ends by the signal.
         Preemption(self._ask_for_drain).install()
-        KeyboardInterrupts(alone=self._spec.concurrency.max_inputs == 1).install()
+        self._keyboard_interrupts.take_over()
 
     def _ask_for_drain(self) -> None:
         with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
@@ -270,7 +276,7 @@ class _Container:
                 describe_start_failure(error)
                 status = 1
         if self._loop is not None:
-            self._loop.run(leaving.end_tasks())
+            self._loop.close(leaving.end_tasks())
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------
