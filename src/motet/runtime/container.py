@@ -22,7 +22,15 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, leaving, own_tasks, paused_loop, standard_streams, surroundings
+from motet.runtime import (
+    context_propagation,
+    forked_child,
+    leaving,
+    own_tasks,
+    paused_loop,
+    standard_streams,
+    surroundings,
+)
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
@@ -98,6 +106,8 @@ class _Container:
     ) -> None:
         self._spec = spec
         self._sender = Sender(executor_socket)
+        forked_child.has_none_of(executor_socket.fileno())
+        forked_child.has_none_of(control_socket.fileno())
         self._outputs = standard_streams.install(self._sender)
         self._own_tasks = own_tasks.OwnTasks()
         self._keyboard_interrupts = KeyboardInterrupts(alone=spec.concurrency.max_inputs == 1)
@@ -156,6 +166,7 @@ class _Container:
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ))
         service = load(self._spec)
+        forked_child.leave()
         # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
         self._context = contextvars.copy_context()
         return service
@@ -190,6 +201,7 @@ class _Container:
             result = self._context.run(hook)
             if inspect.isawaitable(result):
                 self._user_loop().run(result)
+            forked_child.leave()
         return Service({}, [], [])
 
     def _user_loop(self) -> UserLoop:
