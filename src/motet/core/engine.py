@@ -263,7 +263,7 @@ class Engine(Inspection):
         if pool is None or container is None:
             return
         del self._pool_of_container[event.container_id]
-        pool.container_ended(container, event.description, turn)
+        pool.container_ended(container, event.description, turn, blameless=event.blameless)
         turn.pools[pool] = None
         if pool.closed:
             self._report_if_stopped(pool.app_id, turn)

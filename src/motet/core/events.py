@@ -101,10 +101,12 @@ class ContainerFailed(Event, frozen=True):
 
 
 class ContainerEnded(Event, frozen=True):
-    """A container is gone, asked or not. `description` says how ("was killed by signal 9 (SIGKILL)")."""
+    """A container is gone, asked or not. `description` says how ("was killed by signal 9 (SIGKILL)"). `blameless`: nothing
+    that ran in it can be the cause."""
 
     container_id: str
     description: str
+    blameless: bool = False
 
 
 class InputsLimited(Event, frozen=True):

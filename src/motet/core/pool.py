@@ -279,14 +279,19 @@ class Pool:
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
-        lost = [item for item, _ in self._lost(container)]
+        lost = self._lost(container)
         container.running.clear()
         if kill:
             self.fleet.kill(container, reason, turn)
         else:
             self.fleet.stop(container, reason, turn)
-        for item in reversed(lost):
-            if self._lose(item, container, f"was ended ({reason})", turn):
+        self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
+
+    def _run_elsewhere(
+        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
+    ) -> None:
+        for item, _ in reversed(lost):
+            if self._lose(item, container, what_happened, turn):
                 self._put_back(item)
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
@@ -317,12 +322,15 @@ class Pool:
         while item := self._isolation.pop() or self._queue.pop():
             self.endings.end(item, "failed", OutcomeKind.FAILURE, failure, turn)
 
-    def container_ended(self, container: Container, description: str, turn: Turn) -> None:
-        """A container is gone: what it ran is redelivered, unless it is what killed it."""
+    def container_ended(self, container: Container, description: str, turn: Turn, *, blameless: bool = False) -> None:
+        """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
         was_starting = container.state is states.STARTING
         lost = self._lost(container)
         container.running.clear()
         self.fleet.ended(container, turn)
+        if blameless:
+            self._run_elsewhere(lost, container, description, turn)
+            return
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
             self._tell_waiting(self.endings.failure(ContainerDied(text)), turn)

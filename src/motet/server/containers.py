@@ -251,7 +251,7 @@ class Containers:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
         if self._recorder is not None:
             self._recorder.container_ended(ended.container_id, ended.description)
-        self._driver.take(e.ContainerEnded(ended.container_id, description))
+        self._driver.take(e.ContainerEnded(ended.container_id, description, ended.blameless))
 
     def backend_lost(self, reason: str) -> None:
         logger.error("the container backend was lost: %s", reason)

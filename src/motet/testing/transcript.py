@@ -126,8 +126,8 @@ def start_failed(container: int, failure: bytes = b"ImportError") -> e.Container
     return e.ContainerFailed(container_id(container), failure)
 
 
-def ended(container: int, description: str = "was killed by signal 9") -> e.ContainerEnded:
-    return e.ContainerEnded(container_id(container), description)
+def ended(container: int, description: str = "was killed by signal 9", *, blameless: bool = False) -> e.ContainerEnded:
+    return e.ContainerEnded(container_id(container), description, blameless)
 
 
 def finished(
