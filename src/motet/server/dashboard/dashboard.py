@@ -30,7 +30,7 @@ class Dashboard:
         if self._url is None:
             app = self._app()
             self._listener = Listener(WebConfig(), app, user="dashboards", extra="dashboard", websockets=False)
-            self._url = self._listener.open(self._socket())
+            self._url = self._listener.add(self._socket())
         return self._url
 
     async def close(self) -> None:
