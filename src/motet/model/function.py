@@ -166,9 +166,15 @@ class FunctionVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """A named set of functions, and the search path and directory their modules are imported with."""
+    """A named set of functions, and the search path and directory their modules are imported with.
+
+    `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
+    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.sdk.sources`).
+    """
 
     name: str
     functions: tuple[FunctionSpec, ...]
     sys_path: tuple[str, ...] = ()
     project_dir: str = ""
+    main: ImportedDefinition | None = None
+    sources: str = ""

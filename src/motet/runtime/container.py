@@ -12,6 +12,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from pathlib import Path
 from typing import Literal
 
 import uvloop
@@ -29,11 +30,12 @@ from motet.runtime.executor import Executor
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
+from motet.runtime.program import know_main
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids, running
+from motet.sdk import container_control, context, new_ids, running, sources
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -82,6 +84,10 @@ def _read_configuration(sock: socket.socket) -> Configure:
 def _enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
     """Make functions of the app callable from here, and its modules importable."""
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    if configuration.main is not None:
+        know_main(configuration.main)
+    if configuration.sources:
+        sources.use(sources.Sources(Path(configuration.sources)))
     running.enter_container_app(
         running.RunningApp(
             configuration.app_id,
@@ -261,8 +267,12 @@ class _Container:
     # --- the control thread -------------------------------------------------------------------------------------------
 
     def _control(self) -> None:
-        with contextlib.suppress(OSError, ConnectionError):
+        try:
             read_frames(self._control_socket, self._on_control)
+        except (OSError, ConnectionError):
+            pass
+        except BaseException:
+            traceback.print_exc()  # nobody hears of cancellations from here on
         if not self._stop_asked.is_set():
             # The server is gone without a word: nobody waits for what runs here.
             os._exit(LOST_SERVER)

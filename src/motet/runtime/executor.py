@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -132,17 +133,20 @@ class Executor:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         span = None if self._spans is None else self._spans.begin(delivery, window)
-        if self._slots.cancelled(delivery.attempt):
-            end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
-        elif isinstance(window, WebRequest):
-            app: WebApp = call  # type: ignore[assignment]
-            end = await app.serve(delivery, window)
-        elif isinstance(window, StreamWindow):
-            end = await stream_async(call, delivery, window, self._sender)
-        else:
-            end = await self._run_async(call, delivery)
-        if self._spans is not None and span is not None:
-            self._spans.end(span, end)
+        try:
+            if self._slots.cancelled(delivery.attempt):
+                end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
+            elif isinstance(window, WebRequest):
+                app: WebApp = call  # type: ignore[assignment]
+                end = await app.serve(delivery, window)
+            elif isinstance(window, StreamWindow):
+                end = await stream_async(call, delivery, window, self._sender)
+            else:
+                end = await self._run_async(call, delivery)
+            if self._spans is not None and span is not None:
+                self._spans.end(span, end)
+        except BaseException as error:
+            end = self._without_outcome(delivery, error)
         self._tasks.pop(delivery.attempt, None)
         self._finish(end, began, own_tasks=2)
         if not self._slots:
@@ -161,15 +165,18 @@ class Executor:
             run = self._run_on_thread if self._spans is None else self._run_in_span
             end = self._context.copy().run(run, delivery, gate)
         except BaseException as error:
-            traceback.print_exc()
-            end = self._failed(
-                delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead")
-            )
+            end = self._without_outcome(delivery, error)
         self._finish(end, began)
         self._sender.flush()
         del self._gates[delivery.attempt]
         if self._gates_gone is not None and not self._gates:
             self._gates_gone.set()
+
+    def _without_outcome(self, delivery: Delivery, error: BaseException) -> AttemptEnd:
+        """The end of an attempt whose outcome could not be made: an input without an end would keep its slot for good."""
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+        return self._failed(delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"))
 
     def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         assert self._spans is not None

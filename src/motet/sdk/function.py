@@ -22,7 +22,6 @@ from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
 from motet.sdk.logs import Logs
-from motet.sdk.main_module import main_by_value
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
 from motet.sdk.nested import own_cancellation_first
@@ -149,7 +148,7 @@ class Function(Generic[P, R]):
         traced = self._traced("stream", call_id)
         return Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
 
-    def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+    def _stream_blocking(self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
         stream = run_blocking(self._stream(args, kwargs))
         try:
             while stream.has_items or run_blocking(stream.wait_item()):
@@ -157,7 +156,7 @@ class Function(Generic[P, R]):
         finally:
             stream.close()
 
-    async def _stream_waiting(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+    async def _stream_waiting(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
         stream = await run_async(self._stream(args, kwargs))
         try:
             while stream.has_items or await run_async(stream.wait_item()):
@@ -165,7 +164,7 @@ class Function(Generic[P, R]):
         finally:
             stream.close()
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the Python function here, as if it had not been decorated (an async one gives a coroutine)."""
         if self.raw is None:
             raise ExecutionError(
@@ -241,7 +240,7 @@ class Function(Generic[P, R]):
             kwargs=kwargs or {},
             ordered=order_outputs,
             return_exceptions=return_exceptions,
-            main_by_value=main_by_value(),
+            by_value=self.target.by_value,
             parent=current_input_id(),
             traced=self._traced("map"),
         )
@@ -366,7 +365,7 @@ class Function(Generic[P, R]):
         return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
-        return payload.dumps((args, kwargs), f"the arguments of {self.name}", main_by_value=main_by_value())
+        return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
 
     def _refuse_web(self, way: str) -> None:
         if self.method.web is not None:

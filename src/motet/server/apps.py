@@ -162,6 +162,8 @@ class Apps:
             app.spec.project_dir,
             app.function_ids(),
             app.web_urls,
+            app.spec.main,
+            app.spec.sources,
         )
 
     def view(self, app_id: str) -> AppView:

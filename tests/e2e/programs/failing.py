@@ -74,7 +74,7 @@ def misbehave(how: str) -> Any:
         case "raise what does not unpickle":
             raise NeedsTwo(1, 2)
         case "raise BaseException":
-            raise Rude("rude")
+            raise Rude("rude caf\udce9")
         case "sys.exit":
             sys.exit(3)
         case "KeyboardInterrupt":
@@ -173,6 +173,17 @@ class EnterFails:
 
     @motet.method()
     def ask(self) -> int:
+        return 1
+
+
+@app.cls(max_containers=1)
+class NotUtf8:
+    @motet.enter()
+    def enter(self) -> None:
+        raise ValueError("caf\udce9")
+
+    @motet.method()
+    def get(self) -> int:
         return 1
 
 
