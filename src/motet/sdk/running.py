@@ -51,7 +51,7 @@ class RunningApp:
         self.app_id = app_id
         self.name = name
         self.dashboard_url: str | None = None
-        """Its page, if it was run with `dashboard=True`."""
+        """Its page, if it was run with `dashboard=True`. The code in it lets one browser in, within a minute."""
         self.by_value = NOTHING
         """What of this process its containers cannot import."""
         self._connect = connect
@@ -193,7 +193,7 @@ class AppRun:
         server = embedded.acquire()
         try:
             # First: an app should not have begun if it cannot be looked at as was asked.
-            pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
+            pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             running = yield from self._create(server.connection, spec)
             running.by_value = by_value
         except BaseException:
@@ -203,7 +203,7 @@ class AppRun:
         for each in (app, *app.included):
             each.running = running
         if pages is not None:
-            running.dashboard_url = f"{pages}/apps/{running.app_id}"
+            running.dashboard_url = f"{pages.url}/apps/{running.app_id}?code={pages.code}"
             print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
         _say_what_is_missing(spec)
         _running_here.append(running)

@@ -178,7 +178,7 @@ class Server:
             self._calls,
             self._queues,
             self.operations,
-            self._dashboard.open,
+            self._dashboard.invite,
             self._spans.begin,
             self._metered.begin,
             from_container,

@@ -18,6 +18,7 @@ from motet.server.http.exchange import Exchange, give
 from motet.server.http.forwarded import settle
 from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
+from motet.server.http.own_cookies import without_own
 from motet.server.http.parked import Parked, called_for, redirect
 from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.query import split_query
@@ -94,7 +95,7 @@ class Ingress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as an ASGI app."""
         settle(scope, self._config.trusted_proxies)
-        headers, scope["headers"] = scope["headers"], without_tokens(scope["headers"])
+        headers, scope["headers"] = scope["headers"], without_own(without_tokens(scope["headers"]))
         place = self._find(scope)
         if place is None or self._calls is None:
             await self._refuse(scope, receive, send, NOT_FOUND)
