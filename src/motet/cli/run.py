@@ -107,10 +107,6 @@ def _status_of(program: Callable[[], None]) -> int:
     except KeyboardInterrupt:
         return INTERRUPTED
     except SystemExit as exit_request:
-        if isinstance(exit_request.__cause__, RemoteTraceback):
-            # A function's, which has ended without a result; the program did not ask for its own end.
-            tell(user_traceback(exit_request), err=True, nl=False)
-            return _exit_status(exit_request) or FAILED
         return _exit_status(exit_request)
     except BaseException as error:
         if isinstance(error, OutputFailed | ResultRefused):
@@ -124,6 +120,14 @@ def _status_of(program: Callable[[], None]) -> int:
 
 
 def _exit_status(exit_request: SystemExit) -> int:
+    """The program's own, or that of a function, which has ended without a result: never a success."""
+    if not isinstance(exit_request.__cause__, RemoteTraceback):
+        return _status_asked_for(exit_request)
+    tell(user_traceback(exit_request), err=True, nl=False)
+    return _status_asked_for(exit_request) or FAILED
+
+
+def _status_asked_for(exit_request: SystemExit) -> int:
     """As Python does it: None is 0, a number itself, anything else is printed and means 1."""
     match exit_request.code:
         case None:

@@ -37,6 +37,7 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
         ),
         sys_path=tuple(entry for entry in search_path if is_sendable(entry)),
         project_dir=directory,
+        argv=tuple(argument.encode("utf-8", "replace").decode() for argument in sys.argv),
         main=None if main is None else msgspec.structs.replace(main, qualname=""),
         sources=str(kept.directory) if (kept := sources.in_use()) is not None else "",
     )

@@ -160,6 +160,7 @@ class Apps:
             spec,
             app.spec.sys_path,
             app.spec.project_dir,
+            app.spec.argv,
             app.function_ids(),
             app.web_urls,
             app.spec.main,

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from motet.model.function import AppSpec, FunctionVariant
+from motet.model.hidden import hides_secrets
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
@@ -68,6 +69,7 @@ Role = Literal["client", "executor", "control"]
 # --- any connection ---------------------------------------------------------------------------------------------------
 
 
+@hides_secrets
 class Hello(Message, tag="hello", frozen=True):
     """The first message on a connection, from the side that opened it. `token` proves that it may."""
 

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
     """Where and how requests to web functions are taken.

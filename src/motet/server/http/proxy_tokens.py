@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.wire.web import Headers
 
 NAMES = ((b"motet-key", b"motet-secret"), (b"modal-key", b"modal-secret"))
@@ -20,11 +21,12 @@ HOW_TO_SET = (
 )
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True)
 class ProxyTokens:
     """Secrets by key. They are in no `repr`."""
 
-    secrets: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    secrets: dict[bytes, bytes] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, texts: Iterable[str], where: str) -> ProxyTokens:
