@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from motet.runtime import forked_child
 from motet.runtime.attempt import tell_of_stray
 from motet.runtime.context_propagation import report_in_context
 
@@ -123,6 +124,7 @@ class UserLoop:
                     job.value = await job.awaitable
                 except BaseException as error:
                     job.error = error
+                forked_child.leave(job.error)
                 job.is_done = True
                 self.loop.stop()
 

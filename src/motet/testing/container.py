@@ -254,16 +254,19 @@ class Container:
             )
         call = self._service.methods[delivery.method]
         sender = cast(Sender, _Items(self._send))
+        cancelled = self._slots.cancelled
         if method.is_generator:
             window = self._windows[delivery.attempt] = StreamWindow() if method.is_async else _Window()
             if method.is_async:
-                return await stream_async(call, delivery, window, sender)
-            return await self._on_thread(delivery.attempt, partial(stream_sync, call, delivery, window, sender, Gate()))
+                return await stream_async(call, delivery, window, sender, cancelled)
+            return await self._on_thread(
+                delivery.attempt, partial(stream_sync, call, delivery, window, sender, Gate(), cancelled)
+            )
         if method.is_async:
             run = run_async if self._spec.batching is None else batch.run_batch_async
-            return await run(call, delivery)
+            return await run(call, delivery, cancelled)
         run_on_thread = run_sync if self._spec.batching is None else batch.run_batch
-        return await self._on_thread(delivery.attempt, partial(run_on_thread, call, delivery, Gate()))
+        return await self._on_thread(delivery.attempt, partial(run_on_thread, call, delivery, Gate(), cancelled))
 
     async def _on_thread(self, number: int, call: Callable[[], T]) -> T:
         """Run sync code where it may park. Its result, or what it raised."""

@@ -11,7 +11,8 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.attempt import end_output, failed
+from motet.runtime import forked_child
+from motet.runtime.attempt import Cancelled, end_output, failed
 from motet.runtime.user_loop import allow_threads
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.request import App, WebRequest
@@ -81,22 +82,25 @@ class WebApp:
                 tb = error.__traceback__
                 traceback.print_exception(type(error), error, tb and tb.tb_next)
 
-    async def serve(self, delivery: Delivery, request: WebRequest) -> AttemptEnd:
+    async def serve(self, delivery: Delivery, request: WebRequest, cancelled: Cancelled) -> AttemptEnd:
         """Run a request through the app. Never raises, also when it is cancelled."""
         running = CurrentInput(delivery.call_id, delivery.index)
         current.set(running)
         try:
             await self._app(request.scope(self._state), request.receive, request.send)
+            forked_child.leave()
             request.end()
             return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
         except BaseException as error:
+            forked_child.leave(error)
             if is_about_client(error, request.told_of_leaving):
                 if request.was_closed_well:
                     return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
-                return failed(delivery, asyncio.CancelledError())  # not the app's fault: no traceback
-            if not isinstance(error, asyncio.CancelledError):
+                return failed(delivery, asyncio.CancelledError(), True)  # not the app's fault: no traceback
+            was_cancelled = cancelled(delivery.attempt)
+            if not (was_cancelled and isinstance(error, asyncio.CancelledError)):
                 request.fail()
-            return failed(delivery, error)
+            return failed(delivery, error, was_cancelled)
         finally:
             request.close()
             end_output(running)
