@@ -123,7 +123,7 @@ def test_a_stop_iteration_arrives_as_itself(misbehave: Callable[[str], Any]) -> 
         misbehave("StopIteration")
 
 
-@pytest.mark.parametrize("misbehave", ["in_task"], indirect=True)
+@pytest.mark.parametrize("misbehave", ["in_tasks"], indirect=True)
 def test_a_stop_iteration_in_a_coroutine_is_what_python_makes_of_it(misbehave: Callable[[str], Any]) -> None:
     with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
         misbehave("StopIteration")
