@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 from collections.abc import Callable
@@ -137,6 +138,8 @@ class _Here(threading.local):
 
 here = _Here()
 _arming = threading.Lock()
+# Another thread of the parent's may have held it at the fork.
+os.register_at_fork(after_in_child=_arming._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class _Asynchronous(InputCancellation):

@@ -109,6 +109,13 @@ class ContainerEnded(Event, frozen=True):
     blameless: bool = False
 
 
+class InputsLimited(Event, frozen=True):
+    """A container takes at most so many attempts at a time from now on; those that it has go on."""
+
+    container_id: str
+    limit: int
+
+
 class DrainAsked(Event, frozen=True):
     """A container wants no more inputs: it is to finish those it has, and end.
 

@@ -110,7 +110,7 @@ class Pool(PoolPromises):
 
     def _fill(self, target: int, turn: Turn) -> None:
         while self._queue and (container := self.fleet.index.fullest_below(target)):
-            self._deliver(container, target - len(container.running), turn)
+            self._deliver(container, min(target, container.limit) - len(container.running), turn)
 
     def _isolate(self, turn: Turn) -> None:
         for group, container in self._isolation.placed():
@@ -239,9 +239,9 @@ class Pool(PoolPromises):
             if self.fleet.containers[container_id] not in doomed
         )
 
-    def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
-        """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
-        failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
+    def cancel(self, call: Call, reason: str, turn: Turn, error: type[RemoteError], *, terminate: bool = False) -> None:
+        """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
+        failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
         running = [item for item in items if item.state is RUNNING]

@@ -22,6 +22,7 @@ from motet.runtime.hold import Hold
 from motet.runtime.input_contexts import InputContexts
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
+from motet.runtime.local_limit import LocalLimit
 from motet.runtime.raw_writers import RawWriters
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
@@ -88,6 +89,8 @@ class Executor:
         self._seen = 0
         self.watchdog: Watchdog | None = None
         """Woken by deliveries, if there is one."""
+        self.limit = LocalLimit(spec.concurrency.max_inputs)
+        """May be lowered by the user's code."""
         if not all(method.is_async for method in spec.methods):
             self._interrupter.install()
 
@@ -95,6 +98,11 @@ class Executor:
     def held(self) -> int:
         """How many attempts run here."""
         return len(self._slots)
+
+    @property
+    def input_concurrency(self) -> int:
+        """How many may run at once now; more while those end that ran when it was lowered."""
+        return max(self.limit.value, self.limit.running(self.held))
 
     # --- deliveries, on the main thread -----------------------------------------------------------------------------
 
@@ -163,6 +171,10 @@ class Executor:
     # --- the three ways to run ----------------------------------------------------------------------------------------
 
     async def _in_task(self, delivery: Delivery) -> None:
+        if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
+            with contextlib.suppress(asyncio.CancelledError):  # its end is made below
+                await turn.wait_async()
+            self.limit.give_up(delivery.attempt)
         began = time.monotonic()
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
@@ -195,6 +207,8 @@ class Executor:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
         gate = self._gates[delivery.attempt]
         gate.enter()
+        if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
+            turn.wait()
         began = time.monotonic()
         try:
             run = self._run_on_thread if self._spans is None else self._run_in_span
@@ -245,6 +259,8 @@ class Executor:
     def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
         """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""
         self._slots.release(end.attempt)
+        if self.limit.is_lowered:
+            self.limit.look(self.held)
         self._windows.pop(end.attempt, None)
         if self._raw_writers is not None and not self._slots:
             self._raw_writers.look(own_tasks)
@@ -272,6 +288,7 @@ class Executor:
                 if task is not None and self._loop is not None:
                     self._loop.call_soon_threadsafe(task.cancel)
                     continue
+                self.limit.give_up(attempt)
                 if (window := self._windows.get(attempt)) is not None:
                     window.cancel()
                 if (gate := self._gates.get(attempt)) is not None:

@@ -300,6 +300,8 @@ class ExecutorSession:
         match message:
             case m.TakeFeed():
                 event: e.Event = e.FeedTaken(container_id, message.attempt, message.count)
+            case m.LimitInputs():
+                event = e.InputsLimited(container_id, message.limit)
             case m.StopDelivering():
                 event = e.DrainAsked(container_id, message.preempted)
             case m.Blocked():

@@ -109,6 +109,10 @@ def thawed(container: int) -> e.ContainerThawed:
     return e.ContainerThawed(container_id(container))
 
 
+def limited(container: int, limit: int) -> e.InputsLimited:
+    return e.InputsLimited(container_id(container), limit)
+
+
 def preempted(container: int) -> e.DrainAsked:
     """A container was told to end by its host."""
     return e.DrainAsked(container_id(container), preempted=True)

@@ -13,14 +13,13 @@ from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime import forked_child
 from motet.runtime.attempt import Cancelled, end_output, failed
+from motet.runtime.user_loop import allow_threads
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.request import App, WebRequest
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
 _NONE = payload.dumps(None, "None")
-DEFAULT_THREADS = 40
-"""What anyio allows synchronous handlers of one event loop, unless it is told otherwise."""
 
 
 class WebApp:
@@ -35,7 +34,7 @@ class WebApp:
 
     async def start(self, max_inputs: int) -> None:
         """Have the app start up; one that knows no lifespan is fine. Raises `ExecutionError` if it says that it failed."""
-        _allow_threads(max_inputs)
+        allow_threads(max_inputs)
         self._lifespan = asyncio.create_task(self._live(), name="motet-lifespan")
         answer = await self._ask("lifespan.startup")
         if answer is not None and answer["type"] == "lifespan.startup.failed":
@@ -105,13 +104,3 @@ class WebApp:
         finally:
             request.close()
             end_output(running)
-
-
-def _allow_threads(max_inputs: int) -> None:
-    """Let as many synchronous handlers run as there may be inputs: frameworks run them on anyio's threads."""
-    if "anyio" not in sys.modules:
-        return
-    import anyio.to_thread
-
-    limiter = anyio.to_thread.current_default_thread_limiter()
-    limiter.total_tokens = max(limiter.total_tokens, max_inputs, DEFAULT_THREADS)
