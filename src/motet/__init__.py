@@ -2,6 +2,7 @@
 
 from motet import batching, exception, experimental, functions, queue
 from motet.client.gate import shield_cancellation
+from motet.model.version import VERSION
 from motet.sdk.app import App
 from motet.sdk.call import FunctionCall
 from motet.sdk.cls import Cls
@@ -19,7 +20,7 @@ from motet.sdk.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, 
 
 Error = exception.Error
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 __all__ = [
     # declaring

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
 
+from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, ParameterSpec
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
+from motet.model.parameters import encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import codec, failure
 from motet.wire import messages as m
@@ -193,9 +196,13 @@ def test_a_parametrised_class_runs_only_with_its_parameters() -> None:
             assert isinstance(await client.answer(body), m.RequestFailed)
         client.call(function_id)
         assert (await client.wait(m.Outcomes)).ended[0].kind is OutcomeKind.LOST
-        bound = await client.answer(m.BindFunction(function_id, FunctionVariant(parameters_given=b"x")))
+        for wrong in (pickle.dumps({"n": 3}), encoded_parameters({"n": "3"}, "C"), encoded_parameters({}, "C")):
+            answer = await client.answer(m.BindFunction(function_id, FunctionVariant(parameters_given=wrong)))
+            assert isinstance(refusal(answer), InvalidError)
+        given = encoded_parameters({"n": 3}, "C")
+        bound = await client.answer(m.BindFunction(function_id, FunctionVariant(parameters_given=given)))
         client.call(bound.function_id, call_id="fc-2")
-        assert (await on.container()).configure.spec.parameters_given == b"x"
+        assert (await on.container()).configure.spec.parameters_given == given
 
     play(scene)
 

@@ -11,6 +11,7 @@ from motet.core import events as e
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import AppId, numbered_suffix
+from motet.model.parameters import checked_parameters, decoded_parameters
 from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
@@ -120,6 +121,8 @@ class Apps:
         key = _encode((function_id, variant))
         bound = self._variants.get(key)
         if bound is None:
+            if variant.parameters_given is not None:
+                _check_parameters(spec, variant.parameters_given)
             varied = spec.varied(variant)
             if not varied.has_pool:
                 raise _needs_instance(spec)
@@ -248,6 +251,13 @@ class Apps:
         if found is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return found
+
+
+def _check_parameters(spec: FunctionSpec, given: bytes) -> None:
+    try:
+        checked_parameters(spec.parameters, decoded_parameters(given), spec.name)
+    except TypeError as error:
+        raise InvalidError(str(error)) from None
 
 
 def _needs_instance(spec: FunctionSpec) -> InvalidError:

@@ -16,8 +16,8 @@ from motet.server.operator_requests import OperatorRequests
 from motet.server.peers import Peer
 from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
-from motet.wire import failure
 from motet.wire import messages as m
+from motet.wire import report
 
 
 class ClientSession:
@@ -118,12 +118,12 @@ class ClientSession:
         try:
             body = self._requests[type(request.body)](request.request_id, request.body)
         except Error as error:
-            body = m.RequestFailed(failure.of(error))
+            body = m.RequestFailed(report.of(error))
         except Exception as error:
             # Whoever asked must not wait for ever because of a bug of ours.
             logger.exception("a request failed: %r", request.body)
             text = f"{type(error).__name__}: {error}. This is a bug in Motet: please report it with the server's log."
-            body = m.RequestFailed(failure.of(InternalError(text)))
+            body = m.RequestFailed(report.of(InternalError(text)))
         if body is not None:
             self.reply(request.request_id, body)
 

@@ -15,8 +15,8 @@ from motet.model.records import InputRecord
 from motet.model.views import InputView
 from motet.server.operations import Operations
 from motet.store.records import RecordReader
-from motet.wire import failure
 from motet.wire import messages as m
+from motet.wire import report
 
 F = TypeVar("F")
 Reply = Callable[[int, m.ReplyBody], None]
@@ -75,7 +75,7 @@ class OperatorRequests:
         try:
             body = await answer
         except Error as error:
-            body = m.RequestFailed(failure.of(error))
+            body = m.RequestFailed(report.of(error))
         self._reply(request_id, body)
 
     async def _found(self, find: Callable[[RecordReader], F]) -> F:

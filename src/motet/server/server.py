@@ -45,7 +45,7 @@ from motet.server.spawned import SpawnedCalls
 from motet.server.tally import Tally
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.messages import Hello, Message
 
 
@@ -71,7 +71,7 @@ class Server:
         self._recorder: Recorder | None = None
         if config.records is not None and open_records is not None:
             self._recorder = Recorder(loop, lambda: open_records(self._identity()), config.records.keep_for)
-        engine = kind(failure=failure.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
+        engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
         self._driver = Driver(engine, loop)
         self._calls = SpawnedCalls(store)
         self._queues = Queues()

@@ -7,7 +7,7 @@ from typing import Protocol
 from motet.errors import NotFoundError
 from motet.model.outcome import Ended
 from motet.store.base import CallStore
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.messages import Outcomes, ReplyBody, RequestFailed
 
 MAX_AT_ONCE = 100
@@ -65,7 +65,7 @@ class SpawnedCalls:
         """The app stopped: its calls are gone, and whoever still waits is told."""
         gone = set(self.store.forget_app(app_id))
         for call_id, index in [key for key in self._waiting if key[0] in gone]:
-            problem = failure.of(NotFoundError(f"{call_id}: its app has stopped"))
+            problem = report.of(NotFoundError(f"{call_id}: its app has stopped"))
             for (number, request_id), asker in self._waiting.pop((call_id, index)).items():
                 self._keys.pop((number, request_id), None)
                 asker.reply(request_id, RequestFailed(problem))

@@ -8,30 +8,13 @@ import pickle
 import traceback
 from types import TracebackType
 
-import msgspec
-
 from motet import errors
 from motet.wire import payload
+from motet.wire.report import MAX_TEXT, Failure, message, of, own_error, read, summary, type_name
 
-MAX_TEXT = 64 * 1024
+__all__ = ["Failure", "describe", "of", "read", "rebuild", "summary"]
+
 MAX_EXCEPTION_BYTES = 2 * 1024 * 1024
-
-
-class Failure(msgspec.Struct, array_like=True, frozen=True):
-    """What is known of an exception: its qualified type, its text, its traceback as text, and itself, pickled."""
-
-    type_name: str
-    message: str
-    traceback: str = ""
-    exception: bytes | None = None
-
-    def encoded(self) -> bytes:
-        """As the payload of an outcome."""
-        return _encode(self)
-
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Failure).decode
 
 
 def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = False) -> Failure:
@@ -47,28 +30,12 @@ def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = Fa
         pickle.loads(data)
         if len(data) <= MAX_EXCEPTION_BYTES:
             pickled = data
-    return Failure(_type_name(error), _message(error), text, pickled)
-
-
-def of(error: BaseException) -> bytes:
-    """The encoded failure of an exception that was never raised: one that Motet itself reports."""
-    return Failure(_type_name(error), _message(error), exception=pickle.dumps(error, payload.PROTOCOL)).encoded()
-
-
-def read(data: bytes | memoryview) -> Failure:
-    """What an encoded failure says. Nothing is unpickled."""
-    return _decode(data)
-
-
-def summary(data: bytes | memoryview) -> str:
-    """An encoded failure on one line: the type of the exception and its message. Nothing is unpickled."""
-    failure = _decode(data)
-    return f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
+    return Failure(type_name(type(error)), message(error), text, pickled)
 
 
 def rebuild(data: bytes | memoryview) -> BaseException:
     """The exception to raise for an encoded failure, with the remote traceback as its cause."""
-    failure = _decode(data)
+    failure = read(data)
     error = _rebuild(failure)
     if failure.traceback:
         error.__cause__ = errors.RemoteTraceback(failure.traceback)
@@ -78,6 +45,8 @@ def rebuild(data: bytes | memoryview) -> BaseException:
 def _rebuild(failure: Failure) -> BaseException:
     text = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
     if failure.exception is None:
+        if (error := own_error(failure)) is not None:
+            return error
         return errors.RemoteError(f"{text} (the exception could not be pickled; its traceback is text)")
     try:
         error = pickle.loads(failure.exception)
@@ -99,7 +68,7 @@ def _format(error: BaseException, hidden: str) -> str:
         lines = traceback.format_exception(type(error), error, _visible(error.__traceback__, hidden))
         text = "".join(lines)
     except Exception:
-        text = f"{_type_name(error)} (its traceback could not be formatted)"
+        text = f"{type_name(type(error))} (its traceback could not be formatted)"
     return text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :]
 
 
@@ -112,21 +81,3 @@ def _visible(tb: TracebackType | None, hidden: str) -> TracebackType | None:
 def _is_plumbing(file: str, hidden: str) -> bool:
     """What leads to the user's code, and says nothing of it: Motet, and the import system."""
     return file.startswith((hidden, "<frozen importlib")) or file == importlib.__file__
-
-
-def _type_name(error: BaseException) -> str:
-    return _name_of(type(error))
-
-
-def _name_of(error_type: type[BaseException]) -> str:
-    if error_type.__module__ in ("builtins", "__main__", "__motet_main__"):
-        return error_type.__qualname__
-    return f"{error_type.__module__}.{error_type.__qualname__}"
-
-
-def _message(error: BaseException) -> str:
-    try:
-        text = str(error)
-    except Exception:
-        return "(its text could not be had)"
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]"

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind, Ended, NewInput
-from motet.sdk.new_ids import new_call_id
 from motet.server.clients import ClientSession
 from motet.wire import messages as m
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
@@ -142,7 +144,7 @@ class WebCalls:
 
     def open(self, function_id: str, method: str, head: RequestHead) -> WebCall:
         """Submit a request as an input of its function."""
-        call_id = new_call_id()
+        call_id = "fc-" + id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
         call = self._calls[call_id] = WebCall(call_id, head.method, self._send, self._calls.pop)
         new = NewInput(0, encode(head))
         trace = next((value.decode("latin-1") for name, value in head.headers if name == b"traceparent"), "")

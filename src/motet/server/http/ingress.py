@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlencode
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
-from motet.sdk.parameters import checked_parameters, encoded_parameters
+from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer
