@@ -10,7 +10,7 @@ import pytest
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
 from motet.model.parameters import encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import codec, failure
@@ -182,6 +182,39 @@ def test_a_variant_is_one_function_however_often_it_is_asked_for() -> None:
         assert bound != await client.answer(m.BindFunction(function_id, FunctionVariant(timeout=3)))
         view = (await client.answer(m.ViewFunction(bound.function_id))).view
         assert (view.max_inputs, view.name) == (3, "f")
+
+    play(scene)
+
+
+def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create()
+        await client.answer(
+            m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(5)])
+        )
+        sizes = (3_000_000, 1_000_000, 3_000_000, 9_000_000, 1)
+        ended = [Ended(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
+        on.server._calls.save("fc-1", ended)
+
+        async def got(index: int, count: int) -> list[int]:
+            return [each.index for each in (await client.answer(m.AwaitOutcomes("fc-1", index, count=count))).ended]
+
+        assert await got(0, 100) == [0, 1]
+        assert await got(0, 1) == await got(0, -5) == [0]
+        assert await got(2, 100) == [2]
+        assert await got(3, 100) == [3], "one that is large by itself comes by itself"
+
+    play(scene)
+
+
+def test_a_declaration_that_no_container_could_be_told_is_refused() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        large = {"LARGE": "x" * (101 * 2**20)}
+        answer = await client.answer(m.CreateApp("ap-1", app(function(env=large))))
+        assert "the declaration of f is 101.0 MiB" in str(refusal(answer))
+        (function_id,) = await client.create()
+        answer = await client.answer(m.BindFunction(function_id, FunctionVariant(env=large)))
+        assert "the declaration of f is 101.0 MiB" in str(refusal(answer))
 
     play(scene)
 

@@ -100,7 +100,7 @@ def _connect_client(address: str, token: str, container_id: str) -> Connection:
 
 
 class _Once:
-    """Connects when the first nested call needs it, and not again."""
+    """Connects when the first nested call needs it, and again only if that connection has ended."""
 
     def __init__(self, make: Callable[[], Connection]) -> None:
         self._make = make
@@ -108,11 +108,13 @@ class _Once:
         self._connection: Connection | None = None
 
     def __call__(self) -> Connection:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None or connection.ended:
             with self._lock:
-                if self._connection is None:
-                    self._connection = self._make()
-        return self._connection
+                connection = self._connection
+                if connection is None or connection.ended:
+                    connection = self._connection = self._make()
+        return connection
 
 
 class _Container:

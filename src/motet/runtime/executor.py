@@ -15,7 +15,7 @@ from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
+from motet.runtime.batch import BatchEnd, batch_of, batched, failed_batch, run_batch, run_batch_async
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
 from motet.runtime.raw_writers import RawWriters
@@ -62,6 +62,7 @@ class Executor:
             self._methods = {name: (method, batched(method, call)) for name, (method, call) in self._methods.items()}
             self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
             self._send = self._send_batch
+        self._parts: list[Delivery] = []
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
         self._loop = loop
@@ -112,6 +113,13 @@ class Executor:
                 self._threads.submit(delivery)
         if self.watchdog is not None and self.watchdog.asleep:
             self.watchdog.wake()
+
+    def deliver_batch(self, members: list[Delivery], more: bool) -> None:
+        """Start these attempts as a batch, together with what came before as parts of it; not yet, if `more` of it comes."""
+        self._parts += members
+        if not more:
+            whole, self._parts = self._parts, []
+            self.deliver([batch_of(whole)])
 
     def feed(self, attempt: int, items: list[bytes]) -> None:
         """Pieces of a request came for an attempt."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
@@ -38,6 +37,7 @@ P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
 SPAWN_CHUNK = 100
+SPAWN_BYTES = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -284,7 +284,7 @@ class Function(Generic[P, R]):
         call_id = new_call_id()
         inputs = (NewInput(i, self._encoded(a, kwargs or {})) for i, a in enumerate(many.zipped(iterables)))
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
-            while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
+            while chunk := many.portion(inputs, SPAWN_CHUNK, SPAWN_BYTES):
                 yield from _accepted(connection, self._spawning(call_id, function_id, chunk, trace))
         return FunctionCall(call_id, connection)
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import Any, TypedDict
 
 from motet.client.dual import Steps, run_async
+from motet.model.outcome import NewInput
 from motet.sdk.mapping import Mapping
 
 
@@ -160,3 +161,13 @@ class Results:
         if not self._started:
             with contextlib.suppress(Exception):
                 warnings.warn(f"the result of `{self._name}` was never iterated, so nothing was run", stacklevel=2)
+
+
+def portion(inputs: Iterator[NewInput], most: int, most_bytes: int) -> list[NewInput]:
+    """The next inputs to send together: so many at most, and not much more than so many bytes unless one alone has more."""
+    taken: list[NewInput] = []
+    size = 0
+    while len(taken) < most and size < most_bytes and (new := next(inputs, None)) is not None:
+        taken.append(new)
+        size += len(new.payload)
+    return taken

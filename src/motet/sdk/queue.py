@@ -10,13 +10,12 @@ from typing import Any
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual
 from motet.errors import InvalidError, RequestSizeError
+from motet.model.limits import MAX_ITEM_BYTES
 from motet.sdk import running
 from motet.sdk.main_module import main_by_value
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, PutItems, ViewQueue
-
-MAX_ITEM_BYTES = 1024 * 1024
 
 
 class Queue:

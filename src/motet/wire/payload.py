@@ -9,9 +9,9 @@ from typing import Any
 import cloudpickle
 
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
+from motet.model.limits import MAX_PAYLOAD_BYTES
 
 PROTOCOL = 5
-MAX_PAYLOAD_BYTES = 100 * 1024 * 1024
 
 NO_ARGUMENTS = pickle.dumps(((), {}), PROTOCOL)
 

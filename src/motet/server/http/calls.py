@@ -18,6 +18,8 @@ Send = Callable[[m.ToServer], None]
 
 GONE = Closed(1006, "")
 """What an app is told whose client is no longer connected."""
+MAX_TRACE = 512
+"""Characters of a `traceparent`; a longer one is none."""
 LEAVE_PATIENCE = 0.1
 """Seconds that an app has to react to the loss of its client before it is cancelled."""
 
@@ -148,6 +150,7 @@ class WebCalls:
         call = self._calls[call_id] = WebCall(call_id, head.method, self._send, self._calls.pop)
         new = NewInput(0, encode(head))
         trace = next((value.decode("latin-1") for name, value in head.headers if name == b"traceparent"), "")
+        trace = trace if len(trace) <= MAX_TRACE else ""
         self._send(m.SubmitInputs(call_id, function_id, CallKind.STREAM, method, [new], trace=trace))
         return call
 
