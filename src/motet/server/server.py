@@ -54,6 +54,10 @@ class OpenRecords(Protocol):
 
     def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
+    def tidy(self) -> None:
+        """Delete what is kept of other runs for too long, or is too much. On any thread."""
+        ...
+
 
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on."""
@@ -70,7 +74,9 @@ class Server:
         loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
         if config.records is not None and open_records is not None:
-            self._recorder = Recorder(loop, lambda: open_records(self._identity()), config.records.keep_for)
+            self._recorder = Recorder(
+                loop, lambda: open_records(self._identity()), config.records.keep_for, open_records.tidy
+            )
         engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
         self._driver = Driver(engine, loop)
         self._calls = SpawnedCalls(store)
