@@ -70,6 +70,8 @@ class Pool:
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
+        if items and items[0].call.parent_input_id is not None:
+            self.size.is_called_by_containers = True
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
