@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from motet.client.connection import Connection
 from motet.errors import ConnectionError
-from motet.runtime.container import _Once
+from motet.runtime.surroundings import _Once
 
 
 def test_it_is_made_for_the_first_call_and_again_only_when_it_has_ended() -> None:

@@ -47,6 +47,7 @@ class Pool:
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
+        self._waits_for = services.waits_for
 
     @property
     def spec(self) -> FunctionSpec:
@@ -70,8 +71,7 @@ class Pool:
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
-        if items and items[0].call.parent_input_id is not None:
-            self.size.is_called_by_containers = True
+        self.size.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
@@ -262,6 +262,7 @@ class Pool:
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
+        text += self._waits_for(self._input_id(item))
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):

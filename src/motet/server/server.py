@@ -10,7 +10,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -54,16 +54,19 @@ class OpenRecords(Protocol):
 
     def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
-    def tidy(self) -> None:
-        """Delete what is kept of other runs for too long, or is too much. On any thread."""
-        ...
-
 
 class Server:
-    """One control plane. All methods are called on the thread of the running loop it was made on."""
+    """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
+    it in this process have counted, to go on from."""
 
     def __init__(
-        self, config: ServerConfig, backend: Backend, store: CallStore, open_records: OpenRecords | None = None
+        self,
+        config: ServerConfig,
+        backend: Backend,
+        store: CallStore,
+        open_records: OpenRecords | None = None,
+        tally: Tally | None = None,
+        tidy_records: Callable[[], object] = lambda: None,
     ) -> None:
         self._config = config
         self._backend = backend
@@ -75,7 +78,7 @@ class Server:
         self._recorder: Recorder | None = None
         if config.records is not None and open_records is not None:
             self._recorder = Recorder(
-                loop, lambda: open_records(self._identity()), config.records.keep_for, open_records.tidy
+                loop, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
             )
         engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
         self._driver = Driver(engine, loop)
@@ -84,7 +87,7 @@ class Server:
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.refusal(target, CallKind.STREAM)
         )
-        self._tally = Tally()
+        self._tally = tally or Tally()
         self._apps = Apps(
             self._driver,
             id_base,

@@ -2,44 +2,50 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import pickle
 import traceback
 from types import TracebackType
 
 from motet import errors
-from motet.wire import payload
-from motet.wire.report import MAX_TEXT, Failure, message, of, own_error, read, summary, type_name
+from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.wire import exception_payload
+from motet.wire.by_value import NOTHING, ByValue
+from motet.wire.exceptions import chain
+from motet.wire.report import MAX_TEXT, Failure, message, of, own_error, read, sendable, summary, type_name
 
-__all__ = ["Failure", "describe", "of", "read", "rebuild", "summary"]
+__all__ = ["Failure", "describe", "of", "read", "rebuild", "summary", "told"]
 
-MAX_EXCEPTION_BYTES = 2 * 1024 * 1024
+MAX_EXCEPTION_BYTES = MAX_PAYLOAD_BYTES - 2 * 1024 * 1024
+"""With its texts it is a payload, too."""
 
 
-def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = False) -> Failure:
-    """A failure to send for `error`. Never raises: what cannot be pickled travels as text.
+def describe(error: BaseException, *, hidden: str = "", by_value: ByValue = NOTHING) -> Failure:
+    """A failure to send for `error`. Never raises: what cannot be pickled is left behind, and travels as text.
 
     `hidden` is a path; leading frames of files below it (Motet's own) are left out of the traceback.
     """
-    text = _format(error, hidden)
-    pickled: bytes | None = None
-    with contextlib.suppress(Exception):
-        data = payload.dumps(error, "the exception", main_by_value=main_by_value)
-        # Exceptions with a required constructor argument pickle well and fail to unpickle: find out here, not there.
-        pickle.loads(data)
-        if len(data) <= MAX_EXCEPTION_BYTES:
-            pickled = data
-    return Failure(type_name(type(error)), message(error), text, pickled)
+    text = message(error)
+    pickled = exception_payload.dumps(error, text, MAX_EXCEPTION_BYTES, by_value)
+    return Failure(type_name(type(error)), text, _format(error, hidden), pickled)
 
 
 def rebuild(data: bytes | memoryview) -> BaseException:
-    """The exception to raise for an encoded failure, with the remote traceback as its cause."""
+    """The exception to raise for an encoded failure, with the remote traceback as its cause, and its own cause as that of
+    the remote traceback."""
     failure = read(data)
     error = _rebuild(failure)
     if failure.traceback:
-        error.__cause__ = errors.RemoteTraceback(failure.traceback)
+        remote = errors.RemoteTraceback(failure.traceback)
+        remote.__cause__ = error.__cause__
+        chain(error, {"__cause__": remote})
     return error
+
+
+def told(data: bytes | memoryview) -> errors.Error:
+    """The error to raise for what a server that need not be trusted answers: one of Motet's own, known by its name, or a
+    `RemoteError`, with its text. Nothing is unpickled."""
+    error = own_error(read(data))
+    return error if isinstance(error, errors.Error) else errors.RemoteError(summary(data))
 
 
 def _rebuild(failure: Failure) -> BaseException:
@@ -49,27 +55,29 @@ def _rebuild(failure: Failure) -> BaseException:
             return error
         return errors.RemoteError(f"{text} (the exception could not be pickled; its traceback is text)")
     try:
-        error = pickle.loads(failure.exception)
+        error = exception_payload.loads(failure.exception)
     except Exception as problem:
         return errors.ExecutionError(
             f"Could not deserialize remote exception due to local error: {type(problem).__name__}: {problem}. "
             f"It was {text}"
         )
-    if not isinstance(error, BaseException):
-        return errors.ExecutionError(f"the remote exception unpickled to {type(error).__name__}; it was {text}")
-    if not isinstance(error, (Exception, errors.InputCancellation)):
-        # SystemExit and KeyboardInterrupt raised as themselves would end the caller's program without a word.
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        # Raised as themselves they would tell the caller's program that somebody pressed Ctrl-C, or closes a generator.
         return errors.RemoteError(f"the function raised {text or type(error).__name__}")
     return error
 
 
 def _format(error: BaseException, hidden: str) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, _visible(error.__traceback__, hidden))
+        tb = _visible(error.__traceback__, hidden)
+        if hidden and isinstance(error, errors.Error | TimeoutError) and tb is not None and tb.tb_next is None:
+            # Motet itself says what is wrong, for which no line of anybody's code is of use.
+            tb = None if _is_plumbing(tb.tb_frame.f_code.co_filename, hidden) else tb
+        lines = traceback.format_exception(type(error), error, tb)
         text = "".join(lines)
-    except Exception:
+    except BaseException:
         text = f"{type_name(type(error))} (its traceback could not be formatted)"
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :]
+    return sendable(text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :])
 
 
 def _visible(tb: TracebackType | None, hidden: str) -> TracebackType | None:

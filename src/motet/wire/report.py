@@ -63,15 +63,20 @@ def summary(data: bytes | memoryview) -> str:
 
 def type_name(error_type: type[BaseException]) -> str:
     """The name of a type as failures have it: qualified, unless everybody knows where it is from."""
-    if error_type.__module__ in ("builtins", "__main__", "__motet_main__"):
-        return error_type.__qualname__
-    return f"{error_type.__module__}.{error_type.__qualname__}"
+    if error_type.__module__ in ("builtins", "__main__", "__mp_main__"):
+        return sendable(error_type.__qualname__)
+    return sendable(f"{error_type.__module__}.{error_type.__qualname__}")
 
 
 def message(error: BaseException) -> str:
     """The text of an exception, cut if it is long. Never raises."""
     try:
         text = str(error)
-    except Exception:
+    except BaseException:  # it is the user's code that makes it
         return "(its text could not be had)"
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]"
+    return sendable(text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]")
+
+
+def sendable(text: str) -> str:
+    """Text without lone surrogates, which file names that are not UTF-8 have, and UTF-8 has not."""
+    return text.encode(errors="backslashreplace").decode()

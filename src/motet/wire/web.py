@@ -10,6 +10,7 @@ from collections.abc import Callable
 import msgspec
 
 from motet.errors import RequestSizeError
+from motet.model.hidden import hides_secrets
 from motet.model.limits import MAX_PAYLOAD_BYTES
 
 WEB_WINDOW = 256 * 1024
@@ -24,6 +25,7 @@ PIECE_BYTES = 64 * 1024
 Headers = list[tuple[bytes, bytes]]
 
 
+@hides_secrets
 class RequestHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An input of a web function: the scope of ASGI, and the body if it is `complete`, else its beginning.
 
@@ -53,6 +55,7 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Base of what goes up and down while a request runs."""
 
 
+@hides_secrets
 class ResponseStart(Frame, tag="start", frozen=True):
     """Status and headers; for a WebSocket: it is refused with them. `age`: seconds since the container became ready."""
 
@@ -68,6 +71,7 @@ class Body(Frame, tag="body", frozen=True):
     more: bool
 
 
+@hides_secrets
 class Accepted(Frame, tag="accepted", frozen=True):
     """The app takes the WebSocket. `age` as in `ResponseStart`."""
 
