@@ -71,6 +71,7 @@ class Pool:
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
+        self.size.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
