@@ -276,17 +276,13 @@ class Pool:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
         lost = self._lost(container)
         container.running.clear()
-        if kill:
-            self.fleet.kill(container, reason, turn)
-        else:
-            self.fleet.stop(container, reason, turn)
+        end = self.fleet.kill if kill else self.fleet.stop
+        end(container, reason, turn)
         self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
 
-    def _run_elsewhere(
-        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
-    ) -> None:
+    def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
         for item, _ in reversed(lost):
-            if self._lose(item, container, what_happened, turn):
+            if self._lose(item, container, what, turn):
                 self._put_back(item)
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
