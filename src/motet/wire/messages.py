@@ -16,6 +16,7 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
@@ -25,10 +26,12 @@ from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Resume as Resume  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Unblocked as Unblocked  # noqa: PLC0414 - re-exported
 from motet.wire.message import Message as Message  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import CallGraphFound as CallGraphFound  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import CallsFound as CallsFound  # noqa: PLC0414 - re-exported
@@ -358,10 +361,12 @@ ToServer = (
     | TakeFeed
     | LimitInputs
     | StopDelivering
+    | Blocked
+    | Unblocked
     | Output
     | OutputShared
     | Stalled
 )
 ToClient = Refused | Outcomes | CallItems | FeedTaken | OutputLines | Reply
-ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch
+ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch | Resume
 ToControl = Refused | CancelAttempts | AckItems | Stop
