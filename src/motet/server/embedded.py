@@ -14,6 +14,7 @@ import uvloop
 
 from motet.client.connection import Connection
 from motet.client.descriptors import fill_standard_descriptors
+from motet.client.scratch import sweep
 from motet.errors import ConnectionError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
@@ -103,7 +104,10 @@ class EmbeddedServer:
             self._started.set_exception(error)
             return
         self._started.set_result(None)
+        # What was killed with its template has left its directory.
+        sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         await self._stop.wait()
+        await sweeping
         await server.stop()
         link.close()
         self.connection.lost(ConnectionError("the embedded server has stopped"))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motet.backends.base import Backend
+from motet.client.scratch import Scratch
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
@@ -28,8 +29,10 @@ def build_server(config: ServerConfig, backend: Backend | None = None, tally: Ta
     from motet.server.server import Server
     from motet.store.memory import MemoryCallStore
 
+    scratch = Scratch("server")
+    backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     open_records = None if config.records is None else partial(_open_records, config.records)
-    return Server(config, backend or ProcessBackend(env=config.base_env), MemoryCallStore(), open_records, tally)
+    return Server(config, backend, MemoryCallStore(), open_records, tally, scratch)
 
 
 def open_archive(home: Path) -> RecordArchive:
