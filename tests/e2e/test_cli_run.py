@@ -54,6 +54,11 @@ def text() -> str:
 def nothing() -> None: ...
 
 
+@app.function()
+def quits(status: int) -> None:
+    sys.exit(status)
+
+
 @app.cls()
 class Model:
     size: int = motet.parameter(default=1)
@@ -277,6 +282,13 @@ def test_failure_of_a_function_shows_the_remote_traceback_alone(directory: Path)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):\n")
     assert done.stderr.count("Traceback") == 1
+
+
+def test_a_function_that_exits_is_a_failure_with_its_status(directory: Path) -> None:
+    done = run(directory, "-q", "work.py::quits", "--status", "5")
+    assert done.returncode == 5
+    assert "sys.exit(status)" in done.stderr
+    assert run(directory, "-q", "work.py::quits", "--status", "0").returncode == 1
 
 
 def test_exit_status_is_the_entrypoints(directory: Path) -> None:

@@ -18,6 +18,8 @@ from .conftest import assert_nothing_left, wait_until
 MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
 PROGRAM = """
 import asyncio
+import os
+import pathlib
 import motet
 
 app = motet.App("live")
@@ -25,7 +27,12 @@ app = motet.App("live")
 @app.function(max_containers=2)
 @motet.concurrent(max_inputs=10)
 @motet.fastapi_endpoint(label="version")
-async def version(seconds: float = 0.0) -> str:
+async def version(seconds: float = 0.0, hold: bool = False) -> str:
+    if hold:
+        marks = pathlib.Path(os.environ["MARKS"])
+        (marks / "began").touch()
+        while not (marks / "may-end").exists():
+            await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     return "VERSION"
 """
@@ -36,12 +43,15 @@ class Served:
 
     def __init__(self, directory: Path, *reference: str, program: str = PROGRAM, **environment: str) -> None:
         self.program = program
-        self.file = directory / "live.py"
+        self.file = directory / "program" / "live.py"
+        self.file.parent.mkdir(exist_ok=True)
+        self.marks = directory
+        """`began` appears here when a container runs a held request, which ends when `may-end` appears."""
         self.save("one")
         self.process = subprocess.Popen(
             [*MOTET, "serve", *(reference or [str(self.file)])],
-            cwd=self.file.parent.parent if reference else directory,
-            env={**os.environ, **environment},
+            cwd=directory,
+            env={**os.environ, "MARKS": str(self.marks), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -60,8 +70,8 @@ class Served:
     def save(self, version: str) -> None:
         self.file.write_text(self.program.replace("VERSION", version))
 
-    def get(self, seconds: float = 0.0) -> str:
-        answer: str = httpx.get(self.url, params={"seconds": seconds}, timeout=30, follow_redirects=True).json()
+    def get(self, *, hold: bool = False) -> str:
+        answer: str = httpx.get(self.url, params={"hold": hold}, timeout=30, follow_redirects=True).json()
         return answer
 
     def wait_line(self, text: str) -> None:
@@ -87,12 +97,14 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def test_saving_reloads_under_the_same_url_and_requests_under_way_end_on_the_old_code(served: Served) -> None:
     assert served.get() == "one"
     slow: list[str] = []
-    asking = threading.Thread(target=lambda: slow.append(served.get(4.0)))
+    asking = threading.Thread(target=lambda: slow.append(served.get(hold=True)))
     asking.start()
+    wait_until((served.marks / "began").exists, "the slow request to run")
     served.save("two")
     served.wait_line("Reloaded")
     assert served.get() == "two"
     assert not slow
+    (served.marks / "may-end").touch()
     asking.join()
     assert slow == ["one"]
     assert served.end() == 0
@@ -157,7 +169,7 @@ app = motet.App("live")
 def version() -> str:
     import os
 
-    from app import later
+    from program import later
 
     theme = (HERE / ".streamlit" / "config.toml").read_text()
     data = (HERE.parent / "data.txt").read_text()
@@ -169,15 +181,15 @@ def test_a_served_program_finds_hidden_files_and_what_lies_above_it(tmp_path: Pa
     files = {
         "shared/words.py": "WORD = 'word'",
         "data.txt": "data",
-        "app/.env": "KEY=key",
-        "app/.streamlit/config.toml": "theme",
-        "app/later.py": "WORD = 'later'",
-        "app/__init__.py": "",
+        "program/.env": "KEY=key",
+        "program/.streamlit/config.toml": "theme",
+        "program/later.py": "WORD = 'later'",
+        "program/__init__.py": "",
     }
     for name, text in files.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
-    served = Served(tmp_path / "app", "-m", "app.live", program=AMONG_OTHERS)
+    served = Served(tmp_path, "-m", "program.live", program=AMONG_OTHERS)
     try:
         assert served.get() == "one word later key theme data"
         (tmp_path / "shared" / "words.py").write_text("WORD = 'other'")

@@ -131,6 +131,7 @@ class ProcessBackend:
         command = [
             self._python,
             "-P",
+            *(["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []),
             "-m",
             "motet.runtime.template",
             "--entry",

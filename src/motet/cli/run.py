@@ -19,6 +19,7 @@ from motet.cli.screen import Screen
 from motet.cli.streams import OutputFailed, flushed, is_of_stdout
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.errors import RemoteTraceback
 
 SUCCEEDED = 0
 FAILED = 1
@@ -119,6 +120,14 @@ def _status_of(program: Callable[[], None]) -> int:
 
 
 def _exit_status(exit_request: SystemExit) -> int:
+    """The program's own, or that of a function, which has ended without a result: never a success."""
+    if not isinstance(exit_request.__cause__, RemoteTraceback):
+        return _status_asked_for(exit_request)
+    tell(user_traceback(exit_request), err=True, nl=False)
+    return _status_asked_for(exit_request) or FAILED
+
+
+def _status_asked_for(exit_request: SystemExit) -> int:
     """As Python does it: None is 0, a number itself, anything else is printed and means 1."""
     match exit_request.code:
         case None:

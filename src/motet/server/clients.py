@@ -133,6 +133,7 @@ class ClientSession:
             message.inputs,
             message.parent_input_id,
             message.trace,
+            message.at_most_once,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
