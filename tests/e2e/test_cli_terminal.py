@@ -53,6 +53,18 @@ def bar() -> None:
     print(file=sys.stderr)
 
 
+@app.function()
+def streams() -> None:
+    for token in ("Once ", "upon ", "a ", "time "):
+        print(token, end="", flush=True)
+        time.sleep(0.3)
+    print()
+    for percent in range(0, 101, 25):
+        print(f"\\r{percent}%|{'#' * percent}", end="", file=sys.stderr, flush=True)
+        time.sleep(0.2)
+    print(file=sys.stderr)
+
+
 @app.local_entrypoint()
 def asks() -> None:
     work.remote(0)
@@ -148,6 +160,14 @@ def test_a_progress_bar_is_drawn_in_its_place(directory: Path) -> None:
         shown = run.wait_end()
     assert [row for row in shown if "%|" in row] == ["100%|########|"]
     assert sum("at work on" in row for row in shown) == 8
+
+
+def test_unfinished_lines_of_containers_grow_and_bars_are_drawn_in_their_place(directory: Path) -> None:
+    with on_terminal(directory, "work.py::streams") as run:
+        run.wait(lambda shown: any(row.endswith(("| Once upon", "| Once upon a")) for row in shown))
+        run.wait(lambda shown: any("50%|####" in row for row in shown))
+        shown = run.wait_end()
+    assert [row.split(" | ")[-1] for row in shown[:-1]] == ["Once upon a time", f"100%|{'#' * 100}"[:64], "#" * 41]
 
 
 def test_what_is_typed_stays_while_containers_print_and_the_view_comes_back(directory: Path) -> None:
