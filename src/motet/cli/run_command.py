@@ -57,7 +57,7 @@ def command_for(runnable: Runnable) -> click.Command:
         options = ctx.obj
         assert isinstance(options, RunOptions)
         if options.write_result is not None:
-            check_result(raw, runnable.name)
+            check_result(raw, runnable.name, options.write_result)
         program = Program(runnable=runnable, parameters=parameters, arguments=line.call_with(values))
         ctx.exit(run(program, options))
 

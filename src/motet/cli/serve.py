@@ -209,10 +209,11 @@ def _saves(directory: Path, scratch: Path) -> Iterator[object]:
     thread.start()
     saves = watch(directory, probes, watch_filter=PythonFilter())
     try:
-        yield next(saves)
+        first = next(saves)
     finally:
         seen.set()
-    thread.join()
+        thread.join()
+    yield first
     for changes in saves:
         if any(not Path(file).is_relative_to(probes) for _, file in changes):
             yield changes
