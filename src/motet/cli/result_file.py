@@ -29,7 +29,7 @@ class ResultRefused(click.ClickException):
 
 
 def check_result(raw: Callable[..., Any], name: str, path: Path) -> None:
-    """Raises `click.UsageError` if what a function is annotated to return cannot be written, or nothing can be written there."""
+    """Raises `click.UsageError` if what a function is annotated to return cannot be written, or nothing can be, there."""
     if not path.absolute().parent.is_dir():
         raise click.UsageError(f"--write-result {path}: there is no directory {str(path.parent)!r}.")
     annotation = _returned(raw)

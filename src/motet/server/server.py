@@ -162,6 +162,16 @@ class Server:
         if self._scratch is not None:
             self._scratch.remove()
 
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return self._containers.address
+
+    @property
+    def token(self) -> str:
+        """What proves that a client is one of the user who runs it."""
+        return self._token
+
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
         return SocketPeer(self._accept)
