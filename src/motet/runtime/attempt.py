@@ -134,6 +134,11 @@ def _refuse_unfinished(value: Any) -> None:
     if isinstance(value, (GeneratorType, AsyncGeneratorType, CoroutineType)):
         if not isinstance(value, AsyncGeneratorType):
             value.close()
+        if isinstance(value, CoroutineType):
+            raise InvalidError(
+                f"Sync function returned a coroutine, of {value.__qualname__}. Is that async, below a decorator that is not? "
+                "Make the decorator's wrapper `async def` and await the function in it."
+            )
         raise InvalidError(
             f"Sync (non-generator) function return value of type {type(value)}. "
             "You might need to use @app.function(..., is_generator=True)."

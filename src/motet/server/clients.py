@@ -31,7 +31,7 @@ class ClientSession:
         calls: SpawnedCalls,
         queues: Queues,
         operations: Operations,
-        open_dashboard: Callable[[], str],
+        open_dashboard: Callable[[], tuple[str, str]],
         on_trace: Callable[[str], None] = lambda function_id: None,
         on_app: Callable[[str], None] = lambda name: None,
         from_container: bool = False,
@@ -167,7 +167,7 @@ class ClientSession:
         return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
 
     def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
-        ended = self._calls.outcomes(body.call_id, body.index)
+        ended = self._calls.outcomes(body.call_id, body.index, body.count)
         if ended or not body.wait:
             return m.Outcomes(body.call_id, ended)
         self._calls.wait(self, request_id, body.call_id, body.index)
