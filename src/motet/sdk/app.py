@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from motet.errors import InvalidError, UnimplementedError
-from motet.model.function import AppSpec
+from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.app_spec import app_spec
 from motet.sdk.checks import check_name, refuse_positional, type_name
 from motet.sdk.cls import Cls
@@ -70,6 +70,7 @@ class App:
         self._image = image
         self._secrets = tuple(secrets)
         self._declared: dict[str, Declared] = {}
+        self._replaced: list[tuple[FunctionSpec, str]] = []
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
         self.running: RunningApp | None = None
@@ -162,10 +163,16 @@ class App:
 
     def _add(self, declared: Declared) -> Function[..., Any] | Cls[Any]:
         name = declared.spec.name
-        if name in self._declared:
-            _warn_of_collision(self._declared[name], declared)
+        if (old := self._declared.get(name)) is not None:
+            _warn_of_collision(old, declared)
+            if old.code is not declared.code:
+                self._replaced.append((old.spec, declared.where))
         self._declared[name] = declared
         return declared.handle
+
+    def successor_of(self, spec: FunctionSpec) -> str | None:
+        """Where the function is that took the name of this declaration; None if it still has it."""
+        return next((where for old, where in self._replaced if old is spec), None)
 
     # --- looking ---
 
@@ -271,7 +278,14 @@ class App:
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        return {**kept, "_declared": {}, "_entrypoints": {}, "_included": [], "running": None}
+        return {**kept, "_declared": {}, "_replaced": [], "_entrypoints": {}, "_included": [], "running": None}
+
+    def __copy__(self) -> App:
+        return self
+
+    def __deepcopy__(self, memo: object) -> App:
+        """Itself, as of every handle."""
+        return self
 
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"

@@ -141,6 +141,13 @@ class FunctionCall(Generic[R]):
     def __reduce__(self) -> tuple[Any, ...]:
         return (FunctionCall, (self._call_id,))
 
+    def __copy__(self) -> FunctionCall[R]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> FunctionCall[R]:
+        """Itself, as of every handle."""
+        return self
+
     def __repr__(self) -> str:
         return f"FunctionCall.from_id({self._call_id!r})"
 

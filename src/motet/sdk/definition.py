@@ -13,7 +13,7 @@ from typing import Any
 
 from motet.errors import InvalidError, SerializationError
 from motet.model.function import ImportedDefinition, SerializedDefinition
-from motet.sdk.cls import Cls
+from motet.sdk.cls import Cls, classes_with_code
 from motet.sdk.function import Function
 from motet.sdk.importable import is_importable
 from motet.sdk.main_module import is_main, main_by_value, names_not_elsewhere
@@ -140,7 +140,8 @@ def _pickled(code: Code, carrier: Any, by_value: ByValue, why: str) -> bytes:
     what = f"{'class' if isinstance(code, type) else 'function'} {code.__qualname__}"
     buffer = io.BytesIO()
     try:
-        Pickler(buffer, by_value).dump(carrier)
+        with classes_with_code():
+            Pickler(buffer, by_value).dump(carrier)
     except Exception as error:
         raise SerializationError(
             f"could not pickle {what}: {type(error).__name__}: {error}. It travels by value{why}, with the global variables "

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import inspect
 import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from motet.client.connection import Connection
@@ -16,11 +16,12 @@ from motet.errors import ExecutionError, InvalidError, ResourceExhaustedError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
-from motet.model.views import LearnedTargetView
 from motet.sdk import many, options, tracing
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
+from motet.sdk.found_here import found_here
+from motet.sdk.function_stats import FunctionStats, stats_of
 from motet.sdk.logs import Logs
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
@@ -38,18 +39,10 @@ R = TypeVar("R", covariant=True)
 SPAWN_CHUNK = 100
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionStats:
-    """A pool at one instant: inputs that wait, containers, inputs that run, and free slots in its containers.
-
-    `learned_target`: with `target_inputs="auto"`, the target, how sure it is, and the curve it was learned from; else None.
-    """
-
-    backlog: int
-    num_total_runners: int
-    num_running_inputs: int
-    input_headroom: int
-    learned_target: LearnedTargetView | None = None
+def _by_name(target: Target, method: MethodSpec, module: str, qualname: str) -> Function[..., Any]:
+    """A handle that was pickled, with its Python function if that was imported here."""
+    found = found_here(Function, target.declared, module, qualname)
+    return Function(target, method, None if found is None else found.raw)
 
 
 def _accepted(connection: Connection, request: SubmitInputs) -> Steps[None]:
@@ -91,6 +84,21 @@ class Function(Generic[P, R]):
         self.target = target
         self.method = method
         self.raw = raw
+
+        if raw is not None:
+            self.__doc__ = raw.__doc__
+            self.__module__ = raw.__module__
+
+    def __getattr__(self, name: str) -> Any:
+        # What `functools.wraps` and readers of signatures ask for is that of the function; all else does not exist.
+        raw = self.__dict__.get("raw")
+        if name == "__wrapped__" and raw is not None:
+            return raw
+        if name == "__signature__" and raw is not None:
+            return inspect.signature(raw)
+        if name in ("__name__", "__qualname__") and "target" in self.__dict__:
+            return getattr(raw, name, self.name.rpartition(".")[2])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     @property
     def name(self) -> str:
@@ -298,15 +306,7 @@ class Function(Generic[P, R]):
     def get_current_stats(self) -> Steps[FunctionStats]:
         """What the function's pool does now."""
         view = yield from self.target.view()
-        running = sum(container.running_inputs for container in view.containers)
-        ready = sum(container.state == "ready" for container in view.containers)
-        return FunctionStats(
-            backlog=view.waiting_inputs,
-            num_total_runners=len(view.containers),
-            num_running_inputs=view.running_inputs,
-            input_headroom=max(0, ready * view.max_inputs - running),
-            learned_target=view.learned_target,
-        )
+        return stats_of(view)
 
     @dual
     def update_autoscaler(
@@ -379,7 +379,16 @@ class Function(Generic[P, R]):
             raise InvalidError(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Function, (self.target, self.method, None))
+        raw = None if self.method.name else self.raw
+        names = ("", "") if raw is None else (raw.__module__, raw.__qualname__)
+        return (_by_name, (self.target, self.method, *names))
+
+    def __copy__(self) -> Function[P, R]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Function[P, R]:
+        """Itself: a handle is a name, and what it names is not copied."""
+        return self
 
     def __repr__(self) -> str:
         return f"<motet.Function {self.name} of app {self.target.declared.app_name!r}>"

@@ -31,7 +31,11 @@ _encode = msgspec.msgpack.Encoder().encode
 class HasRunning(Protocol):
     """What a function must know of its app."""
 
-    running: RunningApp | None
+    @property
+    def running(self) -> RunningApp | None: ...
+
+    def successor_of(self, spec: FunctionSpec) -> str | None:
+        """Where the function is that took the name of this declaration."""
 
 
 class RunningApp:
@@ -82,6 +86,10 @@ class RunningApp:
             bound = self._variants[key] = reply.function_id
         return bound
 
+    def has(self, spec: FunctionSpec) -> bool:
+        """Whether a function is a part of it."""
+        return (spec.app_name, spec.name) in self._functions
+
     def web_url(self, spec: FunctionSpec, method: str) -> str | None:
         """The URL of a web function; None for any other."""
         return self._web_urls.get((self._functions.get((spec.app_name, spec.name), ""), method))
@@ -111,6 +119,18 @@ def enter_container_app(running: RunningApp | None) -> None:
     """Functions called from this container's code belong to this app (the runtime calls it once). None: it is no container."""
     global _in_container
     _in_container = running
+
+
+def container_app() -> RunningApp | None:
+    """The app whose container this is."""
+    return _in_container
+
+
+def running_with(app_id: str, spec: FunctionSpec) -> RunningApp | None:
+    """The app of this id, if it runs here, or else the last to begin that has the function."""
+    latest = list(reversed(_running_here))
+    found = [each for each in latest if each.app_id == app_id] or [each for each in latest if each.has(spec)]
+    return found[0] if found else None
 
 
 def _say_what_is_missing(app: AppSpec) -> None:

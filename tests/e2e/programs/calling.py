@@ -171,3 +171,10 @@ class Account:
     def history(self, n: int) -> Iterator[int]:
         for i in range(n):
             yield self.balance + i
+
+
+@app.function(max_containers=1)
+def handles() -> tuple[object, ...]:
+    """Handles of all kinds, made in a container."""
+    thing = Account(owner="returned", start=5)
+    return square, Account, thing, thing.deposit, square.spawn(4)
