@@ -18,6 +18,8 @@ from .conftest import assert_nothing_left, wait_until
 MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
 PROGRAM = """
 import asyncio
+import os
+import pathlib
 import motet
 
 app = motet.App("live")
@@ -25,7 +27,12 @@ app = motet.App("live")
 @app.function(max_containers=2)
 @motet.concurrent(max_inputs=10)
 @motet.fastapi_endpoint(label="version")
-async def version(seconds: float = 0.0) -> str:
+async def version(seconds: float = 0.0, hold: bool = False) -> str:
+    if hold:
+        marks = pathlib.Path(os.environ["MARKS"])
+        (marks / "began").touch()
+        while not (marks / "may-end").exists():
+            await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     return "VERSION"
 """
@@ -35,12 +42,15 @@ class Served:
     """A program being served, and the lines it prints."""
 
     def __init__(self, directory: Path, **environment: str) -> None:
-        self.file = directory / "live.py"
+        self.file = directory / "program" / "live.py"
+        self.file.parent.mkdir()
+        self.marks = directory
+        """`began` appears here when a container runs a held request, which ends when `may-end` appears."""
         self.save("one")
         self.process = subprocess.Popen(
             [*MOTET, "serve", str(self.file)],
             cwd=directory,
-            env={**os.environ, **environment},
+            env={**os.environ, "MARKS": str(self.marks), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -59,8 +69,8 @@ class Served:
     def save(self, version: str) -> None:
         self.file.write_text(PROGRAM.replace("VERSION", version))
 
-    def get(self, seconds: float = 0.0) -> str:
-        answer: str = httpx.get(self.url, params={"seconds": seconds}, timeout=30, follow_redirects=True).json()
+    def get(self, *, hold: bool = False) -> str:
+        answer: str = httpx.get(self.url, params={"hold": hold}, timeout=30, follow_redirects=True).json()
         return answer
 
     def wait_line(self, text: str) -> None:
@@ -86,12 +96,14 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def test_saving_reloads_under_the_same_url_and_requests_under_way_end_on_the_old_code(served: Served) -> None:
     assert served.get() == "one"
     slow: list[str] = []
-    asking = threading.Thread(target=lambda: slow.append(served.get(4.0)))
+    asking = threading.Thread(target=lambda: slow.append(served.get(hold=True)))
     asking.start()
+    wait_until((served.marks / "began").exists, "the slow request to run")
     served.save("two")
     served.wait_line("Reloaded")
     assert served.get() == "two"
     assert not slow
+    (served.marks / "may-end").touch()
     asking.join()
     assert slow == ["one"]
     assert served.end() == 0

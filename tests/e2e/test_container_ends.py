@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 from motet.server.wiring import open_archive
@@ -13,6 +14,6 @@ def test_a_process_pool_that_the_user_left_ends_with_its_container() -> None:
     with app.run():
         app_id = app.app_id
         assert keep_a_pool.remote() == 3
-    archive = open_archive(Path(os.environ["MOTET_HOME"]))
-    (function,) = (each for each in archive.functions(app_id) if each.name == "keep_a_pool")
-    assert [each.end for each in archive.containers(function.function_id)] == ["app stopped; exited with status 0"]
+    with closing(open_archive(Path(os.environ["MOTET_HOME"]))) as archive:
+        (function,) = (each for each in archive.functions(app_id) if each.name == "keep_a_pool")
+        assert [each.end for each in archive.containers(function.function_id)] == ["app stopped; exited with status 0"]

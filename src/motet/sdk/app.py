@@ -17,7 +17,7 @@ from motet.sdk.entrypoint import LocalEntrypoint
 from motet.sdk.function import Function
 from motet.sdk.image import Image
 from motet.sdk.logs import Logs
-from motet.sdk.main_module import main_by_value
+from motet.sdk.main_module import may_be_declared_again
 from motet.sdk.notices import warn_user
 from motet.sdk.options import ClassOptions, FunctionOptions, read_options, refuse_unknown
 from motet.sdk.secret import Secret, merged_env
@@ -139,7 +139,7 @@ class App:
             if isinstance(raw, type) or not hasattr(raw, "__qualname__"):
                 raise InvalidError(f"`@app.local_entrypoint()` must be used on a function, not on {raw!r}")
             entrypoint = LocalEntrypoint(check_name("the name of an entrypoint", name or raw.__qualname__), raw)
-            if entrypoint.name in self._entrypoints and not main_by_value():
+            if entrypoint.name in self._entrypoints and not may_be_declared_again(raw):
                 raise InvalidError(
                     f"Duplicate local entrypoint name: {entrypoint.name}. Local entrypoint names must be unique."
                 )
@@ -300,8 +300,8 @@ def _checked_tags(tags: Any) -> dict[str, str]:
 
 
 def _warn_of_collision(old: Declared, new: Declared) -> None:
-    if main_by_value():
-        return  # Running a cell of a notebook again is no mistake.
+    if may_be_declared_again(new.code):
+        return
     warn_user(
         UserWarning(
             f"function name '{new.spec.name}' collision! Overriding existing function {old.where} with new function "

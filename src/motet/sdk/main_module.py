@@ -27,6 +27,11 @@ def main_by_value() -> bool:
     return not _is_file(getattr(sys.modules.get(MAIN), "__file__", None))
 
 
+def may_be_declared_again(code: Any) -> bool:
+    """True for code of a notebook's cell or a prompt: running it again is no mistake."""
+    return getattr(code, "__module__", None) == MAIN and main_by_value()
+
+
 def names_not_elsewhere() -> frozenset[str]:
     """The names that `__main__` has here alone: what is defined under `if __name__ == "__main__":`."""
     file = getattr(sys.modules.get(MAIN), "__file__", None)
