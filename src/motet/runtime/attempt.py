@@ -120,6 +120,11 @@ def _refuse_unfinished(value: Any) -> None:
     if isinstance(value, (GeneratorType, AsyncGeneratorType, CoroutineType)):
         if not isinstance(value, AsyncGeneratorType):
             value.close()
+        if isinstance(value, CoroutineType):
+            raise InvalidError(
+                f"The function returned a coroutine, that of {value.__qualname__}, which nobody awaited. If it is an "
+                "asynchronous function under a decorator, the decorator's own function must be `async def`, and await it."
+            )
         raise InvalidError(
             f"Sync (non-generator) function return value of type {type(value)}. "
             "You might need to use @app.function(..., is_generator=True)."
