@@ -59,13 +59,12 @@ class App:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
-        check_name("the name of an app", name or "")
         if image is not None and not isinstance(image, Image):
             raise InvalidError("`image=` has to be a `motet.Image` object")
         merged_env(secrets, None)
         refuse_unavailable({"volumes": volumes})
         warn_without_effect({"include_source": include_source})
-        self._name = name
+        self._name = None if name is None else check_name("the name of an app", name)
         self._tags = _checked_tags(tags)
         self._image = image
         self._secrets = tuple(secrets)

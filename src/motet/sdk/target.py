@@ -72,7 +72,7 @@ class Target:
         if (successor := self.app.successor_of(self.declared)) is not None:
             raise ExecutionError(
                 f"this function cannot be called any more: {successor} was declared later under its name, "
-                f"{self.declared.name!r}. Give one of them another name with `@app.function(name=...)`."
+                f"{self.declared.name!r}. Give one of them another name (for a function: `@app.function(name=...)`)."
             )
 
     @property
