@@ -161,3 +161,17 @@ def test_a_full_queues_failure_says_when_to_come_again() -> None:
     arrived = failure.rebuild(failure.of(errors.ResourceExhaustedError("full", 2.5)))
     assert isinstance(arrived, errors.ResourceExhaustedError)
     assert (str(arrived), arrived.retry_after) == ("full", 2.5)
+
+
+@pytest.mark.parametrize("error", [errors.NotFoundError("no app 'x'"), errors.ResourceExhaustedError("full", 7.0)])
+def test_motets_own_errors_are_told_as_themselves_by_their_text(error: errors.Error) -> None:
+    told = failure.told(failure.of(error))
+    assert (type(told), str(told)) == (type(error), str(error))
+
+
+@pytest.mark.parametrize(
+    "name", ["builtins.eval", "ValueError", "motet.errors.builtins", "motet.errors.InputCancellation"]
+)
+def test_what_else_is_told_is_a_remote_error(name: str) -> None:
+    told = failure.told(failure.Failure(name, "why", "", b"no pickle").encoded())
+    assert (type(told), str(told)) == (errors.RemoteError, f"{name}: why")

@@ -49,6 +49,11 @@ def _run_blocking(steps: Steps[R], wait: Callable[[Waiter[Any]], Any]) -> R:
                 waiter = steps.send(value)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+    except RuntimeError as error:
+        # The function's own, which a generator may not raise. (Nor may a coroutine: awaiting callers get this.)
+        if isinstance(error.__cause__, StopIteration):
+            raise error.__cause__ from error.__cause__.__cause__
+        raise
 
 
 def _wait_unshielded(waiter: Waiter[Any]) -> Any:

@@ -13,7 +13,7 @@ from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
-from motet.core.inputs import DELAYED, Call, Input
+from motet.core.inputs import DELAYED, WAITING, Call, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
@@ -95,6 +95,18 @@ class Engine(Inspection):
             commands.append(WakeAt(wake_at))
         return commands
 
+    def _waits_for(self, input_id: str) -> str:
+        for call in self._calls.of_input(input_id):
+            pool = self._pools[call.function_id]
+            waiting = next((item for item in call.inputs.values() if item.state is WAITING), None)
+            if waiting is not None:
+                return (
+                    f", while it waited for {waiting.input_id} of {pool.spec.name}, which has not begun: "
+                    f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
+                    f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
+                )
+        return ""
+
     # --- declarations -------------------------------------------------------------------------------------------------
 
     def _function_added(self, event: e.FunctionAdded, turn: Turn) -> None:
@@ -120,6 +132,7 @@ class Engine(Inspection):
                 retry_at=self._timers.set_retry,
                 alarm=alarm,
                 forget=self._calls.forget,
+                waits_for=self._waits_for,
             ),
         )
         self._pools[event.function_id] = pool
@@ -156,9 +169,10 @@ class Engine(Inspection):
             call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
             call.parent_input_id = event.parent_input_id
             call.trace = event.trace
+            call.at_most_once = event.at_most_once
             pool = self._pools.get(event.function_id)
             if pool is None or pool.closed:
-                self._refuse(call, event, turn)
+                self._refuse(call, event, pool, turn)
                 return
         else:
             pool = self._pools[call.function_id]
@@ -186,9 +200,12 @@ class Engine(Inspection):
                 self._calls.add(call)
         turn.pools[pool] = None
 
-    def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
-        """The function is not here, or no longer."""
-        failure = self._failure(NotFoundError(f"no function {event.function_id} runs on this server (any more)"))
+    def _refuse(self, call: Call, event: e.InputsSubmitted, pool: Pool | None, turn: Turn) -> None:
+        """The function is not here, or no longer: exit hooks run while its pool is closed."""
+        text = f"no function {event.function_id} runs on this server (any more)"
+        if pool is not None:
+            text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
+        failure = self._failure(NotFoundError(text))
         for new in event.inputs:
             turn.refuse(call, new.index, OutcomeKind.LOST, failure)
 

@@ -29,9 +29,20 @@ once for its caller, while the attempt keeps its slot until the container lets g
 
 
 class Call:
-    """One use of a function: who gets its outcomes, and its unfinished inputs."""
+    """One use of a function: who gets its outcomes, and its unfinished inputs, which are delivered `at_most_once` or not."""
 
-    __slots__ = ("call_id", "client", "function_id", "inputs", "kind", "method", "parent_input_id", "trace", "waiting")
+    __slots__ = (
+        "at_most_once",
+        "call_id",
+        "client",
+        "function_id",
+        "inputs",
+        "kind",
+        "method",
+        "parent_input_id",
+        "trace",
+        "waiting",
+    )
 
     def __init__(self, call_id: str, function_id: str, client: int, kind: CallKind, method: str) -> None:
         self.call_id = call_id
@@ -41,6 +52,7 @@ class Call:
         self.method = method
         self.parent_input_id: str | None = None
         self.trace = ""
+        self.at_most_once = False
         self.inputs: dict[int, Input] = {}
         self.waiting: deque[Input] = deque()
         """Its inputs in the pool's queue, in order; ended ones are skipped when they come up."""

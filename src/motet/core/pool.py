@@ -47,6 +47,7 @@ class Pool:
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
+        self._waits_for = services.waits_for
 
     @property
     def spec(self) -> FunctionSpec:
@@ -260,6 +261,7 @@ class Pool:
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
+        text += self._waits_for(self._input_id(item))
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):

@@ -14,6 +14,7 @@ import motet
 from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime.hints import add_hints
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
 from motet.sdk.context import CurrentInput, current
@@ -136,16 +137,29 @@ def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
         cancelled = failure.of(RemoteError("Input was cancelled"))
         return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
+    add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     _show(described.traceback.rstrip())
     return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, described.encoded())
 
 
 def describe_start_failure(error: BaseException) -> bytes:
-    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback."""
+    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback.
+
+    Also for exit hooks, of whose failures there is nobody to tell.
+    """
+    add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     _show(described.traceback.rstrip())
     return described.encoded()
+
+
+def tell_of_stray(error: BaseException, where: str) -> None:
+    """An exception of the user's code came up where no input runs, or nothing tells which: stderr gets its traceback."""
+    described = failure.describe(error, hidden=_MOTET_DIRECTORY)
+    _show(
+        f"{described.traceback.rstrip()}\nmotet: this was raised in {where}. The container and its other inputs go on."
+    )
 
 
 def _show(text: str) -> None:

@@ -11,6 +11,7 @@ import msgspec
 
 from motet.errors import InvalidError
 from motet.model.function import AppSpec
+from motet.sdk import sources
 from motet.sdk.checks import is_sendable, plain
 from motet.sdk.declaration import Declared
 from motet.sdk.definition import out_of_reach
@@ -36,7 +37,9 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
         ),
         sys_path=tuple(plain(entry) for entry in search_path if is_sendable(entry)),
         project_dir=directory,
+        argv=tuple(argument.encode("utf-8", "replace").decode() for argument in sys.argv),
         main=None if main is None else msgspec.structs.replace(main, qualname=""),
+        sources=str(kept.directory) if (kept := sources.in_use()) is not None else "",
     )
     return spec, by_value
 

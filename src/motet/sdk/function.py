@@ -25,7 +25,7 @@ from motet.sdk.function_stats import FunctionStats, stats_of
 from motet.sdk.logs import Logs
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
-from motet.sdk.nested import own_cancellation_first
+from motet.sdk.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.running import find_running
 from motet.sdk.stream import Stream
@@ -124,6 +124,8 @@ class Function(Generic[P, R]):
         connection.open_call(call_id, outcome)
         traced, ended = self._traced("call", call_id), None
         inputs, parent = [NewInput(0, data)], current_input_id()
+        if parent is not None:
+            say_if_it_cannot_begin(function_id)
         try:
             trace = tracing.header(traced)
             connection.submit(call_id, function_id, CallKind.ATTACHED, self.method.name, inputs, parent, trace)
@@ -154,6 +156,7 @@ class Function(Generic[P, R]):
         connection, function_id = yield from self.target.resolve()
         data, call_id = self._encoded(args, kwargs), new_call_id()
         traced = self._traced("stream", call_id)
+        say_if_it_cannot_begin(function_id)
         return Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
 
     def _stream_blocking(self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
@@ -240,6 +243,7 @@ class Function(Generic[P, R]):
         self._refuse_web("map")
         self._refuse_generator("A generator function cannot be called with `.map(...)`.")
         connection, function_id = yield from self.target.resolve()
+        say_if_it_cannot_begin(function_id)
         return Mapping(
             connection,
             function_id,

@@ -7,15 +7,15 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from motet.errors import Error, InvalidError, NotFoundError
+from motet.errors import InvalidError, NotFoundError
 from motet.model.call_graph import CallGraph, flattened
 from motet.model.ids import split_input_id
 from motet.model.record_queries import MAX_FOUND, LogQuery
 from motet.model.records import InputRecord
 from motet.model.views import InputView
 from motet.server.operations import Operations
+from motet.server.refusals import answer, refusal
 from motet.store.records import RecordReader
-from motet.wire import failure
 from motet.wire import messages as m
 
 F = TypeVar("F")
@@ -39,13 +39,13 @@ class OperatorRequests:
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
             m.OpenDashboard: lambda request_id, body: m.DashboardOpened(open_dashboard()),
-            m.FindLogs: lambda request_id, body: self._later(request_id, self._find_logs(body)),
+            m.FindLogs: lambda request_id, body: self._later(request_id, body, self._find_logs(body)),
             m.FindCalls: lambda request_id, body: self._find(
-                request_id, lambda records: m.CallsFound(records.calls(body.query))
+                request_id, body, lambda records: m.CallsFound(records.calls(body.query))
             ),
             m.FindCallGraph: self._find_call_graph,
             m.FindInput: lambda request_id, body: self._find(
-                request_id, lambda records: _find_input(records, body.input_id)
+                request_id, body, lambda records: _find_input(records, body.input_id)
             ),
         }
         if from_container:  # code in one container has no business in the others
@@ -63,20 +63,22 @@ class OperatorRequests:
         self._operations.stop_container(body.container_id, graceful=body.graceful)
         return m.Done()
 
-    def _find(self, request_id: int, find: Callable[[RecordReader], m.ReplyBody]) -> None:
-        self._later(request_id, self._found(find))
+    def _find(self, request_id: int, body: m.RequestBody, find: Callable[[RecordReader], m.ReplyBody]) -> None:
+        self._later(request_id, body, self._found(find))
 
-    def _later(self, request_id: int, answer: Coroutine[Any, Any, m.ReplyBody]) -> None:
-        task = asyncio.get_running_loop().create_task(self._reply_later(request_id, answer))
+    def _later(self, request_id: int, body: m.RequestBody, found: Coroutine[Any, Any, m.ReplyBody]) -> None:
+        task = asyncio.get_running_loop().create_task(self._reply_later(request_id, body, found))
         self._tasks[request_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
 
-    async def _reply_later(self, request_id: int, answer: Coroutine[Any, Any, m.ReplyBody]) -> None:
+    async def _reply_later(
+        self, request_id: int, request: m.RequestBody, found: Coroutine[Any, Any, m.ReplyBody]
+    ) -> None:
         try:
-            body = await answer
-        except Error as error:
-            body = m.RequestFailed(failure.of(error))
-        self._reply(request_id, body)
+            body = await found
+        except Exception as error:
+            body = refusal(request, error)
+        answer(lambda body: self._reply(request_id, body), request, body)
 
     async def _found(self, find: Callable[[RecordReader], F]) -> F:
         await self._operations.flush()
@@ -92,7 +94,9 @@ class OperatorRequests:
             """Asked on the thread that reads records."""
             return asyncio.run_coroutine_threadsafe(self._live_inputs(call_id), loop).result()
 
-        self._find(request_id, lambda records: _call_graph(records, live, self._operations.module_of, body.call_id))
+        self._find(
+            request_id, body, lambda records: _call_graph(records, live, self._operations.module_of, body.call_id)
+        )
 
     async def _live_inputs(self, call_id: str) -> list[InputView]:
         """Those of a call; all others of it are in the records then."""

@@ -12,8 +12,8 @@ from motet.wire.message import Message
 
 
 class Configure(Message, tag="configure", frozen=True):
-    """What a new container serves. `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets.
-    `main` is that of `AppSpec`."""
+    """What a new container serves. `sys_path`, `project_dir`, `argv`, `main` and `sources` are those of `AppSpec`.
+    `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
 
     app_id: str
     app_name: str
@@ -21,9 +21,11 @@ class Configure(Message, tag="configure", frozen=True):
     spec: FunctionSpec
     sys_path: tuple[str, ...]
     project_dir: str
+    argv: tuple[str, ...]
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
     main: ImportedDefinition | None = None
+    sources: str = ""
 
 
 class Deliver(Message, tag="deliver", frozen=True):

@@ -74,6 +74,17 @@ def rebuild(data: bytes | memoryview) -> BaseException:
     return error
 
 
+def told(data: bytes | memoryview) -> errors.Error:
+    """The error to raise for what a server that need not be trusted answers: one of Motet's own, known by its name, or a
+    `RemoteError`, with its text. Nothing is unpickled."""
+    failure = _decode(data)
+    module, _, name = failure.type_name.rpartition(".")
+    known = getattr(errors, name, None) if module == errors.__name__ else None
+    if isinstance(known, type) and issubclass(known, errors.Error):
+        return known(failure.message)
+    return errors.RemoteError(summary(data))
+
+
 def _rebuild(failure: Failure) -> BaseException:
     text = f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
     if failure.exception is None:
@@ -93,7 +104,11 @@ def _rebuild(failure: Failure) -> BaseException:
 
 def _format(error: BaseException, hidden: str) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, _visible(error.__traceback__, hidden))
+        tb = _visible(error.__traceback__, hidden)
+        if hidden and isinstance(error, errors.Error | TimeoutError) and tb is not None and tb.tb_next is None:
+            # Motet itself says what is wrong, for which no line of anybody's code is of use.
+            tb = None if _is_plumbing(tb.tb_frame.f_code.co_filename, hidden) else tb
+        lines = traceback.format_exception(type(error), error, tb)
         text = "".join(lines)
     except BaseException:
         text = f"{_type_name(error)} (its traceback could not be formatted)"

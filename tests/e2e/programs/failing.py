@@ -157,7 +157,7 @@ leave_a_task_running: list[asyncio.Task[None]] = []
 
 @app.function(max_containers=1)
 def leave_processes_and_threads() -> int:
-    threading.Thread(target=threading.Event().wait).start()
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True).pid
 
 
