@@ -161,6 +161,11 @@ class EngineWalk(RuleBasedStateMachine):
         self.world.feed(e.ContainerFailed(container.container_id, b"ImportError"))
 
     @precondition(lambda self: self.world.in_phase("ready"))
+    @rule(pick=PICK, limit=st.integers(1, 4))
+    def container_takes_fewer(self, pick: int, limit: int) -> None:
+        self.world.feed(e.InputsLimited(self._choose(self.world.in_phase("ready"), pick).container_id, limit))
+
+    @precondition(lambda self: self.world.in_phase("ready"))
     @rule(pick=PICK, preempted=st.booleans())
     def ask_to_drain(self, pick: int, preempted: bool) -> None:
         self.world.feed(e.DrainAsked(self._choose(self.world.in_phase("ready"), pick).container_id, preempted))

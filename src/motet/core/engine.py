@@ -20,7 +20,7 @@ from motet.core.pool import Pool
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
 from motet.core.turn import Turn
-from motet.errors import NotFoundError
+from motet.errors import CallerCancelled, NotFoundError, RemoteError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
 
@@ -67,6 +67,7 @@ class Engine(Inspection):
             e.ContainerEnded: self._container_ended,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
+            e.InputsLimited: self._inputs_limited,
             e.DrainAsked: self._drain_asked,
             e.ContainerStopAsked: self._container_stop_asked,
             e.AttemptsFinished: self._attempts_finished,
@@ -218,16 +219,18 @@ class Engine(Inspection):
         for call in self._calls.lost(event.client):
             self._cancel(call, "its caller is gone", turn)
 
-    def _cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
+    def _cancel(
+        self, call: Call, reason: str, turn: Turn, *, terminate: bool = False, error: type[RemoteError] = RemoteError
+    ) -> None:
         pool = self._pools[call.function_id]
         turn.pools[pool] = None
-        pool.cancel(call, reason, turn, terminate=terminate)
+        pool.cancel(call, reason, turn, error, terminate=terminate)
 
     def _cancel_children(self, turn: Turn) -> None:
         """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
         for input_id, reason in turn.orphaned:  # grows meanwhile
             for call in self._calls.of_input(input_id):
-                self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn)
+                self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn, error=CallerCancelled)
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
@@ -260,7 +263,7 @@ class Engine(Inspection):
         if pool is None or container is None:
             return
         del self._pool_of_container[event.container_id]
-        pool.container_ended(container, event.description, turn)
+        pool.container_ended(container, event.description, turn, blameless=event.blameless)
         turn.pools[pool] = None
         if pool.closed:
             self._report_if_stopped(pool.app_id, turn)
@@ -275,6 +278,12 @@ class Engine(Inspection):
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
             pool.fleet.thawed(container, turn)
+            turn.pools[pool] = None
+
+    def _inputs_limited(self, event: e.InputsLimited, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.fleet.limit(container, event.limit)
             turn.pools[pool] = None
 
     def _drain_asked(self, event: e.DrainAsked, turn: Turn) -> None:

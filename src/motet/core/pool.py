@@ -117,7 +117,7 @@ class Pool:
 
     def _fill(self, target: int, turn: Turn) -> None:
         while self._queue and (container := self.fleet.index.fullest_below(target)):
-            self._deliver(container, target - len(container.running), turn)
+            self._deliver(container, min(target, container.limit) - len(container.running), turn)
 
     def _isolate(self, turn: Turn) -> None:
         for group, container in self._isolation.placed():
@@ -246,9 +246,9 @@ class Pool:
             if self.fleet.containers[container_id] not in doomed
         )
 
-    def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
-        """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
-        failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
+    def cancel(self, call: Call, reason: str, turn: Turn, error: type[RemoteError], *, terminate: bool = False) -> None:
+        """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
+        failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
         running = [item for item in items if item.state is RUNNING]
@@ -279,14 +279,19 @@ class Pool:
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
-        lost = [item for item, _ in self._lost(container)]
+        lost = self._lost(container)
         container.running.clear()
         if kill:
             self.fleet.kill(container, reason, turn)
         else:
             self.fleet.stop(container, reason, turn)
-        for item in reversed(lost):
-            if self._lose(item, container, f"was ended ({reason})", turn):
+        self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
+
+    def _run_elsewhere(
+        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
+    ) -> None:
+        for item, _ in reversed(lost):
+            if self._lose(item, container, what_happened, turn):
                 self._put_back(item)
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
@@ -317,12 +322,15 @@ class Pool:
         while item := self._isolation.pop() or self._queue.pop():
             self.endings.end(item, "failed", OutcomeKind.FAILURE, failure, turn)
 
-    def container_ended(self, container: Container, description: str, turn: Turn) -> None:
-        """A container is gone: what it ran is redelivered, unless it is what killed it."""
+    def container_ended(self, container: Container, description: str, turn: Turn, *, blameless: bool = False) -> None:
+        """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
         was_starting = container.state is states.STARTING
         lost = self._lost(container)
         container.running.clear()
         self.fleet.ended(container, turn)
+        if blameless:
+            self._run_elsewhere(lost, container, description, turn)
+            return
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
             self._tell_waiting(self.endings.failure(ContainerDied(text)), turn)

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-import builtins
-import contextlib
 import inspect
-import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
-from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
-from motet.errors import ExecutionError, InvalidError, ResourceExhaustedError
+from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
@@ -22,12 +18,14 @@ from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
 from motet.sdk.found_here import found_here
 from motet.sdk.function_stats import FunctionStats, stats_of
+from motet.sdk.hydration import Hydrated
 from motet.sdk.logs import Logs
 from motet.sdk.many import MapOptions, Results
-from motet.sdk.mapping import Mapping
+from motet.sdk.mapping import Inputs, Mapping
 from motet.sdk.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.running import find_running
+from motet.sdk.spawning import in_chunks, spawn_all
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
 from motet.wire import payload
@@ -36,24 +34,11 @@ from motet.wire.messages import SubmitInputs
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
-SPAWN_CHUNK = 100
-
 
 def _by_name(target: Target, method: MethodSpec, module: str, qualname: str) -> Function[..., Any]:
     """A handle that was pickled, with its Python function if that was imported here."""
     found = found_here(Function, target.declared, module, qualname)
     return Function(target, method, None if found is None else found.raw)
-
-
-def _accepted(connection: Connection, request: SubmitInputs) -> Steps[None]:
-    """Have inputs accepted, however full the function's queue is."""
-    while True:
-        try:
-            yield from connection.request(request)
-            return
-        except ResourceExhaustedError as full:
-            with contextlib.suppress(builtins.TimeoutError):
-                yield Waiter[None](full.retry_after)
 
 
 class _OneOutcome:
@@ -74,7 +59,7 @@ class _OneOutcome:
         self.waiter.set(error)
 
 
-class Function(Generic[P, R]):
+class Function(Hydrated, Generic[P, R]):
     """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
 
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
@@ -223,7 +208,7 @@ class Function(Generic[P, R]):
         return Results(many.results(run_blocking, self._mapping, many.zipped(iterables), options), f"{self.name}.map")
 
     def _starmap(self, input_iterator: Iterable[Any], **options: Unpack[MapOptions]) -> Iterator[R]:
-        inputs = (tuple(arguments) for arguments in input_iterator)
+        inputs = many.tuples(input_iterator)
         return Results(many.results(run_blocking, self._mapping, inputs, options), f"{self.name}.starmap")
 
     def _map_async(self, *iterables: Any, **options: Unpack[MapOptions]) -> AsyncIterator[R]:
@@ -281,9 +266,15 @@ class Function(Generic[P, R]):
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
         connection, function_id = yield from self.target.resolve()
         with tracing.span_of(self._traced("spawn")) as trace:
-            for arguments in many.zipped(iterables):
-                data = self._encoded(arguments, kwargs or {})
-                yield from _accepted(connection, self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace))
+            payloads = self._payloads(many.zipped(iterables), kwargs)
+            yield from spawn_all(
+                connection,
+                (self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace) for data in payloads),
+            )
+
+    def _payloads(self, inputs: Inputs, kwargs: dict[str, Any] | None) -> Iterator[bytes]:
+        for arguments in inputs.arguments:
+            yield self._encoded(arguments, kwargs or {})
 
     @dual
     def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
@@ -292,10 +283,10 @@ class Function(Generic[P, R]):
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
         connection, function_id = yield from self.target.resolve()
         call_id = new_call_id()
-        inputs = (NewInput(i, self._encoded(a, kwargs or {})) for i, a in enumerate(many.zipped(iterables)))
+        inputs = many.zipped(iterables)
+        chunks = in_chunks(self._payloads(inputs, kwargs), together=inputs.at_hand)
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
-            while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
-                yield from _accepted(connection, self._spawning(call_id, function_id, chunk, trace))
+            yield from spawn_all(connection, (self._spawning(call_id, function_id, chunk, trace) for chunk in chunks))
         return FunctionCall(call_id, connection)
 
     # --- the pool ---------------------------------------------------------------------------------------------------

@@ -63,9 +63,15 @@ class Target:
         resolved = self._resolved
         if resolved is None or resolved[0] is not running:
             self._check_name()
-            function_id = yield from running.function_id(self.declared, self.variant)
+            function_id = yield from running.function_id(
+                self.declared, self.variant, takes_part=self._takes_part(running)
+            )
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
+
+    def _takes_part(self, running: RunningApp) -> bool:
+        """Whether its app was started with this one, and not just the app that its handle travelled from."""
+        return not isinstance(self.app, _Elsewhere) and self.app.running is running
 
     def _check_name(self) -> None:
         """Names are what a call goes by: one that another function has taken since would run that."""
@@ -74,6 +80,14 @@ class Target:
                 f"this function cannot be called any more: {successor} was declared later under its name, "
                 f"{self.declared.name!r}. Give one of them another name (for a function: `@app.function(name=...)`)."
             )
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be called now."""
+        try:
+            return find_running(self.app, self.declared.name).has(self.declared)
+        except ExecutionError:
+            return False
 
     @property
     def by_value(self) -> ByValue:

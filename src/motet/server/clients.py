@@ -81,6 +81,10 @@ class ClientSession:
                 self._calls.forget(self.number, message.request_id)
                 self._queues.forget(self.number, message.request_id)
                 self._operator.forget(message.request_id)
+            elif isinstance(message, m.Confirm):
+                self._queues.confirm(self.number, message.request_id, message.count)
+            elif isinstance(message, m.AnswerNow):
+                self._queues.answer_now(self.number, message.request_id)
         if events:
             self._driver.take(*events)
 
@@ -175,5 +179,6 @@ class ClientSession:
             if refusal := self._driver.engine.refusal(body.function_id, body.kind):
                 raise refusal
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
-        self._driver.take(self._submitted(body))
+        if body.inputs:
+            self._driver.take(self._submitted(body))
         return m.Done()

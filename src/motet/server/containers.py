@@ -251,7 +251,7 @@ class Containers:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
         if self._recorder is not None:
             self._recorder.container_ended(ended.container_id, ended.description)
-        self._driver.take(e.ContainerEnded(ended.container_id, description))
+        self._driver.take(e.ContainerEnded(ended.container_id, description, ended.blameless))
 
     def backend_lost(self, reason: str) -> None:
         logger.error("the container backend was lost: %s", reason)
@@ -285,6 +285,8 @@ class ExecutorSession:
                 self._receive_output(message)
             elif isinstance(message, m.TakeFeed):
                 events.append(e.FeedTaken(container_id, message.attempt, message.count))
+            elif isinstance(message, m.LimitInputs):
+                events.append(e.InputsLimited(container_id, message.limit))
             elif isinstance(message, m.StopDelivering):
                 events.append(e.DrainAsked(container_id, message.preempted))
             elif isinstance(message, m.Ready):

@@ -163,6 +163,16 @@ class Server:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return self._containers.address
+
+    @property
+    def token(self) -> str:
+        """What proves that a client is one of the user who runs it."""
+        return self._token
+
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
         return SocketPeer(self._accept)
