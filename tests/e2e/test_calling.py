@@ -308,7 +308,9 @@ def test_a_nested_failure_comes_through_as_itself_with_both_tracebacks() -> None
 
 
 def test_handles_that_a_function_returns_know_their_running_app() -> None:
-    function, model, thing, method, call = calling.handles.remote()
+    function, model, thing, method, call, returned_app, queue = calling.handles.remote()
+    assert returned_app is app
+    assert queue.get() == "from there"
     assert function.remote(3) == 9
     assert function.local(3) == 9
     assert model(owner="handle", start=1).deposit.remote(1) == 2

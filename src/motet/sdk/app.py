@@ -303,6 +303,13 @@ class App:
         empty: dict[str, Any] = {"_declared": {}, "_replaced": [], "_entrypoints": {}, "_included": []}
         return {**kept, **empty, "runs": Runs(), "own_run": None}
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Late, as in `run`.
+        from motet.sdk.running import container_app
+
+        running = self.running or container_app()
+        return (_by_name, ("" if running is None else running.app_id, self.__getstate__()))
+
     def __copy__(self) -> App:
         return self
 
@@ -319,6 +326,18 @@ def _checked_image(image: Any) -> Image | None:
     if image is not None and not isinstance(image, Image):
         raise InvalidError("`image=` has to be a `motet.Image` object")
     return image
+
+
+def _by_name(app_id: str, state: dict[str, Any]) -> App:
+    """An app that was pickled: itself where it runs, a name of it elsewhere."""
+    # Late, as in `run`.
+    from motet.sdk.running import app_with
+
+    app = app_with(app_id, state["key"])
+    if app is None:
+        app = object.__new__(App)
+        vars(app).update(state)
+    return app
 
 
 def _checked_tags(tags: Any) -> dict[str, str]:

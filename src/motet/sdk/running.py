@@ -64,6 +64,8 @@ class RunningApp:
         self.name = name
         self.dashboard_url: str | None = None
         """Its page, if it was run with `dashboard=True`."""
+        self.apps: tuple[App, ...] = ()
+        """The apps that take part in it, where it was begun."""
         self.by_value = NOTHING
         """What of this process its containers cannot import."""
         self._connect = connect
@@ -152,6 +154,12 @@ def running_with(app_id: str, spec: FunctionSpec) -> RunningApp | None:
     latest = list(reversed(_running_here))
     found = [each for each in latest if each.app_id == app_id] or [each for each in latest if each.has(spec)]
     return found[0] if found else None
+
+
+def app_with(app_id: str, key: str) -> App | None:
+    """The app of this key that takes part in the run of this id, if that was begun here."""
+    apps = (app for each in _running_here if each.app_id == app_id for app in each.apps)
+    return next((app for app in apps if app.key == key), None)
 
 
 def _say_what_is_missing(app: AppSpec) -> None:
@@ -253,7 +261,7 @@ class AppRun:
             yield from embedded.release()
             raise
         self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
-        app.own_run = running
+        running.apps, app.own_run = self._parts, running
         for each in self._parts:
             each.runs.begin(running)
         if pages is not None:

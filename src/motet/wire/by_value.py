@@ -13,6 +13,9 @@ from cloudpickle.cloudpickle import _class_setstate, _dynamic_class_reduce
 
 PROTOCOL = 5
 MAIN = "__main__"
+MAIN_IN_CONTAINERS = "__mp_main__"
+"""The name under which a container imports the client's `__main__`, so that `if __name__ == "__main__":` does not run. It is
+the one that `multiprocessing` has for it, whose children therefore find there what a container sends them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import msgspec
 
 from motet import errors
 from motet.wire import exception_payload, payload
-from motet.wire.by_value import NOTHING, PROTOCOL, ByValue
+from motet.wire.by_value import MAIN_IN_CONTAINERS, NOTHING, PROTOCOL, ByValue
 from motet.wire.exceptions import chain
 
 MAX_TEXT = 64 * 1024
@@ -113,7 +113,7 @@ def _format(error: BaseException, hidden: str) -> str:
             # Motet itself says what is wrong, for which no line of anybody's code is of use.
             tb = None if _is_plumbing(tb.tb_frame.f_code.co_filename, hidden) else tb
         lines = traceback.format_exception(type(error), error, tb)
-        text = "".join(lines)
+        text = "".join(lines).replace(f"{MAIN_IN_CONTAINERS}.", "")
     except BaseException:
         text = f"{_type_name(error)} (its traceback could not be formatted)"
     return _sendable(text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :])
@@ -140,7 +140,7 @@ def _type_name(error: BaseException) -> str:
 
 
 def _name_of(error_type: type[BaseException]) -> str:
-    if error_type.__module__ in ("builtins", "__main__", "__mp_main__"):
+    if error_type.__module__ in ("builtins", "__main__", MAIN_IN_CONTAINERS):
         return _sendable(error_type.__qualname__)
     return _sendable(f"{error_type.__module__}.{error_type.__qualname__}")
 

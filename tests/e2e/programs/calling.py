@@ -177,4 +177,6 @@ class Account:
 def handles() -> tuple[object, ...]:
     """Handles of all kinds, made in a container."""
     thing = Account(owner="returned", start=5)
-    return square, Account, thing, thing.deposit, square.spawn(4)
+    queue = motet.Queue.from_name("calling-handles")
+    queue.put("from there")
+    return square, Account, thing, thing.deposit, square.spawn(4), app, queue
