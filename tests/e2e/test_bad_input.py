@@ -117,9 +117,15 @@ def test_a_start_that_fails_with_text_that_is_not_utf8_is_told() -> None:
         failing.NotUtf8().get.remote()
 
 
-def test_a_stop_iteration_is_one_where_the_function_can_raise_it(misbehave: Callable[[str], Any]) -> None:
-    # Python itself makes that of an `async def` a RuntimeError.
-    with pytest.raises((StopIteration, RuntimeError), match=r"^stop$|coroutine raised StopIteration"):
+@pytest.mark.parametrize("misbehave", ["alone", "on_threads"], indirect=True)
+def test_a_stop_iteration_arrives_as_itself(misbehave: Callable[[str], Any]) -> None:
+    with pytest.raises(StopIteration, match="stop"):
+        misbehave("StopIteration")
+
+
+@pytest.mark.parametrize("misbehave", ["in_tasks"], indirect=True)
+def test_a_stop_iteration_in_a_coroutine_is_what_python_makes_of_it(misbehave: Callable[[str], Any]) -> None:
+    with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
         misbehave("StopIteration")
 
 

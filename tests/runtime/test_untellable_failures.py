@@ -91,8 +91,8 @@ def test_an_async_function_under_a_decorator_that_is_not_is_told_about_as_that()
 
     error = told(lambda: fetch(), is_async=False)  # noqa: PLW0108 - the decorator
     assert type(error) is InvalidError
-    assert "returned a coroutine, that of " in str(error)
-    assert "fetch, which nobody awaited" in str(error)
+    assert "returned a coroutine" in str(error)
+    assert "fetch" in str(error)
     assert "is_generator" not in str(error)
 
 

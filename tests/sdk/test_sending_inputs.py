@@ -193,6 +193,25 @@ def test_async_inputs_run_as_they_come() -> None:
         assert here.run(scene()) == [1, 2]
 
 
+def test_async_inputs_are_spawned_as_they_come() -> None:
+    async def slow(count: int) -> AsyncIterator[int]:
+        for x in range(count):
+            yield x
+            await asyncio.sleep(60)
+            assert ran[-1] == x
+
+    async def scene() -> tuple[list[int], int]:
+        await note.spawn_map.aio(slow(2))
+        call = await note.experimental_spawn_map.aio(slow(3))
+        nothing = await note.experimental_spawn_map.aio(slow(0))
+        return [x async for x in call.iter.aio()], await nothing.num_inputs.aio()
+
+    ran.clear()
+    with world() as here, app.run():
+        assert here.run(scene()) == ([0, 1, 2], 0)
+    assert ran == [0, 1, 0, 1, 2]
+
+
 def test_a_spawned_map_of_nothing_is_a_call_without_inputs() -> None:
     with world(), app.run():
         call = note.experimental_spawn_map([])

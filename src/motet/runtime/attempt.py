@@ -136,8 +136,8 @@ def _refuse_unfinished(value: Any) -> None:
             value.close()
         if isinstance(value, CoroutineType):
             raise InvalidError(
-                f"The function returned a coroutine, that of {value.__qualname__}, which nobody awaited. If it is an "
-                "asynchronous function under a decorator, the decorator's own function must be `async def`, and await it."
+                f"Sync function returned a coroutine, of {value.__qualname__}. Is that async, below a decorator that is not? "
+                "Make the decorator's wrapper `async def` and await the function in it."
             )
         raise InvalidError(
             f"Sync (non-generator) function return value of type {type(value)}. "

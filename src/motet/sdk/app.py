@@ -16,6 +16,7 @@ from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
 from motet.sdk.entrypoint import LocalEntrypoint
 from motet.sdk.function import Function
+from motet.sdk.handle import Handle
 from motet.sdk.image import Image
 from motet.sdk.logs import Logs
 from motet.sdk.main_module import may_be_declared_again
@@ -43,7 +44,7 @@ class FunctionDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Function[P, R]: ...
 
 
-class App:
+class App(Handle):
     """A set of functions that run together: `app = motet.App("name")`, then `@app.function()`, then `with app.run():`.
 
     `image` and `secrets` are the defaults of its functions. Raises `InvalidError` for arguments of the wrong type.
@@ -309,13 +310,6 @@ class App:
 
         running = self.running or container_app()
         return (_by_name, ("" if running is None else running.app_id, self.__getstate__()))
-
-    def __copy__(self) -> App:
-        return self
-
-    def __deepcopy__(self, memo: object) -> App:
-        """Itself, as of every handle."""
-        return self
 
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"

@@ -14,6 +14,7 @@ from motet.errors import InvalidError, NotFoundError
 from motet.model.call_graph import InputInfo, input_infos
 from motet.model.outcome import Ended, OutcomeKind
 from motet.sdk import running
+from motet.sdk.handle import Handle
 from motet.sdk.logs import Logs
 from motet.wire import failure, payload
 from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
@@ -28,7 +29,7 @@ def result_of(ended: Ended) -> Any:
     raise failure.rebuild(ended.payload)
 
 
-class FunctionCall(Generic[R]):
+class FunctionCall(Handle, Generic[R]):
     """A spawned call. Its results are kept while the app runs; asking twice gives the same answer.
 
     Handles are values: they can be pickled, sent to another function, and made from an id with `from_id`.
@@ -155,13 +156,6 @@ class FunctionCall(Generic[R]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (FunctionCall, (self._call_id,))
-
-    def __copy__(self) -> FunctionCall[R]:
-        return self
-
-    def __deepcopy__(self, memo: object) -> FunctionCall[R]:
-        """Itself, as of every handle."""
-        return self
 
     def __repr__(self) -> str:
         return f"FunctionCall.from_id({self._call_id!r})"

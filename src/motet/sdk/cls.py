@@ -13,6 +13,7 @@ from motet.sdk.batching_options import batching_from, check_class_batching
 from motet.sdk.bound_method import is_registered, register
 from motet.sdk.found_here import found_here
 from motet.sdk.function import Function
+from motet.sdk.handle import Handle
 from motet.sdk.hydration import Hydrated
 from motet.sdk.local_instance import LocalInstance
 from motet.sdk.options import VariantOptions, concurrency_from, variant_from_options
@@ -24,7 +25,7 @@ from motet.sdk.user_class import members, parameters_of
 T = TypeVar("T", covariant=True)
 
 
-class Cls(Hydrated, Generic[T]):
+class Cls(Hydrated, Handle, Generic[T]):
     """A class whose methods run in containers. `MyClass()` gives an object whose methods have `.remote` and the like.
 
     `user_cls` is the class itself, `target` the function it is to the server. Immutable. A handle travels as a name: if the
@@ -107,13 +108,6 @@ class Cls(Hydrated, Generic[T]):
         names = self.user_cls.__module__, self.user_cls.__qualname__, self.user_cls.__name__
         return (_by_name, (self.target, *names))
 
-    def __copy__(self) -> Cls[T]:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Cls[T]:
-        """Itself, as of every handle."""
-        return self
-
     def __repr__(self) -> str:
         return f"<motet.Cls {self.target.spec.name}>"
 
@@ -146,7 +140,7 @@ def _by_name(target: Target, module: str, qualname: str, name: str) -> Cls[Any]:
     return Cls(target, type(name, (), {"__module__": module, "__qualname__": qualname}), is_here=False)
 
 
-class Obj:
+class Obj(Handle):
     """An object of a `Cls`: its `@motet.method()`s are functions; everything else is that of a local object, made when
     first asked for. Parameters are attributes."""
 
@@ -179,12 +173,6 @@ class Obj:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (Obj, (self.__cls, self.__parameters))
-
-    def __copy__(self) -> Obj:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Obj:
-        return self
 
     def __repr__(self) -> str:
         given = ", ".join(f"{name}={value!r}" for name, value in self.__parameters.items())

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
+from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import ExecutionError, InvalidError
@@ -16,8 +16,9 @@ from motet.sdk import many, options, tracing
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
+from motet.sdk.current_stats import FunctionStats, stats_of
 from motet.sdk.found_here import found_here
-from motet.sdk.function_stats import FunctionStats, stats_of
+from motet.sdk.handle import NamedAfter
 from motet.sdk.hydration import Hydrated
 from motet.sdk.logs import Logs
 from motet.sdk.many import MapOptions, Results
@@ -59,7 +60,7 @@ class _OneOutcome:
         self.waiter.set(error)
 
 
-class Function(Hydrated, Generic[P, R]):
+class Function(Hydrated, NamedAfter, Generic[P, R]):
     """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
 
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
@@ -70,20 +71,7 @@ class Function(Hydrated, Generic[P, R]):
         self.method = method
         self.raw = raw
 
-        if raw is not None:
-            self.__doc__ = raw.__doc__
-            self.__module__ = raw.__module__
-
-    def __getattr__(self, name: str) -> Any:
-        # What `functools.wraps` and readers of signatures ask for is that of the function; all else does not exist.
-        raw = self.__dict__.get("raw")
-        if name == "__wrapped__" and raw is not None:
-            return raw
-        if name == "__signature__" and raw is not None:
-            return inspect.signature(raw)
-        if name in ("__name__", "__qualname__") and "target" in self.__dict__:
-            return getattr(raw, name, self.name.rpartition(".")[2])
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        self._take_documentation()
 
     @property
     def name(self) -> str:
@@ -259,35 +247,64 @@ class Function(Hydrated, Generic[P, R]):
         async for _ in self._map_async(*iterables, **options):
             pass
 
-    @dual
-    def spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[None]:
-        """Start one call per element and return when all have been accepted; their results are not handed out."""
-        self._refuse_web("spawn_map")
-        self._refuse_generator("Cannot `spawn_map` over a generator function.")
-        connection, function_id = yield from self.target.resolve()
+    @property
+    def spawn_map(self) -> DualPair[..., None]:
+        """`f.spawn_map(iterable, ..., kwargs={})`: start one call per element and return when all have been accepted; their
+        results are not handed out. `f.spawn_map.aio(...)` takes async iterables too."""
+        return DualPair(self._spawn_map, self._spawn_map_async, "spawn_map")
+
+    @property
+    def experimental_spawn_map(self) -> DualPair[..., FunctionCall[R]]:
+        """The same as one call with an input per element, whose handle is returned."""
+        return DualPair(self._spawn_one_map, self._spawn_one_map_async, "experimental_spawn_map")
+
+    def _spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> None:
+        run_blocking(self._spawn_each(many.zipped(iterables), kwargs))
+
+    async def _spawn_map_async(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> None:
+        async for inputs in many.in_parts(many.zipped_async(iterables)):
+            await run_async(self._spawn_each(inputs, kwargs))
+
+    def _spawn_one_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> FunctionCall[R]:
+        return run_blocking(self._spawn_inputs(new_call_id(), 0, many.zipped(iterables), kwargs))[0]
+
+    async def _spawn_one_map_async(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> FunctionCall[R]:
+        call_id, count = new_call_id(), 0
+        async for inputs in many.in_parts(many.zipped_async(iterables)):
+            call, count = await run_async(self._spawn_inputs(call_id, count, inputs, kwargs))
+        return call
+
+    def _spawn_each(self, inputs: Inputs, kwargs: dict[str, Any] | None) -> Steps[None]:
+        connection, function_id = yield from self._resolved_for_spawn_map()
         with tracing.span_of(self._traced("spawn")) as trace:
-            payloads = self._payloads(many.zipped(iterables), kwargs)
+            payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
             yield from spawn_all(
                 connection,
                 (self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace) for data in payloads),
             )
 
-    def _payloads(self, inputs: Inputs, kwargs: dict[str, Any] | None) -> Iterator[bytes]:
-        for arguments in inputs.arguments:
-            yield self._encoded(arguments, kwargs or {})
+    def _spawn_inputs(
+        self, call_id: str, first: int, inputs: Inputs, kwargs: dict[str, Any] | None
+    ) -> Steps[tuple[FunctionCall[R], int]]:
+        """Add inputs, from number `first` on, to a call; its handle, and how many it has then."""
+        connection, function_id = yield from self._resolved_for_spawn_map()
+        payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
+        count = first
 
-    @dual
-    def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
-        """Start one call with an input per element and return its handle when all have been accepted."""
+        def requests(trace: str) -> Iterator[SubmitInputs]:
+            nonlocal count
+            for chunk in in_chunks(payloads, first=first, together=inputs.at_hand):
+                count += len(chunk)
+                yield self._spawning(call_id, function_id, chunk, trace)
+
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            yield from spawn_all(connection, requests(trace))
+        return FunctionCall(call_id, connection), count
+
+    def _resolved_for_spawn_map(self) -> Steps[tuple[Connection, str]]:
         self._refuse_web("spawn_map")
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
-        connection, function_id = yield from self.target.resolve()
-        call_id = new_call_id()
-        inputs = many.zipped(iterables)
-        chunks = in_chunks(self._payloads(inputs, kwargs), together=inputs.at_hand)
-        with tracing.span_of(self._traced("spawn", call_id)) as trace:
-            yield from spawn_all(connection, (self._spawning(call_id, function_id, chunk, trace) for chunk in chunks))
-        return FunctionCall(call_id, connection)
+        return (yield from self.target.resolve())
 
     # --- the pool ---------------------------------------------------------------------------------------------------
 
@@ -300,8 +317,7 @@ class Function(Hydrated, Generic[P, R]):
     @dual
     def get_current_stats(self) -> Steps[FunctionStats]:
         """What the function's pool does now."""
-        view = yield from self.target.view()
-        return stats_of(view)
+        return stats_of((yield from self.target.view()))
 
     @dual
     def update_autoscaler(
@@ -377,13 +393,6 @@ class Function(Hydrated, Generic[P, R]):
         raw = None if self.method.name else self.raw
         names = ("", "") if raw is None else (raw.__module__, raw.__qualname__)
         return (_by_name, (self.target, self.method, *names))
-
-    def __copy__(self) -> Function[P, R]:
-        return self
-
-    def __deepcopy__(self, memo: object) -> Function[P, R]:
-        """Itself: a handle is a name, and what it names is not copied."""
-        return self
 
     def __repr__(self) -> str:
         return f"<motet.Function {self.name} of app {self.target.declared.app_name!r}>"

@@ -115,6 +115,19 @@ def tuples_async(iterable: Any) -> Inputs | AsyncIterator[tuple[Any, ...]]:
     return _tuples(iterable) if isinstance(iterable, AsyncIterable) else tuples(iterable)
 
 
+async def in_parts(inputs: Inputs | AsyncIterator[tuple[Any, ...]]) -> AsyncIterator[Inputs]:
+    """All of them, or, where they are waited for, each; at least one part."""
+    if isinstance(inputs, Inputs):
+        yield inputs
+        return
+    is_empty = True
+    async for arguments in inputs:
+        is_empty = False
+        yield Inputs(iter((arguments,)), ())
+    if is_empty:
+        yield Inputs(iter(()), ())
+
+
 async def _tuples(iterable: AsyncIterable[Any]) -> AsyncIterator[tuple[Any, ...]]:
     async for arguments in iterable:
         yield tuple(arguments)

@@ -14,6 +14,7 @@ from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.errors import ConnectionError, ExecutionError, InvalidError, RequestSizeError
 from motet.sdk import running
 from motet.sdk.checks import check_name
+from motet.sdk.handle import Handle
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
@@ -23,7 +24,7 @@ MAX_ITEM_BYTES = 1024 * 1024
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 
-class Queue:
+class Queue(Handle):
     """First in, first out, in each of any number of partitions; 5,000 items of up to 1 MiB in each.
 
     Handles are values: pass one to a function, or name it with `from_name` on both sides. Items live in memory, as long

@@ -63,7 +63,7 @@ class RunningApp:
         self.app_id = app_id
         self.name = name
         self.dashboard_url: str | None = None
-        """Its page, if it was run with `dashboard=True`."""
+        """Its page, if it was run with `dashboard=True`. The code in it lets one browser in, within a minute."""
         self.apps: tuple[App, ...] = ()
         """The apps that take part in it, where it was begun."""
         self.by_value = NOTHING
@@ -253,7 +253,7 @@ class AppRun:
         try:
             yield from server.wait_started()
             # First: an app should not have begun if it cannot be looked at as was asked.
-            pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
+            pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
             running = yield from self._create(connect, spec, declared)
             running.by_value = by_value
@@ -265,7 +265,7 @@ class AppRun:
         for each in self._parts:
             each.runs.begin(running)
         if pages is not None:
-            running.dashboard_url = f"{pages}/apps/{running.app_id}"
+            running.dashboard_url = f"{pages.url}/apps/{running.app_id}?code={pages.code}"
             print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
         _say_what_is_missing(spec)
         _running_here.append(running)

@@ -37,11 +37,11 @@ def spawn_all(connection: Connection, requests: Iterable[SubmitInputs]) -> Steps
         spawning.close()
 
 
-def in_chunks(payloads: Iterable[bytes], *, together: bool) -> Iterator[list[NewInput]]:
+def in_chunks(payloads: Iterable[bytes], *, together: bool, first: int = 0) -> Iterator[list[NewInput]]:
     """A call's inputs as its requests carry them: several in each, or one by one. One request at least makes the call."""
     chunk: list[NewInput] = []
     index, size = -1, 0
-    for index, data in enumerate(payloads):
+    for index, data in enumerate(payloads, first):
         chunk.append(NewInput(index, data))
         size += len(data)
         if not together or len(chunk) == CHUNK_INPUTS or size >= CHUNK_BYTES:

@@ -31,7 +31,7 @@ class ClientSession:
         calls: SpawnedCalls,
         queues: Queues,
         operations: Operations,
-        open_dashboard: Callable[[], str],
+        open_dashboard: Callable[[], tuple[str, str]],
         on_trace: Callable[[str], None] = lambda function_id: None,
         on_app: Callable[[str], None] = lambda name: None,
         from_container: bool = False,

@@ -26,7 +26,11 @@ class OperatorRequests:
     """`handlers` by the type of request; each answers now, or returns None and replies later."""
 
     def __init__(
-        self, operations: Operations, reply: Reply, open_dashboard: Callable[[], str], from_container: bool = False
+        self,
+        operations: Operations,
+        reply: Reply,
+        open_dashboard: Callable[[], tuple[str, str]],
+        from_container: bool = False,
     ) -> None:
         self._operations = operations
         self._reply = reply
@@ -38,7 +42,7 @@ class OperatorRequests:
             m.ViewEnvironment: lambda request_id, body: m.EnvironmentViewed(operations.environment(body.container_id)),
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
-            m.OpenDashboard: lambda request_id, body: m.DashboardOpened(open_dashboard()),
+            m.OpenDashboard: lambda request_id, body: m.DashboardOpened(*open_dashboard()),
             m.FindLogs: lambda request_id, body: self._later(request_id, body, self._find_logs(body)),
             m.FindCalls: lambda request_id, body: self._find(
                 request_id, body, lambda records: m.CallsFound(records.calls(body.query))

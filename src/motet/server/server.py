@@ -188,7 +188,7 @@ class Server:
             self._calls,
             self._queues,
             self.operations,
-            self._dashboard.open,
+            self._dashboard.invite,
             self._spans.begin,
             self._metered.begin,
             from_container,

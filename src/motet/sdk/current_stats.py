@@ -1,4 +1,4 @@
-"""What a function's pool does at one instant, for users."""
+"""What `get_current_stats` gives: a function's pool in five numbers."""
 
 from __future__ import annotations
 
