@@ -359,6 +359,11 @@ class FakeWorld:
             return settings.max_containers
         return max(self.limits.containers_per_pool, settings.min_containers)
 
+    @property
+    def is_crowded(self) -> bool:
+        """There is no room for another container."""
+        return self.limits.containers is not None and len(self.containers) >= self.limits.containers
+
     def _check(self) -> None:
         """After each turn: nobody waits where there is room, and what is missing is on its way."""
         for function_id, function in self.functions.items():
@@ -372,7 +377,7 @@ class FakeWorld:
         assert sorted(x.container_id for x in there) == names, f"{names}: {there}"
         starting = [x for x in there if x.phase == "starting"]
         serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
-        host_is_full = len(self.in_phase("starting")) == self.limits.starting
+        host_is_full = len(self.in_phase("starting")) == self.limits.starting or self.is_crowded
         if function.spec.resources.gpu:
             # What could start depends on what all others hold; that those who wait get it in the end, `teardown` asserts.
             assert there or not view.waiting_inputs or view.shortage or host_is_full, "inputs wait for nothing"

@@ -70,14 +70,18 @@ class EngineWalk(RuleBasedStateMachine):
     @initialize(
         starting=st.integers(1, 4),
         per_pool=st.integers(1, 5),
+        room=st.none() | st.integers(2, 8),
         gpus=st.lists(st.sampled_from(GPUS), max_size=4),
         early=st.booleans(),
         missing=st.sampled_from(["error", "wait", "ignore"]),
     )
-    def build(self, starting: int, per_pool: int, gpus: list[str], early: bool, missing: MissingGpu) -> None:
+    def build(
+        self, starting: int, per_pool: int, room: int | None, gpus: list[str], early: bool, missing: MissingGpu
+    ) -> None:
         self.world = FakeWorld(
             HostLimits(
                 starting=starting,
+                containers=room,
                 containers_per_pool=per_pool,
                 stop_grace=7.0,
                 drain_grace=4.0,
@@ -243,7 +247,8 @@ class EngineWalk(RuleBasedStateMachine):
         world = self.world
         world.find_gpus(*self.gpus, "NVIDIA H100 PCIe", "NVIDIA H100 PCIe")
         for function_id, function in world.functions.items():
-            if function.spec.resources.gpu and not function.stopped:  # a minimum would keep a device for good
+            keeps = function.spec.resources.gpu or world.limits.containers is not None
+            if keeps and not function.stopped:  # a minimum would keep a device, or a place, for good
                 world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings()))
         for _ in range(10_000):
             if not self._one_thing():

@@ -159,7 +159,9 @@ def test_the_way_of_an_import_is_left_out_of_the_traceback(tmp_path: Path, monke
 
 
 def test_a_full_queues_failure_says_when_to_come_again() -> None:
-    arrived = failure.rebuild(failure.of(errors.ResourceExhaustedError("full", 2.5)))
+    encoded = failure.of(errors.ResourceExhaustedError("full", 2.5))
+    assert failure.read(encoded).exception is None, "the server pickles nothing"
+    arrived = failure.rebuild(encoded)
     assert isinstance(arrived, errors.ResourceExhaustedError)
     assert (str(arrived), arrived.retry_after) == ("full", 2.5)
 

@@ -329,6 +329,7 @@ class Engine(Inspection):
             for pool in pools:
                 del self._pools[pool.fleet.function_id]
                 self._timers.forget(pool)
+                self._host.leave(pool.size)
             turn.commands.append(ReportAppStopped(app_id))
 
     # --- time ---------------------------------------------------------------------------------------------------------

@@ -85,6 +85,7 @@ class Fleet:
         self.started_total += 1
         self.starting += 1
         self.host.starting += 1
+        self.host.containers += 1
         self.peak = max(self.peak, len(self.containers))
         self._starts.begin(container, turn.now)
         turn.commands.append(
@@ -209,6 +210,8 @@ class Fleet:
             self._leave_starting(container)
         if container.state in (states.STARTING, states.READY):
             self.live -= 1
+        self.host.leaving -= container.state is states.STOPPING
+        self.host.container_ended()
         if turn.recording:
             asked = container.state is states.STOPPING
             how: Literal["stopped", "failed", "died"] = "failed" if container.failed else "stopped" if asked else "died"
@@ -225,6 +228,7 @@ class Fleet:
         if container.state is states.READY:
             self.live -= 1
         container.move("stopped", turn.now, reason)
+        self.host.leaving += 1
         self._not_due(container)
         self._stops.begin(container, turn.now)
         turn.commands.append(StopContainer(container.container_id, reason))
@@ -238,6 +242,7 @@ class Fleet:
             self.live -= 1
         if container.state is not states.STOPPING:
             container.move("stopped", turn.now, reason)
+            self.host.leaving += 1
         self._not_due(container)
         turn.commands.append(KillContainer(container.container_id, reason))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from motet.core.calls import Calls
-from motet.core.containers import Container
+from motet.core.containers import STOPPING, Container
 from motet.core.host import Host
 from motet.core.inputs import RUNNING
 from motet.core.pool import Pool
@@ -88,6 +88,9 @@ class Inspection:
             pool.check(self._calls)
         facts = {
             "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
+            "containers of the host": self._host.containers == len(self._pool_of_container),
+            "leaving": self._host.leaving
+            == sum(c.state is STOPPING for pool in self._pools.values() for c in pool.fleet.containers.values()),
             **self._host.devices.check(),
             **self._calls.check(),
             "containers": set(self._pool_of_container)

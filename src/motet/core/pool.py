@@ -70,6 +70,7 @@ class Pool:
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
+        self.size.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
@@ -222,9 +223,7 @@ class Pool:
         """The id that a running input's code knows it by."""
         return item.input_id
 
-    def _give_up(
-        self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, *, terminate: bool = False
-    ) -> None:
+    def _give_up(self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, terminate: bool = False) -> None:
         """Nobody waits for these running inputs any more: have their code interrupted, or, to `terminate`, their containers
         killed. Where that is how sync inputs are cancelled, their container is stopped. Neighbours run elsewhere then."""
         attempts: dict[str, list[int]] = {}
@@ -239,22 +238,18 @@ class Pool:
                     attempts.setdefault(container.container_id, []).extend(numbers)
         for container in doomed:
             self.evict(container, f"it ran a cancelled input ({reason})", turn, kill=terminate)
-        turn.commands.extend(
-            CancelAttempts(container_id, numbers)
-            for container_id, numbers in attempts.items()
-            if self.fleet.containers[container_id] not in doomed
-        )
+        spared = [it for it in attempts.items() if self.fleet.containers[it[0]] not in doomed]
+        turn.commands.extend(CancelAttempts(container_id, numbers) for container_id, numbers in spared)
 
     def cancel(self, call: Call, reason: str, turn: Turn, error: type[RemoteError], *, terminate: bool = False) -> None:
         """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
         failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
-        running = [item for item in items if item.state is RUNNING]
         for item in items:
             if item.suspect and item.state is WAITING:
                 self._isolation.remove(item)
-        self._give_up(running, OutcomeKind.CANCELLED, reason, turn, terminate=terminate)
+        self._give_up([it for it in items if it.state is RUNNING], OutcomeKind.CANCELLED, reason, turn, terminate)
         for item in items:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
@@ -270,10 +265,8 @@ class Pool:
         for item in self._deadlines.waited_long(turn.now):
             self._queue.take_out(item)
             text = f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
-            text += (
-                f"{self.fleet.live} of at most {self.size.decision.limit} containers run, {self.waiting} inputs wait"
-            )
-            self.endings.time_out(item, text, turn)
+            room = f"{self.fleet.live} of at most {self.size.decision.limit} containers run"
+            self.endings.time_out(item, f"{text}{room}, {self.waiting} inputs wait", turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
@@ -391,8 +384,7 @@ class Pool:
             "somebody will serve those who wait": not self.waiting or bool(self.size.wanted or self.fleet.containers),
             "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
         }
-        broken = [name for name, holds in facts.items() if not holds]
-        if broken:
+        if broken := [name for name, holds in facts.items() if not holds]:
             raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
 
     def _held(self) -> dict[int, Input]:

@@ -17,7 +17,7 @@ from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import Batched, BatchEnd, failed_batch, run_batch, run_batch_async
+from motet.runtime.batch import Batched, BatchEnd, batch_of, failed_batch, run_batch, run_batch_async
 from motet.runtime.input_contexts import InputContexts
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
@@ -68,6 +68,7 @@ class Executor:
             self._methods = {name: (method, Batched(method, call)) for name, (method, call) in self._methods.items()}
             self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
             self._send = self._send_batch
+        self._parts: list[Delivery] = []
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
         self._loop = loop
@@ -128,6 +129,13 @@ class Executor:
                 self._threads.submit(delivery)
         if self.watchdog is not None and self.watchdog.asleep:
             self.watchdog.wake()
+
+    def deliver_batch(self, members: list[Delivery], more: bool) -> None:
+        """Start these attempts as a batch, together with what came before as parts of it; not yet, if `more` of it comes."""
+        self._parts += members
+        if not more:
+            whole, self._parts = self._parts, []
+            self.deliver([batch_of(whole)])
 
     def feed(self, attempt: int, items: list[bytes]) -> None:
         """Pieces of a request came for an attempt."""

@@ -11,7 +11,6 @@ from time import perf_counter
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
 from motet.runtime.attempt import tell_of_stray
-from motet.runtime.batch import batch_of
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.runtime.user_loop import UserLoop
@@ -31,7 +30,7 @@ def handle(executor: Executor, frame: memoryview) -> None:
         elif isinstance(message, FeedAttempt):
             executor.feed(message.attempt, message.items)
         elif isinstance(message, DeliverBatch):
-            executor.deliver([batch_of(message.attempts)])
+            executor.deliver_batch(message.attempts, message.more)
 
 
 class BlockingReceiver:

@@ -6,13 +6,13 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, Unpack, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
+from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.sdk.batching_options import batching_from, check_class_batching
 from motet.sdk.bound_method import is_registered, register
 from motet.sdk.function import Function
 from motet.sdk.hydration import Hydrated
 from motet.sdk.local_instance import LocalInstance
 from motet.sdk.options import VariantOptions, concurrency_from, variant_from_options
-from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.sdk.partials import cannot_inherit
 from motet.sdk.target import Target
 from motet.sdk.user_class import members, parameters_of

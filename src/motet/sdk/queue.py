@@ -12,6 +12,7 @@ from typing import Any
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.errors import ConnectionError, ExecutionError, InvalidError, RequestSizeError
+from motet.model.limits import MAX_ITEM_BYTES
 from motet.sdk import running
 from motet.sdk.checks import check_name
 from motet.sdk.new_ids import new_queue_id
@@ -19,7 +20,6 @@ from motet.wire import payload
 from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
 from motet.wire.queue_messages import MAX_ITEMS
 
-MAX_ITEM_BYTES = 1024 * 1024
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 

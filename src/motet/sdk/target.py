@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from typing import Any
 from urllib.parse import urlencode
 
@@ -10,6 +9,7 @@ from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, MethodSpec
+from motet.model.parameters import decoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, find_running
@@ -81,7 +81,7 @@ class Target:
         given = self.variant.parameters_given
         if given is None:
             return url
-        values = pickle.loads(given)
+        values = decoded_parameters(given)
         plain = {name: str(it).lower() if isinstance(it, bool) else it for name, it in values.items()}
         return f"{url}/?{urlencode(plain)}"
 

@@ -8,9 +8,11 @@ from typing import Protocol
 import msgspec
 
 from motet.core import events as e
-from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, RequestSizeError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import AppId, numbered_suffix
+from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.model.parameters import checked_parameters, decoded_parameters
 from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
@@ -85,6 +87,8 @@ class Apps:
         """A new app; pools with `min_containers` begin to start at once. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
+        for function in spec.functions:
+            _check_size(function)
         app = RunningApp(app_id, spec, owner)
         app.declared = {self._new_id(): function for function in spec.functions}
         app.web_urls = self._web.open(app)
@@ -120,9 +124,12 @@ class Apps:
         key = _encode((function_id, variant))
         bound = self._variants.get(key)
         if bound is None:
+            if variant.parameters_given is not None:
+                _check_parameters(spec, variant.parameters_given)
             varied = spec.varied(variant)
             if not varied.has_pool:
                 raise _needs_instance(spec)
+            _check_size(varied)
             bound = self._variants[key] = self._add(app, self._new_id(), varied, function_id)
         return bound
 
@@ -251,6 +258,22 @@ class Apps:
         if found is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return found
+
+
+def _check_size(spec: FunctionSpec) -> None:
+    """A container is told of its function in one message, and its environment is part of another."""
+    if (size := len(_encode(spec))) > MAX_PAYLOAD_BYTES:
+        raise RequestSizeError(
+            f"the declaration of {spec.name} is {size / 2**20:.1f} MiB, and may be {MAX_PAYLOAD_BYTES // 2**20} MiB at most: "
+            "make its `env`, `secrets` or options smaller"
+        )
+
+
+def _check_parameters(spec: FunctionSpec, given: bytes) -> None:
+    try:
+        checked_parameters(spec.parameters, decoded_parameters(given), spec.name)
+    except TypeError as error:
+        raise InvalidError(str(error)) from None
 
 
 def _needs_instance(spec: FunctionSpec) -> InvalidError:

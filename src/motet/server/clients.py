@@ -167,7 +167,7 @@ class ClientSession:
         return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
 
     def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
-        ended = self._calls.outcomes(body.call_id, body.index)
+        ended = self._calls.outcomes(body.call_id, body.index, body.count)
         if ended or not body.wait:
             return m.Outcomes(body.call_id, ended)
         self._calls.wait(self, request_id, body.call_id, body.index)

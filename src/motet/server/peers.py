@@ -7,10 +7,10 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from motet.errors import ConnectionError
-from motet.wire import codec
+from motet.errors import ConnectionError, RequestSizeError
+from motet.wire import codec, report
 from motet.wire.framing import FrameReader
-from motet.wire.messages import WIRE_VERSION, Hello, Message, Refused, ToServer
+from motet.wire.messages import WIRE_VERSION, Hello, Message, Refused, Reply, RequestFailed, ToServer
 
 logger = logging.getLogger("motet.server")
 
@@ -122,10 +122,25 @@ class SocketPeer(asyncio.BufferedProtocol):
 
     def send(self, messages: Sequence[Message]) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            data = codec.frames(messages)
+            try:
+                data = codec.frames(messages)
+            except RequestSizeError:
+                data = [part for message in messages for part in self._sendable(message)]
             if self._behind:
                 self._sent_behind += sum(map(len, data))
             self._transport.writelines(data)
+
+    def _sendable(self, message: Message) -> list[bytes]:
+        """A message as frames, or what there is to say in its place if no peer takes it."""
+        try:
+            return codec.frames([message])
+        except RequestSizeError as error:
+            if isinstance(message, Reply):
+                return codec.frames([Reply(message.request_id, RequestFailed(report.of(error)))])
+            # All else was checked when it came in. This peer waits for it: better that it ends than that it hangs.
+            logger.exception("a message that is too large cannot be sent; its receiver is cut off")
+            self.close()
+            return []
 
     def close(self) -> None:
         if self._transport is not None:

@@ -10,7 +10,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Protocol
@@ -45,7 +45,7 @@ from motet.server.spawned import SpawnedCalls
 from motet.server.tally import Tally
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.messages import Hello, Message
 
 
@@ -66,6 +66,7 @@ class Server:
         store: CallStore,
         open_records: OpenRecords | None = None,
         tally: Tally | None = None,
+        tidy_records: Callable[[], object] = lambda: None,
     ) -> None:
         self._config = config
         self._backend = backend
@@ -76,8 +77,10 @@ class Server:
         loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
         if config.records is not None and open_records is not None:
-            self._recorder = Recorder(loop, lambda: open_records(self._identity()), config.records.keep_for)
-        engine = kind(failure=failure.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
+            self._recorder = Recorder(
+                loop, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
+            )
+        engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
         self._driver = Driver(engine, loop)
         self._calls = SpawnedCalls(store)
         self._queues = Queues()

@@ -174,6 +174,8 @@ class Database:
     def _explained(self, verb: str) -> Iterator[None]:
         try:
             yield
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError):
+            raise  # the value is at fault, not the file
         except sqlite3.Error as error:
             advice = "; free some space there, or keep records for a shorter time" if "full" in str(error) else ""
             raise ServiceError(f"cannot {verb} records in {self.path}: {error}{advice}") from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.limits import Index, Moment, Payload
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.wire.message import Message
 
@@ -35,9 +36,13 @@ class Deliver(Message, tag="deliver", frozen=True):
 
 
 class DeliverBatch(Message, tag="deliver_batch", frozen=True):
-    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all."""
+    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all.
+
+    `more`: those of the following `DeliverBatch` belong to the same batch.
+    """
 
     attempts: list[Delivery]
+    more: bool = False
 
 
 class FeedAttempt(Message, tag="feed_attempt", frozen=True):
@@ -72,14 +77,14 @@ class Stop(Message, tag="stop", frozen=True):
 class Ready(Message, tag="ready", frozen=True):
     """Imported and entered; attempts may come. The last `entering` seconds went by in enter hooks and web apps' startup."""
 
-    entering: float = 0.0
+    entering: Moment = 0.0
 
 
 class StartFailed(Message, tag="start_failed", frozen=True):
     """The container could not start. `phase`: "loading" (import) or "entering" (hooks)."""
 
     phase: Literal["loading", "entering"]
-    failure: bytes
+    failure: Payload
 
 
 class Finished(Message, tag="finished", frozen=True):
@@ -107,11 +112,11 @@ class Items(Message, tag="items", frozen=True):
     """Items yielded by a streaming attempt."""
 
     attempt: int
-    items: list[bytes]
+    items: list[Payload]
 
 
 class TakeFeed(Message, tag="take_feed", frozen=True):
     """An attempt took `count` more of what it was fed."""
 
     attempt: int
-    count: int
+    count: Index

@@ -11,6 +11,7 @@ from typing import Literal
 
 from motet.model.function import AppSpec, FunctionVariant
 from motet.model.hidden import hides_secrets
+from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
@@ -95,13 +96,13 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
     `at_most_once`: an input whose container is gone does not run again."""
 
-    call_id: str
-    function_id: str
+    call_id: Name
+    function_id: Name
     kind: CallKind
-    method: str
+    method: Name
     inputs: list[NewInput]
-    parent_input_id: str | None = None
-    trace: str = ""
+    parent_input_id: Name | None = None
+    trace: Name = ""
     at_most_once: bool = False
 
 
@@ -118,23 +119,23 @@ class CancelCall(Message, tag="cancel", frozen=True):
 class AckCallItems(Message, tag="ack", frozen=True):
     """The consumer of a stream took `count` more items."""
 
-    call_id: str
-    index: int
-    count: int
+    call_id: Name
+    index: Index
+    count: Index
 
 
 class FeedCall(Message, tag="feed", frozen=True):
     """Items for an input that takes some while it runs (a request's body); they wait with it for its container."""
 
-    call_id: str
-    index: int
-    items: list[bytes]
+    call_id: Name
+    index: Index
+    items: list[Payload]
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
     """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection."""
 
-    app_id: str
+    app_id: Name
     spec: AppSpec
 
 
@@ -179,12 +180,13 @@ class ViewCall(Message, tag="view_call", frozen=True):
 class AwaitOutcomes(Message, tag="await", frozen=True):
     """Answered by `Outcomes` once input `index` of a spawned call has ended, with the ended ones that follow it.
 
-    Without `wait` the answer comes at once, and is empty if there is no outcome yet.
+    Without `wait` the answer comes at once, and is empty if there is no outcome yet. At most `count` outcomes come.
     """
 
     call_id: str
     index: int
     wait: bool = True
+    count: int = 100
 
 
 class Forget(Message, tag="forget", frozen=True):
@@ -332,8 +334,11 @@ ReplyBody = (
 
 
 class Reply(Message, tag="reply", frozen=True):
+    """The answer to a request. `more`: this is a part of it, and the rest of its list follows."""
+
     request_id: int
     body: ReplyBody
+    more: bool = False
 
 
 ToServer = (

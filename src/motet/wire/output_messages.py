@@ -6,15 +6,16 @@ from typing import Literal
 
 import msgspec
 
+from motet.model.limits import Index, Moment, Name
 from motet.wire.message import Message
 
 
 class Written(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Lines that came together; `at` is on the wall clock. `call_id` is empty if no input wrote them."""
 
-    at: float
-    call_id: str
-    index: int
+    at: Moment
+    call_id: Name
+    index: Index
     stream: Literal["stdout", "stderr", "system"]
     lines: list[str]
 
@@ -34,8 +35,8 @@ class OutputShared(Message, tag="output_shared", frozen=True):
 class Stalled(Message, tag="stalled", frozen=True):
     """An input kept the others of its container from running (`call_id` empty: code of no input did); monotonic seconds."""
 
-    call_id: str
-    index: int
-    began: float
-    ended: float
+    call_id: Name
+    index: Index
+    began: Moment
+    ended: Moment
     what: str
