@@ -307,7 +307,7 @@ class _Container:
                 describe_start_failure(error)
                 status = 1
         if self._loop is not None:
-            self._loop.close(leaving.end_tasks())
+            self._loop.close(leaving.end_tasks(self._loop.shutdown_asyncgens))
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------
