@@ -47,7 +47,6 @@ class Pool(PoolPromises):
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
-        self._waits_for = services.waits_for
 
     @property
     def inputs_per_slot(self) -> int:
@@ -248,38 +247,31 @@ class Pool(PoolPromises):
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
-        hint = self._waits_for(self._input_id(item))
-        text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s{hint}"
+        text = self.endings.overrun(item, self._input_id(item))
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
-            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
+            self.endings.time_out(item, text, turn)
 
     def _expire(self, turn: Turn) -> None:
         """Inputs that have waited for too long are not started any more."""
         for item in self._deadlines.waited_long(turn.now):
             self._queue.take_out(item)
-            text = (
-                f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
-                f"{self.fleet.live} of at most {self.size.decision.limit} containers run, {self.waiting} inputs wait"
-            )
-            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
+            text = f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
+            room = f"{self.fleet.live} of at most {self.size.decision.limit} containers run"
+            self.endings.time_out(item, f"{text}{room}, {self.waiting} inputs wait", turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
         lost = self._lost(container)
         container.running.clear()
-        if kill:
-            self.fleet.kill(container, reason, turn)
-        else:
-            self.fleet.stop(container, reason, turn)
+        end = self.fleet.kill if kill else self.fleet.stop
+        end(container, reason, turn)
         self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
 
-    def _run_elsewhere(
-        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
-    ) -> None:
+    def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
         for item, _ in reversed(lost):
-            if self._lose(item, container, what_happened, turn):
+            if self._lose(item, container, what, turn):
                 self._put_back(item)
 
     def blocked(self, container: Container, seen: int, not_begun: list[int], turn: Turn) -> None:

@@ -21,7 +21,7 @@ from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.model.log_allowance import log_rate
+from motet.model.log_allowance import LIVE_LINES, log_rate
 from motet.runtime import (
     context_propagation,
     forked_child,
@@ -168,7 +168,7 @@ class _Container:
 
     def _load(self) -> Service:
         self._blocked_after = blocked_after(os.environ)
-        self._outputs.limit(log_rate(os.environ))
+        self._outputs.limit(log_rate(os.environ), is_watched=bool(os.environ.get(LIVE_LINES)))
         service = load(self._spec)
         forked_child.leave()
         # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
@@ -307,7 +307,7 @@ class _Container:
                 describe_start_failure(error)
                 status = 1
         if self._loop is not None:
-            self._loop.close(leaving.end_tasks())
+            self._loop.close(leaving.end_tasks(self._loop.shutdown_asyncgens))
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------

@@ -52,6 +52,7 @@ from motet.wire.operator_messages import ViewEnvironment as ViewEnvironment  # n
 from motet.wire.operator_messages import ViewInputs as ViewInputs  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import ViewServer as ViewServer  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import ViewSettings as ViewSettings  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import LinePart as LinePart  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
@@ -262,6 +263,7 @@ class OutputLines(Message, tag="lines", frozen=True):
     """Lines a container wrote to stdout or stderr, or that we have to say ("system").
 
     `call_id` is empty, and `index` -1, where no one input can have written them. `at`: when, on the wall clock; 0: now.
+    `part`: see `LinePart`.
     """
 
     app_id: str
@@ -272,6 +274,7 @@ class OutputLines(Message, tag="lines", frozen=True):
     call_id: str = ""
     index: int = -1
     at: float = 0.0
+    part: LinePart = ""
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
