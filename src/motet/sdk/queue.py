@@ -16,6 +16,7 @@ from motet.errors import ConnectionError, ExecutionError, InvalidError, RequestS
 from motet.model.limits import MAX_ITEM_BYTES
 from motet.sdk import running
 from motet.sdk.checks import check_name
+from motet.sdk.handle import Handle
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
@@ -24,7 +25,7 @@ from motet.wire.queue_messages import MAX_ITEMS
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 
-class Queue:
+class Queue(Handle):
     """First in, first out, in each of any number of partitions; 5,000 items of up to 1 MiB in each.
 
     Handles are values: pass one to a function, or name it with `from_name` on both sides. Items live in memory, as long

@@ -40,6 +40,9 @@ class HasRunning(Protocol):
     @property
     def running(self) -> RunningApp | None: ...
 
+    def successor_of(self, spec: FunctionSpec) -> str | None:
+        """Where the function is that took the name of this declaration."""
+
 
 class RunningApp:
     """An app that runs on a server, seen from a client. Thread-safe.
@@ -61,6 +64,8 @@ class RunningApp:
         self.name = name
         self.dashboard_url: str | None = None
         """Its page, if it was run with `dashboard=True`. The code in it lets one browser in, within a minute."""
+        self.apps: tuple[App, ...] = ()
+        """The apps that take part in it, where it was begun."""
         self.by_value = NOTHING
         """What of this process its containers cannot import."""
         self.included: Callable[[], Sequence[object]] = tuple
@@ -139,6 +144,24 @@ def enter_container_app(running: RunningApp | None) -> None:
     """Functions called from this container's code belong to this app (the runtime calls it once). None: it is no container."""
     global _in_container
     _in_container = running
+
+
+def container_app() -> RunningApp | None:
+    """The app whose container this is."""
+    return _in_container
+
+
+def running_with(app_id: str, spec: FunctionSpec) -> RunningApp | None:
+    """The app of this id, if it runs here, or else the last to begin that has the function."""
+    latest = list(reversed(_running_here))
+    found = [each for each in latest if each.app_id == app_id] or [each for each in latest if each.has(spec)]
+    return found[0] if found else None
+
+
+def app_with(app_id: str, key: str) -> App | None:
+    """The app of this key that takes part in the run of this id, if that was begun here."""
+    apps = (app for each in _running_here if each.app_id == app_id for app in each.apps)
+    return next((app for app in apps if app.key == key), None)
 
 
 def _say_what_is_missing(app: AppSpec) -> None:
@@ -253,7 +276,7 @@ class AppRun:
             yield from embedded.release()
             raise
         self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
-        app.own_run = running
+        running.apps, app.own_run = self._parts, running
         for each in self._parts:
             each.runs.begin(running)
         if pages is not None:
