@@ -98,6 +98,10 @@ class RunningApp:
             bound = self._variants[key] = reply.function_id
         return bound
 
+    def began_with(self, spec: FunctionSpec) -> bool:
+        """Whether this very declaration is what it runs, whatever was declared under its name since."""
+        return self._declared.get((spec.app_key, spec.name)) is spec
+
     def has(self, spec: FunctionSpec) -> bool:
         """Whether this function is a part of it."""
         return (spec.app_key, spec.name) in self._functions
