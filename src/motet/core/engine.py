@@ -11,6 +11,7 @@ from motet.core import streams
 from motet.core.autoscaler import Policy
 from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
+from motet.core.feeds import MAX_AHEAD_BYTES
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, WAITING, Call, Input
@@ -241,8 +242,9 @@ class Engine(Inspection):
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
         item = call.inputs.get(event.index) if call else None
-        if call is not None and item is not None:
-            self._pools[call.function_id].feed(item, event.items, turn)
+        if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
+            return
+        self._cancel(call, f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes", turn)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -318,8 +320,9 @@ class Engine(Inspection):
             streams.yielded(container, event.attempt, event.items, turn)
 
     def _feed_taken(self, event: e.FeedTaken, turn: Turn) -> None:
-        _, container = self._find(event.container_id)
-        if container is not None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.feeds.taken(container.running.get(event.attempt), event.count)
             streams.feed_taken(container, event.attempt, event.count, turn)
 
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:

@@ -34,8 +34,8 @@ class Pool:
         self.closed = False
         self.running = 0
         self._queue = WaitingQueue()
-        self._feeds = Feeds()
-        self.endings = Endings(self.spec, self._feeds, services)
+        self.feeds = Feeds()
+        self.endings = Endings(self.spec, self.feeds, services)
         self.size = Size(fleet, scaler, lambda: (self.waiting, self.running), services.alarm)
         self._isolation = Isolation(fleet, self.size)
         self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
@@ -137,8 +137,8 @@ class Pool:
 
     def _send(self, deliveries: list[Delivery], container: Container, turn: Turn) -> None:
         turn.commands.append(DeliverAttempts(container.container_id, deliveries))
-        if self._feeds:
-            self._feeds.delivered(container, deliveries, turn)
+        if self.feeds:
+            self.feeds.delivered(container, deliveries, turn)
         self.fleet.loaded(container, turn)
 
     def _begin(self, item: Input, container: Container, now: float) -> Delivery:
@@ -294,10 +294,6 @@ class Pool:
         for item, _ in reversed(lost):
             if self._lose(item, container, what_happened, turn):
                 self._put_back(item)
-
-    def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
-        """A client sent items to an input, which may wait or run."""
-        self._feeds.feed(item, items, turn)
 
     # --- containers come and go ---------------------------------------------------------------------------------------
 
