@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -68,6 +69,7 @@ class ProcessBackend:
         self._reports: Reports
         self._loop: asyncio.AbstractEventLoop
         self._scratch: Path | None = None
+        self._numbers = itertools.count(1)
 
     def __repr__(self) -> str:
         template = self._link.pid if self._link else None
@@ -145,7 +147,8 @@ class ProcessBackend:
     def _start(self, launch: Launch, scratch: Path) -> None:
         if self._link is None:
             self._link = self._start_template(scratch)
-        directory = scratch / launch.container_id
+        # A short name: sockets that are made below it may have no more than 107 characters.
+        directory = scratch / str(next(self._numbers))
         request = Fork(
             launch.container_id,
             launch.address,

@@ -224,9 +224,7 @@ class Pool:
         """The id that a running input's code knows it by."""
         return item.input_id
 
-    def _give_up(
-        self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, *, terminate: bool = False
-    ) -> None:
+    def _give_up(self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, terminate: bool = False) -> None:
         """Nobody waits for these running inputs any more: have their code interrupted, or, to `terminate`, their containers
         killed. Where that is how sync inputs are cancelled, their container is stopped. Neighbours run elsewhere then."""
         attempts: dict[str, list[int]] = {}
@@ -241,28 +239,24 @@ class Pool:
                     attempts.setdefault(container.container_id, []).extend(numbers)
         for container in doomed:
             self.evict(container, f"it ran a cancelled input ({reason})", turn, kill=terminate)
-        turn.commands.extend(
-            CancelAttempts(container_id, numbers)
-            for container_id, numbers in attempts.items()
-            if self.fleet.containers[container_id] not in doomed
-        )
+        spared = [it for it in attempts.items() if self.fleet.containers[it[0]] not in doomed]
+        turn.commands.extend(CancelAttempts(container_id, numbers) for container_id, numbers in spared)
 
     def cancel(self, call: Call, reason: str, turn: Turn, error: type[RemoteError], *, terminate: bool = False) -> None:
         """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
         failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
         self._queue.remove(call)
         items = list(call.inputs.values())
-        running = [item for item in items if item.state is RUNNING]
         for item in items:
             if item.suspect and item.state is WAITING:
                 self._isolation.remove(item)
-        self._give_up(running, OutcomeKind.CANCELLED, reason, turn, terminate=terminate)
+        self._give_up([it for it in items if it.state is RUNNING], OutcomeKind.CANCELLED, reason, turn, terminate)
         for item in items:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
-        text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
-        text += self._waits_for(self._input_id(item))
+        hint = self._waits_for(self._input_id(item))
+        text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s{hint}"
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
@@ -390,8 +384,7 @@ class Pool:
             "somebody will serve those who wait": not self.waiting or bool(self.size.wanted or self.fleet.containers),
             "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
         }
-        broken = [name for name, holds in facts.items() if not holds]
-        if broken:
+        if broken := [name for name, holds in facts.items() if not holds]:
             raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
 
     def _held(self) -> dict[int, Input]:

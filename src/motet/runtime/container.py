@@ -69,6 +69,7 @@ LOST_SERVER = 69
 
 def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
+    surroundings.carry_name(fork.container_id)
     scratch = surroundings.take_temporary_directory()
     context.enter_container(fork.container_id)
     quiet_declarations()
