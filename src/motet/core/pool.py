@@ -14,6 +14,7 @@ from motet.core.fleet import Fleet
 from motet.core.grace import Grace
 from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
+from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
@@ -32,6 +33,7 @@ class Pool:
         self.app_id = app_id
         self.fleet = fleet
         self.closed = False
+        self.retirement: Retirement | None = None
         self.running = 0
         self._queue = WaitingQueue()
         self.feeds = Feeds()
@@ -71,7 +73,7 @@ class Pool:
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
-        self.size.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
+        self.size.inputs_came(items)
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:

@@ -74,6 +74,7 @@ class ClientSession:
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
                 else:
+                    self._apps.revive(message.function_id)
                     events.append(self._submitted(message))
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count))
@@ -171,6 +172,7 @@ class ClientSession:
         return m.AutoscalerUpdated(settings)
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
+        self._apps.revive(body.function_id)
         return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.now))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:

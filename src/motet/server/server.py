@@ -205,7 +205,7 @@ class Server:
             session.disconnected()
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._apps.bind(function_id, variant)
+        return self._apps.bind(function_id, variant, by_request=True)
 
     def _count(self) -> None:
         tally = self._tally
