@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
+import pydantic
 import pytest
 
 from motet import errors
@@ -392,6 +393,28 @@ def test_the_errors_of_httpx_arrive_as_themselves() -> None:
     )
     assert arrived.request.url == "http://here/"
     assert type(travelled(httpx.ConnectTimeout("slow", request=request))) is httpx.ConnectTimeout
+
+
+class Form(pydantic.BaseModel):
+    age: int
+    name: str
+
+
+@pytest.mark.parametrize("name", [5, threading.Lock()])
+def test_the_errors_of_pydantic_arrive_as_themselves_whatever_was_validated(name: object) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Form(age="x", name=name)  # type: ignore[arg-type]
+    arrived = travelled(caught.value)
+    assert type(arrived) is pydantic.ValidationError
+    assert [it["loc"] for it in arrived.errors()] == [("age",), ("name",)]
+    assert str(arrived).splitlines()[:2] == str(caught.value).splitlines()[:2]
+
+
+def test_an_error_of_a_class_that_its_library_made_up_is_caught_by_its_parent() -> None:
+    made_up = type("NoSuchKey", (ApiError,), {"__module__": "botocore.errorfactory"})
+    arrived = travelled(made_up("gone", status=404))
+    assert isinstance(arrived, ApiError)
+    assert (type(arrived).__name__, arrived.status) == ("NoSuchKey", 404)
 
 
 def test_a_class_made_in_a_function_arrives_as_itself_and_keeps_its_members() -> None:

@@ -68,6 +68,8 @@ class Engine(Inspection):
             e.ContainerReady: self._container_ready,
             e.ContainerFailed: self._container_failed,
             e.ContainerEnded: self._container_ended,
+            e.ContainerBlocked: self._container_blocked,
+            e.ContainerUnblocked: self._container_unblocked,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
             e.InputsLimited: self._inputs_limited,
@@ -91,8 +93,8 @@ class Engine(Inspection):
                 if pool.fleet.gpu and (reason := pool.size.refusal):
                     pool.refuse(reason, turn)
                 pool.pump(turn)
-                if pool.retirement is not None:
-                    self._look_at_retirement(pool, pool.retirement, turn)
+                if pool.retirement is not None and pool.is_unused(pool.retirement, turn):
+                    self._retire(pool, turn)
         self._host.start_next(turn)
         commands = turn.finish()
         wake_at = self._timers.next
@@ -153,19 +155,6 @@ class Engine(Inspection):
         if pool is not None and pool.retirement is not None:
             pool.retirement.wanted(event.retires, turn.now)
             turn.pools[pool] = None
-
-    def _look_at_retirement(self, pool: Pool, retirement: Retirement, turn: Turn) -> None:
-        busy = pool.size.submitted > sum(pool.endings.counts.values())
-        due_at = retirement.due_at(busy, pool.size.settings.scaledown_window, turn.now)
-        if due_at is None:
-            return
-        if due_at > turn.now:
-            self._timers.set_alarm(pool, due_at)
-        elif not pool.fleet.containers:
-            self._retire(pool, turn)
-        elif retirement.when == "when idle":
-            pool.fleet.end_reason = "nobody used this variant for a while"
-            pool.close(self._host.limits.stop_grace, turn)  # it is retired when the last of its containers has ended
 
     def _retire(self, pool: Pool, turn: Turn) -> None:
         self._forget(pool)
@@ -305,6 +294,18 @@ class Engine(Inspection):
             self._retire(pool, turn)
         elif pool.closed:
             self._report_if_stopped(pool.app_id, turn)
+
+    def _container_blocked(self, event: e.ContainerBlocked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.blocked(container, event.seen, event.not_begun, turn)
+            turn.pools[pool] = None
+
+    def _container_unblocked(self, event: e.ContainerUnblocked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.blocked:
+            pool.fleet.unblocked(container, turn)
+            turn.pools[pool] = None
 
     def _container_frozen(self, event: e.ContainerFrozen, turn: Turn) -> None:
         pool, container = self._find(event.container_id)

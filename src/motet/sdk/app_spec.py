@@ -12,7 +12,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.function import AppSpec
 from motet.sdk import sources
-from motet.sdk.checks import is_sendable
+from motet.sdk.checks import is_sendable, plain
 from motet.sdk.declaration import Declared
 from motet.sdk.definition import out_of_reach
 from motet.sdk.main_module import main_by_value, names_not_elsewhere
@@ -30,12 +30,12 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
     main = next((place for place in places if place is not None and place.is_main), None)
     by_value = _by_value(main is not None, (it for it, place in zip(functions, places, strict=True) if place is None))
     spec = AppSpec(
-        name=name.encode(errors="backslashreplace").decode(),
+        name=plain(name).encode(errors="backslashreplace").decode(),
         functions=tuple(
             replace(declared.spec, definition=place or declared.by_value(by_value))
             for declared, place in zip(functions, places, strict=True)
         ),
-        sys_path=tuple(entry for entry in search_path if is_sendable(entry)),
+        sys_path=tuple(plain(entry) for entry in search_path if is_sendable(entry)),
         project_dir=directory,
         argv=tuple(argument.encode("utf-8", "replace").decode() for argument in sys.argv),
         main=None if main is None else msgspec.structs.replace(main, qualname=""),

@@ -15,6 +15,7 @@ from motet.model.call_graph import InputInfo, input_infos
 from motet.model.outcome import Ended, OutcomeKind
 from motet.sdk import running
 from motet.sdk.context import is_local
+from motet.sdk.handle import Handle
 from motet.sdk.logs import Logs
 from motet.wire import failure, payload
 from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
@@ -29,7 +30,7 @@ def result_of(ended: Ended) -> Any:
     raise failure.rebuild(ended.payload)
 
 
-class FunctionCall(Generic[R]):
+class FunctionCall(Handle, Generic[R]):
     """A spawned call. Its results are kept while the app runs; asking twice gives the same answer.
 
     Handles are values: they can be pickled, sent to another function, and made from an id with `from_id`.

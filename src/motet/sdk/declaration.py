@@ -17,6 +17,7 @@ from motet.sdk.main_module import adopt_main
 from motet.sdk.options import ReadOptions
 from motet.sdk.parameters import parameter_specs
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.stacking import refuse_hidden
 from motet.sdk.target import Target
 from motet.sdk.user_class import check_class, members, methods
 from motet.wire.by_value import ByValue
@@ -52,6 +53,7 @@ def declare_function(app: Any, function: object, options: ReadOptions, name: Any
     if isinstance(function, PartialFunction):
         decorated, batching, web = function.concurrency, function.batching, function.web
     raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    refuse_hidden(raw, f"The function {raw.__qualname__}")
     adopt_main(raw)
     check_scope(raw, serialized=options.serialized)
     if name is not None and (not isinstance(name, str) or not name):
@@ -77,6 +79,10 @@ def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
     if not isinstance(user_cls, type):
         raise TypeError("The @app.cls decorator must be used on a class.")
     check_class(user_cls)
+    for base in user_cls.__mro__[:-1]:
+        for name, value in vars(base).items():
+            if not isinstance(value, PartialMethod | PartialFunction | type):
+                refuse_hidden(value, f"{user_cls.__name__}.{name}")
     adopt_main(user_cls)
     check_scope(user_cls, serialized=options.serialized)
     spec = _spec(

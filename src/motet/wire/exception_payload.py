@@ -25,6 +25,7 @@ def dumps(error: BaseException, text: str, limit: int, by_value: ByValue = NOTHI
         lambda: _checked(_pickled(error, by_value, own=True), error, as_own=True),
         lambda: _checked(_pickled(error, by_value), error),
         lambda: _checked(_pickled(error, by_value, tolerant=True), error),
+        lambda: _checked(_pickled(error, by_value, own=True, tolerant=True), error),
         lambda: _checked(_pickled_in_parts(error, by_value), error),
         lambda: _pickled_as_told(error, text, by_value),
     ]

@@ -34,14 +34,14 @@ def taken_apart(error: BaseException) -> tuple[Any, ...]:
 def as_its_class_says(error: BaseException) -> Any:
     """The same where the class has a way of its own (`__reduce__`, a registered reducer); None where it has none."""
     registered = copyreg.dispatch_table.get(type(error))
-    own = _defined_in_python(type(error), "__reduce__") or _defined_in_python(type(error), "__reduce_ex__")
+    own = _has_own(type(error), "__reduce__") or _has_own(type(error), "__reduce_ex__")
     if registered is None and not own:
         return None
     reduced = registered(error) if registered is not None else error.__reduce_ex__(5)
     if not isinstance(reduced, tuple) or any(it is not None for it in reduced[3:]):
         return None
     make, arguments, *state = reduced
-    notes = getattr(error, "__notes__", None)
+    notes = attributes_of(error).get("__notes__")
     return (make, arguments, ((state or [None])[0], notes, _chain_of(error)), None, None, _chained)
 
 
@@ -143,10 +143,10 @@ def _chain_of(error: BaseException) -> dict[str, Any]:
 
 def _state_of(error: BaseException) -> Any:
     """Its `__dict__`, or what its class's `__getstate__` gives, for its `__setstate__`."""
-    if not _defined_in_python(type(error), "__getstate__"):
+    if not _has_own(type(error), "__getstate__"):
         return dict(attributes_of(error))
     state = error.__getstate__()
-    return dict(state) if isinstance(state, dict) and not _defined_in_python(type(error), "__setstate__") else (state,)
+    return dict(state) if isinstance(state, dict) and not _has_own(type(error), "__setstate__") else (state,)
 
 
 def _fields_of(error: BaseException) -> dict[str, Any]:
@@ -174,8 +174,10 @@ def _descriptor(error_type: type, name: str) -> Any:
     return None
 
 
-def _defined_in_python(error_type: type, name: str) -> bool:
-    return isinstance(getattr(error_type, name, None), types.FunctionType)
+def _has_own(error_type: type, name: str) -> bool:
+    """Whether a class that is not Python's own defines this method."""
+    base = next((base for base in error_type.__mro__ if name in vars(base)), object)
+    return base.__module__ != "builtins"
 
 
 def attributes_of(error: BaseException) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from types import TracebackType
 from motet import errors
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.wire import exception_payload
-from motet.wire.by_value import NOTHING, ByValue
+from motet.wire.by_value import MAIN_IN_CONTAINERS, NOTHING, ByValue
 from motet.wire.exceptions import chain
 from motet.wire.report import MAX_TEXT, Failure, message, of, own_error, read, sendable, summary, type_name
 
@@ -78,7 +78,7 @@ def _format(error: BaseException, hidden: str) -> str:
             # Motet itself says what is wrong, for which no line of anybody's code is of use.
             tb = None if _is_plumbing(tb.tb_frame.f_code.co_filename, hidden) else tb
         lines = traceback.format_exception(type(error), error, tb)
-        text = "".join(lines)
+        text = "".join(lines).replace(f"{MAIN_IN_CONTAINERS}.", "")
     except BaseException:
         text = f"{type_name(type(error))} (its traceback could not be formatted)"
     return sendable(text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :])
