@@ -137,6 +137,22 @@ def test_a_function_declared_after_its_app_started_is_told_to_come_earlier(here:
         assert [tardy.remote(), replaced.remote()] == ["new", "new"]
 
 
+def test_an_app_included_after_the_start_is_told_to_come_earlier(here: World) -> None:
+    early = motet.App("early")
+
+    @early.function(serialized=True)
+    def nothing() -> None: ...
+
+    with early.run():
+        early.include(library)
+        with pytest.raises(
+            motet.exception.ExecutionError, match="its app was included in 'early' after that had started"
+        ):
+            helper.remote(1)
+    with early.run():
+        assert helper.remote(1) == 2
+
+
 def test_other_tasks_of_the_loop_run_while_an_app_starts_and_stops() -> None:
     seen: set[str] = set()
 

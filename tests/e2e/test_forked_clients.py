@@ -83,6 +83,14 @@ def test_a_forked_process_that_leaves_the_block_leaves_the_app_and_one_that_come
     assert late.endswith("Have the parent wait for its children inside `with app.run():`.")
 
 
+def test_a_forked_process_that_leaves_the_block_of_a_queue_leaves_its_items() -> None:
+    block = motet.Queue.ephemeral()
+    with block as items:
+        items.put("kept")
+        assert in_child(lambda: block.__exit__(None, None, None)) == "None"
+        assert items.get(block=False) == "kept"
+
+
 def test_forks_inside_containers_call_and_leave_the_parents_connection_whole() -> None:
     assert fork_between_calls.remote(1) == [2, "4", 6, [8]]
     assert fork_between_awaits.remote(1) == [2, "4", 6]

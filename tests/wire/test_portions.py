@@ -26,8 +26,10 @@ SMALL = {
     (m.InputFound, "containers"),
     (m.InputFound, "stalls"),
     (m.PutItems, "items"),
+    (m.Blocked, "not_begun"),
 }
-"""Lists that are not cut here: of names, of what became of one input, and of items that their sender puts in portions."""
+"""Lists that are not cut here: of names, of what became of one input, of items that their sender puts in portions, and of
+numbers of attempts that one container holds."""
 
 payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)

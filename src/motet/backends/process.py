@@ -42,6 +42,7 @@ class ProcessBackend:
     `python` is the interpreter containers run (default: this one). `scratch` is where the backend makes its own
     directory (default: the system's temporary directory). `env` is the environment of the template: only what matters
     at import, containers get their launch's. `entry` is the seam for tests: "module:function" to run in a container.
+    `left_behind` is a directory of this process's to delete if it is killed, and cannot do so itself.
 
     When this process ends in whatever way, also by SIGKILL, so do all containers and everything they started. Only what
     detached itself from its container (a daemon) can outlive a SIGKILL of the template itself.
@@ -54,11 +55,13 @@ class ProcessBackend:
         python: str | None = None,
         scratch: Path | None = None,
         entry: str = ENTRY,
+        left_behind: Path | None = None,
     ) -> None:
         self._env = dict(env)
         self._python = python or sys.executable
         self._scratch_parent = scratch
         self._entry = entry
+        self._left_behind = left_behind
         self._containers: dict[str, _Container] = {}
         self._link: TemplateLink | None = None
         self._served = False
@@ -139,6 +142,7 @@ class ProcessBackend:
             self._entry,
             "--scratch",
             str(scratch),
+            *(() if self._left_behind is None else ("--left-behind", str(self._left_behind))),
         ]
         return TemplateLink(
             command=command, env=self._env, directory=scratch, reported=self._reported, ended=self._template_ended

@@ -50,6 +50,12 @@ class DeliverBatch(Command, frozen=True):
     attempts: list[Delivery]
 
 
+class ResumeContainer(Command, frozen=True):
+    """Tell a container that was blocked that what comes after this is to run."""
+
+    container_id: str
+
+
 class CancelAttempts(Command, frozen=True):
     container_id: str
     attempts: list[int]

@@ -65,6 +65,8 @@ class Engine(Inspection):
             e.ContainerReady: self._container_ready,
             e.ContainerFailed: self._container_failed,
             e.ContainerEnded: self._container_ended,
+            e.ContainerBlocked: self._container_blocked,
+            e.ContainerUnblocked: self._container_unblocked,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
             e.InputsLimited: self._inputs_limited,
@@ -267,6 +269,18 @@ class Engine(Inspection):
         turn.pools[pool] = None
         if pool.closed:
             self._report_if_stopped(pool.app_id, turn)
+
+    def _container_blocked(self, event: e.ContainerBlocked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.blocked(container, event.seen, event.not_begun, turn)
+            turn.pools[pool] = None
+
+    def _container_unblocked(self, event: e.ContainerUnblocked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.blocked:
+            pool.fleet.unblocked(container, turn)
+            turn.pools[pool] = None
 
     def _container_frozen(self, event: e.ContainerFrozen, turn: Turn) -> None:
         pool, container = self._find(event.container_id)

@@ -133,6 +133,21 @@ class ContainerStopAsked(Event, frozen=True):
     graceful: bool
 
 
+class ContainerBlocked(Event, frozen=True):
+    """A container's event loop does not turn. Of its attempts, those above `seen` and those of `not_begun` have not begun, and
+    will not."""
+
+    container_id: str
+    seen: int
+    not_begun: list[int]
+
+
+class ContainerUnblocked(Event, frozen=True):
+    """The event loop of a blocked container turns again: it takes attempts once it was told `ResumeContainer`."""
+
+    container_id: str
+
+
 class ContainerFrozen(Event, frozen=True):
     """A container's process was stopped (SIGSTOP): nothing in it runs, though it lives."""
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Literal
 
 from motet.core import containers as states
-from motet.core.commands import KillContainer, RecordEnd, RecordStart, StartContainer, StopContainer
+from motet.core.commands import KillContainer, RecordEnd, RecordStart, ResumeContainer, StartContainer, StopContainer
 from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
 from motet.core.grace import Grace
@@ -61,6 +61,7 @@ class Fleet:
         """Of those that drain, the ones that must be gone by then."""
         self._stops: Grace[Container] = Grace(limits.stop_grace, alarm)
         self._closing_deadline: float | None = None
+        self._blocked: set[Container] = set()
 
     @property
     def first_starting(self) -> Container | None:
@@ -127,7 +128,7 @@ class Fleet:
             self.learned.loaded(container, turn.now)
         if self.spec.single_use_containers:
             self.drain(container, "single_use_containers", turn)
-        elif not container.exclusive:
+        elif container.takes_inputs:
             self.index.put(container)
 
     def unloaded(self, container: Container, turn: Turn) -> None:
@@ -144,7 +145,7 @@ class Fleet:
                 return
         elif container.stuck:
             self._kill_if_only_stuck(container, turn)
-        if container.state is states.READY and not container.exclusive:
+        if container.takes_inputs:
             self.index.put(container)
 
     def drain(self, container: Container, reason: str, turn: Turn, *, hurry: bool = False) -> None:
@@ -195,9 +196,31 @@ class Fleet:
         if container.state is states.FROZEN:
             container.move("thawed", turn.now)
             self.live += 1
-            if not container.exclusive:
+            if container.takes_inputs:
                 self.index.put(container)
             self._part(container, turn)
+
+    def blocked(self, container: Container, turn: Turn) -> None:
+        """Its event loop does not turn: it is given nothing until it does. It still counts: code that blocks for a while must
+        not lead to more containers than there may be."""
+        container.blocked = True
+        self._blocked.add(container)
+        container.history.append((turn.now, "its event loop is blocked"))
+        self.index.remove(container)
+
+    def unblocked(self, container: Container, turn: Turn) -> None:
+        """It turns again."""
+        container.blocked = False
+        self._blocked.discard(container)
+        container.history.append((turn.now, "its event loop turns again"))
+        turn.commands.append(ResumeContainer(container.container_id))
+        if container.takes_inputs:
+            self.index.put(container)
+
+    @property
+    def out_of_reach(self) -> int:
+        """Containers that count, and take no inputs because they are blocked: others are wanted beside them."""
+        return sum(container.state is states.READY for container in self._blocked) if self._blocked else 0
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""
@@ -218,6 +241,7 @@ class Fleet:
             turn.commands.append(RecordEnd(self.function_id, how))
         container.move("ended", turn.now)
         del self.containers[container.container_id]
+        self._blocked.discard(container)
         self._not_due(container)
         if self.gpu:
             self.claim.release(container)
@@ -301,9 +325,10 @@ class Fleet:
             "due": {*self._freezes, *self._drains, *self._stops} <= set(alive),
             "draining": all(c.state is states.DRAINING for c in self._drains),
             "frozen": all(c in self._freezes for c in alive if c.state is states.FROZEN),
+            "blocked": self._blocked == {c for c in alive if c.blocked},
             "stopping": all(c.state is states.STOPPING for c in self._stops),
             "max_inputs": all(len(c.running) <= self.max_inputs for c in alive),
-            "routable": all((c in self.index) == (c.state is states.READY and not c.exclusive) for c in alive),
+            "routable": all((c in self.index) == c.takes_inputs for c in alive),
             "busy ones are not stopped": self._closing_deadline is not None
             or not any(c.state is states.STOPPING and any(c.running.values()) for c in alive),
         }

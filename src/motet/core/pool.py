@@ -12,20 +12,20 @@ from motet.core.endings import Endings
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.grace import Grace
-from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
+from motet.core.inputs import RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
+from motet.core.pool_promises import PoolPromises
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
-from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError, ServiceError
-from motet.model.function import FunctionSpec
+from motet.errors import ContainerDied, FunctionTimeoutError, RemoteError, ServiceError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.model.records import AttemptRecord
 
 
-class Pool:
+class Pool(PoolPromises):
     """The queue, the running attempts and the fleet of one function."""
 
     def __init__(self, app_id: str, fleet: Fleet, scaler: Scaler, services: Services) -> None:
@@ -47,15 +47,6 @@ class Pool:
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
-        self._waits_for = services.waits_for
-
-    @property
-    def spec(self) -> FunctionSpec:
-        return self.fleet.spec
-
-    @property
-    def waiting(self) -> int:
-        return len(self._queue) + len(self._isolation)
 
     @property
     def inputs_per_slot(self) -> int:
@@ -105,11 +96,12 @@ class Pool:
         if not isolation.idle:
             self._isolate(turn)
             alone = isolation.demand
+        beside = alone + fleet.out_of_reach
         if queue:
             self._fill(fleet.target_inputs, turn)
         waiting = len(queue)
         inputs = waiting + fleet.index.load
-        self.size.scale(Demand(inputs, alone, bool(inputs or alone or self.running), "inputs", waiting), turn)
+        self.size.scale(Demand(inputs, beside, bool(inputs or beside or self.running), "inputs", waiting), turn)
         if alone:
             isolation.reserve()
         if queue and fleet.max_inputs > fleet.target_inputs:
@@ -255,39 +247,57 @@ class Pool:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
-        hint = self._waits_for(self._input_id(item))
-        text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s{hint}"
+        text = self.endings.overrun(item, self._input_id(item))
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
-            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
+            self.endings.time_out(item, text, turn)
 
     def _expire(self, turn: Turn) -> None:
         """Inputs that have waited for too long are not started any more."""
         for item in self._deadlines.waited_long(turn.now):
             self._queue.take_out(item)
-            text = (
-                f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
-                f"{self.fleet.live} of at most {self.size.decision.limit} containers run, {self.waiting} inputs wait"
-            )
-            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
+            text = f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
+            room = f"{self.fleet.live} of at most {self.size.decision.limit} containers run"
+            self.endings.time_out(item, f"{text}{room}, {self.waiting} inputs wait", turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
         lost = self._lost(container)
         container.running.clear()
-        if kill:
-            self.fleet.kill(container, reason, turn)
-        else:
-            self.fleet.stop(container, reason, turn)
+        end = self.fleet.kill if kill else self.fleet.stop
+        end(container, reason, turn)
         self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
 
-    def _run_elsewhere(
-        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
-    ) -> None:
+    def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
         for item, _ in reversed(lost):
-            if self._lose(item, container, what_happened, turn):
+            if self._lose(item, container, what, turn):
                 self._put_back(item)
+
+    def blocked(self, container: Container, seen: int, not_begun: list[int], turn: Turn) -> None:
+        """Its event loop does not turn, and it has given back what has not begun there: that runs elsewhere, uncharged, and no
+        time of its timeout has passed. Its slots stay taken until the container has let go of them."""
+        given_back = set(not_begun)
+        lost: list[Input] = []
+        for number in [number for number in container.running if number > seen or number in given_back]:
+            if taken := self._take_back(number, container):
+                lost += taken
+                container.running[number] = None
+                container.stuck.add(number)
+                if self.fleet.learned is not None:
+                    self.fleet.learned.forget(container.container_id, number)
+        if not container.blocked:
+            self.fleet.blocked(container, turn)
+        for item in reversed(lost):
+            self._release(item, OutcomeKind.LOST, turn)
+            item.note(f"the event loop of container {container.container_id} is blocked: it has not begun")
+            item.move("lost")
+            self._put_back(item)
+
+    def _take_back(self, number: int, container: Container) -> list[Input]:
+        """The inputs of a slot in which nothing has begun; none if nobody waits for any, or what they were fed is there."""
+        item = container.running[number]
+        return [item] if item is not None and not item.fed else []
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
         """A client sent items to an input, which may wait or run."""
@@ -368,34 +378,3 @@ class Pool:
         self.closed = True
         self.size.close()
         self.fleet.close(grace, turn)
-
-    def check(self, calls: dict[str, Call]) -> None:
-        """Raise `InternalError` unless every promise about this pool holds."""
-        self.fleet.check()
-        self.size.check()
-        mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
-        held = self._held()
-        facts = {
-            "running": self.running == len(held) == sum(i.state is RUNNING for i in mine),
-            "waiting": self.waiting == sum(i.state is WAITING for i in mine),
-            "each running input is where it thinks": all(i.attempt == n for n, i in held.items()),
-            "deadlines": self._deadlines.attempts == set(held),
-            "no free slot while inputs wait": self._none_due
-            or self.fleet.index.emptiest_below(self.fleet.max_inputs) is None,
-            "suspects": all(i.suspect and i.state is WAITING for i in self._isolation),
-            "set aside only for suspects": not self._isolation.idle
-            or not any(c.exclusive and c.state is states.READY for c in self.fleet.containers.values()),
-            "somebody will serve those who wait": not self.waiting or bool(self.size.wanted or self.fleet.containers),
-            "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
-        }
-        if broken := [name for name, holds in facts.items() if not holds]:
-            raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
-
-    def _held(self) -> dict[int, Input]:
-        """Running inputs by attempt, as the containers have them."""
-        return {n: i for c in self.fleet.containers.values() for n, i in c.running.items() if i is not None}
-
-    @property
-    def _none_due(self) -> bool:
-        """No input waits that a free slot would have to take."""
-        return not self._queue

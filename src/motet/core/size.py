@@ -180,7 +180,7 @@ class Size:
             elif container := fleet.index.emptiest_below(fleet.max_inputs + 1):
                 fleet.drain(container, reason, turn)
             else:
-                aside = (c for c in fleet.containers.values() if c.exclusive and c.state is states.READY)
+                aside = (c for c in fleet.containers.values() if c.state is states.READY and not c.takes_inputs)
                 fleet.drain(min(aside, key=lambda c: len(c.running)), reason, turn)
 
     # --- there is room for so many on the host ------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from motet.runtime.executor import Executor
 from motet.runtime.user_loop import UserLoop
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt
+from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt, Resume
 
 STOP_TIMEOUT = 5.0
 """Seconds that cancelled inputs have to end before the exit hooks run."""
@@ -31,6 +31,8 @@ def handle(executor: Executor, frame: memoryview) -> None:
             executor.feed(message.attempt, message.items)
         elif isinstance(message, DeliverBatch):
             executor.deliver_batch(message.attempts, message.more)
+        elif isinstance(message, Resume):
+            executor.resume()
 
 
 class BlockingReceiver:

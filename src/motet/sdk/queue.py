@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import time
 from collections.abc import Iterator
@@ -189,6 +190,7 @@ class EphemeralQueue:
 
     def __init__(self) -> None:
         self._queue = Queue(new_queue_id())
+        self._process = os.getpid()
 
     def __enter__(self) -> Queue:
         return self._queue
@@ -205,6 +207,8 @@ class EphemeralQueue:
         await run_async(self._empty())
 
     def _empty(self) -> Steps[None]:
+        if self._process != os.getpid():
+            return  # a forked process leaves the block, too: the queue is its parent's
         # Where no app runs any more, nothing is left of the queue; that is no news to a program that has its own error.
         with contextlib.suppress(ExecutionError, ConnectionError):
             yield from self._queue._cleared(None)

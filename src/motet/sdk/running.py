@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -68,6 +68,8 @@ class RunningApp:
         """The apps that take part in it, where it was begun."""
         self.by_value = NOTHING
         """What of this process its containers cannot import."""
+        self.included: Callable[[], Sequence[object]] = tuple
+        """The apps that its own one includes by now."""
         self._connect = connect
         self._functions = {(app_key, function): function_id for app_key, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
@@ -185,6 +187,12 @@ def find_running(app: HasRunning, function: str) -> RunningApp:
     """The running app to call a function on. Raises `ExecutionError` saying how to get one."""
     running = app.running or _in_container
     if running is None:
+        for run in _running_here:
+            if app in run.included():
+                raise ExecutionError(
+                    f"function {function!r} was called, but its app was included in {run.name!r} after that had started. "
+                    "Have `app.include(...)` before `app.run()`."
+                )
         raise ExecutionError(
             f"function {function!r} was called, but its app is not running. "
             "Call it inside `with app.run():`, or start the program with `motet run FILE`."
@@ -256,7 +264,7 @@ class AppRun:
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
             running = yield from self._create(connect, spec, declared)
-            running.by_value = by_value
+            running.by_value, running.included = by_value, lambda: app.included
         except BaseException:
             yield from embedded.release()
             raise

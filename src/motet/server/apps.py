@@ -192,7 +192,7 @@ class Apps:
         if found is None:
             return
         output = lines(*found)
-        if self._recorder is not None:
+        if self._recorder is not None and output.part != "begun":
             self._recorder.lines_written(
                 function_id,
                 output.container_id,

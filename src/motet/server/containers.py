@@ -17,6 +17,7 @@ from motet.core.commands import (
     FeedAttempt,
     FindGpus,
     KillContainer,
+    ResumeContainer,
     StartContainer,
     StopContainer,
 )
@@ -157,6 +158,11 @@ class Containers:
     def cancel(self, command: CancelAttempts) -> None:
         self._to_control(command.container_id, m.CancelAttempts(command.attempts))
 
+    def resume(self, command: ResumeContainer) -> None:
+        container = self._containers.get(command.container_id)
+        if container is not None and container.executor is not None:
+            container.executor.send((m.Resume(),))
+
     def _to_control(self, container_id: str, message: m.Message) -> None:
         container = self._containers.get(container_id)
         if container is not None and container.control is not None:
@@ -283,18 +289,32 @@ class ExecutorSession:
                     earlier += message.items
             elif isinstance(message, m.Output | m.OutputShared | m.Stalled):
                 self._receive_output(message)
-            elif isinstance(message, m.TakeFeed):
-                events.append(e.FeedTaken(container_id, message.attempt, message.count))
-            elif isinstance(message, m.LimitInputs):
-                events.append(e.InputsLimited(container_id, message.limit))
-            elif isinstance(message, m.StopDelivering):
-                events.append(e.DrainAsked(container_id, message.preempted))
-            elif isinstance(message, m.Ready):
-                events += self._containers.ready(container_id, message.entering)
-            elif isinstance(message, m.StartFailed):
-                events.append(e.ContainerFailed(container_id, message.failure))
+            else:
+                events += self._told(message)
         if events:
             self._driver.take(*events)
+
+    def _told(self, message: m.ToServer) -> list[e.Event]:
+        """What happens less often than attempts end."""
+        container_id = self._container_id
+        match message:
+            case m.TakeFeed():
+                event: e.Event = e.FeedTaken(container_id, message.attempt, message.count)
+            case m.LimitInputs():
+                event = e.InputsLimited(container_id, message.limit)
+            case m.StopDelivering():
+                event = e.DrainAsked(container_id, message.preempted)
+            case m.Blocked():
+                event = e.ContainerBlocked(container_id, message.seen, message.not_begun)
+            case m.Unblocked():
+                event = e.ContainerUnblocked(container_id)
+            case m.StartFailed():
+                event = e.ContainerFailed(container_id, message.failure)
+            case m.Ready():
+                return self._containers.ready(container_id, message.entering)
+            case _:
+                return []
+        return [event]
 
     def _receive_output(self, message: m.Output | m.OutputShared | m.Stalled) -> None:
         if isinstance(message, m.Output):

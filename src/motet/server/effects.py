@@ -35,6 +35,7 @@ class ServerEffects:
             c.DeliverAttempts: containers.deliver,
             c.DeliverBatch: containers.deliver_batch,
             c.CancelAttempts: containers.cancel,
+            c.ResumeContainer: containers.resume,
             c.AckItems: containers.ack,
             c.SendOutcomes: self._send_outcomes,
             c.SendItems: self._send_items,

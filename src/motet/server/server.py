@@ -7,15 +7,13 @@ import contextlib
 import itertools
 import os
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Protocol
 
 from motet.backends.base import Backend
+from motet.client.scratch import Scratch
 from motet.core import commands as c
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, ServiceError
@@ -57,7 +55,7 @@ class OpenRecords(Protocol):
 
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
-    it in this process have counted, to go on from."""
+    it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server."""
 
     def __init__(
         self,
@@ -67,6 +65,7 @@ class Server:
         open_records: OpenRecords | None = None,
         tally: Tally | None = None,
         tidy_records: Callable[[], object] = lambda: None,
+        scratch: Scratch | None = None,
     ) -> None:
         self._config = config
         self._backend = backend
@@ -117,7 +116,7 @@ class Server:
         containers = {} if self._recorder is None else self._recorder.containers
         self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
         self._listener: asyncio.Server | None = None
-        self._directory: Path | None = None
+        self._scratch = scratch
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
@@ -129,8 +128,8 @@ class Server:
             host, port = self._listener.sockets[0].getsockname()
             self._containers.address = f"tcp:{host}:{port}"
         elif self._config.listen == "unix":
-            self._directory = Path(tempfile.mkdtemp(prefix="motet-server-"))
-            path = self._directory / "socket"
+            self._scratch = self._scratch or Scratch("server")
+            path = self._scratch.path / "socket"
             self._listener = await loop.create_unix_server(self.new_peer, str(path))
             os.chmod(path, 0o600)
             self._containers.address = f"unix:{path}"
@@ -163,8 +162,8 @@ class Server:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
 
     @property
     def address(self) -> str:

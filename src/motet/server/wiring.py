@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motet.backends.base import Backend
+from motet.client.scratch import Scratch
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
@@ -27,11 +28,12 @@ def build_server(config: ServerConfig, backend: Backend | None = None, tally: Ta
     from motet.server.server import Server
     from motet.store.memory import MemoryCallStore
 
-    backend = backend or ProcessBackend(env=config.base_env)
+    scratch = Scratch("server")
+    backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
-        return Server(config, backend, MemoryCallStore(), tally=tally)
+        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch)
     records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy)
+    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch)
 
 
 def open_archive(home: Path) -> RecordArchive:

@@ -52,6 +52,10 @@ class FeedAttempt(Message, tag="feed_attempt", frozen=True):
     items: list[bytes]
 
 
+class Resume(Message, tag="resume", frozen=True):
+    """The answer to `Unblocked`: attempts that come after this are to run, whatever `Blocked` gave back."""
+
+
 class AckItems(Message, tag="ack_items", frozen=True):
     """On the control connection: the consumer of a streaming attempt took `count` more items."""
 
@@ -120,3 +124,15 @@ class TakeFeed(Message, tag="take_feed", frozen=True):
 
     attempt: int
     count: Index
+
+
+class Blocked(Message, tag="blocked", frozen=True):
+    """Sent by another thread than the event loop's, which does not turn: all attempts above `seen`, and those of `not_begun`,
+    have not begun, and will not. Nothing is to come until `Unblocked`."""
+
+    seen: Index
+    not_begun: list[Index]
+
+
+class Unblocked(Message, tag="unblocked", frozen=True):
+    """The event loop turns again. Attempts may come after a `Resume`."""

@@ -16,6 +16,7 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
@@ -25,10 +26,12 @@ from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Resume as Resume  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Unblocked as Unblocked  # noqa: PLC0414 - re-exported
 from motet.wire.message import Message as Message  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import CallGraphFound as CallGraphFound  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import CallsFound as CallsFound  # noqa: PLC0414 - re-exported
@@ -49,6 +52,7 @@ from motet.wire.operator_messages import ViewEnvironment as ViewEnvironment  # n
 from motet.wire.operator_messages import ViewInputs as ViewInputs  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import ViewServer as ViewServer  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import ViewSettings as ViewSettings  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import LinePart as LinePart  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
@@ -259,6 +263,7 @@ class OutputLines(Message, tag="lines", frozen=True):
     """Lines a container wrote to stdout or stderr, or that we have to say ("system").
 
     `call_id` is empty, and `index` -1, where no one input can have written them. `at`: when, on the wall clock; 0: now.
+    `part`: see `LinePart`.
     """
 
     app_id: str
@@ -269,6 +274,7 @@ class OutputLines(Message, tag="lines", frozen=True):
     call_id: str = ""
     index: int = -1
     at: float = 0.0
+    part: LinePart = ""
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
@@ -358,10 +364,12 @@ ToServer = (
     | TakeFeed
     | LimitInputs
     | StopDelivering
+    | Blocked
+    | Unblocked
     | Output
     | OutputShared
     | Stalled
 )
 ToClient = Refused | Outcomes | CallItems | FeedTaken | OutputLines | Reply
-ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch
+ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch | Resume
 ToControl = Refused | CancelAttempts | AckItems | Stop
