@@ -297,7 +297,7 @@ class Engine(Inspection):
 
     def _container_blocked(self, event: e.ContainerBlocked, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
-        if pool is not None and container is not None:
+        if pool is not None and container is not None and container.state != "starting":
             pool.blocked(container, event.seen, event.not_begun, turn)
             turn.pools[pool] = None
 
