@@ -104,6 +104,9 @@ first = again
 def again(): return "second"
 
 @app.function(name="same")
+def old(): return "older"
+older = old
+@app.function(name="same")
 def old(): return "old"
 @app.function(name="same")
 def new(): return "new"
@@ -132,11 +135,8 @@ if __name__ == "__main__":
         assert serialized.remote(Item()) == (True, True, 2)
         assert [it.remote(10, Item()) for it in scalers] == [(20, True), (30, True)]
         assert (first.remote(), again.remote()) == ("first", "second")
-        try:
-            raise AssertionError(old.remote())
-        except motet.exception.ExecutionError as error:
-            assert "new was declared later under its name" in str(error), error
-        assert new.remote() == "new"
+        assert (old.remote(), new.remote(), older.remote()) == ("old", "new", "older")
+        assert jobs.Caller().call.remote(old) == "old"
         assert guarded.remote(Guarded()) == ("Guarded", True, True)
         queue.put(Item())
         assert from_queue.remote() == fine

@@ -149,13 +149,35 @@ def test_a_handle_has_its_functions_name_documentation_and_signature() -> None:
     assert not callable(train)
 
 
-def test_a_function_whose_name_another_one_took_is_not_called_by_that_name() -> None:
+def test_a_function_whose_name_another_one_took_goes_on_under_one_of_its_own() -> None:
     mine = motet.App("replacing")
     first: Function[..., Any] = mine.function(name="f")(train.raw)  # type: ignore[arg-type, assignment]
+    faster = first.with_options(timeout=5)
     with pytest.warns(UserWarning, match="collision"):
         second = mine.function(name="f")(travelled)
-    with pytest.raises(ExecutionError, match=rf"\[{__name__}\]\.travelled was declared later under its name, 'f'"):
-        pickle.dumps(first)
     with pytest.warns(UserWarning, match="collision"):
-        mine.function(name="f", timeout=5)(travelled)
-    assert travelled(second).name == "f"  # the same code
+        third = mine.function(name="f")(elsewhere)
+    assert [first.name, second.name, third.name] == ["f#1", "f#2", "f"]
+    assert [it.definition.qualname for it in mine.spec().functions] == ["elsewhere", "train", "travelled"]
+    assert mine.registered_functions == {"f": third}
+    assert travelled(first).name == "f#1"
+    with pytest.raises(ExecutionError, match=rf"\[{__name__}\]\.travelled was declared later under its name, 'f'"):
+        pickle.dumps(faster)
+    with pytest.warns(UserWarning, match="collision"):
+        mine.function(name="f", timeout=5)(elsewhere)
+    assert travelled(third).name == "f"  # the same code
+
+
+def test_one_that_cannot_go_on_is_left_out_with_a_warning() -> None:
+    def locked() -> bool:
+        return lock.locked()
+
+    lock = threading.Lock()
+    mine = motet.App("left-out")
+    mine.function(name="f", serialized=True)(locked)
+    with pytest.warns(UserWarning, match="collision"):
+        mine.function(name="f")(travelled)
+    with pytest.warns(
+        UserWarning, match="cannot be called, since another function has taken its name: could not pickle"
+    ):
+        assert [it.name for it in mine.spec().functions] == ["f"]

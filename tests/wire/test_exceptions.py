@@ -367,6 +367,31 @@ def test_an_exception_over_the_limit_arrives_without_what_is_large() -> None:
     assert (type(arrived), vars(arrived)) == (ApiError, {"status": 5})
 
 
+def test_a_group_over_the_limit_arrives_without_what_is_large() -> None:
+    small, large = ApiError("small", status=1), ApiError("large", status=2)
+    large.body = bytes(2 * LIMIT)  # type: ignore[attr-defined]
+    group = ExceptionGroup("both", [small, ExceptionGroup("inner", [large])])
+    data = exception_payload.dumps(group, "both", LIMIT)
+    assert data is not None
+    arrived: Any = exception_payload.loads(data)
+    (inner,) = arrived.exceptions[1].exceptions
+    assert (arrived.exceptions[0].status, type(inner), vars(inner)) == (1, ApiError, {"status": 2})
+
+
+class Odd(Exception):
+    args = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+    @property
+    def code(self) -> int:
+        raise RuntimeError("not now")
+
+
+def test_what_a_class_makes_of_its_own_args_does_not_matter() -> None:
+    arrived = travelled(Odd("text"))
+    assert type(arrived) is Odd
+    assert BaseException.args.__get__(arrived) == ("text",)  # type: ignore[attr-defined]
+
+
 def test_a_part_of_a_module_that_is_not_here_does_not_keep_the_exception_from_arriving(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -73,6 +73,8 @@ class App(Handle):
         self._secrets = tuple(secrets)
         self._declared: dict[str, Declared] = {}
         self._replaced: list[tuple[FunctionSpec, str]] = []
+        self._aside: list[Declared] = []
+        """Those whose name another function has taken: they run for whoever has their handle."""
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
         self.runs: Runs[RunningApp] = Runs()
@@ -185,6 +187,9 @@ class App(Handle):
             _warn_of_collision(old, declared)
             if old.code is not declared.code:
                 self._replaced.append((old.spec, declared.where))
+                if not may_be_declared_again(declared.code) and not old.has_url:
+                    number = 1 + sum(old.spec.name == it.named for it in self._aside)
+                    self._aside.append(old.set_aside(number))
         self._declared[name] = declared
         return declared.handle
 
@@ -258,7 +263,7 @@ class App(Handle):
     def _merged(self) -> dict[tuple[str, str], Declared]:
         merged: dict[tuple[str, str], Declared] = {}
         for app in (self, *self.included):
-            for declared in app._declared.values():
+            for declared in (*app._declared.values(), *app._aside):
                 merged.setdefault((declared.spec.app_key, declared.spec.name), declared)
         return merged
 
@@ -301,7 +306,7 @@ class App(Handle):
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        empty: dict[str, Any] = {"_declared": {}, "_replaced": [], "_entrypoints": {}, "_included": []}
+        empty: dict[str, Any] = {"_declared": {}, "_replaced": [], "_aside": [], "_entrypoints": {}, "_included": []}
         return {**kept, **empty, "runs": Runs(), "own_run": None}
 
     def __reduce__(self) -> tuple[Any, ...]:

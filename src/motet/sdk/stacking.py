@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from types import CellType
+import functools
+from types import CellType, FunctionType
 from typing import Any
 
 from motet.errors import InvalidError
@@ -33,12 +34,23 @@ def _under(value: Any, depth: int) -> PartialFunction | PartialMethod[..., Any] 
 
 
 def _wrapped(value: Any) -> list[Any]:
-    """What a wrapper may wrap: as `functools.wraps` says, as `partial`, `property` and `classmethod` do, or in a closure."""
-    inner = [vars(value).get("__wrapped__")] if hasattr(value, "__dict__") else []
-    inner += [getattr(value, name, None) for name in ("__func__", "fget", "func")]
-    for cell in getattr(value, "__closure__", None) or ():
-        inner += _contents(cell)
-    return [it for it in inner if callable(it) or isinstance(it, PartialMethod | staticmethod | classmethod)]
+    """What a wrapper may wrap: as `functools.wraps` says, as `partial`, `property` and `classmethod` do, or in a closure.
+
+    Other objects are not asked: who knows what they do then.
+    """
+    match value:
+        case FunctionType():
+            return [
+                value.__dict__.get("__wrapped__"),
+                *(it for cell in value.__closure__ or () for it in _contents(cell)),
+            ]
+        case staticmethod() | classmethod():
+            return [value.__func__]
+        case property():
+            return [value.fget]
+        case functools.partial() | functools.partialmethod() | functools.cached_property():
+            return [value.func]
+    return []
 
 
 def _contents(cell: CellType) -> list[Any]:

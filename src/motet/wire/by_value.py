@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import weakref
 from dataclasses import dataclass, field
@@ -69,6 +70,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(value)
 
     def _reduced_class(self, user_cls: type) -> Any:
+        generic = vars(user_cls).get("__pydantic_generic_metadata__")
+        if generic is not None and generic["origin"] is not None:
+            # `Page[Item]` is a class that no module has; made of the other side's parts, it is the one that is there.
+            arguments = generic["args"]
+            return (operator.getitem, (generic["origin"], arguments if len(arguments) > 1 else arguments[0]))
         if self._by_value.forces(user_cls):
             reduced = _dynamic_class_reduce(user_cls)
         elif _is_in_main(user_cls):

@@ -28,7 +28,7 @@ Parts = dict[str, Any]
 
 def taken_apart(error: BaseException) -> tuple[Any, ...]:
     """As a pickler wants it: how to make the exception again, and what to put into it then."""
-    return (_made, (type(error), _group_of(error)), parts_of(error), None, None, _filled)
+    return (_made, (type(error), group_of(error)), parts_of(error), None, None, _filled)
 
 
 def as_its_class_says(error: BaseException) -> Any:
@@ -48,7 +48,7 @@ def as_its_class_says(error: BaseException) -> Any:
 def parts_of(error: BaseException) -> Parts:
     """Everything that an exception holds but its traceback."""
     return {
-        "args": error.args,
+        "args": BaseException.args.__get__(error),  # type: ignore[attr-defined]
         "attributes": _state_of(error),
         "fields": _fields_of(error),
         "chain": _chain_of(error),
@@ -108,7 +108,7 @@ def _filled(error: BaseException, parts: Parts) -> None:
         error.__setstate__(attributes[0])
     for name, value in parts.get("fields", {}).items():
         descriptor = _descriptor(type(error), name)
-        if descriptor is not None:
+        with contextlib.suppress(AttributeError, TypeError):  # it has no such field here, or it is only to be read
             descriptor.__set__(error, value)
     chain(error, parts.get("chain", {}))
 
@@ -129,9 +129,11 @@ def _chained(error: Any, kept: tuple[Any, Any, dict[str, Any]]) -> None:
         chain(error, links)
 
 
-def _group_of(error: BaseException) -> tuple[Any, ...]:
+def group_of(error: BaseException) -> tuple[Any, ...]:
     """A group has what it holds from the start."""
-    return (error.message, error.exceptions) if isinstance(error, BaseExceptionGroup) else ()
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return tuple(vars(BaseExceptionGroup)[name].__get__(error) for name in ("message", "exceptions"))
 
 
 def _chain_of(error: BaseException) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _fields_of(error: BaseException) -> dict[str, Any]:
         for name, descriptor in vars(base).items():
             if not isinstance(descriptor, _FIELDS) or name in found or _stays(base, name):
                 continue
-            with contextlib.suppress(AttributeError):  # it was never set
+            with contextlib.suppress(Exception):  # it was never set
                 value = descriptor.__get__(error)
                 if value is not None or base.__module__ != "builtins":  # builtin classes show None where nothing is
                     found[name] = value
