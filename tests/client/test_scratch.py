@@ -55,9 +55,10 @@ def test_that_of_a_killed_process_is_swept_by_the_next(temporary: Path) -> None:
 
 def test_what_is_not_known_to_be_left_stays(temporary: Path) -> None:
     (temporary / "motet-without-lock").mkdir()
+    (temporary / "motet-without-lock" / "lock").touch()
     (temporary / "motet-file").touch()
     (temporary / "other").mkdir()
-    (temporary / "other" / "lock").touch()
+    (temporary / "other" / ".motet-scratch").touch()
     (temporary / "motet-link").symlink_to(temporary / "other")
     assert sweep() == []
     assert len(list(temporary.iterdir())) == 4
@@ -66,6 +67,6 @@ def test_what_is_not_known_to_be_left_stays(temporary: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
 def test_that_of_another_user_stays(temporary: Path) -> None:
     (temporary / "motet-theirs").mkdir()
-    (temporary / "motet-theirs" / "lock").touch()
+    (temporary / "motet-theirs" / ".motet-scratch").touch()
     os.chown(temporary / "motet-theirs", 65534, 65534)
     assert sweep() == []

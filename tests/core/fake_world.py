@@ -42,6 +42,8 @@ class FakeContainer:
     deliveries: int = 0
     wants_no_more: bool = False
     frozen: bool = False
+    blocked: bool = False
+    limit: int = 1 << 62
     deadline: float | None = None
     """When it may be killed though it works: it was told to go, or is frozen, or holds a cancelled attempt for too long."""
 
@@ -51,6 +53,12 @@ class FakeContainer:
         if not self.batches:
             return len(self.held)
         return sum(any(attempt in self.held for attempt in batch) for batch in self.batches.values())
+
+    def above(self, seen: int) -> set[int]:
+        """The attempts that it has not read, if that was the last one: batches go by their first."""
+        batches = [batch for first, batch in self.batches.items() if first > seen]
+        late = {attempt for batch in batches for attempt in batch} if self.batches else set(self.held)
+        return {attempt for attempt in late if attempt in self.held and (self.batches or attempt > seen)}
 
     @property
     def works(self) -> bool:
@@ -183,6 +191,8 @@ class FakeWorld:
                 self.containers[event.container_id].wants_no_more = True
                 if event.preempted:
                     self._may_go(self.containers[event.container_id], self.limits.drain_grace)
+            case e.ContainerBlocked() | e.ContainerUnblocked() | e.InputsLimited():
+                self._note_reach(event)
             case e.ContainerFrozen():
                 self.containers[event.container_id].frozen = True
                 self._may_go(self.containers[event.container_id], self.limits.freeze_grace)
@@ -205,6 +215,16 @@ class FakeWorld:
                         self.may_be_cancelled.add(key)
             case _:
                 pass
+
+    def _note_reach(self, event: e.ContainerBlocked | e.ContainerUnblocked | e.InputsLimited) -> None:
+        container = self.containers[event.container_id]
+        if isinstance(event, e.InputsLimited):
+            container.limit = event.limit
+            return
+        container.blocked = isinstance(event, e.ContainerBlocked)
+        if isinstance(event, e.ContainerBlocked):
+            # Nobody waits for them there any more; the container has yet to let go of them.
+            container.cancelled.update(container.above(event.seen))
 
     def _may_go(self, container: FakeContainer, grace: float) -> None:
         deadline = self.now + grace
@@ -310,6 +330,7 @@ class FakeWorld:
         assert container.phase == "ready", f"{command}: {container}"
         assert not container.wants_no_more
         assert not container.frozen
+        assert not container.blocked
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts
@@ -394,14 +415,15 @@ class FakeWorld:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size
-                    ready = [x for x in there if x.phase == "ready" and not x.frozen]
+                    ready = [x for x in there if x.phase == "ready" and not x.frozen and not x.blocked]
                     room += sum(max(0, target - x.slots) for x in ready) * size
                 assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
             due = function.spec.batching is None or view.waiting_inputs >= function.spec.batching.max_batch_size
             if due and not function.deaths and not function.spec.single_use_containers:
                 draining = {x.container_id for x in view.containers if x.state in ("draining", "frozen")}
-                free = [x for x in there if x.phase == "ready" and x.container_id not in draining]
-                assert all(x.slots == function.spec.concurrency.max_inputs for x in free), "a slot is free"
+                free = [x for x in there if x.phase == "ready" and not x.blocked and x.container_id not in draining]
+                most = function.spec.concurrency.max_inputs
+                assert all(x.slots >= min(most, x.limit) for x in free), "a slot is free"
         if may_grow and len(serving) < function.settings.min_containers:
             assert function.fails_to_start, "min_containers is not honoured"
             assert self.wake_at is not None or starting, "containers are missing, and nothing will bring them"

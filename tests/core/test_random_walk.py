@@ -181,6 +181,17 @@ class EngineWalk(RuleBasedStateMachine):
         happened = e.ContainerThawed if container.frozen else e.ContainerFrozen
         self.world.feed(happened(container.container_id))
 
+    @precondition(lambda self: self.world.in_phase("ready", "stopping"))
+    @rule(pick=PICK, seen=PICK)
+    def block_or_turn(self, pick: int, seen: int) -> None:
+        """The event loop of a container is stuck: some of what it holds has not begun."""
+        container = self._choose(self.world.in_phase("ready", "stopping"), pick)
+        if container.blocked:
+            self.world.feed(e.ContainerUnblocked(container.container_id))
+        else:
+            last = self._choose([0, *sorted(container.held)], seen)
+            self.world.feed(e.ContainerBlocked(container.container_id, last, []))
+
     @precondition(lambda self: self.world.containers)
     @rule(pick=PICK)
     def die(self, pick: int) -> None:
@@ -271,6 +282,8 @@ class EngineWalk(RuleBasedStateMachine):
         for container in list(self.world.containers.values()):
             if container.frozen:
                 self.world.feed(e.ContainerThawed(container.container_id))
+            elif container.blocked and container.phase == "ready":
+                self.world.feed(e.ContainerUnblocked(container.container_id))
             elif container.phase == "starting":
                 self.world.feed(e.ContainerReady(container.container_id))
             elif container.phase in ("stopping", "killed", "failing"):

@@ -135,6 +135,8 @@ def test_a_function_declared_after_its_app_started_is_told_to_come_earlier(here:
         assert known.remote() == "old"
     with late.run():
         assert [tardy.remote(), replaced.remote()] == ["new", "new"]
+        with pytest.raises(motet.exception.ExecutionError, match="was declared later under its name"):
+            known.remote()
 
 
 def test_an_app_included_after_the_start_is_told_to_come_earlier(here: World) -> None:

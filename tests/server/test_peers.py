@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from motet.model.scaling import AutoscalerSettings
+from motet.server.peers import MAX_STRANGERS
 from motet.wire import codec
 from motet.wire import messages as m
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
@@ -159,3 +160,20 @@ def test_an_answer_that_is_too_large_is_a_refusal_and_harms_no_other() -> None:
             assert "256 MiB at most" in str(refusal(replies[1].body))
 
     asyncio.run(main())
+
+
+def test_more_strangers_than_may_be_cost_the_oldest_of_them_and_nobody_else() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        strangers = on.server._strangers
+        before = len(strangers)
+        others = [await on.connect() for _ in range(MAX_STRANGERS - before)]
+        await on.wait(lambda: len(strangers) == MAX_STRANGERS)
+        one_more = await on.connect()
+        await wire.wait_closed()
+        assert len(strangers) == MAX_STRANGERS
+        one_more.say(m.Hello("executor", "wrong", "ta-nobody"))
+        assert await one_more.refusal() == "not a container of this server"
+        await asyncio.gather(*(each.close() for each in others))
+        await on.wait(lambda: len(strangers) == 0)
+
+    play(scene)

@@ -186,6 +186,21 @@ def test_a_variant_is_one_function_however_often_it_is_asked_for() -> None:
     play(scene)
 
 
+def test_spawned_inputs_come_by_request_alone_and_not_too_many_at_once() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create(function(max_waiting_inputs=10))
+        client.call(function_id, 3, kind=CallKind.SPAWNED)
+        outcomes = await client.wait(m.Outcomes)
+        assert [each.kind for each in outcomes.ended] == [OutcomeKind.REFUSED] * 3
+        assert "as a request" in str(failure.rebuild(outcomes.ended[0].payload))
+        many = m.SubmitInputs("fc-2", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(1001)])
+        assert "1000 may" in str(refusal(await client.answer(many)))
+        assert isinstance(await client.answer(m.ViewCall("fc-2")), m.RequestFailed)
+        assert on.server._driver.engine.waiting(function_id) == 0
+
+    play(scene)
+
+
 def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create()

@@ -16,6 +16,7 @@ import click
 
 from motet.cli.interrupts import Terminated, handled_interrupts
 from motet.cli.loading import ProgramFailed, load_file, load_module, module_directory
+from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 from motet.client.scratch import Scratch
@@ -271,5 +272,6 @@ def serve_command(reference: str, module: bool, dashboard: bool, **options: str 
     for option, value in options.items():
         if value is not None:
             os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
+    write_pipes_by_line()
     source, _, name = reference.partition("::")
     sys.exit(serve(Served(source=source, app_name=name or None, is_module=module), dashboard=dashboard))

@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Self
 
 _PREFIX = "motet-"
-_LOCK = "lock"
+_LOCK = ".motet-scratch"
+"""A name that nobody else has for a file: directories are deleted by it."""
 _LOOK_AGAIN = 0.02
 
 

@@ -108,6 +108,12 @@ class ReportAppStopped(Command, frozen=True):
     app_id: str
 
 
+class ReportFunctionRetired(Command, frozen=True):
+    """Nobody has used a variant for a while: its pool is gone."""
+
+    function_id: str
+
+
 class ReportDecision(Command, frozen=True):
     """A pool is to have another size, for this reason: with `live` containers, of which some are `starting`, it wants
     `desired`, and starts or stops some for that. Its inputs are those that waited and ran at that moment."""

@@ -7,12 +7,19 @@ from collections.abc import Callable, Iterable, Iterator
 
 from motet.core.inputs import WAITING, Input
 
+COMPACT_BEYOND = 1000
+"""The line of those that wait is looked through when it is longer, and twice as long as after the last time."""
+
+
+def _never_began(item: Input) -> bool:
+    return item.state is WAITING and item.attempts == 0
+
 
 class Deadlines:
     """The inputs of one pool by deadline. All have the same `timeout`, and the same `queue_timeout` if there is one, so
     the earliest is always the first, and nothing is ever sorted."""
 
-    __slots__ = ("_alarm", "_queue_timeout", "_running", "_sum", "_waiting", "timeout")
+    __slots__ = ("_alarm", "_compact_beyond", "_queue_timeout", "_running", "_sum", "_waiting", "timeout")
 
     def __init__(self, timeout: float, queue_timeout: float | None, alarm: Callable[[float], None]) -> None:
         self.timeout = timeout
@@ -22,6 +29,7 @@ class Deadlines:
         self._sum = 0.0
         """Of the deadlines of those that run."""
         self._waiting: deque[tuple[float, Input]] = deque()
+        self._compact_beyond = COMPACT_BEYOND
 
     def began(self, item: Input, now: float) -> None:
         """An attempt at it runs from now on."""
@@ -47,6 +55,9 @@ class Deadlines:
     def wait(self, items: Iterable[Input]) -> None:
         """They were submitted, and wait for their first attempt for `queue_timeout` at most."""
         assert self._queue_timeout is not None
+        if len(self._waiting) > self._compact_beyond:
+            self._waiting = deque(pair for pair in self._waiting if _never_began(pair[1]))
+            self._compact_beyond = max(COMPACT_BEYOND, 2 * len(self._waiting))
         for item in items:
             deadline = item.submitted_at + self._queue_timeout
             if not self._waiting:

@@ -30,6 +30,7 @@ class Endings:
     def end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
         """It has its outcome, and is forgotten."""
         item.move(event)
+        item.payload = b""  # it may stand in a line for a while yet
         self.counts[kind] += 1
         if self._feeds:
             self._feeds.forget(item)

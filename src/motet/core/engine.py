@@ -10,13 +10,15 @@ from motet.core import events as e
 from motet.core import streams
 from motet.core.autoscaler import Policy
 from motet.core.batched_pool import BatchedPool
-from motet.core.commands import Command, ReportAppStopped, WakeAt
+from motet.core.commands import Command, ReportAppStopped, ReportFunctionRetired, WakeAt
+from motet.core.feeds import MAX_AHEAD_BYTES
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, WAITING, Call, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
+from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
 from motet.core.turn import Turn
@@ -54,6 +56,7 @@ class Engine(Inspection):
         self._wake_at: float | None = None
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.FunctionWanted: self._function_wanted,
             e.AppStopped: self._app_stopped,
             e.InputsSubmitted: self._inputs_submitted,
             e.CallCancelled: self._call_cancelled,
@@ -90,6 +93,8 @@ class Engine(Inspection):
                 if pool.fleet.gpu and (reason := pool.size.refusal):
                     pool.refuse(reason, turn)
                 pool.pump(turn)
+                if pool.retirement is not None and pool.is_unused(pool.retirement, turn):
+                    self._retire(pool, turn)
         self._host.start_next(turn)
         commands = turn.finish()
         wake_at = self._timers.next
@@ -139,9 +144,26 @@ class Engine(Inspection):
             ),
         )
         self._pools[event.function_id] = pool
+        if event.retires != "never":
+            pool.retirement = Retirement(event.retires, turn.now)
         turn.pools[pool] = None
         if pool.fleet.gpu:
             self._host.devices.look(turn)
+
+    def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
+        pool = self._pools.get(event.function_id)
+        if pool is not None and pool.retirement is not None:
+            pool.retirement.wanted(event.retires, turn.now)
+            turn.pools[pool] = None
+
+    def _retire(self, pool: Pool, turn: Turn) -> None:
+        self._forget(pool)
+        turn.commands.append(ReportFunctionRetired(pool.fleet.function_id))
+
+    def _forget(self, pool: Pool) -> None:
+        del self._pools[pool.fleet.function_id]
+        self._timers.forget(pool)
+        self._host.leave(pool.size)
 
     def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
         self._stopping_apps.add(event.app_id)
@@ -243,8 +265,9 @@ class Engine(Inspection):
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
         item = call.inputs.get(event.index) if call else None
-        if call is not None and item is not None:
-            self._pools[call.function_id].feed(item, event.items, turn)
+        if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
+            return
+        self._cancel(call, f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes", turn)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -267,12 +290,14 @@ class Engine(Inspection):
         del self._pool_of_container[event.container_id]
         pool.container_ended(container, event.description, turn, blameless=event.blameless)
         turn.pools[pool] = None
-        if pool.closed:
+        if pool.closed and pool.app_id not in self._stopping_apps and not pool.fleet.containers:
+            self._retire(pool, turn)
+        elif pool.closed:
             self._report_if_stopped(pool.app_id, turn)
 
     def _container_blocked(self, event: e.ContainerBlocked, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
-        if pool is not None and container is not None:
+        if pool is not None and container is not None and container.state != "starting":
             pool.blocked(container, event.seen, event.not_begun, turn)
             turn.pools[pool] = None
 
@@ -332,8 +357,9 @@ class Engine(Inspection):
             streams.yielded(container, event.attempt, event.items, turn)
 
     def _feed_taken(self, event: e.FeedTaken, turn: Turn) -> None:
-        _, container = self._find(event.container_id)
-        if container is not None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.feeds.taken(container.running.get(event.attempt), event.count)
             streams.feed_taken(container, event.attempt, event.count, turn)
 
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
@@ -341,9 +367,7 @@ class Engine(Inspection):
         if app_id in self._stopping_apps and not any(pool.fleet.containers for pool in pools):
             self._stopping_apps.discard(app_id)
             for pool in pools:
-                del self._pools[pool.fleet.function_id]
-                self._timers.forget(pool)
-                self._host.leave(pool.size)
+                self._forget(pool)
             turn.commands.append(ReportAppStopped(app_id))
 
     # --- time ---------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ import msgspec
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
 from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -15,11 +16,19 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionAdded(Event, frozen=True):
-    """A function that may be called exists from now on; it gets a pool."""
+    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it."""
 
     function_id: str
     app_id: str
     spec: FunctionSpec
+    retires: Retires = "never"
+
+
+class FunctionWanted(Event, frozen=True):
+    """Somebody asks for a variant that is there already, and is about to call it."""
+
+    function_id: str
+    retires: Retires
 
 
 class AppStopped(Event, frozen=True):

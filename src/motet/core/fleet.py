@@ -61,6 +61,8 @@ class Fleet:
         """Of those that drain, the ones that must be gone by then."""
         self._stops: Grace[Container] = Grace(limits.stop_grace, alarm)
         self._closing_deadline: float | None = None
+        self.end_reason = "app stopped"
+        """Why all of them go, when they do."""
         self._blocked: set[Container] = set()
 
     @property
@@ -311,9 +313,9 @@ class Fleet:
         self._alarm(self._closing_deadline)
         for container in list(self.containers.values()):
             if container.state is states.STARTING:
-                self.kill(container, "app stopped", turn)
+                self.kill(container, self.end_reason, turn)
             elif container.state is not states.STOPPING:
-                self.stop(container, "app stopped", turn)
+                self.stop(container, self.end_reason, turn)
 
     def check(self) -> None:
         """Raise `InternalError` unless the bookkeeping agrees with the containers."""

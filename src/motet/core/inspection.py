@@ -34,6 +34,11 @@ class Inspection:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return view_pool(pool, now)
 
+    def takes(self, function_id: str) -> bool:
+        """Whether a function is here to be called."""
+        pool = self._pools.get(function_id)
+        return pool is not None and not pool.closed
+
     def refusal(self, function_id: str, kind: CallKind) -> ResourceExhaustedError | None:
         """Why one more input of a function would not be taken now; None if it would."""
         pool = self._pools.get(function_id)

@@ -15,6 +15,7 @@ from motet.core.grace import Grace
 from motet.core.inputs import RUNNING, WAITING, Call, Input
 from motet.core.isolation import Isolation
 from motet.core.pool_promises import PoolPromises
+from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
@@ -32,10 +33,11 @@ class Pool(PoolPromises):
         self.app_id = app_id
         self.fleet = fleet
         self.closed = False
+        self.retirement: Retirement | None = None
         self.running = 0
         self._queue = WaitingQueue()
-        self._feeds = Feeds()
-        self.endings = Endings(self.spec, self._feeds, services)
+        self.feeds = Feeds()
+        self.endings = Endings(self.spec, self.feeds, services)
         self.size = Size(fleet, scaler, lambda: (self.waiting, self.running), services.alarm)
         self._isolation = Isolation(fleet, self.size)
         self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
@@ -62,7 +64,7 @@ class Pool(PoolPromises):
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
-        self.size.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
+        self.size.inputs_came(items)
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
@@ -129,8 +131,8 @@ class Pool(PoolPromises):
 
     def _send(self, deliveries: list[Delivery], container: Container, turn: Turn) -> None:
         turn.commands.append(DeliverAttempts(container.container_id, deliveries))
-        if self._feeds:
-            self._feeds.delivered(container, deliveries, turn)
+        if self.feeds:
+            self.feeds.delivered(container, deliveries, turn)
         self.fleet.loaded(container, turn)
 
     def _begin(self, item: Input, container: Container, now: float) -> Delivery:
@@ -299,10 +301,6 @@ class Pool(PoolPromises):
         item = container.running[number]
         return [item] if item is not None and not item.fed else []
 
-    def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
-        """A client sent items to an input, which may wait or run."""
-        self._feeds.feed(item, items, turn)
-
     # --- containers come and go ---------------------------------------------------------------------------------------
 
     def became_ready(self, container: Container, turn: Turn) -> None:
@@ -372,6 +370,19 @@ class Pool(PoolPromises):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
             self.start_failed(container, self.endings.failure(FunctionTimeoutError(text)), turn)
         self.fleet.kill_overdue_stops(turn)
+
+    def is_unused(self, retirement: Retirement, turn: Turn) -> bool:
+        """Whether this variant has been idle for so long that it goes. Its last containers, if it keeps any, go before."""
+        busy = self.size.submitted > sum(self.endings.counts.values())
+        due_at = retirement.due_at(busy, self.size.settings.scaledown_window, turn.now)
+        if due_at is not None and due_at > turn.now:
+            self._alarm(due_at)
+        elif due_at is not None and not self.fleet.containers:
+            return True
+        elif due_at is not None and retirement.when == "when idle":
+            self.fleet.end_reason = "nobody used this variant for a while"
+            self.close(self.fleet.host.limits.stop_grace, turn)
+        return False
 
     def close(self, grace: float, turn: Turn) -> None:
         """The app stopped: its inputs have been cancelled, its containers go."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from motet.core import containers as states
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
 from motet.core.commands import ReportDecision
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
+from motet.core.inputs import Input
 from motet.core.scaler import Scaler
 from motet.core.turn import Turn
 from motet.errors import InternalError
@@ -39,10 +40,17 @@ class Size:
         self._claim = fleet.claim
         self._alarm = alarm
         self._closed = False
+        self.submitted = 0
+        """Inputs of this pool until now."""
         self.is_called_by_containers = False
         """Inputs that run in containers wait for inputs of this pool, or have done."""
         self._host.join(self)
         self._most = most_containers(self.settings, self._host.limits.containers_per_pool)
+
+    def inputs_came(self, items: Sequence[Input]) -> None:
+        """New inputs of one call."""
+        self.submitted += len(items)
+        self.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""

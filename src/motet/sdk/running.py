@@ -98,6 +98,10 @@ class RunningApp:
             bound = self._variants[key] = reply.function_id
         return bound
 
+    def began_with(self, spec: FunctionSpec) -> bool:
+        """Whether this very declaration is what it runs, whatever was declared under its name since."""
+        return self._declared.get((spec.app_key, spec.name)) is spec
+
     def has(self, spec: FunctionSpec) -> bool:
         """Whether this function is a part of it."""
         return (spec.app_key, spec.name) in self._functions
@@ -193,11 +197,18 @@ def find_running(app: HasRunning, function: str) -> RunningApp:
                     f"function {function!r} was called, but its app was included in {run.name!r} after that had started. "
                     "Have `app.include(...)` before `app.run()`."
                 )
-        raise ExecutionError(
-            f"function {function!r} was called, but its app is not running. "
-            "Call it inside `with app.run():`, or start the program with `motet run FILE`."
-        )
+        raise ExecutionError(f"function {function!r} was called, but its app is not running. {_how_to_get_one()}")
     return running
+
+
+def _how_to_get_one() -> str:
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return (
+            "A process of multiprocessing's knows of it if it is forked inside `with app.run():`; use "
+            '`multiprocessing.get_context("fork")`, or call functions in the parent.'
+        )
+    return "Call it inside `with app.run():`, or start the program with `motet run FILE`."
 
 
 def any_running(wanted: str) -> RunningApp:

@@ -62,7 +62,8 @@ class Target:
         running = find_running(self.app, self.declared.name)
         resolved = self._resolved
         if resolved is None or resolved[0] is not running:
-            self._check_name()
+            if not running.began_with(self.declared):
+                self._check_name()
             function_id = yield from running.function_id(
                 self.declared, self.variant, takes_part=self._takes_part(running)
             )

@@ -14,11 +14,13 @@ from motet.model.ids import AppId, numbered_suffix
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.parameters import checked_parameters, decoded_parameters
 from motet.model.records import FunctionRecord
+from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
 from motet.server.driver import Driver
 from motet.server.recorder import Recorder
 from motet.server.tally import Tally
+from motet.server.variants import Bound, Variants
 from motet.wire.messages import Configure, OutputLines
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -80,7 +82,7 @@ class Apps:
         self._tally = tally or Tally()
         self._apps: dict[str, RunningApp] = {}
         self._functions: dict[str, tuple[RunningApp, FunctionSpec]] = {}
-        self._variants: dict[bytes, str] = {}
+        self._variants = Variants()
         self._numbers = 0
 
     def create(self, app_id: AppId, spec: AppSpec, owner: Owner) -> RunningApp:
@@ -103,7 +105,14 @@ class Apps:
         self._numbers += 1
         return "fu-" + numbered_suffix(self._id_base, self._numbers)
 
-    def _add(self, app: RunningApp, function_id: str, spec: FunctionSpec, variant_of: str | None = None) -> str:
+    def _add(
+        self,
+        app: RunningApp,
+        function_id: str,
+        spec: FunctionSpec,
+        variant_of: str | None = None,
+        retires: Retires = "never",
+    ) -> None:
         self._functions[function_id] = (app, spec)
         if spec.has_pool:
             self._tally.function_added(function_id, app.spec.name, spec.name)
@@ -115,23 +124,45 @@ class Apps:
                 )
             )
         if spec.has_pool:
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec))
-        return function_id
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
 
-    def bind(self, function_id: str, variant: FunctionVariant) -> str:
-        """The function a variant is; made when it is first asked for. Raises `NotFoundError`, `InvalidError`."""
+    def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False) -> str:
+        """The function a variant is; made when it is first asked for, and again when nobody used it for a while.
+
+        Raises `NotFoundError`, `InvalidError`; `by_request` of HTTP, `ResourceExhaustedError` if there are too many.
+        """
         app, spec = self._find(function_id)
         key = _encode((function_id, variant))
-        bound = self._variants.get(key)
-        if bound is None:
+        bound = self._variants.find(key)
+        retires: Retires = "when idle" if by_request else "when empty"
+        if bound is not None and self._driver.engine.takes(bound):
+            if not by_request:
+                self._variants.hold(bound)
+            self._driver.take(e.FunctionWanted(bound, retires))
+        else:
+            if by_request:
+                self._variants.check_room()
             if variant.parameters_given is not None:
                 _check_parameters(spec, variant.parameters_given)
             varied = spec.varied(variant)
             if not varied.has_pool:
                 raise _needs_instance(spec)
             _check_size(varied)
-            bound = self._variants[key] = self._add(app, self._new_id(), varied, function_id)
+            bound = self._new_id()
+            self._variants.add(bound, Bound(key, function_id, variant, not by_request))
+            self._add(app, bound, varied, function_id, retires)
         return bound
+
+    def revive(self, function_id: str) -> None:
+        """Somebody calls this function: have it be here if it is a variant that was retired."""
+        if self._variants.is_retired(function_id):
+            self._find(function_id)
+
+    def retired(self, function_id: str) -> None:
+        """The engine says that nobody has used a variant for a while: nothing of it is kept but what brings it back."""
+        del self._functions[function_id]
+        self._variants.retire(function_id)
+        self._tally.function_gone(function_id)
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
         """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other or there is none."""
@@ -140,6 +171,7 @@ class Apps:
             raise _needs_instance(spec)
         varied = spec.varied(FunctionVariant(autoscaler_changes=change))
         self._functions[function_id] = (app, varied)
+        self._variants.change(function_id, change)
         self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
         return varied.autoscaler
 
@@ -225,7 +257,7 @@ class Apps:
         for function_id in gone:
             del self._functions[function_id]
             self._tally.function_gone(function_id)
-        self._variants = {key: bound for key, bound in self._variants.items() if bound not in gone}
+        self._variants.forget(gone)
         self._on_stopped(app_id)
         if self._recorder is not None:
             self._recorder.app_stopped(app_id)
@@ -255,6 +287,10 @@ class Apps:
 
     def _find(self, function_id: str) -> tuple[RunningApp, FunctionSpec]:
         found = self._functions.get(function_id)
+        if found is None and (bound := self._variants.revive(function_id)) is not None:
+            app, base = self._functions[bound.base]
+            found = app, base.varied(bound.variant)
+            self._add(app, function_id, found[1], bound.base, "when empty")
         if found is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return found

@@ -44,6 +44,7 @@ class ServerEffects:
             c.SaveOutcomes: lambda command: calls.save(command.call_id, command.ended),
             c.ReportDecision: lambda command: None,
             c.ReportAppStopped: lambda command: apps.stopped(command.app_id),
+            c.ReportFunctionRetired: lambda command: apps.retired(command.function_id),
             c.RecordCalls: lambda command: None,
             c.RecordInputs: lambda command: None,
             c.RecordSuccesses: lambda command: None,

@@ -33,7 +33,7 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.operations import Operations
-from motet.server.peers import Handler, Peer, SocketPeer
+from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.queues import Queues
 from motet.server.recorded_engine import RecordedEngine
 from motet.server.recorder import Recorder
@@ -115,6 +115,7 @@ class Server:
         self._driver.attach(effects)
         containers = {} if self._recorder is None else self._recorder.containers
         self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
+        self._strangers = Strangers()
         self._listener: asyncio.Server | None = None
         self._scratch = scratch
 
@@ -177,7 +178,7 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept)
+        return SocketPeer(self._accept, self._strangers)
 
     def connect(self, peer: Peer, *, from_container: bool = False) -> ClientSession:
         """A client in this process, or in a container: what it sends goes to `receive`, what it gets to `peer`."""
@@ -203,7 +204,7 @@ class Server:
             session.disconnected()
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._apps.bind(function_id, variant)
+        return self._apps.bind(function_id, variant, by_request=True)
 
     def _count(self) -> None:
         tally = self._tally

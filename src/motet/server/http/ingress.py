@@ -124,6 +124,9 @@ class Ingress:
             return
         try:
             target = self._target(place.route, scope)
+        except ResourceExhaustedError as error:
+            await self._refuse(scope, receive, send, Answer(503, str(error), retry_after=error.retry_after))
+            return
         except (Error, TypeError, ValueError) as error:
             await self._refuse(scope, receive, send, Answer(400, str(error)))
             return
