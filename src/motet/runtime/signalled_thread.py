@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import signal
 import sys
@@ -82,4 +83,22 @@ def introduce_thread() -> None:
 def set_asynchronous(thread: int, exception: type[BaseException] | None) -> None:
     """Raise this in a thread once it gets to its next bytecode, as CPython documents it. None takes it back."""
     value = None if exception is None else ctypes.py_object(exception)
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), value)
+    _set_asynchronous(ctypes.c_ulong(thread), value)
+    if exception is None and sys.version_info < (3, 13):
+        _let_threads_stop_looking()
+
+
+_set_asynchronous = ctypes.pythonapi.PyThreadState_SetAsyncExc
+
+
+class _Nothing(BaseException):
+    """Raised and caught here."""
+
+
+def _let_threads_stop_looking() -> None:
+    """Until Python 3.12 all threads look for asynchronous exceptions from when one is set until one is raised. If it was
+    taken back they would look at every call and jump from then on, which is slow, and under `sys.settrace` endless."""
+    with contextlib.suppress(_Nothing):
+        _set_asynchronous(ctypes.c_ulong(threading.get_ident()), ctypes.py_object(_Nothing))
+        for _ in range(2):
+            pass
