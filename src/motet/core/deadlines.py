@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from motet.core.inputs import WAITING, Input
 
 COMPACT_BEYOND = 1000
-"""The line of those that wait is looked through when it is longer, and twice as long as after the last time."""
-
-
-def _never_began(item: Input) -> bool:
-    return item.state is WAITING and item.attempts == 0
+"""The line of those that wait is looked through for those that ended in it when it is longer, and twice as long as after the
+last time."""
 
 
 class Deadlines:
@@ -28,11 +25,13 @@ class Deadlines:
         self._running: OrderedDict[int, Input] = OrderedDict()
         self._sum = 0.0
         """Of the deadlines of those that run."""
-        self._waiting: deque[tuple[float, Input]] = deque()
+        self._waiting: OrderedDict[tuple[float, Input], None] = OrderedDict()
         self._compact_beyond = COMPACT_BEYOND
 
     def began(self, item: Input, now: float) -> None:
         """An attempt at it runs from now on."""
+        if self._waiting and self._queue_timeout is not None:
+            self._waiting.pop((item.submitted_at + self._queue_timeout, item), None)
         item.delivered_at = now
         item.deadline = now + self.timeout
         if not self._running:
@@ -56,13 +55,13 @@ class Deadlines:
         """They were submitted, and wait for their first attempt for `queue_timeout` at most."""
         assert self._queue_timeout is not None
         if len(self._waiting) > self._compact_beyond:
-            self._waiting = deque(pair for pair in self._waiting if _never_began(pair[1]))
+            self._waiting = OrderedDict.fromkeys(pair for pair in self._waiting if pair[1].state is WAITING)
             self._compact_beyond = max(COMPACT_BEYOND, 2 * len(self._waiting))
         for item in items:
             deadline = item.submitted_at + self._queue_timeout
             if not self._waiting:
                 self._alarm(deadline)
-            self._waiting.append((deadline, item))
+            self._waiting[deadline, item] = None
 
     def running_late(self, now: float) -> Iterator[Input]:
         """Inputs whose attempt has run for longer than `timeout`. Each must be taken care of before the next."""
@@ -74,15 +73,15 @@ class Deadlines:
             yield item
 
     def waited_long(self, now: float) -> Iterator[Input]:
-        """Inputs that have waited for longer than `queue_timeout`, each given once; the others have begun in time."""
+        """Inputs that have waited for longer than `queue_timeout`, each given once; those that have ended are left out."""
         while self._waiting:
-            deadline, item = self._waiting[0]
-            if item.state is WAITING and item.attempts == 0:
+            deadline, item = next(iter(self._waiting))
+            if item.state is WAITING:
                 if deadline > now:
                     self._alarm(deadline)
                     return
                 yield item
-            self._waiting.popleft()
+            self._waiting.pop((deadline, item), None)
 
     @property
     def any_wait(self) -> bool:
