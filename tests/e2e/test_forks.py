@@ -51,3 +51,8 @@ def test_a_child_of_an_enter_hook_is_no_container() -> None:
 
 def test_a_forked_process_calls_over_a_connection_of_its_own() -> None:
     assert forking.doubled_by_a_child.remote(4) == (8, 8)
+
+
+def test_the_kernels_out_of_memory_killer_takes_containers_before_the_template() -> None:
+    container, template = forking.memory_scores.remote()
+    assert container == min(1000, template + 500)

@@ -7,6 +7,7 @@ import multiprocessing
 import os
 import sys
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import motet
 
@@ -108,6 +109,13 @@ class Entering:
     @motet.method()
     def tell(self) -> tuple[int, int]:
         return end_of(self.child), os.getpid()
+
+
+@app.function(max_containers=1, timeout=20)
+def memory_scores() -> tuple[int, int]:
+    """How soon the kernel's out-of-memory killer takes this container, and its template."""
+    template = Path(f"/proc/{os.getppid()}/oom_score_adj")
+    return int(Path("/proc/self/oom_score_adj").read_text()), int(template.read_text())
 
 
 @app.function(max_containers=1, timeout=20)
