@@ -29,21 +29,25 @@ InputKey = tuple[str, int]
 
 @dataclass
 class FakeContainer:
-    """What a container knows: its phase, and the attempts it holds, each with its input and whether it was cancelled."""
+    """What a container knows: its phase, and the attempts it holds, each with its input and when it was cancelled."""
 
     container_id: str
     function_id: str
     phase: str = "starting"
     held: dict[int, InputKey] = field(default_factory=dict)
     batches: dict[int, list[int]] = field(default_factory=dict)
-    cancelled: set[int] = field(default_factory=set)
+    cancelled: dict[int, float] = field(default_factory=dict)
     gpus: tuple[str, ...] = ()
     share: float = 1.0
     deliveries: int = 0
     wants_no_more: bool = False
-    frozen: bool = False
+    frozen_at: float | None = None
     deadline: float | None = None
-    """When it may be killed though it works: it was told to go, or is frozen, or holds a cancelled attempt for too long."""
+    """When it may be killed though it works, because it was told to go."""
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_at is not None
 
     @property
     def slots(self) -> int:
@@ -184,10 +188,9 @@ class FakeWorld:
                 if event.preempted:
                     self._may_go(self.containers[event.container_id], self.limits.drain_grace)
             case e.ContainerFrozen():
-                self.containers[event.container_id].frozen = True
-                self._may_go(self.containers[event.container_id], self.limits.freeze_grace)
+                self.containers[event.container_id].frozen_at = self.now
             case e.ContainerThawed():
-                self.containers[event.container_id].frozen = False
+                self.containers[event.container_id].frozen_at = None
             case e.ContainerFailed():
                 self.containers[event.container_id].phase = "failing"
                 self._function_of(event.container_id).fails_to_start = True
@@ -247,8 +250,7 @@ class FakeWorld:
                 self._evict(container)
             case c.KillContainer():
                 container = self.containers[command.container_id]
-                late = container.deadline is not None and container.deadline <= self.now
-                called_for = late or container.container_id in self.may_be_terminated
+                called_for = self._may_be_killed(container) or container.container_id in self.may_be_terminated
                 assert not container.works or called_for, f"{command}: {container}"
                 if container.phase == "starting":  # too slow, or one too many
                     self._function_of(command.container_id).fails_to_start = True
@@ -261,10 +263,8 @@ class FakeWorld:
                 named = {a for number in command.attempts for a in container.batches.get(number, [number])}
                 named &= set(container.held) if container.batches else named
                 assert named, f"{command}: {container}"
-                assert named <= set(container.held) - container.cancelled, f"{command}: {container}"
-                container.cancelled.update(named)
-                grace = self._function_of(command.container_id).spec.cancellation_grace + self.limits.drain_grace
-                self._may_go(container, grace)
+                assert named <= container.held.keys() - container.cancelled.keys(), f"{command}: {container}"
+                container.cancelled.update(dict.fromkeys(named, self.now))
                 self._may_cancel_children({container.held[number] for number in named})
             case c.SendOutcomes() | c.SaveOutcomes():
                 self._collect(command)
@@ -276,6 +276,13 @@ class FakeWorld:
                 assert not any(x.function_id in ids for x in self.containers.values())
             case c.WakeAt():
                 self.wake_at = command.deadline
+
+    def _may_be_killed(self, container: FakeContainer) -> bool:
+        """Though it works: it was told to go, or is frozen, or holds a cancelled attempt, and that for too long."""
+        told = container.deadline is not None and container.deadline <= self.now
+        frozen = container.frozen_at is not None and container.frozen_at + self.limits.freeze_grace <= self.now
+        grace = self._function_of(container.container_id).spec.cancellation_grace + self.limits.drain_grace
+        return told or frozen or any(container.cancelled.get(it, self.now) + grace <= self.now for it in container.held)
 
     def _evict(self, container: FakeContainer) -> None:
         """What it holds may go on elsewhere from now on, and is lost only if it cannot."""

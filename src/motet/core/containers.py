@@ -11,7 +11,7 @@ TRANSITIONS: dict[str, dict[str, str]] = {
     STARTING: {"became_ready": READY, "stopped": STOPPING, "ended": ENDED},
     READY: {"drained": DRAINING, "froze": FROZEN, "stopped": STOPPING, "ended": ENDED},
     FROZEN: {"thawed": READY, "stopped": STOPPING, "ended": ENDED},
-    DRAINING: {"stopped": STOPPING, "ended": ENDED},
+    DRAINING: {"recovered": READY, "stopped": STOPPING, "ended": ENDED},
     STOPPING: {"ended": ENDED},
     ENDED: {},
 }
@@ -26,7 +26,8 @@ class Container:
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could not start. `parting`: why it is to
-    drain once it is ready, and whether in a hurry.
+    drain once it is ready, and whether in a hurry. `leaving`: it drains for another reason than what is stuck in it, and so
+    stays on its way out when nothing is any more.
     """
 
     __slots__ = (
@@ -36,6 +37,7 @@ class Container:
         "finished",
         "history",
         "idle_since",
+        "leaving",
         "parting",
         "ready_at",
         "running",
@@ -50,6 +52,7 @@ class Container:
         self.running: dict[int, Input | None] = {}
         self.exclusive = False
         self.failed = False
+        self.leaving = False
         self.parting: tuple[str, bool] | None = None
         self.stuck: set[int] = set()
         self.started_at = now

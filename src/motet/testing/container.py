@@ -14,7 +14,7 @@ from motet.errors import InputCancellation, UnimplementedError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime import batch
-from motet.runtime.attempt import describe_start_failure, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.attempt import describe_start_failure, failed, run_async, run_sync, stream_async, stream_sync
 from motet.runtime.loader import Hook, Service, load
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
@@ -220,7 +220,10 @@ class Container:
     # --- running ------------------------------------------------------------------------------------------------------
 
     def _run(self, delivery: Delivery) -> None:
-        self._slots.take(delivery.attempt)
+        if self._slots.take(delivery.attempt):
+            cancelled = failed if self._spec is None or self._spec.batching is None else batch.failed_batch
+            self._finish(delivery, cancelled(delivery, asyncio.CancelledError()))
+            return
         self._task(delivery.attempt, self._attempt(delivery))
 
     async def _attempt(self, delivery: Delivery) -> None:
@@ -229,6 +232,10 @@ class Container:
         finally:
             self._slots.release(delivery.attempt)
             self._windows.pop(delivery.attempt, None)
+        self._finish(delivery, end)
+
+    def _finish(self, delivery: Delivery, end: AttemptEnd) -> None:
+        self._slots.release(delivery.attempt)
         self._send(m.Finished(end.members if isinstance(end, batch.BatchEnd) else [end]))
 
     async def _outcome(self, delivery: Delivery) -> AttemptEnd:

@@ -113,6 +113,11 @@ def preempted(container: int) -> e.DrainAsked:
     return e.DrainAsked(container_id(container), preempted=True)
 
 
+def drain_asked(container: int) -> e.DrainAsked:
+    """A container wants no more inputs."""
+    return e.DrainAsked(container_id(container))
+
+
 def ready(*containers: int) -> list[e.Event]:
     return [e.ContainerReady(container_id(number)) for number in containers]
 
