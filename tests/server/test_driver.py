@@ -9,8 +9,11 @@ from typing import Any
 import pytest
 
 from motet.core.commands import Command, KillContainer, WakeAt
-from motet.core.events import ContainerReady, Event, TimerFired
+from motet.core.events import ContainerReady, Event, InputsSubmitted, TimerFired
+from motet.errors import InternalError
+from motet.model.outcome import CallKind, NewInput
 from motet.server.driver import Driver
+from motet.server.recent_turns import TURNS, RecentTurns
 
 
 class Script:
@@ -21,6 +24,7 @@ class Script:
         self.done: list[Command] = []
         self.depth = 0
         self.on_perform: Callable[[Command], None] = lambda command: None
+        self.broken: list[InternalError] = []
         self._answer = answer
 
     def handle(self, events: Iterable[Event], now: float) -> list[Command]:
@@ -40,7 +44,7 @@ class Script:
 
 def driver_of(script: Script, loop: Any) -> Driver:
     driver = Driver(script, loop)  # type: ignore[arg-type]
-    driver.attach(script)
+    driver.attach(script, script.broken.append)
     return driver
 
 
@@ -83,18 +87,56 @@ def test_events_that_come_up_while_commands_are_carried_out_wait_for_the_next_tu
     run(scene)
 
 
-def test_an_effect_that_fails_does_not_block_the_driver_for_ever() -> None:
+def divide(*_: object) -> Any:
+    return 1 / 0
+
+
+@pytest.mark.parametrize("where", ["engine", "effect"])
+def test_after_a_broken_promise_nothing_is_taken_and_the_story_is_told_once(where: str) -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(divide if where == "engine" else answer)
+        driver = driver_of(script, loop)
+        script.on_perform = divide
+        new = [NewInput(index, b"secret") for index in range(3)]
+        driver.take(InputsSubmitted("fc-1", "fu-1", 1, CallKind.ATTACHED, "", new), ready("1"))
+        driver.take(ready("2"))
+        driver.fail(ZeroDivisionError())
+        assert len(script.turns) == 1
+        (story,) = script.broken
+        assert isinstance(story.__cause__, ZeroDivisionError)
+        for fragment in (
+            "ZeroDivisionError: division by zero",
+            "InputsSubmitted('fc-1', 'fu-1', 1, 3)",
+            repr(ready("1")),
+        ):
+            assert fragment in str(story)
+        assert "secret" not in str(story)
+
+    run(scene)
+
+
+def test_a_report_that_the_engine_must_not_miss_and_that_raises_is_a_broken_promise() -> None:
     def scene(loop: asyncio.AbstractEventLoop) -> None:
         script = Script(answer)
         driver = driver_of(script, loop)
-        script.on_perform = lambda command: 1 / 0  # type: ignore[assignment,return-value]
-        with pytest.raises(ZeroDivisionError):
-            driver.take(ready("1"))
-        script.on_perform = lambda command: None
-        driver.take(ready("2"))
-        assert script.done[-1] == kill("2")
+        driver.guard(driver.take, ready("1"))
+        assert not script.broken
+        driver.guard(divide)
+        assert len(script.broken) == 1
 
     run(scene)
+
+
+def test_the_story_has_the_last_turns_alone_and_a_long_turn_shortened() -> None:
+    turns = RecentTurns()
+    for number in range(1000):
+        turns.add(float(number), [ready(f"{number}-{each}") for each in range(100)])
+    text = str(turns)
+    assert len(text.splitlines()) == TURNS
+    assert "999-0" in text
+    assert "... 94 more" in text
+    assert "900-0" not in text
+    assert "999-50" not in text
 
 
 def test_a_later_wake_up_replaces_the_earlier_one() -> None:

@@ -93,6 +93,15 @@ class ClientSession:
         self._driver.take(e.ClientLost(self.number))
         self._apps.owner_gone(self)
 
+    def fail(self, error: Exception) -> None:
+        """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
+        self._driver.fail(error)
+
+    def broken(self, problem: bytes) -> None:
+        """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
+        self._peer.send((m.Broken(problem),))
+        self._peer.close()
+
     # --- answers ------------------------------------------------------------------------------------------------------
 
     def reply(self, request_id: int, body: m.ReplyBody) -> None:

@@ -122,11 +122,19 @@ class Containers:
             self._recorder.container_stopped(command.container_id, command.reason)
         self._backend.kill_nowait(command.container_id)
 
+    def kill_all(self) -> None:
+        """End everything that runs: the server breaks off."""
+        for container_id in self._containers:
+            self._backend.kill_nowait(container_id)
+
     def find_gpus(self, command: FindGpus) -> None:
         self._search = asyncio.get_running_loop().create_task(self._find_gpus())
 
     async def _find_gpus(self) -> None:
-        self._driver.take(e.GpusFound(await self._backend.find_gpus()))
+        try:
+            self._driver.take(e.GpusFound(await self._backend.find_gpus()))
+        except Exception as error:  # inputs wait for the answer
+            self._driver.fail(error)
 
     def environment(self, container_id: str) -> dict[str, str]:
         """What a container was started with. Raises `NotFoundError`."""
@@ -190,7 +198,8 @@ class Containers:
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
         container = self._containers.get(container_id)
         if container is not None:
-            container.output.written(stream, data)
+            # Its end is reported after this, which the engine must not miss.
+            self._driver.guard(container.output.written, stream, data)
 
     def container_frozen(self, container_id: str) -> None:
         if (container := self._containers.get(container_id)) is not None:
@@ -241,6 +250,9 @@ class Containers:
             self._gone(container_id)
 
     def _gone(self, container_id: str) -> None:
+        self._driver.guard(self._report_end, container_id)
+
+    def _report_end(self, container_id: str) -> None:
         container = self._containers.pop(container_id, None)
         if container is None or container.ended is None:
             return

@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from motet.core.commands import Command, WakeAt
 from motet.core.engine import Engine
 from motet.core.events import Event, TimerFired
+from motet.errors import InternalError
+from motet.server.recent_turns import RecentTurns
 
 logger = logging.getLogger("motet.server")
 
@@ -28,20 +31,28 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 
 class Driver:
-    """Feeds the engine on the loop's thread, one turn at a time."""
+    """Feeds the engine on the loop's thread, one turn at a time.
+
+    An exception in the engine or in an effect is a broken promise: what was to follow is lost, so nothing that runs can be
+    trusted to end. The driver takes nothing any more then, and tells who was attached, with the story.
+    """
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self.engine = engine
         self._loop = loop
         self._effects: Effects | None = None
+        self._on_broken: Callable[[InternalError], None] | None = None
+        self._turns = RecentTurns()
         self._pending: deque[Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._clock = clock_of(loop)
         self._wall = time.time() - self._clock()
 
-    def attach(self, effects: Effects) -> None:
+    def attach(self, effects: Effects, on_broken: Callable[[InternalError], None]) -> None:
+        """Have `effects` carry out commands from now on; `on_broken` is called at most once."""
         self._effects = effects
+        self._on_broken = on_broken
 
     @property
     def now(self) -> float:
@@ -53,8 +64,10 @@ class Driver:
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
+        if self._effects is None:
+            return
         self._pending.extend(events)
-        if self._busy or self._effects is None:
+        if self._busy:
             return
         self._busy = True
         perform = self._effects.perform
@@ -62,13 +75,40 @@ class Driver:
             while self._pending:
                 batch = tuple(self._pending)
                 self._pending.clear()
-                for command in self.engine.handle(batch, self._clock()):
+                now = self._clock()
+                self._turns.add(now, batch)
+                for command in self.engine.handle(batch, now):
                     if type(command) is WakeAt:
                         self._wake_at(command.deadline)
                     else:
                         perform(command)
+        except Exception as error:
+            self.fail(error)
         finally:
             self._busy = False
+
+    def guard(self, report: Callable[..., None], *args: Any) -> None:
+        """Call `report`, which feeds the engine what it must not miss: if it raises, a promise is broken, too."""
+        try:
+            report(*args)
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """A promise of ours was broken. Idempotent."""
+        self._pending.clear()
+        on_broken, self._on_broken = self._on_broken, None
+        self.close()
+        if on_broken is not None:
+            where = traceback.extract_tb(error.__traceback__)[-1:]
+            story = InternalError(
+                f"Motet broke a promise and has ended this server: {type(error).__name__}: {error}"
+                + "".join(f" ({frame.filename}:{frame.lineno} in {frame.name})" for frame in where)
+                + f". This is a bug in Motet: please report it with this message. The last turns were\n{self._turns}"
+            )
+            story.__cause__ = error
+            logger.critical("%s", story, exc_info=error)
+            on_broken(story)
 
     def _wake_at(self, deadline: float) -> None:
         if self._timer is not None:

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import atexit
+import contextlib
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import uvloop
 
 from motet.client.connection import Connection
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InternalError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
+from motet.server.driver import logger
 from motet.server.wiring import build_server
 from motet.wire.messages import Message
+
+if TYPE_CHECKING:
+    from motet.server.server import Server
 
 
 class LocalLink:
@@ -49,7 +54,10 @@ class LocalLink:
         while outbox:
             messages.append(outbox.popleft())
         if messages:
-            self._session.receive(messages)  # type: ignore[arg-type]
+            try:
+                self._session.receive(messages)  # type: ignore[arg-type]
+            except Exception as error:
+                self._session.fail(error)
 
 
 class LocalPeer:
@@ -59,7 +67,12 @@ class LocalPeer:
         self._connection = connection
 
     def send(self, messages: Sequence[Message]) -> None:
-        self._connection.receive(messages)  # type: ignore[arg-type]
+        try:
+            self._connection.receive(messages)  # type: ignore[arg-type]
+        except Exception as error:
+            # The client's own: the server goes on without it.
+            logger.exception("a client could not take what it was sent")
+            self._connection.lost(InternalError(f"the client could not take what the server sent: {error!r}"))
 
     def close(self) -> None:
         self._connection.lost(ConnectionError("the embedded server has stopped"))
@@ -71,7 +84,7 @@ class EmbeddedServer:
     def __init__(self, config: ServerConfig) -> None:
         self.connection = Connection()
         self._started: Future[None] = Future()
-        self._stop: asyncio.Event | None = None
+        self.server: Server | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(config,), name="motet-server", daemon=True)
         self._thread.start()
@@ -79,8 +92,9 @@ class EmbeddedServer:
 
     def stop(self) -> None:
         """Stop all apps and the server, and wait until nothing is left of it."""
-        if self._loop is not None and self._stop is not None:
-            self._loop.call_soon_threadsafe(self._stop.set)
+        if self._loop is not None and self.server is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended by itself
+                self._loop.call_soon_threadsafe(self.server.ending.set)
             self._thread.join()
             self._loop = None
 
@@ -91,8 +105,7 @@ class EmbeddedServer:
     async def _serve(self, config: ServerConfig) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            self._stop = asyncio.Event()
-            server = build_server(config)
+            server = self.server = build_server(config)
             await server.start()
             session = server.connect(LocalPeer(self.connection))
             link = LocalLink(self._loop, session)
@@ -101,10 +114,12 @@ class EmbeddedServer:
             self._started.set_exception(error)
             return
         self._started.set_result(None)
-        await self._stop.wait()
-        await server.stop()
-        link.close()
-        self.connection.lost(ConnectionError("the embedded server has stopped"))
+        await server.ending.wait()
+        try:
+            await server.stop()
+        finally:  # nobody is to wait for a server that is not there
+            link.close()
+            self.connection.lost(ConnectionError("the embedded server has stopped"))
 
 
 class Reachable(Protocol):
@@ -136,7 +151,7 @@ def acquire() -> Reachable:
     if _substitute is not None:
         return _substitute
     with _lock:
-        if _server is None:
+        if _server is None or _server.connection.is_lost:  # what runs on a broken one has been told
             _server = EmbeddedServer(ServerConfig.from_environment())
             atexit.register(_stop_at_exit)
         _users += 1

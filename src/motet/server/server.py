@@ -10,15 +10,15 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from motet.backends.base import Backend
 from motet.core import commands as c
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, ServiceError
+from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
@@ -28,7 +28,7 @@ from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
-from motet.server.driver import Driver
+from motet.server.driver import Driver, logger
 from motet.server.effects import ServerEffects
 from motet.server.http.ingress import Ingress
 from motet.server.metrics.endpoint import MetricsEndpoint
@@ -104,7 +104,13 @@ class Server:
         effects = self._effects = ServerEffects(
             self._containers, self._apps, self._calls, self._clients, self._recorder
         )
-        self._driver.attach(effects)
+        self._driver.attach(effects, self._broke)
+        self.broken: InternalError | None = None
+        """What made it end before its time, if anything did."""
+        self.ending = asyncio.Event()
+        """Set when whoever runs this server is to `stop` it."""
+        self._stopped = asyncio.Event()
+        """Set when all apps have been stopped, or none can be any more."""
         containers = {} if self._recorder is None else self._recorder.containers
         self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
         self._listener: asyncio.Server | None = None
@@ -134,10 +140,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
-        stopped = asyncio.Event()
-        self._apps.stop_all(stopped.set)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(stopped.wait(), self._config.stop_grace + 5)
+        if self.broken is None:
+            await self._stop_apps()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
@@ -156,6 +160,28 @@ class Server:
             self._listener = None
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
+
+    async def _stop_apps(self) -> None:
+        self._apps.stop_all(self._stopped.set)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
+
+    def _broke(self, error: InternalError) -> None:
+        """A promise was broken: nobody is to wait for what may never come. All clients are told, and all containers go."""
+        self.broken = error
+        problem = failure.describe(error).encoded()
+        for session in list(self._clients.values()):
+            self._try(session.broken, problem)
+        self._try(self._containers.kill_all)
+        self._stopped.set()
+        self.ending.set()
+
+    def _try(self, step: Callable[..., None], *args: Any) -> None:
+        """One that fails must not keep the others from being told."""
+        try:
+            step(*args)
+        except Exception:
+            logger.exception("something else went wrong while this server was ending")
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
@@ -204,6 +230,8 @@ class Server:
         return ServerIdentity(self.server_id, os.getpid(), time.time(), self._containers.address, self._token)
 
     def _accept(self, hello: Hello, peer: Peer) -> Handler:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             if not secrets.compare_digest(self._token.encode(), hello.token.encode()):
                 raise ConnectionError("not an operator of this server")

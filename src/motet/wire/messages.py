@@ -83,6 +83,12 @@ class Refused(Message, tag="refused", frozen=True):
     reason: str
 
 
+class Broken(Message, tag="broken", frozen=True):
+    """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
+
+    failure: bytes
+
+
 # --- client to server -------------------------------------------------------------------------------------------------
 
 
@@ -347,6 +353,6 @@ ToServer = (
     | OutputShared
     | Stalled
 )
-ToClient = Refused | Outcomes | CallItems | FeedTaken | OutputLines | Reply
+ToClient = Refused | Broken | Outcomes | CallItems | FeedTaken | OutputLines | Reply
 ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch
 ToControl = Refused | CancelAttempts | AckItems | Stop
