@@ -77,10 +77,10 @@ class FakeFunction:
 class FakeWorld:
     """Feeds the engine and obeys it."""
 
-    def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"]) -> None:
+    def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"], inputs_per_turn: int = 500) -> None:
         self.limits = limits
         self.policy = policy
-        self.engine = Engine(failure=text_failure, limits=limits, policy=policy)
+        self.engine = Engine(failure=text_failure, limits=limits, policy=policy, inputs_per_turn=inputs_per_turn)
         self.now = 0.0
         self.wake_at: float | None = None
         self.functions: dict[str, FakeFunction] = {}
@@ -166,6 +166,8 @@ class FakeWorld:
             if event.parent_input_id is not None:
                 call, index = event.parent_input_id.removeprefix("in-").rsplit("-", 1)
                 self.parents[event.call_id] = (f"fc-{call}", int(index))
+        if any(key[0] == event.call_id for key in self.may_be_cancelled.intersection(self.unfinished())):
+            self.may_be_cancelled.update((event.call_id, new.index) for new in event.inputs)  # it is still being ended
         self.accepted.update((event.call_id, new.index) for new in event.inputs)
         self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
         if self.functions[event.function_id].stopped:
@@ -367,7 +369,10 @@ class FakeWorld:
         return max(self.limits.containers_per_pool, settings.min_containers)
 
     def _check(self) -> None:
-        """After each turn: nobody waits where there is room, and what is missing is on its way."""
+        """After each turn: nobody waits where there is room, and what is missing is on its way. Unless the engine is still
+        ending inputs, and goes on with that in a turn that it has asked for."""
+        if self.wake_at is not None and self.wake_at <= self.now:
+            return
         for function_id, function in self.functions.items():
             if not function.stopped:
                 self._check_function(function_id, function)

@@ -73,8 +73,11 @@ class EngineWalk(RuleBasedStateMachine):
         gpus=st.lists(st.sampled_from(GPUS), max_size=4),
         early=st.booleans(),
         missing=st.sampled_from(["error", "wait", "ignore"]),
+        inputs_per_turn=st.sampled_from([1, 3, 500]),
     )
-    def build(self, starting: int, per_pool: int, gpus: list[str], early: bool, missing: MissingGpu) -> None:
+    def build(
+        self, starting: int, per_pool: int, gpus: list[str], early: bool, missing: MissingGpu, inputs_per_turn: int
+    ) -> None:
         self.world = FakeWorld(
             HostLimits(
                 starting=starting,
@@ -85,6 +88,7 @@ class EngineWalk(RuleBasedStateMachine):
                 missing_gpu=missing,
             ),
             POLICIES[self.policy],
+            inputs_per_turn,
         )
         self.gpus = gpus
         self.calls = 0

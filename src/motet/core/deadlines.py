@@ -7,6 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 
 from motet.core.inputs import WAITING, Input
 
+SKIPPED_PER_TURN = 10_000
+"""Inputs that no longer wait, and are still in line."""
+
 
 class Deadlines:
     """The inputs of one pool by deadline. All have the same `timeout`, and the same `queue_timeout` if there is one, so
@@ -62,21 +65,31 @@ class Deadlines:
                 return
             yield item
 
-    def waited_long(self, now: float) -> Iterator[Input]:
-        """Inputs that have waited for longer than `queue_timeout`, each given once; the others have begun in time."""
+    def waited_long(self, now: float) -> Iterator[Input | None]:
+        """Inputs that have waited for longer than `queue_timeout`, each given once; the others have begun in time. None:
+        there may be more, and this is enough for one turn."""
+        skipped = 0
         while self._waiting:
             deadline, item = self._waiting[0]
-            if item.state is WAITING and item.attempts == 0:
+            if item.state is WAITING and item.attempts == 0 and item.call.cancelled is None:
                 if deadline > now:
                     self._alarm(deadline)
                     return
                 yield item
+            elif (skipped := skipped + 1) > SKIPPED_PER_TURN:
+                yield None
+                return
             self._waiting.popleft()
 
     @property
     def any_wait(self) -> bool:
         """Some input waits, or has waited, under a `queue_timeout`."""
         return bool(self._waiting)
+
+    @property
+    def running(self) -> Iterable[Input]:
+        """The inputs that run, the one that has run for longest first."""
+        return self._running.values()
 
     @property
     def attempts(self) -> set[int]:

@@ -9,6 +9,7 @@ from typing import Any
 from motet.core import events as e
 from motet.core import streams
 from motet.core.autoscaler import Policy
+from motet.core.backlog import Backlog
 from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.fleet import Fleet
@@ -19,7 +20,7 @@ from motet.core.policies import POLICIES
 from motet.core.pool import Pool
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
-from motet.core.turn import Turn
+from motet.core.turn import INPUTS_PER_TURN, Turn
 from motet.errors import NotFoundError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
@@ -30,7 +31,8 @@ class Engine(Inspection):
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
     form of failures from `failure`. `policy` says how many containers pools should have. With `records` the commands tell of
-    calls that are made and inputs that end. Not thread-safe: one owner calls `handle`.
+    calls that are made and inputs that end. What ends many inputs at one moment (a cancellation, a stop, a deadline) is spread
+    over turns of `inputs_per_turn` each. Not thread-safe: one owner calls `handle`.
     """
 
     def __init__(
@@ -41,17 +43,20 @@ class Engine(Inspection):
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
         records: bool = False,
+        inputs_per_turn: int = INPUTS_PER_TURN,
     ) -> None:
         super().__init__(Host(limits))
         self._failure = failure
         self.records = records
         """Whether commands tell of calls, inputs and containers, for whoever counts or keeps them."""
         self._policy = policy
+        self._inputs_per_turn = inputs_per_turn
         self._id_base = id_base
         self._container_numbers = itertools.count(1)
         self._attempt_numbers = itertools.count(1)
         self._stopping_apps: set[str] = set()
         self._wake_at: float | None = None
+        self._backlog = Backlog(self._cancel, self._end_some)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
             e.AppStopped: self._app_stopped,
@@ -77,11 +82,16 @@ class Engine(Inspection):
 
     def handle(self, events: Iterable[e.Event], now: float) -> list[Command]:
         """Take in what happened, in order; return what to do, in order. Never waits."""
-        turn = Turn(now, self.records)
+        turn = Turn(now, self.records, self._inputs_per_turn)
         for event in events:
             self._handlers[type(event)](event, turn)
         if turn.orphaned:
             self._cancel_children(turn)
+        # What is left of earlier turns has turns of its own: others must not pay for it with every event.
+        if self._backlog and (self._backlog.is_new or self._wake_at is None):
+            self._end_cancelled(turn)
+            for app_id in list(self._stopping_apps):
+                self._report_if_stopped(app_id, turn)
         for pool in turn.pools:
             if not pool.closed:
                 if pool.fleet.gpu and (reason := pool.size.refusal):
@@ -89,7 +99,7 @@ class Engine(Inspection):
                 pool.pump(turn)
         self._host.start_next(turn)
         commands = turn.finish()
-        wake_at = self._timers.next
+        wake_at = now if self._backlog else self._timers.next
         if wake_at is not None and wake_at != self._wake_at:
             self._wake_at = wake_at
             commands.append(WakeAt(wake_at))
@@ -131,8 +141,9 @@ class Engine(Inspection):
         self._stopping_apps.add(event.app_id)
         pools = self._pools_of(event.app_id)
         ids = {pool.fleet.function_id for pool in pools}
-        for call in [c for c in self._calls.values() if c.function_id in ids]:
-            self._cancel(call, f"the app {event.app_id} stopped", turn)
+        for function_id in ids:
+            self._backlog.add(self._calls.of_function(function_id), f"the app {event.app_id} stopped")
+        self._end_cancelled(turn)  # now: then most containers hold nothing when they are stopped
         for pool in pools:
             pool.close(event.grace, turn)
         self._report_if_stopped(event.app_id, turn)
@@ -160,6 +171,10 @@ class Engine(Inspection):
             if pool is None or pool.closed:
                 self._refuse(call, event, turn)
                 return
+        elif call.cancelled is not None:  # and has not ended yet
+            new_ones = [new.index for new in event.inputs if new.index not in call.inputs]
+            turn.refuse(call, new_ones, OutcomeKind.CANCELLED, call.cancelled.failure)
+            return
         else:
             pool = self._pools[call.function_id]
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
@@ -176,9 +191,7 @@ class Engine(Inspection):
                 refused.append(new.index)
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind)):
-            failure = self._failure(full)
-            for index in refused:
-                turn.refuse(call, index, OutcomeKind.REFUSED, failure)
+            turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
         if call.call_id not in self._calls:
             if turn.recording:
                 turn.record_call(call)
@@ -189,28 +202,38 @@ class Engine(Inspection):
     def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
         """The function is not here, or no longer."""
         failure = self._failure(NotFoundError(f"no function {event.function_id} runs on this server (any more)"))
-        for new in event.inputs:
-            turn.refuse(call, new.index, OutcomeKind.LOST, failure)
+        turn.refuse(call, [new.index for new in event.inputs], OutcomeKind.LOST, failure)
 
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
         if call is not None:
-            self._cancel(call, event.reason, turn, terminate=event.terminate_containers)
+            self._cancel(call, event.reason, event.terminate_containers, turn)
+            self._backlog.add({call: None}, event.reason, terminate=event.terminate_containers)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
-        for call in self._calls.lost(event.client):
-            self._cancel(call, "its caller is gone", turn)
+        self._backlog.add(self._calls.lost(event.client), "its caller is gone")
 
-    def _cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
+    def _cancel(self, call: Call, reason: str, terminate: bool, turn: Turn) -> None:
         pool = self._pools[call.function_id]
         turn.pools[pool] = None
-        pool.cancel(call, reason, turn, terminate=terminate)
+        pool.cancel(call, reason, terminate=terminate)
+
+    def _end_some(self, call: Call, turn: Turn) -> None:
+        self._pools[call.function_id].end_some(call, turn)
+
+    def _end_cancelled(self, turn: Turn) -> None:
+        """End what was cancelled and has not ended, as far as this turn has room for it."""
+        self._backlog.work(turn)
+        while turn.orphaned:
+            self._cancel_children(turn)
+            self._backlog.work(turn)
 
     def _cancel_children(self, turn: Turn) -> None:
         """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
-        for input_id, reason in turn.orphaned:  # grows meanwhile
-            for call in self._calls.of_input(input_id):
-                self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn)
+        for input_id, reason in turn.orphaned:
+            calls = self._calls.of_input(input_id)
+            self._backlog.add(calls, f"{input_id}, which called it, was given up: {reason}")
+        turn.orphaned.clear()
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
         call = self._calls.get(event.call_id)
@@ -298,10 +321,12 @@ class Engine(Inspection):
 
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
         pools = self._pools_of(app_id)
-        if app_id in self._stopping_apps and not any(pool.fleet.containers for pool in pools):
+        busy = any(pool.fleet.containers or self._calls.of_function(pool.fleet.function_id) for pool in pools)
+        if app_id in self._stopping_apps and not busy:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 del self._pools[pool.fleet.function_id]
+                self._calls.forget_function(pool.fleet.function_id)
                 self._timers.forget(pool)
             turn.commands.append(ReportAppStopped(app_id))
 
@@ -309,7 +334,7 @@ class Engine(Inspection):
 
     def _timer_fired(self, event: e.TimerFired, turn: Turn) -> None:
         self._wake_at = None
-        for what in self._timers.due(turn.now):
+        for what in list(self._timers.due(turn.now)):  # what is put off to the next turn is due now, too
             if isinstance(what, Input):
                 self._retry_due(what, turn)
             else:
@@ -317,7 +342,7 @@ class Engine(Inspection):
                 turn.pools[what] = None
 
     def _retry_due(self, item: Input, turn: Turn) -> None:
-        if item.state is DELAYED:
+        if item.state is DELAYED and item.call.cancelled is None:
             pool = self._pools[item.call.function_id]
             item.move("due")
             pool.add(item)

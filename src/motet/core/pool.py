@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from motet.core import containers as states
 from motet.core.admission import Admission
 from motet.core.autoscaler import Demand
@@ -12,12 +14,14 @@ from motet.core.endings import Endings
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.grace import Grace
-from motet.core.inputs import DELAYED, RUNNING, WAITING, Call, Input
+from motet.core.inputs import RUNNING, Call, Cancelled, Input
 from motet.core.isolation import Isolation
+from motet.core.promises import broken_promises
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
 from motet.core.turn import Turn
+from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError, ServiceError
 from motet.model.function import FunctionSpec
@@ -44,6 +48,8 @@ class Pool:
         self._abandoned: Grace[tuple[int, Container]] = Grace(self.spec.cancellation_grace, services.alarm)
         """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
+        parts = (self._queue, self._isolation, self._deadlines, self.endings)
+        self._unserved = Unserved(fleet, self.size, *parts, services.alarm)
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
@@ -60,6 +66,11 @@ class Pool:
     def inputs_per_slot(self) -> int:
         """How many inputs a slot takes at once, at most."""
         return 1
+
+    @property
+    def running_inputs(self) -> Iterable[Input]:
+        """The inputs that run."""
+        return self._deadlines.running
 
     def inputs_in(self, container: Container) -> int:
         """How many inputs a container runs."""
@@ -96,8 +107,8 @@ class Pool:
            emptiest first;
         5. the rest waits, bound to no container.
         """
-        if self._deadlines.any_wait:
-            self._expire(turn)
+        if self._unserved and self._unserved.settle(turn):
+            return
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
         alone = 0
         if not isolation.idle:
@@ -245,15 +256,22 @@ class Pool:
             if self.fleet.containers[container_id] not in doomed
         )
 
-    def cancel(self, call: Call, reason: str, turn: Turn, *, terminate: bool = False) -> None:
-        """End every input of a call, wherever it is; `terminate` kills the containers that run any."""
-        failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
-        self._queue.remove(call)
-        items = list(call.inputs.values())
+    def cancel(self, call: Call, reason: str, *, terminate: bool = False) -> None:
+        """From now on nothing of this call is delivered: `end_some` ends it. `terminate` kills the containers that run any."""
+        if call.cancelled is None:
+            self._queue.withdraw(call)
+            self._isolation.withdraw(call)
+        if call.cancelled is None or terminate:
+            failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
+            call.cancelled = Cancelled(reason, failure, terminate)
+
+    def end_some(self, call: Call, turn: Turn) -> None:
+        """End as many inputs of a cancelled call as the turn has room for, wherever they are."""
+        assert call.cancelled is not None
+        reason, failure, terminate = call.cancelled
+        items = call.some(max(turn.room, 1))
+        turn.room -= len(items)
         running = [item for item in items if item.state is RUNNING]
-        for item in items:
-            if item.suspect and item.state is WAITING:
-                self._isolation.remove(item)
         self._give_up(running, OutcomeKind.CANCELLED, reason, turn, terminate=terminate)
         for item in items:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
@@ -263,16 +281,6 @@ class Pool:
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
-            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
-
-    def _expire(self, turn: Turn) -> None:
-        """Inputs that have waited for too long are not started any more."""
-        for item in self._deadlines.waited_long(turn.now):
-            self._queue.take_out(item)
-            text = (
-                f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
-                f"{self.fleet.live} of at most {self.size.decision.limit} containers run, {self.waiting} inputs wait"
-            )
             self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
@@ -310,10 +318,8 @@ class Pool:
 
     def _tell_waiting(self, failure: bytes, turn: Turn) -> None:
         """Why no container serves them, unless one does or still may."""
-        if self.fleet.live:
-            return
-        while item := self._isolation.pop() or self._queue.pop():
-            self.endings.end(item, "failed", OutcomeKind.FAILURE, failure, turn)
+        if not self.fleet.live:
+            self._unserved.tell(failure, turn)
 
     def container_ended(self, container: Container, description: str, turn: Turn) -> None:
         """A container is gone: what it ran is redelivered, unless it is what killed it."""
@@ -346,8 +352,13 @@ class Pool:
     def tick(self, turn: Turn) -> None:
         """An alarm of this pool rang: look at every deadline that may have passed."""
         for item in self._deadlines.running_late(turn.now):
+            if turn.room <= 0:
+                self._alarm(turn.now)
+                break
+            turn.room -= 1
             self._time_out(item, turn)
-        self._expire(turn)
+        if self._unserved:
+            self._unserved.settle(turn)
         for attempt, container in self._abandoned.overdue(turn.now):
             if attempt in container.running:
                 self.fleet.give_up(container, attempt, turn)
@@ -361,6 +372,7 @@ class Pool:
     def close(self, grace: float, turn: Turn) -> None:
         """The app stopped: its inputs have been cancelled, its containers go."""
         self.closed = True
+        self._unserved.close()
         self.size.close()
         self.fleet.close(grace, turn)
 
@@ -369,21 +381,12 @@ class Pool:
         self.fleet.check()
         self.size.check()
         mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
-        held = self._held()
-        facts = {
-            "running": self.running == len(held) == sum(i.state is RUNNING for i in mine),
-            "waiting": self.waiting == sum(i.state is WAITING for i in mine),
-            "each running input is where it thinks": all(i.attempt == n for n, i in held.items()),
-            "deadlines": self._deadlines.attempts == set(held),
-            "no free slot while inputs wait": self._none_due
-            or self.fleet.index.emptiest_below(self.fleet.max_inputs) is None,
-            "suspects": all(i.suspect and i.state is WAITING for i in self._isolation),
-            "set aside only for suspects": not self._isolation.idle
-            or not any(c.exclusive and c.state is states.READY for c in self.fleet.containers.values()),
-            "somebody will serve those who wait": not self.waiting or bool(self.size.wanted or self.fleet.containers),
-            "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
-        }
-        broken = [name for name, holds in facts.items() if not holds]
+        parts = (self.fleet, self._deadlines, self._isolation, mine, self._held())
+        settling = self._unserved.left or self.closed
+        counted = (self.waiting, self.running)
+        broken = broken_promises(*parts, counted=counted, served=settling or self._none_due)
+        if self.waiting and not (settling or self.size.wanted or self.fleet.containers):
+            broken.append("somebody will serve those who wait")
         if broken:
             raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
 

@@ -176,6 +176,15 @@ class Apps:
         """What there is to see of every app, in the order they began."""
         return tuple(self.view(app_id) for app_id in self._apps)
 
+    def runs(self, app: str | None, function: str | None) -> bool:
+        """Whether an app, or a function of it, by id or name, runs; None: any."""
+        if function is None:
+            return any(app in (None, each.app_id, each.spec.name) for each in self._apps.values())
+        return any(
+            function in (function_id, spec.name) and app in (None, owner.app_id, owner.spec.name)
+            for function_id, (owner, spec) in self._functions.items()
+        )
+
     def show_output(self, function_id: str, lines: Callable[[RunningApp, FunctionSpec], OutputLines]) -> None:
         """Give lines of a function's container to the app's owner."""
         found = self._functions.get(function_id)
