@@ -162,21 +162,11 @@ class Engine(Inspection):
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _inputs_submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
-        if call is None:
-            call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
-            call.parent_input_id = event.parent_input_id
-            call.trace = event.trace
-            pool = self._pools.get(event.function_id)
-            if pool is None or pool.closed:
-                self._refuse(call, event, turn)
-                return
-        elif call.cancelled is not None:  # and has not ended yet
-            new_ones = [new.index for new in event.inputs if new.index not in call.inputs]
-            turn.refuse(call, new_ones, OutcomeKind.CANCELLED, call.cancelled.failure)
+        call = self._calls.get(event.call_id) or self._new_call(event)
+        pool = self._pools.get(call.function_id)
+        if pool is None or pool.closed or call.cancelled is not None or not _made_by(call, event):
+            self._refuse(call, event, turn)
             return
-        else:
-            pool = self._pools[call.function_id]
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
         items: list[Input] = []
@@ -199,13 +189,36 @@ class Engine(Inspection):
                 self._calls.add(call)
         turn.pools[pool] = None
 
+    def _new_call(self, event: e.InputsSubmitted) -> Call:
+        call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
+        call.parent_input_id = event.parent_input_id
+        call.trace = event.trace
+        if event.principal is not None:
+            call.principal = event.principal
+        return call
+
     def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
-        """The function is not here, or no longer."""
-        failure = self._failure(NotFoundError(f"no function {event.function_id} runs on this server (any more)"))
-        turn.refuse(call, [new.index for new in event.inputs], OutcomeKind.LOST, failure)
+        """These inputs are not taken: the call is another's or was cancelled, or the function is not here, or no longer."""
+        new = [each.index for each in event.inputs if each.index not in call.inputs]
+        if not _made_by(call, event):
+            # Who knows the id of another's call cannot add to it. Its owner, and what is kept of it, hear nothing of this.
+            stranger = Call(event.call_id, event.function_id, event.client, CallKind.ATTACHED, event.method)
+            failure = self._failure(NotFoundError(f"{event.call_id} is not a call of this client"))
+            for each in event.inputs:
+                turn.add_outcome(stranger, each.index, OutcomeKind.LOST, failure)
+        elif call.cancelled is not None:  # and has not ended yet
+            turn.refuse(call, new, OutcomeKind.CANCELLED, call.cancelled.failure)
+        else:
+            text = f"no function {event.function_id} runs on this server (any more)"
+            turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
+
+    def _owned(self, call_id: str, by: int | None) -> Call | None:
+        """An unfinished call, if it belongs to this principal; None may reach for any."""
+        call = self._calls.get(call_id)
+        return call if call is not None and (by is None or by == call.principal) else None
 
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._owned(event.call_id, event.by)
         if call is not None:
             self._cancel(call, event.reason, event.terminate_containers, turn)
             self._backlog.add({call: None}, event.reason, terminate=event.terminate_containers)
@@ -236,13 +249,13 @@ class Engine(Inspection):
         turn.orphaned.clear()
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._owned(event.call_id, event.by)
         item = call.inputs.get(event.index) if call else None
         if item is not None:
             streams.taken(item, event.count, turn)
 
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._owned(event.call_id, event.by)
         item = call.inputs.get(event.index) if call else None
         if call is not None and item is not None:
             self._pools[call.function_id].feed(item, event.items, turn)
@@ -347,3 +360,8 @@ class Engine(Inspection):
             item.move("due")
             pool.add(item)
             turn.pools[pool] = None
+
+
+def _made_by(call: Call, event: e.InputsSubmitted) -> bool:
+    """Whether a call is that of whoever submits these inputs."""
+    return call.principal == (event.client if event.principal is None else event.principal)

@@ -30,7 +30,8 @@ class AppStopped(Event, frozen=True):
 
 
 class InputsSubmitted(Event, frozen=True):
-    """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes."""
+    """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
+    the call is; None: the client's own."""
 
     call_id: str
     function_id: str
@@ -40,6 +41,7 @@ class InputsSubmitted(Event, frozen=True):
     inputs: list[NewInput]
     parent_input_id: str | None = None
     trace: str = ""
+    principal: int | None = None
 
 
 class CallCancelled(Event, frozen=True):
@@ -48,6 +50,8 @@ class CallCancelled(Event, frozen=True):
     call_id: str
     reason: str
     terminate_containers: bool = False
+    by: int | None = None
+    """The principal who says so; None: one who may do so with any call. The same below."""
 
 
 class ClientLost(Event, frozen=True):
@@ -62,6 +66,7 @@ class ItemsTaken(Event, frozen=True):
     call_id: str
     index: int
     count: int
+    by: int | None = None
 
 
 class InputFed(Event, frozen=True):
@@ -70,6 +75,7 @@ class InputFed(Event, frozen=True):
     call_id: str
     index: int
     items: list[bytes]
+    by: int | None = None
 
 
 class FeedTaken(Event, frozen=True):

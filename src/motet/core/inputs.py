@@ -38,7 +38,7 @@ class Cancelled(NamedTuple):
 
 
 class Call:
-    """One use of a function: who gets its outcomes, and its unfinished inputs."""
+    """One use of a function: whose it is, who gets its outcomes, and its unfinished inputs."""
 
     __slots__ = (
         "call_id",
@@ -49,6 +49,7 @@ class Call:
         "kind",
         "method",
         "parent_input_id",
+        "principal",
         "trace",
         "waiting",
     )
@@ -57,6 +58,7 @@ class Call:
         self.call_id = call_id
         self.function_id = function_id
         self.client = client
+        self.principal = client
         self.kind = kind
         self.method = method
         self.parent_input_id: str | None = None

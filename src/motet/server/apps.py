@@ -25,6 +25,8 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 class Owner(Protocol):
     """The client session an app belongs to: it gets the app's output, and the app ends with it."""
 
+    principal: int
+
     def send_lines(self, lines: OutputLines) -> None: ...
 
 
@@ -149,6 +151,16 @@ class Apps:
     def app_of(self, function_id: str) -> str:
         """The id of the app a function belongs to. Raises `NotFoundError`."""
         return self._find(function_id)[0].app_id
+
+    def owner_of(self, function_id: str) -> Owner:
+        """Whose app a function belongs to. Raises `NotFoundError`."""
+        return self._find(function_id)[0].owner
+
+    def check_owner(self, app_id: str, principal: int | None) -> None:
+        """Raise `InvalidError` if an app that runs is another principal's; None may reach for any."""
+        app = self._apps.get(app_id)
+        if app is not None and principal not in (None, app.owner.principal):
+            raise InvalidError(f"app {app_id} belongs to another client of this server")
 
     def configuration(self, function_id: str) -> Configure:
         """What a container of this function must know."""

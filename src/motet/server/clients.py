@@ -12,12 +12,23 @@ from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
 from motet.server.driver import Driver, logger
 from motet.server.operations import Operations
-from motet.server.operator_requests import OperatorRequests
+from motet.server.operator_requests import OperatorRequests, refuse_inside
 from motet.server.peers import Peer
 from motet.server.queues import Queues
 from motet.server.spawned import SpawnedCalls
 from motet.wire import failure
 from motet.wire import messages as m
+
+OUTSIDE_ONLY = (
+    m.CreateApp,
+    m.StopApp,
+    m.UpdateAutoscaler,
+    m.ViewEnvironment,
+    m.EndCall,
+    m.EndContainer,
+    m.OpenDashboard,
+)
+"""Requests that are refused to code in containers."""
 
 
 class ClientSession:
@@ -36,8 +47,13 @@ class ClientSession:
         on_trace: Callable[[str], None] = lambda function_id: None,
         on_app: Callable[[str], None] = lambda name: None,
         from_container: bool = False,
+        principal: int | None = None,
+        operator: bool = False,
     ) -> None:
         self.number = number
+        self.principal = number if principal is None else principal
+        """Who it acts for: itself, or the client on whose app it works, if it is a container."""
+        self._by = None if operator else self.principal
         self._peer = peer
         self._driver = driver
         self._apps = apps
@@ -45,7 +61,7 @@ class ClientSession:
         self._queues = queues
         self._on_trace = on_trace
         self._on_app = on_app
-        self._operator = OperatorRequests(operations, self.reply, open_dashboard, from_container)
+        self._operator = OperatorRequests(operations, self.reply, open_dashboard)
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
@@ -61,6 +77,8 @@ class ClientSession:
             m.ViewQueue: lambda request_id, body: m.QueueViewed(queues.view(body)),
             **self._operator.handlers,
         }
+        if from_container:  # code in containers makes calls; what runs where is for the program outside to say
+            self._requests |= dict.fromkeys(OUTSIDE_ONLY, refuse_inside)
 
     def receive(self, messages: Sequence[m.ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
@@ -69,11 +87,12 @@ class ClientSession:
             if isinstance(message, m.SubmitInputs):
                 events.append(self._submitted(message))
             elif isinstance(message, m.AckCallItems):
-                events.append(e.ItemsTaken(message.call_id, message.index, message.count))
+                events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
-                events.append(e.InputFed(message.call_id, message.index, message.items))
+                events.append(e.InputFed(message.call_id, message.index, message.items, self._by))
             elif isinstance(message, m.CancelCall):
-                events.append(e.CallCancelled(message.call_id, "by its caller", message.terminate_containers))
+                terminate = message.terminate_containers
+                events.append(e.CallCancelled(message.call_id, "by its caller", terminate, self._by))
             elif isinstance(message, m.Request):
                 self._driver.take(*events)
                 events = []
@@ -148,6 +167,7 @@ class ClientSession:
             message.inputs,
             message.parent_input_id,
             message.trace,
+            self.principal,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
@@ -158,12 +178,14 @@ class ClientSession:
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
+        self._apps.check_owner(body.app_id, self._by)
         self._apps.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
         return m.FunctionBound(self._apps.bind(body.function_id, body.variant))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
+        self._apps.check_owner(self._apps.app_of(body.function_id), self._by)
         settings = self._apps.update_autoscaler(body.function_id, body.change)
         return m.AutoscalerUpdated(settings)
 
@@ -174,9 +196,11 @@ class ClientSession:
         return m.AppViewed(self._apps.view(body.app_id))
 
     def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
+        self._calls.check_owner(body.call_id, self._by)
         return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
 
     def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
+        self._calls.check_owner(body.call_id, self._by)
         ended = self._calls.outcomes(body.call_id, body.index)
         if ended or not body.wait:
             return m.Outcomes(body.call_id, ended)
@@ -188,6 +212,7 @@ class ClientSession:
         if body.kind is CallKind.SPAWNED:
             if refusal := self._driver.engine.refusal(body.function_id, body.kind):
                 raise refusal
+            self._calls.claim(body.call_id, self.principal)
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
         self._driver.take(self._submitted(body))
         return m.Done()

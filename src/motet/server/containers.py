@@ -136,11 +136,19 @@ class Containers:
         except Exception as error:  # inputs wait for the answer
             self._driver.fail(error)
 
+    def function_of(self, container_id: str) -> str:
+        """The function that a container serves. Raises `NotFoundError`."""
+        return self._find(container_id).function_id
+
     def environment(self, container_id: str) -> dict[str, str]:
         """What a container was started with. Raises `NotFoundError`."""
-        if container_id not in self._containers:
+        return self._find(container_id).env
+
+    def _find(self, container_id: str) -> _Container:
+        container = self._containers.get(container_id)
+        if container is None:
             raise NotFoundError(f"no container {container_id} runs on this server")
-        return self._containers[container_id].env
+        return container
 
     def deliver(self, command: DeliverAttempts) -> None:
         container = self._containers.get(command.container_id)

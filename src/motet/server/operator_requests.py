@@ -27,9 +27,7 @@ Reply = Callable[[int, m.ReplyBody], None]
 class OperatorRequests:
     """`handlers` by the type of request; each answers now, or returns None and replies later."""
 
-    def __init__(
-        self, operations: Operations, reply: Reply, open_dashboard: Callable[[], str], from_container: bool = False
-    ) -> None:
+    def __init__(self, operations: Operations, reply: Reply, open_dashboard: Callable[[], str]) -> None:
         self._operations = operations
         self._reply = reply
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -50,8 +48,6 @@ class OperatorRequests:
                 request_id, lambda records: _find_input(records, body.input_id)
             ),
         }
-        if from_container:  # code in one container has no business in the others
-            self.handlers |= dict.fromkeys((m.ViewEnvironment, m.EndContainer, m.OpenDashboard), _refuse)
 
     def _view_inputs(self, request_id: int, body: m.ViewInputs) -> None:
         async def view() -> m.ReplyBody:
@@ -176,7 +172,8 @@ def _may_be_meant(query: LogQuery, lines: LogBatch) -> bool:
     )
 
 
-def _refuse(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+def refuse_inside(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+    """For what only those outside may ask."""
     raise InvalidError(f"{type(body).__name__} is refused to code in containers: ask from outside")
 
 

@@ -187,8 +187,9 @@ class Server:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
         return SocketPeer(self._accept)
 
-    def connect(self, peer: Peer, *, from_container: bool = False) -> ClientSession:
-        """A client in this process, or in a container: what it sends goes to `receive`, what it gets to `peer`."""
+    def connect(self, peer: Peer, *, container_id: str | None = None, operator: bool = False) -> ClientSession:
+        """A client in this process or in a container, or an operator, who may do with all calls and apps as their clients
+        do: what it sends goes to `receive`, what it gets to `peer`."""
         number = next(self._client_numbers)
         session = self._clients[number] = ClientSession(
             number,
@@ -201,7 +202,9 @@ class Server:
             self._dashboard.open,
             self._spans.begin,
             self._metered.begin,
-            from_container,
+            container_id is not None,
+            None if container_id is None else self._apps.owner_of(self._containers.function_of(container_id)).principal,
+            operator,
         )
         return session
 
@@ -235,13 +238,13 @@ class Server:
         if hello.role == "client" and not hello.container_id:
             if not secrets.compare_digest(self._token.encode(), hello.token.encode()):
                 raise ConnectionError("not an operator of this server")
-            return _RemoteClient(self, self.connect(peer))
+            return _RemoteClient(self, self.connect(peer, operator=True))
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return _RemoteClient(self, self.connect(peer, from_container=True))
+        return _RemoteClient(self, self.connect(peer, container_id=hello.container_id))
 
 
 class _RemoteClient:
