@@ -1,4 +1,4 @@
-"""What holds for all tests: whatever they run is recorded in a directory of theirs, not in the user's home."""
+"""What holds for all tests: a home of their own for what they record, and how many of them run concurrently."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def pytest_configure(config: pytest.Config) -> None:
     home = tempfile.TemporaryDirectory(prefix="motet-home-", ignore_cleanup_errors=True)
     os.environ["MOTET_HOME"] = home.name
     config.add_cleanup(home.cleanup)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """For `pytest -n auto`: two workers a core, as most tests wait for processes rather than compute."""
+    return 2 * len(os.sched_getaffinity(0))

@@ -1,6 +1,7 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
 from motet import batching, exception, experimental, functions, queue
+from motet.client.descriptors import fill_standard_descriptors
 from motet.client.gate import shield_cancellation
 from motet.sdk.app import App
 from motet.sdk.call import FunctionCall
@@ -20,6 +21,8 @@ from motet.sdk.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, 
 Error = exception.Error
 
 __version__ = "0.1.0"
+
+fill_standard_descriptors()  # before anything of ours opens a file
 
 __all__ = [
     # declaring

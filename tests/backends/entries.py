@@ -10,10 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+from motet.wire.template import Fork
+
 FOREVER = ["sleep", "3600"]
 
 
-def play(container_id: str, address: str, token: str) -> int:
+def play(fork: Fork) -> int:
     """Do what the environment's ACT says: [entry's name, arguments ...]."""
     name, *arguments = json.loads(os.environ["ACT"])
     result = globals()[name](*arguments)

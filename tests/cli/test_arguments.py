@@ -59,6 +59,10 @@ def usage_error(function: Callable[..., Any], *argv: str) -> str:
         (Path, ["--value", "a/b"], Path("a/b")),
         (Literal["fast", "slow"], ["--value", "slow"], "slow"),
         (Literal[1, 2], ["--value", "2"], 2),
+        (Literal[True, False], ["--value", "False"], False),
+        (Literal[True, False], ["--value", "true"], True),
+        (Literal["a", None], ["--value", "a"], "a"),
+        (Literal[Color.RED, "other"], ["--value", "RED"], Color.RED),
         (Color, ["--value", "GREEN"], Color.GREEN),
         (int | None, ["--value", "4"], 4),
         (Optional[int], ["--value", "4"], 4),  # noqa: UP045 - the old spelling is what is tested
@@ -197,3 +201,22 @@ def test_class_parameters_are_options_with_defaults_left_to_the_class() -> None:
     line = CommandLine.of_class(spec)
     assert [(option.name, option.required) for option in line.options] == [("size", True), ("half", False)]
     assert line.call_with({"size": 3, "half": None}).kwargs == {"size": 3}
+
+
+@pytest.mark.parametrize("annotation", [Literal["2", 2], Literal[1, True], Literal[b"x"], Literal[Color.RED, "RED"]])
+def test_values_that_the_command_line_cannot_tell_apart_are_refused(annotation: Any) -> None:
+    def f(value: Any) -> None: ...
+
+    f.__annotations__["value"] = annotation
+    with pytest.raises(UnsupportedSignature, match="'value' of f is one of"):
+        CommandLine.of_function(f, "f")
+
+
+def test_parameters_that_would_be_one_option_are_refused() -> None:
+    def one(id: int, id_: int) -> None: ...
+    def two(cache: bool, no_cache: bool) -> None: ...
+    def three(_: int) -> None: ...
+
+    for function, message in ((one, "'id' and 'id_' of f would both be --id"), (two, "--no-cache"), (three, "'_'")):
+        with pytest.raises(UnsupportedSignature, match=message):
+            CommandLine.of_function(function, "f")

@@ -1,12 +1,19 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable
 
+import pytest
 from rich.console import Console
 from tests.cli.views import app, container, function
+from tests.cli.virtual_terminal import VirtualTerminal
 
 from motet.cli.display import TerminalDisplay
+from motet.cli.live_view import live_view
+from motet.cli.progress import Progress
+from motet.cli.screen import Screen
+from motet.cli.terminal import SafeConsole
 from motet.errors import ConnectionError
 from motet.model.views import AppView
 from motet.wire.messages import OutputLines
@@ -33,6 +40,16 @@ class Running:
         self.listener(OutputLines("ap-01hq", "fetch", "ta-01hq00007", stream, list(lines)))  # type: ignore[arg-type]
 
 
+class Recorded(VirtualTerminal):
+    """Keeps what was written."""
+
+    written = ""
+
+    def write(self, text: str) -> None:
+        self.written += text
+        super().write(text)
+
+
 def console(*, terminal: bool = False) -> Console:
     colors = "standard" if terminal else None
     return Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False, color_system=colors)
@@ -46,7 +63,7 @@ def text_of(console: Console) -> str:
 def test_lines_are_prefixed_and_followed_by_the_summary_without_a_terminal() -> None:
     out = console()
     running = Running(app(function(succeeded_inputs=1, containers=[container()])))
-    display = TerminalDisplay(out, live=False)
+    display = TerminalDisplay(out)
     display.watch(running)
     running.write("one", "[two]")
     running.write("three", stream="stderr")
@@ -61,7 +78,7 @@ def test_lines_are_prefixed_and_followed_by_the_summary_without_a_terminal() -> 
 
 def test_long_lines_are_not_wrapped() -> None:
     out = console()
-    display = TerminalDisplay(out, live=False)
+    display = TerminalDisplay(out)
     display.watch(running := Running(app()))
     running.write("x" * 500)
     display.close()
@@ -70,7 +87,7 @@ def test_long_lines_are_not_wrapped() -> None:
 
 def test_timestamp_stands_before_each_line() -> None:
     out = console()
-    display = TerminalDisplay(out, live=False, timestamps=True)
+    display = TerminalDisplay(out, timestamps=True)
     display.watch(running := Running(app()))
     running.write("one")
     display.close()
@@ -80,23 +97,23 @@ def test_timestamp_stands_before_each_line() -> None:
 
 
 def test_terminal_gets_a_live_view_dim_prefixes_and_coloured_stderr() -> None:
-    out = console(terminal=True)
-    display = TerminalDisplay(out, live=True)
+    terminal = Recorded(120)
+    display = TerminalDisplay(out := console(terminal=True), screen=Screen(terminal))
     display.watch(running := Running(app(function(containers=[container("ready", 8)]))))
     running.write("oops", stream="stderr")
     display.unwatch("stopping")
+    assert "stopping" in terminal.shown[-3]
+    assert "8/8/10" in terminal.shown[-1]
     display.close()
-    text = text_of(out)
-    assert "\x1b[2mfetch 00007 | \x1b[0m\x1b[31moops\x1b[0m" in text
-    assert "stopping" in text
-    assert "8/8/10" in text
-    assert text.rstrip().endswith("8 inputs not finished")
+    assert "\x1b[2mfetch 00007 | \x1b[0m\x1b[31moops\x1b[0m" in terminal.written
+    assert terminal.shown == ["fetch 00007 | oops"]
+    assert text_of(out).rstrip().endswith("8 inputs not finished")
 
 
 def test_lost_connection_keeps_the_last_view_and_raises_nothing() -> None:
     out = console()
     running = Running(app(function(succeeded_inputs=3)))
-    display = TerminalDisplay(out, live=False)
+    display = TerminalDisplay(out)
     display.watch(running)
     running.lost = True
     display.unwatch("stopping")
@@ -106,7 +123,32 @@ def test_lost_connection_keeps_the_last_view_and_raises_nothing() -> None:
 
 def test_closing_is_idempotent_and_needs_nothing_watched() -> None:
     out = console()
-    display = TerminalDisplay(out, live=True)
+    display = TerminalDisplay(out, screen=Screen(Recorded()))
     display.close()
     display.close()
     assert text_of(out) == ""
+
+
+@pytest.mark.parametrize(("name", "value"), [("NO_COLOR", "1"), ("TERM", "dumb")])
+def test_a_terminal_that_wants_no_colours_gets_none(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setenv(name, value)
+    out = SafeConsole(file=io.StringIO(), force_terminal=True, width=120)
+    display = TerminalDisplay(out)
+    display.watch(running := Running(app(function(succeeded_inputs=1, containers=[container()]))))
+    running.write("\x1b[32mto stderr", stream="stderr")
+    display.close()
+    assert "fetch 00007 | to stderr\n" in text_of(out)
+    assert "\x1b" not in text_of(out)
+
+
+def test_names_and_texts_of_strangers_do_nothing_to_the_terminal() -> None:
+    out = SafeConsole(file=io.StringIO(), force_terminal=True, width=120, color_system="standard")
+    hostile = function(name="\x1b]0;owned\x07evil\x9b2J", shortage="\x1b[2Jno room", containers=[container()])
+    progress = Progress(0.0)
+    progress.observe(app(hostile), 2.0)
+    out.print(live_view(progress, status="\u202estopping", width=120))
+    shown = re.sub(r"\x1b\[[0-9;]*m", "", text_of(out))
+    assert not re.search("[\x1b\x07\x9b\u202e]", shown)
+    assert "evil" in shown
+    assert "no room" in shown

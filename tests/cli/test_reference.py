@@ -128,6 +128,60 @@ def test_named_thing_is_found(tmp_path: Path, name: str, expected: str, method: 
     assert (runnable.name, runnable.method) == (expected, method)
 
 
+VARIANTS = (
+    EVERYTHING
+    + """
+wide_fetch = fetch.with_options(timeout=5)
+Wide = Model.with_options(timeout=5)
+WideSingle = Single.with_concurrency(max_inputs=4)
+alias = other
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "method"),
+    [
+        ("wide_fetch", "wide_fetch", None),
+        ("Wide.ask", "Wide", "ask"),
+        ("WideSingle", "WideSingle", "only"),
+        ("WideSingle.only", "WideSingle", "only"),
+        ("alias", "other", None),
+    ],
+)
+def test_variants_are_found_by_their_variables(tmp_path: Path, name: str, variable: str, method: str | None) -> None:
+    runnable = resolved(tmp_path, VARIANTS, name)
+    assert runnable.handle is getattr(sys.modules["program"], variable)
+    assert runnable.method == method
+    assert runnable.app is sys.modules["program"].app
+
+
+@pytest.mark.parametrize("name", ["Wide", "Wide.nothing", "wide_fetch.nothing"])
+def test_variants_without_such_a_method_are_no_runnables(tmp_path: Path, name: str) -> None:
+    assert f"There is no {name!r} to run in program.py" in refused(tmp_path, VARIANTS, name)
+
+
+def test_a_function_of_an_app_elsewhere_runs_in_the_app_that_includes_it(tmp_path: Path) -> None:
+    write(tmp_path, ONE_FUNCTION, "program_lib.py")
+    alone = "import motet\nfrom program_lib import fetch\napp = motet.App('mine')\n"
+    runnable = resolved(tmp_path, alone, "fetch")
+    assert runnable.app is sys.modules["program_lib"].app
+    del sys.modules["program"]
+    including = "from program_lib import app as lib\napp.include(lib)\ndel lib\n"
+    runnable = resolved(tmp_path, alone + including, "fetch")
+    assert runnable.app is sys.modules["program"].app
+
+
+def test_the_entrypoint_that_the_module_itself_declares_goes_before_others_of_its_app(tmp_path: Path) -> None:
+    write(tmp_path, ONE_ENTRYPOINT, "program_base.py")
+    more = "from program_base import app\n\n@app.local_entrypoint()\ndef more(): ...\n"
+    assert resolved(tmp_path, more).name == "more"
+    del sys.modules["program"], sys.modules["program_base"]
+    assert resolved(tmp_path, more, "main").name == "main"
+    del sys.modules["program"], sys.modules["program_base"]
+    assert "several local entrypoints" in refused(tmp_path, f"{more}\n@app.local_entrypoint()\ndef again(): ...\n")
+
+
 def test_signature_of_a_method_is_the_users(tmp_path: Path) -> None:
     assert resolved(tmp_path, EVERYTHING, "Model.ask").raw.__annotations__ == {"prompt": str}
 

@@ -7,7 +7,7 @@ import warnings
 
 import pytest
 
-from motet.client.dual import AtOnce, Steps, dual
+from motet.client.dual import AtOnce, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import AsyncUsageWarning
 
@@ -107,3 +107,19 @@ def test_what_never_waits_may_be_called_in_a_loop_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert asyncio.run(ask()) == (5, 5)
+
+
+def test_a_stop_iteration_of_the_remote_function_is_raised_as_itself_to_a_blocking_caller() -> None:
+    raised = StopIteration("no more")
+    raised.__cause__ = KeyError("as it was there")
+
+    def steps() -> Steps[None]:
+        yield ready(1)
+        raise raised
+
+    with pytest.raises(StopIteration) as caught:
+        run_blocking(steps())
+    assert caught.value is raised
+    assert isinstance(raised.__cause__, KeyError)
+    with pytest.raises(RuntimeError, match="StopIteration"):
+        asyncio.run(run_async(steps()))

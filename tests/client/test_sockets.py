@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InternalError
 from motet.wire import codec
 from motet.wire import messages as m
 
@@ -134,3 +134,25 @@ def test_a_server_that_talks_nonsense_is_a_connection_error(listener: Listener) 
         with pytest.raises(ConnectionError, match="not Motet's"):
             asked.result(5)
     connection.close()
+
+
+class Unfit(Connection):
+    """Its user raises when it is told something."""
+
+    def receive(self, messages: Sequence[m.ToClient]) -> None:
+        raise ZeroDivisionError("a bug")
+
+
+def test_when_an_answer_cannot_be_taken_in_who_waits_is_told(
+    listener: Listener, caplog: pytest.LogCaptureFixture
+) -> None:
+    connection = Unfit()
+    link = SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer, ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
+        first_messages(peer, 2)
+        peer.sendall(b"".join(codec.frames([m.Reply(1, m.Done())])))
+        with pytest.raises(InternalError, match="ZeroDivisionError: a bug"):
+            asked.result(5)
+    link.close()
+    assert [each.name for each in caplog.records] == ["motet.client"]

@@ -57,7 +57,7 @@ def test_stopping_an_app_cancels_its_inputs_stops_its_containers_and_reports_onc
     play >> ready(1) << deliver(1, "a0#1")
     play >> AppStopped("ap-1", 5.0)
     play << cancel_attempts(1, 1) << stop(1) << kill(2) << send("a", 0, 1, kind=CANCELLED)
-    play >> submit("b") << send("b", 0, kind=OutcomeKind.LOST, payload=Containing("NotFoundError"))
+    play >> submit("b") << send("b", 0, kind=OutcomeKind.LOST, payload=Containing("NotFoundError", "f takes no more"))
     play >> finished(1, 1, kind=CANCELLED)
     play >> ended(2)
     play >> ended(1, "exited with 0") << ReportAppStopped("ap-1")

@@ -184,6 +184,25 @@ def test_a_stream_that_already_gave_items_is_not_run_again(play: Playbook) -> No
     play >> ended(1) << send("a", 0, kind=LOST, payload=why)
 
 
+def test_an_input_that_may_have_had_its_effect_is_not_run_again_and_its_neighbours_are(play: Playbook) -> None:
+    play >> function(max_inputs=2, max_containers=1)
+    play >> submit("a", at_most_once=True) << start(1)
+    play >> submit("b")
+    play >> ready(1) << deliver(1, "a0#1", "b0#2")
+    why = Containing("ContainerDied", "was killed by signal 9", "in-a-0", "not run again")
+    play >> ended(1) << start(2) << send("a", 0, kind=LOST, payload=why)
+    play >> ready(2) << deliver(2, "b0#3")
+
+
+def test_an_input_that_waited_while_a_container_died_has_had_no_effect(play: Playbook) -> None:
+    play >> function(max_containers=1)
+    play >> submit("a", at_most_once=True) << start(1)
+    play >> submit("b", at_most_once=True)
+    play >> ready(1) << deliver(1, "a0#1")
+    play >> ended(1) << start(2) << send("a", 0, kind=LOST, payload=Containing("ContainerDied", "not run again"))
+    play >> ready(2) << deliver(2, "b0#2")
+
+
 def test_an_input_given_up_by_its_caller_is_not_redelivered(play: Playbook) -> None:
     play >> function()
     play >> submit("a") << start(1)

@@ -214,6 +214,18 @@ def test_what_a_timed_out_input_called_is_cancelled_so_deadlines_reach_nested_ca
     play << send("a", 0, kind=TIMED_OUT) << send("b", 0, client=7, kind=CANCELLED)
 
 
+def test_a_timeout_says_which_call_the_input_waited_for_that_could_not_begin(play: Playbook) -> None:
+    play >> function(timeout=4.0, max_containers=1)
+    play >> submit("a") << start(1)
+    play >> ready(1) << deliver(1, "a0#1")
+    play >> submit("b", parent="a0", client=7)
+    why = Containing(
+        "timeout of 4 s, while it waited for in-b-0 of f, which has not begun: 1 of at most 1 containers run"
+    )
+    play.at(4.0) << cancel_attempts(1, 1) << send("a", 0, kind=TIMED_OUT, payload=why)
+    play << send("b", 0, client=7, kind=CANCELLED)
+
+
 def test_what_a_cancelled_input_spawned_goes_on(play: Playbook) -> None:
     a_parent_waits_for_its_child(play, CallKind.SPAWNED)
     play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 import uuid
@@ -13,6 +14,9 @@ from typing import Any
 import pytest
 
 import motet
+from motet.model.record_queries import LogQuery
+from motet.model.records import LogLine
+from motet.server.wiring import open_archive
 
 MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"
 
@@ -69,6 +73,12 @@ def container_states(app: motet.App) -> list[str]:
     """The states of a running app's containers."""
     assert app.running is not None
     return [container.state for function in app.running.view().functions for container in function.containers]
+
+
+def logged(app_id: str | None, **query: Any) -> list[LogLine]:
+    """The lines that the containers of an app have written, once it has stopped."""
+    with contextlib.closing(open_archive(Path(os.environ["MOTET_HOME"]))) as archive:
+        return archive.logs(LogQuery(app=app_id, **query))
 
 
 class Gate:

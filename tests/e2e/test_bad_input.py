@@ -83,28 +83,38 @@ def test_a_result_that_does_not_unpickle_here_says_so(misbehave: Callable[[str],
 # --- exceptions -------------------------------------------------------------------------------------------------------
 
 
-def test_an_exception_that_cannot_be_pickled_comes_as_text(misbehave: Callable[[str], Any]) -> None:
-    with pytest.raises(RemoteError, match=r"Unpicklable: holds a lock") as caught:
+def test_an_exception_that_holds_a_lock_comes_without_it(misbehave: Callable[[str], Any]) -> None:
+    with pytest.raises(failing.Unpicklable, match="holds a lock") as caught:
         misbehave("raise unpicklable")
+    assert not hasattr(caught.value, "lock")
     assert "raise Unpicklable" in str(caught.value.__cause__)
 
 
-def test_an_exception_that_does_not_unpickle_comes_as_text(misbehave: Callable[[str], Any]) -> None:
-    with pytest.raises(RemoteError, match=r"NeedsTwo: 1 and 2") as caught:
+def test_an_exception_with_a_constructor_of_its_own_comes_as_itself(misbehave: Callable[[str], Any]) -> None:
+    with pytest.raises(failing.NeedsTwo, match=r"^1 and 2$") as caught:
         misbehave("raise what does not unpickle")
     assert "raise NeedsTwo(1, 2)" in str(caught.value.__cause__)
 
 
 @pytest.mark.parametrize(
-    ("how", "message"),
-    [("sys.exit", "SystemExit: 3"), ("KeyboardInterrupt", "KeyboardInterrupt"), ("raise BaseException", "Rude: rude")],
+    ("how", "kind", "message"),
+    [
+        ("sys.exit", SystemExit, "3"),
+        ("KeyboardInterrupt", RemoteError, "KeyboardInterrupt"),
+        ("raise BaseException", failing.Rude, "rude caf\udce9"),
+    ],
 )
-def test_exceptions_that_end_programs_end_neither_the_container_nor_the_caller(
-    misbehave: Callable[[str], Any], how: str, message: str
+def test_exceptions_that_end_programs_end_no_container(
+    misbehave: Callable[[str], Any], how: str, kind: type[BaseException], message: str
 ) -> None:
-    with pytest.raises(RemoteError, match=message) as caught:
+    with pytest.raises(kind, match=message) as caught:
         misbehave(how)
     assert isinstance(caught.value.__cause__, RemoteTraceback)
+
+
+def test_a_start_that_fails_with_text_that_is_not_utf8_is_told() -> None:
+    with pytest.raises(ValueError, match="caf\udce9"):
+        failing.NotUtf8().get.remote()
 
 
 def test_a_stop_iteration_does_not_end_somebodys_loop(misbehave: Callable[[str], Any]) -> None:
@@ -192,7 +202,7 @@ def test_an_enter_hook_that_raises_fails_the_calls_and_does_not_restart_for_ever
 
 
 def test_an_enter_hook_that_exits_fails_the_calls() -> None:
-    with pytest.raises(RemoteError, match="cannot start"):
+    with pytest.raises(SystemExit, match="cannot start"):
         failing.EnterExits().ask.remote()
 
 
@@ -210,7 +220,7 @@ def test_bad_neighbours_do_not_harm_inputs_that_run_at_the_same_time(gate: Gate)
     held = [failing.in_tasks.spawn(str(i), gate.path) for i in range(3)]
     gate.wait_held(3)
     for how in ("return a lock", "raise unpicklable", "sys.exit", "KeyboardInterrupt", "raise BaseException"):
-        with pytest.raises(motet.Error):
+        with pytest.raises((motet.Error, failing.Unpicklable, SystemExit, failing.Rude)):
             failing.in_tasks.remote(how)
     gate.open()
     assert len(set(motet.FunctionCall.gather(*held))) == 1

@@ -39,6 +39,21 @@ def test_remote_can_be_awaited() -> None:
     assert asyncio.run(main()) == (9, list(range(20)))
 
 
+def test_keywords_of_any_name_are_the_functions_own() -> None:
+    values = {"self": 1, "args": 2, "kwargs": 3, "method": 4, "instance": 5, "call": 6, "value": 7}
+
+    async def main() -> list[Any]:
+        streamed = [item async for item in calling.items_of.remote_gen.aio(**values)]
+        return [await calling.keywords.remote.aio(**values), dict(streamed)]
+
+    assert calling.keywords.remote(**values) == values
+    assert asyncio.run(main()) == [values, values]
+    assert calling.keywords.spawn(**values).get() == values
+    assert list(calling.keywords.starmap([()], kwargs=values)) == [values]
+    assert calling.keywords.local(**values) == values
+    assert dict(calling.items_of.remote_gen(**values)) == dict(calling.items_of.local(**values)) == values
+
+
 def test_local_runs_here_and_gives_a_coroutine_for_an_async_function() -> None:
     assert calling.square.local(3) == 9
     assert asyncio.run(calling.add.local(1, 2)) == 3

@@ -54,6 +54,11 @@ def text() -> str:
 def nothing() -> None: ...
 
 
+@app.function()
+def quits(status: int) -> None:
+    sys.exit(status)
+
+
 @app.cls()
 class Model:
     size: int = motet.parameter(default=1)
@@ -113,6 +118,12 @@ class Closing:
 @app.local_entrypoint()
 def closes() -> None:
     Closing().work.remote()
+
+
+@app.local_entrypoint()
+def slow_lines() -> None:
+    print("first")
+    time.sleep(600)
 
 
 @app.local_entrypoint()
@@ -229,7 +240,6 @@ def test_result_is_printed(directory: Path, argv: list[str], out: str) -> None:
     ("argv", "content"),
     [
         (["work.py::text"], "grüße"),
-        (["work.py::items", "--count", "2"], "{'number': 0}\n{'number': 1}\n"),
         (["work.py::waiting"], "not printed"),
     ],
 )
@@ -238,6 +248,15 @@ def test_result_is_written_instead(directory: Path, tmp_path: Path, argv: list[s
     assert done.returncode == 0
     assert (tmp_path / "result").read_text() == content
     assert content not in done.stdout
+
+
+def test_a_result_that_is_neither_text_nor_bytes_is_not_written(directory: Path, tmp_path: Path) -> None:
+    done = run(directory, "-q", "-w", str(tmp_path / "result"), "work.py::items", "--count", "2")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == "Error: --write-result takes str or bytes; items gave dict: {'number': 0}\n"
+    done = run(directory, "-w", str(tmp_path / "result"), "work.py::double", "--x", "2")
+    assert (done.returncode, "double returns int" in done.stderr) == (2, True)
+    assert not (tmp_path / "result").exists()
 
 
 def test_help_shows_docstring_and_options(directory: Path) -> None:
@@ -263,6 +282,13 @@ def test_failure_of_a_function_shows_the_remote_traceback_alone(directory: Path)
     assert done.returncode == 1
     assert done.stderr.startswith("Traceback (most recent call last):\n")
     assert done.stderr.count("Traceback") == 1
+
+
+def test_a_function_that_exits_is_a_failure_with_its_status(directory: Path) -> None:
+    done = run(directory, "-q", "work.py::quits", "--status", "5")
+    assert done.returncode == 5
+    assert "sys.exit(status)" in done.stderr
+    assert run(directory, "-q", "work.py::quits", "--status", "0").returncode == 1
 
 
 def test_exit_status_is_the_entrypoints(directory: Path) -> None:
@@ -352,6 +378,15 @@ def test_closed_pipe_ends_the_program_without_noise(directory: Path) -> None:
     assert process.returncode == 1
 
 
+def test_a_line_leaves_through_a_pipe_when_it_is_complete(directory: Path) -> None:
+    environment = {key: value for key, value in os.environ.items() if key != "PYTHONUNBUFFERED"}
+    command = [*MOTET, "run", "-q", "work.py::slow_lines"]
+    with subprocess.Popen(command, cwd=directory, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"first\n"
+        process.terminate()
+
+
 def _read_terminal(descriptor: int) -> Iterator[bytes]:
     try:
         while chunk := os.read(descriptor, 65536):
@@ -375,4 +410,22 @@ def test_terminal_gets_a_live_view_while_a_piped_stdout_stays_clean(directory: P
     assert process.returncode == 0
     assert "waiting" in shown
     assert re.search(r"\x1b\[2mdouble \w{5} \| \x1b\[0mdoubling 2\r\n", shown)
-    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") == 1
+    assert shown.count("\x1b[?25l") == shown.count("\x1b[?25h") > 0
+
+
+def test_packages_of_the_current_directory_are_found_by_a_program_below_it_and_by_its_containers(
+    tmp_path: Path,
+) -> None:
+    files = {
+        "jobs/job.py": "import motet\nfrom beside import NAME\nfrom tools.words import WORD\n\napp = motet.App()\n\n\n"
+        "@app.function()\ndef word() -> str:\n    import tools.late\n\n    return WORD + NAME + tools.late.WORD\n",
+        "jobs/beside.py": "NAME = 'beside'\n",
+        "tools/__init__.py": "",
+        "tools/words.py": "WORD = 'found'\n",
+        "tools/late.py": "WORD = 'late'\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+    done = run(tmp_path, "-q", "jobs/job.py")
+    assert (done.returncode, done.stdout) == (0, "'foundbesidelate'\n"), done.stderr

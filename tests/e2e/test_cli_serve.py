@@ -18,6 +18,8 @@ from .conftest import assert_nothing_left, wait_until
 MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
 PROGRAM = """
 import asyncio
+import os
+import pathlib
 import motet
 
 app = motet.App("live")
@@ -25,7 +27,12 @@ app = motet.App("live")
 @app.function(max_containers=2)
 @motet.concurrent(max_inputs=10)
 @motet.fastapi_endpoint(label="version")
-async def version(seconds: float = 0.0) -> str:
+async def version(seconds: float = 0.0, hold: bool = False) -> str:
+    if hold:
+        marks = pathlib.Path(os.environ["MARKS"])
+        (marks / "began").touch()
+        while not (marks / "may-end").exists():
+            await asyncio.sleep(0.01)
     await asyncio.sleep(seconds)
     return "VERSION"
 """
@@ -34,13 +41,17 @@ async def version(seconds: float = 0.0) -> str:
 class Served:
     """A program being served, and the lines it prints."""
 
-    def __init__(self, directory: Path, **environment: str) -> None:
-        self.file = directory / "live.py"
+    def __init__(self, directory: Path, *reference: str, program: str = PROGRAM, **environment: str) -> None:
+        self.program = program
+        self.file = directory / "program" / "live.py"
+        self.file.parent.mkdir(exist_ok=True)
+        self.marks = directory
+        """`began` appears here when a container runs a held request, which ends when `may-end` appears."""
         self.save("one")
         self.process = subprocess.Popen(
-            [*MOTET, "serve", str(self.file)],
+            [*MOTET, "serve", *(reference or [str(self.file)])],
             cwd=directory,
-            env={**os.environ, **environment},
+            env={**os.environ, "MARKS": str(self.marks), **environment},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -57,10 +68,10 @@ class Served:
         self.lines.extend(iter(self.process.stdout.readline, ""))
 
     def save(self, version: str) -> None:
-        self.file.write_text(PROGRAM.replace("VERSION", version))
+        self.file.write_text(self.program.replace("VERSION", version))
 
-    def get(self, seconds: float = 0.0) -> str:
-        answer: str = httpx.get(self.url, params={"seconds": seconds}, timeout=30, follow_redirects=True).json()
+    def get(self, *, hold: bool = False) -> str:
+        answer: str = httpx.get(self.url, params={"hold": hold}, timeout=30, follow_redirects=True).json()
         return answer
 
     def wait_line(self, text: str) -> None:
@@ -86,12 +97,14 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def test_saving_reloads_under_the_same_url_and_requests_under_way_end_on_the_old_code(served: Served) -> None:
     assert served.get() == "one"
     slow: list[str] = []
-    asking = threading.Thread(target=lambda: slow.append(served.get(4.0)))
+    asking = threading.Thread(target=lambda: slow.append(served.get(hold=True)))
     asking.start()
+    wait_until((served.marks / "began").exists, "the slow request to run")
     served.save("two")
     served.wait_line("Reloaded")
     assert served.get() == "two"
     assert not slow
+    (served.marks / "may-end").touch()
     asking.join()
     assert slow == ["one"]
     assert served.end() == 0
@@ -136,3 +149,67 @@ def test_file_without_an_app_is_wrong_usage(tmp_path: Path) -> None:
     ended = subprocess.run([*MOTET, "serve", str(file)], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
     assert "Which app of" in ended.stderr
+
+
+AMONG_OTHERS = """
+import sys
+from pathlib import Path
+
+import motet
+
+HERE = Path(__file__).parent
+sys.path.insert(0, str(HERE.parent / "shared"))
+import words
+
+app = motet.App("live")
+
+
+@app.function(secrets=[motet.Secret.from_dotenv(__file__)])
+@motet.fastapi_endpoint(label="version")
+def version() -> str:
+    import os
+
+    from program import later
+
+    theme = (HERE / ".streamlit" / "config.toml").read_text()
+    data = (HERE.parent / "data.txt").read_text()
+    return " ".join(["VERSION", words.WORD, later.WORD, os.environ["KEY"], theme, data])
+"""
+
+
+def test_a_served_program_finds_hidden_files_and_what_lies_above_it(tmp_path: Path) -> None:
+    files = {
+        "shared/words.py": "WORD = 'word'",
+        "data.txt": "data",
+        "program/.env": "KEY=key",
+        "program/.streamlit/config.toml": "theme",
+        "program/later.py": "WORD = 'later'",
+        "program/__init__.py": "",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    served = Served(tmp_path, "-m", "program.live", program=AMONG_OTHERS)
+    try:
+        assert served.get() == "one word later key theme data"
+        (tmp_path / "shared" / "words.py").write_text("WORD = 'other'")
+        served.save("two")
+        served.wait_line("Reloaded")
+        assert served.get() == "two other later key theme data"
+    finally:
+        assert served.end() == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        ("sys.exit('set API_KEY first')", "set API_KEY first"),
+        ("sys.exit(3)", "The program ended itself, with status 3, while it was imported."),
+        ("raise asyncio.CancelledError('odd')", "CancelledError: odd"),
+    ],
+)
+def test_why_an_import_ended_is_told(served: Served, code: str, message: str) -> None:
+    served.file.write_text(f"import asyncio, sys\n{code}\n")
+    served.wait_line("still served")
+    assert any(message in line for line in served.lines[:-1])
+    assert served.get() == "one"

@@ -213,9 +213,9 @@ def test_a_command_beside_a_container_has_its_directory_and_environment(program:
     program.spawn("hold", gate.path, "a")
     gate.wait_held(1)
     (container,) = program.ask("container", "list")
-    command = "import os; print(os.environ['MOTET_CONTAINER_ID'], os.path.basename(os.getcwd())); raise SystemExit(3)"
+    command = "import os; print(os.environ['MOTET_CONTAINER_ID'], os.getcwd()); raise SystemExit(3)"
     done = program.motet("container", "exec", container["container_id"], "--", sys.executable, "-c", command)
-    assert done.stdout.split() == [container["container_id"]] * 2
+    assert done.stdout.split() == [container["container_id"], str(ROOT)]
     assert done.returncode == 3
     missing = program.motet("container", "exec", container["container_id"], "no-such-command")
     assert (missing.returncode, missing.stderr) == (

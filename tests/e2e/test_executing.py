@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -159,17 +160,19 @@ def test_outside_of_inputs_there_are_no_ids() -> None:
 # --- surroundings -----------------------------------------------------------------------------------------------------
 
 
-def test_a_container_has_its_own_directory_environment_and_an_empty_stdin() -> None:
+def test_a_container_has_the_programs_directory_and_arguments_a_temporary_directory_its_environment_and_no_stdin() -> (
+    None
+):
     found = executing.surroundings.remote()
     env = found["env"]
-    assert found["cwd"] != os.getcwd()
-    assert found["files"] == ["left-here"]
+    assert found["cwd"] == os.getcwd()
+    assert found["argv"] == sys.argv
+    assert found["temporary"].endswith(env["MOTET_CONTAINER_ID"])
     assert (env["APP_SECRET"], env["OWN_SECRET"], env["PLAIN"]) == ("s3cret", "own", "1")
     assert env["MOTET_IS_REMOTE"] == "1"
     assert env["MOTET_CONTAINER_ID"].startswith("ta-")
     assert env["PATH"] == os.environ["PATH"]
     assert found["stdin"] == ""
-    assert not os.path.exists("left-here")
 
 
 def test_output_reaches_the_listener_with_its_function_and_container() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,21 +18,26 @@ from motet.store.records import RecordArchive
 from tests.e2e.programs.timelines import Slow, alone, app, dies_once, fails_once, parent
 
 
-def archive() -> RecordArchive:
-    return open_archive(Path(os.environ["MOTET_HOME"]))
+@contextmanager
+def archive() -> Iterator[RecordArchive]:
+    records = open_archive(Path(os.environ["MOTET_HOME"]))
+    try:
+        yield records
+    finally:
+        records.close()
 
 
 def timelines_of(function: str, app_id: str | None) -> list[tuple[InputRecord, Timeline]]:
-    records = archive()
-    found = records.inputs(InputQuery(app=app_id, function=function))
-    found.sort(key=lambda record: (record.submitted_at, record.index))
-    told = []
-    for record in found:
-        ids = [attempt.container_id for attempt in record.attempts]
-        containers = {each.container_id: each for each in records.containers(ids=ids)}
-        stalls = records.stalls(ids, record.submitted_at, record.ended_at)
-        told.append((record, timeline(record, containers, stalls)))
-    return told
+    with archive() as records:
+        found = records.inputs(InputQuery(app=app_id, function=function))
+        found.sort(key=lambda record: (record.submitted_at, record.index))
+        return [(record, _timeline(records, record)) for record in found]
+
+
+def _timeline(records: RecordArchive, record: InputRecord) -> Timeline:
+    ids = [attempt.container_id for attempt in record.attempts]
+    containers = {each.container_id: each for each in records.containers(ids=ids)}
+    return timeline(record, containers, records.stalls(ids, record.submitted_at, record.ended_at))
 
 
 def test_a_cold_start_and_the_wait_for_a_slot_are_told_apart() -> None:
@@ -91,5 +98,6 @@ def test_nested_calls_name_the_input_that_made_them() -> None:
         graph = call.get_call_graph()
     assert [(info.function_name, info.module_name) for info in graph] == [("parent", "tests.e2e.programs.timelines")]
     assert [child.function_name for child in graph[0].children] == ["alone"]
-    (nested,) = archive().calls(CallQuery(app=app_id, function="alone"))
+    with archive() as records:
+        (nested,) = records.calls(CallQuery(app=app_id, function="alone"))
     assert nested.call.parent_input_id == f"in-{call.object_id[3:]}-0"

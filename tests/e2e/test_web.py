@@ -297,6 +297,24 @@ def test_pages_of_any_origin_may_call_an_endpoint(client: httpx.Client) -> None:
     assert answer.headers["access-control-allow-origin"] in ("*", "https://example.com")
 
 
+def test_websocket_that_its_client_closes_is_no_failure_of_the_app() -> None:
+    async def talk() -> None:
+        base = web.Site().starlette.get_web_url()
+        async with connect(f"{base}/ws-forever".replace("http", "ws", 1)) as channel:
+            await channel.send("hello")
+            assert await channel.recv() == "HELLO"
+
+    def ended() -> tuple[int, int, int]:
+        assert web.app.running is not None
+        (view,) = (view for view in web.app.running.view().functions if view.name == "Site")
+        return view.succeeded_inputs, view.failed_inputs, view.cancelled_inputs
+
+    succeeded, failed, cancelled = ended()
+    asyncio.run(talk())
+    wait_until(lambda: sum(ended()) > succeeded + failed + cancelled)
+    assert ended() == (succeeded + 1, failed, cancelled)
+
+
 def test_starlette_websocket() -> None:
     async def talk() -> str | bytes:
         base = web.Site().starlette.get_web_url()
@@ -329,6 +347,35 @@ def test_flask_app_runs_on_threads(client: httpx.Client) -> None:
     for thread in threads:
         thread.join()
     assert time.monotonic() - began < 5
+
+
+def test_body_in_chunks_reaches_a_flask_app(client: httpx.Client) -> None:
+    base = web.with_flask.get_web_url()
+    assert client.post(f"{base}/size", content=iter([b"x" * 10, b"y" * 2_000_000])).text == "2000010"
+
+
+def test_threads_of_clients_that_leave_are_free_again(client: httpx.Client, tmp_path: Path) -> None:
+    base = httpx.URL(web.with_flask.get_web_url() or "")
+    for number in range(60):  # more than there are slots
+        with socket.create_connection(("127.0.0.1", base.port or 0)) as connection:
+            ended = tmp_path / str(number)
+            connection.sendall(f"GET {base.path}/ticks?ended={ended} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            assert connection.recv(100)
+    for number in range(60):
+        wait_until((tmp_path / str(number)).exists, f"the end of generator {number}")
+    wait_until(lambda: web.with_flask.get_current_stats().num_running_inputs == 0)
+    assert client.get(f"{base}/where").status_code == 200
+
+
+def test_errors_of_a_flask_app_are_lines_of_its_stderr(client: httpx.Client) -> None:
+    answer = client.get(f"{web.with_flask.get_web_url()}/raises")
+    assert answer.status_code == 500
+
+    def errors() -> list[str]:
+        return [line.message for line in web.with_flask.logs.fetch(source="stderr")]
+
+    wait_until(lambda: "ValueError: an error of the app" in errors())
+    assert any("a warning of the app" in line for line in errors())
 
 
 # --- what goes wrong --------------------------------------------------------------------------------------------------

@@ -105,7 +105,7 @@ SAME: dict[str, tuple[list[bytes], tuple[str, ...]]] = {
     "latin-1 header": ([get("/", b"X-Name: caf\xe9")], GET),
     "header in UTF-8": ([get("/", "X-Name: café".encode())], GET),
     "header with blanks about it": ([get("/", b"X-Name: \t a b \t ")], GET),
-    "header with odd characters": ([get("/", b'X_!#$%&\'*+.^`|~-9: "quoted, (it)"')], GET),
+    "header with odd characters": ([get("/", b'X!#$%&\'*+.^`|~-9: "quoted, (it)"')], GET),
     "cookies": ([get("/", b"Cookie: a=1; b=2", b"Cookie: c=3")], GET),
     "many headers": ([get("/", *(b"X-%d: %d" % (n, n) for n in range(500)))], GET),
     "header of 16 kB": ([get("/", b"X-Long: " + b"a" * 16_000)], GET),

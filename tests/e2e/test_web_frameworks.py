@@ -87,6 +87,8 @@ def test_django_runs_under_wsgi(client: httpx.Client) -> None:
     prefix = "/frameworks-django"
     assert answer.json() == {"name": "café", "path": f"{prefix}/where/café/", "query": ["1", "2"], "body": 1_000_000}
     assert answer.headers["set-cookie"].startswith("seen=")
+    chunks = client.post(url(frameworks.django, "/where/a/"), content=iter([b"x" * 10, b"y" * 20]))
+    assert chunks.json()["body"] == 30
     stream = client.get(url(frameworks.django, "/stream/"))
     assert stream.text.splitlines()[2] == f"2 {stream.headers['motet-input-id']}"
     moved = client.get(url(frameworks.django, "/where/a"))

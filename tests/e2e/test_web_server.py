@@ -88,16 +88,50 @@ def test_server_that_takes_the_port_it_is_given_runs_in_several_containers() -> 
     assert len(asyncio.run(ask())) == 2
 
 
-def test_server_that_does_not_start_is_reported_in_modal_s_words(client: httpx.Client) -> None:
+def taken() -> bool:
     with socket.socket() as probe:
-        taken = probe.connect_ex(("127.0.0.1", web.FIXED_PORT)) == 0
-    answer = client.get(web.starts_nothing.get_web_url() or "")
+        return probe.connect_ex(("127.0.0.1", web.FIXED_PORT)) == 0
+
+
+def test_server_that_does_not_listen_in_time_is_reported_in_modal_s_words(client: httpx.Client) -> None:
+    before = taken()
+    answer = client.get(web.never_listens.get_web_url() or "")
     assert answer.status_code == 503
     assert f"Waited too long for port {web.FIXED_PORT} to start accepting connections." in answer.text
-    assert ("taken by a process outside this container" in answer.text) is taken
+    assert ("taken by a process outside this container" in answer.text) is before
+
+
+def test_server_that_has_ended_is_not_waited_for(client: httpx.Client) -> None:
+    for function, why in (
+        (web.ends, "` exited with status 3."),
+        (web.starts_nothing, "nothing that it started is left."),
+    ):
+        answer = client.get(function.get_web_url() or "")  # the startup has five minutes
+        assert answer.status_code == 503
+        assert why in answer.text
+
+
+@pytest.mark.parametrize("path", ["/a", "/login"])
+def test_redirects_and_pages_are_passed_on_to_websockets_as_to_requests(client: httpx.Client, path: str) -> None:
+    status, to = (302, "/login") if path == "/a" else (200, "-")
+    base = web.old.get_web_url() or ""
+    plain = client.get(base + path)
+    assert (plain.status_code, plain.headers["location"], plain.text) == (status, to, "log in")
+    opening = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
+    answer = client.get(base + path, headers={**opening, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="})
+    assert (answer.status_code, answer.headers["location"], answer.text) == (status, to, "log in")
+
+
+def test_server_that_gives_no_answer_is_a_502(client: httpx.Client) -> None:
+    target = f"{web.old.get_web_url()}/nonsense"
+    assert client.get(target).status_code == 502
+    opening = {"upgrade": "websocket", "connection": "upgrade", "sec-websocket-version": "13"}
+    answer = client.get(target, headers={**opening, "sec-websocket-key": "AAAAAAAAAAAAAAAAAAAAAA=="})
+    assert answer.status_code == 502
+    assert "gave no answer" in answer.text
 
 
 def test_server_that_ends_is_replaced_with_its_container(client: httpx.Client) -> None:
     before = client.get(url("/")).json()["pid"]
-    assert client.get(url("/leave")).status_code == 500
+    assert client.get(url("/leave")).status_code == 502
     wait_until(lambda: (answer := client.get(url("/"))).status_code == 200 and answer.json()["pid"] != before)

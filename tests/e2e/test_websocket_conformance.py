@@ -237,6 +237,7 @@ def test_app_closes_with_its_code_and_reason(ours: int, path: str, expected: byt
         (frame(TEXT, b"\xff"), "websocket.disconnect 1007"),
         (b"", "websocket.disconnect 100"),
     ],
+    ids=["4002", "no-code", "bad-opcode", "bad-text", "reset"],  # frames have random masks: no two runs would agree
 )
 def test_app_is_told_how_the_client_left(ours: int, tmp_path: Path, farewell: bytes, told: str) -> None:
     with RawSocket(ours, f"/echo?{tmp_path / 'end'}") as channel:

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from motet.client.gate import Gate
-from motet.errors import InputCancellation, InvalidError
+from motet.errors import DeserializationError, InputCancellation, InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.batch import Batch, BatchEnd, Transposition, batch_of, batched, run_batch, run_batch_async
+from motet.runtime.batch import Batch, Batched, BatchEnd, Transposition, batch_of, run_batch, run_batch_async
 from motet.sdk.context import current_input_id
 from motet.wire import failure, payload
 
@@ -40,7 +40,7 @@ def batch(*calls: Call) -> Batch:
 
 
 def run(function: Callable[..., Any], *calls: Call) -> list[AttemptEnd]:
-    end = run_batch(batched(MethodSpec(), function), batch(*calls), Gate())
+    end = run_batch(Batched(MethodSpec(), function), batch(*calls), Gate())
     assert isinstance(end, BatchEnd)
     assert end.attempt == 10
     return end.members
@@ -67,7 +67,7 @@ def test_mixed_positional_and_keyword_arguments_are_put_together_by_name(functio
 
 
 def test_an_async_function_is_awaited() -> None:
-    end = asyncio.run(run_batch_async(batched(MethodSpec(is_async=True), add_async), batch(*MIXED)))
+    end = asyncio.run(run_batch_async(Batched(MethodSpec(is_async=True), add_async), batch(*MIXED)))
     assert isinstance(end, BatchEnd)
     assert values(end.members) == [3, 7, 11]
 
@@ -93,16 +93,46 @@ def test_a_hundred_inputs_make_one_call() -> None:
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (((1,), {}), "takes 2 positional arguments, but one invocation in the batch has 1."),
-        (((1, 2, 3), {}), "takes 2 positional arguments, but one invocation in the batch has 3."),
-        (((1,), {"z": 2}), "got unexpected keyword argument z in one invocation in the batch."),
-        (((1,), {"x": 2}), "got multiple values for argument x in one invocation in the batch."),
+        (((1,), {}), "takes 2 positional arguments, but this invocation has 1."),
+        (((1, 2, 3), {}), "takes 2 positional arguments, but this invocation has 3."),
+        (((1,), {"z": 2}), "got unexpected keyword argument z in this invocation."),
+        (((1,), {"x": 2}), "got multiple values for argument x in this invocation."),
     ],
 )
-def test_one_call_that_does_not_fit_fails_the_batch(call: Call, message: str) -> None:
-    raised = error(run(add, ((1, 2), {}), call))
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_call_that_does_not_fit_fails_alone(call: Call, message: str, place: int) -> None:
+    calls: list[Call] = [((1, 2), {}), ((), {"y": 4, "x": 3})]
+    calls.insert(place, call)
+    ends = run(add, *calls)
+    raised = error([ends.pop(place)])
     assert isinstance(raised, InvalidError)
     assert str(raised) == f"Motet batched function add {message}"
+    assert values(ends) == [3, 7]
+
+
+def test_arguments_that_cannot_be_unpickled_fail_their_input_alone() -> None:
+    whole = batch(((1, 2), {}), ((3, 4), {}))
+    broken = Delivery(12, "fc-2", 2, "", b"no pickle")
+    end = run_batch(Batched(MethodSpec(), add), batch_of([*whole.members, broken]), Gate())
+    assert isinstance(end, BatchEnd)
+    assert isinstance(error([end.members.pop()]), DeserializationError)
+    assert values(end.members) == [3, 7]
+
+
+def test_a_batch_that_nobody_fits_makes_no_call() -> None:
+    called: list[object] = []
+    ends = run(called.append, ((1, 2), {}), ((1, 2), {}))
+    assert {end.kind for end in ends} == {OutcomeKind.FAILURE}
+    assert called == []
+
+
+def test_a_misfit_keeps_its_own_failure_when_the_call_fails_for_the_others() -> None:
+    def fail(x: list[int]) -> list[int]:
+        raise KeyError("lost")
+
+    ends = run(fail, ((1,), {}), ((), {}))
+    assert isinstance(error(ends[:1]), KeyError)
+    assert isinstance(error(ends[1:]), InvalidError)
 
 
 @pytest.mark.parametrize("output", [None, 5, (1, 2), "ab", iter([1, 2])])
@@ -143,5 +173,6 @@ def test_the_current_input_is_the_first_member() -> None:
 
 
 def test_transposition_keeps_the_order_of_the_inputs() -> None:
-    arguments = Transposition(add, "add").arguments(MIXED)
+    transposition = Transposition(add, "add")
+    arguments = transposition.arguments([transposition.named(*call) for call in MIXED])
     assert arguments == ((), {"x": [1, 3, 5], "y": [2, 4, 6]})

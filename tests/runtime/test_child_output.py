@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import threading
@@ -59,6 +60,7 @@ def test_no_descriptors_are_left_when_inputs_and_processes_have_ended() -> None:
     children, first = ChildOutput(), Input(0)
     children.pipes(first.output)
     children.end(first.output)
+    gc.collect()  # what other tests left open is not to be closed in between
     before = descriptors()
     for number in range(50):
         it = Input(number)

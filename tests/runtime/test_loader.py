@@ -61,7 +61,7 @@ def module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, request: pytest.Fixt
         if name.startswith(("loaded_module", "elsewhere", "broken")):
             del sys.modules[name]
     sys.modules["__main__"] = before["__main__"]
-    sys.modules.pop("__motet_main__", None)
+    sys.modules.pop("__mp_main__", None)
 
 
 def spec(definition: Any, **fields: Any) -> FunctionSpec:
@@ -99,7 +99,7 @@ def test_a_module_that_is_not_on_the_path_is_read_from_its_file(module: Path) ->
 def test_a_script_is_known_as_main_and_its_guard_does_not_run(module: Path) -> None:
     module.write_text(MODULE + '\nif __name__ == "__main__":\n    raise SystemExit\n\nclass Point: ...\n')
     load(spec(imported("double", "__main__", file=str(module), is_main=True)))
-    assert sys.modules["__main__"].Point.__module__ == "__motet_main__"  # type: ignore[attr-defined]
+    assert sys.modules["__main__"].Point.__module__ == "__mp_main__"  # type: ignore[attr-defined]
 
 
 def test_a_missing_function_and_a_missing_file_say_what_is_missing(module: Path) -> None:

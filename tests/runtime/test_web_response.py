@@ -76,10 +76,35 @@ def test_order_and_length_are_checked(messages: list[dict[str, Any]], websocket:
     assert said in str(raised.value)
 
 
-def test_length_of_a_head_and_of_chunks_is_the_app_s_business() -> None:
-    assert taken(with_headers((b"content-length", b"9")), {**BODY, "body": b""}, method="HEAD")[1] == Body(b"", False)
-    chunked = with_headers((b"content-length", b"9"), (b"transfer-encoding", b"chunked"))
-    assert taken(chunked, BODY)[1] == Body(b"x", False)
+@pytest.mark.parametrize(("method", "status"), [("HEAD", 200), ("GET", 304)])
+def test_length_of_a_body_that_is_not_sent_is_the_app_s_business(method: str, status: int) -> None:
+    start = with_headers((b"content-length", b"9"), status=status)
+    assert taken(start, {**BODY, "body": b""}, method=method) == [
+        ResponseStart(status, [(b"content-length", b"9"), *OWN], 1.5),
+        Body(b"", False),
+    ]
+
+
+def test_response_204_goes_without_a_length_as_http_wants_it() -> None:
+    start = with_headers((b"content-length", b"9"), status=204)
+    assert taken(start, {**BODY, "body": b""}) == [ResponseStart(204, OWN, 1.5), Body(b"", False)]
+
+
+def test_server_says_itself_how_a_body_is_framed_and_who_answered() -> None:
+    start = with_headers((b"Transfer-Encoding", b"chunked"), (b"Motet-Input-Id", b"in-mine"), (b"x-a", b"1"))
+    assert taken(start, BODY) == [ResponseStart(200, [(b"x-a", b"1"), *OWN], 1.5), Body(b"x", False)]
+
+
+def test_denied_websocket_has_a_body_of_the_length_that_it_tells() -> None:
+    denied = {**with_headers((b"content-length", b"5"), status=403), "type": "websocket.http.response.start"}
+    with pytest.raises(RuntimeError, match="4 bytes are missing"):
+        taken(denied, {**BODY, "type": "websocket.http.response.body"}, websocket=True)
+
+
+@pytest.mark.parametrize("subprotocol", ["x\r\nset-cookie: a=1", "a b", "a,b", ""])
+def test_subprotocol_is_a_word(subprotocol: str) -> None:
+    with pytest.raises(ValueError, match="the subprotocol"):
+        taken({**ACCEPT, "subprotocol": subprotocol}, websocket=True)
 
 
 @pytest.mark.parametrize(
@@ -88,6 +113,14 @@ def test_length_of_a_head_and_of_chunks_is_the_app_s_business() -> None:
         (with_headers(status="200"), ValueError),
         (with_headers(status=True), ValueError),
         (with_headers(status=600), ValueError),
+        (with_headers(status=100), ValueError),
+        (with_headers(status=101), ValueError),
+        (with_headers(status=103), ValueError),
+        (with_headers((b"content-length", b"1"), (b"Content-Length", b"1")), ValueError),
+        (with_headers((b"content-length", b"1"), (b"content-length", b"2")), ValueError),
+        (with_headers((b"content-length", b"1"), (b"transfer-encoding", b"chunked")), ValueError),
+        (with_headers((b"content-length", b"1, 1")), ValueError),
+        (with_headers((b"transfer-encoding", b"gzip, chunked")), ValueError),
         (with_headers(("x-a", "1")), TypeError),
         (with_headers((b"x-a", 5)), TypeError),
         (with_headers((b"x a", b"1")), ValueError),

@@ -221,3 +221,31 @@ def test_motet_exception_has_every_error() -> None:
 
     assert set(exception.__all__) == errors.NAMES
     assert all(getattr(exception, name) is getattr(errors, name) for name in errors.NAMES)
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "\x1b[2J", "nul\0", "x" * 1001])
+def test_names_that_cannot_be_sent_or_shown_are_refused_where_they_are_given(name: str) -> None:
+    for declare in (
+        lambda: motet.App(name),
+        lambda: motet.App(tags={name: "a"}),
+        lambda: motet.App(tags={"a": name}),
+        lambda: motet.App().function(name=name)(f),
+        lambda: motet.App().local_entrypoint(name=name)(f),
+        lambda: motet.App().run(name=name),
+        lambda: motet.Queue.from_name(name),
+    ):
+        with pytest.raises(InvalidError, match=r"cannot be shown|may be 1000 characters"):
+            declare()
+
+
+def test_names_in_any_script_are_fine() -> None:
+    app = motet.App("grüße 世界 🎉")
+    assert app.function(name="été")(f).name == "été"
+
+
+def test_a_search_path_that_is_not_utf8_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend("/caf\udce9")
+    assert all(entry.isprintable() for entry in motet.App().spec().sys_path)

@@ -14,9 +14,10 @@ import motet
 from motet.exception import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
 from motet.sdk.bound_method import BoundMethod
-from motet.sdk.definition import define
+from motet.sdk.definition import by_value_of
 from motet.sdk.function import Function
 from motet.sdk.user_class import instantiate
+from motet.wire.by_value import NOTHING
 
 app = motet.App("classes")
 
@@ -324,7 +325,7 @@ def test_a_class_travels_by_value_with_handles_on_itself() -> None:
     module = ModuleType("notebook_of_test_cls")
     sys.modules[module.__name__] = module
     exec(NOTEBOOK, vars(module))
-    data = define(module.Cell.user_cls, serialized=True, handle=module.Cell).pickled  # type: ignore[union-attr]
+    data = by_value_of(module.Cell.user_cls, NOTHING, serialized=True, handle=module.Cell).pickled
     del sys.modules[module.__name__], module
     cls = pickle.loads(data)
     instance = instantiate(cls.user_cls, {})

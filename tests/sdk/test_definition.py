@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 import pickle
 import subprocess
 import sys
@@ -12,7 +13,9 @@ import pytest
 import motet
 from motet.exception import InvalidError, SerializationError
 from motet.model.function import ImportedDefinition, SerializedDefinition
-from motet.sdk.definition import define, unwrap
+from motet.sdk.definition import by_value_of, out_of_reach, place_of, unwrap
+from motet.wire import payload
+from motet.wire.by_value import NOTHING, ByValue
 
 VALUE = 5
 UNPICKLABLE = (it for it in ())
@@ -44,16 +47,70 @@ def make_local() -> Any:
 
 
 def test_a_modules_function_is_imported() -> None:
-    assert define(use_value, serialized=False) == ImportedDefinition(
+    assert place_of(use_value, serialized=False) == ImportedDefinition(
         module=__name__, qualname="use_value", file=__file__
     )
-    assert define(Outer.Inner, serialized=False) == ImportedDefinition(
+    assert place_of(Outer.Inner, serialized=False) == ImportedDefinition(
         module=__name__, qualname="Outer.Inner", file=__file__
     )
 
 
+def twice() -> int:
+    return 1
+
+
+first = twice
+
+
+def twice() -> int:  # type: ignore[no-redef]
+    return 2
+
+
+class Thing:
+    pass
+
+
+def use_thing(value: Any) -> bool:
+    return isinstance(value, Thing)
+
+
+def test_what_its_name_does_not_find_travels_by_value_and_runs_its_own_code() -> None:
+    assert place_of(first, serialized=False) is None
+    assert place_of(twice, serialized=False) is not None
+    loaded = pickle.loads(by_value_of(first, NOTHING, serialized=False).pickled)
+    assert (loaded(), twice()) == (1, 2)
+
+
+def test_what_cannot_travel_by_value_in_the_place_of_its_name_says_so() -> None:
+    def hidden() -> Any:
+        return UNPICKLABLE
+
+    with pytest.raises(SerializationError, match=r"has something else by its name, with the global variables"):
+        by_value_of(hidden, NOTHING, serialized=False)
+
+
+def test_a_serialized_function_of_a_module_knows_the_modules_classes() -> None:
+    loaded = pickle.loads(by_value_of(use_thing, NOTHING, serialized=True).pickled)
+    assert loaded(Thing())
+    assert out_of_reach(use_thing) is None
+
+
+def test_a_module_that_no_other_process_finds_is_out_of_reach(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "far_away.py").write_text("class Thing: pass\ndef f(value): return isinstance(value, Thing)")
+    monkeypatch.syspath_prepend(tmp_path)
+    module = importlib.import_module("far_away")
+    assert out_of_reach(module.f) is None
+    monkeypatch.undo()
+    assert out_of_reach(module.f) == "far_away"
+    by_value = ByValue(modules=frozenset(["far_away"]))
+    function = by_value_of(module.f, by_value, serialized=True).pickled
+    argument = payload.dumps(module.Thing(), "", by_value)
+    monkeypatch.delitem(sys.modules, "far_away", raising=False)
+    assert pickle.loads(function)(pickle.loads(argument))
+
+
 def test_a_serialized_function_travels_with_its_globals() -> None:
-    definition = define(use_value, serialized=True)
+    definition = by_value_of(use_value, NOTHING, serialized=True)
     assert isinstance(definition, SerializedDefinition)
     assert definition.qualname == "use_value"
     loaded = pickle.loads(definition.pickled)
@@ -63,7 +120,7 @@ def test_a_serialized_function_travels_with_its_globals() -> None:
 
 def test_what_cannot_be_pickled_is_named() -> None:
     with pytest.raises(SerializationError, match=r"could not pickle function use_unpicklable: TypeError: .*generator"):
-        define(use_unpicklable, serialized=True)
+        by_value_of(use_unpicklable, NOTHING, serialized=True)
 
 
 def test_a_large_function_is_refused_and_a_rather_large_one_warned_of() -> None:
@@ -72,9 +129,9 @@ def test_a_large_function_is_refused_and_a_rather_large_one_warned_of() -> None:
         return lambda: data
 
     with pytest.raises(InvalidError, match="the limit is 16 MiB"):
-        define(holding(17 * 2**20), serialized=True)
+        by_value_of(holding(17 * 2**20), NOTHING, serialized=True)
     with pytest.warns(UserWarning, match="more than 256 KiB makes containers start slowly"):
-        define(holding(300 * 2**10), serialized=True)
+        by_value_of(holding(300 * 2**10), NOTHING, serialized=True)
 
 
 @pytest.mark.parametrize("function", [make_local(), lambda: 1])

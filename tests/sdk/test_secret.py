@@ -123,3 +123,15 @@ def test_the_nearest_file_upward_is_read(tmp_path: Path) -> None:
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(InvalidError, match=r"there is no \.env\.nowhere in "):
         motet.Secret.from_dotenv(tmp_path, filename=".env.nowhere")
+
+
+def test_values_that_no_environment_can_hold_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    for value in ("caf\udce9", "nul\0"):
+        with pytest.raises(InvalidError, match="'A' that no environment can hold") as caught:
+            motet.Secret.from_dict({"A": value})
+        assert value not in str(caught.value)
+    with pytest.raises(InvalidError, match="cannot name an environment variable"):
+        motet.Secret.from_dict({"caf\udce9": "x"})
+    monkeypatch.setenv("NOT_UTF8", "caf\udce9")
+    with pytest.raises(InvalidError, match="'NOT_UTF8'"):
+        motet.Secret.from_local_environ(["NOT_UTF8"])

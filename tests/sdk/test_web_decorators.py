@@ -177,3 +177,12 @@ def test_proxy_auth_is_a_part_of_the_declaration(name: str) -> None:
     decorate: Any = motet.web_server(8000, **options) if name == "web_server" else getattr(motet, name)(**options)
     assert declared(decorate(handler)).method.web.requires_proxy_auth is True
     assert declared(DECORATORS[name]()(handler)).method.web.requires_proxy_auth is False
+
+
+@pytest.mark.parametrize("name", DECORATORS)
+def test_requests_with_effects_are_sent_again_only_where_the_function_says_so(name: str) -> None:
+    decorate = {"web_server": lambda **options: motet.web_server(8000, **options)}.get(name, DECORATORS[name])
+    assert declared(decorate()(handler)).method.web.redeliver_non_idempotent is False
+    assert declared(decorate(redeliver_non_idempotent=True)(handler)).method.web.redeliver_non_idempotent is True
+    with pytest.raises(InvalidError, match="`redeliver_non_idempotent` must be True or False"):
+        decorate(redeliver_non_idempotent="yes")

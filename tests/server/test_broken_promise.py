@@ -72,7 +72,7 @@ def test_requests_to_web_functions_end_too() -> None:
         (function_id,) = await client.create(function())
         calls = WebCalls(on.server.connect)
         head = RequestHead("http", "GET", "http", "1.1", "/", None, b"", "", [], None, None, [], False, b"", True)
-        call = calls.open(function_id, "", head)
+        call = calls.open(function_id, "", head, at_most_once=False)
         await on.wait(lambda: on.backend.launches)
         await breaks(on, client)
         assert await call.next_frame() is None

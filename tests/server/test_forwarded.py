@@ -60,6 +60,29 @@ def test_what_anyone_else_claims_is_overwritten(client: tuple[str, int] | None) 
     assert [name for name in more if told(it, name.encode())] == []
 
 
+PROXIES_OWN = {
+    "x-forwarded-user": "ada",
+    "cf-connecting-ip": "1.1.1.1",
+    "True-Client-IP": "1.1.1.1",
+    "x-client-ip": "1.1.1.1",
+}
+
+
+def test_what_proxies_say_in_words_of_their_own_comes_from_trusted_ones_alone() -> None:
+    headers = {name.lower(): value for name, value in PROXIES_OWN.items()}
+    trusted, other = (head(client=(it, 4000), headers=headers) for it in ("10.0.0.1", "10.0.0.2"))
+    assert [(name.decode(), value.decode()) for name, value in trusted.headers][:4] == list(headers.items())
+    assert [name for name, _ in other.headers] == [b"x-forwarded-proto", b"x-forwarded-for"]
+
+
+@pytest.mark.parametrize("client", [("10.0.0.1", 4000), ("10.0.0.2", 4000)])
+def test_names_with_an_underscore_are_dropped_because_some_apps_take_them_for_dashes(client: tuple[str, int]) -> None:
+    claims = {"x_forwarded_for": "6.6.6.6", "x_real_ip": "6.6.6.6", "x-forwarded_proto": "https", "remote_user": "ada"}
+    it = head(client=client, headers={**claims, "x-mine": "1"})
+    assert [name for name, _ in it.headers] == [b"x-mine", b"x-forwarded-proto", b"x-forwarded-for"]
+    assert (it.scheme, it.client) == ("http", client)
+
+
 @pytest.mark.parametrize(("said", "scheme"), [("https", "wss"), ("wss", "wss"), ("http", "ws"), ("gopher", "ws")])
 def test_websocket_has_a_scheme_of_its_own(said: str, scheme: str) -> None:
     connect = [{"type": "websocket.connect"}]

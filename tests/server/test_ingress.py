@@ -17,6 +17,9 @@ from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
 from motet.wire import failure
 
+from .virtual_loop import run_virtually
+from .web_stage import WebApp, web_function, web_stage
+
 SPEC = FunctionSpec(
     name="f",
     app_name="app",
@@ -84,6 +87,30 @@ def test_port_that_is_taken_is_reported() -> None:
         await first.stop()
 
     asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("method", "again", "at_most_once"),
+    [
+        ("GET", False, False),
+        ("PUT", False, False),
+        ("DELETE", False, False),
+        ("POST", False, True),
+        ("PATCH", False, True),
+        ("BREW", False, True),
+        ("POST", True, False),
+    ],
+)
+def test_request_that_is_not_idempotent_is_sent_to_an_app_once_unless_its_function_says_otherwise(
+    method: str, again: bool, at_most_once: bool
+) -> None:
+    async def run() -> bool:
+        async with web_stage(WebApp(web_function("f", redeliver_non_idempotent=again))) as stage:
+            stage.ask(method=method)
+            await asyncio.sleep(1)
+            return stage.engine.submitted[0].at_most_once
+
+    assert run_virtually(run()) is at_most_once
 
 
 @pytest.mark.parametrize(

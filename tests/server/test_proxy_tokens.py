@@ -33,8 +33,12 @@ APP = WebApp(web_function("f", requires_proxy_auth=True), web_function("open"))
     ],
 )
 def test_request_is_let_in_with_a_token(headers: dict[str, str], reason: str | None) -> None:
-    refusal = TOKENS.refusal([(name.encode(), value.encode()) for name, value in headers.items()])
-    assert (refusal is None) if reason is None else (refusal is not None and reason in refusal)
+    admitted = TOKENS.admit([(name.encode(), value.encode()) for name, value in headers.items()])
+    if reason is None:
+        assert admitted == tuple(it.encode() for it in next(iter(headers.items())))
+    else:
+        assert isinstance(admitted, str)
+        assert reason in admitted
 
 
 @pytest.mark.parametrize("texts", [["ada"], ["ada:"], [":first"], ["ada:first", "ada:second"]])
@@ -66,23 +70,40 @@ def test_request_without_a_token_is_401_and_no_input_before_its_body_is_read() -
     run_virtually(run())
 
 
-def test_app_is_told_the_key_and_not_the_secret() -> None:
+TOKEN = [("motet-key", "ada"), ("motet-secret", "first")]
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        [],
+        [("motet-key", "bob")],
+        [("modal-key", "bob")],
+        [("modal-secret", "se:cond")],
+        [("motet_key", "bob"), ("motet_secret", "x"), ("modal_key", "bob"), ("motet-key_", "bob")],
+    ],
+)
+@pytest.mark.parametrize("kind", ["http", "websocket"])
+def test_app_is_told_the_key_that_was_checked_and_no_other_and_no_secret(
+    kind: str, more: list[tuple[str, str]]
+) -> None:
     async def run() -> None:
         async with web_stage(APP, proxy_tokens=TOKENS) as stage:
-            stage.ask(headers={"motet-key": "ada", "motet-secret": "first", "modal-secret": "x"})
+            stage.ask(kind=kind, headers=[*more, *TOKEN])
             await asyncio.sleep(1)
-            assert dict(stage.engine.head().headers)[b"motet-key"] == b"ada"
-            assert [name for name, _ in stage.engine.head().headers if b"secret" in name] == []
+            told = [it for it in stage.engine.head().headers if b"key" in it[0] or b"secret" in it[0]]
+            assert told == [(b"motet-key", b"ada")]
 
     run_virtually(run())
 
 
-def test_other_functions_need_no_token() -> None:
+def test_function_that_needs_no_token_is_told_of_none() -> None:
     async def run() -> None:
         async with web_stage(APP, proxy_tokens=TOKENS) as stage:
-            stage.ask("/app-open", headers={"motet-secret": "mine"})
+            stage.ask("/app-open", headers=[*TOKEN, ("modal-key", "ada"), ("api-key", "mine")])
             await asyncio.sleep(1)
-            assert (b"motet-secret", b"mine") in stage.engine.head().headers
+            told = [it for it in stage.engine.head().headers if b"key" in it[0] or b"secret" in it[0]]
+            assert told == [(b"api-key", b"mine")]
 
     run_virtually(run())
 

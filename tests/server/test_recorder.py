@@ -190,7 +190,8 @@ def test_a_store_that_fails_is_given_up_once(caplog: pytest.LogCaptureFixture) -
 
     @contextlib.contextmanager
     def full() -> Iterator[RecordStore]:
-        yield Full(":memory:")
+        with contextlib.closing(Full(":memory:")) as store:
+            yield store
 
     async def scene(recorder: Recorder) -> None:
         for _ in range(3):

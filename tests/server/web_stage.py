@@ -94,7 +94,7 @@ class Browser:
             "raw_path": path.encode(),
             "query_string": query.encode(),
             "root_path": "",
-            "headers": [(name.encode(), value.encode()) for name, value in how.get("headers", {}).items()],
+            "headers": [(name.encode(), value.encode()) for name, value in _pairs(how.get("headers", {}))],
             "client": how.get("client", ("127.0.0.1", 4000)),
             "server": ("127.0.0.1", 80),
             "extensions": how.get("extensions", {}),
@@ -122,6 +122,10 @@ class Browser:
     @property
     def body(self) -> bytes:
         return b"".join(it["body"] for it in self.sent if it["type"].endswith("response.body"))
+
+
+def _pairs(headers: Any) -> list[tuple[str, str]]:
+    return list(headers.items()) if isinstance(headers, dict) else headers
 
 
 class WebStage:

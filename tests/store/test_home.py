@@ -12,7 +12,14 @@ from pathlib import Path
 import pytest
 
 from motet.errors import AlreadyExistsError, ServiceError
-from motet.store.home import ServerDirectory, is_live, live_servers, retire, server_directories
+from motet.store.home import (
+    ServerDirectory,
+    foreign_directories,
+    is_live,
+    live_servers,
+    retire,
+    server_directories,
+)
 
 NOW = 1_000_000.0
 GIB = 1 << 30
@@ -89,6 +96,35 @@ def test_a_killed_server_does_not_live(tmp_path: Path) -> None:
     assert server_directories(tmp_path) == []
 
 
+@pytest.mark.parametrize("mode", [0o720, 0o702, 0o777])
+def test_directories_that_others_can_write_to_are_not_believed(tmp_path: Path, mode: int) -> None:
+    directory = server(tmp_path, "first")
+    for part in (directory.path, directory.path.parent):
+        part.chmod(mode)
+        assert (server_directories(tmp_path), live_servers(tmp_path)) == ([], [])
+        assert foreign_directories(tmp_path) == [part]
+        part.chmod(0o700)
+    assert (names(live_servers(tmp_path)), foreign_directories(tmp_path)) == (["first"], [])
+    directory.close()
+
+
+def test_links_to_directories_are_not_believed(tmp_path: Path) -> None:
+    directory = server(tmp_path / "other", "first")
+    (tmp_path / "servers").mkdir(mode=0o700)
+    (tmp_path / "servers" / "link").symlink_to(directory.path)
+    assert live_servers(tmp_path) == []
+    directory.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_directories_of_other_users_are_not_believed(tmp_path: Path) -> None:
+    directory = server(tmp_path, "first")
+    os.chown(directory.path, 65534, 65534)
+    assert live_servers(tmp_path) == []
+    assert foreign_directories(tmp_path) == [directory.path]
+    directory.close()
+
+
 def test_what_is_older_than_the_retention_is_deleted(tmp_path: Path) -> None:
     for age in (1, 50, 99, 101, 200):
         server(tmp_path, f"aged-{age}", written_at=NOW - age).close()
@@ -108,7 +144,8 @@ def test_the_oldest_are_deleted_until_the_rest_is_small_enough(tmp_path: Path) -
 
 
 def test_a_directory_whose_server_has_not_taken_its_lock_yet_stays(tmp_path: Path) -> None:
-    (tmp_path / "servers" / "coming").mkdir(parents=True)
+    for part in (tmp_path / "servers", tmp_path / "servers" / "coming"):
+        part.mkdir(mode=0o700)
     assert retire(tmp_path, keep_for=0, keep_bytes=0, now=1e12) == []
     assert names(server_directories(tmp_path)) == ["coming"]
     assert live_servers(tmp_path) == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pickle
 import sys
 import threading
@@ -12,12 +13,13 @@ import pytest
 
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
 from motet.wire import payload
+from motet.wire.by_value import PROTOCOL, ByValue
 
 
 def test_plain_values_travel_as_plain_pickle() -> None:
     value = (("a", 1), {"b": [None, 2.5]})
     data = payload.dumps(value, "the arguments of f")
-    assert data == pickle.dumps(value, payload.PROTOCOL)
+    assert data == pickle.dumps(value, PROTOCOL)
     assert payload.loads(data, "the arguments of f") == value
     assert payload.loads(memoryview(data), "the arguments of f") == value
 
@@ -79,13 +81,74 @@ def test_a_missing_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         payload.loads(data, "the result of f")
 
 
+MAIN = """
+import enum
+class Colour(enum.Enum):
+    RED = 1
+class Hidden: pass
+def double(x): return 2 * x
+look = lambda it: (it is Colour.RED, double(3))
+"""
+
+
+def test_beside_a_lambda_what_the_other_side_has_in_main_is_referred_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    main, there = types.ModuleType("__main__"), types.ModuleType("__main__")
+    for module in (main, there):
+        exec(MAIN, module.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    data = payload.dumps((main.look, main.Colour.RED, main.Hidden()), "", ByValue(names=frozenset(["Hidden"])))
+    monkeypatch.setitem(sys.modules, "__main__", there)
+    del there.Hidden
+    look, red, hidden = payload.loads(data, "")
+    assert red is there.Colour.RED
+    assert look(red) == (True, 6)
+    assert type(hidden).__name__ == "Hidden"
+
+
+def test_a_class_that_comes_back_to_where_it_is_from_keeps_its_members() -> None:
+    class Counting:
+        count = 0
+        lock = None
+
+    data = payload.dumps(Counting(), "")
+    Counting.count, method = 5, Counting.__init__
+    assert type(payload.loads(data, "")) is Counting
+    assert (Counting.count, Counting.__init__) == (5, method)
+
+
+def test_what_is_missing_in_main_says_where_it_may_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    main = types.ModuleType("__main__")
+    exec(MAIN, main.__dict__)
+    monkeypatch.setitem(sys.modules, "__main__", main)
+    data = payload.dumps(main.Hidden(), "")
+    del main.Hidden
+    with pytest.raises(DeserializationError, match=r"Hidden.*Is it defined only under a condition"):
+        payload.loads(data, "")
+
+
 def test_classes_of_a_notebook_travel_by_value(monkeypatch: pytest.MonkeyPatch) -> None:
     main = types.ModuleType("__main__")
     exec("class Point:\n    def __init__(self, x): self.x = x\n    def doubled(self): return self.x * 2", main.__dict__)
     monkeypatch.setitem(sys.modules, "__main__", main)
     by_reference = payload.dumps(main.Point(3), "the arguments of f")
-    by_value = payload.dumps(main.Point(3), "the arguments of f", main_by_value=True)
+    by_value = payload.dumps(main.Point(3), "the arguments of f", ByValue(frozenset(["__main__"])))
     monkeypatch.setitem(sys.modules, "__main__", types.ModuleType("__main__"))
     assert payload.loads(by_value, "the arguments of f").doubled() == 6
     with pytest.raises(DeserializationError, match="Point"):
         payload.loads(by_reference, "the arguments of f")
+
+
+class Refused(Exception):
+    def __init__(self, *, code: int) -> None:
+        self.code = code
+
+
+@dataclasses.dataclass(frozen=True)
+class Rejected(Exception):
+    code: int
+
+
+def test_exceptions_among_values_need_no_constructor_that_takes_their_args() -> None:
+    values = [1, Refused(code=5), {"frozen": Rejected(code=6)}, Refused]
+    arrived = payload.loads(payload.dumps(values, "the result of f"), "the result of f")
+    assert (arrived[0], arrived[1].code, arrived[2]["frozen"].code, arrived[3]) == (1, 5, 6, Refused)

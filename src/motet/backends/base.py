@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from motet.model.gpu import FoundGpus
+from motet.model.hidden import hides_secrets
 
 Stream = Literal["stdout", "stderr"]
 
@@ -19,6 +20,7 @@ NOT_STARTED = 71
 """The code of a container that could not be started (`EX_OSERR` of sysexits.h)."""
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment."""

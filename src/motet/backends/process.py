@@ -128,6 +128,7 @@ class ProcessBackend:
         command = [
             self._python,
             "-P",
+            *(["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []),
             "-m",
             "motet.runtime.template",
             "--entry",

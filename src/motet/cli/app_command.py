@@ -12,8 +12,9 @@ from rich.text import Text
 
 from motet.cli.finding import Known, known
 from motet.cli.logs_command import Scope, print_logs, reading_of, reading_options, scope_options
-from motet.cli.options import ViewGroup, confirm, console, json_option, print_json, yes_option
+from motet.cli.options import ViewGroup, confirm, json_option, print_json, yes_option
 from motet.cli.tables import cell, duration, fitting, moment, state_cell, table
+from motet.cli.terminal import console, tell
 from motet.errors import NotFoundError
 from motet.model.records import AppRecord, FunctionRecord
 from motet.model.views import AppView, FunctionView
@@ -38,7 +39,7 @@ def list_apps(*, limit: int, as_json: bool) -> None:
             print_json(rows)
             return
         if not rows:
-            click.echo(f"No app has run here yet (its records would be under {found.home}).", err=True)
+            tell(f"No app has run here yet (its records would be under {found.home}).", err=True)
             return
         out = console()
         shown = table(
@@ -64,7 +65,7 @@ def list_apps(*, limit: int, as_json: bool) -> None:
             )
         out.print(fitting(shown, out.width))
         if len(apps) > limit:
-            click.echo(f"{len(apps) - limit} older apps: --limit {len(apps)} lists them, too.", err=True)
+            tell(f"{len(apps) - limit} older apps: --limit {len(apps)} lists them, too.", err=True)
 
 
 @app_command.command("info")
@@ -96,7 +97,7 @@ def stop_app(*, app: str, yes: bool) -> None:
         record = running_app(found, app)
         confirm(f"Stop app {record.name} ({record.app_id}) and cancel all of its inputs?", yes=yes)
         found.servers.act(m.StopApp(record.app_id), f"app {record.app_id} does not run any more")
-    click.echo(f"Stopped {record.name} ({record.app_id})", err=True)
+    tell(f"Stopped {record.name} ({record.app_id})", err=True)
 
 
 @app_command.command("logs")

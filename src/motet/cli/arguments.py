@@ -60,6 +60,7 @@ class CommandLine:
     def __init__(self, parameters: Sequence[inspect.Parameter], owner: str) -> None:
         self._parameters = parameters
         self.options = [_option(parameter, owner) for parameter in parameters]
+        check_flags(self.options, owner)
 
     @classmethod
     def of_function(cls, function: Callable[..., Any], owner: str, *, is_method: bool = False) -> CommandLine:
@@ -99,6 +100,17 @@ class CommandLine:
         return self.is_variadic and parameter.kind is parameter.POSITIONAL_OR_KEYWORD
 
 
+def check_flags(options: Sequence[click.Parameter], owner: str) -> None:
+    """Raises `UnsupportedSignature` if two parameters would be one option: `id` and `id_`, or `cache: bool` and `no_cache`."""
+    whose: dict[str, click.Parameter] = {}
+    for option in options:
+        for flag in (*option.opts, *option.secondary_opts) if isinstance(option, click.Option) else ():
+            if (other := whose.setdefault(flag, option)) is not option:
+                raise UnsupportedSignature(
+                    f"Parameters {other.name!r} and {option.name!r} of {owner} would both be {flag}; rename one of them."
+                )
+
+
 def _class_parameter(spec: ParameterSpec) -> inspect.Parameter:
     default = inspect.Parameter.empty if spec.default is None else None
     return inspect.Parameter(
@@ -134,6 +146,8 @@ def _option(parameter: inspect.Parameter, owner: str) -> click.Parameter:
             "Write its parameters out, or call it from a local entrypoint."
         )
     flag = parameter.name.strip("_").replace("_", "-")
+    if not flag:
+        raise UnsupportedSignature(f"{owner} has a parameter {parameter.name!r}, which makes no option; rename it.")
     annotation = _without_none(parameter.annotation)
     multiple = typing.get_origin(annotation) is list or annotation is list
     if multiple:
@@ -166,7 +180,7 @@ def _type(annotation: Any, name: str, owner: str) -> click.ParamType[Any]:
     if annotation is datetime:
         return IsoDatetime()
     if typing.get_origin(annotation) is Literal:
-        return click.Choice(typing.get_args(annotation))
+        return _choice(typing.get_args(annotation), name, owner)
     if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
         return click.Choice(annotation)
     try:
@@ -176,6 +190,23 @@ def _type(annotation: Any, name: str, owner: str) -> click.ParamType[Any]:
             f"Parameter {name!r} of {owner} is annotated {_name(annotation)}, which cannot be given on the command "
             f"line. These can: {_SUPPORTED}. Or call {owner} from a local entrypoint."
         ) from None
+
+
+def _choice(values: tuple[Any, ...], name: str, owner: str) -> click.Choice[Any]:
+    """One of the values of a `Literal`, by its text: `True`, `2`, `red`. None stands for an option that is not given."""
+    texts = [value.name if isinstance(value, enum.Enum) else str(value) for value in values if value is not None]
+    by_text = dict(zip(texts, (value for value in values if value is not None), strict=True))
+    # True == 1 and False == 0: among keys of a dict, and so among the choices, they would be one.
+    if len(by_text) < len(texts) or len(set(by_text.values())) < len(texts) or any(map(_is_bytes, values)):
+        raise UnsupportedSignature(
+            f"Parameter {name!r} of {owner} is one of {', '.join(map(repr, values))}, which cannot be told apart on the "
+            f"command line. Call {owner} from a local entrypoint."
+        )
+    return click.Choice(list(by_text.values()), case_sensitive=not all(isinstance(it, bool) for it in by_text.values()))
+
+
+def _is_bytes(value: Any) -> bool:
+    return isinstance(value, bytes)
 
 
 def _default_text(default: Any) -> str | None:

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from motet.cli.call_tree import TREE_LIMITS, call_tree
 from motet.cli.finding import LIVE_INPUTS, Known, known
-from motet.cli.options import ViewCommand, ViewGroup, confirm, console, json_option, print_json, yes_option
+from motet.cli.options import ViewCommand, ViewGroup, confirm, json_option, print_json, yes_option
 from motet.cli.summary import count, seconds
-from motet.cli.tables import harmless, kind_word, moment, state_cell
+from motet.cli.tables import kind_word, moment, state_cell
+from motet.cli.terminal import console, tell
 from motet.cli.timeline_view import Row, attempts_view, blockers, inputs_view, legend, short_legend
 from motet.errors import InvalidError
 from motet.model.call_graph import CallGraph, InputNode
@@ -24,6 +25,7 @@ from motet.model.record_queries import MAX_FOUND, InputQuery
 from motet.model.records import AttemptRecord, CallSummary, InputRecord
 from motet.model.timeline import MEANINGS, Timeline, timeline
 from motet.model.views import InputView
+from motet.sdk.terminal_text import harmless
 from motet.wire import failure
 from motet.wire import messages as m
 
@@ -101,7 +103,7 @@ def cancel_call(*, function_call: str, terminate_containers: bool, yes: bool) ->
             )
         confirm(f"Cancel {count(len(live), 'input')} of {summary.function_name} ({function_call})?", yes=yes)
         found.servers.act(m.EndCall(function_call, terminate_containers), f"{function_call} has ended meanwhile")
-    click.echo(f"Cancelled {count(len(live), 'input')} of {function_call}", err=True)
+    tell(f"Cancelled {count(len(live), 'input')} of {function_call}", err=True)
 
 
 # --- an input -----------------------------------------------------------------------------------------------------------
@@ -141,7 +143,9 @@ def _show_input(found: Known, input_id: str, as_json: bool) -> None:
     if made.failure:
         told = failure.read(made.failure)
         out.print()
-        out.print(Text(harmless(told.traceback or failure.summary(made.failure)), style="red"), soft_wrap=True)
+        out.print(
+            Text(harmless((told.traceback or failure.summary(made.failure)).rstrip("\n")), style="red"), soft_wrap=True
+        )
     if graph.calls:
         out.print()
         out.print(call_tree(graph, "what it called"))

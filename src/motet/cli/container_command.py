@@ -10,9 +10,10 @@ import click
 from motet.cli.container_exec import execute
 from motet.cli.finding import Candidate, Known, choose, known
 from motet.cli.logs_command import Scope, print_logs, reading_of, reading_options
-from motet.cli.options import ViewGroup, confirm, console, json_option, print_json, yes_option
+from motet.cli.options import ViewGroup, confirm, json_option, print_json, yes_option
 from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, state_cell, table
+from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.record_queries import MAX_FOUND
 from motet.wire import messages as m
@@ -52,7 +53,7 @@ def list_containers(*, app: str | None, as_json: bool) -> None:
             return
         if not rows:
             none = "no server runs" if found.servers.is_empty() else "none lives now"
-            click.echo(f"No containers: {none} under {found.home}.", err=True)
+            tell(f"No containers: {none} under {found.home}.", err=True)
             return
         shown = table(
             "container id",
@@ -100,7 +101,7 @@ def stop_container(*, container: str, graceful: bool, yes: bool) -> None:
         what = "finish first" if graceful else "run again elsewhere, from the beginning"
         confirm(f"{container_id} runs {count(running, 'input')}, which would {what}. Stop it?", yes=yes or not running)
         found.servers.act(m.EndContainer(container_id, graceful), f"container {container_id} does not live any more")
-    click.echo(f"{'Draining' if graceful else 'Stopping'} {container_id}", err=True)
+    tell(f"{'Draining' if graceful else 'Stopping'} {container_id}", err=True)
 
 
 @container_command.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})

@@ -16,9 +16,7 @@ def execute(container_id: str, environment: Mapping[str, str], command: Sequence
     machine, and `InvalidError` for a command that cannot be run."""
     process = ContainerProcess.find(container_id)
     if process is None:
-        raise NotFoundError(
-            f"the process of container {container_id} is not on this machine, or its code has changed its current directory"
-        )
+        raise NotFoundError(f"the process of container {container_id} is not on this machine, or not of this user")
     directory = os.readlink(f"/proc/{process.pid}/cwd")
     env = {**environment, "MOTET_CONTAINER_PID": str(process.pid), "PWD": directory}
     if "TERM" in os.environ:

@@ -16,14 +16,10 @@ class ContainerProcess:
 
     @classmethod
     def find(cls, container_id: str) -> ContainerProcess | None:
-        """That of a container, which is known by its working directory; None if code in it has gone to another one."""
+        """That of a container, which is known by the directory that it holds open; None if it is none of this machine."""
         for directory in _PROC.iterdir():
-            # What a container started may be in its directory, too; the container itself leads their session.
-            if (
-                directory.name.isdecimal()
-                and _leads(int(directory.name))
-                and _working_directory(directory) == container_id
-            ):
+            # What a container forked may hold it, too; the container itself leads their session.
+            if directory.name.isdecimal() and _leads(int(directory.name)) and _holds(directory, container_id):
                 return cls(directory)
         return None
 
@@ -67,8 +63,17 @@ def _leads(pid: int) -> bool:
         return False
 
 
-def _working_directory(process: Path) -> str:
+def _holds(process: Path, name: str) -> bool:
+    """Whether a directory of that name is among its open files."""
     try:
-        return Path(os.readlink(process / "cwd")).name
+        descriptors = os.listdir(process / "fd")
+    except OSError:
+        return False
+    return any(_target(process / "fd" / each).endswith(f"/{name}") for each in descriptors)
+
+
+def _target(link: Path) -> str:
+    try:
+        return os.readlink(link)
     except OSError:
         return ""

@@ -5,23 +5,25 @@ All of it goes to stderr. stdout is the program's own.
 
 from __future__ import annotations
 
-import sys
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from rich.console import Console
-from rich.live import Live
 from rich.text import Text
 
 from motet.cli.live_view import live_view
-from motet.cli.output_text import RawText, output_text
+from motet.cli.output_text import output_text
 from motet.cli.progress import Progress
+from motet.cli.screen import Screen
 from motet.cli.summary import summary_lines
+from motet.cli.terminal import RawText, SafeConsole
 from motet.errors import Error
 from motet.model.views import AppView
 from motet.sdk.output import ArrivedLines, LinePrinter
+from motet.sdk.terminal_text import harmless
 from motet.wire.messages import OutputLines
 
 REFRESH_INTERVAL = 0.125
@@ -62,21 +64,17 @@ class SilentDisplay:
 
 
 class TerminalDisplay:
-    """Prefixed lines of container output and a closing summary; with `live`, also a current view of all functions.
+    """Prefixed lines of container output and a closing summary; with a `screen`, also a current view of all functions.
 
     Both are driven by threads of its own.
     """
 
-    def __init__(self, console: Console, *, live: bool, timestamps: bool = False) -> None:
+    def __init__(self, console: Console, *, screen: Screen | None = None, timestamps: bool = False) -> None:
         self._console = console
+        self._screen = screen
         self._timestamps = timestamps
         self._printer = LinePrinter(self._print_lines)
         self._progress = Progress(time.monotonic())
-        self._live: Live | None = None
-        if live:
-            # The program's stdout may pass through the console only if both are the terminal: a pipe gets it as it is.
-            redirect = sys.stdout.isatty()
-            self._live = Live(console=console, auto_refresh=False, transient=True, redirect_stdout=redirect)
         self._running: Watched | None = None
         self._done = threading.Event()
         self._sampler: threading.Thread | None = None
@@ -86,8 +84,6 @@ class TerminalDisplay:
         self._progress = Progress(time.monotonic())
         self._printer.start()
         running.on_output(self._printer)
-        if self._live is not None:
-            self._live.start()
         self._sampler = threading.Thread(target=self._sample, name="motet-display", daemon=True)
         self._sampler.start()
 
@@ -103,15 +99,15 @@ class TerminalDisplay:
 
     def close(self) -> None:
         self.unwatch("")
+        if self._screen is not None:
+            self._screen.close()
         self._printer.stop()
-        if self._live is not None and self._live.is_started:
-            self._live.stop()
         for line in summary_lines(self._progress.functions):
             self._console.print(Text(line), soft_wrap=True)
         self._progress = Progress(time.monotonic())
 
     def _sample(self) -> None:
-        interval = REFRESH_INTERVAL if self._live is not None else SAMPLE_INTERVAL
+        interval = REFRESH_INTERVAL if self._screen is not None else SAMPLE_INTERVAL
         while not self._done.wait(interval) and self._observe():
             self._refresh("")
 
@@ -126,18 +122,25 @@ class TerminalDisplay:
         return True
 
     def _refresh(self, status: str) -> None:
-        if self._live is not None:
-            self._live.update(live_view(self._progress, status=status, width=self._console.width), refresh=True)
+        if self._screen is not None:
+            with self._console.capture() as drawn:
+                self._console.print(live_view(self._progress, status=status, width=self._console.width))
+            with contextlib.suppress(OSError):  # the terminal is gone; the program is told when it writes
+                self._screen.draw(drawn.get().splitlines())
 
     def _print_lines(self, batch: Sequence[ArrivedLines]) -> None:
-        text = output_text(batch, timestamps=self._timestamps, terminal=self._console.color_system is not None)
-        self._console.print(RawText(text), soft_wrap=True, end="")
+        coloured = self._console.color_system is not None
+        text = output_text(batch, timestamps=self._timestamps, terminal=coloured)
+        if self._console.is_terminal and not coloured:
+            text = harmless(text)
+        if self._screen is not None:
+            self._screen.print(text)
+        else:
+            self._console.print(RawText(text), soft_wrap=True, end="")
 
 
-def terminal_display(*, quiet: bool, timestamps: bool) -> Display:
-    """The display for this process: silent, live on a terminal, lines only when stderr is a file or a pipe."""
+def terminal_display(screen: Screen | None, *, quiet: bool, timestamps: bool) -> Display:
+    """The display for this process: silent, with a view on a `screen`, lines only when stderr is a file or a pipe."""
     if quiet:
         return SilentDisplay()
-    console = Console(stderr=True, highlight=False)
-    live = sys.stderr.isatty() and not console.is_dumb_terminal
-    return TerminalDisplay(console, live=live, timestamps=timestamps)
+    return TerminalDisplay(SafeConsole(stderr=True), screen=screen, timestamps=timestamps)

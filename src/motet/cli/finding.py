@@ -8,10 +8,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-import click
-
 from motet.cli.servers import LiveServers, live_servers
 from motet.cli.summary import count
+from motet.cli.terminal import tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import checked_id, split_input_id
 from motet.model.record_queries import CallQuery
@@ -126,9 +125,9 @@ class Known:
         """Say on stderr what could not be looked at."""
         if skipped := self.archive.skipped:
             example = next(iter(skipped.values()))
-            click.echo(f"left out: records of {count(len(skipped), 'server')}, such as: {example}", err=True)
+            tell(f"left out: records of {count(len(skipped), 'server')}, such as: {example}", err=True)
         for problem in self.servers.problems:
-            click.echo(f"left out: {problem}", err=True)
+            tell(f"left out: {problem}", err=True)
 
     def _hint(self) -> str:
         newest = self.archive.calls(CallQuery(limit=1))

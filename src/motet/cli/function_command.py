@@ -12,9 +12,10 @@ from rich.text import Text
 from motet.cli.app_command import function_rows, functions_table, view_of
 from motet.cli.finding import Known, known
 from motet.cli.function_stats import FunctionStats, Percentiles, execution, function_stats, queuing, stats_json
-from motet.cli.options import Moment, ViewGroup, console, json_option, moment_options, print_json
+from motet.cli.options import Moment, ViewGroup, json_option, moment_options, print_json
 from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, kind_word, moment, state_cell, table
+from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import input_id
 from motet.model.record_queries import MAX_FOUND, InputQuery
@@ -52,7 +53,7 @@ def list_functions(*, app: str | None, limit: int, as_json: bool) -> None:
             out = console()
             out.print(fitting(functions_table(rows, with_app=True), out.width))
         else:
-            click.echo(f"No functions are known under {found.home}.", err=True)
+            tell(f"No functions are known under {found.home}.", err=True)
 
 
 @function_command.command("stats")
@@ -152,7 +153,7 @@ def list_calls(
             out = console()
             out.print(fitting(shown, out.width))
         else:
-            click.echo(f"{record.name} has had no inputs{' then' if since or until else ''}.", err=True)
+            tell(f"{record.name} has had no inputs{' then' if since or until else ''}.", err=True)
 
 
 @function_command.group("autoscaler", cls=ViewGroup)
@@ -172,7 +173,7 @@ def show_settings(*, function: str, app: str | None, as_json: bool) -> None:
         if running is None:
             raise _not_running(record)
         server, view = running
-        settings = server.ask(m.ViewSettings(record.function_id)).settings
+        settings = server.ask(m.ViewSettings(record.function_id), m.AutoscalerUpdated).settings
         _print_settings(record, settings, as_json=as_json, decision=view.last_decision, shortage=view.shortage)
 
 
@@ -198,7 +199,7 @@ def list_decisions(*, function: str, app: str | None, limit: int, since: float |
                 shown.add_row(moment(each.at), *map(cell, counts), cell(each.reason))
             console().print(shown)
         else:
-            click.echo(f"No decision about the size of {record.name} is kept.", err=True)
+            tell(f"No decision about the size of {record.name} is kept.", err=True)
 
 
 @autoscaler_group.command("update")
@@ -222,7 +223,11 @@ def update_settings(*, function: str, app: str | None, as_json: bool, **change: 
         running = found.servers.function(record.function_id)
         if running is None:
             raise _not_running(record)
-        settings = running[0].ask(m.UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change))).settings
+        settings = (
+            running[0]
+            .ask(m.UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change)), m.AutoscalerUpdated)
+            .settings
+        )
         _print_settings(record, settings, as_json=as_json)
 
 

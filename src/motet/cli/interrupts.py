@@ -13,7 +13,7 @@ from typing import NoReturn
 INTERRUPTED = 130
 TERMINATED = 143
 
-_SHOW_CURSOR = b"\x1b[?25h\n"
+_SHOW_CURSOR = b"\x1b[J\x1b[?25h\n"  # and take away what is drawn below it
 
 
 class Terminated(SystemExit):

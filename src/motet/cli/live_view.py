@@ -11,6 +11,7 @@ from rich.text import Text
 
 from motet.cli.progress import FunctionProgress, Progress
 from motet.cli.summary import clock, rate, target_line
+from motet.cli.tables import fitting
 from motet.model.views import ContainerView, FunctionView
 
 _BAR_LEVELS = "▁▂▃▄▅▆▇█"
@@ -46,13 +47,13 @@ def _table(functions: Sequence[FunctionProgress], width: int) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     table.add_column("function", no_wrap=True, overflow="ellipsis", max_width=30)
     # Least widths, so that the columns do not jump with every digit more.
-    table.add_column("containers", no_wrap=True, overflow="ellipsis", min_width=min(24, width // 4))
+    table.add_column("containers", no_wrap=True, overflow="ellipsis", min_width=min(24, width // 5))
     bursts = any(function.view.max_inputs > function.view.target_inputs for function in functions)
     for name in ("running/target/max" if bursts else "running/max", "waiting", "done", "failed", "inputs/s", "time"):
         table.add_column(name, justify="right", no_wrap=True, min_width=min(7, width // 16))
     for function in functions:
         table.add_row(*_cells(function, bar_width=_BAR_WIDTH if width >= _WIDE + _BAR_WIDTH else max(0, width - _WIDE)))
-    return table
+    return fitting(table, width)
 
 
 def _cells(function: FunctionProgress, bar_width: int) -> list[Text]:

@@ -10,16 +10,23 @@ from types import ModuleType
 
 import click
 
+from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.sdk.sources import in_use
 
 PROGRAM_FAILED = 1
 
 
-def load_file(path: str) -> ModuleType:
-    """The module that the file at `path` makes, under the name of its stem, with its directory first on `sys.path`.
+class ProgramFailed(SystemExit):
+    """The program's own code raised while it was imported; its traceback has been printed."""
 
-    Raises `click.UsageError` for a file that cannot be a module; ends with status 1 and the user's traceback when the
-    file's own code raises.
+
+def load_file(path: str) -> ModuleType:
+    """The module that the file at `path` makes, under the name of its stem. Its directory is first on `sys.path`, and then the
+    current one.
+
+    Raises `click.UsageError` for a file that cannot be a module; `ProgramFailed` (status 1), after the user's traceback, when
+    the file's own code raises.
     """
     file = Path(path).resolve()
     if not file.is_file():
@@ -30,43 +37,67 @@ def load_file(path: str) -> ModuleType:
         raise click.UsageError(
             f"{path!r} cannot be imported as {file.stem!r}: that is the name of another module in use. Rename the file."
         )
-    sys.path.insert(0, str(file.parent))
+    _search_in(Path.cwd())
+    _search_in(file.parent)
     return _executed(file)
 
 
 def load_module(name: str) -> ModuleType:
     """The module `name` (`package.module`), looked up from the current directory first. Fails as `load_file` does."""
-    sys.path.insert(0, str(Path.cwd()))
+    _search_in(Path.cwd())
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
             raise click.UsageError(f"There is no module {name!r}: {error}.") from error
         raise _program_failed(error) from error
-    except Exception as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
         raise _program_failed(error) from error
 
 
+def module_directory(name: str) -> Path:
+    """The directory in which the outermost package of a module lies. Nothing is imported. Raises `click.UsageError`."""
+    _search_in(Path.cwd())
+    top = name.partition(".")[0]
+    spec = importlib.util.find_spec(top)
+    places = [] if spec is None else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else ())]
+    if not places:
+        raise click.UsageError(f"There is no module {name!r}: No module named {top!r}.")
+    return Path(places[0]).resolve().parent
+
+
+def _search_in(directory: Path) -> None:
+    """Put a directory first on `sys.path`."""
+    sys.path[:] = [str(directory), *(entry for entry in sys.path if entry != str(directory))]
+
+
 def _executed(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(file.stem, file)
+    copies = in_use()
+    spec = (
+        importlib.util.spec_from_file_location(file.stem, file) if copies is None else copies.spec_of(file.stem, file)
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[file.stem] = module
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except BaseException as error:
         del sys.modules[file.stem]
+        if isinstance(error, (KeyboardInterrupt, SystemExit)):
+            raise
         raise _program_failed(error) from error
     return module
 
 
-def _program_failed(error: BaseException) -> SystemExit:
+def _program_failed(error: BaseException) -> ProgramFailed:
     hint = ""
     if isinstance(error, ImportError) and "relative import" in str(error):
         hint = "To run a module of a package, use: motet run -m package.module\n"
-    click.echo(f"{user_traceback(error)}{hint}", err=True, nl=False)
-    return SystemExit(PROGRAM_FAILED)
+    tell(f"{user_traceback(error)}{hint}", err=True, nl=False)
+    return ProgramFailed(PROGRAM_FAILED)
 
 
 def _did_you_mean_module(path: str) -> str:

@@ -8,11 +8,11 @@ from itertools import islice
 from typing import Any, NamedTuple, TypeVar
 
 import click
-import msgspec
 
 from motet.cli.finding import Known, known
 from motet.cli.log_lines import Columns, line_json, lines_text
-from motet.cli.options import ViewCommand, moment_options
+from motet.cli.options import ViewCommand, json_text, moment_options
+from motet.cli.terminal import Look, look_of, tell
 from motet.errors import InvalidError
 from motet.model.ids import checked_id
 from motet.model.record_queries import MAX_FOUND, LogQuery
@@ -141,12 +141,12 @@ def print_logs(scope: Scope, reading: Reading) -> None:
             is_live = not found.servers.is_empty()
             write(found.archive.follow(query), reading)
             what = "No server" if found.servers.is_empty() else "Nothing that writes such lines"
-            click.echo(f"{what} runs under {found.home}{' any more' if is_live else ''}.", err=True)
+            tell(f"{what} runs under {found.home}{' any more' if is_live else ''}.", err=True)
             return
         lines = found.archive.logs(query)
         write(lines, reading)
         if len(lines) == MAX_FOUND and reading.tail is None:
-            click.echo(f"These are the last {MAX_FOUND:,} lines; narrow the range to see others.", err=True)
+            tell(f"These are the last {MAX_FOUND:,} lines; narrow the range to see others.", err=True)
 
 
 def log_query(found: Known, scope: Scope, reading: Reading) -> LogQuery:
@@ -187,13 +187,13 @@ def log_query(found: Known, scope: Scope, reading: Reading) -> LogQuery:
 
 def write(lines: Iterable[LogLine], reading: Reading) -> None:
     """Write lines to stdout as they come."""
-    terminal = sys.stdout.isatty()
+    terminal = look_of(sys.stdout) is Look.COLOUR
     rest = iter(lines)
     for first in rest:
         # By the thousand where they are all there, one by one where they are waited for.
         batch = [first] if reading.follow else [first, *islice(rest, 999)]
         if reading.as_json:
-            text = "".join(f"{msgspec.json.encode(line_json(line)).decode()}\n" for line in batch)
+            text = "".join(f"{json_text(line_json(line))}\n" for line in batch)
         else:
             text = lines_text(batch, reading.columns, terminal=terminal)
-        click.echo(text, nl=False)
+        tell(text, nl=False)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 import click
 
 from motet import __version__
+from motet.cli.streams import failed_to_print, flushed, give_up_stderr_if_broken, prepare_streams
 
 COMMANDS = {
     "run": "run_command:run_command",
@@ -49,4 +51,14 @@ def motet() -> None:
 def main() -> None:
     """The console script. Exit status: 0 success, 1 the program failed or what is asked for is not there, 2 wrong usage,
     130 Ctrl-C."""
-    motet(prog_name="motet")
+    prepare_streams()
+    try:
+        motet(prog_name="motet")
+    except SystemExit as ended:
+        sys.exit(flushed(ended.code) if isinstance(ended.code, int | None) else ended.code)
+    except OSError as error:
+        if status := failed_to_print(error):
+            sys.exit(status)
+        raise
+    finally:
+        give_up_stderr_if_broken()

@@ -17,7 +17,7 @@ class Wrong(click.ClickException):
     exit_code = 2
 
 
-class OneOf(click.ParamType[object]):
+class OneOf(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
     """A value that `parse` makes of its text. `name` is what it is called where it is none."""
 
     def __init__(self, name: str, parse: Callable[[str], object]) -> None:

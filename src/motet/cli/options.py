@@ -9,16 +9,14 @@ from typing import Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
 
 from motet.cli.interrupts import INTERRUPTED
+from motet.cli.terminal import tell
 from motet.errors import Error, InvalidError
+from motet.sdk.terminal_text import ACTING, harmless
 from motet.server.moments import parse_moment
 
 F = TypeVar("F", bound=Callable[..., Any])
-
-_PIPE_WIDTH = 10_000
-"""Columns of what is no terminal: nothing is cut off there."""
 
 
 class ViewCommand(click.Command):
@@ -30,9 +28,9 @@ class ViewCommand(click.Command):
         try:
             return super().invoke(ctx)
         except InvalidError as error:
-            raise click.UsageError(str(error)) from error
+            raise click.UsageError(harmless(str(error))) from error
         except Error as error:
-            raise click.ClickException(str(error)) from error
+            raise click.ClickException(harmless(str(error))) from error
         except KeyboardInterrupt:
             sys.exit(INTERRUPTED)
 
@@ -73,16 +71,14 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON."
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask whether that is meant.")
 
 
-def console() -> Console:
-    """What goes to stdout: laid out for a terminal, or as wide as it is for a file or a pipe."""
-    if sys.stdout.isatty():
-        return Console(highlight=False, markup=False, emoji=False)
-    return Console(highlight=False, markup=False, emoji=False, width=_PIPE_WIDTH)
-
-
 def print_json(value: Any) -> None:
     """Values of plain types, structs and dataclasses, indented."""
-    click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
+    tell(msgspec.json.format(json_text(value), indent=2))
+
+
+def json_text(value: Any) -> str:
+    """Values of plain types, structs and dataclasses as JSON on one line, which acts on no terminal."""
+    return ACTING.sub(lambda found: f"\\u{ord(found[0]):04x}", msgspec.json.encode(value).decode())
 
 
 def confirm(question: str, *, yes: bool) -> None:

@@ -6,28 +6,14 @@ takes ten times as long.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.console import Console, ConsoleOptions, RenderResult
-from rich.segment import Segment
-
 from motet.sdk.output import ArrivedLines, line_prefix
+from motet.sdk.terminal_text import displayable
 
 _COLOURS = {"stdout": "", "stderr": "\x1b[31m", "system": "\x1b[33m"}
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"
-_MOVING = re.compile(r"\x1b(?!\[[0-9;:]*m)(?:\[[0-?]*[ -/]*[@-~]|[ -/]*[0-~])|[\x00-\x08\x0b-\x1a\x1c-\x1f\x7f]")
-
-
-class RawText:
-    """Text that goes to a Rich console as it is, above a live view."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield Segment(self._text)
 
 
 def output_text(batch: Sequence[ArrivedLines], *, timestamps: bool, terminal: bool) -> str:
@@ -54,11 +40,3 @@ def coloured(prefix: str, line: str, source: str) -> str:
     start = f"{_DIM}{prefix}{_RESET}{colour}" if prefix else colour
     end = f"{_RESET}\n" if colour or "\x1b" in line else "\n"
     return f"{start}{displayable(line)}{end}"
-
-
-def displayable(line: str) -> str:
-    """What of a line may go to a terminal: colours stay, what moves the cursor goes, and of what a carriage return was to
-    overwrite only the last is left."""
-    if line.isprintable():
-        return line
-    return _MOVING.sub("", line.rstrip("\r").rpartition("\r")[2])

@@ -11,6 +11,9 @@ import click
 
 from motet.cli.loading import load_file, load_module
 from motet.sdk.app import App
+from motet.sdk.cls import Cls
+from motet.sdk.function import Function
+from motet.sdk.target import Target
 from motet.sdk.user_class import raw_method
 
 
@@ -79,7 +82,7 @@ def resolve(module: ModuleType, reference: Reference) -> Runnable:
             "functions with `@app.function()`."
         )
     if reference.name is None:
-        return _only(apps, reference)
+        return _only(apps, module, reference)
     return _named(apps, module, reference, reference.name)
 
 
@@ -92,14 +95,18 @@ def _apps(module: ModuleType) -> dict[str, App]:
     return dict(found.values())
 
 
-def _only(apps: dict[str, App], reference: Reference) -> Runnable:
+def _only(apps: dict[str, App], module: ModuleType, reference: Reference) -> Runnable:
     if "app" not in apps and len(apps) > 1:
         every = [(f"{variable}.{it.name}", it) for variable, app in apps.items() for it in _runnables(app)]
         raise _choose(f"{reference.source} has several apps ({', '.join(apps)})", reference, every)
     app = apps["app"] if "app" in apps else next(iter(apps.values()))
     runnables = _runnables(app)
     entrypoints = [it for it in runnables if it.is_entrypoint]
-    if len(candidates := entrypoints or runnables) == 1:
+    candidates = entrypoints or runnables
+    if len(candidates) > 1:
+        # An app may be declared in one module and added to in others.
+        candidates = [it for it in candidates if it.raw.__module__ == module.__name__] or candidates
+    if len(candidates) == 1:
         return candidates[0]
     if not runnables:
         raise click.UsageError(
@@ -120,6 +127,8 @@ def _named(apps: dict[str, App], module: ModuleType, reference: Reference, name:
         return matches[0][1]
     if matches:
         raise _choose(f"{name!r} is more than one thing in {reference.source}", reference, matches)
+    if (variable := _variable(apps, module, name)) is not None:
+        return variable
     raise _choose(f"There is no {name!r} to run in {reference.source}", reference, [(it.name, it) for _, it in every])
 
 
@@ -128,6 +137,30 @@ def _is_called(runnable: Runnable, name: str, module: ModuleType) -> bool:
     if name in (runnable.name, runnable.name.partition(".")[0]) and not _has_siblings(runnable, name):
         return True
     return runnable.method is None and getattr(module, name, None) is runnable.handle
+
+
+def _variable(apps: dict[str, App], module: ModuleType, name: str) -> Runnable | None:
+    """What a variable of the module holds: a variant, or a function or class of an app that is not in this module."""
+    first, _, method = name.partition(".")
+    handle = getattr(module, first, None)
+    match handle:
+        case Function() if not method:
+            return _at_variable(apps, handle.target, name, handle)
+        case Cls():
+            methods = _methods(handle)
+            wanted = method or (methods[0] if len(methods) == 1 else "")
+            return _at_variable(apps, handle.target, name, handle, wanted) if wanted in methods else None
+    return None
+
+
+def _at_variable(
+    apps: dict[str, App], target: Target, name: str, handle: Any, method: str | None = None
+) -> Runnable | None:
+    if not isinstance(target.app, App):
+        return None
+    # An app that includes its app runs it, too, with all that it calls.
+    app = next((it for it in apps.values() if target.app in (it, *it.included)), target.app)
+    return Runnable(app=app, name=name, handle=handle, method=method)
 
 
 def _has_siblings(runnable: Runnable, name: str) -> bool:

@@ -10,10 +10,14 @@ from typing import Any
 import click
 
 from motet.cli import reference as references
-from motet.cli.arguments import CallArguments, CommandLine, UnsupportedSignature
+from motet.cli.arguments import CallArguments, CommandLine, check_flags
 from motet.cli.interrupts import INTERRUPTED
+from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
+from motet.cli.result_file import check_result
 from motet.cli.run import Program, RunOptions, run
+
+_SCREEN = "motet.screen"
 
 
 class RunGroup(click.Group):
@@ -24,6 +28,9 @@ class RunGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         reference = references.parse(cmd_name, is_module=ctx.params["module"])
+        write_pipes_by_line()
+        if not ctx.params["quiet"]:
+            ctx.meta[_SCREEN] = share_terminal()
         try:
             module = references.load(reference)
         except KeyboardInterrupt:
@@ -38,16 +45,15 @@ def command_for(runnable: Runnable) -> click.Command:
     class_line = (
         CommandLine.of_class(runnable.handle.target.spec) if runnable.method is not None else CommandLine([], "")
     )
-    if shared := {option.name for option in line.options} & {option.name for option in class_line.options}:
-        raise UnsupportedSignature(
-            f"{runnable.name} and its class both have a parameter {sorted(map(str, shared))[0]!r}; rename one of them."
-        )
+    check_flags([*class_line.options, *line.options], f"{runnable.name} and its class")
 
     @click.pass_context
     def carry_out(ctx: click.Context, /, **values: Any) -> None:
         parameters = class_line.call_with(values) if runnable.method is not None else CallArguments()
         options = ctx.obj
         assert isinstance(options, RunOptions)
+        if options.write_result is not None:
+            check_result(raw, runnable.name)
         program = Program(runnable=runnable, parameters=parameters, arguments=line.call_with(values))
         ctx.exit(run(program, options))
 
@@ -68,7 +74,7 @@ def command_for(runnable: Runnable) -> click.Command:
     "--write-result",
     type=click.Path(dir_okay=False, writable=True, path_type=Path),
     metavar="FILE",
-    help="Write the return value to FILE (str and bytes as they are, all else as repr) instead of printing it.",
+    help="Write the return value to FILE, which must be str or bytes, instead of printing it.",
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor container output.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line of container output.")
@@ -98,4 +104,6 @@ def run_command(
         raise click.UsageError(
             f"{'--detach' if detach else '--interactive'} is not available in this version of Motet."
         )
-    ctx.obj = RunOptions(quiet=quiet, timestamps=timestamps, write_result=write_result, dashboard=dashboard)
+    ctx.obj = RunOptions(
+        quiet=quiet, timestamps=timestamps, write_result=write_result, dashboard=dashboard, screen=ctx.meta.get(_SCREEN)
+    )

@@ -5,25 +5,28 @@ from __future__ import annotations
 import itertools
 import os
 import sys
+import sysconfig
 import tempfile
 import threading
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import click
 
 from motet.cli.interrupts import Terminated, handled_interrupts
-from motet.cli.loading import load_file
-from motet.cli.snapshot import take_snapshot
+from motet.cli.loading import ProgramFailed, load_file, load_module, module_directory
+from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 from motet.errors import Error
 from motet.sdk.app import App
 from motet.sdk.output import enable_output
 from motet.sdk.running import AppRun
+from motet.sdk.sources import Sources, in_use, use
 
 DRAIN_POLL = 0.1
-FAILED = 1
+_INSTALLED = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
 
 
 class Version:
@@ -38,7 +41,7 @@ class Version:
         """Print where its web functions are."""
         running = self._app.running
         for name, url in sorted(running.web_urls.items()) if running is not None else ():
-            click.echo(f"{name}: {url}")
+            tell(f"{name}: {url}")
 
     def drain(self, hurry: threading.Event) -> None:
         """Stop it once nothing runs or waits any more, or `hurry` is set."""
@@ -57,60 +60,94 @@ class Version:
         self._run.__exit__(None, None, None)
 
 
-class Program:
-    """The file that is served. Each version of it is loaded from a copy, for as long as it runs."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Served:
+    """What is to be served: a file or a module, and which of its apps (None: its only one)."""
 
-    def __init__(self, path: str, app_name: str | None, scratch: Path, *, dashboard: bool) -> None:
-        self._path = path
+    source: str
+    app_name: str | None
+    is_module: bool
+
+    def directory(self) -> Path:
+        """The program's directory, which is watched. Raises `click.UsageError`."""
+        return module_directory(self.source) if self.is_module else Path(self.source).resolve().parent
+
+
+class Program:
+    """The program that is served. Each version of it keeps the text of its modules, for as long as it runs."""
+
+    def __init__(self, served: Served, scratch: Path, *, dashboard: bool) -> None:
+        self._served = served
         self._dashboard = dashboard
-        self._app_name = app_name
         self._scratch = scratch
         self._versions = 0
+        self._search_path = sys.path[:]
+        self._not_its_own = frozenset(sys.modules)
 
     def load(self) -> Version:
-        """The file as it is now, running. Raises `click.UsageError`, `SystemExit` after a traceback, or Motet's errors."""
-        file = Path(self._path).resolve()
-        if not file.is_file():
-            load_file(self._path)  # it says what is wrong
+        """The program as it is now, running. Raises `click.UsageError`, `SystemExit`, or Motet's errors."""
         self._versions += 1
-        copy = self._scratch / str(self._versions) / file.parent.name
-        take_snapshot(file.parent, copy)
-        return Version(_app_of(load_file(str(copy / file.name)), self._app_name, self._path), dashboard=self._dashboard)
+        sources = Sources(self._scratch / str(self._versions))
+        sys.path[:] = self._search_path
+        if self._served.is_module or Path(self._served.source).is_file():
+            sources.take(self._served.directory())
+        use(sources)
+        module = load_module(self._served.source) if self._served.is_module else load_file(self._served.source)
+        for own in self._own_modules().values():
+            sources.take_file(Path(str(own.__file__)))
+        return Version(_app_of(module, self._served), dashboard=self._dashboard)
 
     def reload(self) -> Version | None:
         """The newest version, running; None, with the reason printed, if there is none."""
-        search_path = sys.path[:]
-        before = self._forget_modules()
+        sources, search_path, modules = in_use(), sys.path[:], self._own_modules()
+        for name in modules:
+            del sys.modules[name]
         try:
             return self.load()
         except click.ClickException as error:
-            click.echo(error.format_message(), err=True)
-        except Terminated:
+            tell(error.format_message(), err=True)
+        except (KeyboardInterrupt, Terminated):
             raise
-        except SystemExit:
+        except ProgramFailed:
             pass  # its traceback has been printed
+        except SystemExit as ended:
+            tell(_why(ended), err=True)
         except (Error, OSError) as error:
-            click.echo(user_traceback(error), err=True, nl=False)
+            tell(user_traceback(error), err=True, nl=False)
+        use(sources)
         sys.path[:] = search_path
-        sys.modules.update(before)
-        click.echo("The version before it is still served.", err=True)
+        for name in self._own_modules():
+            del sys.modules[name]
+        sys.modules.update(modules)
+        tell("The version before it is still served.", err=True)
         return None
 
-    def _forget_modules(self) -> dict[str, ModuleType]:
-        """Have the program's own modules imported anew, from the next copy; gives those there were."""
-        mine = {
+    def _own_modules(self) -> dict[str, ModuleType]:
+        """The modules that came with the program and are no installed package: those that are imported anew."""
+        return {
             name: module
-            for name, module in sys.modules.items()
-            if (file := getattr(module, "__file__", None)) and Path(file).is_relative_to(self._scratch)
+            for name, module in list(sys.modules.items())
+            if name not in self._not_its_own
+            and name.partition(".")[0] != "motet"
+            and _is_own(getattr(module, "__file__", None))
         }
-        for name in mine:
-            del sys.modules[name]
-        sys.path[:] = [entry for entry in sys.path if not Path(entry).is_relative_to(self._scratch)]
-        return mine
 
 
-def serve(path: str, app_name: str | None, *, dashboard: bool = False) -> int:
-    """Serve an app of a file until Ctrl-C; on each save, a new version takes the requests that come from then on.
+def _is_own(file: object) -> bool:
+    if not isinstance(file, str) or not file.endswith(".py"):
+        return False
+    return not file.startswith(_INSTALLED) and not {"site-packages", "dist-packages"} & set(Path(file).parts)
+
+
+def _why(ended: SystemExit) -> str:
+    """What a program that ends itself while it is imported has to say, as Python would print it."""
+    if ended.code is None or isinstance(ended.code, int):
+        return f"The program ended itself, with status {int(ended.code or 0)}, while it was imported."
+    return str(ended.code)
+
+
+def serve(served: Served, *, dashboard: bool = False) -> int:
+    """Serve an app of a program until Ctrl-C; on each save, a new version takes the requests that come from then on.
 
     Requests under way end on the version that took them. A version that cannot be imported or started is reported, and
     the one before it goes on.
@@ -124,15 +161,15 @@ def serve(path: str, app_name: str | None, *, dashboard: bool = False) -> int:
         handled_interrupts() as interrupts,
         enable_output(),
     ):
-        saves = _saves(Path(path).resolve().parent, Path(scratch))
+        program = Program(served, Path(scratch), dashboard=dashboard)
+        saves = _saves(served.directory(), Path(scratch))
         next(saves)
-        program = Program(path, app_name, Path(scratch), dashboard=dashboard)
         try:
             version = program.load()
         except Error as error:
             raise click.ClickException(str(error)) from error
         version.show_urls()
-        click.echo(f"Serving {path}; saving it reloads it, Ctrl-C ends it.", err=True)
+        tell(f"Serving {served.source}; saving it reloads it, Ctrl-C ends it.", err=True)
         try:
             for _ in saves:
                 newer = program.reload()
@@ -142,9 +179,9 @@ def serve(path: str, app_name: str | None, *, dashboard: bool = False) -> int:
                     draining.append(thread)
                     version = newer
                     version.show_urls()
-                    click.echo(f"Reloaded {path}.", err=True)
+                    tell(f"Reloaded {served.source}.", err=True)
         except (KeyboardInterrupt, Terminated):
-            click.echo("Stopping (Ctrl-C again ends at once)", err=True)
+            tell("Stopping (Ctrl-C again ends at once)", err=True)
         finally:
             interrupts.closing = True
             hurry.set()
@@ -160,7 +197,7 @@ def _saves(directory: Path, scratch: Path) -> Iterator[object]:
         # Late: an optional package, and no other command needs it.
         from watchfiles import PythonFilter, watch
     except ImportError:
-        click.echo("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
+        tell("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
         yield None
         threading.Event().wait()
         return
@@ -188,7 +225,8 @@ def _write_probes(directory: Path, seen: threading.Event) -> None:
             return
 
 
-def _app_of(module: ModuleType, name: str | None, path: str) -> App:
+def _app_of(module: ModuleType, served: Served) -> App:
+    name = served.app_name
     apps = {key: value for key, value in vars(module).items() if isinstance(value, App)}
     if name is not None and name in apps:
         return apps[name]
@@ -196,8 +234,8 @@ def _app_of(module: ModuleType, name: str | None, path: str) -> App:
         return next(iter(apps.values()))
     if name is None and "app" in apps:
         return apps["app"]
-    known = ", ".join(f"{path}::{key}" for key in sorted(apps)) or "none"
-    raise click.UsageError(f"Which app of {path} is to be served? It has: {known}.")
+    known = ", ".join(f"{served.source}::{key}" for key in sorted(apps)) or "none"
+    raise click.UsageError(f"Which app of {served.source} is to be served? It has: {known}.")
 
 
 _FILE = click.Path(exists=True, dir_okay=False)
@@ -205,6 +243,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
 
 @click.command("serve")
 @click.argument("reference", metavar="FILE[::APP]")
+@click.option("-m", "module", is_flag=True, help="The argument begins with a module (package.module::APP), not a file.")
 @click.option("--host", metavar="ADDRESS", help="Listen there; 0.0.0.0 is every IPv4 address. Default: 127.0.0.1.")
 @click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port. Default: a free one.")
 @click.option(
@@ -218,7 +257,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
     help="Proxies whose X-Forwarded headers are believed, such as 10.0.0.2,192.168.0.0/16, or *. Default: 127.0.0.1,::1.",
 )
 @click.option("--dashboard", is_flag=True, help="Serve pages that show the app, and print where they are.")
-def serve_command(reference: str, dashboard: bool, **options: str | int | None) -> None:
+def serve_command(reference: str, module: bool, dashboard: bool, **options: str | int | None) -> None:
     """Keep the web functions of an app up until Ctrl-C, and reload them when a file is saved.
 
     URLs stay the same. Requests under way end on the code they began with; a file with an error leaves the version before
@@ -227,5 +266,5 @@ def serve_command(reference: str, dashboard: bool, **options: str | int | None) 
     for option, value in options.items():
         if value is not None:
             os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
-    path, _, name = reference.partition("::")
-    sys.exit(serve(path, name or None, dashboard=dashboard))
+    source, _, name = reference.partition("::")
+    sys.exit(serve(Served(source=source, app_name=name or None, is_module=module), dashboard=dashboard))

@@ -6,7 +6,7 @@ import builtins
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
@@ -15,7 +15,11 @@ from motet.errors import ConnectionError, Error, NotFoundError
 from motet.model.server_identity import ServerIdentity
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.server.wiring import running_servers
+from motet.wire import failure
 from motet.wire import messages as m
+
+R = TypeVar("R")
+T = TypeVar("T")
 
 ANSWER_TIMEOUT = 10.0
 STOP_TIMEOUT = 60.0
@@ -26,21 +30,27 @@ class LiveServer:
 
     def __init__(self, identity: ServerIdentity) -> None:
         self.identity = identity
-        self._connection = Connection()
+        # Whoever can write under MOTET_HOME may be this server: its failures are text.
+        self._connection = Connection(failure.told)
         SocketLink(identity.address, m.Hello("client", identity.token, ""), self._connection)
 
-    def ask(self, body: m.RequestBody, timeout: float = ANSWER_TIMEOUT) -> Any:
-        """The reply. Raises what the server refuses it with, or `ConnectionError`."""
+    def ask(self, body: m.RequestBody, answer: type[R], timeout: float = ANSWER_TIMEOUT) -> R:
+        """The reply. Raises what the server refuses it with, or `ConnectionError`, also for another reply than `answer`."""
         try:
-            return run_blocking(self._connection.request(body, timeout))
+            reply = run_blocking(self._connection.request(body, timeout))
         except builtins.TimeoutError:
             raise ConnectionError(
                 f"the server with process id {self.identity.pid} has not answered within {timeout:g} s"
             ) from None
+        if not isinstance(reply, answer):
+            raise ConnectionError(
+                f"the server with process id {self.identity.pid} answered {type(body).__name__} with {type(reply).__name__}"
+            )
+        return reply
 
     def views(self) -> list[AppView]:
         """The apps it runs."""
-        return list(self.ask(m.ViewServer()).views)
+        return list(self.ask(m.ViewServer(), m.ServerViewed).views)
 
     def close(self) -> None:
         """Idempotent."""
@@ -63,7 +73,9 @@ class LiveServers:
     def inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         """Inputs of a call or function that have not ended."""
         asked = m.ViewInputs(call_id, function_id, limit)
-        return [view for _, found in self._all(lambda server: server.ask(asked).views) for view in found]
+        return [
+            view for _, found in self._all(lambda server: server.ask(asked, m.InputsViewed).views) for view in found
+        ]
 
     def function(self, function_id: str) -> tuple[LiveServer, FunctionView] | None:
         """A function that runs."""
@@ -91,7 +103,7 @@ class LiveServers:
         self._all(lambda _: None)
         for server in list(self._servers.values()):
             with contextlib.suppress(NotFoundError):
-                server.ask(body, STOP_TIMEOUT)
+                server.ask(body, m.Done, STOP_TIMEOUT)
                 return
         where = (
             f"no server runs under {self._home}" if not self._servers else f"{len(self._servers)} servers were asked"
@@ -102,20 +114,19 @@ class LiveServers:
         """What a container was given. Raises `NotFoundError`."""
         for server, _, _, container in self.containers():
             if container.container_id == container_id:
-                env: dict[str, str] = server.ask(m.ViewEnvironment(container_id)).env
-                return env
+                return server.ask(m.ViewEnvironment(container_id), m.EnvironmentViewed).env
         raise NotFoundError(f"container {container_id} does not live any more")
 
     def is_empty(self) -> bool:
         """Whether none runs."""
-        return not list(self._all(lambda _: True))
+        return not running_servers(self._home)
 
     def close(self) -> None:
         """Idempotent."""
         while self._servers:
             self._servers.popitem()[1].close()
 
-    def _all(self, question: Callable[[LiveServer], Any]) -> list[tuple[LiveServer, Any]]:
+    def _all(self, question: Callable[[LiveServer], T]) -> list[tuple[LiveServer, T]]:
         self.problems = []
         answers = []
         identities = {each.server_id: each for each in running_servers(self._home)}

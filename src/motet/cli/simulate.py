@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Literal
 
 import click
-from rich.console import Console
 from rich.table import Table
 
 from motet.cli.chart_file import check_chart, write_chart
 from motet.cli.notation import CURVE, DURATION, NUMBER, TARGET, WAIT, WHOLE, Wrong, length_option, rate_option
+from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.scaling import DEFAULT_SCALEDOWN_WINDOW
 from motet.simulation.chart import chart
@@ -227,8 +227,8 @@ def simulate_command(
         write_chart(chart(reports), chart_path)
     if as_json:
         numbers = [report.numbers() for report in reports]
-        click.echo(json.dumps(numbers[0] if len(numbers) == 1 else numbers, indent=2))
+        tell(json.dumps(numbers[0] if len(numbers) == 1 else numbers, indent=2))
     else:
         first = reports[0]
-        click.echo(f"{first.trace}: {first.inputs:,} inputs, seed {seed}")
-        Console().print(table(reports))
+        tell(f"{first.trace}: {first.inputs:,} inputs, seed {seed}")
+        console().print(table(reports))

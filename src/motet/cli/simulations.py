@@ -9,9 +9,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
+from motet.cli.terminal import SafeConsole
 from motet.simulation.report import Report
 from motet.simulation.scenario import Scenario
 from motet.simulation.simulator import simulate
@@ -31,7 +31,7 @@ class Simulations:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            console=Console(stderr=True),
+            console=SafeConsole(stderr=True),
             transient=True,
         )
         self._task = self._progress.add_task("", total=0)

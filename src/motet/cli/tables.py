@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import time
 from collections.abc import Sequence
 from datetime import datetime
@@ -12,11 +11,9 @@ from rich.measure import Measurement
 from rich.table import Table
 from rich.text import Text
 
-from motet.cli.output_text import displayable
 from motet.cli.summary import seconds
 from motet.model.outcome import OutcomeKind
-
-_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+from motet.sdk.terminal_text import harmless
 
 _ID_CHARS = {"app id": 29, "input id": 31, "function id": 34, "container id": 34}
 _NAMES = ("name", "function", "app")
@@ -75,13 +72,7 @@ def cell(value: object, style: str = "") -> Text:
     """A cell; None is a dash."""
     if value is None:
         return Text("-", style="dim")
-    return Text(f"{value:,}" if isinstance(value, int) else harmless(str(value)), style=style)
-
-
-def harmless(text: str) -> str:
-    """Text of a program's, without what would move the cursor or colour what follows."""
-    lines = (displayable(line) for line in text.rstrip("\n").split("\n"))
-    return _COLOUR.sub("", "\n".join(lines))
+    return Text(f"{value:,}" if isinstance(value, int) else harmless(str(value).rstrip("\n")), style=style)
 
 
 def state_cell(state: str) -> Text:

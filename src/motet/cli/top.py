@@ -20,8 +20,9 @@ from rich.text import Text
 
 from motet.cli.finding import Known, known
 from motet.cli.function_stats import Percentiles
-from motet.cli.options import ViewCommand, console, json_option, print_json
+from motet.cli.options import ViewCommand, json_option, print_json
 from motet.cli.progress import FunctionProgress
+from motet.cli.terminal import console, tell
 from motet.cli.top_view import Pool, top_view
 from motet.model.record_queries import InputQuery
 from motet.model.views import AppView, FunctionView
@@ -87,7 +88,7 @@ def top_command(*, once: bool, as_json: bool) -> None:
         if as_json:
             print_json(_snapshot(watch, pools))
         elif not pools:
-            click.echo(f"No server runs under {found.home}.", err=True)
+            tell(f"No server runs under {found.home}.", err=True)
         else:
             out.print(top_view(pools, servers=watch.servers, width=min(out.width, 200), height=None))
 

@@ -12,8 +12,9 @@ from motet.cli.function_stats import Percentiles
 from motet.cli.live_view import container_bar, container_counts, running_cell
 from motet.cli.progress import FunctionProgress
 from motet.cli.summary import count, rate
-from motet.cli.tables import cell, duration, fitting, harmless, state_cell, table
+from motet.cli.tables import cell, duration, fitting, state_cell, table
 from motet.model.views import AppView, FunctionView
+from motet.sdk.terminal_text import harmless
 
 _BAR = 20
 _WIDE = 130

@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 
 from motet.cli.run_command import run_command
+from motet.cli.terminal import tell
 
 
 @click.group("trace")
@@ -43,7 +44,7 @@ def record_command(output: Path, arguments: tuple[str, ...]) -> None:
     finally:
         new = [path for path, at in _written(directory).items() if before.get(path) != at]
         for path in sorted(new):
-            click.echo(f"Recorded {os.path.relpath(path)}", err=True)
+            tell(f"Recorded {os.path.relpath(path)}", err=True)
 
 
 def _written(directory: Path) -> dict[Path, int]:

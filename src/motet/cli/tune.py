@@ -11,15 +11,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TypeVar
 
-import click
-from rich.console import Console
-
 from motet.cli.chart_file import write_chart
 from motet.cli.interrupts import INTERRUPTED, handled_interrupts
 from motet.cli.load import Load, load_of
 from motet.cli.measure import Subject, measure
 from motet.cli.reference import Runnable
 from motet.cli.simulations import Simulations
+from motet.cli.terminal import SafeConsole, console, tell
 from motet.cli.tracebacks import user_traceback
 from motet.cli.tune_report import (
     as_object,
@@ -131,7 +129,7 @@ def tune(request: Request) -> int:
         write_chart(chart_of(findings, request.slo).svg(), request.chart_path)
     if request.as_json:
         lines = request.decorators(findings.chosen.settings)
-        click.echo(json.dumps(as_object(findings, request.slo, measured, lines), indent=2))
+        tell(json.dumps(as_object(findings, request.slo, measured, lines), indent=2))
     else:
         _show(request, load, findings, measured)
     return _conclude(request, findings)
@@ -142,7 +140,7 @@ def tune(request: Request) -> int:
 
 def _measured(request: Request, subject: Subject) -> Measurement:
     """Runs the function. Ends the process, after its traceback, if it raises; with 130 after Ctrl-C."""
-    console = Console(stderr=True)
+    console = SafeConsole(stderr=True)
     try:
         with handled_interrupts() as interrupts, console.status("starting") as status:
 
@@ -158,17 +156,17 @@ def _measured(request: Request, subject: Subject) -> Measurement:
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
     except Exception as error:
-        click.echo(user_traceback(error), err=True, nl=False)
-        click.echo(f"{request.runnable.name} could not be measured.", err=True)
+        tell(user_traceback(error), err=True, nl=False)
+        tell(f"{request.runnable.name} could not be measured.", err=True)
         raise SystemExit(FAILED) from None
 
 
 def _show_measured(request: Request, measured: Measurement) -> None:
-    click.echo(f"{request.runnable.name} in one container:")
-    Console().print(measured_table(measured.steps))
+    tell(f"{request.runnable.name} in one container:")
+    console().print(measured_table(measured.steps))
     for line in measured_lines(measured):
-        click.echo(line)
-    click.echo()
+        tell(line)
+    tell()
 
 
 # --- searching ----------------------------------------------------------------------------------------------------------
@@ -191,16 +189,16 @@ def _search(request: Request, load: Load, measured: Measurement | None) -> Findi
 
 def _show(request: Request, load: Load, findings: Findings, measured: Measurement | None) -> None:
     slo, report = request.slo, findings.now.report
-    click.echo(f"Load: {report.trace}, {report.inputs:,} inputs, seed {request.seed}{load.description}.")
+    tell(f"Load: {report.trace}, {report.inputs:,} inputs, seed {request.seed}{load.description}.")
     part = f", compared on the busiest {findings.compared:,} inputs" if findings.compared < report.inputs else ""
-    click.echo(f"Tried {findings.settings} settings in {findings.simulations} simulations{part}.\n")
+    tell(f"Tried {findings.settings} settings in {findings.simulations} simulations{part}.\n")
     chart = chart_of(findings, slo)
-    click.echo(chart.text())
-    click.echo("   ".join(f"{mark} {text}" for mark, text in legend(chart.points)))
-    Console().print(comparison(findings, slo))
+    tell(chart.text())
+    tell("   ".join(f"{mark} {text}" for mark, text in legend(chart.points)))
+    console().print(comparison(findings, slo))
     for line in (confirmation_line(findings, slo), policy_line(findings, slo), *_limit_lines(findings, measured)):
         if line:
-            click.echo(line)
+            tell(line)
 
 
 def _limit_lines(findings: Findings, measured: Measurement | None) -> Iterator[str]:
@@ -227,16 +225,16 @@ def _limit_lines(findings: Findings, measured: Measurement | None) -> Iterator[s
 def _conclude(request: Request, findings: Findings) -> int:
     slo = request.slo
     if not slo.is_met(findings.chosen.report):
-        click.echo(missed(findings, slo), err=True)
+        tell(missed(findings, slo), err=True)
         return FAILED
     if request.as_json:
         return SUCCEEDED
     what = (
         f"the cheapest that meets {slo}" if slo.bounds else "the least product of p95 and container-seconds (no --slo)"
     )
-    click.echo(f"\nPaste this, {what}:\n")
+    tell(f"\nPaste this, {what}:\n")
     for line in request.decorators(findings.chosen.settings):
-        click.echo(f"    {line}")
+        tell(f"    {line}")
     if findings.chosen.settings == findings.now.settings:
-        click.echo("\nThat is what is declared now.")
+        tell("\nThat is what is declared now.")
     return SUCCEEDED

@@ -30,6 +30,8 @@ from motet.wire.messages import (
     ToClient,
 )
 
+Rebuild = Callable[[bytes], BaseException]
+
 
 class Link(Protocol):
     """Carries messages to a server. `send` is thread-safe, keeps order, and does not wait for the server."""
@@ -49,10 +51,10 @@ class Sink(Protocol):
     def lost(self, error: Exception) -> None: ...
 
 
-def checked(reply: ReplyBody | Exception) -> Any:
+def checked(reply: ReplyBody | Exception, rebuild: Rebuild = failure.rebuild) -> Any:
     """A reply's body; raises what the request was refused with."""
     if isinstance(reply, RequestFailed):
-        raise failure.rebuild(reply.failure)
+        raise rebuild(reply.failure)
     if isinstance(reply, Exception):
         raise reply
     return reply
@@ -61,10 +63,12 @@ def checked(reply: ReplyBody | Exception) -> Any:
 class Connection:
     """One client's connection to a server; thread-safe.
 
-    The link calls `receive` and, at the end, `lost`, on one thread of its own.
+    The link calls `receive` and, at the end, `lost`, on one thread of its own. `rebuild` makes an exception of an encoded
+    failure: `failure.told` where the server is not trusted with code to run here.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, rebuild: Rebuild = failure.rebuild) -> None:
+        self._rebuild = rebuild
         self._link: Link | None = None
         self._error: Exception | None = None
         self._requests: dict[int, Callable[[ReplyBody | Exception], None]] = {}
@@ -98,7 +102,7 @@ class Connection:
         except BaseException:
             self.forget(number)
             raise
-        return checked(reply)
+        return checked(reply, self._rebuild)
 
     def ask(self, body: RequestBody, on_reply: Callable[[ReplyBody | Exception], None]) -> int:
         """Ask without waiting: `on_reply` gets the reply's body, or why there is none, on the I/O thread."""

@@ -49,6 +49,11 @@ def _run_blocking(steps: Steps[R], wait: Callable[[Waiter[Any]], Any]) -> R:
                 waiter = steps.send(value)
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]
+    except RuntimeError as error:
+        # The function's own, which a generator may not raise. (Nor may a coroutine: awaiting callers get this.)
+        if isinstance(error.__cause__, StopIteration):
+            raise error.__cause__ from error.__cause__.__cause__
+        raise
 
 
 def _wait_unshielded(waiter: Waiter[Any]) -> Any:
@@ -106,12 +111,12 @@ class Dual(Generic[P, R]):
         self._body = body
         self._name = name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Block until the result is there."""
         warn_if_loop_is_blocked(self._name)
         return run_blocking(self._body(*args, **kwargs))
 
-    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """The same for async code: await it."""
         return run_async(self._body(*args, **kwargs))
 
@@ -149,12 +154,12 @@ class DualPair(Generic[P, R]):
         self._waiting = waiting
         self._name = name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Block until it is done."""
         warn_if_loop_is_blocked(self._name)
         return self._blocking(*args, **kwargs)
 
-    def aio(self, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
+    def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """The same for async code: await it."""
         return self._waiting(*args, **kwargs)
 
@@ -167,11 +172,11 @@ class AtOnce(Generic[P, R]):
     def __init__(self, method: Callable[P, R]) -> None:
         self._method = method
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """What there is to know."""
         return self._method(*args, **kwargs)
 
-    async def aio(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    async def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """The same for async code: await it."""
         return self._method(*args, **kwargs)
 
@@ -186,11 +191,11 @@ class DualIterator(Generic[P, R]):
         self._waiting = waiting
         self._name = name
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[R]:
         """Iterate on this thread, blocking."""
         warn_if_loop_is_blocked(self._name)
         return self._blocking(*args, **kwargs)
 
-    def aio(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
+    def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
         """The same for async code: `async for`."""
         return self._waiting(*args, **kwargs)

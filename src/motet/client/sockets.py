@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import select
 import socket
 import threading
@@ -10,10 +11,12 @@ from collections.abc import Callable, Sequence
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InternalError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Hello, Message
+
+logger = logging.getLogger("motet.client")
 
 BUFFER_BYTES = 1024 * 1024
 
@@ -116,4 +119,9 @@ class SocketLink:
             read_frames(self._socket, lambda frame: self._connection.receive(codec.decode_to_client(frame)))
         except (OSError, ConnectionError) as error:
             problem = error if isinstance(error, ConnectionError) else ConnectionError(f"connection lost: {error}")
+        except Exception as error:
+            # Nobody reads from here on: whoever waits must be told.
+            logger.exception("an answer could not be taken in; the connection is given up")
+            text = f"an answer of the server could not be taken in: {type(error).__name__}: {error}. This is a bug in Motet."
+            problem = InternalError(text)
         self._connection.lost(problem)

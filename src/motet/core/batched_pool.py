@@ -84,7 +84,7 @@ class BatchedPool(Pool):
     def pump(self, turn: Turn) -> None:
         """As `Pool.pump`, with batches for inputs. A batch that is not due yet waits beside a free slot; its window has
         begun with its first input, and containers are asked for from then on."""
-        if self._unserved and self._unserved.settle(turn):
+        if self.unserved and self.unserved.settle(turn):
             return
         self._see_arrivals(turn.now)
         self._pumped_at = turn.now

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Collection
 
 from motet.core.inputs import Call, Input
 from motet.model.ids import split_input_id
@@ -53,8 +54,12 @@ class Calls(dict[str, Call]):
         """Those whose outcomes only this client could take, which is gone. They are its no longer."""
         return self._of_client.pop(client, {})
 
-    def of_input(self, input_id: str) -> dict[Call, None]:
-        """Those that end with this input, because it waits for them. They are its no longer."""
+    def of_input(self, input_id: str) -> Collection[Call]:
+        """Those that end with this input, because it waits for them."""
+        return self._of_input.get(input_id, {})
+
+    def take_of_input(self, input_id: str) -> dict[Call, None]:
+        """The same; they are its no longer."""
         return self._of_input.pop(input_id, {})
 
     def of_function(self, function_id: str) -> dict[Call, None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
+from itertools import islice
 from typing import Any
 
 from motet.core import events as e
@@ -24,6 +25,9 @@ from motet.core.turn import INPUTS_PER_TURN, Turn
 from motet.errors import NotFoundError
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
+
+FEW = 100
+"""Calls of an input that are looked at to say what it waits for."""
 
 
 class Engine(Inspection):
@@ -95,7 +99,7 @@ class Engine(Inspection):
         for pool in turn.pools:
             if not pool.closed:
                 if pool.fleet.gpu and (reason := pool.size.refusal):
-                    pool.refuse(reason, turn)
+                    pool.unserved.refuse(reason, turn)
                 pool.pump(turn)
         self._host.start_next(turn)
         commands = turn.finish()
@@ -104,6 +108,17 @@ class Engine(Inspection):
             self._wake_at = wake_at
             commands.append(WakeAt(wake_at))
         return commands
+
+    def _waits_for(self, input_id: str) -> str:
+        for call in islice(self._calls.of_input(input_id), FEW):
+            pool = self._pools[call.function_id]
+            if call.waiting:
+                return (
+                    f", while it waited for {call.waiting[0].input_id} of {pool.spec.name}, which has not begun: "
+                    f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
+                    f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
+                )
+        return ""
 
     # --- declarations -------------------------------------------------------------------------------------------------
 
@@ -130,6 +145,7 @@ class Engine(Inspection):
                 retry_at=self._timers.set_retry,
                 alarm=alarm,
                 forget=self._calls.forget,
+                waits_for=self._waits_for,
             ),
         )
         self._pools[event.function_id] = pool
@@ -193,6 +209,7 @@ class Engine(Inspection):
         call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
         call.parent_input_id = event.parent_input_id
         call.trace = event.trace
+        call.at_most_once = event.at_most_once
         if event.principal is not None:
             call.principal = event.principal
         return call
@@ -210,6 +227,8 @@ class Engine(Inspection):
             turn.refuse(call, new, OutcomeKind.CANCELLED, call.cancelled.failure)
         else:
             text = f"no function {event.function_id} runs on this server (any more)"
+            if (pool := self._pools.get(event.function_id)) is not None:  # exit hooks run while it is closed
+                text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
 
     def _owned(self, call_id: str, by: int | None) -> Call | None:
@@ -244,7 +263,7 @@ class Engine(Inspection):
     def _cancel_children(self, turn: Turn) -> None:
         """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
         for input_id, reason in turn.orphaned:
-            calls = self._calls.of_input(input_id)
+            calls = self._calls.take_of_input(input_id)
             self._backlog.add(calls, f"{input_id}, which called it, was given up: {reason}")
         turn.orphaned.clear()
 

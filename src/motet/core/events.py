@@ -31,7 +31,7 @@ class AppStopped(Event, frozen=True):
 
 class InputsSubmitted(Event, frozen=True):
     """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
-    the call is; None: the client's own."""
+    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again."""
 
     call_id: str
     function_id: str
@@ -41,6 +41,7 @@ class InputsSubmitted(Event, frozen=True):
     inputs: list[NewInput]
     parent_input_id: str | None = None
     trace: str = ""
+    at_most_once: bool = False
     principal: int | None = None
 
 

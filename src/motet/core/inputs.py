@@ -38,9 +38,11 @@ class Cancelled(NamedTuple):
 
 
 class Call:
-    """One use of a function: whose it is, who gets its outcomes, and its unfinished inputs."""
+    """One use of a function: whose it is, who gets its outcomes, and its unfinished inputs, which are delivered `at_most_once`
+    or not."""
 
     __slots__ = (
+        "at_most_once",
         "call_id",
         "cancelled",
         "client",
@@ -63,6 +65,7 @@ class Call:
         self.method = method
         self.parent_input_id: str | None = None
         self.trace = ""
+        self.at_most_once = False
         self.inputs: dict[int, Input] = {}
         self.waiting: deque[Input] = deque()
         """Its inputs in the pool's queue, in order; once it was `cancelled`, those that were there and have not ended."""

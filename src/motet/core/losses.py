@@ -14,6 +14,10 @@ def why_not_again(item: Input, what_happened: str) -> str | None:
         return f"{what_happened} while it ran {item.input_id} alone, {item.lone_losses} times over; it is not run again"
     if item.items_sent:  # its consumer would get them twice
         return f"{what_happened} after {item.items_sent} items were streamed"
+    if item.call.at_most_once:
+        return (
+            f"{what_happened} while it ran {item.input_id}, which is not run again: it may have had an effect already"
+        )
     if item.fed:
         return f"{what_happened} after it had been sent a part of {item.input_id}"
     return None

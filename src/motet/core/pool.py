@@ -23,7 +23,7 @@ from motet.core.size import Size
 from motet.core.turn import Turn
 from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
-from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError, ServiceError
+from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.model.records import AttemptRecord
@@ -49,10 +49,11 @@ class Pool:
         """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
         parts = (self._queue, self._isolation, self._deadlines, self.endings)
-        self._unserved = Unserved(fleet, self.size, *parts, services.alarm)
+        self.unserved = Unserved(fleet, self.size, *parts, services.alarm)
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
+        self._waits_for = services.waits_for
 
     @property
     def spec(self) -> FunctionSpec:
@@ -107,7 +108,7 @@ class Pool:
            emptiest first;
         5. the rest waits, bound to no container.
         """
-        if self._unserved and self._unserved.settle(turn):
+        if self.unserved and self.unserved.settle(turn):
             return
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
         alone = 0
@@ -278,6 +279,7 @@ class Pool:
 
     def _time_out(self, item: Input, turn: Turn) -> None:
         text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
+        text += self._waits_for(self._input_id(item))
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
@@ -309,17 +311,7 @@ class Pool:
     def start_failed(self, container: Container, failure: bytes, turn: Turn) -> None:
         """A container will not serve: the user's module or enter hook raised, or it took too long."""
         self.fleet.failed_to_start(container, turn)
-        self._tell_waiting(failure, turn)
-
-    def refuse(self, reason: str, turn: Turn) -> None:
-        """The host cannot run this function at all."""
-        text = f"{self.spec.name} cannot run here: {reason}"
-        self._tell_waiting(self.endings.failure(ServiceError(text)), turn)
-
-    def _tell_waiting(self, failure: bytes, turn: Turn) -> None:
-        """Why no container serves them, unless one does or still may."""
-        if not self.fleet.live:
-            self._unserved.tell(failure, turn)
+        self.unserved.tell(failure, turn)
 
     def container_ended(self, container: Container, description: str, turn: Turn) -> None:
         """A container is gone: what it ran is redelivered, unless it is what killed it."""
@@ -329,7 +321,7 @@ class Pool:
         self.fleet.ended(container, turn)
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
-            self._tell_waiting(self.endings.failure(ContainerDied(text)), turn)
+            self.unserved.tell(self.endings.failure(ContainerDied(text)), turn)
         suspects = []
         for item, alone in lost:
             item.lone_losses += alone
@@ -357,8 +349,8 @@ class Pool:
                 break
             turn.room -= 1
             self._time_out(item, turn)
-        if self._unserved:
-            self._unserved.settle(turn)
+        if self.unserved:
+            self.unserved.settle(turn)
         for attempt, container in self._abandoned.overdue(turn.now):
             if attempt in container.running:
                 self.fleet.give_up(container, attempt, turn)
@@ -372,7 +364,7 @@ class Pool:
     def close(self, grace: float, turn: Turn) -> None:
         """The app stopped: its inputs have been cancelled, its containers go."""
         self.closed = True
-        self._unserved.close()
+        self.unserved.close()
         self.size.close()
         self.fleet.close(grace, turn)
 
@@ -382,7 +374,7 @@ class Pool:
         self.size.check()
         mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
         parts = (self.fleet, self._deadlines, self._isolation, mine, self._held())
-        settling = self._unserved.left or self.closed
+        settling = self.unserved.left or self.closed
         counted = (self.waiting, self.running)
         broken = broken_promises(*parts, counted=counted, served=settling or self._none_due)
         if self.waiting and not (settling or self.size.wanted or self.fleet.containers):

@@ -15,7 +15,8 @@ EncodeFailure = Callable[[Exception], bytes]
 class Services:
     """Attempts' numbers, the form of failures, and how to ask for more.
 
-    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended.
+    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended,
+    `waits_for` says which call of an input has not begun, and why ("" if there is none).
     """
 
     attempts: Iterator[int]
@@ -23,3 +24,4 @@ class Services:
     retry_at: Callable[[float, Input], None]
     alarm: Callable[[float], None]
     forget: Callable[[Call], None]
+    waits_for: Callable[[str], str]

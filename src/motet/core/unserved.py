@@ -12,7 +12,7 @@ from motet.core.isolation import Isolation
 from motet.core.size import Size
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
-from motet.errors import FunctionTimeoutError
+from motet.errors import FunctionTimeoutError, ServiceError
 from motet.model.outcome import OutcomeKind
 
 
@@ -47,9 +47,15 @@ class Unserved:
         return self._failure is not None or self._deadlines.any_wait
 
     def tell(self, failure: bytes, turn: Turn) -> None:
-        """Nothing serves those that wait, for this reason."""
-        self._failure = failure
-        self._tell(turn)
+        """Tell those that wait why no container serves them, unless one does or still may."""
+        if not self._fleet.live:
+            self._failure = failure
+            self._tell(turn)
+
+    def refuse(self, reason: str, turn: Turn) -> None:
+        """The host cannot run this function at all."""
+        text = f"{self._fleet.spec.name} cannot run here: {reason}"
+        self.tell(self._endings.failure(ServiceError(text)), turn)
 
     def settle(self, turn: Turn) -> bool:
         """End those whose time is over; whether some are left."""

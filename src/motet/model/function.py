@@ -9,6 +9,7 @@ import msgspec
 
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
+from motet.model.hidden import hides_secrets
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
 from motet.model.web import WebSpec
@@ -66,6 +67,7 @@ class Resources:
     gpu: tuple[GpuRequest, ...] = ()
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
     """What the user asked to be installed: requirement strings, system packages, environment, and every builder step."""
@@ -76,6 +78,7 @@ class ImageSpec:
     steps: tuple[str, ...] = ()
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionSpec:
     """Everything the server and a container must know of one function; the unit that owns a pool.
@@ -139,6 +142,7 @@ class FunctionSpec:
         return replace(self, **given)
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionVariant:
     """What `with_options` and its kin, or a class's parameters, change; a variant has its own pool. None: unchanged."""
@@ -166,9 +170,16 @@ class FunctionVariant:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppSpec:
-    """A named set of functions, and the search path and directory their modules are imported with."""
+    """A named set of functions, and the search path and directory their modules are imported with.
+
+    `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
+    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.sdk.sources`).
+    """
 
     name: str
     functions: tuple[FunctionSpec, ...]
     sys_path: tuple[str, ...] = ()
     project_dir: str = ""
+    argv: tuple[str, ...] = ()
+    main: ImportedDefinition | None = None
+    sources: str = ""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import msgspec
 
+from motet.model.hidden import hides_secrets
 
+
+@hides_secrets
 class ServerIdentity(msgspec.Struct, frozen=True):
     """A server: its id and process, when it began (wall clock), and where and with what token operators connect.
 

@@ -14,6 +14,7 @@ class WebSpec:
 
     `kind`: what calling it gives: an ASGI app, a WSGI app, the answer to one request ("fastapi"), or nothing but a server
     on `port` ("server"). `label` is its place among URLs (default: made of the names of app and function).
+    `redeliver_non_idempotent`: a request whose container died is sent to the app again whatever its method is.
     `startup_timeout`: seconds until the server on `port` must accept connections.
     """
 
@@ -21,6 +22,7 @@ class WebSpec:
     label: str | None = None
     custom_domains: tuple[str, ...] = ()
     requires_proxy_auth: bool = False
+    redeliver_non_idempotent: bool = False
     method: str = "GET"
     docs: bool = False
     port: int = 0

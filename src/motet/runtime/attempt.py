@@ -14,10 +14,10 @@ import motet
 from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime.hints import add_hints
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
 from motet.sdk.context import CurrentInput, current
-from motet.sdk.main_module import main_by_value
 from motet.wire import failure, payload
 
 _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
@@ -109,10 +109,10 @@ def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     """The outcome of an attempt that returned `value`; a failure if that cannot be sent."""
     try:
         _refuse_unfinished(value)
-        data = payload.dumps(value, "the result", main_by_value=main_by_value())
+        data = payload.dumps(value, "the result")
     except (InvalidError, RequestSizeError, SerializationError) as error:
         # Ours, not the user's code's: the message says all, the traceback is of no use.
-        print(f"{type(error).__name__}: {error}", file=sys.stderr, flush=True)
+        _show(f"{type(error).__name__}: {error}")
         return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, failure.of(error))
     return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
 
@@ -132,14 +132,32 @@ def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
         cancelled = failure.of(RemoteError("Input was cancelled"))
         return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
-    described = failure.describe(error, hidden=_MOTET_DIRECTORY, main_by_value=main_by_value())
-    with contextlib.suppress(Exception):
-        print(described.traceback.rstrip(), file=sys.stderr, flush=True)
+    add_hints(error)
+    described = failure.describe(error, hidden=_MOTET_DIRECTORY)
+    _show(described.traceback.rstrip())
     return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, described.encoded())
 
 
 def describe_start_failure(error: BaseException) -> bytes:
-    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback."""
+    """The failure that callers get when a container's code cannot be imported or entered; stderr gets its traceback.
+
+    Also for exit hooks, of whose failures there is nobody to tell.
+    """
+    add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
-    print(described.traceback.rstrip(), file=sys.stderr, flush=True)
+    _show(described.traceback.rstrip())
     return described.encoded()
+
+
+def tell_of_stray(error: BaseException, where: str) -> None:
+    """An exception of the user's code came up where no input runs, or nothing tells which: stderr gets its traceback."""
+    described = failure.describe(error, hidden=_MOTET_DIRECTORY)
+    _show(
+        f"{described.traceback.rstrip()}\nmotet: this was raised in {where}. The container and its other inputs go on."
+    )
+
+
+def _show(text: str) -> None:
+    """In the logs. What the user has put in the place of stderr must not keep a failure from being told."""
+    with contextlib.suppress(BaseException):
+        print(text, file=sys.stderr, flush=True)

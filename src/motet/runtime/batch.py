@@ -1,9 +1,12 @@
-"""Running a batch: the arguments of its inputs turned into lists, one call, and its list of results taken apart."""
+"""Running a batch: the arguments of its inputs turned into lists, one call, and its list of results taken apart.
+
+An input whose arguments do not fit fails alone, before the call, which is made for the others.
+"""
 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -48,36 +51,27 @@ class Transposition:
         self._positional = [it.name for it in parameters if it.kind is it.POSITIONAL_ONLY]
         self._output = f"Output of batched function {name} must be a list"
 
-    def arguments(self, inputs: Sequence[Arguments]) -> Arguments:
-        """The arguments to call the function with: for each parameter the list of the inputs' values.
-
-        Raises `InvalidError` if one of the inputs does not fit the parameters.
-        """
-        columns: dict[str, list[Any]] = {name: [] for name in self._names}
-        for positional, keywords in inputs:
-            for name, value in self._named(positional, keywords).items():
-                columns[name].append(value)
-        return tuple(columns.pop(name) for name in self._positional), columns
-
-    def _named(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    def named(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        """One input's arguments by their names. Raises `InvalidError` if they do not fit the parameters."""
         names = self._names
         given = len(positional) + len(keywords)
         if given != len(names):
             raise InvalidError(
-                f"{self._called} takes {len(names)} positional arguments, but one invocation in the batch has {given}."
+                f"{self._called} takes {len(names)} positional arguments, but this invocation has {given}."
             )
         named = dict(zip(names, positional, strict=False))
         for name, value in keywords.items():
             if name not in names:
-                raise InvalidError(
-                    f"{self._called} got unexpected keyword argument {name} in one invocation in the batch."
-                )
+                raise InvalidError(f"{self._called} got unexpected keyword argument {name} in this invocation.")
             if name in named:
-                raise InvalidError(
-                    f"{self._called} got multiple values for argument {name} in one invocation in the batch."
-                )
+                raise InvalidError(f"{self._called} got multiple values for argument {name} in this invocation.")
             named[name] = value
         return named
+
+    def arguments(self, inputs: Sequence[dict[str, Any]]) -> Arguments:
+        """What to call the function with, given the inputs' named arguments: for each parameter the list of their values."""
+        columns = {name: [named[name] for named in inputs] for name in self._names}
+        return tuple(columns.pop(name) for name in self._positional), columns
 
     def results(self, output: Any, count: int) -> list[Any]:
         """What the function returned, if it is one result for each of `count` inputs; `InvalidError` otherwise."""
@@ -88,63 +82,106 @@ class Transposition:
         return output
 
 
-def batched(method: MethodSpec, call: Callable[..., Any]) -> Callable[[list[Arguments]], Any]:
-    """A batched function as one that takes its inputs' arguments and gives (or awaits) the list of their results."""
-    raw = getattr(call, "func", call)  # a method comes with its object
-    transposition = Transposition(call, getattr(raw, "__name__", method.name))
+class Batched:
+    """A batched function, to be called with what `Fitting` has found in a batch. Awaitable if the function is async."""
 
-    def run(inputs: list[Arguments]) -> list[Any]:
-        args, kwargs = transposition.arguments(inputs)
-        return transposition.results(call(*args, **kwargs), len(inputs))
+    def __init__(self, method: MethodSpec, call: Callable[..., Any]) -> None:
+        raw = getattr(call, "func", call)  # a method comes with its object
+        self.transposition = Transposition(call, getattr(raw, "__name__", method.name))
+        self._call = call
 
-    async def run_async(inputs: list[Arguments]) -> list[Any]:
-        args, kwargs = transposition.arguments(inputs)
-        return transposition.results(await call(*args, **kwargs), len(inputs))
-
-    return run_async if method.is_async else run
+    def __call__(self, inputs: Sequence[dict[str, Any]]) -> Any:
+        args, kwargs = self.transposition.arguments(inputs)
+        return self._call(*args, **kwargs)
 
 
-def run_batch(call: Callable[..., list[Any]], batch: Delivery, gate: Gate) -> AttemptEnd:
-    """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
-    assert isinstance(batch, Batch)
-    running = CurrentInput(batch.call_id, batch.index)
+class Fitting:
+    """The members of a batch whose arguments fit the function, and the ends of those whose do not."""
+
+    def __init__(self, batch: Batch, transposition: Transposition) -> None:
+        self._batch = batch
+        self._transposition = transposition
+        self._misfits: dict[int, AttemptEnd] = {}
+        self.inputs: list[dict[str, Any]] = []
+        self.members: list[Delivery] = []
+        for member in batch.members:
+            try:
+                positional, keywords = payload.loads(member.payload, "the arguments")
+                self.inputs.append(transposition.named(positional, keywords))
+            except Exception as error:
+                self._misfits[member.attempt] = _failed_alone(member, error)
+            else:
+                self.members.append(member)
+
+    def ended(self, output: Any) -> BatchEnd:
+        """The function returned this. A result that cannot be sent fails its own input alone."""
+        results = self._transposition.results(output, len(self.members))
+        return self._end([succeeded(member, result) for member, result in zip(self.members, results, strict=True)])
+
+    def failed(self, error: BaseException) -> BatchEnd:
+        """What was raised is the failure of every member that it ran for."""
+        end = failed(self._batch, error)
+        return self._end([AttemptEnd(member.attempt, end.kind, end.payload) for member in self.members])
+
+    def misfits_alone(self) -> BatchEnd:
+        """There is nothing to call the function with."""
+        return self._end([])
+
+    def _end(self, ends: list[AttemptEnd]) -> BatchEnd:
+        known = self._misfits | {end.attempt: end for end in ends}
+        members = [known[member.attempt] for member in self._batch.members]
+        return BatchEnd(self._batch.attempt, members[0].kind, b"", members=members)
+
+
+def _failed_alone(member: Delivery, error: Exception) -> AttemptEnd:
+    """Its traceback is among its own lines, not among those of the batch."""
+    running = CurrentInput(member.call_id, member.index)
     token = current.set(running)
     try:
-        inputs = _inputs(batch)
-        try:
-            gate.open()
-            results = call(inputs)
-        finally:
-            gate.shut()
-        return _succeeded(batch, results)
-    except BaseException as error:
-        return failed_batch(batch, error)
+        return failed(member, error)
     finally:
         current.reset(token)
         end_output(running)
 
 
-async def run_batch_async(call: Callable[..., Awaitable[list[Any]]], batch: Delivery) -> AttemptEnd:
-    """Run an async batched function in this task. Never raises, also when it is cancelled."""
+def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate) -> AttemptEnd:
+    """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
+    assert isinstance(call, Batched)
     running = CurrentInput(batch.call_id, batch.index)
-    current.set(running)
+    token = current.set(running)
+    fitting: Fitting | None = None
     try:
-        return _succeeded(batch, await call(_inputs(batch)))
+        fitting = Fitting(batch, call.transposition)
+        if not fitting.members:
+            return fitting.misfits_alone()
+        try:
+            gate.open()
+            output = call(fitting.inputs)
+        finally:
+            gate.shut()
+        return fitting.ended(output)
     except BaseException as error:
-        return failed_batch(batch, error)
+        return failed_batch(batch, error) if fitting is None else fitting.failed(error)
     finally:
+        current.reset(token)
         end_output(running)
 
 
-def _inputs(batch: Batch) -> list[Arguments]:
-    return [payload.loads(member.payload, "the arguments") for member in batch.members]
-
-
-def _succeeded(batch: Batch, results: list[Any]) -> BatchEnd:
-    """One end for each member: a result that cannot be sent fails its own input alone."""
-    members = [succeeded(member, result) for member, result in zip(batch.members, results, strict=True)]
-    return BatchEnd(batch.attempt, members[0].kind, b"", members=members)
+async def run_batch_async(call: Callable[..., Any], batch: Delivery) -> AttemptEnd:
+    """Run an async batched function in this task. Never raises, also when it is cancelled."""
+    assert isinstance(batch, Batch)
+    assert isinstance(call, Batched)
+    running = CurrentInput(batch.call_id, batch.index)
+    current.set(running)
+    fitting: Fitting | None = None
+    try:
+        fitting = Fitting(batch, call.transposition)
+        return fitting.ended(await call(fitting.inputs)) if fitting.members else fitting.misfits_alone()
+    except BaseException as error:
+        return failed_batch(batch, error) if fitting is None else fitting.failed(error)
+    finally:
+        end_output(running)
 
 
 def failed_batch(batch: Delivery, error: BaseException) -> BatchEnd:

@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import NoReturn
 
-from motet.runtime import family
+from motet.runtime import family, leaving
 from motet.wire.template import Fork
 
-Entry = Callable[[str, str, str], int]
-"""Runs a container (its id, the server's address, the token) and returns its exit status."""
+Entry = Callable[[Fork], int]
+"""Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
 
 CRASHED = 70
 
@@ -42,7 +42,7 @@ def live(birth: Birth, entry: Entry) -> NoReturn:
         _become_own_session(birth.template)
         _take_surroundings(birth.fork)
         gc.enable()
-        code = entry(birth.fork.container_id, birth.fork.address, birth.fork.token)
+        code = entry(birth.fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
@@ -91,8 +91,7 @@ def _leave(code: int) -> NoReturn:
     try:
         # os._exit skips these, but users expect them, and logging flushes in one. One joins all child processes: those of
         # pools end when they are told to, which Python does where it waits for threads.
-        if pools := sys.modules.get("concurrent.futures.process"):
-            pools._python_exit()
+        leaving.end_threads()
         atexit._run_exitfuncs()
     except BaseException:
         traceback.print_exc()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import atexit
 import contextlib
+import contextvars
 import inspect
 import os
 import socket
@@ -14,8 +15,6 @@ import traceback
 from collections.abc import Callable
 from typing import Literal
 
-import uvloop
-
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.sockets import SocketLink, connect, read_frames
@@ -23,17 +22,21 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, standard_streams
+from motet.runtime import context_propagation, leaving, own_tasks, paused_loop, standard_streams, surroundings
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
+from motet.runtime.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.loop_choice import LoopChoice
+from motet.runtime.orphans import Orphans
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
+from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids, running
+from motet.sdk import container_control, context, new_ids
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -49,21 +52,23 @@ from motet.wire.messages import (
     StopDelivering,
     Written,
 )
+from motet.wire.template import Fork
 
 LOST_SERVER = 69
 """Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
 
 
-def main(container_id: str, address: str, token: str) -> int:
-    """Run a container until its server stops it or is gone. Returns its exit status."""
+def main(fork: Fork) -> int:
+    """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
+    scratch = surroundings.take_temporary_directory()
     new_ids.reseed()
-    context.enter_container(container_id)
+    context.enter_container(fork.container_id)
     quiet_declarations()
-    executor_socket = connect(address, Hello("executor", token, container_id))
-    control_socket = connect(address, Hello("control", token, container_id))
+    executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
+    control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
-    _enter_app(configuration, lambda: _connect_client(address, token, container_id))
-    return _Container(configuration.spec, executor_socket, control_socket).run()
+    surroundings.enter_app(configuration, lambda: _connect_client(fork))
+    return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -79,54 +84,32 @@ def _read_configuration(sock: socket.socket) -> Configure:
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
-def _enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
-    """Make functions of the app callable from here, and its modules importable."""
-    sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
-    running.enter_container_app(
-        running.RunningApp(
-            configuration.app_id,
-            configuration.app_name,
-            _Once(connect_client),
-            configuration.functions,
-            configuration.web_urls,
-        )
-    )
-
-
-def _connect_client(address: str, token: str, container_id: str) -> Connection:
+def _connect_client(fork: Fork) -> Connection:
     connection = Connection()
-    SocketLink(address, Hello("client", token, container_id), connection)
+    SocketLink(fork.address, Hello("client", fork.token, fork.container_id), connection)
     return connection
-
-
-class _Once:
-    """Connects when the first nested call needs it, and not again."""
-
-    def __init__(self, make: Callable[[], Connection]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-
-    def __call__(self) -> Connection:
-        if self._connection is None:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = self._make()
-        return self._connection
 
 
 class _Container:
     """Everything after the connections are there."""
 
-    def __init__(self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket) -> None:
+    def __init__(
+        self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket, scratch: str
+    ) -> None:
         self._spec = spec
         self._sender = Sender(executor_socket)
         self._outputs = standard_streams.install(self._sender)
+        # After that, so before it at the end: the last lines of all.
+        atexit.register(surroundings.tell_what_goes, scratch)
         context_propagation.install(self._outputs)
+        own_tasks.hide_threads()
         Processes(self._outputs).install()
+        Orphans().install()
         self._executor_socket = executor_socket
         self._control_socket = control_socket
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._loop: UserLoop | None = None
+        self._loop_choice = LoopChoice()
+        self._context = contextvars.copy_context()
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._stop_asked = threading.Event()
@@ -159,7 +142,10 @@ class _Container:
     def _load(self) -> Service:
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ))
-        return load(self._spec)
+        service = load(self._spec)
+        # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
+        self._context = contextvars.copy_context()
+        return service
 
     def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
         try:
@@ -180,46 +166,51 @@ class _Container:
         for method in self._spec.methods:
             if method.web is not None:
                 app = make_app(service.methods[method.name], method.web, max_inputs)
-                self._user_loop().run_until_complete(app.start(max_inputs))
+                self._user_loop().run(app.start(max_inputs))
                 service.serve(method.name, app)
         return service
 
     def _run_hooks(self, hooks: list[Hook]) -> Service:
         for hook in hooks:
-            result = hook()
+            result = self._context.run(hook)
             if inspect.isawaitable(result):
-                self._user_loop().run_until_complete(_awaited(result))
+                self._user_loop().run(result)
         return Service({}, [], [])
 
-    def _user_loop(self) -> asyncio.AbstractEventLoop:
+    def _user_loop(self) -> UserLoop:
         """The one loop that all async user code of this container runs on."""
         if self._loop is None:
-            self._loop = uvloop.new_event_loop()
-            self._loop.set_exception_handler(context_propagation.report_in_context)
-            self._outputs.raw_writers.loop = self._loop
-            asyncio.set_event_loop(self._loop)
+            loop = self._loop_choice.make(self._spec)
+            self._loop = UserLoop(loop, self._context, self._spec.concurrency.max_inputs)
+            self._loop.on_cancelled = self._ask_for_replacement
+            own_tasks.install(self._loop.loop, self._loop.main)
+            paused_loop.install(self._loop)
+            self._outputs.raw_writers.loop = self._loop.loop
         return self._loop
 
     def _serve(self, service: Service) -> None:
-        is_async = self._loop is not None or any(method.is_async for method in self._spec.methods)
+        if any(method.is_async for method in self._spec.methods):
+            self._user_loop()
+        loop = None if self._loop is None else self._loop.loop
         receiver: BlockingReceiver | LoopReceiver
-        if is_async:
-            receiver = LoopReceiver(self._executor_socket, self._user_loop())
+        if self._loop is not None:
+            receiver = LoopReceiver(self._executor_socket, self._loop)
         else:
             receiver = BlockingReceiver(self._executor_socket)
         executor = Executor(
             self._spec,
             service,
             self._sender,
-            self._loop,
+            loop,
             receiver.run_main,
             receiver.idle,
             self._outputs.raw_writers,
+            self._context,
         )
         self._receiver, self._executor = receiver, executor
         if self._blocked_after and self._spec.concurrency.max_inputs > 1:  # one input alone keeps nobody waiting
             executor.watchdog = Watchdog(
-                self._spec.name, self._loop, lambda: executor.held, self._blocked_after, self._tell_stall
+                self._spec.name, loop, lambda: executor.held, self._blocked_after, self._tell_stall
             )
         if not self._stop_asked.is_set():
             receiver.run(executor, self._say_ready)
@@ -235,34 +226,54 @@ class _Container:
             self._sender.flush()
 
     def _say_ready(self) -> None:
-        self._outputs.raw_writers.look(own_tasks=0)
+        self._outputs.raw_writers.look(own_tasks=1)
         self._sender.queue(Ready(self._entering))
         self._sender.flush()
         # Not before: a container that serves nothing yet has nothing to finish, and ends by the signal.
         Preemption(self._ask_for_drain).install()
+        KeyboardInterrupts(alone=self._spec.concurrency.max_inputs == 1).install()
 
     def _ask_for_drain(self) -> None:
         with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
             self._sender.send(StopDelivering(preempted=True))
 
+    def _ask_for_replacement(self) -> None:
+        """What the enter hooks opened has failed, such as a task of a task group: no more inputs for it."""
+        if self._stop_asked.is_set():
+            return
+        print(
+            "motet: the task that ran this container's enter hooks was cancelled, as a task group does when one of its tasks "
+            "fails. The container takes no more inputs; its exit hooks run when those it has have ended.",
+            file=sys.stderr,
+            flush=True,
+        )
+        with contextlib.suppress(OSError, ConnectionError):
+            self._sender.send(StopDelivering())
+
     def _exit(self, service: Service) -> int:
-        """Exit hooks, in order; one that raises does not keep the next from running."""
+        """Exit hooks, in order; one that raises does not keep the next from running. Then what still runs."""
         status = 0
         if self._executor is not None and self._executor.watchdog is not None:
             self._executor.watchdog.say_repeats()
         for hook in service.exit:
             try:
                 self._run_hooks([hook])
-            except BaseException:
-                traceback.print_exc()
+            except BaseException as error:
+                describe_start_failure(error)
                 status = 1
+        if self._loop is not None:
+            self._loop.run(leaving.end_tasks())
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------
 
     def _control(self) -> None:
-        with contextlib.suppress(OSError, ConnectionError):
+        try:
             read_frames(self._control_socket, self._on_control)
+        except (OSError, ConnectionError):
+            pass
+        except BaseException:
+            traceback.print_exc()  # nobody hears of cancellations from here on
         if not self._stop_asked.is_set():
             # The server is gone without a word: nobody waits for what runs here.
             os._exit(LOST_SERVER)
@@ -276,6 +287,7 @@ class _Container:
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
             elif isinstance(message, Stop):
+                leaving.allow(message.grace)
                 self._stop()
 
     def _stop(self) -> None:
@@ -285,7 +297,3 @@ class _Container:
         if self._receiver is not None:
             with contextlib.suppress(OSError):
                 self._receiver.stop()
-
-
-async def _awaited(awaitable: object) -> object:
-    return await awaitable  # type: ignore[misc]

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 from motet.runtime.whereabouts import context_of
 from motet.sdk.context import CurrentInput, current
 
-_OWN_THREADS = frozenset({"motet-control", "motet-client", "motet-sleeper"})
+_OWN_THREADS = frozenset({"motet-control", "motet-client", "motet-orphans", "motet-sleeper"})
 _pools_worker = concurrent.futures.thread._worker
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import threading
 import time
@@ -15,7 +16,8 @@ from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import BatchEnd, batched, failed_batch, run_batch, run_batch_async
+from motet.runtime.batch import Batched, BatchEnd, failed_batch, run_batch, run_batch_async
+from motet.runtime.input_contexts import InputContexts
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
 from motet.runtime.raw_writers import RawWriters
@@ -40,7 +42,7 @@ class Executor:
     How an input runs depends on its method and on `max_inputs`: async as a task on `loop`; sync on a thread of its own
     if there may be others beside it; sync and alone on the main thread, where signals reach it, outside any running
     loop: `run_main` then hands it to whoever owns the main thread. `on_idle` is called on the loop when its last task has
-    ended. `raw_writers` is asked to look around whenever the container has no input.
+    ended. Each input runs in a copy of `context`. `raw_writers` is asked to look around whenever the container has no input.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class Executor:
         run_main: Callable[[Callable[[], None]], None],
         on_idle: Callable[[], None],
         raw_writers: RawWriters | None = None,
+        context: contextvars.Context | None = None,
     ) -> None:
         self._methods: dict[str, Method] = {m.name: (m, service.methods[m.name]) for m in spec.methods}
         self._run_sync: RunSync = run_sync
@@ -59,7 +62,7 @@ class Executor:
         self._failed: Failed = failed
         self._send = self._send_one
         if spec.batching is not None:  # all of its deliveries are batches
-            self._methods = {name: (method, batched(method, call)) for name, (method, call) in self._methods.items()}
+            self._methods = {name: (method, Batched(method, call)) for name, (method, call) in self._methods.items()}
             self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
             self._send = self._send_batch
         self._alone = spec.concurrency.max_inputs == 1
@@ -76,7 +79,7 @@ class Executor:
         self._gates_gone: threading.Event | None = None
         self._interrupter = Interrupter()
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
-        self._context = contextvars.copy_context()
+        self._contexts = InputContexts(context or contextvars.copy_context())
         self._spans = AttemptSpans.wanted(spec)
         self.watchdog: Watchdog | None = None
         """Woken by deliveries, if there is one."""
@@ -107,7 +110,10 @@ class Executor:
                 self._windows[delivery.attempt] = StreamWindow()
             if method.is_async:
                 assert self._loop is not None
-                self._tasks[delivery.attempt] = self._loop.create_task(self._in_task(delivery))
+                # Not by the loop's task factory: one of the user's may run a task before it is known here.
+                self._tasks[delivery.attempt] = asyncio.Task(
+                    self._in_task(delivery), loop=self._loop, context=self._contexts.new()
+                )
             elif self._alone:
                 self._run_main(lambda delivery=delivery: self._on_thread(delivery))  # type: ignore[misc]
             else:
@@ -134,17 +140,20 @@ class Executor:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         span = None if self._spans is None else self._spans.begin(delivery, window)
-        if self._slots.cancelled(delivery.attempt):
-            end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
-        elif isinstance(window, WebRequest):
-            app: WebApp = call  # type: ignore[assignment]
-            end = await app.serve(delivery, window)
-        elif isinstance(window, StreamWindow):
-            end = await stream_async(call, delivery, window, self._sender)
-        else:
-            end = await self._run_async(call, delivery)
-        if self._spans is not None and span is not None:
-            self._spans.end(span, end)
+        try:
+            if self._slots.cancelled(delivery.attempt):
+                end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
+            elif isinstance(window, WebRequest):
+                app: WebApp = call  # type: ignore[assignment]
+                end = await app.serve(delivery, window)
+            elif isinstance(window, StreamWindow):
+                end = await stream_async(call, delivery, window, self._sender)
+            else:
+                end = await self._run_async(call, delivery)
+            if self._spans is not None and span is not None:
+                self._spans.end(span, end)
+        except BaseException as error:
+            end = self._without_outcome(delivery, error)
         self._tasks.pop(delivery.attempt, None)
         self._finish(end, began, own_tasks=2)
         if not self._slots:
@@ -161,17 +170,20 @@ class Executor:
         began = time.monotonic()
         try:
             run = self._run_on_thread if self._spans is None else self._run_in_span
-            end = self._context.copy().run(run, delivery, gate)
+            end = self._contexts.new().run(run, delivery, gate)
         except BaseException as error:
-            traceback.print_exc()
-            end = self._failed(
-                delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead")
-            )
+            end = self._without_outcome(delivery, error)
         self._finish(end, began)
         self._sender.flush()
         del self._gates[delivery.attempt]
         if self._gates_gone is not None and not self._gates:
             self._gates_gone.set()
+
+    def _without_outcome(self, delivery: Delivery, error: BaseException) -> AttemptEnd:
+        """The end of an attempt whose outcome could not be made: an input without an end would keep its slot for good."""
+        with contextlib.suppress(BaseException):
+            traceback.print_exc()
+        return self._failed(delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"))
 
     def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         assert self._spans is not None

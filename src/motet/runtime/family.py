@@ -43,6 +43,29 @@ def children() -> list[int]:
         return _children_by_scan()
 
 
+def all_children() -> list[int]:
+    """The same for a process with threads, each of which has children of its own."""
+    try:
+        found = []
+        for thread in os.listdir("/proc/self/task"):
+            with contextlib.suppress(ProcessLookupError), open(f"/proc/self/task/{thread}/children", "rb") as file:
+                found += [int(pid) for pid in file.read().split()]
+        return found
+    except FileNotFoundError:  # that kernel, or a thread that has just ended
+        return _children_by_scan()
+
+
+def ended_children() -> list[int]:
+    """The pids of a process's children, with threads or without, that have ended; they stay zombies."""
+    return [pid for pid in all_children() if _has_ended(pid)]
+
+
+def _has_ended(pid: int) -> bool:
+    with contextlib.suppress(ChildProcessError):
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    return False
+
+
 def _children_by_scan() -> list[int]:
     mine, found = os.getpid(), []
     for name in os.listdir("/proc"):

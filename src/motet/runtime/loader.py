@@ -16,9 +16,9 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.runtime.program import import_main
 from motet.sdk import user_class
 from motet.sdk.definition import unwrap
-from motet.sdk.main_module import MAIN_IN_CONTAINERS
 
 Hook = Callable[[], Any]
 
@@ -74,7 +74,7 @@ def _class_service(found: Any, spec: FunctionSpec) -> Service:
 
 def _import(definition: ImportedDefinition) -> ModuleType:
     if definition.is_main:
-        return _import_main(definition)
+        return import_main(definition)
     try:
         return importlib.import_module(definition.module)
     except ModuleNotFoundError as error:
@@ -83,24 +83,14 @@ def _import(definition: ImportedDefinition) -> ModuleType:
         return _import_file(definition.module, definition.file)
 
 
-def _import_main(definition: ImportedDefinition) -> ModuleType:
-    """A script. It is known as `__main__` too, where pickles look for its classes."""
-    assert definition.file is not None
-    package = definition.module.rpartition(".")[0]
-    return _import_file(MAIN_IN_CONTAINERS, definition.file, package, also_as="__main__")
-
-
-def _import_file(name: str, file: str, package: str = "", also_as: str | None = None) -> ModuleType:
+def _import_file(name: str, file: str) -> ModuleType:
     if not Path(file).exists():
         raise ExecutionError(f"the module {name} cannot be imported here, and its file {file} is not there either")
     module_spec = importlib.util.spec_from_file_location(name, file)
     if module_spec is None or module_spec.loader is None:
         raise ExecutionError(f"{file} cannot be imported as a Python module")
     module = importlib.util.module_from_spec(module_spec)
-    if package:
-        module.__package__ = package
-    for known_as in filter(None, (name, also_as)):
-        sys.modules[known_as] = module
+    sys.modules[name] = module
     try:
         module_spec.loader.exec_module(module)
     except BaseException:

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Sized
 
 from motet.runtime.input_output import InputOutput
+from motet.runtime.own_tasks import every_task
 from motet.runtime.sender import Sender
 from motet.wire.messages import OutputShared
 
@@ -81,7 +82,7 @@ class RawWriters:
         # The set holds tasks that have ended, too, for a while: only if it has more is it worth while to look at each.
         if self.loop is None or (_tasks is not None and len(_tasks) <= own_tasks):
             return False
-        return len(asyncio.all_tasks(self.loop)) > own_tasks
+        return len(every_task(self.loop)) > own_tasks
 
     def _has_children(self) -> bool:
         with contextlib.suppress(ChildProcessError):

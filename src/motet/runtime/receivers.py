@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import select
 import socket
 from collections.abc import Callable
@@ -11,9 +10,11 @@ from time import perf_counter
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
+from motet.runtime.attempt import tell_of_stray
 from motet.runtime.batch import batch_of
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
+from motet.runtime.user_loop import UserLoop
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt
@@ -64,6 +65,16 @@ class BlockingReceiver:
         executor.wait_threads(STOP_TIMEOUT)
 
     def _receive(self, buffer: memoryview) -> int:
+        while True:
+            try:
+                return self._receive_once(buffer)
+            except BaseException as error:
+                if isinstance(error, OSError) and error.errno is not None:
+                    raise
+                # Such as of an alarm that an input has set and left.
+                tell_of_stray(error, "a handler of a signal, between inputs")
+
+    def _receive_once(self, buffer: memoryview) -> int:
         awake_until = self._busy_poll.begin(perf_counter())
         # Beside several running threads, looking again and again would keep the GIL from them.
         if self._executor is not None and self._executor.held <= 1:
@@ -84,9 +95,10 @@ class LoopReceiver(asyncio.BufferedProtocol):
     A sync input that must have the main thread for itself gets it with the loop paused.
     """
 
-    def __init__(self, sock: socket.socket, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, sock: socket.socket, loop: UserLoop) -> None:
         self._socket = sock
-        self._loop = loop
+        self._user_loop = loop
+        self._loop = loop.loop
         self._reader = FrameReader()
         self._executor: Executor | None = None
         self._work: list[Callable[[], None]] = []
@@ -102,21 +114,19 @@ class LoopReceiver(asyncio.BufferedProtocol):
         """Serve until the connection ends or `stop` is called; `on_ready` is called when attempts may come."""
         self._executor = executor
         self._socket.setblocking(False)
-        self._loop.run_until_complete(self._loop.create_connection(lambda: self, sock=self._socket))
+        self._user_loop.run(self._loop.create_connection(lambda: self, sock=self._socket))
         on_ready()
-        # Under a task that lasts: anyio ends its worker threads with the task that the loop runs until, and without one
-        # with the request they served, which made each sync endpoint start a thread (measured: 7 times slower).
-        serving = self._loop.create_task(self._stopped.wait(), name="motet-serving")
-        while not serving.done():
-            with contextlib.suppress(RuntimeError):  # the loop was stopped before: a sync input wants the main thread
-                self._loop.run_until_complete(serving)
+        # In the main task, which lasts: anyio ends its worker threads with the task that the loop runs until, and without
+        # one with the request they served, which made each sync endpoint start a thread (measured: 7 times slower).
+        serving = self._user_loop.begin(self._user_loop.until(self._stopped))
+        while not serving.is_done:
+            self._user_loop.turn()
             while self._work:
                 self._work.pop(0)()
-        self._loop.run_until_complete(executor.wait_tasks(STOP_TIMEOUT))
+        self._user_loop.run(executor.wait_tasks(STOP_TIMEOUT))
 
     def stop(self) -> None:
         """Make `run` return; from any thread."""
-
         self._loop.call_soon_threadsafe(self._stopped.set)
 
     # --- asyncio calls these ----------------------------------------------------------------------------------------

@@ -101,18 +101,21 @@ class Outputs:
 _current = current.get
 
 
-class InputStream(io.TextIOBase):
+class InputStream(io.TextIOWrapper):
     """A text stream like `sys.stdout`, which sorts what is written by the input that the code runs for.
 
-    `fileno` is the real descriptor: what is written there passes this by.
+    `fileno` is the real descriptor: what is written there passes this by. A stream around `buffer`, or around what `detach`
+    gives, sorts as well. For all that it says of itself it is the `TextIOWrapper` that it stands for; of its base it uses
+    no more than that.
     """
 
     def __init__(self, name: Stream, descriptor: int, outputs: Outputs) -> None:
+        self._bytes = _InputBytes(self, f"<{name}>")
         self._name: Stream = name
         self._descriptor = descriptor
         self._outputs = outputs
-        self._bytes = _InputBytes(self)
         self._raw: TextIO | None = None
+        super().__init__(self._bytes, "utf-8", "backslashreplace", "\n", line_buffering=True)
 
     def write_raw(self) -> None:
         """Write to the descriptor from now on, line by line."""
@@ -122,37 +125,11 @@ class InputStream(io.TextIOBase):
         return f"<{self.name} of a Motet container>"
 
     @property
-    def name(self) -> str:
-        """`<stdout>` or `<stderr>`, as without Motet."""
-        return f"<{self._name}>"
-
-    @property
     def mode(self) -> str:
         return "w"
 
-    @property
-    def encoding(self) -> str:  # type: ignore[override]
-        return "utf-8"
-
-    @property
-    def errors(self) -> str:  # type: ignore[override]
-        return "backslashreplace"
-
-    @property
-    def newlines(self) -> None:  # type: ignore[override]
-        return None
-
-    @property
-    def line_buffering(self) -> bool:
-        return True
-
-    @property
-    def write_through(self) -> bool:
-        return False
-
-    @property
-    def buffer(self) -> _InputBytes:
-        """Takes bytes."""
+    def detach(self) -> _InputBytes:  # type: ignore[override]
+        """Its binary side. This stream stays as it is, for the others who write to it."""
         return self._bytes
 
     def write(self, text: str, /) -> int:
@@ -190,6 +167,7 @@ class InputStream(io.TextIOBase):
         """It stays open, for the others who write to it."""
 
     def fileno(self) -> int:
+        """The container's own stream."""
         return self._descriptor
 
     def isatty(self) -> bool:
@@ -202,14 +180,21 @@ class InputStream(io.TextIOBase):
         """Accepted as by `sys.stdout`; encoding and buffering stay as they are."""
 
 
-class _InputBytes(io.RawIOBase):
+class _InputBytes(io.BufferedIOBase):
     """The binary side of an `InputStream`."""
 
-    def __init__(self, text: InputStream) -> None:
+    mode = "wb"
+
+    def __init__(self, text: InputStream, name: str) -> None:
         self._text = text
+        self.name = name
 
     @property
     def raw(self) -> _InputBytes:
+        return self
+
+    def detach(self) -> _InputBytes:  # type: ignore[override]
+        """Itself: there is nothing below."""
         return self
 
     def write(self, data: object, /) -> int:

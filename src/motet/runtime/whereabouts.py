@@ -19,6 +19,7 @@ from motet.model.outcome import Delivery
 from motet.runtime.stalls import Place, Sight
 from motet.sdk.context import CurrentInput, current
 
+_every_thread = threading.enumerate  # containers hide some from their code
 _MOTET = os.path.dirname(motet.__file__) + os.sep
 _LIBRARY = os.path.dirname(os.__file__) + os.sep
 _INSTALLED = (f"{os.sep}site-packages{os.sep}", f"{os.sep}dist-packages{os.sep}")
@@ -143,7 +144,7 @@ class ThreadClocks:
         """The one of Python's threads that has run most since `note`; None if that is not known."""
         with contextlib.suppress(OSError):
             by_now, found, all_ran = self._all(), Busiest(0, 0.0, 0.0, 0.0), 0.0
-            for thread in threading.enumerate():
+            for thread in _every_thread():
                 if thread.native_id in by_now:
                     (ran, waited), before = by_now[thread.native_id], self._noted.get(thread.native_id, (0.0, 0.0))
                     all_ran += ran - before[0]

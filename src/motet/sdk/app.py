@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpa
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec
-from motet.sdk.checks import refuse_positional, type_name
+from motet.sdk.app_spec import app_spec
+from motet.sdk.checks import check_name, refuse_positional, type_name
 from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
 from motet.sdk.entrypoint import LocalEntrypoint
 from motet.sdk.function import Function
 from motet.sdk.image import Image
 from motet.sdk.logs import Logs
-from motet.sdk.main_module import main_by_value
+from motet.sdk.main_module import may_be_declared_again
 from motet.sdk.notices import warn_user
 from motet.sdk.options import ClassOptions, FunctionOptions, read_options, refuse_unknown
 from motet.sdk.secret import Secret, merged_env
@@ -24,6 +25,7 @@ from motet.sdk.unavailable import refuse_unavailable, warn_without_effect
 
 if TYPE_CHECKING:
     from motet.sdk.running import AppRun, RunningApp
+    from motet.wire.by_value import ByValue
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -57,6 +59,7 @@ class App:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
+        check_name("the name of an app", name or "")
         if image is not None and not isinstance(image, Image):
             raise InvalidError("`image=` has to be a `motet.Image` object")
         merged_env(secrets, None)
@@ -134,8 +137,8 @@ class App:
         def decorate(raw: Callable[P, R]) -> LocalEntrypoint[P, R]:
             if isinstance(raw, type) or not hasattr(raw, "__qualname__"):
                 raise InvalidError(f"`@app.local_entrypoint()` must be used on a function, not on {raw!r}")
-            entrypoint = LocalEntrypoint(name or raw.__qualname__, raw)
-            if entrypoint.name in self._entrypoints and not main_by_value():
+            entrypoint = LocalEntrypoint(check_name("the name of an entrypoint", name or raw.__qualname__), raw)
+            if entrypoint.name in self._entrypoints and not may_be_declared_again(raw):
                 raise InvalidError(
                     f"Duplicate local entrypoint name: {entrypoint.name}. Local entrypoint names must be unique."
                 )
@@ -217,16 +220,14 @@ class App:
 
         Raises `SerializationError` for a function that travels by value and cannot.
         """
+        return self.described()[0]
+
+    def described(self) -> tuple[AppSpec, ByValue]:
+        """Its `spec()`, and what of this process its containers cannot import."""
         functions = {(it.spec.app_name, it.spec.name): it for app in (self, *self.included) for it in app._mine()}
         for declared in self._mine():
             functions[declared.spec.app_name, declared.spec.name] = declared
-        directory = os.getcwd()
-        return AppSpec(
-            name=self.description,
-            functions=tuple(declared.defined_spec() for declared in functions.values()),
-            sys_path=tuple(os.path.join(directory, entry) if entry else directory for entry in sys.path),
-            project_dir=directory,
-        )
+        return app_spec(self.description, list(functions.values()))
 
     def _mine(self) -> list[Declared]:
         return list(self._declared.values())
@@ -281,12 +282,12 @@ def _checked_tags(tags: Any) -> dict[str, str]:
     tags = {} if tags is None else tags
     if not isinstance(tags, Mapping) or not all(isinstance(it, str) for pair in tags.items() for it in pair):
         raise InvalidError(f"`tags` has to be a dict[str, str], got {tags!r}")
-    return dict(tags)
+    return {check_name("a tag", name): check_name("the value of a tag", value) for name, value in tags.items()}
 
 
 def _warn_of_collision(old: Declared, new: Declared) -> None:
-    if main_by_value():
-        return  # Running a cell of a notebook again is no mistake.
+    if may_be_declared_again(new.code):
+        return
     warn_user(
         UserWarning(
             f"function name '{new.spec.name}' collision! Overriding existing function {old.where} with new function "

@@ -19,7 +19,7 @@ class BoundMethod(Function[P, R]):
 
     raw: Callable[P, Any]
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the method here: the result, or the coroutine or generator it makes."""
         return self.raw(*args, **kwargs)
 

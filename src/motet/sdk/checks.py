@@ -7,6 +7,8 @@ from typing import Any
 
 from motet.errors import InvalidError
 
+MAX_NAME = 1000
+
 
 def type_name(value: object) -> str:
     """How messages call the type of a value."""
@@ -28,6 +30,22 @@ def check_bool(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise InvalidError(f"`{name}` must be True or False, got {value!r}")
     return value
+
+
+def is_sendable(text: str) -> bool:
+    """False for text with lone surrogates, as file names have that are not UTF-8: it cannot be sent or shown."""
+    return text.isascii() or not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def check_name(what: str, name: str) -> str:
+    """`name` if it can be sent and shown on one line; `InvalidError` with `what` it names otherwise."""
+    if len(name) > MAX_NAME:
+        raise InvalidError(f"{what} may be {MAX_NAME} characters long; this one has {len(name)}: {name[:50]!r}...")
+    if not is_sendable(name) or any(character < " " or "\x7f" <= character < "\xa0" for character in name):
+        raise InvalidError(
+            f"{what} is {name!r}, which has characters that cannot be shown (line breaks, controls) or are not Unicode"
+        )
+    return name
 
 
 def refuse_positional(positional: tuple[object, ...], suggestion: str) -> None:

@@ -31,7 +31,7 @@ class Cls(Generic[T]):
         self.__name__ = user_cls.__name__
         self.__doc__ = user_cls.__doc__
 
-    def __call__(self, *positional: Any, **parameters: Any) -> T:
+    def __call__(self, /, *positional: Any, **parameters: Any) -> T:
         """An object with these parameters; nothing runs yet. Raises `TypeError` for missing, unknown and mistyped ones."""
         spec = self.target.spec
         if positional:

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from motet.errors import InvalidError
-from motet.model.function import FunctionSpec, MethodSpec, ParameterSpec, SerializedDefinition
+from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, ParameterSpec, SerializedDefinition
 from motet.model.scaling import Batching, Concurrency
 from motet.sdk.batching_options import check_batched, check_class_batching
+from motet.sdk.checks import check_name
 from motet.sdk.cls import Cls
-from motet.sdk.definition import Code, check_scope, define, public_name
+from motet.sdk.definition import Code, by_value_of, check_scope, place_of, public_name
 from motet.sdk.function import Function
+from motet.sdk.main_module import adopt_main
 from motet.sdk.options import ReadOptions
 from motet.sdk.parameters import parameter_specs
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod, method_spec
 from motet.sdk.target import Target
 from motet.sdk.user_class import check_class, members, methods
+from motet.wire.by_value import ByValue
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,10 +31,14 @@ class Declared:
     code: Code
     serialized: bool
 
-    def defined_spec(self) -> FunctionSpec:
-        """The spec with the code as it is now."""
+    def place(self) -> ImportedDefinition | None:
+        """Where containers find the code by its name, as things are now; None: nowhere."""
+        return place_of(self.code, serialized=self.serialized)
+
+    def by_value(self, by_value: ByValue) -> SerializedDefinition:
+        """The code as it is now, for containers that cannot import `by_value` either."""
         handle = self.handle if isinstance(self.handle, Cls) else None
-        return replace(self.spec, definition=define(self.code, serialized=self.serialized, handle=handle))
+        return by_value_of(self.code, by_value, serialized=self.serialized, handle=handle)
 
     @property
     def where(self) -> str:
@@ -45,6 +52,7 @@ def declare_function(app: Any, function: object, options: ReadOptions, name: Any
     if isinstance(function, PartialFunction):
         decorated, batching, web = function.concurrency, function.batching, function.web
     raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    adopt_main(raw)
     check_scope(raw, serialized=options.serialized)
     if name is not None and (not isinstance(name, str) or not name):
         raise InvalidError(f"Invalid value for `name`: Must be string, and not empty; got {name!r}.")
@@ -69,6 +77,7 @@ def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
     if not isinstance(user_cls, type):
         raise TypeError("The @app.cls decorator must be used on a class.")
     check_class(user_cls)
+    adopt_main(user_cls)
     check_scope(user_cls, serialized=options.serialized)
     spec = _spec(
         app,
@@ -111,11 +120,13 @@ def _spec(
     is_class: bool,
     parameters: tuple[ParameterSpec, ...] = (),
 ) -> FunctionSpec:
+    for method in methods:
+        check_name("the name of a method", method.name)
     if options.retry_policy(name).max_retries and any(method.web for method in methods):
         raise InvalidError("Web Functions do not support retries.")
     is_generator = not is_class and methods[0].is_generator
     return FunctionSpec(
-        name=name,
+        name=check_name("the name of a function", name),
         app_name=app.name or "",
         definition=SerializedDefinition(pickled=b"", qualname=name),
         methods=methods,

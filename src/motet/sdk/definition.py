@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import inspect
+import io
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import replace
 from types import ModuleType
 from typing import Any
-
-import cloudpickle
 
 from motet.errors import InvalidError, SerializationError
 from motet.model.function import ImportedDefinition, SerializedDefinition
 from motet.sdk.cls import Cls
 from motet.sdk.function import Function
-from motet.sdk.main_module import main_by_value
+from motet.sdk.importable import is_importable
+from motet.sdk.main_module import is_main, main_by_value, names_not_elsewhere
 from motet.sdk.notices import warn_user
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod
-from motet.wire.payload import PROTOCOL
+from motet.wire.by_value import MAIN, ByValue, Pickler
 
 MAX_SERIALIZED_BYTES = 16 * 2**20
 LARGE_SERIALIZED_BYTES = 256 * 2**10
@@ -68,23 +68,56 @@ def public_name(code: Code) -> str:
     return code.__qualname__.rpartition("<locals>.")[2]
 
 
-def define(
-    code: Code, *, serialized: bool, handle: Cls[Any] | None = None
-) -> ImportedDefinition | SerializedDefinition:
-    """Where a container finds `code`. By value if `serialized`, or if nobody can import it (notebooks, the prompt).
+def place_of(code: Code, *, serialized: bool) -> ImportedDefinition | None:
+    """Where a container finds `code` by its name. None: nowhere, it travels by value.
+
+    So does what `serialized` asks for, what nobody can import (notebooks, the prompt), and what has a name by which something
+    else is found: made in a loop, defined again, of the same name in another app.
+    """
+    if serialized or _found(code) is not code:
+        return None
+    if not is_main(code):
+        module = sys.modules.get(code.__module__)
+        return ImportedDefinition(module=code.__module__, qualname=code.__qualname__, file=_file_of(module))
+    if main_by_value() or code.__qualname__.partition(".")[0] in names_not_elsewhere() or _made_in_a_cell(code):
+        return None
+    main = sys.modules[MAIN]
+    spec = getattr(main, "__spec__", None)  # debuggers leave a `__main__` without
+    return ImportedDefinition(
+        module=MAIN if spec is None else spec.name, qualname=code.__qualname__, file=_file_of(main), is_main=True
+    )
+
+
+def by_value_of(
+    code: Code, by_value: ByValue, *, serialized: bool, handle: Cls[Any] | None = None
+) -> SerializedDefinition:
+    """`code` for a container that does not find it by its name; `by_value`: what else that cannot import.
 
     A class travels by value inside of its `handle`, if given: then its objects' methods are functions there as well.
     To be called when the app starts: what travels by value has its globals as they are now. Raises `SerializationError`,
     and `InvalidError` over 16 MiB.
     """
-    if serialized or (code.__module__ == "__main__" and (main_by_value() or _made_in_a_cell(code))):
-        return SerializedDefinition(pickled=_pickled(code, handle or code), qualname=code.__qualname__)
-    if code.__module__ == "__main__":
-        main = sys.modules["__main__"]
-        name = main.__spec__.name if main.__spec__ is not None else "__main__"
-        return ImportedDefinition(module=name, qualname=code.__qualname__, file=_file_of(main), is_main=True)
+    wanted = replace(by_value, code=code, functions_of=code.__module__ if serialized else None)
+    why = "" if serialized or is_main(code) else f", since {code.__module__} has something else by its name"
+    return SerializedDefinition(pickled=_pickled(code, handle or code, wanted, why), qualname=code.__qualname__)
+
+
+def out_of_reach(code: Code) -> str | None:
+    """The name of the code's module, if no other process can import that."""
     module = sys.modules.get(code.__module__)
-    return ImportedDefinition(module=code.__module__, qualname=code.__qualname__, file=_file_of(module))
+    return None if is_main(code) or (module is not None and is_importable(module)) else code.__module__
+
+
+def _found(code: Code) -> Any:
+    """What has the name of `code` in its module."""
+    found: Any = sys.modules.get(MAIN if is_main(code) else code.__module__)
+    for part in code.__qualname__.split("."):
+        try:
+            found = inspect.getattr_static(found, part) if isinstance(found, type) else getattr(found, part)
+        except AttributeError:
+            return None
+        found = unwrap(found)
+    return found
 
 
 def _made_in_a_cell(code: Code) -> bool:
@@ -103,16 +136,17 @@ def _file_of(module: ModuleType | None) -> str | None:
     return None if file is None else os.path.abspath(file)
 
 
-def _pickled(code: Code, carrier: Any) -> bytes:
+def _pickled(code: Code, carrier: Any, by_value: ByValue, why: str) -> bytes:
     what = f"{'class' if isinstance(code, type) else 'function'} {code.__qualname__}"
+    buffer = io.BytesIO()
     try:
-        with _module_by_value(code.__module__):
-            data: bytes = cloudpickle.dumps(carrier, PROTOCOL)
+        Pickler(buffer, by_value).dump(carrier)
     except Exception as error:
         raise SerializationError(
-            f"could not pickle {what}: {type(error).__name__}: {error}. It travels by value, with the global variables "
+            f"could not pickle {what}: {type(error).__name__}: {error}. It travels by value{why}, with the global variables "
             "it uses; make such objects inside of it."
         ) from error
+    data = buffer.getvalue()
     size = f"{what} is {len(data) / 2**20:.2f} MiB when pickled with the global variables it uses"
     if len(data) > MAX_SERIALIZED_BYTES:
         raise InvalidError(f"{size}; the limit is 16 MiB. Pass large values as arguments instead of global variables.")
@@ -121,17 +155,3 @@ def _pickled(code: Code, carrier: Any) -> bytes:
             UserWarning(f"{size}; more than 256 KiB makes containers start slowly. Pass large values as arguments.")
         )
     return data
-
-
-@contextmanager
-def _module_by_value(name: str) -> Iterator[None]:
-    """cloudpickle refers to what an importable module has, unless told that the module is not there on the other side."""
-    module = sys.modules.get(name)
-    if module is None or name == "__main__" or name in cloudpickle.list_registry_pickle_by_value():
-        yield
-        return
-    cloudpickle.register_pickle_by_value(module)
-    try:
-        yield
-    finally:
-        cloudpickle.unregister_pickle_by_value(module)

@@ -20,7 +20,7 @@ class LocalEntrypoint(Generic[P, R]):
         self.raw = raw
         self.is_async = inspect.iscoroutinefunction(raw)
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         return self.raw(*args, **kwargs)
 
     def __repr__(self) -> str:

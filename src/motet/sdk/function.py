@@ -22,10 +22,9 @@ from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
 from motet.sdk.logs import Logs
-from motet.sdk.main_module import main_by_value
 from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Mapping
-from motet.sdk.nested import own_cancellation_first
+from motet.sdk.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.running import find_running
 from motet.sdk.stream import Stream
@@ -117,6 +116,8 @@ class Function(Generic[P, R]):
         connection.open_call(call_id, outcome)
         traced, ended = self._traced("call", call_id), None
         inputs, parent = [NewInput(0, data)], current_input_id()
+        if parent is not None:
+            say_if_it_cannot_begin(function_id)
         try:
             trace = tracing.header(traced)
             connection.submit(call_id, function_id, CallKind.ATTACHED, self.method.name, inputs, parent, trace)
@@ -147,9 +148,10 @@ class Function(Generic[P, R]):
         connection, function_id = yield from self.target.resolve()
         data, call_id = self._encoded(args, kwargs), new_call_id()
         traced = self._traced("stream", call_id)
+        say_if_it_cannot_begin(function_id)
         return Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
 
-    def _stream_blocking(self, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
+    def _stream_blocking(self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
         stream = run_blocking(self._stream(args, kwargs))
         try:
             while stream.has_items or run_blocking(stream.wait_item()):
@@ -157,7 +159,7 @@ class Function(Generic[P, R]):
         finally:
             stream.close()
 
-    async def _stream_waiting(self, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
+    async def _stream_waiting(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
         stream = await run_async(self._stream(args, kwargs))
         try:
             while stream.has_items or await run_async(stream.wait_item()):
@@ -165,7 +167,7 @@ class Function(Generic[P, R]):
         finally:
             stream.close()
 
-    def local(self, *args: P.args, **kwargs: P.kwargs) -> Any:
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Call the Python function here, as if it had not been decorated (an async one gives a coroutine)."""
         if self.raw is None:
             raise ExecutionError(
@@ -233,6 +235,7 @@ class Function(Generic[P, R]):
         self._refuse_web("map")
         self._refuse_generator("A generator function cannot be called with `.map(...)`.")
         connection, function_id = yield from self.target.resolve()
+        say_if_it_cannot_begin(function_id)
         return Mapping(
             connection,
             function_id,
@@ -241,7 +244,7 @@ class Function(Generic[P, R]):
             kwargs=kwargs or {},
             ordered=order_outputs,
             return_exceptions=return_exceptions,
-            main_by_value=main_by_value(),
+            by_value=self.target.by_value,
             parent=current_input_id(),
             traced=self._traced("map"),
         )
@@ -366,7 +369,7 @@ class Function(Generic[P, R]):
         return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
-        return payload.dumps((args, kwargs), f"the arguments of {self.name}", main_by_value=main_by_value())
+        return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
 
     def _refuse_web(self, way: str) -> None:
         if self.method.web is not None:

@@ -20,6 +20,7 @@ from motet.sdk.new_ids import new_call_id
 from motet.sdk.notices import warn_user
 from motet.sdk.tracing import CallSpan, header
 from motet.wire import failure, payload
+from motet.wire.by_value import ByValue
 
 MAX_IN_FLIGHT = 1000
 """Inputs of one map without an outcome yet (Modal's number)."""
@@ -50,7 +51,7 @@ class Mapping:
         kwargs: dict[str, Any],
         ordered: bool,
         return_exceptions: bool,
-        main_by_value: bool,
+        by_value: ByValue,
         parent: str | None,
         traced: CallSpan | None = None,
     ) -> None:
@@ -62,7 +63,7 @@ class Mapping:
         self._kwargs = kwargs
         self._ordered = ordered
         self._return_exceptions = return_exceptions
-        self._main_by_value = main_by_value
+        self._by_value = by_value
         self._parent = parent
         self._traced = traced
         self._trace = header(traced)
@@ -133,7 +134,7 @@ class Mapping:
 
     def encoded(self, arguments: tuple[Any, ...]) -> NewInput:
         """The next input, for `send`."""
-        data = payload.dumps((arguments, self._kwargs), self._what, main_by_value=self._main_by_value)
+        data = payload.dumps((arguments, self._kwargs), self._what, by_value=self._by_value)
         new = NewInput(self._accepted, data)
         self._accepted += 1
         self._unanswered[new.index] = new

@@ -1,9 +1,10 @@
-"""Calls made by an input that is itself cancelled meanwhile."""
+"""Calls made by an input: how they end when it is itself cancelled meanwhile, and those that cannot begin."""
 
 from __future__ import annotations
 
 import builtins
 import contextlib
+import sys
 
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
@@ -12,6 +13,28 @@ from motet.sdk.context import current_input_id
 
 PATIENCE = 2.0
 """Seconds that the caller's own cancellation may take to come after that of what it called."""
+
+_alone_in: str | None = None
+
+
+def run_alone(function_id: str) -> None:
+    """This container is the only one that its function may have, and runs one input at a time (the runtime says so once)."""
+    global _alone_in
+    _alone_in = function_id
+
+
+def say_if_it_cannot_begin(function_id: str) -> None:
+    """Before an input waits for a call: if that needs the very place that the input has, say so, once."""
+    global _alone_in
+    if function_id == _alone_in:
+        _alone_in = None
+        print(
+            "motet: this function has called itself and waits for the result, but it may have one container (max_containers=1) "
+            "that runs one input at a time: the call cannot begin before this input ends. Allow more, call `.local(...)`, or "
+            "`.spawn(...)` without waiting.",
+            file=sys.stderr,
+            flush=True,
+        )
 
 
 def own_cancellation_first(ended: Ended) -> Steps[None]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from motet.errors import InvalidError
 from motet.model.function import DEFAULT_TIMEOUT, FunctionVariant, ImageSpec, Resources
+from motet.model.hidden import hides_secrets
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.sdk import resource_options
@@ -93,6 +94,7 @@ class FunctionOptions(ClassOptions, total=False):
     schedule: Any
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReadOptions:
     """Keywords after all checks that need no function. `legacy_concurrency` comes of `allow_concurrent_inputs`."""

@@ -9,8 +9,9 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
+from motet.sdk.terminal_text import coloured_lines
 from motet.wire.messages import OutputLines
 
 MAX_WAITING_LINES = 100_000
@@ -93,8 +94,8 @@ class LinePrinter:
         while batch := self._wait_batch():
             try:
                 self._write(batch)
-            except (OSError, ValueError):
-                # The terminal or pipe is gone (or sys.stdout closed); the program itself goes on.
+            except Exception:
+                # The terminal or pipe is gone, sys.stdout closed, or one of the program's own; the program itself goes on.
                 continue
 
     def _wait_batch(self) -> list[ArrivedLines]:
@@ -112,11 +113,28 @@ class LinePrinter:
 
 
 def write_plain(batch: Sequence[ArrivedLines]) -> None:
-    """Writes prefixed lines: stdout's to `sys.stdout`, all others to `sys.stderr`."""
+    """Writes prefixed lines: stdout's to `sys.stdout`, all others to `sys.stderr`.
+
+    A terminal gets only what is harmless of them, and what the stream's encoding lacks is written as `\\u65e5`.
+    """
     for is_stdout, group in groupby(batch, key=lambda arrived: arrived.output.stream == "stdout"):
-        stream = sys.stdout if is_stdout else sys.stderr
-        stream.write("".join(f"{line_prefix(output)}{line}\n" for _, output in group for line in output.lines))
-        stream.flush()
+        # One of them may be gone, closed, or None (closed when the process was started): the other still gets its lines.
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            _write_group(sys.stdout if is_stdout else sys.stderr, [arrived.output for arrived in group])
+
+
+def _write_group(stream: TextIO, outputs: Sequence[OutputLines]) -> None:
+    shown = coloured_lines if stream.isatty() else str
+    text = "".join(f"{line_prefix(output)}{shown(line)}\n" for output in outputs for line in output.lines)
+    stream.write(encodable(text, getattr(stream, "encoding", None)))
+    stream.flush()
+
+
+def encodable(text: str, encoding: str | None) -> str:
+    """The text with what an encoding lacks as `\\u65e5`; None: whatever is written to takes any."""
+    if encoding is None or text.isascii():
+        return text
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def line_prefix(output: OutputLines) -> str:

@@ -13,6 +13,7 @@ from motet.errors import InvalidError
 from motet.model.function import ParameterSpec
 from motet.sdk.checks import check_bool, type_name
 from motet.wire import payload
+from motet.wire.by_value import PROTOCOL
 
 TypeName = Literal["int", "str", "bytes", "bool"]
 MAX_PARAMETERS_BYTES = 16 * 1024
@@ -124,7 +125,7 @@ def _checked_value(spec: ParameterSpec, value: Any, class_name: str) -> Any:
 def encoded_parameters(values: Mapping[str, Any], class_name: str) -> bytes:
     """What `checked_parameters` gave, pickled: equal values give equal bytes. Raises `InvalidError` over 16 KiB."""
     buffer = io.BytesIO()
-    pickler = pickle.Pickler(buffer, payload.PROTOCOL)
+    pickler = pickle.Pickler(buffer, PROTOCOL)
     # With a memo, equal strings that happen to be one object pickle differently from ones that are two.
     pickler.fast = True
     pickler.dump(dict(values))

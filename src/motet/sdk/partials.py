@@ -62,7 +62,7 @@ class PartialFunction:
             method.name, method.batching, method.spec = name, self.batching, self.method_spec
             setattr(owner, name, method)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.raw(*args, **kwargs)
 
     def __repr__(self) -> str:
@@ -78,7 +78,7 @@ class PartialClass:
         self.user_cls = user_cls
         self.concurrency = concurrency
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+    def __call__(self, /, *args: Any, **kwargs: Any) -> Any:
         return self.user_cls(*args, **kwargs)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:

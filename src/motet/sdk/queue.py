@@ -11,7 +11,7 @@ from motet.client.connection import Connection
 from motet.client.dual import Steps, dual
 from motet.errors import InvalidError, RequestSizeError
 from motet.sdk import running
-from motet.sdk.main_module import main_by_value
+from motet.sdk.checks import check_name
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, PutItems, ViewQueue
@@ -34,7 +34,7 @@ class Queue:
         """The queue of this name; it is there from its first use on."""
         if not isinstance(name, str) or not name:
             raise InvalidError(f"a queue's name must be a string, and not empty; got {name!r}")
-        return Queue(f"qu-name-{name}")
+        return Queue(f"qu-name-{check_name('the name of a queue', name)}")
 
     @staticmethod
     def ephemeral() -> EphemeralQueue:
@@ -103,13 +103,16 @@ class Queue:
         yield from self._on().request(ViewQueue(self._queue_id, None if all else partition or "", clear=True))
 
     def _encoded(self, value: Any) -> bytes:
-        data = payload.dumps(value, "a queue's item", main_by_value=main_by_value())
+        data = payload.dumps(value, "a queue's item", by_value=self._running().by_value)
         if len(data) > MAX_ITEM_BYTES:
             raise RequestSizeError(f"a queue's item may be 1 MiB when pickled; this one is {len(data) / 2**20:.1f} MiB")
         return data
 
     def _on(self) -> Connection:
-        return running.any_running(f"queue {self._queue_id}").connection
+        return self._running().connection
+
+    def _running(self) -> running.RunningApp:
+        return running.any_running(f"queue {self._queue_id}")
 
     def __repr__(self) -> str:
         return f"Queue({self._queue_id!r})"

@@ -14,9 +14,11 @@ from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.errors import ExecutionError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
+from motet.sdk.checks import check_name
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
+from motet.wire.by_value import NOTHING
 from motet.wire.messages import BindFunction, CreateApp, OpenDashboard, OutputLines, StopApp, ViewApp
 
 if TYPE_CHECKING:
@@ -50,6 +52,8 @@ class RunningApp:
         self.name = name
         self.dashboard_url: str | None = None
         """Its page, if it was run with `dashboard=True`."""
+        self.by_value = NOTHING
+        """What of this process its containers cannot import."""
         self._connect = connect
         self._functions = {(app_name, function): function_id for app_name, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
@@ -153,7 +157,7 @@ class AppRun:
 
     def __init__(self, app: App, *, name: str | None = None, dashboard: bool = False) -> None:
         self._app = app
-        self._name = name
+        self._name = None if name is None else check_name("the name of a run", name)
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
 
@@ -185,12 +189,13 @@ class AppRun:
         from motet.server import embedded
 
         know_container_name()
-        spec = app.spec()
+        spec, by_value = app.described()
         server = embedded.acquire()
         try:
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
             running = yield from self._create(server.connection, spec)
+            running.by_value = by_value
         except BaseException:
             embedded.release()
             raise

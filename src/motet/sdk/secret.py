@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from motet.errors import InvalidError, UnimplementedError
-from motet.sdk.checks import type_name
+from motet.sdk.checks import is_sendable, type_name
 from motet.sdk.context import is_local
 from motet.sdk.dotenv import find_dotenv, parse_dotenv
 
@@ -42,7 +42,8 @@ class Secret:
                 f"Could not find local environment variable '{missing[0]}' for Secret.from_local_environ. "
                 "Set it before this program starts, or take it off the list."
             )
-        return Secret({key: os.environ[key] for key in keys if key not in missing})
+        found = {key: os.environ[key] for key in keys if key not in missing}
+        return Secret(checked_env("Secret.from_local_environ", found))
 
     @staticmethod
     def from_dotenv(path: str | os.PathLike[str] | None = None, *, filename: str = ".env") -> Secret:
@@ -74,10 +75,14 @@ def checked_env(what: str, env: Any) -> dict[str, str]:
     if not isinstance(env, Mapping):
         raise InvalidError(f"{what} has to be a dict[str, str | None], not {type_name(env)}")
     for key, value in env.items():
-        if not isinstance(key, str) or not key or "=" in key or "\0" in key:
+        if not isinstance(key, str) or not key or "=" in key or "\0" in key or not is_sendable(key):
             raise InvalidError(f"{what} has the key {key!r}, which cannot name an environment variable")
         if value is not None and not isinstance(value, str):
             raise InvalidError(f"{what} has to be a dict[str, str | None]; the value of {key!r} is {type_name(value)}")
+        if value is not None and ("\0" in value or not is_sendable(value)):
+            raise InvalidError(
+                f"{what} has a value for {key!r} that no environment can hold: it has a NUL, or is not UTF-8"
+            )
     return {key: value for key, value in env.items() if value is not None}
 
 

@@ -13,6 +13,7 @@ from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefiniti
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, find_running
+from motet.wire.by_value import NOTHING, ByValue
 from motet.wire.messages import UpdateAutoscaler, ViewFunction
 
 
@@ -51,6 +52,11 @@ class Target:
             function_id = yield from running.function_id(self.declared, self.variant)
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
+
+    @property
+    def by_value(self) -> ByValue:
+        """What its containers cannot import, once it is resolved."""
+        return NOTHING if self._resolved is None else self._resolved[0].by_value
 
     def web_url(self, method: MethodSpec) -> str:
         """The URL of a web function. Raises `ExecutionError` if its app is not running, `InvalidError` for a variant."""

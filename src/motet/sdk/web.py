@@ -29,16 +29,19 @@ def asgi_app(
     label: str | None = None,
     custom_domains: Sequence[str] | None = None,
     requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
 ) -> Decorator:
     """Serve the ASGI app (FastAPI, Starlette, Django ...) that the function returns; `f.get_web_url()` is its URL.
 
     The function is called once per container, when it starts. Goes under `@app.function`, or on a method of an `@app.cls`
     class, with `@motet.concurrent` above or below: each request is one input. `label` names the URL, and
     `custom_domains` are host names that lead here too. With `requires_proxy_auth` only requests with a proxy token are let
-    in (see MOTET_PROXY_TOKENS in the guide); others get 401 and are no inputs. Raises `InvalidError`.
+    in (see MOTET_PROXY_TOKENS in the guide); others get 401 and are no inputs. A request whose container died before its
+    response began goes to the app again only if its method is idempotent (not POST or PATCH), or
+    `redeliver_non_idempotent` says that it may. Raises `InvalidError`.
     """
     refuse_positional(positional, "@motet.asgi_app()")
-    web = WebSpec(kind="asgi", **_common(label, custom_domains, requires_proxy_auth))
+    web = WebSpec(kind="asgi", **_common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent))
     return lambda wrapped: _with_web(wrapped, web, "@motet.asgi_app")
 
 
@@ -47,10 +50,11 @@ def wsgi_app(
     label: str | None = None,
     custom_domains: Sequence[str] | None = None,
     requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
 ) -> Decorator:
     """Serve the WSGI app (Flask, Django ...) that the function returns; otherwise as `asgi_app`. Requests run on threads."""
     refuse_positional(positional, "@motet.wsgi_app()")
-    web = WebSpec(kind="wsgi", **_common(label, custom_domains, requires_proxy_auth))
+    web = WebSpec(kind="wsgi", **_common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent))
     return lambda wrapped: _with_web(wrapped, web, "@motet.wsgi_app")
 
 
@@ -61,6 +65,7 @@ def fastapi_endpoint(
     custom_domains: Sequence[str] | None = None,
     docs: bool = False,
     requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
 ) -> Decorator:
     """Have the function answer requests, with parameters and results as FastAPI reads and writes them.
 
@@ -70,7 +75,7 @@ def fastapi_endpoint(
     refuse_positional(positional, "@motet.fastapi_endpoint()")
     if not isinstance(method, str) or method.upper() not in METHODS:
         raise InvalidError(f"`method` must be one of {', '.join(METHODS)}; got {method!r}")
-    common = _common(label, custom_domains, requires_proxy_auth)
+    common = _common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent)
     web = WebSpec(kind="fastapi", method=method.upper(), docs=check_bool("docs", docs), **common)
     return lambda wrapped: _with_web(wrapped, web, "@motet.fastapi_endpoint")
 
@@ -82,6 +87,7 @@ def web_server(
     label: str | None = None,
     custom_domains: Sequence[str] | None = None,
     requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
 ) -> Decorator:
     """Pass requests on to a server that the function starts on `port`, in whatever language.
 
@@ -94,7 +100,7 @@ def web_server(
         raise InvalidError("First argument of `@web_server` must be a local port, such as `@web_server(8000)`.")
     if not is_number(startup_timeout) or startup_timeout <= 0:
         raise InvalidError("The `startup_timeout` argument of `@web_server` must be positive.")
-    common = _common(label, custom_domains, requires_proxy_auth)
+    common = _common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent)
     web = WebSpec(kind="server", port=port, startup_timeout=float(startup_timeout), **common)
     return lambda wrapped: _with_web(wrapped, web, "@motet.web_server")
 
@@ -106,7 +112,7 @@ def web_endpoint(*positional: Never, **options: Any) -> Decorator:
     return fastapi_endpoint(**options)
 
 
-def _common(label: Any, custom_domains: Any, requires_proxy_auth: Any) -> dict[str, Any]:
+def _common(label: Any, custom_domains: Any, requires_proxy_auth: Any, redeliver_non_idempotent: Any) -> dict[str, Any]:
     if label is not None and not (
         isinstance(label, str) and len(label) <= MAX_LABEL and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", label)
     ):
@@ -116,8 +122,12 @@ def _common(label: Any, custom_domains: Any, requires_proxy_auth: Any) -> dict[s
     domains = custom_domains or ()
     if isinstance(domains, str) or not all(isinstance(it, str) and it for it in domains):
         raise InvalidError(f"`custom_domains` has to be a list of host names, got {custom_domains!r}")
-    check_bool("requires_proxy_auth", requires_proxy_auth)
-    return {"label": label, "custom_domains": tuple(domains), "requires_proxy_auth": requires_proxy_auth}
+    return {
+        "label": label,
+        "custom_domains": tuple(domains),
+        "requires_proxy_auth": check_bool("requires_proxy_auth", requires_proxy_auth),
+        "redeliver_non_idempotent": check_bool("redeliver_non_idempotent", redeliver_non_idempotent),
+    }
 
 
 def _with_web(wrapped: Any, web: WebSpec, decorator: str) -> PartialFunction:

@@ -172,8 +172,11 @@ class Apps:
             spec,
             app.spec.sys_path,
             app.spec.project_dir,
+            app.spec.argv,
             app.function_ids(),
             app.web_urls,
+            app.spec.main,
+            app.spec.sources,
         )
 
     def view(self, app_id: str) -> AppView:

@@ -6,17 +6,16 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import Error, InternalError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, Ended
 from motet.server.apps import Apps
-from motet.server.driver import Driver, logger
+from motet.server.driver import Driver
 from motet.server.operations import Operations
 from motet.server.operator_requests import OperatorRequests, refuse_inside
 from motet.server.peers import Peer
 from motet.server.queues import Queues
+from motet.server.refusals import answer, refusal
 from motet.server.spawned import SpawnedCalls
-from motet.wire import failure
 from motet.wire import messages as m
 
 OUTSIDE_ONLY = (
@@ -145,15 +144,10 @@ class ClientSession:
         self._operator.forget(request.request_id)
         try:
             body = self._requests[type(request.body)](request.request_id, request.body)
-        except Error as error:
-            body = m.RequestFailed(failure.of(error))
         except Exception as error:
-            # Whoever asked must not wait for ever because of a bug of ours.
-            logger.exception("a request failed: %r", request.body)
-            text = f"{type(error).__name__}: {error}. This is a bug in Motet: please report it with the server's log."
-            body = m.RequestFailed(failure.of(InternalError(text)))
+            body = refusal(request.body, error)
         if body is not None:
-            self.reply(request.request_id, body)
+            answer(lambda body: self.reply(request.request_id, body), request.body, body)
 
     def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
         if message.trace:
@@ -167,6 +161,7 @@ class ClientSession:
             message.inputs,
             message.parent_input_id,
             message.trace,
+            message.at_most_once,
             self.principal,
         )
 

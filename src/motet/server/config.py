@@ -10,6 +10,7 @@ from typing import TypeVar
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
@@ -23,6 +24,7 @@ SECRETS = ("MOTET_PROXY_TOKENS",)
 N = TypeVar("N", int, float)
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerConfig:
     """Everything a server can be told.
@@ -30,7 +32,7 @@ class ServerConfig:
     `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
     (whoever starts them brings connections).
     `base_env`: the environment containers start from, under the function's own.
-    `stop_grace`: seconds for exit hooks when an app stops.
+    `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
     `records`: what is kept of runs, and where; None: nothing.
     `dashboard`: where the dashboard is served once somebody asks for it.
@@ -53,9 +55,11 @@ class ServerConfig:
         """The embedded server's, from variables that begin with MOTET_; containers get the client's environment. Raises
         `InvalidError`, which names the variable."""
         cores = len(os.sched_getaffinity(0))
+        stop_grace = _number("MOTET_STOP_GRACE", DEFAULT_LIMITS.stop_grace, float)
         limits = HostLimits(
             containers_per_pool=_number("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores), int),
             starting=max(8, 2 * cores),
+            stop_grace=stop_grace,
             drain_grace=_number("MOTET_DRAIN_GRACE", DEFAULT_LIMITS.drain_grace, float),
             freeze_grace=_number("MOTET_FREEZE_GRACE", DEFAULT_LIMITS.freeze_grace, float),
             missing_gpu=_missing_gpu(),
@@ -64,6 +68,7 @@ class ServerConfig:
             listen=os.environ.get("MOTET_LISTEN", "unix"),
             base_env=_container_environment(),
             limits=limits,
+            stop_grace=stop_grace,
             web=_web(),
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),
@@ -86,6 +91,7 @@ def _web() -> WebConfig:
         proxy_tokens=_proxy_tokens(),
         redirect_after=_number("MOTET_WEB_REDIRECT_AFTER", defaults.redirect_after, float),
         keep_responses=_number("MOTET_WEB_KEEP_RESPONSES", defaults.keep_responses, float),
+        keep_alive=_number("MOTET_WEB_KEEP_ALIVE", defaults.keep_alive, float),
     )
 
 
@@ -146,8 +152,9 @@ def _missing_gpu() -> MissingGpu:
 
 
 def _container_environment() -> dict[str, str]:
-    """The client's environment. Containers have directories of their own, so relative search paths are made absolute."""
-    env = {name: value for name, value in os.environ.items() if name not in SECRETS}
+    """The client's environment, but for `TMPDIR`: containers have temporary directories of their own. Relative search paths
+    are made absolute, for the template is elsewhere."""
+    env = {name: value for name, value in os.environ.items() if name not in SECRETS and name != "TMPDIR"}
     if path := env.get("PYTHONPATH"):
         env["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
     return env

@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING, Protocol
 import uvloop
 
 from motet.client.connection import Connection
+from motet.client.descriptors import fill_standard_descriptors
 from motet.errors import ConnectionError, InternalError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.driver import logger
+from motet.server.tally import Tally
 from motet.server.wiring import build_server
 from motet.wire.messages import Message
 
@@ -105,7 +107,7 @@ class EmbeddedServer:
     async def _serve(self, config: ServerConfig) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            server = self.server = build_server(config)
+            server = self.server = build_server(config, tally=_tally)
             await server.start()
             session = server.connect(LocalPeer(self.connection))
             link = LocalLink(self._loop, session)
@@ -129,6 +131,9 @@ class Reachable(Protocol):
 
 
 _lock = threading.Lock()
+_tally = Tally()
+"""What all servers of this process have counted, one after the other: counters must not start anew."""
+
 _server: EmbeddedServer | None = None
 _substitute: Reachable | None = None
 _users = 0
@@ -152,6 +157,7 @@ def acquire() -> Reachable:
         return _substitute
     with _lock:
         if _server is None or _server.connection.is_lost:  # what runs on a broken one has been told
+            fill_standard_descriptors()  # again: a program may have closed them to become a daemon
             _server = EmbeddedServer(ServerConfig.from_environment())
             atexit.register(_stop_at_exit)
         _users += 1

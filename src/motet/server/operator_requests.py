@@ -7,17 +7,16 @@ import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from motet.errors import Error, InternalError, InvalidError, NotFoundError
+from motet.errors import InvalidError, NotFoundError
 from motet.model.call_graph import CallGraph, flattened
 from motet.model.ids import split_input_id
 from motet.model.record_batch import RecordBatch
 from motet.model.record_queries import MAX_FOUND, LogQuery
 from motet.model.records import InputRecord, LogBatch
 from motet.model.views import InputView
-from motet.server.driver import logger
 from motet.server.operations import Operations
+from motet.server.refusals import answer, refusal
 from motet.store.records import RecordReader
-from motet.wire import failure
 from motet.wire import messages as m
 
 F = TypeVar("F")
@@ -39,13 +38,13 @@ class OperatorRequests:
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
             m.OpenDashboard: lambda request_id, body: m.DashboardOpened(open_dashboard()),
-            m.FindLogs: lambda request_id, body: self._later(request_id, self._find_logs(body)),
+            m.FindLogs: lambda request_id, body: self._later(request_id, body, self._find_logs(body)),
             m.FindCalls: lambda request_id, body: self._find(
-                request_id, lambda records: m.CallsFound(records.calls(body.query))
+                request_id, body, lambda records: m.CallsFound(records.calls(body.query))
             ),
             m.FindCallGraph: self._find_call_graph,
             m.FindInput: lambda request_id, body: self._find(
-                request_id, lambda records: _find_input(records, body.input_id)
+                request_id, body, lambda records: _find_input(records, body.input_id)
             ),
         }
 
@@ -54,7 +53,7 @@ class OperatorRequests:
             found = await self._operations.all_live_inputs(body.call_id, body.function_id, min(body.limit, MAX_FOUND))
             return m.InputsViewed(found)
 
-        self._later(request_id, view())
+        self._later(request_id, body, view())
 
     def _end_call(self, request_id: int, body: m.EndCall) -> m.ReplyBody:
         self._operations.cancel_call(body.call_id, terminate_containers=body.terminate_containers)
@@ -64,24 +63,22 @@ class OperatorRequests:
         self._operations.stop_container(body.container_id, graceful=body.graceful)
         return m.Done()
 
-    def _find(self, request_id: int, find: Callable[[RecordReader], m.ReplyBody]) -> None:
-        self._later(request_id, self._found(find))
+    def _find(self, request_id: int, body: m.RequestBody, find: Callable[[RecordReader], m.ReplyBody]) -> None:
+        self._later(request_id, body, self._found(find))
 
-    def _later(self, request_id: int, answer: Coroutine[Any, Any, m.ReplyBody]) -> None:
-        task = asyncio.get_running_loop().create_task(self._reply_later(request_id, answer))
+    def _later(self, request_id: int, body: m.RequestBody, found: Coroutine[Any, Any, m.ReplyBody]) -> None:
+        task = asyncio.get_running_loop().create_task(self._reply_later(request_id, body, found))
         self._tasks[request_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
 
-    async def _reply_later(self, request_id: int, answer: Coroutine[Any, Any, m.ReplyBody]) -> None:
+    async def _reply_later(
+        self, request_id: int, request: m.RequestBody, found: Coroutine[Any, Any, m.ReplyBody]
+    ) -> None:
         try:
-            body = await answer
-        except Error as error:
-            body = m.RequestFailed(failure.of(error))
+            body = await found
         except Exception as error:
-            # Whoever asked must not wait for ever because of a bug of ours.
-            logger.exception("a request failed")
-            body = m.RequestFailed(failure.of(InternalError(f"a request failed: {type(error).__name__}: {error}")))
-        self._reply(request_id, body)
+            body = refusal(request, error)
+        answer(lambda body: self._reply(request_id, body), request, body)
 
     async def _found(self, find: Callable[[RecordReader], F], *, flush: bool = True) -> F:
         if flush or self._operations.records is None:  # perhaps they are just being opened
@@ -98,7 +95,9 @@ class OperatorRequests:
             """Asked on the thread that reads records."""
             return asyncio.run_coroutine_threadsafe(self._live_inputs(call_id), loop).result()
 
-        self._find(request_id, lambda records: _call_graph(records, live, self._operations.module_of, body.call_id))
+        self._find(
+            request_id, body, lambda records: _call_graph(records, live, self._operations.module_of, body.call_id)
+        )
 
     async def _live_inputs(self, call_id: str) -> list[InputView]:
         """Those of a call; all others of it are in the records then."""

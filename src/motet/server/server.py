@@ -56,10 +56,16 @@ class OpenRecords(Protocol):
 
 
 class Server:
-    """One control plane. All methods are called on the thread of the running loop it was made on."""
+    """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
+    it in this process have counted, to go on from."""
 
     def __init__(
-        self, config: ServerConfig, backend: Backend, store: CallStore, open_records: OpenRecords | None = None
+        self,
+        config: ServerConfig,
+        backend: Backend,
+        store: CallStore,
+        open_records: OpenRecords | None = None,
+        tally: Tally | None = None,
     ) -> None:
         self._config = config
         self._backend = backend
@@ -78,7 +84,7 @@ class Server:
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.refusal(target, CallKind.STREAM)
         )
-        self._tally = Tally()
+        self._tally = tally or Tally()
         self._apps = Apps(
             self._driver,
             id_base,

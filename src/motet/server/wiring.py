@@ -13,22 +13,23 @@ from motet.backends.base import Backend
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
+from motet.server.tally import Tally
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
     from motet.server.server import Server
 
 
-def build_server(config: ServerConfig, backend: Backend | None = None) -> Server:
+def build_server(config: ServerConfig, backend: Backend | None = None, tally: Tally | None = None) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
-    memory."""
+    memory; it goes on from what `tally` has."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
     from motet.store.memory import MemoryCallStore
 
     open_records = None if config.records is None else partial(_open_records, config.records)
-    return Server(config, backend or ProcessBackend(env=config.base_env), MemoryCallStore(), open_records)
+    return Server(config, backend or ProcessBackend(env=config.base_env), MemoryCallStore(), open_records, tally)
 
 
 def open_archive(home: Path) -> RecordArchive:

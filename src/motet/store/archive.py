@@ -27,7 +27,7 @@ from motet.model.records import (
     SampleRecord,
     StallRecord,
 )
-from motet.store.home import RECORDS, is_live, last_written_at, live_servers, server_directories
+from motet.store.home import RECORDS, foreign_directories, is_live, last_written_at, live_servers, server_directories
 from motet.store.sqlite_records import SqliteRecords
 
 LOOK_AGAIN = 0.2
@@ -178,6 +178,10 @@ class Archive:
         return found
 
     def _directories(self) -> list[Path]:
+        for directory in foreign_directories(self._home):
+            self.skipped[directory] = (
+                f"{directory} belongs to another user, or others can write to it: it is not believed"
+            )
         return sorted(server_directories(self._home), key=last_written_at, reverse=True)
 
     def _ask(self, directory: Path, ask: Callable[[SqliteRecords], T]) -> T | None:

@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
@@ -71,12 +72,20 @@ class ServerDirectory:
 
 
 def server_directories(home: Path) -> list[Path]:
-    """The directories of all servers, that which was made last first."""
-    try:
-        entries = [entry for entry in (home / "servers").iterdir() if entry.is_dir()]
-    except OSError:
+    """The directories of all servers of this user, that which was made last first. Those of others, and those that others
+    can write to, are not believed: what is in there says which code to trust and what to connect to."""
+    servers = home / "servers"
+    if not _is_ours(servers):
         return []
-    return sorted(entries, key=_made_at, reverse=True)
+    return sorted(filter(_is_ours, _entries(servers)), key=_made_at, reverse=True)
+
+
+def foreign_directories(home: Path) -> list[Path]:
+    """The directories that are not believed; that of all servers stands for what is in it."""
+    servers = home / "servers"
+    if _is_directory(servers) and not _is_ours(servers):
+        return [servers]
+    return [entry for entry in _entries(servers) if _is_directory(entry) and not _is_ours(entry)]
 
 
 def is_live(directory: Path) -> bool:
@@ -155,6 +164,30 @@ def _taken(directory: Path, how: int) -> Iterator[bool]:
         yield True
     finally:
         os.close(lock)
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return list(directory.iterdir())
+    except OSError:
+        return []
+
+
+def _is_directory(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _is_ours(path: Path) -> bool:
+    """Whether it is a directory, not a link to one, that this user owns, and that nobody else can write to."""
+    try:
+        status = path.lstat()
+    except OSError:
+        return False
+    others_write = status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not others_write
 
 
 def _made_at(directory: Path) -> float:

@@ -276,8 +276,9 @@ def _wanted(connection: sqlite3.Connection, chunk: int, query: InputQuery) -> It
 
 def short_calls(connection: sqlite3.Connection, call_id: str) -> list[tuple[int, CallRecord]]:
     """A call that lies with its input, and the chunk it is in: twice or more if it had later inputs."""
+    mended_id = mended(call_id)
     chunks = connection.execute(
-        "SELECT key, calls FROM chunks WHERE first_call <= ?1 AND last_call >= ?1", (mended(call_id),)
+        "SELECT key, calls FROM chunks WHERE first_call <= ? AND last_call >= ?", (mended_id, mended_id)
     )
     return [(key, call) for key, data in chunks for call in _decode_calls(data) if call.call_id == call_id]
 

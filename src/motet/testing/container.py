@@ -140,7 +140,7 @@ class Container:
             self._service = load(spec)
             if spec.batching is not None:
                 methods = self._service.methods
-                self._service.methods = {it.name: batch.batched(it, methods[it.name]) for it in spec.methods}
+                self._service.methods = {it.name: batch.Batched(it, methods[it.name]) for it in spec.methods}
             phase = "entering"
             await self._run_hooks(self._service.enter)
         except asyncio.CancelledError:

@@ -88,12 +88,13 @@ def submit(
     kind: CallKind = CallKind.ATTACHED,
     client: int = 1,
     parent: str | None = None,
+    at_most_once: bool = False,
 ) -> e.InputsSubmitted:
     """A call with `count` inputs was made, or got that many more from `first` on; `parent` ("a0") is the input it is
     made by."""
     inputs = [NewInput(index, PAYLOAD) for index in range(first, first + count)]
     parent_id = None if parent is None else f"in-{parent[:-1]}-{parent[-1]}"
-    return e.InputsSubmitted(f"fc-{call}", f"fu-{function}", client, kind, "", inputs, parent_id)
+    return e.InputsSubmitted(f"fc-{call}", f"fu-{function}", client, kind, "", inputs, parent_id, "", at_most_once)
 
 
 def cancel(call: str, reason: str = "enough", *, terminate_containers: bool = False) -> e.CallCancelled:

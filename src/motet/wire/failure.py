@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import pickle
 import traceback
@@ -11,10 +10,13 @@ from types import TracebackType
 import msgspec
 
 from motet import errors
-from motet.wire import payload
+from motet.wire import exception_payload, payload
+from motet.wire.by_value import NOTHING, PROTOCOL, ByValue
+from motet.wire.exceptions import chain
 
 MAX_TEXT = 64 * 1024
-MAX_EXCEPTION_BYTES = 2 * 1024 * 1024
+MAX_EXCEPTION_BYTES = payload.MAX_PAYLOAD_BYTES - 2 * 1024 * 1024
+"""With its texts it is a payload, too."""
 
 
 class Failure(msgspec.Struct, array_like=True, frozen=True):
@@ -34,25 +36,19 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Failure).decode
 
 
-def describe(error: BaseException, *, hidden: str = "", main_by_value: bool = False) -> Failure:
-    """A failure to send for `error`. Never raises: what cannot be pickled travels as text.
+def describe(error: BaseException, *, hidden: str = "", by_value: ByValue = NOTHING) -> Failure:
+    """A failure to send for `error`. Never raises: what cannot be pickled is left behind, and travels as text.
 
     `hidden` is a path; leading frames of files below it (Motet's own) are left out of the traceback.
     """
-    text = _format(error, hidden)
-    pickled: bytes | None = None
-    with contextlib.suppress(Exception):
-        data = payload.dumps(error, "the exception", main_by_value=main_by_value)
-        # Exceptions with a required constructor argument pickle well and fail to unpickle: find out here, not there.
-        pickle.loads(data)
-        if len(data) <= MAX_EXCEPTION_BYTES:
-            pickled = data
-    return Failure(_type_name(error), _message(error), text, pickled)
+    message = _message(error)
+    pickled = exception_payload.dumps(error, message, MAX_EXCEPTION_BYTES, by_value)
+    return Failure(_type_name(error), message, _format(error, hidden), pickled)
 
 
 def of(error: BaseException) -> bytes:
     """The encoded failure of an exception that was never raised: one that Motet itself reports."""
-    return Failure(_type_name(error), _message(error), exception=pickle.dumps(error, payload.PROTOCOL)).encoded()
+    return Failure(_type_name(error), _message(error), exception=pickle.dumps(error, PROTOCOL)).encoded()
 
 
 def read(data: bytes | memoryview) -> Failure:
@@ -67,12 +63,26 @@ def summary(data: bytes | memoryview) -> str:
 
 
 def rebuild(data: bytes | memoryview) -> BaseException:
-    """The exception to raise for an encoded failure, with the remote traceback as its cause."""
+    """The exception to raise for an encoded failure, with the remote traceback as its cause, and its own cause as that of
+    the remote traceback."""
     failure = _decode(data)
     error = _rebuild(failure)
     if failure.traceback:
-        error.__cause__ = errors.RemoteTraceback(failure.traceback)
+        remote = errors.RemoteTraceback(failure.traceback)
+        remote.__cause__ = error.__cause__
+        chain(error, {"__cause__": remote})
     return error
+
+
+def told(data: bytes | memoryview) -> errors.Error:
+    """The error to raise for what a server that need not be trusted answers: one of Motet's own, known by its name, or a
+    `RemoteError`, with its text. Nothing is unpickled."""
+    failure = _decode(data)
+    module, _, name = failure.type_name.rpartition(".")
+    known = getattr(errors, name, None) if module == errors.__name__ else None
+    if isinstance(known, type) and issubclass(known, errors.Error):
+        return known(failure.message)
+    return errors.RemoteError(summary(data))
 
 
 def _rebuild(failure: Failure) -> BaseException:
@@ -80,27 +90,34 @@ def _rebuild(failure: Failure) -> BaseException:
     if failure.exception is None:
         return errors.RemoteError(f"{text} (the exception could not be pickled; its traceback is text)")
     try:
-        error = pickle.loads(failure.exception)
+        error = exception_payload.loads(failure.exception)
     except Exception as problem:
         return errors.ExecutionError(
             f"Could not deserialize remote exception due to local error: {type(problem).__name__}: {problem}. "
             f"It was {text}"
         )
-    if not isinstance(error, BaseException):
-        return errors.ExecutionError(f"the remote exception unpickled to {type(error).__name__}; it was {text}")
-    if not isinstance(error, (Exception, errors.InputCancellation)):
-        # SystemExit and KeyboardInterrupt raised as themselves would end the caller's program without a word.
+    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
+        # Raised as themselves they would tell the caller's program that somebody pressed Ctrl-C, or closes a generator.
         return errors.RemoteError(f"the function raised {text or type(error).__name__}")
     return error
 
 
 def _format(error: BaseException, hidden: str) -> str:
     try:
-        lines = traceback.format_exception(type(error), error, _visible(error.__traceback__, hidden))
+        tb = _visible(error.__traceback__, hidden)
+        if hidden and isinstance(error, errors.Error | TimeoutError) and tb is not None and tb.tb_next is None:
+            # Motet itself says what is wrong, for which no line of anybody's code is of use.
+            tb = None if _is_plumbing(tb.tb_frame.f_code.co_filename, hidden) else tb
+        lines = traceback.format_exception(type(error), error, tb)
         text = "".join(lines)
-    except Exception:
+    except BaseException:
         text = f"{_type_name(error)} (its traceback could not be formatted)"
-    return text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :]
+    return _sendable(text if len(text) <= MAX_TEXT else text[: MAX_TEXT // 2] + "\n[...]\n" + text[-MAX_TEXT // 2 :])
+
+
+def _sendable(text: str) -> str:
+    """Text without lone surrogates, which file names that are not UTF-8 have, and UTF-8 has not."""
+    return text.encode(errors="backslashreplace").decode()
 
 
 def _visible(tb: TracebackType | None, hidden: str) -> TracebackType | None:
@@ -119,14 +136,14 @@ def _type_name(error: BaseException) -> str:
 
 
 def _name_of(error_type: type[BaseException]) -> str:
-    if error_type.__module__ in ("builtins", "__main__", "__motet_main__"):
-        return error_type.__qualname__
-    return f"{error_type.__module__}.{error_type.__qualname__}"
+    if error_type.__module__ in ("builtins", "__main__", "__mp_main__"):
+        return _sendable(error_type.__qualname__)
+    return _sendable(f"{error_type.__module__}.{error_type.__qualname__}")
 
 
 def _message(error: BaseException) -> str:
     try:
         text = str(error)
-    except Exception:
+    except BaseException:  # it is the user's code that makes it
         return "(its text could not be had)"
-    return text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]"
+    return _sendable(text if len(text) <= MAX_TEXT else text[:MAX_TEXT] + " [...]")

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Literal
 
 from motet.model.function import AppSpec, FunctionVariant
+from motet.model.hidden import hides_secrets
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
@@ -68,6 +69,7 @@ Role = Literal["client", "executor", "control"]
 # --- any connection ---------------------------------------------------------------------------------------------------
 
 
+@hides_secrets
 class Hello(Message, tag="hello", frozen=True):
     """The first message on a connection, from the side that opened it. `token` proves that it may."""
 
@@ -93,7 +95,8 @@ class Broken(Message, tag="broken", frozen=True):
 
 
 class SubmitInputs(Message, tag="submit", frozen=True):
-    """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them."""
+    """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
+    `at_most_once`: an input whose container is gone does not run again."""
 
     call_id: str
     function_id: str
@@ -102,6 +105,7 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     inputs: list[NewInput]
     parent_input_id: str | None = None
     trace: str = ""
+    at_most_once: bool = False
 
 
 class CancelCall(Message, tag="cancel", frozen=True):

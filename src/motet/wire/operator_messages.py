@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from motet.model.call_graph import GraphInput
+from motet.model.hidden import hides_secrets
 from motet.model.record_queries import CallQuery, LogQuery
 from motet.model.records import CallSummary, ContainerRecord, InputRecord, LogLine, StallRecord
 from motet.model.views import AppView, InputView
@@ -104,6 +105,7 @@ class CallsFound(Message, tag="calls_found", frozen=True):
     calls: list[CallSummary]
 
 
+@hides_secrets
 class EnvironmentViewed(Message, tag="environment_viewed", frozen=True):
     env: dict[str, str]
 

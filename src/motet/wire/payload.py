@@ -2,28 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import pickle
 from typing import Any
 
-import cloudpickle
-
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
+from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler
+from motet.wire.lenient_unpickler import LenientUnpickler
 
-PROTOCOL = 5
 MAX_PAYLOAD_BYTES = 100 * 1024 * 1024
+
+GUARDED = '. Is it defined only under a condition, such as `if __name__ == "__main__"`, or in a container only?'
 
 NO_ARGUMENTS = pickle.dumps(((), {}), PROTOCOL)
 
 
-def dumps(value: Any, what: str, *, main_by_value: bool = False) -> bytes:
+def dumps(value: Any, what: str, by_value: ByValue = NOTHING) -> bytes:
     """`value` as bytes; `what` names it in errors ("the arguments of f").
 
-    `main_by_value`: classes and functions of `__main__` travel by value, because the other side cannot import them
-    (notebooks, the interpreter prompt). Raises `SerializationError` or `RequestSizeError`.
+    `by_value`: classes and functions that the other side cannot import. Raises `SerializationError` or `RequestSizeError`.
     """
     try:
-        data = _by_value(value) if main_by_value else _by_reference_first(value)
+        data = _dumps(value, by_value)
     except RecursionError as error:
         raise SerializationError(f"could not pickle {what}: it is nested too deeply") from error
     except Exception as error:
@@ -41,17 +42,22 @@ def loads(data: bytes | memoryview, what: str) -> Any:
     try:
         return pickle.loads(data)
     except Exception as error:
-        raise DeserializationError(f"could not unpickle {what} here: {type(error).__name__}: {error}") from error
+        if isinstance(error, TypeError | AttributeError):
+            with contextlib.suppress(Exception):
+                return LenientUnpickler(data).load()
+        hint = GUARDED if isinstance(error, AttributeError) and "_main__" in str(error) else ""
+        raise DeserializationError(f"could not unpickle {what} here: {type(error).__name__}: {error}{hint}") from error
 
 
-def _by_reference_first(value: Any) -> bytes:
+def _dumps(value: Any, by_value: ByValue) -> bytes:
     try:
-        return pickle.dumps(value, PROTOCOL)
+        data = pickle.dumps(value, PROTOCOL)
     except (pickle.PicklingError, AttributeError, TypeError):
-        return _by_value(value)
-
-
-def _by_value(value: Any) -> bytes:
+        pass
+    else:
+        # Looking for the names of modules costs next to nothing; a pickler of our own would ask for every object.
+        if by_value is NOTHING or not by_value.may_be_in(data):
+            return data
     buffer = io.BytesIO()
-    cloudpickle.Pickler(buffer, protocol=PROTOCOL).dump(value)
+    Pickler(buffer, by_value).dump(value)
     return buffer.getvalue()

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import msgspec
 
+from motet.model.hidden import hides_secrets
 from motet.wire.framing import LENGTH
 
 
+@hides_secrets
 class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     """Start a container: an environment, a working directory, and where to find the server.
 

@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import msgspec
 
+from motet.model.hidden import hides_secrets
+
 WEB_WINDOW = 256 * 1024
 """Bytes that the sender of a body may be ahead of whoever takes it."""
 
@@ -21,6 +23,7 @@ PIECE_BYTES = 64 * 1024
 Headers = list[tuple[bytes, bytes]]
 
 
+@hides_secrets
 class RequestHead(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An input of a web function: the scope of ASGI, and the body if it is `complete`, else its beginning.
 
@@ -50,6 +53,7 @@ class Frame(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """Base of what goes up and down while a request runs."""
 
 
+@hides_secrets
 class ResponseStart(Frame, tag="start", frozen=True):
     """Status and headers; for a WebSocket: it is refused with them. `age`: seconds since the container became ready."""
 
@@ -65,6 +69,7 @@ class Body(Frame, tag="body", frozen=True):
     more: bool
 
 
+@hides_secrets
 class Accepted(Frame, tag="accepted", frozen=True):
     """The app takes the WebSocket. `age` as in `ResponseStart`."""
 

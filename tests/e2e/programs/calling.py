@@ -72,6 +72,16 @@ async def hold_first(gate: str, index: int) -> int:
     return index
 
 
+@app.function(max_containers=1)
+def keywords(**values: int) -> dict[str, int]:
+    return values
+
+
+@app.function(max_containers=1)
+def items_of(**values: int) -> Iterator[tuple[str, int]]:
+    yield from values.items()
+
+
 @app.function()
 def odd(left: int, right: int) -> None:
     raise Odd(left, right)

@@ -7,6 +7,7 @@ import contextvars
 import os
 import signal
 import sys
+import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -308,10 +309,10 @@ async def ids_while_streaming(n: int) -> AsyncIterator[Ids]:
 @app.function(env={"PLAIN": "1"}, secrets=[motet.Secret.from_dict({"OWN_SECRET": "own"})])
 def surroundings() -> dict[str, Any]:
     names = ("APP_SECRET", "OWN_SECRET", "PLAIN", "MOTET_IS_REMOTE", "MOTET_CONTAINER_ID", "PATH")
-    Path("left-here").touch()
     return {
         "cwd": os.getcwd(),
-        "files": os.listdir(),
+        "argv": sys.argv,
+        "temporary": tempfile.gettempdir(),
         "env": {name: os.environ.get(name) for name in names},
         "stdin": sys.stdin.read(),
     }

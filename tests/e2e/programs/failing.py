@@ -74,7 +74,7 @@ def misbehave(how: str) -> Any:
         case "raise what does not unpickle":
             raise NeedsTwo(1, 2)
         case "raise BaseException":
-            raise Rude("rude")
+            raise Rude("rude caf\udce9")
         case "sys.exit":
             sys.exit(3)
         case "KeyboardInterrupt":
@@ -157,7 +157,7 @@ leave_a_task_running: list[asyncio.Task[None]] = []
 
 @app.function(max_containers=1)
 def leave_processes_and_threads() -> int:
-    threading.Thread(target=threading.Event().wait).start()
+    threading.Thread(target=threading.Event().wait, daemon=True).start()
     return subprocess.Popen([sys.executable, "-c", "import time; time.sleep(3600)"], start_new_session=True).pid
 
 
@@ -173,6 +173,17 @@ class EnterFails:
 
     @motet.method()
     def ask(self) -> int:
+        return 1
+
+
+@app.cls(max_containers=1)
+class NotUtf8:
+    @motet.enter()
+    def enter(self) -> None:
+        raise ValueError("caf\udce9")
+
+    @motet.method()
+    def get(self) -> int:
         return 1
 
 

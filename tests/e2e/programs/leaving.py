@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures
 import multiprocessing
 import os
 import signal
+import threading
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import motet
@@ -95,3 +98,51 @@ def end_a_forked_child() -> tuple[int | None, int]:
     child.terminate()
     child.join(20)
     return child.exitcode, os.getpid()
+
+
+# --- work that is left when the app stops -------------------------------------------------------------------------------
+
+left = motet.App("left")
+_kept: list[object] = []
+
+
+def _note(path: str, what: str) -> None:
+    time.sleep(0.05)
+    with open(path, "a") as notes:
+        notes.write(f"{what}\n")
+
+
+@left.function()
+def leave_to_threads(path: str) -> None:
+    threading.Thread(target=_note, args=(path, "thread")).start()
+    pool = concurrent.futures.ThreadPoolExecutor(1)
+    for _ in range(2):
+        pool.submit(_note, path, "pool")
+
+
+@left.function()
+async def leave_to_the_loop(path: str) -> None:
+    async def sleep() -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.to_thread(_note, path, "task")
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            yield 1
+            yield 2
+        finally:
+            await asyncio.sleep(0)
+            _note(path, "generator")
+
+    generator = numbers()
+    await anext(generator)
+    _kept.extend([generator, asyncio.create_task(sleep())])
+    asyncio.get_running_loop().run_in_executor(None, _note, path, "executor")
+    await asyncio.sleep(0)
+
+
+@left.function()
+def leave_an_endless_thread() -> None:
+    threading.Thread(target=threading.Event().wait, name="endless").start()

@@ -8,7 +8,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +246,13 @@ class Site:
             await socket.send_text((await socket.receive_text()).upper())
             await socket.close()
 
-        return Starlette(routes=[Route("/", greet), Route("/deep", greet), WebSocketRoute("/ws", shout)])
+        async def shout_on(socket: WebSocket) -> None:
+            await socket.accept()
+            while True:  # as frameworks show it in their first pages
+                await socket.send_text((await socket.receive_text()).upper())
+
+        sockets = [WebSocketRoute("/ws", shout), WebSocketRoute("/ws-forever", shout_on)]
+        return Starlette(routes=[Route("/", greet), Route("/deep", greet), *sockets])
 
     @motet.fastapi_endpoint(method="POST", docs=True)
     def add(self, first: int, second: int = 1) -> dict[str, Any]:
@@ -272,7 +278,7 @@ class Named:
 @motet.concurrent(max_inputs=50)
 @motet.wsgi_app()
 def with_flask() -> Any:
-    from flask import Flask, request
+    from flask import Flask, Response, request
 
     flask = Flask("tests")
 
@@ -288,6 +294,25 @@ def with_flask() -> Any:
     def slow() -> str:
         time.sleep(0.5)
         return "slept"
+
+    @flask.get("/ticks")
+    def ticks() -> Response:
+        ended = request.args["ended"]
+
+        def lines() -> Iterator[str]:
+            try:
+                while True:
+                    yield "tick\n"
+                    time.sleep(0.01)
+            finally:
+                note(ended, "closed")
+
+        return Response(lines())
+
+    @flask.get("/raises")
+    def raises() -> str:
+        flask.logger.warning("a warning of the app")
+        raise ValueError("an error of the app")
 
     return flask
 

@@ -73,4 +73,43 @@ def fixed_port() -> None:
 
 @app.function(max_containers=1)
 @motet.web_server(FIXED_PORT, startup_timeout=0.5)
+def never_listens() -> None:
+    subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
+
+
+@app.function(max_containers=1)
+@motet.web_server(FIXED_PORT, startup_timeout=300)
+def ends() -> None:
+    subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+
+
+@app.function(max_containers=1)
+@motet.web_server(FIXED_PORT, startup_timeout=300)
 def starts_nothing() -> None: ...
+
+
+OLD_SERVER = """
+import http.server, os, socket
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        to = {"/login": None, "/nonsense": ""}.get(self.path, "/login")
+        if to == "":
+            self.wfile.write(b"nonsense\\r\\n\\r\\n")
+            return
+        self.send_response(302 if to else 200)
+        self.send_header("Location", to or "-")
+        self.end_headers()
+        self.wfile.write(b"log in")
+    def log_message(self, *_): pass
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6
+Server(("::1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=10)
+@motet.web_server(8000, startup_timeout=20)
+def old() -> None:
+    """A server that speaks HTTP/1.0, knows no WebSockets, and listens where the name localhost leads on many machines."""
+    subprocess.Popen([sys.executable, "-c", OLD_SERVER])

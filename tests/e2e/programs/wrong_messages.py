@@ -26,6 +26,12 @@ WRONG: dict[str, tuple[list[dict[str, Any]], int | None]] = {
     "status-text": ([{**START, "status": "200"}, BODY], 500),
     "status-low": ([{**START, "status": 99}, BODY], 500),
     "status-high": ([{**START, "status": 600}, BODY], 500),
+    "status-interim": ([{**START, "status": 101}, BODY], 500),
+    "two-lengths": ([{**START, "headers": [(b"content-length", b"1")] * 2}, BODY], 500),
+    "length-and-coding": (
+        [{**START, "headers": [(b"content-length", b"1"), (b"transfer-encoding", b"chunked")]}, BODY],
+        500,
+    ),
     "status-float": ([{**START, "status": 200.5}, BODY], 500),
     "header-text": ([{**START, "headers": [("x-a", "b")]}, BODY], 500),
     "header-number": ([{**START, "headers": [(b"x-a", 5)]}, BODY], 500),

@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
+import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempt import end_output, failed
-from motet.runtime.web.request import App, WebRequest, is_about_client
+from motet.runtime.web.client_left import is_about_client
+from motet.runtime.web.request import App, WebRequest
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
@@ -62,9 +64,23 @@ class WebApp:
 
     async def _live(self) -> None:
         scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
-        # An app that does not know the lifespan raises, or returns: both mean that it has nothing to start.
-        with contextlib.suppress(Exception):
-            await self._app(scope, self._to_app.get, self._from_app.put)
+        received: list[str] = []
+
+        async def receive() -> dict[str, Any]:
+            message = await self._to_app.get()
+            received.append(message["type"])
+            return message
+
+        try:
+            await self._app(scope, receive, self._from_app.put)
+        except Exception as error:
+            # An app that does not know the lifespan raises, or returns: both mean that it has nothing to start. One that
+            # has asked for it knows it.
+            if received:
+                again = "its requests are served all the same" if len(received) == 1 else "it was shutting down"
+                print(f"the app raised in its lifespan ({again}):", file=sys.stderr)
+                tb = error.__traceback__
+                traceback.print_exception(type(error), error, tb and tb.tb_next)
 
     async def serve(self, delivery: Delivery, request: WebRequest) -> AttemptEnd:
         """Run a request through the app. Never raises, also when it is cancelled."""
@@ -75,7 +91,9 @@ class WebApp:
             request.end()
             return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
         except BaseException as error:
-            if is_about_client(error):
+            if is_about_client(error, request.told_of_leaving):
+                if request.was_closed_well:
+                    return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
                 return failed(delivery, asyncio.CancelledError())  # not the app's fault: no traceback
             if not isinstance(error, asyncio.CancelledError):
                 request.fail()

@@ -12,6 +12,7 @@ from motet.model.web import WebSpec
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.port import start_server
 from motet.runtime.web.proxy import PortProxy
+from motet.runtime.web.wsgi import WsgiAdapter
 
 
 def make_app(call: Callable[..., Any], web: WebSpec, max_inputs: int) -> WebApp:
@@ -28,7 +29,7 @@ def make_app(call: Callable[..., Any], web: WebSpec, max_inputs: int) -> WebApp:
     if not callable(app):
         raise InvalidError(f"a function under `@motet.{web.kind}_app` must return an app, not {app!r}")
     if web.kind == "wsgi":
-        return WebApp(_imported("a2wsgi").WSGIMiddleware(app, workers=max_inputs))
+        return WebApp(WsgiAdapter(app, max_inputs))
     return WebApp(app)
 
 

@@ -4,63 +4,101 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import socket
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from motet.runtime.web.proxy import HOST
+from motet.errors import ExecutionError
 
+HOSTS = ("127.0.0.1", "::1")
+"""Where a server may be; some take the name localhost for the second one alone."""
 POLL = 0.01
+LOOK_EVERY = 10
+"""Polls between looks at whether anything is left that could listen."""
 LISTENING = "0A"
 """The state of a socket that accepts connections, as /proc/net/tcp has it."""
 
 
-def start_server(call: Callable[..., Any], port: int, startup_timeout: float) -> int:
-    """Have the function start its server, and return the port on which that accepts connections.
+class Address(NamedTuple):
+    """Where a server accepts connections."""
+
+    host: str
+    port: int
+
+
+class _Process(NamedTuple):
+    """A process of this container. `state` as /proc has it: Z if it has ended and nobody asked for its status."""
+
+    pid: int
+    parent: int
+    name: str
+    state: str
+
+
+def start_server(call: Callable[..., Any], port: int, startup_timeout: float) -> Address:
+    """Have the function start its server, and return where that accepts connections.
 
     The function finds a free port in `PORT` and `MOTET_WEB_SERVER_PORT`; its server may take that or `port`. Raises the
-    builtin `TimeoutError` if it takes neither within `startup_timeout` seconds.
+    builtin `TimeoutError` if it takes neither within `startup_timeout` seconds, and `ExecutionError` as soon as nothing is
+    left that could.
     """
     free = _free_port()
     for name in ("PORT", "MOTET_WEB_SERVER_PORT"):
         os.environ[name] = str(free)
+    threads = _threads()
     call()
     deadline = time.monotonic() + startup_timeout
+    polls = 0
     while time.monotonic() < deadline:
-        for candidate in (free, port):
-            if _accepts(candidate) and is_ours(candidate):
-                return candidate
+        nothing_left = polls % LOOK_EVERY == 0 and _nothing_left(threads)
+        for address in [Address(host, it) for it in (free, port) for host in HOSTS]:
+            if _accepts(address) and is_ours(address.port):
+                return address
+        if nothing_left:  # and there was nothing that accepted connections after that was seen
+            raise ExecutionError(_no_server(port))
+        polls += 1
         time.sleep(POLL)
     text = (
-        f"Waited too long for port {port} to start accepting connections. Make sure the web server is bound to 0.0.0.0 "
-        "(rather than localhost or 127.0.0.1), or adjust `startup_timeout`."
+        f"Waited too long for port {port} to start accepting connections. Make sure that the web server listens on it, on "
+        f"127.0.0.1 or 0.0.0.0, or on the port in the environment variable PORT, or adjust `startup_timeout`."
     )
-    if _accepts(port):
-        text += (
-            f" Port {port} of this machine is taken by a process outside this container: have the server use the port "
-            "in the environment variable PORT, or set `max_containers=1`."
-        )
-    raise TimeoutError(text)
+    raise TimeoutError(text + _taken(port))
 
 
 def is_ours(port: int) -> bool:
     """Whether this process or a descendant listens on a port: containers share their machine's ports."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
-    return bool(sockets) and any(_holds(pid, sockets) for pid in _family())
+    return bool(sockets) and any(_holds(pid, sockets) for pid in [os.getpid(), *(it.pid for it in _descendants())])
+
+
+def _no_server(port: int) -> str:
+    ends = [end for process in _descendants() if (end := _how_it_ended(process)) is not None]
+    what = "; ".join(ends) or "nothing that it started is left"
+    return f"the server of `@web_server` ended before it accepted connections on port {port}: {what}.{_taken(port)}"
+
+
+def _taken(port: int) -> str:
+    if not any(_accepts(Address(host, port)) for host in HOSTS) or is_ours(port):
+        return ""
+    return (
+        f" Port {port} of this machine is taken by a process outside this container: have the server use the port "
+        "in the environment variable PORT, or set `max_containers=1`."
+    )
 
 
 def _free_port() -> int:
     with socket.socket() as probe:
-        probe.bind((HOST, 0))
+        probe.bind((HOSTS[0], 0))
         port: int = probe.getsockname()[1]
         return port
 
 
-def _accepts(port: int) -> bool:
+def _accepts(address: Address) -> bool:
     try:
-        socket.create_connection((HOST, port), timeout=1).close()
+        socket.create_connection(address, timeout=1).close()
     except OSError:
         return False
     return True
@@ -78,19 +116,41 @@ def _listening(port: int) -> set[str]:
     return found
 
 
-def _family() -> list[int]:
-    """This process and all its descendants (orphans among them are its children)."""
-    children: dict[int, list[int]] = {}
+def _threads() -> set[str]:
+    return set(os.listdir("/proc/self/task"))
+
+
+def _nothing_left(threads_before: set[str]) -> bool:
+    """Whether neither a process nor a thread is there, beside those before, that could become a server."""
+    return _threads() <= threads_before and all(process.state == "Z" for process in _descendants())
+
+
+def _how_it_ended(process: _Process) -> str | None:
+    """What became of a child that has ended; its status stays there for whoever started it."""
+    with contextlib.suppress(ChildProcessError):
+        end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        if end is not None and end.si_code == os.CLD_EXITED:
+            return f"`{process.name}` exited with status {end.si_status}"
+        if end is not None:
+            return f"`{process.name}` was killed by signal {end.si_status} ({signal.Signals(end.si_status).name})"
+    return None
+
+
+def _descendants() -> list[_Process]:
+    """All descendants of this process (orphans among them are its children)."""
+    children: dict[int, list[_Process]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdecimal():
             with contextlib.suppress(OSError, IndexError, ValueError):
                 # The name of the program, in parentheses, may contain anything.
-                parent = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-                children.setdefault(parent, []).append(int(entry.name))
-    family = [os.getpid()]
-    for pid in family:
-        family += children.get(pid, [])
-    return family
+                start, _, rest = (entry / "stat").read_text().rpartition(")")
+                state, parent = rest.split()[:2]
+                process = _Process(int(entry.name), int(parent), start.partition("(")[2], state)
+                children.setdefault(process.parent, []).append(process)
+    found = list(children.get(os.getpid(), ()))
+    for process in found:
+        found += children.get(process.pid, [])
+    return found
 
 
 def _holds(pid: int, sockets: set[str]) -> bool:

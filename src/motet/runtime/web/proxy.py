@@ -8,6 +8,8 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from motet.runtime.web.client_left import is_about_client
+from motet.runtime.web.port import Address
 from motet.sdk import container_control
 
 Message = MutableMapping[str, Any]
@@ -15,7 +17,6 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
 
-HOST = "127.0.0.1"
 READ_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 64 * 1024
 
@@ -30,39 +31,52 @@ _NOT_BACK = _HOP_BY_HOP | {b"date"}
 class PortProxy:
     """Passes HTTP and WebSockets on, one connection for each. The server sees paths without the function's own part.
 
-    A server that cannot be connected to any more ends the container, once its requests have.
+    What the server answers is passed on as it is, redirects included; what is no answer is a 502. A server that cannot be
+    connected to any more ends the container, once its requests have.
     """
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, address: Address) -> None:
         # Late: these come with the extra for web functions.
         import h11
-        from websockets.asyncio import client as websocket_client
+
+        from motet.runtime.web.upstream_websocket import connect
 
         self._h11: Any = h11
-        self._websockets: Any = websocket_client
-        self._port = port
+        self._connect: Any = connect
+        self._address = address
 
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             raise NotImplementedError("the server behind the proxy has a life of its own")
+        started = False
+
+        async def send_on(message: Message) -> None:
+            nonlocal started
+            await send(message)
+            started = True
+
         try:
             if scope["type"] == "websocket":
-                await self._websocket(scope, receive, send)
+                await self._websocket(scope, receive, send_on)
             else:
-                await self._http(scope, receive, send)
+                await self._http(scope, receive, send_on)
         except ConnectionRefusedError:
             print("Terminating runner due to @web_server connection issue", file=sys.stderr, flush=True)
             control = container_control.current_control()
             if control is not None:
                 control.stop_fetching_inputs()
-            kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
-            await send({"type": f"{kind}.start", "status": 502, "headers": [(b"content-type", b"text/plain")]})
-            await send({"type": f"{kind}.body", "body": b"the web server is gone\n"})
+            await _bad_gateway(scope, send, "the web server is gone")
+        except Exception as error:
+            if started or is_about_client(error):
+                raise
+            what = f"the web server on port {self._address.port} gave no answer: {type(error).__name__}: {error}"
+            print(what, file=sys.stderr, flush=True)
+            await _bad_gateway(scope, send, what)
 
     # --- HTTP ---------------------------------------------------------------------------------------------------------
 
     async def _http(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
-        reader, writer = await asyncio.open_connection(HOST, self._port, limit=READ_BYTES)
+        reader, writer = await asyncio.open_connection(*self._address, limit=READ_BYTES)
         connection = self._h11.Connection(self._h11.CLIENT, max_incomplete_event_size=MAX_HEAD_BYTES)
         headers = [*forwarded(scope), (b"connection", b"close")]
         if any(name == b"transfer-encoding" for name, _ in scope["headers"]):
@@ -75,7 +89,7 @@ class PortProxy:
         finally:
             upload.cancel()
             writer.close()
-            with contextlib.suppress(OSError, asyncio.CancelledError):
+            with contextlib.suppress(OSError, asyncio.CancelledError, self._h11.LocalProtocolError):
                 await upload
 
     async def _upload(self, connection: Any, writer: asyncio.StreamWriter, receive: Receive) -> None:
@@ -105,7 +119,7 @@ class PortProxy:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
                 return
             elif isinstance(event, self._h11.ConnectionClosed):
-                raise ConnectionResetError(f"the web server on port {self._port} closed the connection")
+                raise ConnectionResetError("it closed the connection")
 
     # --- WebSockets ---------------------------------------------------------------------------------------------------
 
@@ -114,17 +128,18 @@ class PortProxy:
 
         await receive()  # websocket.connect
         ours = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in forwarded(scope)]
-        host = next((value for name, value in ours if name == "host"), f"{HOST}:{self._port}")
+        host = next((value for name, value in ours if name == "host"), f"localhost:{self._address.port}")
         skipped = ("host", "origin")
         try:
-            upstream = await self._websockets.connect(
+            upstream = await self._connect(
                 f"ws://{host}{target_of(scope).decode('latin-1')}",
-                host=HOST,
-                port=self._port,
+                host=self._address.host,
+                port=self._address.port,
                 origin=next((value for name, value in ours if name == "origin"), None),
                 subprotocols=scope["subprotocols"] or None,
                 additional_headers=[it for it in ours if it[0] not in skipped and "sec-websocket" not in it[0]],
                 compression=None,
+                open_timeout=None,  # the function's own says how long a request may take
                 max_size=None,
                 ping_interval=None,
                 proxy=None,
@@ -150,6 +165,13 @@ class PortProxy:
         with contextlib.suppress(OSError):
             code = upstream.close_code or 1000
             await send({"type": "websocket.close", "code": code, "reason": upstream.close_reason or ""})
+
+
+async def _bad_gateway(scope: dict[str, Any], send: Send, what: str) -> None:
+    kind = "websocket.http.response" if scope["type"] == "websocket" else "http.response"
+    headers = [(b"content-type", b"text/plain; charset=utf-8")]
+    await send({"type": f"{kind}.start", "status": 502, "headers": headers})
+    await send({"type": f"{kind}.body", "body": f"{what}\n".encode()})
 
 
 async def _carry_up(upstream: Any, receive: Receive) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from motet.model.ids import input_id
 from motet.model.outcome import Delivery
 from motet.runtime.sender import Sender
+from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.response import Response
 from motet.sdk.context import current_container_id
 from motet.wire.messages import Items, TakeFeed
@@ -52,6 +53,8 @@ class WebRequest:
         self._arrival = asyncio.Event()
         self._taken = 0
         self._gone: Closed | None = None
+        self.told_of_leaving = False
+        """Whether the app has received that its client is gone."""
         self._body_complete = self._head.complete
         self._room = WEB_WINDOW
         self._more_room = asyncio.Event()
@@ -149,7 +152,13 @@ class WebRequest:
             case _:
                 return self._disconnect()
 
+    @property
+    def was_closed_well(self) -> bool:
+        """Whether the client closed a WebSocket as one does: going away is a part of that."""
+        return self.is_websocket and self._gone is not None and self._gone.code in (1000, 1001, 1005)
+
     def _disconnect(self) -> Message:
+        self.told_of_leaving = True
         if not self.is_websocket:
             return {"type": "http.disconnect"}
         gone = self._gone or Closed(1005, "")
@@ -234,19 +243,6 @@ class WebRequest:
             raise RuntimeError("the app returned before its response was complete")
         else:
             raise RuntimeError("the app returned without a response")
-
-
-class ClientLeft(OSError):
-    """What `send` raises when the client is gone: as ASGI wants it, an `OSError`."""
-
-
-def is_about_client(error: BaseException | None) -> bool:
-    """Whether an app ended with an error because its client left: frameworks raise exceptions of their own for that."""
-    while error is not None:
-        if isinstance(error, ClientLeft):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
 
 
 def _continuing(headers: Headers, trace: str) -> Headers:

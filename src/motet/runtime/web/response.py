@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, MutableMapping
+from collections.abc import MutableMapping
 from typing import Any
 
 from motet.wire.web import Accepted, AnyFrame, Binary, Body, Closed, Headers, ResponseStart, Text
@@ -47,6 +47,7 @@ class Response:
         self._websocket = websocket
         self._bodiless = method == "HEAD"
         self._own_headers = own_headers
+        self._own_names = {name for name, _ in own_headers}
         self._state = _WAITING
         self._left: int | None = None
         """Bytes of body still due; None if any number may come."""
@@ -87,6 +88,8 @@ class Response:
             subprotocol = message.get("subprotocol")
             if subprotocol is not None and not isinstance(subprotocol, str):
                 raise TypeError(f"a subprotocol is a str, not {subprotocol!r}")
+            if subprotocol is not None and _BAD_NAME.search(subprotocol.encode() or b" "):
+                raise ValueError(f"the subprotocol {subprotocol!r} has characters that none may have")
             frame = Accepted(subprotocol, self._headers(message), age)
             self._state = _OPEN
             return frame
@@ -96,10 +99,9 @@ class Response:
 
     def _start(self, message: Message, age: float) -> ResponseStart:
         status = message["status"]
-        if not isinstance(status, int) or not 100 <= status <= 599:
-            raise ValueError(f"the status of a response is an int from 100 to 599, not {status!r}")
-        headers = self._headers(message)
-        self._left = None if self._bodiless or self._websocket else _length(status, headers)
+        if not isinstance(status, int) or not 200 <= status <= 599:  # what is below announces a response, and is none
+            raise ValueError(f"the status of a response is an int from 200 to 599, not {status!r}")
+        headers, self._left = _framed(status, self._headers(message), self._bodiless)
         self._state = _BODY
         return ResponseStart(int(status), headers, age)
 
@@ -110,7 +112,8 @@ class Response:
                 raise TypeError(f"a header is two bytes objects, not {name!r} and {value!r}")
             if not name or _BAD_NAME.search(name) or _BAD_VALUE.search(value):
                 raise ValueError(f"the header {bytes(name)!r}: {bytes(value)!r} has characters that no header may have")
-            headers.append((bytes(name), bytes(value)))
+            if bytes(name).lower() not in self._own_names:
+                headers.append((bytes(name), bytes(value)))
         return headers + self._own_headers
 
     def _body(self, message: Message) -> Body:
@@ -133,18 +136,34 @@ class Response:
         return Body(data, more)
 
 
-def _length(status: int, headers: Iterable[tuple[bytes, bytes]]) -> int | None:
-    """How long the body must be, if that is certain."""
-    length = None
+def _framed(status: int, headers: Headers, bodiless: bool) -> tuple[Headers, int | None]:
+    """The headers that go out, and how long the body must be, if that is certain.
+
+    How a body is framed is the server's business (ASGI says so of Transfer-Encoding); two answers to where it ends are
+    none, and a proxy on the way could take the other one.
+    """
+    kept: Headers = []
+    lengths: list[bytes] = []
+    coded = False
     for name, value in headers:
         lower = name.lower()
+        if lower == b"transfer-encoding":
+            if value.strip().lower() != b"chunked":
+                raise ValueError(f"a body is sent as it is, or in chunks: its Transfer-Encoding cannot be {value!r}")
+            coded = True
+            continue
         if lower == b"content-length":
             if not value.isdigit():
                 raise ValueError(f"a Content-Length is a number of bytes, not {value!r}")
-            length = int(value)
-        elif lower == b"transfer-encoding":
-            return None
-    return 0 if length is None and status in (204, 304) else length
+            lengths.append(value)
+            if status == 204:
+                continue  # there, HTTP allows none
+        kept.append((name, value))
+    if len(lengths) > 1 or (lengths and coded):
+        raise ValueError(f"a response has one Content-Length, or a Transfer-Encoding, not both or several: {lengths}")
+    if status in (204, 304):
+        return kept, 0  # a length is that of what is not sent
+    return kept, None if bodiless or not lengths else int(lengths[0])
 
 
 def _bytes(data: Any, what: str) -> bytes:

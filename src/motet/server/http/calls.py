@@ -140,13 +140,15 @@ class WebCalls:
         self._session = connect(self)
         self._outbox: list[m.ToServer] = []
 
-    def open(self, function_id: str, method: str, head: RequestHead) -> WebCall:
+    def open(self, function_id: str, method: str, head: RequestHead, at_most_once: bool) -> WebCall:
         """Submit a request as an input of its function."""
         call_id = new_call_id()
         call = self._calls[call_id] = WebCall(call_id, head.method, self._send, self._calls.pop)
         new = NewInput(0, encode(head))
         trace = next((value.decode("latin-1") for name, value in head.headers if name == b"traceparent"), "")
-        self._send(m.SubmitInputs(call_id, function_id, CallKind.STREAM, method, [new], trace=trace))
+        kind = CallKind.STREAM
+        message = m.SubmitInputs(call_id, function_id, kind, method, [new], trace=trace, at_most_once=at_most_once)
+        self._send(message)
         return call
 
     def _send(self, message: m.ToServer) -> None:

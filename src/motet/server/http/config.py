@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WebConfig:
     """Where and how requests to web functions are taken.
@@ -17,6 +19,8 @@ class WebConfig:
     `tls_certificate`, `tls_key`: files in PEM form; the key may be in the certificate's file.
     `redirect_after`: seconds that a request waits for the beginning of its response until it is sent elsewhere for it.
     `keep_responses`: seconds that a response is kept then for whoever comes for it.
+    `keep_alive`: seconds that a connection stays open on which nothing is asked: longer than proxies keep theirs, which would
+    else meet its end with a request.
     """
 
     host: str = "127.0.0.1"
@@ -28,6 +32,7 @@ class WebConfig:
     proxy_tokens: ProxyTokens = ProxyTokens()
     redirect_after: float = 150.0
     keep_responses: float = 300.0
+    keep_alive: float = 75.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.port <= 65535:
@@ -41,6 +46,7 @@ class WebConfig:
         for name, value in (
             ("MOTET_WEB_REDIRECT_AFTER", self.redirect_after),
             ("MOTET_WEB_KEEP_RESPONSES", self.keep_responses),
+            ("MOTET_WEB_KEEP_ALIVE", self.keep_alive),
         ):
             if not value > 0:
                 raise InvalidError(f"{name} must be a positive number of seconds; it is {value}")

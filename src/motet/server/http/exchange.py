@@ -24,14 +24,18 @@ class Exchange:
     client is told meanwhile, or None if it cannot take the call: then the client waits on.
     """
 
-    def __init__(self, receive: Receive, send: Send, patience: float, park: Callable[[WebCall], Answer | None]) -> None:
+    def __init__(
+        self, scope: Scope, receive: Receive, send: Send, patience: float, park: Callable[[WebCall], Answer | None]
+    ) -> None:
+        self._scope = scope
         self._receive = receive
         self._send = send
         self._patience = patience
         self._park = park
 
-    async def serve(self, scope: Scope, submit: Callable[[RequestHead], WebCall]) -> None:
+    async def serve(self, submit: Callable[[RequestHead], WebCall]) -> None:
         """A new request. It is no input before the beginning of its body is there, unless the client waits to be asked."""
+        scope = self._scope
         has_body = False
         for name, value in scope["headers"]:
             if name in _BODY:
@@ -95,6 +99,8 @@ class Exchange:
             if isinstance(frame, ResponseStart):
                 started = True
                 headers = [*frame.headers, call.cold_start(frame.age)]
+                if frame.status == 304:
+                    self._scope["method"] = "HEAD"  # so that uvicorn looks for no body of the length that is told
                 await self._send({"type": "http.response.start", "status": frame.status, "headers": headers})
             elif isinstance(frame, Body):
                 await self._send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})

@@ -13,6 +13,13 @@ from motet.wire.web import Headers
 _CLAIMS = frozenset(
     b"forwarded x-forwarded-for x-forwarded-host x-forwarded-port x-forwarded-prefix x-forwarded-proto x-real-ip".split()
 )
+_CLAIMS_OF_ITS_OWN = frozenset(
+    b"cf-connecting-ip cf-connecting-ipv6 fastly-client-ip forwarded-for front-end-https true-client-ip x-client-ip "
+    b"x-cluster-client-ip x-envoy-external-address x-forwarded x-host x-original-forwarded-for x-original-host "
+    b"x-original-url x-rewrite-url x-scheme x-url-scheme".split()
+)
+"""What some proxies say in words of their own, and some frameworks believe; with all that begins with x-forwarded-. It is
+passed on as it comes from proxies that are trusted, and from nobody else."""
 _WEBSOCKET_SCHEMES = {"http": "ws", "https": "wss"}
 _HTTP_SCHEMES = {"ws": "http", "wss": "https"}
 
@@ -74,10 +81,13 @@ def _host_and_port(hop: str) -> tuple[str, int]:
 
 
 def settle(scope: Scope, trusted: TrustedProxies) -> None:
-    """Have the scope say who asked and how; X-Forwarded-For and -Proto say the same to apps that read them there."""
+    """Have the scope say who asked and how; X-Forwarded-For and -Proto say the same to apps that read them there.
+
+    Names with an underscore are dropped, as other servers do: to some apps they are the same as those with a dash.
+    """
     headers: Headers = scope["headers"]
     for name, _ in headers:  # most have none, and this is done for every request
-        if name in _CLAIMS:
+        if name in _CLAIMS or name in _CLAIMS_OF_ITS_OWN or b"_" in name or name.startswith(b"x-forwarded-"):
             headers = scope["headers"] = _settled(scope, headers, trusted)
             break
     scheme: str = scope["scheme"]
@@ -88,9 +98,9 @@ def settle(scope: Scope, trusted: TrustedProxies) -> None:
 
 def _settled(scope: Scope, headers: Headers, trusted: TrustedProxies) -> Headers:
     """The headers without what they claim; with the host that a trusted proxy was asked for."""
-    others = [header for header in headers if header[0] not in _CLAIMS]
+    others = [header for header in headers if header[0] not in _CLAIMS and b"_" not in header[0]]
     if scope["client"] is None or scope["client"][0] not in trusted:
-        return others
+        return [it for it in others if it[0] not in _CLAIMS_OF_ITS_OWN and not it[0].startswith(b"x-forwarded-")]
     return _believe(scope, [header for header in headers if header[0] in _CLAIMS], others, trusted)
 
 

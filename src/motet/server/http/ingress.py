@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
-from urllib.parse import parse_qsl, urlencode
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
@@ -19,8 +18,10 @@ from motet.server.http.forwarded import settle
 from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
 from motet.server.http.parked import Parked, called_for, redirect
-from motet.server.http.proxy_tokens import HOW_TO_SET, without_secrets
+from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
+from motet.server.http.query import split_query
 from motet.server.http.routes import Place, Route, Routes
+from motet.server.http.rules import IDEMPOTENT
 from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
@@ -86,6 +87,7 @@ class Ingress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as an ASGI app."""
         settle(scope, self._config.trusted_proxies)
+        headers, scope["headers"] = scope["headers"], without_tokens(scope["headers"])
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         place = self._routes.find(host, scope["path"])
         if place is None or self._calls is None:
@@ -93,10 +95,11 @@ class Ingress:
             return
         label = place.route.label
         if place.route.requires_proxy_auth:
-            if (refusal := self._config.proxy_tokens.refusal(scope["headers"])) is not None:
-                await self._refuse(scope, receive, send, Answer(401, refusal, CHALLENGE))
+            admitted = self._config.proxy_tokens.admit(headers)
+            if isinstance(admitted, str):
+                await self._refuse(scope, receive, send, Answer(401, admitted, CHALLENGE))
                 return
-            scope["headers"] = without_secrets(scope["headers"])
+            scope["headers"].append(admitted)
 
         def park(call: WebCall) -> Answer | None:
             if self._parked.full:
@@ -104,7 +107,7 @@ class Ingress:
             self._parked.put(label, call)
             return redirect(call, next((value for name, value in scope["headers"] if name == b"origin"), None))
 
-        exchange = Exchange(receive, send, self._config.redirect_after, park)
+        exchange = Exchange(scope, receive, send, self._config.redirect_after, park)
         if (wanted := _come_back_for(scope)) is not None:
             found = self._parked.take(label, wanted, scope["method"])
             if isinstance(found, Answer):
@@ -124,21 +127,21 @@ class Ingress:
         if scope["type"] == "websocket":
             await websocket.serve(scope, receive, send, lambda head: self._submit(target, place, head))
         else:
-            await exchange.serve(scope, lambda head: self._submit(target, place, head))
+            await exchange.serve(lambda head: self._submit(target, place, head))
 
     def _submit(self, function_id: str, place: Place, head: RequestHead) -> WebCall:
         assert self._calls is not None
-        return self._calls.open(function_id, place.route.method, head)
+        route = place.route
+        at_most_once = head.method not in IDEMPOTENT and not route.redeliver_non_idempotent
+        return self._calls.open(function_id, route.method, head, at_most_once)
 
     def _target(self, route: Route, scope: Scope) -> str:
         """The pool that takes it: parameters of a class are taken from the query string."""
         parameters = {spec.name: spec.type_name for spec in route.function.parameters}
         if not parameters:
             return route.function_id
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        given = {name: _parameter(parameters[name], value) for name, value in query if name in parameters}
-        rest = [(name, value) for name, value in query if name not in parameters]
-        scope["query_string"] = urlencode(rest).encode("latin-1")
+        texts, scope["query_string"] = split_query(scope["query_string"], parameters)
+        given = {name: _parameter(parameters[name], text) for name, text in texts.items()}
         values = checked_parameters(route.function.parameters, given, route.function.name)
         encoded = encoded_parameters(values, route.function.name)
         return self._bind(route.function_id, FunctionVariant(parameters_given=encoded))

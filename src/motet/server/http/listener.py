@@ -76,6 +76,10 @@ class Listener:
             import uvicorn
 
             from motet.server.http.bounded_http import BoundedHttp
+
+            websockets: Any = "none"
+            if self._websockets:
+                from motet.server.http.bounded_websocket import BoundedWebSocket as websockets  # noqa: N813
         except ImportError as error:
             raise ServiceError(
                 f"{self._user} need more packages: pip install 'motet[{self._extra}]' ({error})"
@@ -91,7 +95,7 @@ class Listener:
             self._app,
             loop="none",
             http=BoundedHttp,
-            ws="websockets-sansio" if self._websockets else "none",
+            ws=websockets,
             ws_per_message_deflate=False,
             ws_max_size=MAX_WEBSOCKET_BYTES,
             lifespan="off",
@@ -102,6 +106,7 @@ class Listener:
             ssl_certfile=self._config.tls_certificate,
             ssl_keyfile=self._config.tls_key,
             backlog=BACKLOG,
+            timeout_keep_alive=self._config.keep_alive,  # type: ignore[arg-type]  # seconds, for a timer
             timeout_graceful_shutdown=GRACE,
         )
         try:

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.wire.web import Headers
 
 NAMES = ((b"motet-key", b"motet-secret"), (b"modal-key", b"modal-secret"))
 """The headers that carry a token; the second pair is what programs written for Modal send."""
-_SECRETS = frozenset(secret for _, secret in NAMES)
+_CLAIMS = frozenset(name for pair in NAMES for name in pair)
 _NOBODY = b"-" * 32
 
 HOW_TO_SET = (
@@ -20,11 +21,12 @@ HOW_TO_SET = (
 )
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True)
 class ProxyTokens:
     """Secrets by key. They are in no `repr`."""
 
-    secrets: dict[bytes, bytes] = field(default_factory=dict, repr=False)
+    secrets: dict[bytes, bytes] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, texts: Iterable[str], where: str) -> ProxyTokens:
@@ -48,15 +50,16 @@ class ProxyTokens:
     def __bool__(self) -> bool:
         return bool(self.secrets)
 
-    def refusal(self, headers: Headers) -> str | None:
-        """Why a request is not let in; None if it carries a token. Secrets are compared in constant time."""
+    def admit(self, headers: Headers) -> tuple[bytes, bytes] | str:
+        """The header that says who asks, if a request carries a token; else why it is not let in. Secrets are compared in
+        constant time."""
         given = dict(headers)
         for key_name, secret_name in NAMES:
             key, secret = given.get(key_name), given.get(secret_name)
             if key is not None and secret is not None:
                 known = self.secrets.get(key)
                 if hmac.compare_digest(known or _NOBODY, secret) and known is not None:
-                    return None
+                    return key_name, key
                 return "the proxy token in this request is not valid"
         return (
             "this URL needs a proxy token: send its two parts in the headers Motet-Key and Motet-Secret "
@@ -64,6 +67,6 @@ class ProxyTokens:
         )
 
 
-def without_secrets(headers: Headers) -> Headers:
-    """What the app is told: who asked, but not with which secret."""
-    return [header for header in headers if header[0] not in _SECRETS]
+def without_tokens(headers: Headers) -> Headers:
+    """What the app may be told: no secret, and no key that was not checked."""
+    return [header for header in headers if header[0] not in _CLAIMS]

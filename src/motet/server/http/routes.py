@@ -25,6 +25,7 @@ class Route:
     label: str
     custom_domains: tuple[str, ...] = ()
     requires_proxy_auth: bool = False
+    redeliver_non_idempotent: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ class Routes:
                         label=label,
                         custom_domains=method.web.custom_domains,
                         requires_proxy_auth=method.web.requires_proxy_auth,
+                        redeliver_non_idempotent=method.web.redeliver_non_idempotent,
                     )
         for route in routes.values():
             self._by_label.setdefault(route.label, []).append(route)

@@ -1,0 +1,102 @@
+"""What travels by value: classes and functions that the other side cannot import, as cloudpickle makes them."""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from dataclasses import dataclass
+from types import FunctionType
+from typing import Any, BinaryIO
+
+import cloudpickle
+from cloudpickle.cloudpickle import _class_setstate, _dynamic_class_reduce
+
+PROTOCOL = 5
+MAIN = "__main__"
+
+
+@dataclass(frozen=True, slots=True)
+class ByValue:
+    """The modules that the other side cannot import, and the names of `__main__` that are not in its copy of that.
+
+    For a function or class that is wanted by value though its module can be imported: `code` is that itself, and
+    `functions_of` its module if the other functions there are wanted by value, too. Classes keep their identity.
+    """
+
+    modules: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    code: Any = None
+    functions_of: str | None = None
+
+    def may_be_in(self, data: bytes) -> bool:
+        """False if a pickle certainly refers to none of them."""
+        return (bool(self.names) and MAIN.encode() in data) or any(it.encode() in data for it in self.modules)
+
+    def forces(self, code: Any) -> bool:
+        """Whether a class or function must not be referred to by its name."""
+        if code is self.code or (isinstance(code, FunctionType) and code.__module__ == self.functions_of is not None):
+            return True
+        return code.__module__ in self.modules or (code.__module__ == MAIN and _outermost(code) in self.names)
+
+
+NOTHING = ByValue()
+
+
+class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
+    """cloudpickle's, but for `__main__`: what the other side has there is referred to, and so keeps its identity."""
+
+    def __init__(self, buffer: BinaryIO, by_value: ByValue = NOTHING) -> None:
+        super().__init__(buffer, protocol=PROTOCOL)
+        self._by_value = by_value
+
+    def reducer_override(self, value: Any) -> Any:
+        """As `pickle.Pickler` asks for it."""
+        if isinstance(value, type):
+            return self._reduced_class(value)
+        if isinstance(value, FunctionType):
+            return self._reduced_function(value)
+        return super().reducer_override(value)
+
+    def _reduced_class(self, user_cls: type) -> Any:
+        if self._by_value.forces(user_cls):
+            reduced = _dynamic_class_reduce(user_cls)
+        elif _is_in_main(user_cls):
+            return NotImplemented
+        else:
+            reduced = super().reducer_override(user_cls)
+        if reduced is NotImplemented or reduced[-1] is not _class_setstate:
+            return reduced
+        if user_cls not in _copies:
+            _originals.add(user_cls)
+        return (*reduced[:-1], fill_class)
+
+    def _reduced_function(self, function: FunctionType) -> Any:
+        if self._by_value.forces(function):
+            return self._dynamic_function_reduce(function)
+        return NotImplemented if _is_in_main(function) else super().reducer_override(function)
+
+
+_copies: weakref.WeakSet[type] = weakref.WeakSet()
+_originals: weakref.WeakSet[type] = weakref.WeakSet()
+
+
+def fill_class(user_cls: type, state: Any) -> type:
+    """Give a class that came by value its members. One that came back to where it is from keeps those it has."""
+    if user_cls in _originals:
+        return user_cls
+    _copies.add(user_cls)
+    return _class_setstate(user_cls, state)  # type: ignore[no-any-return]
+
+
+def _is_in_main(code: Any) -> bool:
+    """Whether `__main__` has this very class or function under its name."""
+    if code.__module__ != MAIN:
+        return False
+    found: Any = sys.modules.get(MAIN)
+    for part in code.__qualname__.split("."):
+        found = getattr(found, part, None)
+    return found is code
+
+
+def _outermost(code: Any) -> str:
+    return str(code.__qualname__).partition(".")[0]

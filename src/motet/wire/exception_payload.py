@@ -1,0 +1,190 @@
+"""An exception as bytes: all of it if that can be pickled, else as much of it as can, and always of its own class."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Callable
+from types import FunctionType
+from typing import Any
+
+from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler, fill_class
+from motet.wire.exceptions import Parts, Told, as_its_class_says, parts_of, put_together, taken_apart, told
+from motet.wire.left_behind import LeftBehind, NotHere, left, stand_in
+
+MAX_PART_BYTES = 1024 * 1024
+"""Of an exception that is too large as a whole, larger arguments and attributes are left behind."""
+
+
+def dumps(error: BaseException, text: str, limit: int, by_value: ByValue = NOTHING) -> bytes | None:
+    """An exception as bytes, at most `limit` of them, which can be read here as well; `text` is what it says.
+
+    Its `__init__` is not called where they are read. What of it cannot be pickled is left behind. None if nothing can.
+    """
+    ways: list[Callable[[], bytes]] = [
+        lambda: _checked(_pickled(error, by_value, own=True), error, as_own=True),
+        lambda: _checked(_pickled(error, by_value), error),
+        lambda: _checked(_pickled(error, by_value, tolerant=True), error),
+        lambda: _checked(_pickled_in_parts(error, by_value), error),
+        lambda: _pickled_as_told(error, text, by_value),
+    ]
+    for way in ways:
+        try:
+            data = way()
+        except BaseException:  # whatever the user's classes raise
+            continue
+        if len(data) <= limit:
+            return data
+    return None
+
+
+def loads(data: bytes | memoryview) -> BaseException:
+    """The exception. Modules that are missing here leave out what is of them. Raises what pickle raises, for its class."""
+    try:
+        error = pickle.loads(data)
+    except Exception as problem:
+        try:
+            error = _TolerantUnpickler(io.BytesIO(data)).load()
+        except Exception:
+            raise problem from None
+    if not isinstance(error, BaseException):
+        raise pickle.UnpicklingError(f"it unpickled to {type(error).__name__}, which is no exception")
+    return error
+
+
+def _checked(data: bytes, error: BaseException, *, as_own: bool = False) -> bytes:
+    """Raises if the bytes make something else: an exception of another class, or one whose text cannot be had. A class
+    whose own way (`as_own`) gives another text has a mistake there."""
+    made = _Here(io.BytesIO(data)).load()
+    said, says = _said(error), _said(made)
+    same = isinstance(made, BaseException) and said == says if as_own else type(made) is type(error)
+    if not same or (says is None and said is not None):
+        raise pickle.PicklingError(f"it unpickled to {type(made).__name__}: {says}")
+    return data
+
+
+def _said(error: BaseException) -> str | None:
+    try:
+        return str(error)
+    except BaseException:
+        return None
+
+
+def _pickled(value: Any, by_value: ByValue, *, own: bool = False, tolerant: bool = False) -> bytes:
+    buffer = io.BytesIO()
+    (_TolerantPickler if tolerant else _Pickler)(buffer, by_value, own).dump(value)
+    return buffer.getvalue()
+
+
+def _pickled_in_parts(error: BaseException, by_value: ByValue) -> bytes:
+    group = (error.message, error.exceptions) if isinstance(error, BaseExceptionGroup) else ()
+    return _pickled(
+        _Call(put_together, type(error), _parts_that_travel(error, by_value), group), by_value, tolerant=True
+    )
+
+
+def _pickled_as_told(error: BaseException, text: str, by_value: ByValue) -> bytes:
+    parts = _parts_that_travel(error, by_value)
+    data = _pickled(_Call(told, type(error), text, parts), by_value, tolerant=True)
+    _Here(io.BytesIO(data)).load()
+    return data
+
+
+def _parts_that_travel(error: BaseException, by_value: ByValue) -> Parts:
+    def travels(part: Any) -> bool:
+        try:
+            data = _pickled(part, by_value, tolerant=True)
+            _Here(io.BytesIO(data)).load()
+        except Exception:
+            return False
+        return len(data) <= MAX_PART_BYTES
+
+    def named(parts: Any) -> dict[str, Any]:
+        return {name: it for name, it in parts.items() if travels(it)} if isinstance(parts, dict) else {}
+
+    parts = parts_of(error)
+    args = tuple(it if travels(it) else stand_in(it) for it in parts["args"])
+    return {"args": args, "attributes": named(vars(error)), "fields": named(parts["fields"])}
+
+
+class _Call:
+    """Pickles as a call of a function."""
+
+    def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
+        self._reduced = function, arguments
+
+    def __reduce__(self) -> Any:
+        return self._reduced
+
+
+class _Pickler(Pickler):
+    """Takes exceptions apart, `own`: those whose classes have a way of their own as these say."""
+
+    def __init__(self, buffer: io.BytesIO, by_value: ByValue, own: bool) -> None:
+        super().__init__(buffer, by_value)
+        self._own = own
+
+    def reducer_override(self, value: Any) -> Any:
+        if not isinstance(value, BaseException):
+            return super().reducer_override(value)
+        if isinstance(value, Told):
+            return value.__reduce__()
+        return (as_its_class_says(value) if self._own else None) or taken_apart(value)
+
+
+class _TolerantPickler(_Pickler):
+    """Leaves behind what cannot be pickled: an object without a way, and one whose end has effects if any of it has none."""
+
+    def reducer_override(self, value: Any) -> Any:
+        reduced = super().reducer_override(value)
+        if isinstance(value, BaseException) and isinstance(parts := reduced[2], dict):
+            attributes = parts["attributes"]
+            if isinstance(attributes, dict):
+                kept = {name: it for name, it in attributes.items() if not self._is_left(it)}
+                return (*reduced[:2], {**parts, "attributes": kept}, *reduced[3:])
+        if reduced is not NotImplemented or isinstance(value, type | FunctionType):
+            return reduced
+        return self._reduced(value)
+
+    def _is_left(self, value: Any) -> bool:
+        plain = isinstance(value, type | FunctionType | BaseException)
+        reduced = None if plain else self._reduced(value)
+        return isinstance(reduced, tuple) and reduced[0] is LeftBehind
+
+    def _reduced(self, value: Any) -> Any:
+        if hasattr(type(value), "__del__"):
+            return NotImplemented if self._travels(value) else left(value)
+        reduce = self.dispatch_table.get(type(value))
+        try:
+            return reduce(value) if reduce is not None else value.__reduce_ex__(PROTOCOL)
+        except Exception:
+            return left(value)
+
+    def _travels(self, value: Any) -> bool:
+        try:
+            _pickled(value, self._by_value)
+        except Exception:
+            return False
+        return True
+
+
+class _Here(pickle.Unpickler):
+    """Reads what this process itself has written: its classes are left as they are."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        found = super().find_class(module, name)
+        return _as_it_is if found is fill_class else found
+
+
+def _as_it_is(user_cls: type, state: Any) -> type:
+    return user_cls
+
+
+class _TolerantUnpickler(pickle.Unpickler):
+    """Puts stand-ins where classes and functions of modules that are not here were."""
+
+    def find_class(self, module: str, name: str) -> Any:
+        try:
+            return super().find_class(module, name)
+        except (ImportError, AttributeError):
+            return type(name, (NotHere,), {"__module__": module})

@@ -1,0 +1,169 @@
+"""`motet run` on a terminal: what stands on the screen of somebody who looks, types and waits."""
+
+from __future__ import annotations
+
+import codecs
+import fcntl
+import os
+import pty
+import select
+import struct
+import subprocess
+import sys
+import termios
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.cli.virtual_terminal import VirtualTerminal
+
+PROGRAM = """
+import sys
+import time
+
+import motet
+
+app = motet.App("demo")
+
+
+@app.function()
+@motet.concurrent(max_inputs=8)
+def work(i: int) -> int:
+    print("at work on", i)
+    return i
+
+
+@app.local_entrypoint()
+def tokens() -> None:
+    for token in ("Once ", "upon ", "a ", "time "):
+        print(token, end="", flush=True)
+        work.remote(1)
+    print()
+    print("The end")
+
+
+@app.local_entrypoint()
+def bar() -> None:
+    for done, _ in enumerate(work.map(range(8)), 1):
+        print(f"\\r{done / 8:4.0%}|{'#' * done:8}|", end="", file=sys.stderr, flush=True)
+        time.sleep(0.05)
+    print(file=sys.stderr)
+
+
+@app.local_entrypoint()
+def asks() -> None:
+    work.remote(0)
+    name = input("Your name? ")
+    print("Hello,", name)
+    print("And yours? ", end="", flush=True)
+    work.spawn(1)
+    print("Hello,", sys.stdin.readline().strip())
+    time.sleep(0.3)
+"""
+
+PATIENCE = 30.0
+
+
+class OnTerminal:
+    """`motet run` on a pseudo-terminal, and what its screen shows."""
+
+    def __init__(self, process: subprocess.Popen[bytes], descriptor: int, size: tuple[int, int]) -> None:
+        self.process = process
+        self.screen = VirtualTerminal(*size)
+        self._descriptor = descriptor
+        self._decoder = codecs.getincrementaldecoder("utf-8")()
+
+    def wait(self, condition: Callable[[list[str]], bool]) -> list[str]:
+        """The rows shown once they are as they should be; what is shown at the program's end must be, too."""
+        deadline = time.monotonic() + PATIENCE
+        while not condition(self.screen.shown):
+            assert self._read(deadline - time.monotonic()), "\n".join(self.screen.shown)
+        return self.screen.shown
+
+    def type(self, text: str) -> None:
+        os.write(self._descriptor, text.encode())
+
+    def wait_end(self) -> list[str]:
+        deadline = time.monotonic() + PATIENCE
+        while self._read(deadline - time.monotonic()):
+            pass
+        assert self.process.wait(PATIENCE) == 0
+        return self.screen.shown
+
+    def _read(self, seconds: float) -> bool:
+        ready, _, _ = select.select([self._descriptor], [], [], max(0.0, seconds))
+        assert ready, "\n".join(self.screen.shown)
+        try:
+            data = os.read(self._descriptor, 65536)
+        except OSError:  # how Linux says that the last process on the other side has closed it
+            return False
+        self.screen.feed(self._decoder.decode(data))
+        return True
+
+
+@contextmanager
+def on_terminal(directory: Path, *argv: str, columns: int = 80, lines: int = 24) -> Iterator[OnTerminal]:
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
+    environment = {key: value for key, value in os.environ.items() if key not in ("COLUMNS", "LINES", "NO_COLOR")}
+    command = [sys.executable, "-c", "from motet.cli.main import main; main()", "run", *argv]
+    with subprocess.Popen(
+        command,
+        cwd=directory,
+        env={**environment, "TERM": "xterm-256color"},
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    ) as process:
+        os.close(theirs)
+        try:
+            yield OnTerminal(process, ours, (columns, lines))
+        finally:
+            process.kill()
+            os.close(ours)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("program")
+    (directory / "work.py").write_text(PROGRAM)
+    return directory
+
+
+def test_tokens_stand_in_one_line_below_what_containers_print(directory: Path) -> None:
+    with on_terminal(directory, "work.py::tokens") as run:
+        shown = run.wait_end()
+    assert [line.split(" | ")[-1] for line in shown[:4]] == ["at work on 1"] * 4
+    assert shown[4:6] == ["Once upon a time", "The end"]
+    assert shown[6].startswith("work: 4 inputs in 1 container in ")
+    assert len(shown) == 7
+
+
+def test_a_progress_bar_is_drawn_in_its_place(directory: Path) -> None:
+    with on_terminal(directory, "work.py::bar") as run:
+        run.wait(lambda shown: any("12%|#       |" in row for row in shown))
+        shown = run.wait_end()
+    assert [row for row in shown if "%|" in row] == ["100%|########|"]
+    assert sum("at work on" in row for row in shown) == 8
+
+
+def test_what_is_typed_stays_while_containers_print_and_the_view_comes_back(directory: Path) -> None:
+    with on_terminal(directory, "work.py::asks") as run:
+        run.wait(lambda shown: shown[-1:] == ["Your name?"])
+        run.type("Pe")
+        run.wait(lambda shown: shown[-1] == "Your name? Pe")
+        run.type("ter\n")
+        run.wait(lambda shown: shown[-2:] == ["Hello, Peter", "And yours?"])
+        run.type("Paul\n")
+        # All of a view of 80 columns can be read, without any word cut.
+        run.wait(lambda shown: shown[-1].startswith("work ") and shown[-2].startswith("function"))
+        header = run.screen.shown[-2]
+        shown = run.wait_end()
+    assert header.split() == ["function", "containers", "running/max", "waiting", "done", "failed", "inputs/s", "time"]
+    rows = [row.split(" | ")[-1] for row in shown[:-1]]
+    assert sorted(rows[4:]) == ["Hello, Paul", "at work on 1"]  # both waited for the line to end
+    assert rows[:4] == ["at work on 0", "Your name? Peter", "Hello, Peter", "And yours? Paul"]
