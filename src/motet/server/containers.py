@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+import signal
 from collections.abc import Sequence
 
 from motet.backends.base import Backend, Ended, Launch, Stream
@@ -32,11 +33,18 @@ from motet.wire import messages as m
 LAST_WORDS_TIMEOUT = 1.0
 """Seconds that a container's connection may stay open after its end (a process it forked may hold it)."""
 
+KILL_TIMEOUT = 10.0
+"""Seconds in which the end of a container that was killed must be reported. A process can hang in the kernel (a network file
+system, a driver), and a host can be lost."""
+
+CUT_TIMEOUT = 2.0
+"""The same, for one whose connection has ended: it is dead already, or as good as that."""
+
 
 class _Container:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
-    __slots__ = ("control", "ended", "env", "executor", "frozen", "function_id", "output", "token")
+    __slots__ = ("control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
 
     def __init__(self, function_id: str, output: ContainerOutput) -> None:
         self.function_id = function_id
@@ -47,6 +55,8 @@ class _Container:
         self.control: Peer | None = None
         self.ended: Ended | None = None
         self.frozen = False
+        self.doom: asyncio.TimerHandle | None = None
+        """When it is given up, if it was killed and no end is reported."""
 
 
 class Containers:
@@ -113,14 +123,40 @@ class Containers:
         if container is None:
             return
         if container.control is None:
-            self._backend.kill_nowait(command.container_id)
+            self._kill(command.container_id)
         else:
             container.control.send((m.Stop(self._stop_grace),))
 
     def kill(self, command: KillContainer) -> None:
         if self._recorder is not None:
             self._recorder.container_stopped(command.container_id, command.reason)
-        self._backend.kill_nowait(command.container_id)
+        self._kill(command.container_id)
+
+    def _kill(self, container_id: str, timeout: float = KILL_TIMEOUT) -> None:
+        """Have it end, and count on its end being reported by then: nobody waits for longer."""
+        self._backend.kill_nowait(container_id)
+        container = self._containers.get(container_id)
+        if container is None or container.ended is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if container.doom is not None and container.doom.when() <= loop.time() + timeout:
+            return
+        if container.doom is not None:
+            container.doom.cancel()
+        container.doom = loop.call_later(timeout, self._give_up, container_id, timeout)
+
+    def _give_up(self, container_id: str, timeout: float) -> None:
+        """Go on as if it had ended. Whatever it or its backend says later is not heard any more."""
+        container = self._containers.get(container_id)
+        if container is None or container.ended is not None:
+            return
+        reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
+        logger.warning("container %s %s", container_id, reason)
+        container.ended = Ended(container_id=container_id, code=-signal.SIGKILL, reason=reason)
+        self._gone(container_id)
+        for peer in (container.executor, container.control):
+            if peer is not None:
+                peer.close()
 
     def kill_all(self) -> None:
         """End everything that runs: the server breaks off."""
@@ -236,7 +272,7 @@ class Containers:
 
     def container_ended(self, ended: Ended) -> None:
         container = self._containers.get(ended.container_id)
-        if container is None:
+        if container is None or container.ended is not None:  # it was given up
             return
         container.ended = ended
         if container.executor is None:
@@ -253,7 +289,7 @@ class Containers:
         container.executor = None
         if container.ended is None:
             # Cut off or dead: either way it can serve nobody. Its backend reports how it ended.
-            self._backend.kill_nowait(container_id)
+            self._kill(container_id, CUT_TIMEOUT)
         else:
             self._gone(container_id)
 
@@ -265,6 +301,8 @@ class Containers:
         if container is None or container.ended is None:
             return
         ended = container.ended
+        if container.doom is not None:
+            container.doom.cancel()
         container.output.close()
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
