@@ -15,6 +15,7 @@ from motet.core.engine import Engine
 from motet.core.events import Event, TimerFired
 from motet.errors import InternalError
 from motet.server.recent_turns import RecentTurns
+from motet.server.wall_clock import WallClock
 
 logger = logging.getLogger("motet.server")
 
@@ -47,7 +48,7 @@ class Driver:
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._clock = clock_of(loop)
-        self._wall = time.time() - self._clock()
+        self._wall_clock = WallClock(self._clock)
 
     def attach(self, effects: Effects, on_broken: Callable[[InternalError], None]) -> None:
         """Have `effects` carry out commands from now on; `on_broken` is called at most once."""
@@ -59,8 +60,8 @@ class Driver:
         return self._clock()
 
     def wall(self, moment: float) -> float:
-        """A moment of the loop's clock, on the wall clock as it was when this began."""
-        return moment + self._wall
+        """A moment of the loop's clock, on the wall clock as it is now."""
+        return moment + self._wall_clock.offset
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
