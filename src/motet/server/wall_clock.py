@@ -12,9 +12,9 @@ DRIFT = 0.05
 class WallClock:
     """Says what is to be added to moments of `clock` now.
 
-    The wall clock can be set, and a monotonic clock stands still while the machine sleeps. So it is measured whenever it is asked
-    for, and taken over when the two have drifted apart. Moments before a jump are then dated as if they had been after it: how
-    long things took stays right.
+    The wall clock can be set, and a monotonic clock stands still while the machine sleeps. So it is measured whenever it is
+    asked for, and taken over when the two have drifted apart. Moments before a jump are then dated as if they had been after
+    it: how long things took stays right.
     """
 
     def __init__(self, clock: Callable[[], float], wall: Callable[[], float] | None = None) -> None:
