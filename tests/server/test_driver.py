@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 
 from motet.core.commands import Command, KillContainer, WakeAt
-from motet.core.events import ContainerReady, Event, InputsSubmitted, TimerFired
+from motet.core.events import ContainerReady, Event, InputsSubmitted, ServerStoodStill, TimerFired
 from motet.errors import InternalError
 from motet.model.outcome import CallKind, NewInput
-from motet.server.driver import Driver
+from motet.server.driver import HEARING, Driver
 from motet.server.recent_turns import TURNS, RecentTurns
+from motet.testing.virtual_loop import VirtualLoop
 
 
 class Script:
@@ -25,6 +26,7 @@ class Script:
         self.depth = 0
         self.on_perform: Callable[[Command], None] = lambda command: None
         self.broken: list[InternalError] = []
+        self.stood: list[float] = []
         self._answer = answer
 
     def handle(self, events: Iterable[Event], now: float) -> list[Command]:
@@ -40,6 +42,9 @@ class Script:
             self.on_perform(command)
         finally:
             self.depth -= 1
+
+    def stood_still(self, seconds: float) -> None:
+        self.stood.append(seconds)
 
 
 def driver_of(script: Script, loop: Any) -> Driver:
@@ -159,6 +164,41 @@ def test_a_later_wake_up_replaces_the_earlier_one() -> None:
         assert not script.done
 
     run(scene)
+
+
+def test_after_a_standstill_what_came_meanwhile_is_heard_before_the_time() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        script = Script(lambda event: [WakeAt(2.0)] if event == ready("1") else [])
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        loop.call_at(1.5, lambda: loop.skip(30.0))
+        loop.call_at(31.5 + HEARING / 2, lambda: driver.take(ready("late news")))
+        await asyncio.sleep(40.0)
+        seconds = script.turns[1][0]
+        assert isinstance(seconds, ServerStoodStill)
+        assert 29.0 < seconds.seconds <= 30.5
+        assert script.turns[2:] == [[ready("late news")], [TimerFired()]]
+        assert script.stood == [seconds.seconds]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+def test_a_standstill_is_noticed_though_no_timer_was_due_in_it() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        script = Script(lambda event: [WakeAt(300.0)] if event == ready("1") else [])
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        loop.call_at(1.5, lambda: loop.skip(30.0))
+        await asyncio.sleep(100.0)
+        assert [type(turn[0]) for turn in script.turns] == [ContainerReady, ServerStoodStill]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
 
 
 def test_after_its_end_there_are_no_timers_and_no_effects() -> None:

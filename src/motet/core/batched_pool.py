@@ -194,6 +194,10 @@ class BatchedPool(Pool):
     def _input_id(self, item: Input) -> str:
         return self._batch_of[item.attempt].input_id
 
+    def _inputs_of(self, container: Container) -> list[Input]:
+        batches = (self._batches[number] for number in container.running)
+        return [item for batch in batches for item in batch.members.values() if item is not None]
+
     def _lost(self, container: Container) -> list[tuple[Input, bool]]:
         batches = [self._batches.pop(number) for number in container.running]
         lost: list[tuple[Input, bool]] = []

@@ -35,6 +35,7 @@ class Container:
         "exclusive",
         "failed",
         "finished",
+        "froze_at",
         "history",
         "idle_since",
         "leaving",
@@ -44,6 +45,7 @@ class Container:
         "started_at",
         "state",
         "stuck",
+        "was_frozen",
     )
 
     def __init__(self, container_id: str, now: float, reason: str) -> None:
@@ -53,6 +55,9 @@ class Container:
         self.exclusive = False
         self.failed = False
         self.leaving = False
+        self.froze_at: float | None = None
+        self.was_frozen = (0.0, 0.0)
+        """From when to when, the last time."""
         self.parting: tuple[str, bool] | None = None
         self.stuck: set[int] = set()
         self.started_at = now

@@ -76,6 +76,8 @@ class Engine(Inspection):
             e.ContainerEnded: self._container_ended,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
+            e.ContainerStoodStill: self._container_stood_still,
+            e.ServerStoodStill: self._server_stood_still,
             e.DrainAsked: self._drain_asked,
             e.ContainerStopAsked: self._container_stop_asked,
             e.AttemptsFinished: self._attempts_finished,
@@ -306,14 +308,23 @@ class Engine(Inspection):
     def _container_frozen(self, event: e.ContainerFrozen, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
-            pool.fleet.froze(container, turn)
+            pool.standstill.froze(container, turn)
             turn.pools[pool] = None
 
     def _container_thawed(self, event: e.ContainerThawed, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
-            pool.fleet.thawed(container, turn)
+            pool.standstill.thawed(container, turn)
             turn.pools[pool] = None
+
+    def _container_stood_still(self, event: e.ContainerStoodStill, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.standstill.stood_still(container, event.seconds, turn.now)
+
+    def _server_stood_still(self, event: e.ServerStoodStill, turn: Turn) -> None:
+        for pool in self._pools.values():
+            pool.standstill.served_nothing(event.seconds)
 
     def _drain_asked(self, event: e.DrainAsked, turn: Turn) -> None:
         pool, container = self._find(event.container_id)

@@ -141,6 +141,20 @@ class ContainerThawed(Event, frozen=True):
     container_id: str
 
 
+class ContainerStoodStill(Event, frozen=True):
+    """Nothing in a container ran for so many seconds until now, while the server stood still, too. It is no process that was
+    stopped by itself: a whole machine was paused."""
+
+    container_id: str
+    seconds: float
+
+
+class ServerStoodStill(Event, frozen=True):
+    """The server did nothing for so many seconds until now: no input could be given to a container meanwhile."""
+
+    seconds: float
+
+
 class AttemptsFinished(Event, frozen=True):
     container_id: str
     attempts: list[AttemptEnd]

@@ -20,6 +20,7 @@ from motet.core.promises import broken_promises
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
+from motet.core.standstill import Standstill
 from motet.core.turn import Turn
 from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
@@ -50,6 +51,7 @@ class Pool:
         self.admission = Admission(self._queue, fleet)
         parts = (self._queue, self._isolation, self._deadlines, self.endings)
         self.unserved = Unserved(fleet, self.size, *parts, services.alarm)
+        self.standstill = Standstill(fleet, self._deadlines, self._inputs_of)
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
@@ -338,6 +340,10 @@ class Pool:
         """A running input has lost its container: True if it can run again, and waits from now on; otherwise it ends."""
         self._release(item, OutcomeKind.LOST, turn)
         return self.endings.redeliver(item, f"container {container.container_id} {description}", turn)
+
+    def _inputs_of(self, container: Container) -> list[Input]:
+        """The inputs that a container runs, and that somebody waits for."""
+        return [item for item in container.running.values() if item is not None]
 
     # --- time, and the end --------------------------------------------------------------------------------------------
 

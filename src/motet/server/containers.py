@@ -24,7 +24,7 @@ from motet.core.commands import (
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.model.log_allowance import log_rate
 from motet.server.apps import Apps
-from motet.server.driver import Driver, logger
+from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
 from motet.server.recorder import Recorder
@@ -44,7 +44,7 @@ CUT_TIMEOUT = 2.0
 class _Container:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
-    __slots__ = ("control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
+    __slots__ = ("asked", "control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
 
     def __init__(self, function_id: str, output: ContainerOutput) -> None:
         self.function_id = function_id
@@ -55,6 +55,8 @@ class _Container:
         self.control: Peer | None = None
         self.ended: Ended | None = None
         self.frozen = False
+        self.asked = 0.0
+        """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
         self.doom: asyncio.TimerHandle | None = None
         """When it is given up, if it was killed and no end is reported."""
 
@@ -150,6 +152,11 @@ class Containers:
         container = self._containers.get(container_id)
         if container is None or container.ended is not None:
             return
+        loop = asyncio.get_running_loop()
+        if container.doom is not None and loop.time() - container.doom.when() > LATE:
+            # The whole program stood still: the report may be there, and is heard first.
+            container.doom = loop.call_later(HEARING, self._give_up, container_id, timeout)
+            return
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
         container.ended = Ended(container_id=container_id, code=-signal.SIGKILL, reason=reason)
@@ -208,6 +215,21 @@ class Containers:
 
     def cancel(self, command: CancelAttempts) -> None:
         self._to_control(command.container_id, m.CancelAttempts(command.attempts))
+
+    def ask_standstill(self, seconds: float) -> None:
+        """The server stood still for so long: have containers say whether they did, too."""
+        for container in self._containers.values():
+            if container.control is not None and container.executor is not None:
+                container.asked = seconds
+                container.control.send((m.AskStandstill(),))
+
+    def stood_still(self, container_id: str, seconds: float) -> list[e.Event]:
+        """A container's answer. It counts for no more than the server's own standstill, and only if it was asked for."""
+        container = self._containers.get(container_id)
+        if container is None:
+            return []
+        counted, container.asked = min(seconds, container.asked), 0.0
+        return [e.ContainerStoodStill(container_id, counted)] if counted > 0 else []
 
     def _to_control(self, container_id: str, message: m.Message) -> None:
         container = self._containers.get(container_id)
@@ -345,6 +367,8 @@ class ExecutorSession:
                 events.append(e.FeedTaken(container_id, message.attempt, message.count))
             elif isinstance(message, m.StopDelivering):
                 events.append(e.DrainAsked(container_id, message.preempted))
+            elif isinstance(message, m.StoodStill):
+                events += self._containers.stood_still(container_id, message.seconds)
             elif isinstance(message, m.Ready):
                 events += self._containers.ready(container_id, message.entering)
             elif isinstance(message, m.StartFailed):

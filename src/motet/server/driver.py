@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 from motet.core.commands import Command, WakeAt
 from motet.core.engine import Engine
-from motet.core.events import Event, TimerFired
+from motet.core.events import Event, ServerStoodStill, TimerFired
 from motet.errors import InternalError
 from motet.server.recent_turns import RecentTurns
 from motet.server.wall_clock import WallClock
@@ -20,10 +20,22 @@ from motet.server.wall_clock import WallClock
 logger = logging.getLogger("motet.server")
 
 
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at the clock, while a timer is set."""
+LATE = 1.0
+"""Seconds that a timer may ring late on a busy machine without anything being made of it."""
+HEARING = 1.0
+"""Seconds for what came while the server stood still to be heard, before the engine is told the time."""
+
+
 class Effects(Protocol):
     """Carries out commands; may call `Driver.take` again while it does."""
 
     def perform(self, command: Command) -> None: ...
+
+    def stood_still(self, seconds: float) -> None:
+        """The server did nothing for so long, until now: containers are asked whether they did, too."""
+        ...
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
@@ -36,6 +48,9 @@ class Driver:
 
     An exception in the engine or in an effect is a broken promise: what was to follow is lost, so nothing that runs can be
     trusted to end. The driver takes nothing any more then, and tells who was attached, with the story.
+
+    After a standstill of the whole program (Ctrl-Z, a paused machine) what came meanwhile is heard before the engine is told
+    that time is over for anything.
     """
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
@@ -47,6 +62,9 @@ class Driver:
         self._pending: deque[Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        """The engine is not told the time earlier."""
         self._clock = clock_of(loop)
         self._wall_clock = WallClock(self._clock)
 
@@ -114,10 +132,41 @@ class Driver:
     def _wake_at(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self.take, TimerFired())
+        deadline = max(deadline, self._not_before)
+        self._timer = self._loop.call_at(deadline, self._ring, deadline)
+        if self._look is None:
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+
+    def _ring(self, deadline: float) -> None:
+        self._timer = None
+        if not self._was_late(deadline):
+            self.take(TimerFired())
+
+    def _look_at_clock(self, due: float) -> None:
+        """Often enough to notice a standstill during which no timer was due."""
+        self._look = None
+        self._was_late(due)
+        if self._timer is not None:
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+
+    def _was_late(self, due: float) -> bool:
+        """Whether the loop stood still until now, so that what came meanwhile is still to be heard."""
+        now = self._clock()
+        seconds = now - due
+        if seconds <= LATE or due < self._not_before:  # or this was noticed already
+            return False
+        self._not_before = now + HEARING
+        if self._timer is None or self._timer.when() < self._not_before:
+            self._wake_at(self._not_before)
+        self.take(ServerStoodStill(seconds))
+        if self._effects is not None:
+            self._effects.stood_still(seconds)
+        return True
 
     def close(self) -> None:
         """No more timers. Idempotent."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._look):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._look = None
         self._effects = None

@@ -202,6 +202,8 @@ class Container:
                     window.grant(message.count)
             elif isinstance(message, m.CancelAttempts):
                 self._cancel(message.attempts)
+            elif isinstance(message, m.AskStandstill):
+                self._send(m.StoodStill(0.0))
             elif isinstance(message, m.Stop):
                 self._task(0, self._stop())
 

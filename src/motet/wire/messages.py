@@ -15,6 +15,7 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import AskStandstill as AskStandstill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
@@ -24,6 +25,7 @@ from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import StoodStill as StoodStill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
@@ -353,10 +355,11 @@ ToServer = (
     | Items
     | TakeFeed
     | StopDelivering
+    | StoodStill
     | Output
     | OutputShared
     | Stalled
 )
 ToClient = Refused | Broken | Outcomes | CallItems | FeedTaken | OutputLines | Reply
 ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch
-ToControl = Refused | CancelAttempts | AckItems | Stop
+ToControl = Refused | CancelAttempts | AckItems | AskStandstill | Stop
