@@ -81,6 +81,10 @@ class ContainerDied(RemoteError):
     """The container ended while it ran this input, and did so again when the input ran alone."""
 
 
+class CallerCancelled(RemoteError):
+    """The input was cancelled because the input that called it, and waited for it, was given up."""
+
+
 # --- the service ----------------------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,8 @@ from typing import Any
 
 from motet.errors import DeprecationError
 from motet.sdk.call import FunctionCall
-from motet.sdk.function import Function, FunctionStats
+from motet.sdk.current_stats import FunctionStats
+from motet.sdk.function import Function
 from motet.sdk.notices import warn_user
 
 __all__ = ["Function", "FunctionCall", "FunctionStats", "gather"]

@@ -120,6 +120,7 @@ async def test_nothing_of_a_container_is_left_when_the_template_is_killed(stage:
         stage.lose()
         ended = await session.reports.wait_ended("ta-x")
         assert "the template process" in ended.description
+        assert ended.blameless
         wait_gone([container, child])
         # Documented: with the template dead, nobody is left to whom a daemon of its own session belongs.
         os.kill(daemon, signal.SIGKILL)
@@ -133,6 +134,7 @@ async def test_template_told_to_end_takes_its_containers_along(stage: ProcessSta
         os.kill(stage.template, signal.SIGTERM)
         await session.reports.wait_until(lambda: session.reports.lost)
         assert session.reports.ended["ta-x"].code == -9
+        assert session.reports.ended["ta-x"].blameless
         wait_gone(pids)
         again = session.start(Act(code=0))
         assert (await session.reports.wait_ended(again)).code == 0

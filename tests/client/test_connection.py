@@ -137,3 +137,53 @@ def test_being_refused_is_the_end_with_the_servers_reason() -> None:
     connection.receive([m.Refused("not today")])
     with pytest.raises(ConnectionError, match="not today"):
         run_blocking(connection.request(m.ViewCall("fc-1")))
+
+
+def exchange(connection: Connection, timeout: float | None = None) -> Any:
+    """Ask for items; take as many as there are."""
+    ask = m.GetItems("qu-1", "", 2, True)
+    return run_blocking(connection.exchange(ask, timeout, lambda reply: (reply.items, len(reply.items))))
+
+
+def test_an_exchange_confirms_what_has_arrived() -> None:
+    connection = Connection()
+    link = Link(connection, m.ItemsGot([b"1", b"2"]))
+    assert exchange(connection) == [b"1", b"2"]
+    assert link.sent[1:] == [m.Confirm(1, 2)]
+
+
+def test_an_exchange_that_cannot_be_used_is_taken_back() -> None:
+    connection = Connection()
+    link = Link(connection, m.ItemsGot([b"1"]))
+
+    def refuse(reply: Any) -> Any:
+        raise ValueError(reply.items)
+
+    with pytest.raises(ValueError, match="1"):
+        run_blocking(connection.exchange(m.GetItems("qu-1", "", 2, True), None, refuse))
+    assert link.sent[1:] == [m.Forget(1)]
+
+
+def test_an_exchange_out_of_time_asks_for_the_answer_and_takes_what_it_says() -> None:
+    class LateLink(Link):
+        """Answers when it is asked to answer now."""
+
+        def send(self, messages: Sequence[m.Message]) -> None:
+            super().send(messages)
+            if isinstance(messages[0], m.AnswerNow):
+                connection.receive([m.Reply(messages[0].request_id, m.ItemsGot([b"1"]))])
+
+    connection = Connection()
+    link = LateLink(connection)
+    assert exchange(connection, timeout=0.0) == [b"1"]
+    assert link.sent[1:] == [m.AnswerNow(1), m.Confirm(1, 1)]
+
+
+def test_an_exchange_given_up_is_taken_back_although_its_reply_is_there() -> None:
+    connection = Connection()
+    link = Link(connection, m.ItemsGot([b"1"]))
+    steps = connection.exchange(m.GetItems("qu-1", "", 1, True), None, lambda reply: (reply, 1))
+    next(steps)
+    with pytest.raises(KeyboardInterrupt):
+        steps.throw(KeyboardInterrupt())
+    assert link.sent[1:] == [m.Forget(1)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 import warnings
 
 import pytest
@@ -107,6 +108,10 @@ def test_what_never_waits_may_be_called_in_a_loop_without_a_warning() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert asyncio.run(ask()) == (5, 5)
+
+
+def test_a_bound_method_can_be_pickled_with_what_it_is_bound_to() -> None:
+    assert pickle.loads(pickle.dumps(Adder().add))(1, right=2) == 3
 
 
 def test_a_stop_iteration_of_the_remote_function_is_raised_as_itself_to_a_blocking_caller() -> None:

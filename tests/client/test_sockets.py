@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,7 +14,7 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
-from motet.errors import ConnectionError, InternalError
+from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire import messages as m
 
@@ -134,6 +135,43 @@ def test_a_server_that_talks_nonsense_is_a_connection_error(listener: Listener) 
         with pytest.raises(ConnectionError, match="not Motet's"):
             asked.result(5)
     connection.close()
+
+
+def test_a_signal_handler_that_calls_while_its_thread_sends_is_refused_and_the_frame_stays_whole(
+    listener: Listener,
+) -> None:
+    connection = Connection()
+    link = SocketLink(listener.address, HELLO, connection)
+    peer = listener.accept()
+    refused: list[str] = []
+    interrupted = threading.Event()
+
+    def handle(*_: object) -> None:
+        with pytest.raises(ExecutionError) as error:
+            link.send([m.Forget(2)])
+        refused.append(str(error.value))
+        interrupted.set()
+
+    def read() -> list[object]:
+        peer.recv(len(b"".join(codec.frames([HELLO]))), socket.MSG_WAITALL)
+        peer.recv(1, socket.MSG_PEEK)  # it is sending, and cannot end before it is read
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGALRM)
+        interrupted.wait(5)
+        return first_messages(peer, 2)
+
+    large = m.FeedCall("fc-1", 0, [bytes(32 * 1024 * 1024)])
+    usual = signal.signal(signal.SIGALRM, handle)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            reading = pool.submit(read)
+            link.send([large])
+            link.send([m.Forget(1)])
+            assert reading.result() == [large, m.Forget(1)]
+    finally:
+        signal.signal(signal.SIGALRM, usual)
+        link.close()
+        peer.close()
+    assert ["a signal handler" in each for each in refused] == [True]
 
 
 class Unfit(Connection):

@@ -31,6 +31,16 @@ def test_an_input_is_redelivered_when_its_container_is_lost(play: Playbook) -> N
     play >> finished(2, 2) << send("a", 0)
 
 
+def test_an_end_that_is_nobodys_fault_charges_nobody_however_often_it_comes(play: Playbook) -> None:
+    play >> function()
+    play >> submit("a") << start(1)
+    play >> ready(1) << deliver(1, "a0#1")
+    for number in range(1, 6):
+        play >> ended(number, blameless=True) << start(number + 1)
+        play >> ready(number + 1) << deliver(number + 1, f"a0#{number + 1}")
+    play >> finished(6, 6) << send("a", 0)
+
+
 def test_an_input_that_kills_its_container_twice_while_alone_fails(play: Playbook) -> None:
     play >> function()
     play >> submit("a") << start(1)

@@ -117,8 +117,15 @@ def test_a_start_that_fails_with_text_that_is_not_utf8_is_told() -> None:
         failing.NotUtf8().get.remote()
 
 
-def test_a_stop_iteration_does_not_end_somebodys_loop(misbehave: Callable[[str], Any]) -> None:
-    with pytest.raises(RuntimeError, match="StopIteration"):
+@pytest.mark.parametrize("misbehave", ["alone", "on_threads"], indirect=True)
+def test_a_stop_iteration_arrives_as_itself(misbehave: Callable[[str], Any]) -> None:
+    with pytest.raises(StopIteration, match="stop"):
+        misbehave("StopIteration")
+
+
+@pytest.mark.parametrize("misbehave", ["in_tasks"], indirect=True)
+def test_a_stop_iteration_in_a_coroutine_is_what_python_makes_of_it(misbehave: Callable[[str], Any]) -> None:
+    with pytest.raises(RuntimeError, match="coroutine raised StopIteration"):
         misbehave("StopIteration")
 
 

@@ -286,9 +286,9 @@ def test_cancelling_the_task_of_a_remote_call_cancels_its_input_only(gate: Gate)
 
 def test_for_async_code_the_blocking_form_names_the_other() -> None:
     async def main() -> None:
-        with pytest.warns(motet.exception.AsyncUsageWarning):
+        with pytest.warns(motet.exception.AsyncUsageWarning, match=r"map\.aio"):
             results: Any = square.map([1])
-        with pytest.raises(TypeError, match=r"square\.map\.aio"):
+        with pytest.raises(TypeError, match="__aiter__"):
             async for _ in results:
                 pass
         assert list(results) == [1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 import threading
 import time
@@ -52,7 +53,7 @@ def test_request_reaches_the_app_as_it_was_sent(client: httpx.Client) -> None:
     told = answer.json()
     assert told["method"] == "DELETE"
     assert told["query"] == "a=1&b=%20"
-    assert (told["root_path"], told["path"]) == ("/web-plain", "/web-plain/scope")
+    assert (told["root_path"], told["path"]) == ("", "/scope")
     assert [value for name, value in told["headers"] if name == "x-twice"] == ["1", "2"]
     assert ["x-latin", "café"] in told["headers"]
 
@@ -72,19 +73,24 @@ def test_path_is_decoded_once_and_kept_raw(client: httpx.Client) -> None:
 
 
 def test_url_without_a_slash_is_the_root_of_the_app(client: httpx.Client) -> None:
-    assert client.get(url()).json()["path"] == client.get(url("/")).json()["path"] == "/web-plain/"
+    assert client.get(url()).json()["path"] == client.get(url("/")).json()["path"] == "/"
 
 
-def test_host_name_of_the_label_reaches_the_app_at_its_root(client: httpx.Client) -> None:
-    base, port = url().rpartition("/")[0], url().split(":")[2].partition("/")[0]
-    told = client.get(f"{base}/scope", headers={"host": f"web-plain.localhost:{port}"}).json()
-    assert (told["root_path"], told["path"]) == ("", "/scope")
+def test_port_of_a_function_is_its_own_whatever_host_and_path_say(client: httpx.Client) -> None:
+    for host in ("web-with-flask.localhost", "nobody.localhost", "example.com"):
+        told = client.get(url("/scope"), headers={"host": host}).json()
+        assert (told["root_path"], told["path"]) == ("", "/scope")
+    assert len({httpx.URL(it.get_web_url() or "").port for it in (web.plain, web.with_flask, web.with_fastapi)}) == 3
 
 
-def test_unknown_label_and_host_are_404(client: httpx.Client) -> None:
-    base = url().rpartition("/")[0]
-    assert client.get(f"{base}/nobody/x").status_code == 404
-    assert client.get(f"{base}/scope", headers={"host": "nobody.localhost"}).status_code == 404
+def test_links_and_redirects_from_the_root_stay_with_their_app(client: httpx.Client) -> None:
+    base = web.with_flask.get_web_url() or ""
+    for path in ("/moved", "/moved-there"):
+        answer = client.get(base + path, follow_redirects=True)
+        assert (str(answer.url), answer.json()["path"]) == (f"{base}/where", "/where")
+    docs = client.get(f"{web.Site().add.get_web_url()}/docs").text
+    (schema,) = re.findall(r"url: '([^']*)'", docs)
+    assert client.get(httpx.URL(f"{web.Site().add.get_web_url()}/docs").join(schema)).status_code == 200
 
 
 def test_head_has_the_headers_and_no_body(client: httpx.Client) -> None:
@@ -96,7 +102,7 @@ def test_head_has_the_headers_and_no_body(client: httpx.Client) -> None:
 def test_connection_is_kept_for_the_next_request(client: httpx.Client) -> None:
     with socket.create_connection(("127.0.0.1", httpx.URL(url()).port or 0)) as connection:
         for _ in range(2):
-            connection.sendall(b"GET /web-plain/scope HTTP/1.1\r\nHost: x\r\n\r\n")
+            connection.sendall(b"GET /scope HTTP/1.1\r\nHost: x\r\n\r\n")
             received = b""
             while b"\r\n0\r\n\r\n" not in received:
                 received += connection.recv(65536)
@@ -130,7 +136,7 @@ def test_12_megabytes_come_down(client: httpx.Client, how: str) -> None:
 def test_app_is_not_far_ahead_of_a_client_that_does_not_read(tmp_path: Path) -> None:
     said = tmp_path / "sent"
     with socket.create_connection(("127.0.0.1", httpx.URL(url()).port or 0)) as connection:
-        connection.sendall(f"GET /web-plain/download?many,200000000,{said} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(f"GET /download?many,200000000,{said} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         wait_until(said.exists, "the first piece")
         before = -1
         while (now := int(said.read_text() or 0)) > before:  # until it comes to rest
@@ -142,7 +148,7 @@ def test_app_is_not_far_ahead_of_a_client_that_does_not_read(tmp_path: Path) -> 
 def test_upload_is_not_far_ahead_of_an_app_that_does_not_read() -> None:
     sent = 0
     with socket.create_connection(("127.0.0.1", httpx.URL(url()).port or 0)) as connection:
-        connection.sendall(b"POST /web-plain/slow-upload HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\n")
+        connection.sendall(b"POST /slow-upload HTTP/1.1\r\nHost: x\r\nContent-Length: 200000000\r\n\r\n")
         connection.settimeout(0.5)
         try:
             while sent < 200_000_000:
@@ -183,7 +189,7 @@ def test_hundred_slow_streams_share_a_container() -> None:
 
 def test_client_that_leaves_is_told_to_the_app_which_is_then_cancelled(tmp_path: Path) -> None:
     with socket.create_connection(("127.0.0.1", httpx.URL(url()).port or 0)) as connection:
-        connection.sendall(f"GET /web-plain/wait?{tmp_path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        connection.sendall(f"GET /wait?{tmp_path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
         wait_until((tmp_path / "began").exists)
     wait_until((tmp_path / "http.disconnect").exists)
     wait_until((tmp_path / "cancelled").exists)
@@ -233,7 +239,6 @@ def test_websocket_that_the_app_refuses_does_not_open() -> None:
         return refusal.value.response.status_code
 
     assert asyncio.run(refused("/ws?no")) == 403
-    assert asyncio.run(refused("-nobody/ws")) == 404
 
 
 def test_websocket_of_an_app_that_raises_is_closed_with_1011() -> None:
@@ -252,8 +257,6 @@ def test_websocket_of_an_app_that_raises_is_closed_with_1011() -> None:
 
 def test_fastapi_app_runs_with_dependencies_lifespan_and_background_tasks(client: httpx.Client) -> None:
     base = web.with_fastapi.get_web_url()
-    assert base is not None
-    assert base.endswith("/frameworks")
     assert client.get(f"{base}/items/3?who=me&name=me").json() == {"number": 3, "who": "me", "marks": ["started"]}
     assert client.get(f"{base}/items/three").status_code == 422
     assert client.post(f"{base}/later").json() == {"marks": 1}
@@ -280,7 +283,7 @@ def test_synchronous_handlers_run_at_once_up_to_max_inputs() -> None:
 
 def test_methods_of_a_class_have_urls_of_their_own_and_share_its_object(client: httpx.Client) -> None:
     site = web.Site()
-    assert client.get(f"{site.starlette.get_web_url()}/deep").text == "hello from /web-site-starlette/deep"
+    assert client.get(f"{site.starlette.get_web_url()}/deep").text == "hello from /deep"
     target = f"{site.add.get_web_url()}?first=3"
     assert client.post(target).json() == {"sum": 4, "greeting": "hello"}
     assert client.get(target).status_code == 405
@@ -338,7 +341,7 @@ def test_parameters_of_a_class_come_from_the_query(client: httpx.Client) -> None
 def test_flask_app_runs_on_threads(client: httpx.Client) -> None:
     base = web.with_flask.get_web_url()
     answer = client.get(f"{base}/where")
-    assert answer.json() == {"root": "/web-with-flask", "path": "/where", "input": answer.headers["motet-input-id"]}
+    assert answer.json() == {"root": "", "path": "/where", "input": answer.headers["motet-input-id"]}
     assert client.post(f"{base}/size", content=b"x" * 2_000_000).text == "2000000"
     threads = [threading.Thread(target=client.get, args=(f"{base}/slow",)) for _ in range(20)]
     began = time.monotonic()

@@ -84,15 +84,14 @@ def test_wrong_method_is_405_and_invalid_json_422(
 
 def test_django_runs_under_wsgi(client: httpx.Client) -> None:
     answer = client.post(url(frameworks.django, "/where/caf%C3%A9/?q=1&q=2"), content=b"x" * 1_000_000)
-    prefix = "/frameworks-django"
-    assert answer.json() == {"name": "café", "path": f"{prefix}/where/café/", "query": ["1", "2"], "body": 1_000_000}
+    assert answer.json() == {"name": "café", "path": "/where/café/", "query": ["1", "2"], "body": 1_000_000}
     assert answer.headers["set-cookie"].startswith("seen=")
     chunks = client.post(url(frameworks.django, "/where/a/"), content=iter([b"x" * 10, b"y" * 20]))
     assert chunks.json()["body"] == 30
     stream = client.get(url(frameworks.django, "/stream/"))
     assert stream.text.splitlines()[2] == f"2 {stream.headers['motet-input-id']}"
     moved = client.get(url(frameworks.django, "/where/a"))
-    assert (moved.status_code, moved.headers["location"]) == (301, f"{prefix}/where/a/")
+    assert (moved.status_code, moved.headers["location"]) == (301, "/where/a/")
     assert client.get(url(frameworks.django, "/nowhere")).status_code == 404
 
 

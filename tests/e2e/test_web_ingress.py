@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -46,7 +47,11 @@ def trust(certificates: Path) -> ssl.SSLContext:
 
 @pytest.fixture(scope="module", autouse=True)
 def running(certificates: Path) -> Iterator[None]:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
     variables = {
+        "MOTET_WEB_PORT": str(port),
         "MOTET_WEB_TLS_CERTIFICATE": str(certificates / "certificate.pem"),
         "MOTET_WEB_TLS_KEY": str(certificates / "key.pem"),
         "MOTET_WEB_REDIRECT_AFTER": str(LIMIT),
@@ -76,6 +81,11 @@ def wss(address: str | None) -> str:
     return address.replace("https://", "wss://")
 
 
+def by_label(path: str = "") -> str:
+    """The URL where the function is by its label's path."""
+    return url(f"/ingress-site{path}")
+
+
 # --- TLS and addresses ------------------------------------------------------------------------------------------------
 
 
@@ -84,6 +94,21 @@ def test_requests_come_over_tls_and_the_app_knows(client: httpx.Client) -> None:
     told = client.get(url("/told")).json()
     assert told["url"] == url("/told")
     assert told["headers"]["x-forwarded-proto"] == "https"
+
+
+def test_port_that_was_asked_for_is_the_first_function_s_and_there_labels_are_paths_and_hosts(
+    client: httpx.Client,
+) -> None:
+    port = int(os.environ["MOTET_WEB_PORT"])
+    assert url() == f"https://127.0.0.1:{port}"
+    others = {httpx.URL(it.get_web_url() or "").port for it in (web.locked, web.too_slow)}
+    assert len(others) == 2
+    assert port not in others
+    assert client.get(by_label("/told")).json()["url"] == by_label("/told")
+    told = client.get(url("/told"), headers={"host": f"ingress-site.localhost:{port}"}).json()
+    assert told["url"] == f"https://ingress-site.localhost:{port}/told"
+    assert client.post(url("/ingress-locked"), content=b"abc").status_code == 401
+    assert client.get(url("/told"), headers={"host": "nobody.localhost"}).status_code == 404
 
 
 def test_plain_http_is_not_answered_where_tls_is_spoken() -> None:
@@ -119,7 +144,7 @@ CLAIMS = {"x-forwarded-for": "203.0.113.7", "x-forwarded-proto": "http", "x-forw
 
 
 def test_proxy_on_this_machine_is_believed(client: httpx.Client) -> None:
-    told = client.get(url("/told").replace("/ingress-site", ""), headers=CLAIMS).json()
+    told = client.get(url("/told"), headers=CLAIMS).json()
     assert (told["url"], told["client"]) == ("http://shop.example.com/told", "203.0.113.7")
     assert told["headers"]["x-forwarded-for"] == "203.0.113.7"
 
@@ -128,7 +153,6 @@ def test_what_others_claim_is_overwritten(trust: ssl.SSLContext) -> None:
     transport = httpx.HTTPTransport(local_address="127.0.0.2", verify=trust)
     with httpx.Client(timeout=30, transport=transport, follow_redirects=True) as elsewhere:
         told = elsewhere.get(url("/told"), headers=CLAIMS).json()
-        assert elsewhere.get(url("/told").replace("/ingress-site", ""), headers=CLAIMS).status_code == 404
     assert (told["url"], told["client"]) == (url("/told"), "127.0.0.2")
     assert told["headers"]["x-forwarded-for"] == "127.0.0.2"
     assert "x-forwarded-host" not in told["headers"]

@@ -39,8 +39,8 @@ def batch(*calls: Call) -> Batch:
     )
 
 
-def run(function: Callable[..., Any], *calls: Call) -> list[AttemptEnd]:
-    end = run_batch(Batched(MethodSpec(), function), batch(*calls), Gate())
+def run(function: Callable[..., Any], *calls: Call, cancelled: bool = False) -> list[AttemptEnd]:
+    end = run_batch(Batched(MethodSpec(), function), batch(*calls), Gate(), lambda attempt: cancelled)
     assert isinstance(end, BatchEnd)
     assert end.attempt == 10
     return end.members
@@ -67,7 +67,9 @@ def test_mixed_positional_and_keyword_arguments_are_put_together_by_name(functio
 
 
 def test_an_async_function_is_awaited() -> None:
-    end = asyncio.run(run_batch_async(Batched(MethodSpec(is_async=True), add_async), batch(*MIXED)))
+    end = asyncio.run(
+        run_batch_async(Batched(MethodSpec(is_async=True), add_async), batch(*MIXED), lambda attempt: False)
+    )
     assert isinstance(end, BatchEnd)
     assert values(end.members) == [3, 7, 11]
 
@@ -113,7 +115,7 @@ def test_a_call_that_does_not_fit_fails_alone(call: Call, message: str, place: i
 def test_arguments_that_cannot_be_unpickled_fail_their_input_alone() -> None:
     whole = batch(((1, 2), {}), ((3, 4), {}))
     broken = Delivery(12, "fc-2", 2, "", b"no pickle")
-    end = run_batch(Batched(MethodSpec(), add), batch_of([*whole.members, broken]), Gate())
+    end = run_batch(Batched(MethodSpec(), add), batch_of([*whole.members, broken]), Gate(), lambda attempt: False)
     assert isinstance(end, BatchEnd)
     assert isinstance(error([end.members.pop()]), DeserializationError)
     assert values(end.members) == [3, 7]
@@ -164,7 +166,9 @@ def test_a_cancelled_batch_is_cancelled_for_every_member() -> None:
     def cancelled(x: list[int]) -> list[int]:
         raise InputCancellation("Input was cancelled")
 
-    assert {end.kind for end in run(cancelled, ((1,), {}), ((2,), {}))} == {OutcomeKind.CANCELLED}
+    calls: list[Call] = [((1,), {}), ((2,), {})]
+    assert {end.kind for end in run(cancelled, *calls, cancelled=True)} == {OutcomeKind.CANCELLED}
+    assert {end.kind for end in run(cancelled, *calls)} == {OutcomeKind.FAILURE}
 
 
 def test_the_current_input_is_the_first_member() -> None:

@@ -10,7 +10,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
@@ -25,7 +25,7 @@ from motet.runtime.executor import Executor
 from motet.runtime.interrupter import CANCEL_SIGNAL
 from motet.runtime.loader import Service
 from motet.runtime.sender import Sender
-from motet.wire import codec, payload
+from motet.wire import codec, failure, payload
 from motet.wire.messages import STREAM_WINDOW, Finished, Items
 
 TIMEOUT = 20.0
@@ -393,6 +393,72 @@ def test_random_cancels_end_those_asked_for_and_every_attempt_ends_once() -> Non
     for number in ends.keys() - cancelled:
         assert ends[number] == (OutcomeKind.SUCCESS, payload.dumps(number, ""))
     inside.close()
+
+
+# --- what nobody has cancelled ----------------------------------------------------------------------------------------
+
+
+async def awaits_what_it_cancelled() -> None:
+    task = asyncio.create_task(asyncio.sleep(LONG))
+    await asyncio.sleep(0)
+    task.cancel()
+    await task
+
+
+async def yields_and_awaits_what_it_cancelled() -> AsyncIterator[int]:
+    yield 1
+    await awaits_what_it_cancelled()
+
+
+async def cancels_itself() -> None:
+    task = asyncio.current_task()
+    assert task is not None
+    task.cancel()
+    await asyncio.sleep(LONG)
+
+
+async def awaits_in_a_batch(numbers: list[int]) -> list[int]:
+    await awaits_what_it_cancelled()
+    return numbers
+
+
+def runs_a_loop_of_its_own() -> None:
+    asyncio.run(awaits_what_it_cancelled())
+
+
+def yields_and_runs_a_loop() -> Iterator[int]:
+    yield 1
+    asyncio.run(awaits_what_it_cancelled())
+
+
+@pytest.mark.parametrize("call", [runs_a_loop_of_its_own, yields_and_runs_a_loop])
+def test_a_cancelled_error_of_its_own_is_a_sync_inputs_failure(call: Callable[..., Any]) -> None:
+    inside = Inside(call, generator=call is yields_and_runs_a_loop)
+    inside.deliver(1)
+    end = inside.ends.get(timeout=TIMEOUT)
+    assert end.kind is OutcomeKind.FAILURE
+    assert "Nobody cancelled this input" in failure.read(end.payload).traceback
+    inside.close()
+
+
+@pytest.mark.parametrize(
+    "call", [awaits_what_it_cancelled, cancels_itself, yields_and_awaits_what_it_cancelled, awaits_in_a_batch]
+)
+def test_a_cancelled_error_of_its_own_is_an_async_inputs_failure(call: Callable[..., Any]) -> None:
+    loop = asyncio.new_event_loop()
+    batching = Batching(max_batch_size=2, wait_ms=100) if call is awaits_in_a_batch else None
+    generator = call is yields_and_awaits_what_it_cancelled
+    inside = Inside(call, is_async=True, loop=loop, generator=generator, batching=batching)
+    if batching is None:
+        inside.deliver(1)
+    else:
+        inside.executor.deliver([batch_of([delivery(1, 1), delivery(2, 2)])])
+    loop.run_until_complete(asyncio.wait_for(inside.idle.wait(), TIMEOUT))
+    end = inside.ends.get(timeout=TIMEOUT)
+    assert end.kind is OutcomeKind.FAILURE
+    assert "Nobody cancelled this input" in failure.read(end.payload).traceback
+    inside.close()
+    loop.close()
 
 
 class Untellable(Exception):

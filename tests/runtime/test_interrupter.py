@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import AbstractContextManager, suppress
 from typing import Any
 
@@ -21,63 +22,7 @@ from motet.client.gate import Gate, shield_cancellation
 from motet.errors import InputCancellation
 from motet.runtime.interrupter import CANCEL_SIGNAL, Interrupter
 from motet.runtime.signalled_thread import SignalledThread
-
-TIMEOUT = 20.0
-LONG = 60.0
-"""Seconds that something blocks unless it is interrupted."""
-
-
-class Victim:
-    """A thread that runs `work` as the runtime runs an input, and how that ended."""
-
-    def __init__(self, work: Callable[[], Any], gate: Gate | None = None) -> None:
-        self.gate = gate or Gate()
-        self.ended: Any = None
-        self.hits = 0
-        self._work = work
-        self._in_work = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
-
-    def _run(self) -> None:
-        self.gate.enter()
-        try:
-            try:
-                self._in_work.set()
-                self.gate.open()
-                result = self._work()
-            finally:
-                self.gate.shut()
-            self.ended = result
-        except InputCancellation as error:
-            self.ended = error
-        # As a slot's thread: it lives on, and nothing may hit it here.
-        try:
-            for _ in range(50):
-                time.sleep(0.0005)
-        except BaseException as error:
-            self.ended = f"hit outside of user code: {error!r}"
-
-    def wait_in_work(self) -> None:
-        assert self._in_work.wait(TIMEOUT)
-
-    def result(self) -> Any:
-        self._thread.join(TIMEOUT)
-        assert not self._thread.is_alive()
-        return self.ended
-
-
-@pytest.fixture
-def interrupter() -> Iterator[Interrupter]:
-    before = signal.getsignal(CANCEL_SIGNAL)
-    interrupter = Interrupter()
-    interrupter.install()
-    yield interrupter
-    signal.signal(CANCEL_SIGNAL, before)
-
-
-def cancelled(value: Any) -> bool:
-    return isinstance(value, InputCancellation)
+from tests.runtime.victims import LONG, TIMEOUT, Victim, cancelled
 
 
 def loop() -> None:
@@ -97,6 +42,18 @@ def lock() -> None:
     held = threading.Lock()
     held.acquire()
     held.acquire(timeout=LONG)
+
+
+def condition() -> None:
+    mine = threading.Condition()
+    with mine:
+        mine.wait(LONG)
+
+
+def sleeper() -> threading.Thread:
+    thread = threading.Thread(target=time.sleep, args=(LONG,), daemon=True)
+    thread.start()
+    return thread
 
 
 def read_pipe() -> None:
@@ -119,6 +76,10 @@ BLOCKING: dict[str, Callable[[], Any]] = {
     "SimpleQueue.get": lambda: queue.SimpleQueue[int]().get(timeout=LONG),
     "Lock.acquire": lock,
     "Event.wait": lambda: threading.Event().wait(LONG),
+    "Condition.wait": condition,
+    "Semaphore.acquire": lambda: threading.Semaphore(0).acquire(timeout=LONG),
+    "Thread.join": lambda: sleeper().join(),
+    "Future.result": lambda: Future[int]().result(LONG),
     "os.read": read_pipe,
     "subprocess.run": run_process,
 }
@@ -311,6 +272,28 @@ def test_on_an_interpreter_like_this_the_word_is_found_and_works(interrupter: In
         assert SignalledThread.found() is None
     else:
         assert interrupter.reaches_blocking_calls
+
+
+def test_a_handler_of_the_users_is_kept_and_they_are_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    def mine(*_: object) -> None: ...
+
+    before = signal.signal(CANCEL_SIGNAL, mine)
+    try:
+        interrupter = Interrupter()
+        interrupter.install()
+        victim = Victim(loop)
+        victim.wait_in_work()
+        interrupter.interrupt(victim.gate)
+        assert cancelled(victim.result())
+        assert signal.getsignal(CANCEL_SIGNAL) is mine
+    finally:
+        signal.signal(CANCEL_SIGNAL, before)
+    assert capsys.readouterr().err.count("has a handler of its own for signal") == 1
+
+
+def test_signals_that_programs_use_for_themselves_are_left_alone(interrupter: Interrupter) -> None:
+    assert CANCEL_SIGNAL not in (signal.SIGUSR1, signal.SIGUSR2, signal.SIGALRM)
+    assert signal.getsignal(signal.SIGUSR1) is signal.SIG_DFL
 
 
 # --- many -------------------------------------------------------------------------------------------------------------

@@ -74,7 +74,7 @@ def test_input_is_that_of_the_attempt_on_the_thread() -> None:
 
         def run() -> None:
             gate.enter()
-            run_sync(work, Delivery(1, "fc-abc", 7, "", payload.dumps(((), {}), "")), gate)
+            run_sync(work, Delivery(1, "fc-abc", 7, "", payload.dumps(((), {}), "")), gate, lambda attempt: False)
 
         threading.Thread(target=run).start()
 

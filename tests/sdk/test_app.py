@@ -129,13 +129,14 @@ def test_functions_of_one_name_in_two_apps_are_warned_of_and_both_run() -> None:
     assert {(it.app_name, it.name) for it in main.spec().functions} == {("main", "f"), ("library", "f")}
 
 
-def test_in_unnamed_apps_the_own_function_wins() -> None:
+def test_unnamed_apps_keep_their_functions_of_one_name_apart_and_the_own_one_has_the_name() -> None:
     main, library = motet.App(), motet.App()
     main.function(timeout=1)(f)
     library.function(timeout=2)(f)
     with pytest.warns(UserWarning, match="collision"):
         main.include(library)
-    assert [it.timeout for it in main.spec().functions] == [1.0]
+    assert [it.timeout for it in main.spec().functions] == [1.0, 2.0]
+    assert main.registered_functions["f"].target.spec.timeout == 1.0
 
 
 def test_only_apps_are_included() -> None:

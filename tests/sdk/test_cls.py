@@ -13,7 +13,7 @@ import pytest
 import motet
 from motet.exception import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
-from motet.sdk.bound_method import BoundMethod
+from motet.sdk.bound_method import BoundMethod, register
 from motet.sdk.definition import by_value_of
 from motet.sdk.function import Function
 from motet.sdk.user_class import instantiate
@@ -335,3 +335,102 @@ def test_a_class_travels_by_value_with_handles_on_itself() -> None:
     assert pickle.loads(handle.target.spec.parameters_given) == {"name": "b"}
     assert isinstance(own, BoundMethod)
     assert pickle.loads(own.target.spec.parameters_given or b"") == {"name": "a"}
+
+
+def test_a_plain_call_of_an_own_method_finds_out_nothing_that_only_other_calls_need() -> None:
+    class Loop:
+        @motet.method()
+        def double(self, x: int) -> int:
+            return 2 * x
+
+    asked: list[object] = []
+
+    def target_of(instance: object) -> Any:
+        asked.append(instance)
+        raise LookupError("asked")
+
+    register(Loop, target_of)
+    loop = Loop()
+    assert [loop.double(x) for x in range(3)] == [0, 2, 4]
+    assert loop.double.local(3) == 6
+    assert asked == []
+    with pytest.raises(LookupError):
+        loop.double.remote(1)
+    assert asked == [loop]
+
+
+class Slow:
+    """Counts how often it is entered, and says when that has begun."""
+
+    begun = threading.Event()
+    entered = 0
+    fails = 0
+
+    @motet.enter()
+    async def load(self) -> None:
+        Slow.begun.set()
+        for _ in range(3):
+            await asyncio.sleep(0)
+        if Slow.fails:
+            Slow.fails -= 1
+            raise OSError("not this time")
+        self.entered += 1
+
+    @motet.method()
+    def get(self) -> int:
+        return self.entered
+
+    @motet.method()
+    async def get_async(self) -> int:
+        return self.entered
+
+
+@pytest.fixture
+def slow() -> Any:
+    Slow.begun, Slow.fails = threading.Event(), 0
+    return motet.App("slow").cls(serialized=True)(Slow)()
+
+
+def test_local_calls_of_both_colours_at_the_same_time_enter_once(slow: Any) -> None:
+    async def scene() -> list[int]:
+        awaited = asyncio.create_task(slow.get_async.local())
+        await asyncio.to_thread(Slow.begun.wait)
+        return [await asyncio.to_thread(slow.get.local), await awaited]
+
+    assert asyncio.run(scene()) == [1, 1]
+
+
+def test_a_loop_goes_on_while_a_thread_enters_the_object_that_its_task_waits_for(slow: Any) -> None:
+    got: list[int] = []
+    thread = threading.Thread(target=lambda: got.append(slow.get.local()))
+
+    async def scene() -> int:
+        thread.start()
+        await asyncio.to_thread(Slow.begun.wait)
+        return await slow.get_async.local()  # type: ignore[no-any-return]
+
+    assert asyncio.run(scene()) == 1
+    thread.join()
+    assert got == [1]
+
+
+def test_who_waited_for_an_enter_that_failed_enters_itself(slow: Any) -> None:
+    Slow.fails = 1
+
+    async def scene() -> list[Any]:
+        return await asyncio.gather(*(slow.get_async.local() for _ in range(3)), return_exceptions=True)
+
+    first, *others = asyncio.run(scene())
+    assert isinstance(first, OSError)
+    assert others == [1, 1]
+
+
+def test_a_blocking_local_call_in_the_loop_that_enters_is_refused_and_does_not_hang(slow: Any) -> None:
+    async def scene() -> int:
+        awaited = asyncio.create_task(slow.get_async.local())
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidError, match="tasks still run its asynchronous enter hooks"):
+            slow.get.local()
+        return await awaited  # type: ignore[no-any-return]
+
+    assert asyncio.run(scene()) == 1

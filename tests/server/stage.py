@@ -25,7 +25,9 @@ PATIENCE = 5.0
 
 def function(name: str = "f", **options: Any) -> FunctionSpec:
     definition = SerializedDefinition(pickled=b"", qualname=name)
-    return FunctionSpec(name=name, app_name="app", definition=definition, methods=(MethodSpec(),), **options)
+    return FunctionSpec(
+        name=name, app_name="app", app_key="app", definition=definition, methods=(MethodSpec(),), **options
+    )
 
 
 def app(*functions: FunctionSpec) -> AppSpec:

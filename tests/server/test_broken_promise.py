@@ -84,6 +84,7 @@ def test_requests_to_web_functions_end_too() -> None:
 
 def test_an_embedded_server_that_broke_is_gone_and_raises_what_happened() -> None:
     server = EmbeddedServer(ServerConfig())
+    run_blocking(server.wait_started())
     assert server.server is not None
     assert server._loop is not None
     server._loop.call_soon_threadsafe(server.server._driver.fail, ZeroDivisionError("made up"))
@@ -92,7 +93,7 @@ def test_an_embedded_server_that_broke_is_gone_and_raises_what_happened() -> Non
     server._thread.join(10)
     assert not server._thread.is_alive()
     assert server.connection.is_lost
-    server.stop()
+    run_blocking(server.stop())
 
 
 class Careless:

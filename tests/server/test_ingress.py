@@ -73,14 +73,18 @@ def test_request_beyond_the_limit_of_those_that_wait_is_asked_to_come_back() -> 
 
 
 def test_request_for_nobody_is_not_found() -> None:
-    assert ask(None, "-x/")[0].status_code == 404
+    async def run() -> int | None:
+        async with web_stage() as stage:
+            return (await stage.answered(stage.ask("/nobody"))).status
+
+    assert run_virtually(run()) == 404
 
 
 def test_port_that_is_taken_is_reported() -> None:
     async def run() -> None:
         first = Ingress(WebConfig(), lambda peer: Session(), lambda f, v: f, lambda _: None)  # type: ignore[arg-type, return-value]
         ((_, _, url),) = first.open(App())
-        port = int(url.rpartition(":")[2].partition("/")[0])
+        port = int(url.rpartition(":")[2])
         second = Ingress(WebConfig(port=port), lambda peer: Session(), lambda f, v: f, lambda _: None)  # type: ignore[arg-type, return-value]
         with pytest.raises(ServiceError, match="Set MOTET_WEB_PORT to a free port"):
             second.open(App())

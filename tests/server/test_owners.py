@@ -95,3 +95,16 @@ def test_an_app_is_its_clients_and_an_operators_to_stop_and_to_scale() -> None:
         assert await operator.answer(m.StopApp("ap-1")) == m.Done()
 
     play(scene)
+
+
+def test_a_process_forked_from_the_program_acts_for_it() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        on.server.program = client.session.number
+        (function_id,) = await client.create()
+        forked = on.operator()
+        assert await spawn(forked, function_id) == m.Done()
+        assert await client.answer(m.ViewCall("fc-1")) == m.CallViewed(1, function_id)
+        client.say(m.CancelCall("fc-1"))
+        assert (await forked.answer(m.AwaitOutcomes("fc-1", 0))).ended[0].kind is OutcomeKind.CANCELLED
+
+    play(scene)

@@ -99,3 +99,35 @@ def test_two_functions_of_an_app_cannot_have_one_label() -> None:
     with pytest.raises(InvalidError, match="have the same web label 'app-f'"):
         routes.add("ap-1", "app", {"fu-1": function("f"), "fu-2": function("g", label="app-f")})
     assert routes.find("", "/app-f") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "path", "label"),
+    [
+        ("app-f.apps.example.com", "/app-g", "app-f"),
+        ("APP-G.apps.example.com:443", "/", "app-g"),
+        ("app-g.localhost", "/", "app-g"),
+        ("x", "/app-g/x", "app-g"),
+        (".apps.example.com", "/app-g", "app-g"),
+        ("nobody.apps.example.com", "/app-g", None),
+        ("app-f.apps.example.com.evil.example", "/", None),
+    ],
+)
+def test_url_with_a_label_in_its_host_finds_functions_by_that(host: str, path: str, label: str | None) -> None:
+    routes = Routes("https://{label}.apps.example.com:8443/")
+    routes.add("ap-1", "app", {"fu-f": function("f"), "fu-g": function("g")})
+    place = routes.find(host, path)
+    assert (place and place.route.label) == label
+
+
+def test_what_names_nobody_is_for_who_gets_the_rest() -> None:
+    routes = Routes()
+    routes.add("ap-1", "app", {"fu-f": function("f"), "fu-g": function("g")})
+    found = [routes.find("x", path, "app-f") for path in ("/", "/page", "/app-g/page", "/app-f/page")]
+    assert [(it.route.label, it.root_path) for it in found if it] == [
+        ("app-f", ""),
+        ("app-f", ""),
+        ("app-g", "/app-g"),
+        ("app-f", "/app-f"),
+    ]
+    assert routes.find("nobody.localhost", "/", "app-f") is None

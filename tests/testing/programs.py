@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextvars
 import time
 from collections.abc import AsyncIterator, Iterator
 
@@ -115,6 +116,29 @@ class Greeter:
     async def end(self) -> None:
         await asyncio.sleep(1)
         hooks.append("exit")
+
+
+tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="nobody")
+
+
+@app.cls(scaledown_window=30)
+class Opened:
+    @motet.enter()
+    async def open(self) -> None:
+        self.task, self.token = asyncio.current_task(), tenant.set("ada")
+
+    @motet.method()
+    async def on_loop(self) -> str:
+        return tenant.get()
+
+    @motet.method()
+    def on_thread(self) -> str:
+        return tenant.get()
+
+    @motet.exit()
+    async def close(self) -> None:
+        tenant.reset(self.token)
+        hooks.append("same task" if asyncio.current_task() is self.task else "another task")
 
 
 @app.function()

@@ -80,6 +80,13 @@ def test_hooks_run_and_idle_containers_go(here: World) -> None:
     assert container.state == "ended"
 
 
+def test_hooks_share_a_task_and_a_context_whose_values_inputs_see(here: World) -> None:
+    opened = programs.Opened()
+    assert (opened.on_loop.remote(), opened.on_thread.remote()) == ("ada", "ada")
+    here.advance(32)
+    assert programs.hooks == ["same task"]
+
+
 def test_a_generator_is_no_further_ahead_of_its_consumer_than_its_window(here: World) -> None:
     for generator in (programs.many_items, programs.many_items_async):
         programs.tries.clear()

@@ -279,7 +279,13 @@ def test_builtin_errors_keep_their_fields() -> None:
 def test_what_ends_a_program_arrives_as_itself() -> None:
     assert travelled(SystemExit(3)).code == 3
     assert type(travelled(Quits("now"))) is Quits
-    assert type(travelled(asyncio.CancelledError("x"))) is asyncio.CancelledError
+
+
+def test_a_cancelled_error_is_not_taken_for_the_cancellation_of_its_caller() -> None:
+    """Task groups and `gather` drop the tasks that end with one without a word."""
+    arrived = travelled(asyncio.CancelledError("x"))
+    assert type(arrived) is errors.RemoteError
+    assert "CancelledError: x" in str(arrived)
 
 
 def test_causes_contexts_and_notes_are_kept_behind_the_remote_traceback() -> None:

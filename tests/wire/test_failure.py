@@ -6,6 +6,7 @@ import importlib
 import os
 import sys
 import types
+from asyncio import CancelledError
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +63,7 @@ def test_every_error_of_ours_travels(name: str) -> None:
     assert type(travelled(kind("text"))) is kind
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit("x")])
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), GeneratorExit("x"), CancelledError()])
 def test_what_would_tell_the_callers_program_something_untrue_arrives_as_a_remote_error(error: BaseException) -> None:
     arrived = travelled(error)
     assert type(arrived) is errors.RemoteError

@@ -35,12 +35,14 @@ class Launch:
 class Ended:
     """How a container ended: an exit status, or minus the number of the signal that killed it.
 
-    `reason` is what the backend knows beyond the code: why a container could not be started, or was lost.
+    `reason` is what the backend knows beyond the code: why a container could not be started, or was lost. `blameless`:
+    nothing in it can be the cause, such as where all containers of a place went with it.
     """
 
     container_id: str
     code: int
     reason: str | None = None
+    blameless: bool = False
 
     @property
     def description(self) -> str:

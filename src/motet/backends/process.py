@@ -60,6 +60,8 @@ class ProcessBackend:
         self._entry = entry
         self._containers: dict[str, _Container] = {}
         self._link: TemplateLink | None = None
+        self._served = False
+        """The template has forked a container."""
         self._removals: set[asyncio.Future[None]] = set()
         self._closing = False
         self._closed = asyncio.Event()
@@ -165,13 +167,14 @@ class ProcessBackend:
 
     def _reported(self, report: Report) -> None:
         if isinstance(report, Forked):
+            self._served = True
             self._containers[report.container_id].pid = report.pid
         elif isinstance(report, Froze):
             self._reports.container_frozen(report.container_id)
         elif isinstance(report, Thawed):
             self._reports.container_thawed(report.container_id)
         else:
-            self._finish(Ended(container_id=report.container_id, code=report.code))
+            self._finish(Ended(container_id=report.container_id, code=report.code, blameless=report.with_template))
 
     def _finish(self, ended: Ended) -> None:
         container = self._containers[ended.container_id]
@@ -190,8 +193,11 @@ class ProcessBackend:
             if container.pid is not None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(container.pid, signal.SIGKILL)
+        # A template that never forked is at fault itself, as when it cannot import its entry.
+        blameless = self._served
+        self._served = False
         for container_id in lost:
-            self._finish(Ended(container_id=container_id, code=-signal.SIGKILL, reason=why))
+            self._finish(Ended(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=blameless))
         if not self._closing:
             self._reports.backend_lost(reason)
 

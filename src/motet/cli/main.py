@@ -19,6 +19,7 @@ COMMANDS = {
     "function": "function_command:function_command",
     "container": "container_command:container_command",
     "top": "top:top_command",
+    "dashboard": "dashboard_command:dashboard_command",
     "simulate": "simulate:simulate_command",
     "tune": "tune_command:tune_command",
     "trace": "trace:trace_command",

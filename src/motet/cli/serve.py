@@ -245,12 +245,16 @@ _FILE = click.Path(exists=True, dir_okay=False)
 @click.argument("reference", metavar="FILE[::APP]")
 @click.option("-m", "module", is_flag=True, help="The argument begins with a module (package.module::APP), not a file.")
 @click.option("--host", metavar="ADDRESS", help="Listen there; 0.0.0.0 is every IPv4 address. Default: 127.0.0.1.")
-@click.option("--port", type=click.IntRange(0, 65535), help="Listen on this port. Default: a free one.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    help="The first function's port; others have the next ones. Default: one made of each label.",
+)
 @click.option(
     "--tls-certificate", type=_FILE, help="Speak HTTPS, with the certificate (and its chain) in this PEM file."
 )
 @click.option("--tls-key", type=_FILE, help="The certificate's key, if it is not in the same file.")
-@click.option("--url", metavar="URL", help="What URLs begin with, such as https://apps.example.com.")
+@click.option("--url", metavar="URL", help="What leads here: https://apps.example.com, or https://{label}.example.com.")
 @click.option(
     "--forwarded-allow-ips",
     metavar="NETWORKS",

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import builtins
+import contextlib
 import itertools
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
@@ -13,9 +15,11 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.wire import failure
 from motet.wire.messages import (
     AckCallItems,
+    AnswerNow,
     Broken,
     CallItems,
     CancelCall,
+    Confirm,
     Forget,
     Message,
     Outcomes,
@@ -30,6 +34,7 @@ from motet.wire.messages import (
     ToClient,
 )
 
+T = TypeVar("T")
 Rebuild = Callable[[bytes], BaseException]
 
 
@@ -67,6 +72,9 @@ class Connection:
     failure: `failure.told` where the server is not trusted with code to run here.
     """
 
+    is_parents = False
+    """It was inherited by fork: this process has to make its own."""
+
     def __init__(self, rebuild: Rebuild = failure.rebuild) -> None:
         self._rebuild = rebuild
         self._link: Link | None = None
@@ -103,6 +111,32 @@ class Connection:
             self.forget(number)
             raise
         return checked(reply, self._rebuild)
+
+    def exchange(self, body: RequestBody, timeout: float | None, use: Callable[[Any], tuple[T, int]]) -> Steps[T]:
+        """As `request`, for what is to happen here and at the server, or at neither: items that change hands.
+
+        `use` gets the reply's body, and returns the result and how many of its items are used. They are the client's, or the
+        server's, when this returns; whatever it raises, nothing has happened. When `timeout` is over, the server is told to
+        answer with what there is.
+        """
+        waiter: Waiter[ReplyBody | Exception] = Waiter(timeout)
+        number = self.ask(body, waiter.set)
+        try:
+            try:
+                reply = yield waiter
+            except builtins.TimeoutError:
+                self.send(AnswerNow(number))
+                waiter.timeout = None
+                reply = yield waiter
+            result, count = use(checked(reply, self._rebuild))
+            self.send(Confirm(number, count))
+            return result
+        except BaseException:
+            # Also when the reply is here already.
+            self._requests.pop(number, None)
+            with contextlib.suppress(ConnectionError):
+                self.send(Forget(number))
+            raise
 
     def ask(self, body: RequestBody, on_reply: Callable[[ReplyBody | Exception], None]) -> int:
         """Ask without waiting: `on_reply` gets the reply's body, or why there is none, on the I/O thread."""
@@ -153,6 +187,13 @@ class Connection:
             self._listeners.pop(app_id, None)
         else:
             self._listeners[app_id] = listener
+
+    def leave_to_parent(self, error: Exception) -> None:
+        """In a forked process, where the connection is the parent's: whoever waits here gets `error`. The link is let go of,
+        and not closed, which would end it for the parent as well."""
+        self.is_parents = True
+        self._link = None
+        self.lost(error)
 
     def close(self) -> None:
         """End the connection; whoever still waits gets `ConnectionError`. Idempotent."""

@@ -8,6 +8,7 @@ caller and the I/O thread, which is what makes a blocking call fast.
 from __future__ import annotations
 
 import asyncio
+import functools
 import sys
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Iterator
@@ -120,6 +121,12 @@ class Dual(Generic[P, R]):
         """The same for async code: await it."""
         return run_async(self._body(*args, **kwargs))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # `pool.map(f.remote, ...)` in processes: what it is bound to travels, and has the method there.
+        if isinstance(self._body, functools.partial):
+            return (getattr, (*self._body.args, self._name))
+        return (Dual, (self._body, self._name))
+
 
 class dual(Generic[S, P, R]):  # noqa: N801 - a decorator
     """Method decorator: a body of steps becomes a method that can be called in either colour."""
@@ -136,12 +143,7 @@ class dual(Generic[S, P, R]):  # noqa: N801 - a decorator
     def __get__(self, instance: S | None, owner: type[S]) -> dual[S, P, R] | Dual[P, R]:
         if instance is None:
             return self
-        method = self._method
-
-        def body(*args: P.args, **kwargs: P.kwargs) -> Steps[R]:
-            return method(instance, *args, **kwargs)
-
-        return Dual(body, self.__name__)
+        return Dual(functools.partial(self._method, instance), self.__name__)
 
 
 class DualPair(Generic[P, R]):
@@ -162,6 +164,9 @@ class DualPair(Generic[P, R]):
     def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> Coroutine[Any, Any, R]:
         """The same for async code: await it."""
         return self._waiting(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (getattr, (self._blocking.__self__, self._name))  # type: ignore[attr-defined]
 
 
 class AtOnce(Generic[P, R]):
@@ -199,3 +204,6 @@ class DualIterator(Generic[P, R]):
     def aio(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[R]:
         """The same for async code: `async for`."""
         return self._waiting(*args, **kwargs)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (getattr, (self._blocking.__self__, self._name))  # type: ignore[attr-defined]

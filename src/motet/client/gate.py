@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 from collections.abc import Callable
+from types import FrameType, TracebackType
 
 from motet.errors import InputCancellation
 
@@ -11,6 +14,13 @@ MESSAGE = "Input was cancelled"
 
 SetAsynchronous = Callable[[int, type[BaseException] | None], None]
 """Have the thread with this ident raise an exception of this type between two bytecodes; None takes that back."""
+
+may_land: Callable[[FrameType], bool] | None = None
+"""Whether a cancellation may be raised in this frame of the thread that asks; None: anywhere. Containers know."""
+place_of_harm: Callable[[TracebackType | None], str | None] | None = None
+"""Where an exception was raised, if a cancellation might not have been: it may have broken something there."""
+on_new_thread: Callable[[], object] | None = None
+"""Is called on each thread that attempts run on, once, before the first one."""
 
 
 class Gate:
@@ -25,6 +35,8 @@ class Gate:
     is_open = False
     pending = False
     """It was asked for and has not been raised yet."""
+    harm: str | None = None
+    """Where it was raised, if it may have broken something there that other attempts use."""
     _shields = 0
     _armed: SetAsynchronous | None = None
 
@@ -45,6 +57,15 @@ class Gate:
         if self._armed is not None:
             self._disarm()
 
+    def leave(self) -> None:
+        """The attempt has ended: nothing is pending any more."""
+        self.pending = False
+
+    def raised(self, error: BaseException) -> None:
+        """The attempt ends with this exception: notes what it may have broken."""
+        if isinstance(error, InputCancellation) and self.harm is None and place_of_harm is not None:
+            self.harm = place_of_harm(error.__traceback__)
+
     def shield(self) -> None:
         """Hold a cancellation back until as many `unshield` have followed."""
         self._shields += 1
@@ -63,11 +84,15 @@ class Gate:
 
     def deliver(self) -> None:
         """Raise `InputCancellation` here and now if one is pending, and nothing holds it back."""
-        if self.is_due:
-            self.pending = False
-            if self._armed is not None:
-                self._disarm()
-            raise InputCancellation(MESSAGE)
+        if self.is_due and (may_land is None or may_land(sys._getframe(1))):
+            self.land()
+
+    def land(self) -> None:
+        """Raise what is pending here and now, wherever that is."""
+        self.pending = False
+        if self._armed is not None:
+            self._disarm()
+        raise InputCancellation(MESSAGE)
 
     # --- on any thread ----------------------------------------------------------------------------------------------
 
@@ -90,6 +115,11 @@ class Gate:
             if self.is_due:
                 set_asynchronous(self.thread, _Asynchronous)
 
+    def disarm(self) -> None:
+        """Take back what was armed, if it is not there yet."""
+        if self._armed is not None:
+            self._disarm()
+
     def _disarm(self) -> None:
         with _arming:
             armed, self._armed = self._armed, None
@@ -101,9 +131,15 @@ class _Here(threading.local):
     gate: Gate | None = None
     """That of the attempt that this thread runs, or ran last."""
 
+    def __init__(self) -> None:
+        if on_new_thread is not None:
+            on_new_thread()
+
 
 here = _Here()
 _arming = threading.Lock()
+# Another thread of the parent's may have held it at the fork.
+os.register_at_fork(after_in_child=_arming._at_fork_reinit)  # type: ignore[attr-defined]
 
 
 class _Asynchronous(InputCancellation):
@@ -113,6 +149,9 @@ class _Asynchronous(InputCancellation):
         super().__init__(MESSAGE)
         if here.gate is not None:
             here.gate.pending = False
+            # Until Python 3.11 an instance is made only where it is caught; then the traceback must tell.
+            if may_land is not None and sys.version_info >= (3, 12) and not may_land(sys._getframe(1)):
+                here.gate.harm = f"{sys._getframe(1).f_code.co_qualname}"
 
     def __reduce__(self) -> tuple[type[InputCancellation], tuple[object, ...]]:
         return (InputCancellation, self.args)

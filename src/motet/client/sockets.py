@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
 import select
@@ -11,12 +12,18 @@ from collections.abc import Callable, Sequence
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.errors import ConnectionError, InternalError
+from motet.client.waiter import Waiter, io_thread
+from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Hello, Message
 
 logger = logging.getLogger("motet.client")
+
+# As they were at the start. What gevent puts in their place in a container needs its own loop to run, which user code blocks.
+_new_lock = type(threading.RLock())
+_new_socket = socket.socket
+_start_thread = _thread.start_new_thread
 
 BUFFER_BYTES = 1024 * 1024
 
@@ -39,7 +46,7 @@ def connect(address: str, hello: Hello) -> socket.socket:
 def _connected(address: str) -> socket.socket:
     kind, _, where = address.partition(":")
     if kind == "unix":
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             sock.connect(where)
         except BaseException:
@@ -91,29 +98,52 @@ class SocketLink:
 
     def __init__(self, address: str, hello: Hello, connection: Connection) -> None:
         self._socket = connect(address, hello)
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
+        self._sending = False
         self._connection = connection
-        self._thread = threading.Thread(target=self._receive, name="motet-client", daemon=True)
+        self._thread = 0
+        self._received: Waiter[None] = Waiter()
         connection.attach(self)
-        self._thread.start()
+        _start_thread(self._receive, ())
 
     def send(self, messages: Sequence[Message]) -> None:
         data = b"".join(codec.frames(messages))
         try:
             # Half a frame would be the end of the connection, for all inputs of the container.
             with shield_cancellation(), self._lock:
-                send_all(self._socket, data)
+                self._send_whole(data)
         except OSError as error:
             raise ConnectionError(f"the connection to the server is gone: {error}") from error
+
+    def _send_whole(self, data: bytes) -> None:
+        if self._sending:  # this very thread is, under whatever called: a signal handler, or a finalizer
+            raise ExecutionError(
+                "a signal handler or `__del__` made a call at the moment when the thread that it interrupted was sending one; "
+                "have the handler set an event instead, and a thread make the call"
+            )
+        self._sending = True
+        try:
+            send_all(self._socket, data)
+        finally:
+            self._sending = False
 
     def close(self) -> None:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
-        if threading.current_thread() is not self._thread:
-            self._thread.join()
+        if threading.get_ident() != self._thread:
+            self._received.wait()
         self._socket.close()
 
     def _receive(self) -> None:
+        self._thread = threading.get_ident()
+        threading.current_thread().name = "motet-client"
+        try:
+            with io_thread():
+                self._read()
+        finally:
+            self._received.set(None)
+
+    def _read(self) -> None:
         problem: Exception = ConnectionError("the server closed the connection")
         try:
             read_frames(self._socket, lambda frame: self._connection.receive(codec.decode_to_client(frame)))

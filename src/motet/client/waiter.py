@@ -5,12 +5,34 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
+import os
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar, cast
 
+from motet.errors import ExecutionError
+
 T = TypeVar("T")
+
+_new_lock = threading.Lock
+"""As it was at the start: what gevent puts in its place cannot be released by the I/O thread."""
+
+_get_ident = threading.get_ident
+_io_threads: set[int] = set()
+# A thread of the child may get the number of one that the parent has.
+os.register_at_fork(after_in_child=_io_threads.clear)
+
+
+@contextlib.contextmanager
+def io_thread() -> Iterator[None]:
+    """This thread is one that sets waiters: meanwhile nothing waits for one here, but raises `ExecutionError`."""
+    _io_threads.add(_get_ident())
+    try:
+        yield
+    finally:
+        _io_threads.discard(_get_ident())
+
 
 block: Callable[[Waiter[Any]], bool] | None = None
 """How a thread waits for one, if not on a lock: where time is virtual, waiting makes it pass. True if the value came."""
@@ -80,7 +102,7 @@ class Waiter(Generic[T]):
 
     def __init__(self, timeout: float | None = None) -> None:
         self.timeout = timeout
-        self._lock = threading.Lock()
+        self._lock = _new_lock()
         self._lock.acquire()
         self._waits: tuple[_LoopWakes, asyncio.Future[None]] | tuple[_Notice, None] | None = None
         self._set = False
@@ -117,6 +139,11 @@ class Waiter(Generic[T]):
             on_set()
 
     def _acquire(self) -> bool:
+        if _get_ident() in _io_threads:
+            raise ExecutionError(
+                "a blocking call was made on Motet's own thread, where it would wait for itself: by a listener for output, or "
+                "by a `__del__` that the garbage collector ran there. Have another thread make it."
+            )
         return self._lock.acquire(timeout=-1 if self.timeout is None else self.timeout)
 
     async def wait_async(self) -> T:

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from typing import NamedTuple
 
 from motet.core.inputs import Call
 from motet.core.turn import Turn
+from motet.errors import RemoteError
 
-Cancel = Callable[[Call, str, bool, Turn], None]
-"""See to it that nothing more of a call is delivered, for a reason; whether to terminate its containers."""
+
+class Why(NamedTuple):
+    """Why calls end, the error that says so, and whether to `terminate` their containers."""
+
+    reason: str
+    terminate: bool = False
+    error: type[RemoteError] = RemoteError
+
+
+Cancel = Callable[[Call, Why, Turn], None]
+"""See to it that nothing more of a call is delivered."""
 EndSome = Callable[[Call, Turn], None]
 """End as many of its inputs as the turn has room for."""
 
@@ -20,28 +31,28 @@ class Backlog:
     def __init__(self, cancel: Cancel, end_some: EndSome) -> None:
         self._cancel = cancel
         self._end_some = end_some
-        self._groups: deque[tuple[dict[Call, None], str, bool]] = deque()
+        self._groups: deque[tuple[dict[Call, None], Why]] = deque()
         self.is_new = False
         """Something was added after the last work."""
 
     def __bool__(self) -> bool:
         return bool(self._groups)
 
-    def add(self, calls: dict[Call, None], reason: str, *, terminate: bool = False) -> None:
+    def add(self, calls: dict[Call, None], why: Why) -> None:
         """These are to end. The dict is taken over, or goes on losing those that have ended."""
         if calls:
-            self._groups.append((calls, reason, terminate))
+            self._groups.append((calls, why))
             self.is_new = True
 
     def work(self, turn: Turn) -> None:
         """End what there is room for. The next turn begins with another group: a small one need not wait for a large one."""
         self.is_new = False
         while self._groups and turn.room > 0:
-            calls, reason, terminate = group = self._groups.popleft()
-            if self._end(calls, reason, terminate, turn):
+            calls, why = group = self._groups.popleft()
+            if self._end(calls, why, turn):
                 self._groups.append(group)
 
-    def _end(self, calls: dict[Call, None], reason: str, terminate: bool, turn: Turn) -> bool:
+    def _end(self, calls: dict[Call, None], why: Why, turn: Turn) -> bool:
         """Whether some are left."""
         while calls:
             if turn.room <= 0:
@@ -51,7 +62,7 @@ class Backlog:
             call, _ = calls.popitem()
             if call.inputs:
                 calls[call] = None
-                self._cancel(call, reason, terminate, turn)
+                self._cancel(call, why, turn)
                 self._end_some(call, turn)
                 if call.inputs:
                     return True

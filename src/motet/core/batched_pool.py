@@ -228,9 +228,6 @@ class BatchedPool(Pool):
         if broken:
             raise InternalError(f"batches of {self.spec.name}: {', '.join(broken)}: {slots}")
 
-    def _held(self) -> dict[int, Input]:
-        return {n: i for batch in self._batches.values() for n, i in batch.members.items() if i is not None}
-
     @property
     def _none_due(self) -> bool:
         return not self._due(self._pumped_at)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from motet.core.inputs import Input
 from motet.errors import InternalError
 
+UNLIMITED = 1 << 62
+"""Attempts at a time, for a container that takes as many as its pool may give it."""
+
 STARTING, READY, FROZEN, DRAINING, STOPPING, ENDED = "starting", "ready", "frozen", "draining", "stopping", "ended"
 
 TRANSITIONS: dict[str, dict[str, str]] = {
@@ -39,6 +42,7 @@ class Container:
         "history",
         "idle_since",
         "leaving",
+        "limit",
         "parting",
         "ready_at",
         "running",
@@ -52,6 +56,8 @@ class Container:
         self.container_id = container_id
         self.state = STARTING
         self.running: dict[int, Input | None] = {}
+        self.limit = UNLIMITED
+        """Attempts that it takes at a time at most, where its code has lowered that."""
         self.exclusive = False
         self.failed = False
         self.leaving = False

@@ -10,7 +10,7 @@ from typing import Any
 from motet.core import events as e
 from motet.core import streams
 from motet.core.autoscaler import Policy
-from motet.core.backlog import Backlog
+from motet.core.backlog import Backlog, Why
 from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, WakeAt
 from motet.core.fleet import Fleet
@@ -21,8 +21,9 @@ from motet.core.policies import POLICIES
 from motet.core.pool import Pool
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
+from motet.core.submissions import made_by, new_call, refuse
 from motet.core.turn import INPUTS_PER_TURN, Turn
-from motet.errors import NotFoundError
+from motet.errors import CallerCancelled
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
 
@@ -78,6 +79,7 @@ class Engine(Inspection):
             e.ContainerThawed: self._container_thawed,
             e.ContainerStoodStill: self._container_stood_still,
             e.ServerStoodStill: self._server_stood_still,
+            e.InputsLimited: self._inputs_limited,
             e.DrainAsked: self._drain_asked,
             e.ContainerStopAsked: self._container_stop_asked,
             e.AttemptsFinished: self._attempts_finished,
@@ -160,7 +162,7 @@ class Engine(Inspection):
         pools = self._pools_of(event.app_id)
         ids = {pool.fleet.function_id for pool in pools}
         for function_id in ids:
-            self._backlog.add(self._calls.of_function(function_id), f"the app {event.app_id} stopped")
+            self._backlog.add(self._calls.of_function(function_id), Why(f"the app {event.app_id} stopped"))
         self._end_cancelled(turn)  # now: then most containers hold nothing when they are stopped
         for pool in pools:
             pool.close(event.grace, turn)
@@ -180,10 +182,10 @@ class Engine(Inspection):
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _inputs_submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
-        call = self._calls.get(event.call_id) or self._new_call(event)
+        call = self._calls.get(event.call_id) or new_call(event)
         pool = self._pools.get(call.function_id)
-        if pool is None or pool.closed or call.cancelled is not None or not _made_by(call, event):
-            self._refuse(call, event, turn)
+        if pool is None or pool.closed or call.cancelled is not None or not made_by(call, event):
+            refuse(call, event, None if pool is None else pool.spec.name, self._failure, turn)
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
@@ -207,32 +209,6 @@ class Engine(Inspection):
                 self._calls.add(call)
         turn.pools[pool] = None
 
-    def _new_call(self, event: e.InputsSubmitted) -> Call:
-        call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
-        call.parent_input_id = event.parent_input_id
-        call.trace = event.trace
-        call.at_most_once = event.at_most_once
-        if event.principal is not None:
-            call.principal = event.principal
-        return call
-
-    def _refuse(self, call: Call, event: e.InputsSubmitted, turn: Turn) -> None:
-        """These inputs are not taken: the call is another's or was cancelled, or the function is not here, or no longer."""
-        new = [each.index for each in event.inputs if each.index not in call.inputs]
-        if not _made_by(call, event):
-            # Who knows the id of another's call cannot add to it. Its owner, and what is kept of it, hear nothing of this.
-            stranger = Call(event.call_id, event.function_id, event.client, CallKind.ATTACHED, event.method)
-            failure = self._failure(NotFoundError(f"{event.call_id} is not a call of this client"))
-            for each in event.inputs:
-                turn.add_outcome(stranger, each.index, OutcomeKind.LOST, failure)
-        elif call.cancelled is not None:  # and has not ended yet
-            turn.refuse(call, new, OutcomeKind.CANCELLED, call.cancelled.failure)
-        else:
-            text = f"no function {event.function_id} runs on this server (any more)"
-            if (pool := self._pools.get(event.function_id)) is not None:  # exit hooks run while it is closed
-                text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
-            turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
-
     def _owned(self, call_id: str, by: int | None) -> Call | None:
         """An unfinished call, if it belongs to this principal; None may reach for any."""
         call = self._calls.get(call_id)
@@ -241,16 +217,17 @@ class Engine(Inspection):
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         call = self._owned(event.call_id, event.by)
         if call is not None:
-            self._cancel(call, event.reason, event.terminate_containers, turn)
-            self._backlog.add({call: None}, event.reason, terminate=event.terminate_containers)
+            why = Why(event.reason, event.terminate_containers)
+            self._cancel(call, why, turn)
+            self._backlog.add({call: None}, why)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
-        self._backlog.add(self._calls.lost(event.client), "its caller is gone")
+        self._backlog.add(self._calls.lost(event.client), Why("its caller is gone"))
 
-    def _cancel(self, call: Call, reason: str, terminate: bool, turn: Turn) -> None:
+    def _cancel(self, call: Call, why: Why, turn: Turn) -> None:
         pool = self._pools[call.function_id]
         turn.pools[pool] = None
-        pool.cancel(call, reason, terminate=terminate)
+        pool.cancel(call, why.reason, why.error, terminate=why.terminate)
 
     def _end_some(self, call: Call, turn: Turn) -> None:
         self._pools[call.function_id].end_some(call, turn)
@@ -266,7 +243,8 @@ class Engine(Inspection):
         """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
         for input_id, reason in turn.orphaned:
             calls = self._calls.take_of_input(input_id)
-            self._backlog.add(calls, f"{input_id}, which called it, was given up: {reason}")
+            why = Why(f"{input_id}, which called it, was given up: {reason}", error=CallerCancelled)
+            self._backlog.add(calls, why)
         turn.orphaned.clear()
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
@@ -300,7 +278,7 @@ class Engine(Inspection):
         if pool is None or container is None:
             return
         del self._pool_of_container[event.container_id]
-        pool.container_ended(container, event.description, turn)
+        pool.container_ended(container, event.description, turn, blameless=event.blameless)
         turn.pools[pool] = None
         if pool.closed:
             self._report_if_stopped(pool.app_id, turn)
@@ -325,6 +303,12 @@ class Engine(Inspection):
     def _server_stood_still(self, event: e.ServerStoodStill, turn: Turn) -> None:
         for pool in self._pools.values():
             pool.standstill.served_nothing(event.seconds)
+
+    def _inputs_limited(self, event: e.InputsLimited, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.fleet.limit(container, event.limit)
+            turn.pools[pool] = None
 
     def _drain_asked(self, event: e.DrainAsked, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
@@ -390,8 +374,3 @@ class Engine(Inspection):
             item.move("due")
             pool.add(item)
             turn.pools[pool] = None
-
-
-def _made_by(call: Call, event: e.InputsSubmitted) -> bool:
-    """Whether a call is that of whoever submits these inputs."""
-    return call.principal == (event.client if event.principal is None else event.principal)

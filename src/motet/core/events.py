@@ -106,10 +106,19 @@ class ContainerFailed(Event, frozen=True):
 
 
 class ContainerEnded(Event, frozen=True):
-    """A container is gone, asked or not. `description` says how ("was killed by signal 9 (SIGKILL)")."""
+    """A container is gone, asked or not. `description` says how ("was killed by signal 9 (SIGKILL)"). `blameless`: nothing
+    that ran in it can be the cause."""
 
     container_id: str
     description: str
+    blameless: bool = False
+
+
+class InputsLimited(Event, frozen=True):
+    """A container takes at most so many attempts at a time from now on; those that it has go on."""
+
+    container_id: str
+    limit: int
 
 
 class DrainAsked(Event, frozen=True):

@@ -116,6 +116,12 @@ class Fleet:
         self.start_failures.add(container.started_at, turn.now)
         self.kill(container, "failed to start", turn)
 
+    def limit(self, container: Container, limit: int) -> None:
+        """It takes at most so many attempts at a time from now on."""
+        container.limit = max(1, limit)
+        if container in self.index:
+            self.index.put(container)
+
     def loaded(self, container: Container, turn: Turn) -> None:
         """It was given attempts."""
         if self.learned is not None:

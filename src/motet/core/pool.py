@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from motet.core import containers as states
 from motet.core.admission import Admission
 from motet.core.autoscaler import Demand
@@ -43,15 +41,15 @@ class Pool:
         self.endings = Endings(self.spec, self._feeds, services)
         self.size = Size(fleet, scaler, lambda: (self.waiting, self.running), services.alarm)
         self._isolation = Isolation(fleet, self.size)
-        self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
+        self.deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
         self._scaler = scaler
-        self._scaler.running = self._deadlines
+        self._scaler.running = self.deadlines
         self._abandoned: Grace[tuple[int, Container]] = Grace(self.spec.cancellation_grace, services.alarm)
         """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
-        parts = (self._queue, self._isolation, self._deadlines, self.endings)
+        parts = (self._queue, self._isolation, self.deadlines, self.endings)
         self.unserved = Unserved(fleet, self.size, *parts, services.alarm)
-        self.standstill = Standstill(fleet, self._deadlines, self._inputs_of)
+        self.standstill = Standstill(fleet, self.deadlines, self._inputs_of)
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
@@ -70,11 +68,6 @@ class Pool:
         """How many inputs a slot takes at once, at most."""
         return 1
 
-    @property
-    def running_inputs(self) -> Iterable[Input]:
-        """The inputs that run."""
-        return self._deadlines.running
-
     def inputs_in(self, container: Container) -> int:
         """How many inputs a container runs."""
         return len(container.running)
@@ -87,7 +80,7 @@ class Pool:
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
-            self._deadlines.wait(items)
+            self.deadlines.wait(items)
 
     def add(self, item: Input) -> None:
         """A new input, or one whose retry is due."""
@@ -130,7 +123,7 @@ class Pool:
 
     def _fill(self, target: int, turn: Turn) -> None:
         while self._queue and (container := self.fleet.index.fullest_below(target)):
-            self._deliver(container, target - len(container.running), turn)
+            self._deliver(container, min(target, container.limit) - len(container.running), turn)
 
     def _isolate(self, turn: Turn) -> None:
         for group, container in self._isolation.placed():
@@ -164,7 +157,7 @@ class Pool:
             item.over = None
         item.container_id = container.container_id
         container.running[attempt] = item
-        self._deadlines.began(item, now)
+        self.deadlines.began(item, now)
         self.running += 1
         call = item.call
         return Delivery(attempt, call.call_id, item.index, call.method, item.payload, call.trace)
@@ -203,7 +196,7 @@ class Pool:
     def _release(self, item: Input, kind: OutcomeKind, turn: Turn, began: float = 0.0, finished: float = 0.0) -> None:
         if turn.recording:
             item.over = (item.container_id or "", turn.now, kind, began, finished)
-        self._deadlines.over(item.attempt)
+        self.deadlines.over(item.attempt)
         item.container_id = None
         self.running -= 1
 
@@ -259,13 +252,14 @@ class Pool:
             if self.fleet.containers[container_id] not in doomed
         )
 
-    def cancel(self, call: Call, reason: str, *, terminate: bool = False) -> None:
-        """From now on nothing of this call is delivered: `end_some` ends it. `terminate` kills the containers that run any."""
+    def cancel(self, call: Call, reason: str, error: type[RemoteError], *, terminate: bool = False) -> None:
+        """From now on nothing of this call is delivered: `end_some` ends it, with this error. `terminate` kills the containers
+        that run any."""
         if call.cancelled is None:
             self._queue.withdraw(call)
             self._isolation.withdraw(call)
         if call.cancelled is None or terminate:
-            failure = self.endings.failure(RemoteError(f"Input was cancelled: {reason}"))
+            failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
             call.cancelled = Cancelled(reason, failure, terminate)
 
     def end_some(self, call: Call, turn: Turn) -> None:
@@ -289,14 +283,19 @@ class Pool:
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
-        lost = [item for item, _ in self._lost(container)]
+        lost = self._lost(container)
         container.running.clear()
         if kill:
             self.fleet.kill(container, reason, turn)
         else:
             self.fleet.stop(container, reason, turn)
-        for item in reversed(lost):
-            if self._lose(item, container, f"was ended ({reason})", turn):
+        self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
+
+    def _run_elsewhere(
+        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
+    ) -> None:
+        for item, _ in reversed(lost):
+            if self._lose(item, container, what_happened, turn):
                 self._put_back(item)
 
     def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
@@ -315,12 +314,15 @@ class Pool:
         self.fleet.failed_to_start(container, turn)
         self.unserved.tell(failure, turn)
 
-    def container_ended(self, container: Container, description: str, turn: Turn) -> None:
-        """A container is gone: what it ran is redelivered, unless it is what killed it."""
+    def container_ended(self, container: Container, description: str, turn: Turn, *, blameless: bool = False) -> None:
+        """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
         was_starting = container.state is states.STARTING
         lost = self._lost(container)
         container.running.clear()
         self.fleet.ended(container, turn)
+        if blameless:
+            self._run_elsewhere(lost, container, description, turn)
+            return
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
             self.unserved.tell(self.endings.failure(ContainerDied(text)), turn)
@@ -349,7 +351,7 @@ class Pool:
 
     def tick(self, turn: Turn) -> None:
         """An alarm of this pool rang: look at every deadline that may have passed."""
-        for item in self._deadlines.running_late(turn.now):
+        for item in self.deadlines.running_late(turn.now):
             if turn.room <= 0:
                 self._alarm(turn.now)
                 break
@@ -379,7 +381,8 @@ class Pool:
         self.fleet.check()
         self.size.check()
         mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
-        parts = (self.fleet, self._deadlines, self._isolation, mine, self._held())
+        held = {i.attempt: i for c in self.fleet.containers.values() for i in self._inputs_of(c)}
+        parts = (self.fleet, self.deadlines, self._isolation, mine, held)
         settling = self.unserved.left or self.closed
         counted = (self.waiting, self.running)
         broken = broken_promises(*parts, counted=counted, served=settling or self._none_due)
@@ -387,10 +390,6 @@ class Pool:
             broken.append("somebody will serve those who wait")
         if broken:
             raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
-
-    def _held(self) -> dict[int, Input]:
-        """Running inputs by attempt, as the containers have them."""
-        return {n: i for c in self.fleet.containers.values() for n, i in c.running.items() if i is not None}
 
     @property
     def _none_due(self) -> bool:

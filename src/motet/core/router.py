@@ -11,12 +11,14 @@ from motet.core.containers import Container
 class LoadIndex:
     """Containers that may be given attempts, in buckets by the number of attempts they hold."""
 
-    __slots__ = ("_buckets", "_loads", "_max_inputs", "_used", "load")
+    __slots__ = ("_buckets", "_loads", "_lowered", "_max_inputs", "_used", "load")
 
     def __init__(self, max_inputs: int) -> None:
         self._max_inputs = max_inputs
         self._buckets: list[dict[str, Container]] = [{} for _ in range(max_inputs + 1)]
         self._loads: dict[str, int] = {}
+        self._lowered: dict[str, int] = {}
+        """Slots that are free, but that their container does not want used."""
         self.load = 0
         """Attempts held by all of them."""
         self._used = 0
@@ -28,19 +30,22 @@ class LoadIndex:
     @property
     def room(self) -> int:
         """How many more attempts they could hold."""
-        return len(self._loads) * self._max_inputs - self.load
+        return len(self._loads) * self._max_inputs - self.load - (sum(self._lowered.values()) if self._lowered else 0)
 
     def put(self, container: Container) -> None:
         """Add it, or move it to where its load now belongs."""
-        load = len(container.running)
+        held = len(container.running)
+        load = held if held < container.limit else self._max_inputs
         key = container.container_id
         before = self._loads.get(key)
-        if before == load:
+        if before == load == held and key not in self._lowered:
             return
         if before is not None:
             self._leave(key, before)
+        if load != held:
+            self._lowered[key] = load - held
         self._loads[key] = load
-        self.load += load
+        self.load += held
         self._buckets[load][key] = container
         self._used |= 1 << load
 
@@ -76,7 +81,7 @@ class LoadIndex:
         return next(iter(self._buckets[0].values()), None)
 
     def _leave(self, key: str, load: int) -> None:
-        self.load -= load
+        self.load -= load - (self._lowered.pop(key, 0) if self._lowered else 0)
         bucket = self._buckets[load]
         del bucket[key]
         if not bucket:

@@ -53,7 +53,7 @@ def some_inputs(calls: Collection[Call], pool: Pool, limit: int) -> list[Input]:
     """Unfinished inputs of these calls, which are all of the pool or one, `limit` at most, running ones first. What it looks
     at is bounded by `limit` and by what runs, not by what waits."""
     wanted = None if len(calls) != 1 else next(iter(calls))
-    running = (item for item in pool.running_inputs if wanted is None or item.call is wanted)
+    running = (item for item in pool.deadlines.running if wanted is None or item.call is wanted)
     found = list(islice(running, limit))
     others = (item for call in calls for item in call.inputs.values() if item.state is not RUNNING)
     return found + list(islice(others, limit - len(found)))

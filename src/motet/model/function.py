@@ -84,7 +84,8 @@ class FunctionSpec:
     """Everything the server and a container must know of one function; the unit that owns a pool.
 
     A class is one function (`methods` has an entry per method). `app_name` is the app it was declared on, which differs
-    from the running app's for included functions. `parameters_given` is the pickled keyword arguments of one instance of
+    from the running app's for included functions; `app_key` tells apps of one name apart.
+    `parameters_given` is the pickled keyword arguments of one instance of
     a parametrised class; None on the class itself, which then has no pool of its own. `queue_timeout`: seconds an input
     waits for its first attempt at most. `max_waiting_inputs`: None is the server's number. `cancellation_grace`: seconds a
     container has to let go of a cancelled input, or is given up.
@@ -111,6 +112,7 @@ class FunctionSpec:
     sync_cancellation: SyncCancellation = "input"
     queue_timeout: float | None = None
     max_waiting_inputs: int | None = None
+    app_key: str = ""
 
     def __post_init__(self) -> None:
         if self.batching is not None and self.concurrency.target_inputs == "auto":

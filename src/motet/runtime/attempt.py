@@ -14,6 +14,7 @@ import motet
 from motet.client.gate import Gate
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime import forked_child
 from motet.runtime.hints import add_hints
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
@@ -24,7 +25,11 @@ _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 _NONE = payload.dumps(None, "None")
 
 
-def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> AttemptEnd:
+Cancelled = Callable[[int], bool]
+"""Whether Motet has cancelled the attempt of this number. Code may raise `CancelledError` without that."""
+
+
+def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
     """Run a sync function on this thread. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
     token = current.set(running)
@@ -38,13 +43,14 @@ def run_sync(call: Callable[..., Any], delivery: Delivery, gate: Gate) -> Attemp
         return succeeded(delivery, value)
     except BaseException as error:
         # Also a cancellation that came in the moment between the user's code and the shutting of the gate.
-        return failed(delivery, error)
+        gate.raised(error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         current.reset(token)
         end_output(running)
 
 
-async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
+async def run_async(call: Callable[..., Any], delivery: Delivery, cancelled: Cancelled) -> AttemptEnd:
     """Run an async function in this task. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
     current.set(running)
@@ -52,13 +58,18 @@ async def run_async(call: Callable[..., Any], delivery: Delivery) -> AttemptEnd:
         args, kwargs = payload.loads(delivery.payload, "the arguments")
         return succeeded(delivery, await call(*args, **kwargs))
     except BaseException as error:
-        return failed(delivery, error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         end_output(running)
 
 
 def stream_sync(
-    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender, gate: Gate
+    call: Callable[..., Any],
+    delivery: Delivery,
+    window: StreamWindow,
+    sender: Sender,
+    gate: Gate,
+    cancelled: Cancelled,
 ) -> AttemptEnd:
     """Run a sync generator on this thread, sending its items. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
@@ -74,7 +85,8 @@ def stream_sync(
         send_items(generator, delivery.attempt, window, sender, gate)
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
-        return failed(delivery, error)
+        gate.raised(error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         if generator is not None:
             with contextlib.suppress(BaseException):
@@ -84,7 +96,7 @@ def stream_sync(
 
 
 async def stream_async(
-    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender
+    call: Callable[..., Any], delivery: Delivery, window: StreamWindow, sender: Sender, cancelled: Cancelled
 ) -> AttemptEnd:
     """Run an async generator in this task, sending its items. Never raises, also when it is cancelled."""
     running = CurrentInput(delivery.call_id, delivery.index)
@@ -94,7 +106,7 @@ async def stream_async(
         await send_items_async(call(*args, **kwargs), delivery.attempt, window, sender)
         return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
     except BaseException as error:
-        return failed(delivery, error)
+        return failed(delivery, error, cancelled(delivery.attempt))
     finally:
         end_output(running)
 
@@ -107,6 +119,7 @@ def end_output(running: CurrentInput) -> None:
 
 def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     """The outcome of an attempt that returned `value`; a failure if that cannot be sent."""
+    forked_child.leave()
     try:
         _refuse_unfinished(value)
         data = payload.dumps(value, "the result")
@@ -121,17 +134,28 @@ def _refuse_unfinished(value: Any) -> None:
     if isinstance(value, (GeneratorType, AsyncGeneratorType, CoroutineType)):
         if not isinstance(value, AsyncGeneratorType):
             value.close()
+        if isinstance(value, CoroutineType):
+            raise InvalidError(
+                f"Sync function returned a coroutine, of {value.__qualname__}. Is that async, below a decorator that is not? "
+                "Make the decorator's wrapper `async def` and await the function in it."
+            )
         raise InvalidError(
             f"Sync (non-generator) function return value of type {type(value)}. "
             "You might need to use @app.function(..., is_generator=True)."
         )
 
 
-def failed(delivery: Delivery, error: BaseException) -> AttemptEnd:
-    """The outcome of an attempt that raised. The traceback goes to stderr too, where logs show it."""
+def failed(delivery: Delivery, error: BaseException, cancelled: bool = False) -> AttemptEnd:
+    """The outcome of an attempt that raised. The traceback goes to stderr too, where logs show it.
+
+    `cancelled`: Motet has cancelled it. Where it has not, a `CancelledError` is a failure like any other.
+    """
+    forked_child.leave(error)
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
-        cancelled = failure.of(RemoteError("Input was cancelled"))
-        return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, cancelled)
+        if cancelled:
+            told = failure.of(RemoteError("Input was cancelled"))
+            return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, told)
+        error.add_note("Nobody cancelled this input: its own code did, or awaited something that was cancelled.")
     add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     _show(described.traceback.rstrip())
@@ -143,6 +167,7 @@ def describe_start_failure(error: BaseException) -> bytes:
 
     Also for exit hooks, of whose failures there is nobody to tell.
     """
+    forked_child.leave(error)
     add_hints(error)
     described = failure.describe(error, hidden=_MOTET_DIRECTORY)
     _show(described.traceback.rstrip())

@@ -15,7 +15,7 @@ from motet.client.gate import Gate
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import end_output, failed, succeeded
+from motet.runtime.attempt import Cancelled, end_output, failed, succeeded
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
@@ -118,9 +118,9 @@ class Fitting:
         results = self._transposition.results(output, len(self.members))
         return self._end([succeeded(member, result) for member, result in zip(self.members, results, strict=True)])
 
-    def failed(self, error: BaseException) -> BatchEnd:
+    def failed(self, error: BaseException, cancelled: bool) -> BatchEnd:
         """What was raised is the failure of every member that it ran for."""
-        end = failed(self._batch, error)
+        end = failed(self._batch, error, cancelled)
         return self._end([AttemptEnd(member.attempt, end.kind, end.payload) for member in self.members])
 
     def misfits_alone(self) -> BatchEnd:
@@ -144,7 +144,7 @@ def _failed_alone(member: Delivery, error: Exception) -> AttemptEnd:
         end_output(running)
 
 
-def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate) -> AttemptEnd:
+def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
     """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
     assert isinstance(call, Batched)
@@ -162,13 +162,15 @@ def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate) -> AttemptE
             gate.shut()
         return fitting.ended(output)
     except BaseException as error:
-        return failed_batch(batch, error) if fitting is None else fitting.failed(error)
+        gate.raised(error)
+        was_cancelled = cancelled(batch.attempt)
+        return failed_batch(batch, error, was_cancelled) if fitting is None else fitting.failed(error, was_cancelled)
     finally:
         current.reset(token)
         end_output(running)
 
 
-async def run_batch_async(call: Callable[..., Any], batch: Delivery) -> AttemptEnd:
+async def run_batch_async(call: Callable[..., Any], batch: Delivery, cancelled: Cancelled) -> AttemptEnd:
     """Run an async batched function in this task. Never raises, also when it is cancelled."""
     assert isinstance(batch, Batch)
     assert isinstance(call, Batched)
@@ -179,14 +181,15 @@ async def run_batch_async(call: Callable[..., Any], batch: Delivery) -> AttemptE
         fitting = Fitting(batch, call.transposition)
         return fitting.ended(await call(fitting.inputs)) if fitting.members else fitting.misfits_alone()
     except BaseException as error:
-        return failed_batch(batch, error) if fitting is None else fitting.failed(error)
+        was_cancelled = cancelled(batch.attempt)
+        return failed_batch(batch, error, was_cancelled) if fitting is None else fitting.failed(error, was_cancelled)
     finally:
         end_output(running)
 
 
-def failed_batch(batch: Delivery, error: BaseException) -> BatchEnd:
+def failed_batch(batch: Delivery, error: BaseException, cancelled: bool = False) -> BatchEnd:
     """What was raised is every member's failure."""
     assert isinstance(batch, Batch)
-    end = failed(batch, error)
+    end = failed(batch, error, cancelled)
     members = [AttemptEnd(member.attempt, end.kind, end.payload) for member in batch.members]
     return BatchEnd(batch.attempt, end.kind, end.payload, members=members)

@@ -23,7 +23,15 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import log_rate
-from motet.runtime import context_propagation, leaving, own_tasks, paused_loop, standard_streams, surroundings
+from motet.runtime import (
+    context_propagation,
+    forked_child,
+    leaving,
+    own_tasks,
+    paused_loop,
+    standard_streams,
+    surroundings,
+)
 from motet.runtime.attempt import describe_start_failure
 from motet.runtime.executor import Executor
 from motet.runtime.keyboard_interrupts import KeyboardInterrupts
@@ -38,7 +46,7 @@ from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
 from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import Watchdog, blocked_after
-from motet.sdk import container_control, context, new_ids
+from motet.sdk import container_control, context
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
@@ -47,6 +55,7 @@ from motet.wire.messages import (
     CancelAttempts,
     Configure,
     Hello,
+    LimitInputs,
     Ready,
     Refused,
     Stalled,
@@ -65,7 +74,6 @@ LOST_SERVER = 69
 def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
     scratch = surroundings.take_temporary_directory()
-    new_ids.reseed()
     context.enter_container(fork.container_id)
     quiet_declarations()
     executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
@@ -102,11 +110,19 @@ class _Container:
     ) -> None:
         self._spec = spec
         self._sender = Sender(executor_socket)
+        forked_child.has_none_of(executor_socket.fileno())
+        forked_child.has_none_of(control_socket.fileno())
         self._outputs = standard_streams.install(self._sender)
+        self._own_tasks = own_tasks.OwnTasks()
+        self._keyboard_interrupts = KeyboardInterrupts(alone=spec.concurrency.max_inputs == 1)
+        self._loop: UserLoop | None = None
         # After that, so before it at the end: the last lines of all.
         atexit.register(surroundings.tell_what_goes, scratch)
         context_propagation.install(self._outputs)
         own_tasks.hide_threads()
+        self._own_tasks.install()
+        self._keyboard_interrupts.install()
+        paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()
         self._executor_socket = executor_socket
@@ -114,7 +130,6 @@ class _Container:
         self._control_poll = select.poll()
         self._control_poll.register(control_socket, select.POLLIN)
         self._clock = OwnClock()
-        self._loop: UserLoop | None = None
         self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
         self._executor: Executor | None = None
@@ -128,7 +143,15 @@ class _Container:
     @property
     def input_concurrency(self) -> int:
         """How many inputs it may run at once."""
-        return self._spec.concurrency.max_inputs
+        return self._spec.concurrency.max_inputs if self._executor is None else self._executor.input_concurrency
+
+    def set_input_concurrency(self, value: int) -> None:
+        """Run at most so many inputs at once from now on; those that run go on. Not before the container serves."""
+        if self._executor is None:
+            raise RuntimeError("Input concurrency can be set in functions, and not while the container starts.")
+        self._executor.limit.change(value, self._executor.held)
+        with shield_cancellation():
+            self._sender.send(LimitInputs(self._executor.limit.value))
 
     def stop_fetching_inputs(self) -> None:
         """Take no more inputs; finish those held, then end. Idempotent."""
@@ -150,6 +173,7 @@ class _Container:
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ))
         service = load(self._spec)
+        forked_child.leave()
         # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
         self._context = contextvars.copy_context()
         return service
@@ -174,6 +198,8 @@ class _Container:
             if method.web is not None:
                 app = make_app(service.methods[method.name], method.web, max_inputs)
                 self._user_loop().run(app.start(max_inputs))
+                if method.web.kind == "server":
+                    leaving.leave_out_threads()
                 service.serve(method.name, app)
         return service
 
@@ -182,6 +208,7 @@ class _Container:
             result = self._context.run(hook)
             if inspect.isawaitable(result):
                 self._user_loop().run(result)
+            forked_child.leave()
         return Service({}, [], [])
 
     def _user_loop(self) -> UserLoop:
@@ -190,8 +217,7 @@ class _Container:
             loop = self._loop_choice.make(self._spec)
             self._loop = UserLoop(loop, self._context, self._spec.concurrency.max_inputs)
             self._loop.on_cancelled = self._ask_for_replacement
-            own_tasks.install(self._loop.loop, self._loop.main)
-            paused_loop.install(self._loop)
+            self._own_tasks.loop, self._own_tasks.main = self._loop.loop, self._loop.main
             self._outputs.raw_writers.loop = self._loop.loop
         return self._loop
 
@@ -238,7 +264,7 @@ class _Container:
         self._sender.flush()
         # Not before: a container that serves nothing yet has nothing to finish, and ends by the signal.
         Preemption(self._ask_for_drain).install()
-        KeyboardInterrupts(alone=self._spec.concurrency.max_inputs == 1).install()
+        self._keyboard_interrupts.take_over()
 
     def _ask_for_drain(self) -> None:
         with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
@@ -269,7 +295,7 @@ class _Container:
                 describe_start_failure(error)
                 status = 1
         if self._loop is not None:
-            self._loop.run(leaving.end_tasks())
+            self._loop.close(leaving.end_tasks())
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------

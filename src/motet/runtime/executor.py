@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import sys
 import threading
 import time
 import traceback
@@ -15,11 +16,12 @@ from motet.client.gate import Gate
 from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import failed, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
 from motet.runtime.batch import Batched, BatchEnd, failed_batch, run_batch, run_batch_async
 from motet.runtime.input_contexts import InputContexts
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
+from motet.runtime.local_limit import LocalLimit
 from motet.runtime.raw_writers import RawWriters
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
@@ -29,11 +31,12 @@ from motet.runtime.threads import SlotThreads
 from motet.runtime.watchdog import Watchdog
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.request import WebRequest
+from motet.wire.messages import StopDelivering
 
 Method = tuple[MethodSpec, Callable[..., Any]]
-RunSync = Callable[[Callable[..., Any], Delivery, Gate], AttemptEnd]
-RunAsync = Callable[[Callable[..., Any], Delivery], Coroutine[Any, Any, AttemptEnd]]
-Failed = Callable[[Delivery, BaseException], AttemptEnd]
+RunSync = Callable[[Callable[..., Any], Delivery, Gate, Cancelled], AttemptEnd]
+RunAsync = Callable[[Callable[..., Any], Delivery, Cancelled], Coroutine[Any, Any, AttemptEnd]]
+Failed = Callable[[Delivery, BaseException, bool], AttemptEnd]
 
 
 class Executor:
@@ -83,6 +86,8 @@ class Executor:
         self._spans = AttemptSpans.wanted(spec)
         self.watchdog: Watchdog | None = None
         """Woken by deliveries, if there is one."""
+        self.limit = LocalLimit(spec.concurrency.max_inputs)
+        """May be lowered by the user's code."""
         if not all(method.is_async for method in spec.methods):
             self._interrupter.install()
 
@@ -90,6 +95,11 @@ class Executor:
     def held(self) -> int:
         """How many attempts run here."""
         return len(self._slots)
+
+    @property
+    def input_concurrency(self) -> int:
+        """How many may run at once now; more while those end that ran when it was lowered."""
+        return max(self.limit.value, self.limit.running(self.held))
 
     # --- deliveries, on the main thread -----------------------------------------------------------------------------
 
@@ -136,20 +146,25 @@ class Executor:
     # --- the three ways to run ----------------------------------------------------------------------------------------
 
     async def _in_task(self, delivery: Delivery) -> None:
+        if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
+            with contextlib.suppress(asyncio.CancelledError):  # its end is made below
+                await turn.wait_async()
+            self.limit.give_up(delivery.attempt)
         began = time.monotonic()
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         span = None if self._spans is None else self._spans.begin(delivery, window)
+        cancelled = self._slots.cancelled
         try:
-            if self._slots.cancelled(delivery.attempt):
-                end = self._failed(delivery, asyncio.CancelledError())  # before there was a task to cancel
+            if cancelled(delivery.attempt):
+                end = self._failed(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
             elif isinstance(window, WebRequest):
                 app: WebApp = call  # type: ignore[assignment]
-                end = await app.serve(delivery, window)
+                end = await app.serve(delivery, window, cancelled)
             elif isinstance(window, StreamWindow):
-                end = await stream_async(call, delivery, window, self._sender)
+                end = await stream_async(call, delivery, window, self._sender, cancelled)
             else:
-                end = await self._run_async(call, delivery)
+                end = await self._run_async(call, delivery, cancelled)
             if self._spans is not None and span is not None:
                 self._spans.end(span, end)
         except BaseException as error:
@@ -167,23 +182,40 @@ class Executor:
         # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
         gate = self._gates[delivery.attempt]
         gate.enter()
+        if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
+            turn.wait()
         began = time.monotonic()
         try:
             run = self._run_on_thread if self._spans is None else self._run_in_span
             end = self._contexts.new().run(run, delivery, gate)
         except BaseException as error:
             end = self._without_outcome(delivery, error)
+        gate.leave()
+        if gate.harm is not None:
+            self._retire(gate.harm)
         self._finish(end, began)
         self._sender.flush()
         del self._gates[delivery.attempt]
         if self._gates_gone is not None and not self._gates:
             self._gates_gone.set()
 
+    def _retire(self, harm: str) -> None:
+        """An attempt was interrupted where it may have broken something that all inputs here use: no more come here."""
+        print(
+            f"motet: a cancelled input was interrupted at {harm}, where it may have left a lock taken or a module half "
+            "imported. This container takes no more inputs, and ends after those it has.",
+            file=sys.stderr,
+            flush=True,
+        )
+        self._sender.queue(StopDelivering())
+
     def _without_outcome(self, delivery: Delivery, error: BaseException) -> AttemptEnd:
         """The end of an attempt whose outcome could not be made: an input without an end would keep its slot for good."""
         with contextlib.suppress(BaseException):
             traceback.print_exc()
-        return self._failed(delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"))
+        return self._failed(
+            delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"), False
+        )
 
     def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
         assert self._spans is not None
@@ -196,12 +228,14 @@ class Executor:
         _, call = self._methods[delivery.method]
         window = self._windows.get(delivery.attempt)
         if isinstance(window, StreamWindow):
-            return stream_sync(call, delivery, window, self._sender, gate)
-        return self._run_sync(call, delivery, gate)
+            return stream_sync(call, delivery, window, self._sender, gate, self._slots.cancelled)
+        return self._run_sync(call, delivery, gate, self._slots.cancelled)
 
     def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
         """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""
         self._slots.release(end.attempt)
+        if self.limit.is_lowered:
+            self.limit.look(self.held)
         self._windows.pop(end.attempt, None)
         if self._raw_writers is not None and not self._slots:
             self._raw_writers.look(own_tasks)
@@ -229,6 +263,7 @@ class Executor:
                 if task is not None and self._loop is not None:
                     self._loop.call_soon_threadsafe(task.cancel)
                     continue
+                self.limit.give_up(attempt)
                 if (window := self._windows.get(attempt)) is not None:
                     window.cancel()
                 if (gate := self._gates.get(attempt)) is not None:

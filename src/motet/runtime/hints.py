@@ -16,16 +16,21 @@ _NO_TERMINAL = (
 
 
 def add_hints(error: BaseException) -> None:
-    """Add a note to an exception that somebody may wonder about. Never raises."""
+    """Add a note to an exception that somebody may wonder about, or that has such a cause. Never raises."""
     with contextlib.suppress(Exception):
-        for kind, hint in _HINTS:
-            if isinstance(error, kind) and (note := hint(error)) is not None:
-                error.add_note(note)
+        for raised in (error, error.__cause__):
+            for kind, hint in _HINTS:
+                if isinstance(raised, kind) and (note := hint(raised)) is not None:
+                    error.add_note(note)
 
 
 def _of_file(error: BaseException) -> str | None:
+    return file_note(error, surroundings.project_directory)
+
+
+def file_note(error: BaseException, project: str | None) -> str | None:
+    """What to say if the file that was not found is in the program's directory, and this is another one."""
     name = getattr(error, "filename", None)
-    project = surroundings.project_directory
     if name is None or project is None or os.path.isabs(name := os.fsdecode(name)):
         return None
     here = os.getcwd()

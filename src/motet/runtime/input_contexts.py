@@ -37,5 +37,4 @@ class InputContexts:
 def _is_changed_in_place(value: object) -> bool:
     if isinstance(value, decimal.Context):
         return True
-    sentry = sys.modules.get("sentry_sdk.scope")
-    return sentry is not None and isinstance(value, sentry.Scope)
+    return isinstance(value, getattr(sys.modules.get("sentry_sdk.scope"), "Scope", ()))

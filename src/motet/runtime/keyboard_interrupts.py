@@ -27,12 +27,15 @@ class KeyboardInterrupts:
         self._senders: list[CodeType] = []
 
     def install(self) -> None:
-        """Take over SIGINT. On the main thread."""
+        """Know from where signals are sent. Once, before user code is imported."""
+        os.kill = self._noted(os.kill)
+        signal.raise_signal = self._noted(signal.raise_signal)
+
+    def take_over(self) -> None:
+        """Take over SIGINT, for inputs may come. On the main thread."""
         if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
             return
         signal.signal(signal.SIGINT, self._on_interrupt)
-        os.kill = self._noted(os.kill)
-        signal.raise_signal = self._noted(signal.raise_signal)
         # What `multiprocessing` forks from here is no container.
         os.register_at_fork(after_in_child=self._restore)
 

@@ -19,12 +19,18 @@ START_FAILED_PATIENCE = 1.0
 SILENCE = 1.0
 """Seconds for which it waits without a word."""
 _deadline: float | None = None
+_servers: list[threading.Thread] = []
 
 
 def allow(grace: float) -> None:
     """The container is killed in `grace` seconds from now. May be called from any thread."""
     global _deadline
     _deadline = time.monotonic() + max(grace - MARGIN, 0.0)
+
+
+def leave_out_threads() -> None:
+    """Do not wait for the threads that there are now: a server that serves in one of them never ends."""
+    _servers.extend(_users_threads())
 
 
 def patience() -> float:
@@ -85,8 +91,8 @@ def _names() -> str:
 
 
 def _users_threads() -> list[threading.Thread]:
-    main = threading.main_thread()
-    return [thread for thread in threading.enumerate() if not thread.daemon and thread is not main]
+    left_out = [threading.main_thread(), *_servers]
+    return [thread for thread in threading.enumerate() if not thread.daemon and thread not in left_out]
 
 
 def _say(what: str) -> None:

@@ -30,24 +30,30 @@ def hide_threads() -> None:
     threading.active_count = lambda: len(enumerate())
 
 
-def install(loop: asyncio.AbstractEventLoop, main: asyncio.Task[Any]) -> None:
-    """Let `asyncio.all_tasks()` tell of this loop what belongs to whoever asks. `main` is the task of ours.
+class OwnTasks:
+    """What `asyncio.all_tasks()` tells of the container's loop: what belongs to whoever asks.
 
     Programs cancel all tasks, or wait for all others, when they end: an input is such a program, among others of its kind.
     Outside of inputs, in hooks and what they start, it gives the tasks of no input. Other loops are told of as they are.
     """
 
-    installed = loop
+    def __init__(self) -> None:
+        self.loop: asyncio.AbstractEventLoop | None = None
+        self.main: asyncio.Task[Any] | None = None
+        """The task of ours."""
 
-    def all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Tasks:
-        """Return a set of all tasks for the loop."""
-        tasks = every_task(loop)
-        if (loop or asyncio.get_running_loop()) is not installed or _asks_for_main():
-            return tasks
-        mine = current.get()
-        return {task for task in tasks if task is not main and _owner(task) is mine}
+    def install(self) -> None:
+        """Once, before user code is imported, which may import the function by name."""
 
-    asyncio.all_tasks = asyncio.tasks.all_tasks = all_tasks
+        def all_tasks(loop: asyncio.AbstractEventLoop | None = None) -> Tasks:
+            """Return a set of all tasks for the loop."""
+            tasks = every_task(loop)
+            if (loop or asyncio.get_running_loop()) is not self.loop or _asks_for_main():
+                return tasks
+            mine = current.get()
+            return {task for task in tasks if task is not self.main and _owner(task) is mine}
+
+        asyncio.all_tasks = asyncio.tasks.all_tasks = all_tasks
 
 
 def _asks_for_main() -> bool:

@@ -7,7 +7,7 @@ import builtins
 import functools
 import threading
 import time
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
 from typing import Any
 
@@ -18,20 +18,21 @@ LOOK = 0.05
 """Seconds after which it looks whether the input was cancelled meanwhile: that must not be raised in other code of the loop."""
 
 
-def install(user_loop: UserLoop) -> None:
+def install(user_loop: Callable[[], UserLoop | None]) -> None:
     """Have futures of `asyncio.run_coroutine_threadsafe` run the container's loop while the main thread waits for one.
 
     A sync input that runs alone has the main thread, and so the loop of the container's hooks waits for it: without this
-    each would wait for the other, silently.
+    each would wait for the other, silently. Once, before user code is imported.
     """
     submit = asyncio.run_coroutine_threadsafe
 
     @functools.wraps(submit)
     def run_coroutine_threadsafe(coro: Coroutine[Any, Any, Any], loop: asyncio.AbstractEventLoop) -> Future[Any]:
         future = submit(coro, loop)
-        if loop is user_loop.loop:
+        ours = user_loop()
+        if ours is not None and loop is ours.loop:
             future.__class__ = _Running
-            future.user_loop = user_loop  # type: ignore[attr-defined]
+            future.user_loop = ours  # type: ignore[attr-defined]
         return future
 
     asyncio.run_coroutine_threadsafe = asyncio.tasks.run_coroutine_threadsafe = run_coroutine_threadsafe

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from motet.runtime import forked_child
 from motet.runtime.standard_streams import Outputs
 from motet.sdk.context import current
 
@@ -80,6 +81,7 @@ class Processes:
             if _identity(descriptor) == self._own[descriptor]:  # else it is on a terminal of its own by now
                 os.dup2(target, descriptor)
         self._outputs.after_fork()
+        forked_child.begin(sys._getframe(1))
         main: Any = threading.main_thread()
         if getattr(main, "_tstate_lock", main) is None:
             # Forked from a slot's thread, which Python 3.11 and 3.12 then miss this of as it ends: `multiprocessing` fails.

@@ -118,7 +118,7 @@ class LoopReceiver(asyncio.BufferedProtocol):
         on_ready()
         # In the main task, which lasts: anyio ends its worker threads with the task that the loop runs until, and without
         # one with the request they served, which made each sync endpoint start a thread (measured: 7 times slower).
-        serving = self._user_loop.begin(self._user_loop.until(self._stopped))
+        serving = self._user_loop.begin(self._user_loop.serve(self._stopped))
         while not serving.is_done:
             self._user_loop.turn()
             while self._work:

@@ -9,6 +9,7 @@ from typing import Any
 
 from motet.client.gate import MESSAGE, Gate
 from motet.errors import InputCancellation
+from motet.runtime import forked_child
 from motet.runtime.sender import Sender
 from motet.wire import payload
 from motet.wire.messages import STREAM_WINDOW, Items
@@ -80,6 +81,7 @@ def send_items(generator: Iterable[Any], attempt: int, window: StreamWindow, sen
             item = next(iterator, _END)
         finally:
             gate.shut()
+        forked_child.leave()
         if item is _END:
             return
         window.take()
@@ -96,6 +98,7 @@ async def send_items_async(generator: AsyncIterator[Any], attempt: int, window: 
     sender.streaming_tasks += 1
     try:
         async for item in generator:
+            forked_child.leave()
             if not window.take_nowait():
                 await window.take_async()
             sender.queue(Items(attempt, [payload.dumps(item, "a yielded item")]))
@@ -104,6 +107,7 @@ async def send_items_async(generator: AsyncIterator[Any], attempt: int, window: 
             else:
                 sender.flush_soon(loop)
                 await asyncio.sleep(0)  # until it is sent: the generator might keep the loop to itself
+        forked_child.leave()
     finally:
         sender.streaming_tasks -= 1
         aclose = getattr(generator, "aclose", None)

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
 from motet.client.connection import Connection
+from motet.client.own_connection import OwnConnection
 from motet.runtime.program import know_main
 from motet.sdk import nested, running, sources
 from motet.wire.messages import Configure
@@ -52,7 +52,7 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
         running.RunningApp(
             configuration.app_id,
             configuration.app_name,
-            _Once(connect_client),
+            OwnConnection(connect_client),
             configuration.functions,
             configuration.web_urls,
         )
@@ -69,22 +69,6 @@ def _change_directory(directory: str) -> None:
             file=sys.stderr,
             flush=True,
         )
-
-
-class _Once:
-    """Connects when the first nested call needs it, and not again."""
-
-    def __init__(self, make: Callable[[], Connection]) -> None:
-        self._make = make
-        self._lock = threading.Lock()
-        self._connection: Connection | None = None
-
-    def __call__(self) -> Connection:
-        if self._connection is None:
-            with self._lock:
-                if self._connection is None:
-                    self._connection = self._make()
-        return self._connection
 
 
 def tell_what_goes(directory: str) -> None:

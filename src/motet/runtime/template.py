@@ -143,7 +143,7 @@ class Template:
             if container_id := self._containers.pop(pid, None):
                 del self._pids[container_id]
                 self._frozen.discard(pid)
-                ended.append(Exited(container_id, os.waitstatus_to_exitcode(status)))
+                ended.append(Exited(container_id, os.waitstatus_to_exitcode(status), self._over))
             # A container adopts its own orphans. So a child that is none was left by one that has ended; what that
             # child leaves is found when it ends in its turn.
             for orphan in family.children():

@@ -5,11 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import os
+import sys
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from motet.runtime import forked_child
 from motet.runtime.attempt import tell_of_stray
 from motet.runtime.context_propagation import report_in_context
 
@@ -47,6 +49,8 @@ class UserLoop:
         self.loop = loop
         self.on_cancelled: Callable[[], None] = lambda: None
         """Called once when something cancels the main task, as a task group does whose other task has failed."""
+        self._max_inputs = max_inputs
+        self._closing = False
         self._cancelled = False
         self._jobs: deque[Job] = deque()
         self._asked = asyncio.Event()
@@ -71,15 +75,23 @@ class UserLoop:
 
     def turn(self) -> None:
         """Run the loop until a job is done, or until somebody stops the loop."""
+        self._run_until(self.main)
+
+    def _run_until(self, task: asyncio.Task[None]) -> None:
         try:
-            self.loop.run_until_complete(self.main)
+            self.loop.run_until_complete(task)
         except BaseException as error:
-            if self.main.done() or self.loop.is_closed() or self.loop.is_running():
+            if task.done() or self.loop.is_closed() or self.loop.is_running():
                 raise
             # asyncio lets SystemExit and KeyboardInterrupt through; the task has them too, and whoever awaits it. Handlers of
             # signals may raise anything.
             if not isinstance(error, RuntimeError) or _STOPPED not in str(error):
                 tell_of_stray(error, "a task or a callback of this container's event loop, or a handler of a signal")
+
+    async def serve(self, stopped: asyncio.Event) -> None:
+        """Let other tasks run until then."""
+        allow_threads(self._max_inputs)
+        await self.until(stopped)
 
     async def until(self, event: asyncio.Event) -> None:
         """Wait for it, also when this task is cancelled: it is not the user's code that is asked to end."""
@@ -91,8 +103,19 @@ class UserLoop:
                     self._cancelled = True
                     self.on_cancelled()
 
+    def close(self, last: Coroutine[Any, Any, None]) -> None:
+        """End the main task, and with it what was to last as long as that, such as anyio's threads; then see `last` through."""
+        self._closing = True
+        self._asked.set()
+        while not self.main.done():
+            self.turn()
+        # In a task of its own: whatever was opened in the main task and never closed may go on cancelling that.
+        ending = asyncio.Task(last, loop=self.loop, name="motet-ending")
+        while not ending.done():
+            self._run_until(ending)
+
     async def _work(self) -> None:
-        while True:
+        while not self._closing:
             await self.until(self._asked)
             self._asked.clear()
             while self._jobs:
@@ -101,5 +124,15 @@ class UserLoop:
                     job.value = await job.awaitable
                 except BaseException as error:
                     job.error = error
+                forked_child.leave(job.error)
                 job.is_done = True
                 self.loop.stop()
+
+
+def allow_threads(max_inputs: int) -> None:
+    """Let as many inputs be in anyio's threads as there may be, where it is in use. On the loop that this is for."""
+    if "anyio" in sys.modules:
+        import anyio.to_thread
+
+        limiter = anyio.to_thread.current_default_thread_limiter()
+        limiter.total_tokens = max(limiter.total_tokens, max_inputs)

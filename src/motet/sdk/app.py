@@ -8,7 +8,8 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from motet.errors import InvalidError, UnimplementedError
-from motet.model.function import AppSpec
+from motet.model.function import AppSpec, FunctionSpec
+from motet.sdk.app_key import app_key
 from motet.sdk.app_spec import app_spec
 from motet.sdk.checks import check_name, refuse_positional, type_name
 from motet.sdk.cls import Cls
@@ -20,6 +21,7 @@ from motet.sdk.logs import Logs
 from motet.sdk.main_module import may_be_declared_again
 from motet.sdk.notices import warn_user
 from motet.sdk.options import ClassOptions, FunctionOptions, read_options, refuse_unknown
+from motet.sdk.runs import Runs
 from motet.sdk.secret import Secret, merged_env
 from motet.sdk.unavailable import refuse_unavailable, warn_without_effect
 
@@ -60,24 +62,40 @@ class App:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
         check_name("the name of an app", name or "")
-        if image is not None and not isinstance(image, Image):
-            raise InvalidError("`image=` has to be a `motet.Image` object")
         merged_env(secrets, None)
         refuse_unavailable({"volumes": volumes})
         warn_without_effect({"include_source": include_source})
         self._name = name
+        self.key = app_key(name or "")
+        """Tells it from other apps of the program, also in containers."""
         self._tags = _checked_tags(tags)
-        self._image = image
+        self._image = _checked_image(image)
         self._secrets = tuple(secrets)
         self._declared: dict[str, Declared] = {}
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
-        self.running: RunningApp | None = None
+        self.runs: Runs[RunningApp] = Runs()
+        self.own_run: RunningApp | None = None
+        """What `run` began; None for an app that others run, which include it."""
+
+    @property
+    def running(self) -> RunningApp | None:
+        """The run that its functions are called in now; None while it does not run."""
+        return self.runs.current
 
     @property
     def name(self) -> str | None:
         """The name it was made with."""
         return self._name
+
+    @property
+    def image(self) -> Image | None:
+        """The image of functions that are declared from now on without one of their own."""
+        return self._image
+
+    @image.setter
+    def image(self, image: Image | None) -> None:
+        self._image = _checked_image(image)
 
     @property
     def description(self) -> str:
@@ -224,13 +242,18 @@ class App:
 
     def described(self) -> tuple[AppSpec, ByValue]:
         """Its `spec()`, and what of this process its containers cannot import."""
-        functions = {(it.spec.app_name, it.spec.name): it for app in (self, *self.included) for it in app._mine()}
-        for declared in self._mine():
-            functions[declared.spec.app_name, declared.spec.name] = declared
-        return app_spec(self.description, list(functions.values()))
+        return app_spec(self.description, list(self._merged().values()))
 
-    def _mine(self) -> list[Declared]:
-        return list(self._declared.values())
+    def declared_specs(self) -> list[FunctionSpec]:
+        """The declarations of `spec` as handles know them, without definitions."""
+        return [declared.spec for declared in self._merged().values()]
+
+    def _merged(self) -> dict[tuple[str, str], Declared]:
+        merged: dict[tuple[str, str], Declared] = {}
+        for app in (self, *self.included):
+            for declared in app._declared.values():
+                merged.setdefault((declared.spec.app_key, declared.spec.name), declared)
+        return merged
 
     def run(
         self,
@@ -270,12 +293,18 @@ class App:
 
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
-        kept = {"_name": self._name, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        return {**kept, "_declared": {}, "_entrypoints": {}, "_included": [], "running": None}
+        kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
+        return {**kept, "_declared": {}, "_entrypoints": {}, "_included": [], "runs": Runs(), "own_run": None}
 
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
         return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declared)} functions>"
+
+
+def _checked_image(image: Any) -> Image | None:
+    if image is not None and not isinstance(image, Image):
+        raise InvalidError("`image=` has to be a `motet.Image` object")
+    return image
 
 
 def _checked_tags(tags: Any) -> dict[str, str]:

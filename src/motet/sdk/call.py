@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, ClassVar, Generic, TypeVar
 
 from motet.client.connection import Connection, checked
 from motet.client.dual import Dual, DualIterator, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
-from motet.errors import InvalidError
+from motet.errors import InvalidError, NotFoundError
 from motet.model.call_graph import InputInfo, input_infos
 from motet.model.outcome import Ended, OutcomeKind
 from motet.sdk import running
@@ -41,6 +42,17 @@ class FunctionCall(Generic[R]):
     def object_id(self) -> str:
         """`fc-...`; what `from_id` takes."""
         return self._call_id
+
+    @property
+    def is_hydrated(self) -> bool:
+        """True: it needs nothing but its id."""
+        return True
+
+    @dual
+    def hydrate(self, client: object = None) -> Steps[Any]:
+        """This handle."""
+        yield from ()
+        return self
 
     @staticmethod
     def from_id(function_call_id: str, client: object = None) -> FunctionCall[Any]:
@@ -116,14 +128,17 @@ class FunctionCall(Generic[R]):
 
     @dual
     def cancel(self, terminate_containers: bool = False) -> Steps[None]:
-        """End the call's unfinished inputs, without retrying them. Does nothing to ended ones; idempotent.
+        """End the call's unfinished inputs, without retrying them. Does nothing to ended ones; idempotent. Any call can be
+        cancelled by its id, not only spawned ones: who waits for it gets `RemoteError`.
 
         Those that run get `asyncio.CancelledError` (async) or `motet.exception.InputCancellation` (sync); other inputs in
         their containers go on, unless `terminate_containers` kills these: the other inputs are then run elsewhere, from
         the beginning. What the inputs called and wait for is cancelled, too; what they spawned is not.
         """
         self._on().send(CancelCall(self._call_id, terminate_containers))
-        yield from self._count()
+        # An answer says that the server has seen to it; of a call whose results are not kept it knows nothing more.
+        with contextlib.suppress(NotFoundError):
+            yield from self._count()
 
     @property
     def logs(self) -> Logs:
@@ -134,7 +149,7 @@ class FunctionCall(Generic[R]):
     """`FunctionCall.gather(*calls)`: their results, in order. The first failure raises at once; the others keep running."""
 
     def _on(self) -> Connection:
-        if self._connection is None:
+        if self._connection is None or self._connection.is_parents:
             self._connection = running.any_running(self._call_id).connection
         return self._connection
 

@@ -9,6 +9,7 @@ from motet.model.function import FunctionVariant, MethodSpec
 from motet.sdk.batching_options import batching_from, check_class_batching
 from motet.sdk.bound_method import is_registered, register
 from motet.sdk.function import Function
+from motet.sdk.hydration import Hydrated
 from motet.sdk.local_instance import LocalInstance
 from motet.sdk.options import VariantOptions, concurrency_from, variant_from_options
 from motet.sdk.parameters import checked_parameters, encoded_parameters
@@ -19,7 +20,7 @@ from motet.sdk.user_class import members, parameters_of
 T = TypeVar("T", covariant=True)
 
 
-class Cls(Generic[T]):
+class Cls(Hydrated, Generic[T]):
     """A class whose methods run in containers. `MyClass()` gives an object whose methods have `.remote` and the like.
 
     `user_cls` is the class itself, `target` the function it is to the server. Immutable.

@@ -12,6 +12,9 @@ class ContainerControl(Protocol):
     def input_concurrency(self) -> int:
         """How many inputs it may run at once."""
 
+    def set_input_concurrency(self, value: int) -> None:
+        """Run at most so many inputs at once from now on; those that run go on."""
+
     def stop_fetching_inputs(self) -> None:
         """Take no more inputs; finish those held, then end. Idempotent."""
 

@@ -128,6 +128,7 @@ def _spec(
     return FunctionSpec(
         name=check_name("the name of a function", name),
         app_name=app.name or "",
+        app_key=app.key,
         definition=SerializedDefinition(pickled=b"", qualname=name),
         methods=methods,
         is_class=is_class,

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-import builtins
-import contextlib
-import itertools
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
 from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
-from motet.errors import ExecutionError, InvalidError, ResourceExhaustedError
+from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
-from motet.model.views import LearnedTargetView
 from motet.sdk import many, options, tracing
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
+from motet.sdk.current_stats import FunctionStats, stats_of
+from motet.sdk.hydration import Hydrated
 from motet.sdk.logs import Logs
 from motet.sdk.many import MapOptions, Results
-from motet.sdk.mapping import Mapping
+from motet.sdk.mapping import Inputs, Mapping
 from motet.sdk.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.running import find_running
+from motet.sdk.spawning import in_chunks, spawn_all
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
 from motet.wire import payload
@@ -34,33 +32,6 @@ from motet.wire.messages import SubmitInputs
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
-
-SPAWN_CHUNK = 100
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionStats:
-    """A pool at one instant: inputs that wait, containers, inputs that run, and free slots in its containers.
-
-    `learned_target`: with `target_inputs="auto"`, the target, how sure it is, and the curve it was learned from; else None.
-    """
-
-    backlog: int
-    num_total_runners: int
-    num_running_inputs: int
-    input_headroom: int
-    learned_target: LearnedTargetView | None = None
-
-
-def _accepted(connection: Connection, request: SubmitInputs) -> Steps[None]:
-    """Have inputs accepted, however full the function's queue is."""
-    while True:
-        try:
-            yield from connection.request(request)
-            return
-        except ResourceExhaustedError as full:
-            with contextlib.suppress(builtins.TimeoutError):
-                yield Waiter[None](full.retry_after)
 
 
 class _OneOutcome:
@@ -81,7 +52,7 @@ class _OneOutcome:
         self.waiter.set(error)
 
 
-class Function(Generic[P, R]):
+class Function(Hydrated, Generic[P, R]):
     """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
 
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
@@ -215,7 +186,7 @@ class Function(Generic[P, R]):
         return Results(many.results(run_blocking, self._mapping, many.zipped(iterables), options), f"{self.name}.map")
 
     def _starmap(self, input_iterator: Iterable[Any], **options: Unpack[MapOptions]) -> Iterator[R]:
-        inputs = (tuple(arguments) for arguments in input_iterator)
+        inputs = many.tuples(input_iterator)
         return Results(many.results(run_blocking, self._mapping, inputs, options), f"{self.name}.starmap")
 
     def _map_async(self, *iterables: Any, **options: Unpack[MapOptions]) -> AsyncIterator[R]:
@@ -266,29 +237,64 @@ class Function(Generic[P, R]):
         async for _ in self._map_async(*iterables, **options):
             pass
 
-    @dual
-    def spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[None]:
-        """Start one call per element and return when all have been accepted; their results are not handed out."""
-        self._refuse_web("spawn_map")
-        self._refuse_generator("Cannot `spawn_map` over a generator function.")
-        connection, function_id = yield from self.target.resolve()
-        with tracing.span_of(self._traced("spawn")) as trace:
-            for arguments in many.zipped(iterables):
-                data = self._encoded(arguments, kwargs or {})
-                yield from _accepted(connection, self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace))
+    @property
+    def spawn_map(self) -> DualPair[..., None]:
+        """`f.spawn_map(iterable, ..., kwargs={})`: start one call per element and return when all have been accepted; their
+        results are not handed out. `f.spawn_map.aio(...)` takes async iterables too."""
+        return DualPair(self._spawn_map, self._spawn_map_async, "spawn_map")
 
-    @dual
-    def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
-        """Start one call with an input per element and return its handle when all have been accepted."""
+    @property
+    def experimental_spawn_map(self) -> DualPair[..., FunctionCall[R]]:
+        """The same as one call with an input per element, whose handle is returned."""
+        return DualPair(self._spawn_one_map, self._spawn_one_map_async, "experimental_spawn_map")
+
+    def _spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> None:
+        run_blocking(self._spawn_each(many.zipped(iterables), kwargs))
+
+    async def _spawn_map_async(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> None:
+        async for inputs in many.in_parts(many.zipped_async(iterables)):
+            await run_async(self._spawn_each(inputs, kwargs))
+
+    def _spawn_one_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> FunctionCall[R]:
+        return run_blocking(self._spawn_inputs(new_call_id(), 0, many.zipped(iterables), kwargs))[0]
+
+    async def _spawn_one_map_async(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> FunctionCall[R]:
+        call_id, count = new_call_id(), 0
+        async for inputs in many.in_parts(many.zipped_async(iterables)):
+            call, count = await run_async(self._spawn_inputs(call_id, count, inputs, kwargs))
+        return call
+
+    def _spawn_each(self, inputs: Inputs, kwargs: dict[str, Any] | None) -> Steps[None]:
+        connection, function_id = yield from self._resolved_for_spawn_map()
+        with tracing.span_of(self._traced("spawn")) as trace:
+            payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
+            yield from spawn_all(
+                connection,
+                (self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace) for data in payloads),
+            )
+
+    def _spawn_inputs(
+        self, call_id: str, first: int, inputs: Inputs, kwargs: dict[str, Any] | None
+    ) -> Steps[tuple[FunctionCall[R], int]]:
+        """Add inputs, from number `first` on, to a call; its handle, and how many it has then."""
+        connection, function_id = yield from self._resolved_for_spawn_map()
+        payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
+        count = first
+
+        def requests(trace: str) -> Iterator[SubmitInputs]:
+            nonlocal count
+            for chunk in in_chunks(payloads, first=first, together=inputs.at_hand):
+                count += len(chunk)
+                yield self._spawning(call_id, function_id, chunk, trace)
+
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            yield from spawn_all(connection, requests(trace))
+        return FunctionCall(call_id, connection), count
+
+    def _resolved_for_spawn_map(self) -> Steps[tuple[Connection, str]]:
         self._refuse_web("spawn_map")
         self._refuse_generator("Cannot `spawn_map` over a generator function.")
-        connection, function_id = yield from self.target.resolve()
-        call_id = new_call_id()
-        inputs = (NewInput(i, self._encoded(a, kwargs or {})) for i, a in enumerate(many.zipped(iterables)))
-        with tracing.span_of(self._traced("spawn", call_id)) as trace:
-            while chunk := list(itertools.islice(inputs, SPAWN_CHUNK)):
-                yield from _accepted(connection, self._spawning(call_id, function_id, chunk, trace))
-        return FunctionCall(call_id, connection)
+        return (yield from self.target.resolve())
 
     # --- the pool ---------------------------------------------------------------------------------------------------
 
@@ -301,16 +307,7 @@ class Function(Generic[P, R]):
     @dual
     def get_current_stats(self) -> Steps[FunctionStats]:
         """What the function's pool does now."""
-        view = yield from self.target.view()
-        running = sum(container.running_inputs for container in view.containers)
-        ready = sum(container.state == "ready" for container in view.containers)
-        return FunctionStats(
-            backlog=view.waiting_inputs,
-            num_total_runners=len(view.containers),
-            num_running_inputs=view.running_inputs,
-            input_headroom=max(0, ready * view.max_inputs - running),
-            learned_target=view.learned_target,
-        )
+        return stats_of((yield from self.target.view()))
 
     @dual
     def update_autoscaler(

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, It
 from typing import Any, TypedDict
 
 from motet.client.dual import Steps, run_async
-from motet.sdk.mapping import Mapping
+from motet.sdk.mapping import Inputs, Mapping
 
 
 class MapOptions(TypedDict, total=False):
@@ -24,9 +24,7 @@ class MapOptions(TypedDict, total=False):
 MakeMapping = Callable[..., Steps[Mapping]]
 
 
-def results(
-    run: Callable[[Steps[Any]], Any], make: MakeMapping, inputs: Iterator[tuple[Any, ...]], options: MapOptions
-) -> Iterator[Any]:
+def results(run: Callable[[Steps[Any]], Any], make: MakeMapping, inputs: Inputs, options: MapOptions) -> Iterator[Any]:
     """A map on this thread. Results that are there are handed out before the next input is pulled."""
     work: Mapping = run(make(**options))
     try:
@@ -46,7 +44,7 @@ def results(
 
 
 async def results_async(
-    make: MakeMapping, inputs: Iterator[tuple[Any, ...]] | AsyncIterator[tuple[Any, ...]], options: MapOptions
+    make: MakeMapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]], options: MapOptions
 ) -> AsyncIterator[Any]:
     """A map in this task; inputs are pulled in another one, so that results flow while an input is waited for."""
     work = await run_async(make(**options))
@@ -73,9 +71,9 @@ async def results_async(
         work.close()
 
 
-async def _feed(work: Mapping, inputs: Iterator[tuple[Any, ...]] | AsyncIterator[tuple[Any, ...]]) -> None:
+async def _feed(work: Mapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]]) -> None:
     try:
-        if isinstance(inputs, AsyncIterator):
+        if not isinstance(inputs, Inputs):
             async for arguments in inputs:
                 await _wait_room(work)
                 work.send([work.encoded(arguments)])
@@ -95,23 +93,39 @@ async def _wait_room(work: Mapping) -> None:
         await work.has_room.wait()
 
 
-def zipped(iterables: tuple[Iterable[Any], ...]) -> Iterator[tuple[Any, ...]]:
+def zipped(iterables: tuple[Iterable[Any], ...]) -> Inputs:
     """The arguments of each input: `zip`, whose shortest iterable ends it."""
-    return zip(*iterables, strict=False)
+    return Inputs(zip(*iterables, strict=False), iterables)
 
 
-def zipped_async(iterables: tuple[Any, ...]) -> Iterator[tuple[Any, ...]] | AsyncIterator[tuple[Any, ...]]:
+def tuples(iterable: Iterable[Any]) -> Inputs:
+    """Argument tuples from one iterable."""
+    return Inputs((tuple(arguments) for arguments in iterable), (iterable,))
+
+
+def zipped_async(iterables: tuple[Any, ...]) -> Inputs | AsyncIterator[tuple[Any, ...]]:
     """The same where some iterables may be async."""
     if not any(isinstance(iterable, AsyncIterable) for iterable in iterables):
         return zipped(iterables)
     return _zip_mixed(iterables)
 
 
-def tuples_async(iterable: Any) -> Iterator[tuple[Any, ...]] | AsyncIterator[tuple[Any, ...]]:
+def tuples_async(iterable: Any) -> Inputs | AsyncIterator[tuple[Any, ...]]:
     """Argument tuples from one iterable, async or not."""
-    if isinstance(iterable, AsyncIterable):
-        return _tuples(iterable)
-    return (tuple(arguments) for arguments in iterable)
+    return _tuples(iterable) if isinstance(iterable, AsyncIterable) else tuples(iterable)
+
+
+async def in_parts(inputs: Inputs | AsyncIterator[tuple[Any, ...]]) -> AsyncIterator[Inputs]:
+    """All of them, or, where they are waited for, each; at least one part."""
+    if isinstance(inputs, Inputs):
+        yield inputs
+        return
+    is_empty = True
+    async for arguments in inputs:
+        is_empty = False
+        yield Inputs(iter((arguments,)), ())
+    if is_empty:
+        yield Inputs(iter(()), ())
 
 
 async def _tuples(iterable: AsyncIterable[Any]) -> AsyncIterator[tuple[Any, ...]]:
@@ -132,7 +146,10 @@ async def _zip_mixed(iterables: tuple[Any, ...]) -> AsyncIterator[tuple[Any, ...
 
 
 class Results:
-    """What `map` returns: iterate it. Nothing runs before that."""
+    """What `map` returns: iterate it. Nothing runs before that.
+
+    It has no `__aiter__`, not even one that explains: frameworks go by that to tell what streams blocking from what does not.
+    """
 
     def __init__(self, iterator: Iterator[Any], name: str) -> None:
         self._iterator = iterator
@@ -150,11 +167,6 @@ class Results:
         """Stop early: inputs that have no outcome yet are cancelled."""
         self._started = True
         self._iterator.close()  # type: ignore[attr-defined]
-
-    def __aiter__(self) -> AsyncIterator[Any]:
-        raise TypeError(
-            f"`{self._name}(...)` is the blocking form; in async code write `async for ... in {self._name}.aio(...)`"
-        )
 
     def __del__(self) -> None:
         if not self._started:

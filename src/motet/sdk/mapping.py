@@ -7,7 +7,7 @@ import builtins
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from motet.client.connection import Connection
@@ -32,6 +32,20 @@ CHUNK_SECONDS = 0.001
 """A chunk leaves when it is full, or when its first input has waited this long for company."""
 PATIENCE = 10.0
 """Seconds that a map may have been held up by a full queue before the user is told."""
+
+_AT_HAND = frozenset(
+    (list, tuple, range, set, frozenset, dict, str, bytes, deque, type({}.keys()), type({}.values()), type({}.items()))
+)
+
+
+class Inputs:
+    """The arguments of each input of a map. `at_hand`: pulling one takes no time, as from a list."""
+
+    __slots__ = ("arguments", "at_hand")
+
+    def __init__(self, arguments: Iterator[tuple[Any, ...]], iterables: Iterable[object]) -> None:
+        self.arguments = arguments
+        self.at_hand = all(type(iterable) in _AT_HAND for iterable in iterables)
 
 
 class Mapping:
@@ -119,14 +133,20 @@ class Mapping:
         held = len(self._ready) + len(self._held)
         return min(MAX_IN_FLIGHT - (self._accepted - self._ended), MAX_HELD - held)
 
-    def feed(self, arguments: Iterator[tuple[Any, ...]]) -> None:
-        """Pull a chunk of inputs and send it. What the iterator raises goes to the caller."""
+    def feed(self, inputs: Inputs) -> None:
+        """Pull some inputs and send them: together if pulling takes no time, else each before the next is pulled, which may
+        take any. What the iterator raises goes to the caller."""
         chunk: list[NewInput] = []
-        size, limit, started = 0, min(self.room, CHUNK_INPUTS), time.perf_counter()
+        limit, deadline = min(self.room, CHUNK_INPUTS), time.perf_counter() + CHUNK_SECONDS
+        pulled = size = 0
         try:
-            while len(chunk) < limit and size < CHUNK_BYTES and time.perf_counter() - started < CHUNK_SECONDS:
-                chunk.append(self.encoded(next(arguments)))
+            while pulled < limit and size < CHUNK_BYTES and time.perf_counter() < deadline:
+                chunk.append(self.encoded(next(inputs.arguments)))
+                pulled += 1
                 size += len(chunk[-1].payload)
+                if not inputs.at_hand:
+                    self.send(chunk)
+                    chunk = []
         except StopIteration:
             self._exhausted = True
         finally:

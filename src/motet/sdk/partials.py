@@ -12,7 +12,7 @@ from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.scaling import Batching, Concurrency
 from motet.model.web import WebSpec
-from motet.sdk.bound_method import BoundMethod, target_of
+from motet.sdk.bound_method import BoundMethod, is_registered
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -113,8 +113,9 @@ class PartialMethod(Generic[P, R]):
         if instance is None:
             return self
         bound = self.raw.__get__(instance, owner)
-        target = target_of(instance) if self.spec is not None else None
-        return bound if target is None else BoundMethod(target, self.named_spec(), bound)
+        if self.spec is None or not is_registered(type(instance)):
+            return bound
+        return BoundMethod(bound, instance, self.named_spec)
 
     def named_spec(self) -> MethodSpec:
         """How the method is called, under the name it has in its class."""

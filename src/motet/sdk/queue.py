@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import builtins
+import contextlib
 import queue
+import time
+from collections.abc import Iterator
 from types import TracebackType
 from typing import Any
 
 from motet.client.connection import Connection
-from motet.client.dual import Steps, dual
-from motet.errors import InvalidError, RequestSizeError
+from motet.client.dual import Steps, dual, run_async, run_blocking
+from motet.errors import ConnectionError, ExecutionError, InvalidError, RequestSizeError
 from motet.sdk import running
 from motet.sdk.checks import check_name
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
-from motet.wire.messages import GetItems, PutItems, ViewQueue
+from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
+from motet.wire.queue_messages import MAX_ITEMS
 
 MAX_ITEM_BYTES = 1024 * 1024
+MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 
 class Queue:
@@ -46,33 +50,57 @@ class Queue:
         """`qu-...`"""
         return self._queue_id
 
+    @property
+    def is_hydrated(self) -> bool:
+        """True: it needs nothing but its id."""
+        return True
+
+    @dual
+    def hydrate(self, client: object = None) -> Steps[Any]:
+        """This handle."""
+        yield from ()
+        return self
+
     @dual
     def put(
         self, v: Any, block: bool = True, timeout: float | None = None, *, partition: str | None = None
     ) -> Steps[None]:
-        """Add an item. Waits for room, at most `timeout` seconds; raises `queue.Full` without `block` or in the end."""
+        """Add an item. Waits for room, at most `timeout` seconds; raises `queue.Full` without `block` or in the end.
+
+        Whatever it raises, also because its task was cancelled, the item is not in the queue.
+        """
         yield from self._put([v], block, timeout, partition)
 
     @dual
     def put_many(
         self, vs: list[Any], block: bool = True, timeout: float | None = None, *, partition: str | None = None
     ) -> Steps[None]:
-        """Add items in order; otherwise as `put`."""
+        """Add items in order, all or none if they are at most 5,000 and 16 MiB; otherwise as `put`. More go in piece by
+        piece, and `queue.Full` says how many are in."""
         yield from self._put(vs, block, timeout, partition)
 
     def _put(self, values: list[Any], block: bool, timeout: float | None, partition: str | None) -> Steps[None]:
+        connection, name = self._on(), partition or ""
         items = [self._encoded(value) for value in values]
-        request = PutItems(self._queue_id, partition or "", items, block)
-        try:
-            reply = yield from self._on().request(request, timeout if block else None)
-        except builtins.TimeoutError:
-            raise queue.Full from None
-        if reply.count < len(items):
-            raise queue.Full
+        if len(items) > MAX_ITEMS and not block:
+            raise queue.Full(f"{len(items)} items are more than the {MAX_ITEMS} that a partition can hold")
+        timeout = _checked(timeout) if block else None
+        deadline = None if timeout is None else time.monotonic() + timeout
+        done = 0
+        for chunk in _chunks(items):
+            request = PutItems(self._queue_id, name, chunk, block)
+            remaining = None if deadline is None else max(0.0, deadline - time.monotonic())
+            count = yield from connection.exchange(request, remaining, lambda reply: (reply.count, reply.count))
+            if count < len(chunk):
+                raise queue.Full(*([f"{done} of {len(items)} items were put"] if done else []))
+            done += count
 
     @dual
     def get(self, block: bool = True, timeout: float | None = None, *, partition: str | None = None) -> Steps[Any]:
-        """Take the next item. Waits for one, raising `queue.Empty` after `timeout` seconds; None without `block`."""
+        """Take the next item. Waits for one, raising `queue.Empty` after `timeout` seconds; None without `block`.
+
+        Whatever it raises, also because its task was cancelled or its container ended, the item is still in the queue.
+        """
         items = yield from self._get(1, block, timeout, partition)
         return items[0] if items else None
 
@@ -84,12 +112,13 @@ class Queue:
         return (yield from self._get(n_values, block, timeout, partition))
 
     def _get(self, count: int, block: bool, timeout: float | None, partition: str | None) -> Steps[list[Any]]:
+        if count < 1:
+            raise InvalidError(f"`n_values` must be at least 1, got {count}")
         request = GetItems(self._queue_id, partition or "", count, block)
-        try:
-            reply = yield from self._on().request(request, timeout if block else None)
-        except builtins.TimeoutError:
-            raise queue.Empty from None
-        return [payload.loads(item, "a queue's item") for item in reply.items]
+        values = yield from self._on().exchange(request, _checked(timeout) if block else None, _decoded)
+        if block and not values:
+            raise queue.Empty
+        return values
 
     @dual
     def len(self, *, partition: str | None = None, total: bool = False) -> Steps[int]:
@@ -100,7 +129,10 @@ class Queue:
     @dual
     def clear(self, *, partition: str | None = None, all: bool = False) -> Steps[None]:
         """Remove the items of a partition, or `all`."""
-        yield from self._on().request(ViewQueue(self._queue_id, None if all else partition or "", clear=True))
+        yield from self._cleared(None if all else partition or "")
+
+    def _cleared(self, partition: str | None) -> Steps[None]:
+        yield from self._on().request(ViewQueue(self._queue_id, partition, clear=True))
 
     def _encoded(self, value: Any) -> bytes:
         data = payload.dumps(value, "a queue's item", by_value=self._running().by_value)
@@ -118,6 +150,39 @@ class Queue:
         return f"Queue({self._queue_id!r})"
 
 
+def _checked(timeout: float | None) -> float | None:
+    if timeout is not None and timeout < 0:
+        raise InvalidError(f"`timeout` must not be negative, got {timeout}")
+    return timeout
+
+
+def _chunks(items: list[bytes]) -> Iterator[list[bytes]]:
+    """What can go in together."""
+    chunk: list[bytes] = []
+    size = 0
+    for item in items:
+        size += len(item)
+        if chunk and (len(chunk) == MAX_ITEMS or size > MAX_CHUNK_BYTES):
+            yield chunk
+            chunk, size = [], len(item)
+        chunk.append(item)
+    if chunk:
+        yield chunk
+
+
+def _decoded(reply: ItemsGot) -> tuple[list[Any], int]:
+    """The values, and how many they are. One that cannot be made here stays in the queue, and those after it."""
+    values: list[Any] = []
+    for item in reply.items:
+        try:
+            values.append(payload.loads(item, "a queue's item"))
+        except Exception:
+            if not values:
+                raise
+            break
+    return values, len(values)
+
+
 class EphemeralQueue:
     """The context manager that `Queue.ephemeral()` gives."""
 
@@ -128,7 +193,7 @@ class EphemeralQueue:
         return self._queue
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None) -> None:
-        self._queue.clear(all=True)
+        run_blocking(self._empty())
 
     async def __aenter__(self) -> Queue:
         return self._queue
@@ -136,4 +201,9 @@ class EphemeralQueue:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, tb: TracebackType | None
     ) -> None:
-        await self._queue.clear.aio(all=True)
+        await run_async(self._empty())
+
+    def _empty(self) -> Steps[None]:
+        # Where no app runs any more, nothing is left of the queue; that is no news to a program that has its own error.
+        with contextlib.suppress(ExecutionError, ConnectionError):
+            yield from self._queue._cleared(None)

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import importlib
+import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
+from motet.client.own_connection import OwnConnection
 from motet.errors import ExecutionError, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.views import AppView
+from motet.sdk import runs
 from motet.sdk.checks import check_name
 from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
@@ -24,6 +29,7 @@ from motet.wire.messages import BindFunction, CreateApp, OpenDashboard, OutputLi
 if TYPE_CHECKING:
     from motet.sdk.app import App
 
+SERVER = "motet.server.embedded"
 NO_VARIANT = FunctionVariant()
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -31,13 +37,15 @@ _encode = msgspec.msgpack.Encoder().encode
 class HasRunning(Protocol):
     """What a function must know of its app."""
 
-    running: RunningApp | None
+    @property
+    def running(self) -> RunningApp | None: ...
 
 
 class RunningApp:
     """An app that runs on a server, seen from a client. Thread-safe.
 
-    `functions` gives ids by (name of the app a function was declared on, its name).
+    `functions` gives ids by (key of the app a function was declared on, its name). `declared`: what it was started with, where
+    that is known.
     """
 
     def __init__(
@@ -47,32 +55,33 @@ class RunningApp:
         connect: Callable[[], Connection],
         functions: list[tuple[str, str, str]],
         web_urls: list[tuple[str, str, str]],
+        declared: Iterable[FunctionSpec] = (),
     ) -> None:
         self.app_id = app_id
         self.name = name
         self.dashboard_url: str | None = None
-        """Its page, if it was run with `dashboard=True`."""
+        """Its page, if it was run with `dashboard=True`. The code in it lets one browser in, within a minute."""
         self.by_value = NOTHING
         """What of this process its containers cannot import."""
         self._connect = connect
-        self._functions = {(app_name, function): function_id for app_name, function, function_id in functions}
+        self._functions = {(app_key, function): function_id for app_key, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
         self._variants: dict[tuple[str, bytes], str] = {}
+        self._declared = {(spec.app_key, spec.name): spec for spec in declared}
 
     @property
     def connection(self) -> Connection:
         """The connection its calls go over (a container opens one at its first nested call)."""
         return self._connect()
 
-    def function_id(self, spec: FunctionSpec, variant: FunctionVariant) -> Steps[str]:
-        """The id of a function's pool. Raises `ExecutionError` if this app does not have the function."""
-        base = self._functions.get((spec.app_name, spec.name))
-        if base is None:
-            known = ", ".join(sorted(name for _, name in self._functions)) or "none"
-            raise ExecutionError(
-                f"the running app {self.name!r} has no function {spec.name!r} (it has: {known}). "
-                "Functions of other apps must be brought in with `app.include(other_app)` before the app runs."
-            )
+    def function_id(self, spec: FunctionSpec, variant: FunctionVariant, *, takes_part: bool) -> Steps[str]:
+        """The id of a function's pool. `takes_part`: the app that it is declared on was started with this one.
+
+        Raises `ExecutionError` if this app does not have the function.
+        """
+        base = self._functions.get((spec.app_key, spec.name))
+        if base is None or (takes_part and self._declared.get((spec.app_key, spec.name), spec) is not spec):
+            raise self._is_not_here(spec, takes_part)
         if variant is NO_VARIANT or variant == NO_VARIANT:
             return base
         key = (base, _encode(variant))
@@ -82,9 +91,26 @@ class RunningApp:
             bound = self._variants[key] = reply.function_id
         return bound
 
+    def has(self, spec: FunctionSpec) -> bool:
+        """Whether this function is a part of it."""
+        return (spec.app_key, spec.name) in self._functions
+
+    def _is_not_here(self, spec: FunctionSpec, takes_part: bool) -> ExecutionError:
+        if takes_part:
+            again = "again " if self.has(spec) else ""
+            return ExecutionError(
+                f"function {spec.name!r} was declared {again}after its app {self.name!r} had started, which runs what was "
+                "declared by then. Declare it before `app.run()`; in a notebook, leave `with app.run():` and enter it again."
+            )
+        known = ", ".join(sorted(name for _, name in self._functions)) or "none"
+        return ExecutionError(
+            f"the running app {self.name!r} has no function {spec.name!r} of app {spec.app_name or '(unnamed)'!r} (it has: "
+            f"{known}). Functions of other apps must be brought in with `app.include(other_app)` before the app runs."
+        )
+
     def web_url(self, spec: FunctionSpec, method: str) -> str | None:
         """The URL of a web function; None for any other."""
-        return self._web_urls.get((self._functions.get((spec.app_name, spec.name), ""), method))
+        return self._web_urls.get((self._functions.get((spec.app_key, spec.name), ""), method))
 
     @property
     def web_urls(self) -> dict[str, str]:
@@ -160,27 +186,37 @@ class AppRun:
         self._name = None if name is None else check_name("the name of a run", name)
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
+        self._running: RunningApp | None = None
+        self._parts: tuple[App, ...] = ()
+        self._process = 0
 
     def __enter__(self) -> App:
-        return run_blocking(self._start())
+        return self._entered(run_blocking(self._start()))
 
     def __exit__(self, *exc: object) -> None:
         run_blocking(self._stop())
 
     async def __aenter__(self) -> App:
-        return await run_async(self._start())
+        # Not on the loop: that takes longer than other tasks should wait.
+        if SERVER not in sys.modules:
+            await asyncio.to_thread(importlib.import_module, SERVER)
+        return self._entered(await run_async(self._start()))
 
     async def __aexit__(self, *exc: object) -> None:
         await run_async(self._stop())
 
-    def _start(self) -> Steps[App]:
+    def _entered(self, running: RunningApp) -> App:
+        runs.enter(running)
+        return self._app
+
+    def _start(self) -> Steps[RunningApp]:
         app = self._app
         if not is_local():
             raise InvalidError(
                 "Can not run an app in global scope within a container. "
                 'Put `with app.run():` under `if __name__ == "__main__":`.'
             )
-        if app.running is not None:
+        if app.own_run is not None:
             raise InvalidError(
                 "App is already running and can't be started again.\n"
                 "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
@@ -189,31 +225,36 @@ class AppRun:
         from motet.server import embedded
 
         know_container_name()
-        spec, by_value = app.described()
+        (spec, by_value), declared = app.described(), app.declared_specs()
         server = embedded.acquire()
         try:
+            yield from server.wait_started()
             # First: an app should not have begun if it cannot be looked at as was asked.
-            pages = (yield from server.connection.request(OpenDashboard())).url if self._dashboard else None
-            running = yield from self._create(server.connection, spec)
+            pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
+            connect = OwnConnection(server.reconnect, server.connection)
+            running = yield from self._create(connect, spec, declared)
             running.by_value = by_value
         except BaseException:
-            embedded.release()
+            yield from embedded.release()
             raise
-        self._exits.callback(embedded.release)
-        for each in (app, *app.included):
-            each.running = running
+        self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
+        app.own_run = running
+        for each in self._parts:
+            each.runs.begin(running)
         if pages is not None:
-            running.dashboard_url = f"{pages}/apps/{running.app_id}"
+            running.dashboard_url = f"{pages.url}/apps/{running.app_id}?code={pages.code}"
             print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
         _say_what_is_missing(spec)
         _running_here.append(running)
         self._print_output(running)
-        return app
+        return running
 
-    def _create(self, connection: Connection, spec: AppSpec) -> Steps[RunningApp]:
+    def _create(
+        self, connect: Callable[[], Connection], spec: AppSpec, declared: list[FunctionSpec]
+    ) -> Steps[RunningApp]:
         app_id = new_app_id()
-        reply = yield from connection.request(CreateApp(app_id, spec))
-        return RunningApp(app_id, self._name or spec.name, lambda: connection, reply.functions, reply.web_urls)
+        reply = yield from connect().request(CreateApp(app_id, spec))
+        return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
 
     def _print_output(self, running: RunningApp) -> None:
         from motet.sdk.output import LinePrinter, output_enabled
@@ -226,14 +267,28 @@ class AppRun:
         self._exits.callback(running.on_output, None)
 
     def _stop(self) -> Steps[None]:
-        running = self._app.running
+        running, self._running = self._running, None
         if running is None:
             return
+        from motet.server import embedded
+
+        # A process that was forked inside of the block leaves it as well: the app goes on in its parent.
+        is_ours = self._process == os.getpid()
         try:
-            with contextlib.suppress(NotFoundError):  # an operator has stopped it already
-                yield from running.connection.request(StopApp(running.app_id))
+            if is_ours:
+                with contextlib.suppress(NotFoundError):  # an operator has stopped it already
+                    yield from running.connection.request(StopApp(running.app_id))
+            else:
+                self._exits.pop_all()
         finally:
-            _running_here.remove(running)
-            for each in (self._app, *self._app.included):
-                each.running = None
+            self._forget(running)
             self._exits.close()
+            if is_ours:
+                yield from embedded.release()
+
+    def _forget(self, running: RunningApp) -> None:
+        runs.leave(running)
+        _running_here.remove(running)
+        self._app.own_run = None
+        for each in self._parts:
+            each.runs.end(running)

@@ -49,9 +49,19 @@ class Target:
         running = find_running(self.app, self.declared.name)
         resolved = self._resolved
         if resolved is None or resolved[0] is not running:
-            function_id = yield from running.function_id(self.declared, self.variant)
+            function_id = yield from running.function_id(
+                self.declared, self.variant, takes_part=self.app.running is running
+            )
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether it can be called now."""
+        try:
+            return find_running(self.app, self.declared.name).has(self.declared)
+        except ExecutionError:
+            return False
 
     @property
     def by_value(self) -> ByValue:
@@ -90,9 +100,16 @@ class Target:
     def __reduce__(self) -> tuple[Any, ...]:
         # Names are enough where it is used, and code must not travel with every handle that refers to it.
         spec = self.declared
-        return (_rebuild, (spec.app_name, spec.name, spec.methods, spec.parameters, self.variant))
+        return (_rebuild, (spec.app_name, spec.app_key, spec.name, spec.methods, spec.parameters, self.variant))
 
 
-def _rebuild(app_name: str, name: str, methods: Any, parameters: Any, variant: FunctionVariant) -> Target:
-    spec = FunctionSpec(name=name, app_name=app_name, definition=_NOT_HERE, methods=methods, parameters=parameters)
+def _rebuild(app_name: str, app_key: str, name: str, methods: Any, parameters: Any, variant: FunctionVariant) -> Target:
+    spec = FunctionSpec(
+        name=name,
+        app_name=app_name,
+        app_key=app_key,
+        definition=_NOT_HERE,
+        methods=methods,
+        parameters=parameters,
+    )
     return Target(_ELSEWHERE, spec, NO_VARIANT if variant == NO_VARIANT else variant)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import os
 import sys
@@ -100,11 +101,19 @@ def _variable(signal: Signal, name: str) -> str | None:
 
 def resource_attributes(service: str) -> dict[str, str]:
     """What tells this process from others, beside what the environment says."""
-    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
+    named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in given
     attributes = {} if named else {"service.name": service}
     if container_id := current_container_id():
         attributes["service.instance.id"] = container_id
+    elif "service.instance.id=" not in given:
+        attributes["service.instance.id"] = _instance_id()  # older releases of OpenTelemetry add none themselves
     return attributes
+
+
+@functools.cache
+def _instance_id() -> str:
+    return os.urandom(16).hex()
 
 
 # --- from process to process ------------------------------------------------------------------------------------------

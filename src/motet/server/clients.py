@@ -42,7 +42,7 @@ class ClientSession:
         calls: SpawnedCalls,
         queues: Queues,
         operations: Operations,
-        open_dashboard: Callable[[], str],
+        open_dashboard: Callable[[], tuple[str, str]],
         on_trace: Callable[[str], None] = lambda function_id: None,
         on_app: Callable[[str], None] = lambda name: None,
         from_container: bool = False,
@@ -100,6 +100,10 @@ class ClientSession:
                 self._calls.forget(self.number, message.request_id)
                 self._queues.forget(self.number, message.request_id)
                 self._operator.forget(message.request_id)
+            elif isinstance(message, m.Confirm):
+                self._queues.confirm(self.number, message.request_id, message.count)
+            elif isinstance(message, m.AnswerNow):
+                self._queues.answer_now(self.number, message.request_id)
         if events:
             self._driver.take(*events)
 
@@ -209,5 +213,6 @@ class ClientSession:
                 raise refusal
             self._calls.claim(body.call_id, self.principal)
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
-        self._driver.take(self._submitted(body))
+        if body.inputs:
+            self._driver.take(self._submitted(body))
         return m.Done()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import Sequence
 
 from motet.backends.base import Backend, Ended, Launch, Stream
 from motet.core import events as e
@@ -24,6 +23,7 @@ from motet.core.commands import (
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.model.log_allowance import log_rate
 from motet.server.apps import Apps
+from motet.server.container_sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
@@ -331,68 +331,7 @@ class Containers:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
         if self._recorder is not None:
             self._recorder.container_ended(ended.container_id, ended.description)
-        self._driver.take(e.ContainerEnded(ended.container_id, description))
+        self._driver.take(e.ContainerEnded(ended.container_id, description, ended.blameless))
 
     def backend_lost(self, reason: str) -> None:
         logger.error("the container backend was lost: %s", reason)
-
-
-class ExecutorSession:
-    """The connection that carries a container's attempts."""
-
-    def __init__(self, container_id: str, driver: Driver, containers: Containers, output: ContainerOutput) -> None:
-        self._container_id = container_id
-        self._driver = driver
-        self._containers = containers
-        self._output = output
-
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
-        container_id = self._container_id
-        events: list[e.Event] = []
-        yielded: dict[int, list[bytes]] = {}
-        for message in messages:
-            if isinstance(message, m.Finished):
-                self._output.finished(len(message.attempts))
-                events.append(e.AttemptsFinished(container_id, message.attempts))
-            elif isinstance(message, m.Items):
-                earlier = yielded.get(message.attempt)
-                if earlier is None:
-                    yielded[message.attempt] = message.items
-                    events.append(e.ItemsYielded(container_id, message.attempt, message.items))
-                else:  # they go on with those that came before: an attempt's end comes after all of its items
-                    earlier += message.items
-            elif isinstance(message, m.Output | m.OutputShared | m.Stalled):
-                self._receive_output(message)
-            elif isinstance(message, m.TakeFeed):
-                events.append(e.FeedTaken(container_id, message.attempt, message.count))
-            elif isinstance(message, m.StopDelivering):
-                events.append(e.DrainAsked(container_id, message.preempted))
-            elif isinstance(message, m.StoodStill):
-                events += self._containers.stood_still(container_id, message.seconds)
-            elif isinstance(message, m.Ready):
-                events += self._containers.ready(container_id, message.entering)
-            elif isinstance(message, m.StartFailed):
-                events.append(e.ContainerFailed(container_id, message.failure))
-        if events:
-            self._driver.take(*events)
-
-    def _receive_output(self, message: m.Output | m.OutputShared | m.Stalled) -> None:
-        if isinstance(message, m.Output):
-            self._output.wrote(message.entries)
-        elif isinstance(message, m.OutputShared):
-            self._output.shared(message.shared)
-        else:
-            self._containers.stalled(self._container_id, message)
-
-    def disconnected(self) -> None:
-        self._containers.executor_gone(self._container_id)
-
-
-class ControlSession:
-    """The connection that stays readable while user code runs; the container only listens on it."""
-
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
-        """Containers say nothing here."""
-
-    def disconnected(self) -> None:
-        """The executor connection is the one that counts."""

@@ -5,23 +5,28 @@ from __future__ import annotations
 import asyncio
 import atexit
 import contextlib
+import os
 import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
 from motet.client.connection import Connection
 from motet.client.descriptors import fill_standard_descriptors
+from motet.client.dual import Steps, run_blocking
+from motet.client.sockets import SocketLink
+from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, InternalError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.driver import logger
+from motet.server.green_threads import refuse_green_threads
 from motet.server.tally import Tally
 from motet.server.wiring import build_server
-from motet.wire.messages import Message
+from motet.wire.messages import Hello, Message, SubmitInputs
 
 if TYPE_CHECKING:
     from motet.server.server import Server
@@ -52,12 +57,21 @@ class LocalLink:
     def _drain(self) -> None:
         self._scheduled = False
         outbox = self._outbox
-        messages = []
+        messages: list[Any] = []
+        adding: SubmitInputs | None = None
         while outbox:
-            messages.append(outbox.popleft())
+            message = outbox.popleft()
+            if type(message) is not SubmitInputs:
+                adding = None
+            elif adding is not None and adding.call_id == message.call_id:
+                adding.inputs.extend(message.inputs)  # a map's, which come one by one
+                continue
+            else:
+                adding = message
+            messages.append(message)
         if messages:
             try:
-                self._session.receive(messages)  # type: ignore[arg-type]
+                self._session.receive(messages)
             except Exception as error:
                 self._session.fail(error)
 
@@ -85,31 +99,56 @@ class EmbeddedServer:
 
     def __init__(self, config: ServerConfig) -> None:
         self.connection = Connection()
+        self._address = self._token = ""
         self._started: Future[None] = Future()
         self.server: Server | None = None
+        self._ended: Future[None] = Future()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(config,), name="motet-server", daemon=True)
         self._thread.start()
-        self._started.result()
 
-    def stop(self) -> None:
+    def wait_started(self) -> Steps[None]:
+        """Wait until it can be used. Raises what kept it from starting."""
+        yield from _finished(self._started)
+
+    def reconnect(self) -> Connection:
+        """A connection of its own for a process that was forked from this one. Raises `ConnectionError`."""
+        connection = Connection()
+        try:
+            SocketLink(self._address, Hello("client", self._token), connection)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"this process was forked from one that ran an app, which has ended there: {error}. "
+                "Have the parent wait for its children inside `with app.run():`."
+            ) from None
+        return connection
+
+    def stop(self) -> Steps[None]:
         """Stop all apps and the server, and wait until nothing is left of it."""
-        if self._loop is not None and self.server is not None:
+        self._started.add_done_callback(self._ask_to_stop)
+        yield from _finished(self._ended)
+        self._thread.join()
+
+    def _ask_to_stop(self, started: Future[None]) -> None:
+        if started.exception() is None and self._loop is not None and self.server is not None:
             with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended by itself
                 self._loop.call_soon_threadsafe(self.server.ending.set)
-            self._thread.join()
-            self._loop = None
 
     def _main(self, config: ServerConfig) -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(self._serve(config))
+        try:
+            with io_thread(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._serve(config))
+        finally:
+            self._ended.set_result(None)
 
     async def _serve(self, config: ServerConfig) -> None:
         try:
             self._loop = asyncio.get_running_loop()
             server = self.server = build_server(config, tally=_tally)
             await server.start()
+            self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
+            server.program = session.number
             link = LocalLink(self._loop, session)
             self.connection.attach(link)
         except BaseException as error:
@@ -124,10 +163,23 @@ class EmbeddedServer:
             self.connection.lost(ConnectionError("the embedded server has stopped"))
 
 
+def _finished(future: Future[None]) -> Steps[None]:
+    waiter: Waiter[None] = Waiter()
+    future.add_done_callback(lambda _: waiter.set(None))
+    yield waiter
+    future.result()
+
+
 class Reachable(Protocol):
     """A server as its users see it."""
 
     connection: Connection
+
+    def wait_started(self) -> Steps[None]:
+        """Wait until it can be used."""
+
+    def reconnect(self) -> Connection:
+        """A connection for a process that was forked from the one with `connection`. Raises `ConnectionError`."""
 
 
 _lock = threading.Lock()
@@ -151,10 +203,14 @@ def substitute(server: Reachable | None) -> None:
 
 
 def acquire() -> Reachable:
-    """The embedded server of this process, started by its first user. Each `acquire` needs a `release`."""
+    """The embedded server of this process, which its first user has started. Each `acquire` needs a `release`.
+
+    Raises `InvalidError` where no server can run.
+    """
     global _server, _users
     if _substitute is not None:
         return _substitute
+    refuse_green_threads()
     with _lock:
         if _server is None or _server.connection.is_lost:  # what runs on a broken one has been told
             fill_standard_descriptors()  # again: a program may have closed them to become a daemon
@@ -164,19 +220,30 @@ def acquire() -> Reachable:
         return _server
 
 
-def release() -> None:
-    """One user less; the last one stops the server."""
+def release() -> Steps[None]:
+    """One user less; the last one stops the server, and waits for its end."""
     global _server, _users
-    if _substitute is not None:
-        return
+    server: EmbeddedServer | None = None
     with _lock:
-        _users -= 1
-        if _users == 0 and _server is not None:
-            server, _server = _server, None
-            atexit.unregister(_stop_at_exit)
-            server.stop()
+        if _substitute is None:
+            _users -= 1
+            if _users == 0:
+                server, _server = _server, None
+                atexit.unregister(_stop_at_exit)
+    if server is not None:
+        yield from server.stop()
 
 
 def _stop_at_exit() -> None:
     if _server is not None:
-        _server.stop()
+        run_blocking(_server.stop())
+
+
+def _forget_in_child() -> None:
+    # The server's thread is the parent's. This process may have a server of its own.
+    global _lock, _server, _users
+    _lock, _server, _users = threading.Lock(), None, 0
+    atexit.unregister(_stop_at_exit)
+
+
+os.register_at_fork(after_in_child=_forget_in_child)

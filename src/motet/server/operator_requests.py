@@ -26,7 +26,7 @@ Reply = Callable[[int, m.ReplyBody], None]
 class OperatorRequests:
     """`handlers` by the type of request; each answers now, or returns None and replies later."""
 
-    def __init__(self, operations: Operations, reply: Reply, open_dashboard: Callable[[], str]) -> None:
+    def __init__(self, operations: Operations, reply: Reply, open_dashboard: Callable[[], tuple[str, str]]) -> None:
         self._operations = operations
         self._reply = reply
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -37,7 +37,7 @@ class OperatorRequests:
             m.ViewEnvironment: lambda request_id, body: m.EnvironmentViewed(operations.environment(body.container_id)),
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
-            m.OpenDashboard: lambda request_id, body: m.DashboardOpened(open_dashboard()),
+            m.OpenDashboard: lambda request_id, body: m.DashboardOpened(*open_dashboard()),
             m.FindLogs: lambda request_id, body: self._later(request_id, body, self._find_logs(body)),
             m.FindCalls: lambda request_id, body: self._find(
                 request_id, body, lambda records: m.CallsFound(records.calls(body.query))

@@ -1,4 +1,8 @@
-"""Queues between functions: items in order, per partition, and those who wait to take or to put."""
+"""Queues between functions: items in order, per partition, and those who wait to take or to put.
+
+Nothing changes hands before both sides know: items that were handed out, and room that was promised, are *open* until the
+client confirms that the answer has arrived. A client that gives up, or is gone, leaves everything as it was.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,13 @@ from collections import deque
 from typing import Protocol
 
 from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
+from motet.wire.queue_messages import MAX_ITEMS
 
-MAX_ITEMS = 5000
-"""Items in one partition (Modal's number); who puts more waits, or is told how many went in."""
+MAX_ANSWER_BYTES = 16 * 1024 * 1024
+"""Of items in one answer; there is at least one in it. The others stay for the next."""
+
+Key = tuple[int, int]
+"""A client's number, and that of its request."""
 
 
 class Asker(Protocol):
@@ -22,97 +30,149 @@ class Asker(Protocol):
 class _Partition:
     """Items, and requests that wait: takers only while it is empty, putters only while it is full."""
 
-    __slots__ = ("items", "putters", "takers")
+    __slots__ = ("items", "lent", "name", "offered", "putters", "takers")
 
-    def __init__(self) -> None:
+    def __init__(self, name: tuple[str, str]) -> None:
+        self.name = name
         self.items: deque[bytes] = deque()
-        self.takers: dict[tuple[int, int], tuple[Asker, int]] = {}
-        self.putters: dict[tuple[int, int], tuple[Asker, deque[bytes], int]] = {}
+        self.takers: dict[Key, tuple[Asker, int]] = {}
+        self.putters: dict[Key, tuple[Asker, list[bytes]]] = {}
+        self.lent: dict[Key, list[bytes]] = {}
+        """Handed out; whether they have arrived is not known yet."""
+        self.offered: dict[Key, list[bytes]] = {}
+        """There is room for them; whether their client still wants them in is not known yet."""
+
+    @property
+    def length(self) -> int:
+        return len(self.items) + sum(map(len, self.lent.values()))
+
+    @property
+    def room(self) -> int:
+        return MAX_ITEMS - self.length - sum(map(len, self.offered.values()))
+
+    @property
+    def is_idle(self) -> bool:
+        return not (self.items or self.takers or self.putters or self.lent or self.offered)
 
 
 class Queues:
-    """All queues of a server, by id; one exists from its first use on. First come, first served on both ends."""
+    """All queues of a server, by id; one exists from its first use on. First come, first served on both ends.
+
+    Each answer to `put` and `get` that gives or takes something is to be followed by `confirm` or `forget`.
+    """
 
     def __init__(self) -> None:
         self._queues: dict[str, dict[str, _Partition]] = {}
-        self._waiting: dict[tuple[int, int], _Partition] = {}
+        self._open: dict[Key, _Partition] = {}
 
     def put(self, asker: Asker, request_id: int, body: PutItems) -> ReplyBody | None:
-        partition = self._partition(body.queue_id, body.partition)
-        room = MAX_ITEMS - len(partition.items) if not partition.putters else 0
-        partition.items.extend(body.items[:room])
-        self._serve(partition)
-        if not body.wait or len(body.items) <= room:
-            return ItemsPut(min(room, len(body.items)))
-        request = (asker.number, request_id)
-        partition.putters[request] = (asker, deque(body.items[room:]), len(body.items))
-        self._waiting[request] = partition
+        """Answer how many may go in: all, or none. None: the answer comes when there is room."""
+        partition, key = self._partition(body.queue_id, body.partition), (asker.number, request_id)
+        if not partition.putters and len(body.items) <= partition.room:
+            partition.offered[key] = body.items
+            self._open[key] = partition
+            return ItemsPut(len(body.items))
+        if not body.wait or len(body.items) > MAX_ITEMS:
+            return ItemsPut(0)
+        partition.putters[key] = (asker, body.items)
+        self._open[key] = partition
         return None
 
     def get(self, asker: Asker, request_id: int, body: GetItems) -> ReplyBody | None:
-        partition = self._partition(body.queue_id, body.partition)
-        if partition.items or not body.wait:
-            taken = self._take(partition, body.count)
-            self._serve(partition)
-            return ItemsGot(taken)
-        request = (asker.number, request_id)
-        partition.takers[request] = (asker, body.count)
-        self._waiting[request] = partition
+        """Hand out what there is. None: the answer comes when there is something."""
+        partition, key = self._partition(body.queue_id, body.partition), (asker.number, request_id)
+        if partition.items:
+            self._open[key] = partition
+            return ItemsGot(self._lend(partition, key, body.count))
+        if not body.wait:
+            self._tidy(partition)
+            return ItemsGot([])
+        partition.takers[key] = (asker, body.count)
+        self._open[key] = partition
         return None
 
     def view(self, body: ViewQueue) -> int:
-        """How many items there are; they are gone afterwards if that was asked for."""
+        """How many items there are, with those handed out but not confirmed; they are gone afterwards if that was asked
+        for."""
         partitions = self._queues.get(body.queue_id, {})
         chosen = [p for name, p in partitions.items() if body.partition is None or name == body.partition]
-        length = sum(len(partition.items) for partition in chosen)
+        length = sum(partition.length for partition in chosen)
         if body.clear:
             for partition in chosen:
                 partition.items.clear()
+                partition.lent = {key: [] for key in partition.lent}
                 self._serve(partition)
         return length
 
+    def confirm(self, client: int, request_id: int, count: int) -> None:
+        """The answer has arrived, and the first `count` of its items are taken, or are to go in."""
+        key = (client, request_id)
+        partition = self._open.pop(key, None)
+        if partition is None:
+            return
+        partition.takers.pop(key, None)
+        partition.putters.pop(key, None)
+        partition.items.extendleft(reversed(partition.lent.pop(key, [])[count:]))
+        partition.items.extend(partition.offered.pop(key, [])[:count])
+        self._serve(partition)
+
     def forget(self, client: int, request_id: int) -> None:
-        """The answer to this request is not wanted any more."""
-        request = (client, request_id)
-        partition = self._waiting.pop(request, None)
-        if partition is not None:
-            partition.takers.pop(request, None)
-            partition.putters.pop(request, None)
+        """The answer is not wanted any more: what it gave is back at its place, what it promised does not come."""
+        self.confirm(client, request_id, 0)
 
     def forget_client(self, client: int) -> None:
-        """None of this client's answers is wanted any more."""
-        for number, request_id in [request for request in self._waiting if request[0] == client]:
+        """None of this client's answers is wanted any more; the latest first, so that items are in their order again."""
+        for number, request_id in [key for key in reversed(self._open) if key[0] == client]:
             self.forget(number, request_id)
+
+    def answer_now(self, client: int, request_id: int) -> None:
+        """The client's patience is over: if it still waits, it gets nothing, or its items do not go in."""
+        key = (client, request_id)
+        partition = self._open.get(key)
+        if partition is None:
+            return
+        if taker := partition.takers.get(key):
+            taker[0].reply(request_id, ItemsGot([]))
+        elif putter := partition.putters.get(key):
+            putter[0].reply(request_id, ItemsPut(0))
+        else:
+            return  # its answer is on its way
+        self.forget(client, request_id)
 
     def _serve(self, partition: _Partition) -> None:
         """Let those who wait have what there is now."""
-        progress = True
-        while progress:
-            progress = self._serve_taker(partition) or self._serve_putter(partition)
+        while partition.items and partition.takers:
+            key = next(iter(partition.takers))
+            asker, count = partition.takers.pop(key)
+            asker.reply(key[1], ItemsGot(self._lend(partition, key, count)))
+        while partition.putters:
+            key, (asker, items) = next(iter(partition.putters.items()))
+            if len(items) > partition.room:
+                break
+            partition.offered[key] = items
+            del partition.putters[key]
+            asker.reply(key[1], ItemsPut(len(items)))
+        self._tidy(partition)
 
-    def _serve_taker(self, partition: _Partition) -> bool:
-        if not partition.items or not partition.takers:
-            return False
-        request = next(iter(partition.takers))
-        asker, count = partition.takers.pop(request)
-        del self._waiting[request]
-        asker.reply(request[1], ItemsGot(self._take(partition, count)))
-        return True
-
-    def _serve_putter(self, partition: _Partition) -> bool:
-        if len(partition.items) >= MAX_ITEMS or not partition.putters:
-            return False
-        request = next(iter(partition.putters))
-        asker, items, total = partition.putters[request]
-        while items and len(partition.items) < MAX_ITEMS:
-            partition.items.append(items.popleft())
-        if not items:
-            del partition.putters[request], self._waiting[request]
-            asker.reply(request[1], ItemsPut(total))
-        return True
-
-    def _take(self, partition: _Partition, count: int) -> list[bytes]:
-        return [partition.items.popleft() for _ in range(min(count, len(partition.items)))]
+    def _lend(self, partition: _Partition, key: Key, count: int) -> list[bytes]:
+        lent: list[bytes] = []
+        size = 0
+        while partition.items and len(lent) < count:
+            size += len(partition.items[0])
+            if lent and size > MAX_ANSWER_BYTES:
+                break
+            lent.append(partition.items.popleft())
+        partition.lent[key] = lent
+        return lent
 
     def _partition(self, queue_id: str, name: str) -> _Partition:
-        return self._queues.setdefault(queue_id, {}).setdefault(name, _Partition())
+        return self._queues.setdefault(queue_id, {}).setdefault(name, _Partition((queue_id, name)))
+
+    def _tidy(self, partition: _Partition) -> None:
+        """Keep nothing of a partition that nobody uses."""
+        queue_id, name = partition.name
+        named = self._queues.get(queue_id, {})
+        if partition.is_idle and named.get(name) is partition:
+            del named[name]
+            if not named:
+                del self._queues[queue_id]

@@ -111,6 +111,8 @@ class Server:
             self._containers, self._apps, self._calls, self._clients, self._recorder
         )
         self._driver.attach(effects, self._broke)
+        self.program: int | None = None
+        """The client whose program this server runs inside, if any: processes forked from it act for it."""
         self.broken: InternalError | None = None
         """What made it end before its time, if anything did."""
         self.ending = asyncio.Event()
@@ -167,6 +169,16 @@ class Server:
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
 
+    @property
+    def address(self) -> str:
+        """Where it listens."""
+        return self._containers.address
+
+    @property
+    def token(self) -> str:
+        """What proves that a client is one of the user who runs it."""
+        return self._token
+
     async def _stop_apps(self) -> None:
         self._apps.stop_all(self._stopped.set)
         with contextlib.suppress(asyncio.TimeoutError):
@@ -197,6 +209,9 @@ class Server:
         """A client in this process or in a container, or an operator, who may do with all calls and apps as their clients
         do: what it sends goes to `receive`, what it gets to `peer`."""
         number = next(self._client_numbers)
+        principal = self.program if operator else None
+        if container_id is not None:
+            principal = self._apps.owner_of(self._containers.function_of(container_id)).principal
         session = self._clients[number] = ClientSession(
             number,
             peer,
@@ -205,11 +220,11 @@ class Server:
             self._calls,
             self._queues,
             self.operations,
-            self._dashboard.open,
+            self._dashboard.invite,
             self._spans.begin,
             self._metered.begin,
             container_id is not None,
-            None if container_id is None else self._apps.owner_of(self._containers.function_of(container_id)).principal,
+            principal,
             operator,
         )
         return session

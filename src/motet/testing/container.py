@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable
+from contextvars import Context, copy_context
 from functools import partial
 from typing import Any, Protocol, TypeVar, cast
 
@@ -15,6 +16,7 @@ from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime import batch
 from motet.runtime.attempt import describe_start_failure, failed, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.input_contexts import InputContexts
 from motet.runtime.loader import Hook, Service, load
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
@@ -83,6 +85,9 @@ class Container:
         self._spec: FunctionSpec | None = None
         self._service = Service({}, [], [])
         self._slots = Slots(1)
+        self._stop_asked = asyncio.Event()
+        self._context = copy_context()
+        self._contexts: InputContexts | None = None
         self._tasks: dict[int, asyncio.Task[None]] = {}
         self._threads: dict[int, SteppedThread] = {}
         self._windows: dict[int, StreamWindow] = {}
@@ -151,27 +156,35 @@ class Container:
             return
         if self.state == "starting":
             self.state = "ready"
+            self._contexts = InputContexts(self._context)
             self._send(m.Ready())
+            await self._stop_asked.wait()
+            await self._exit()
 
     async def _run_hooks(self, hooks: list[Hook]) -> None:
         for hook in hooks:
             if inspect.iscoroutinefunction(getattr(hook, "func", hook)):
                 await hook()
             else:
-                await self._on_thread(-1, hook)
+                await self._on_thread(-1, partial(self._context.run, hook))
 
-    async def _stop(self) -> None:
-        """End what runs, run exit hooks, end."""
+    def _stop(self) -> None:
+        """End what runs; exit hooks run in the task of the enter hooks, if these have been run."""
         if self.state in ("stopping", "ended"):
             return
         entered = self.state == "ready"
         self.state = "stopping"
+        self._stop_asked.set()
         self._cancel(list(self._slots_held()))
+        if not entered:
+            self._end(0)
+
+    async def _exit(self) -> None:
         while self._tasks.keys() - {0}:
             await asyncio.wait([task for number, task in self._tasks.items() if number])
         code = 0
         try:
-            await self._run_hooks(self._service.exit if entered else [])
+            await self._run_hooks(self._service.exit)
         except Exception as error:
             describe_start_failure(error)
             code = 1
@@ -185,7 +198,7 @@ class Container:
         for message in codec.decode_to_executor(frame):
             if isinstance(message, m.Configure):
                 self._place.configured(message)
-                self._task(0, self._begin(message.spec))
+                self._task(0, self._begin(message.spec), self._context)
             elif isinstance(message, m.Deliver):
                 for delivery in message.attempts:
                     self._run(delivery)
@@ -205,7 +218,7 @@ class Container:
             elif isinstance(message, m.AskStandstill):
                 self._send(m.StoodStill(0.0))
             elif isinstance(message, m.Stop):
-                self._task(0, self._stop())
+                self._stop()
 
     def _slots_held(self) -> list[int]:
         return [number for number in self._tasks if number]
@@ -226,7 +239,8 @@ class Container:
             cancelled = failed if self._spec is None or self._spec.batching is None else batch.failed_batch
             self._finish(delivery, cancelled(delivery, asyncio.CancelledError()))
             return
-        self._task(delivery.attempt, self._attempt(delivery))
+        assert self._contexts is not None
+        self._task(delivery.attempt, self._attempt(delivery), self._contexts.new())
 
     async def _attempt(self, delivery: Delivery) -> None:
         try:
@@ -249,16 +263,19 @@ class Container:
             )
         call = self._service.methods[delivery.method]
         sender = cast(Sender, _Items(self._send))
+        cancelled = self._slots.cancelled
         if method.is_generator:
             window = self._windows[delivery.attempt] = StreamWindow() if method.is_async else _Window()
             if method.is_async:
-                return await stream_async(call, delivery, window, sender)
-            return await self._on_thread(delivery.attempt, partial(stream_sync, call, delivery, window, sender, Gate()))
+                return await stream_async(call, delivery, window, sender, cancelled)
+            return await self._on_thread(
+                delivery.attempt, partial(stream_sync, call, delivery, window, sender, Gate(), cancelled)
+            )
         if method.is_async:
             run = run_async if self._spec.batching is None else batch.run_batch_async
-            return await run(call, delivery)
+            return await run(call, delivery, cancelled)
         run_on_thread = run_sync if self._spec.batching is None else batch.run_batch
-        return await self._on_thread(delivery.attempt, partial(run_on_thread, call, delivery, Gate()))
+        return await self._on_thread(delivery.attempt, partial(run_on_thread, call, delivery, Gate(), cancelled))
 
     async def _on_thread(self, number: int, call: Callable[[], T]) -> T:
         """Run sync code where it may park. Its result, or what it raised."""
@@ -282,8 +299,8 @@ class Container:
         finally:
             self._threads.pop(number, None)
 
-    def _task(self, number: int, steps: Any) -> None:
-        task = self._tasks[number] = self._loop.create_task(steps)
+    def _task(self, number: int, steps: Any, context: Context) -> None:
+        task = self._tasks[number] = self._loop.create_task(steps, context=context)
         task.add_done_callback(partial(self._ended, number))
 
     def _ended(self, number: int, task: asyncio.Task[None]) -> None:

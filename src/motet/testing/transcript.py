@@ -109,6 +109,10 @@ def thawed(container: int) -> e.ContainerThawed:
     return e.ContainerThawed(container_id(container))
 
 
+def limited(container: int, limit: int) -> e.InputsLimited:
+    return e.InputsLimited(container_id(container), limit)
+
+
 def preempted(container: int) -> e.DrainAsked:
     """A container was told to end by its host."""
     return e.DrainAsked(container_id(container), preempted=True)
@@ -127,8 +131,8 @@ def start_failed(container: int, failure: bytes = b"ImportError") -> e.Container
     return e.ContainerFailed(container_id(container), failure)
 
 
-def ended(container: int, description: str = "was killed by signal 9") -> e.ContainerEnded:
-    return e.ContainerEnded(container_id(container), description)
+def ended(container: int, description: str = "was killed by signal 9", *, blameless: bool = False) -> e.ContainerEnded:
+    return e.ContainerEnded(container_id(container), description, blameless)
 
 
 def finished(

@@ -11,8 +11,10 @@ from typing import Any, Literal, TypeVar
 from motet.backends.base import Launch
 from motet.client import waiter
 from motet.client.connection import Connection
+from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.core.host import HostLimits
+from motet.errors import ConnectionError
 from motet.sdk.running import RunningApp, enter_container_app
 from motet.server import embedded
 from motet.server.config import ServerConfig
@@ -177,6 +179,16 @@ class World:
             enter_container_app(None)
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
+
+    def wait_started(self) -> Steps[None]:
+        """It is there already."""
+        yield from ()
+
+    def reconnect(self) -> Connection:
+        """A world has one process."""
+        raise ConnectionError(
+            "a process forked from one with a `motet.testing.world()` cannot call functions: the world is in its parent alone"
+        )
 
     async def _open(self) -> None:
         config = ServerConfig(listen="nowhere", limits=self._limits)

@@ -92,6 +92,12 @@ class Finished(Message, tag="finished", frozen=True):
     attempts: list[AttemptEnd]
 
 
+class LimitInputs(Message, tag="limit_inputs", frozen=True):
+    """The container takes at most so many attempts at a time from now on; those that it has go on."""
+
+    limit: int
+
+
 class StopDelivering(Message, tag="stop_delivering", frozen=True):
     """Send no more attempts here; once those held have ended, the container is to be stopped.
 

@@ -96,8 +96,12 @@ def _rebuild(failure: Failure) -> BaseException:
             f"Could not deserialize remote exception due to local error: {type(problem).__name__}: {problem}. "
             f"It was {text}"
         )
-    if isinstance(error, (KeyboardInterrupt, GeneratorExit)):
-        # Raised as themselves they would tell the caller's program that somebody pressed Ctrl-C, or closes a generator.
+    if (
+        isinstance(error, (KeyboardInterrupt, GeneratorExit))
+        or failure.type_name == "asyncio.exceptions.CancelledError"
+    ):
+        # Raised as themselves they would tell the caller's program that somebody pressed Ctrl-C, closes a generator, or
+        # cancels its task.
         return errors.RemoteError(f"the function raised {text or type(error).__name__}")
     return error
 

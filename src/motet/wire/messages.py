@@ -23,6 +23,7 @@ from motet.wire.container_messages import DeliverBatch as DeliverBatch  # noqa: 
 from motet.wire.container_messages import FeedAttempt as FeedAttempt  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StoodStill as StoodStill  # noqa: PLC0414 - re-exported
@@ -53,6 +54,8 @@ from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-ex
 from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Written as Written  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import AnswerNow as AnswerNow  # noqa: PLC0414 - re-exported
+from motet.wire.queue_messages import Confirm as Confirm  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import GetItems as GetItems  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import ItemsGot as ItemsGot  # noqa: PLC0414 - re-exported
 from motet.wire.queue_messages import ItemsPut as ItemsPut  # noqa: PLC0414 - re-exported
@@ -275,7 +278,7 @@ class OutputLines(Message, tag="lines", frozen=True):
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
-    """The ids of the app's functions, by the app each was declared on and its name; URLs by function id and method."""
+    """Its functions' ids, by the key of the app each was declared on and its name; URLs by function id and method."""
 
     functions: list[tuple[str, str, str]]
     web_urls: list[tuple[str, str, str]]
@@ -349,11 +352,14 @@ ToServer = (
     | FeedCall
     | Request
     | Forget
+    | Confirm
+    | AnswerNow
     | Ready
     | StartFailed
     | Finished
     | Items
     | TakeFeed
+    | LimitInputs
     | StopDelivering
     | StoodStill
     | Output

@@ -115,6 +115,7 @@ class CallGraphFound(Message, tag="call_graph_found", frozen=True):
 
 
 class DashboardOpened(Message, tag="dashboard_opened", frozen=True):
-    """Where the dashboard is, without a slash at the end."""
+    """Where the dashboard is, without a slash at the end, and a code for one login there (`?code=`) within a minute."""
 
     url: str
+    code: str

@@ -41,10 +41,12 @@ class Forked(msgspec.Struct, array_like=True, tag="forked", frozen=True):
 
 
 class Exited(msgspec.Struct, array_like=True, tag="exited", frozen=True):
-    """`code` as `os.waitstatus_to_exitcode` gives it: an exit status, or minus a signal's number."""
+    """`code` as `os.waitstatus_to_exitcode` gives it: an exit status, or minus a signal's number. `with_template`: the
+    template is ending, and has killed it."""
 
     container_id: str
     code: int
+    with_template: bool = False
 
 
 class Froze(msgspec.Struct, array_like=True, tag="froze", frozen=True):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,7 +126,7 @@ st.title(f"hello {name}")
 @motet.concurrent(max_inputs=20)
 @motet.web_server(8501, startup_timeout=60)
 def streamlit() -> None:
-    page = Path("page.py").resolve()
+    page = Path(tempfile.mkdtemp(), "page.py")
     page.write_text(PAGE)
     options = {"server.port": os.environ["PORT"], "server.headless": "true", "browser.gatherUsageStats": "false"}
     flags = [f"--{name}={value}" for name, value in options.items()]

@@ -10,8 +10,12 @@ import os
 import signal
 import sys
 import threading
+from asyncio import all_tasks, run_coroutine_threadsafe  # by name, as many programs do
 from collections.abc import AsyncIterator
+from os import kill
 from pathlib import Path
+
+import anyio.to_thread
 
 import motet
 
@@ -51,7 +55,7 @@ async def _leave(how: str) -> None:
     elif how == "callback":
         loop.call_soon(sys.exit, 3)
     elif how == "signal":
-        os.kill(os.getpid(), signal.SIGINT)
+        kill(os.getpid(), signal.SIGINT)
     elif how == "signal from a thread":
         await asyncio.to_thread(os.kill, os.getpid(), signal.SIGINT)
     elif how == "stop":
@@ -115,7 +119,7 @@ async def end_tasks(how: str, count: int) -> list[str]:
     """Cancels all tasks that it sees but its own, or waits for them, as programs do at their end."""
     child = asyncio.create_task(asyncio.sleep(30 if how == "cancel" else 0), name=f"child of {how}")
     await cancelling.wait(how, count)
-    others = asyncio.all_tasks() - {asyncio.current_task()}
+    others = all_tasks() - {asyncio.current_task()}
     if how == "cancel":
         for task in others:
             task.cancel()
@@ -129,7 +133,13 @@ async def in_threads() -> None:
     await asyncio.to_thread(_forty.wait, 20)
 
 
-_forty = threading.Barrier(40)
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=50)
+async def in_anyios_threads() -> None:
+    await anyio.to_thread.run_sync(_fifty.wait, 20)
+
+
+_forty, _fifty = threading.Barrier(40), threading.Barrier(50)
 
 
 # --- hooks ------------------------------------------------------------------------------------------------------------
@@ -139,8 +149,6 @@ tenant: contextvars.ContextVar[str] = contextvars.ContextVar("tenant", default="
 
 @contextlib.asynccontextmanager
 async def _anyio_client() -> AsyncIterator[None]:
-    import anyio
-
     async with anyio.create_task_group() as group:
         group.start_soon(anyio.sleep, 1000)
         yield
@@ -251,7 +259,7 @@ class Paused:
 
     @motet.method()
     def ask_the_loop(self, number: int) -> int:
-        return asyncio.run_coroutine_threadsafe(self._double(number), self.loop).result()
+        return run_coroutine_threadsafe(self._double(number), self.loop).result()
 
     @motet.method()
     def ask_in_vain(self, timeout: float | None, note: str) -> None:

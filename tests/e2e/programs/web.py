@@ -278,13 +278,21 @@ class Named:
 @motet.concurrent(max_inputs=50)
 @motet.wsgi_app()
 def with_flask() -> Any:
-    from flask import Flask, Response, request
+    from flask import Flask, Response, redirect, request, url_for
 
     flask = Flask("tests")
 
     @flask.get("/where")
     def where() -> dict[str, Any]:
         return {"root": request.script_root, "path": request.path, "input": motet.current_input_id()}
+
+    @flask.get("/moved")
+    def moved() -> Any:
+        return redirect("/where")
+
+    @flask.get("/moved-there")
+    def moved_there() -> Any:
+        return redirect(url_for("where", _external=True))
 
     @flask.post("/size")
     def size() -> str:

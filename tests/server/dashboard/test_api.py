@@ -14,6 +14,7 @@ from motet.model.records import CallRecord
 from motet.server.dashboard.api import Api
 from motet.server.dashboard.app import dashboard_app
 from motet.server.dashboard.events import Watchers
+from motet.server.dashboard.logins import Logins
 
 from . import made_server as made
 from .made_server import MadeServer
@@ -31,7 +32,10 @@ class Client:
 
     def __init__(self, server: MadeServer) -> None:
         api = Api(server, lambda: made.NOW)
-        self._app = dashboard_app(api, Watchers(api), "127.0.0.1")
+        logins = Logins(lambda: 0.0)
+        self._app = dashboard_app(api, Watchers(api), "127.0.0.1", logins)
+        self._code = logins.new_code()
+        self._cookies: httpx.Cookies | None = None
 
     def get(self, path: str, **options: Any) -> httpx.Response:
         return asyncio.run(self._ask("GET", path, options))
@@ -42,6 +46,10 @@ class Client:
     async def _ask(self, method: str, path: str, options: dict[str, Any]) -> httpx.Response:
         transport = httpx.ASGITransport(app=self._app)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8420") as client:
+            if self._cookies is None:
+                await client.get("/", params={"code": self._code})
+                self._cookies = client.cookies
+            client.cookies = self._cookies
             return await client.request(method, path, **options)
 
 

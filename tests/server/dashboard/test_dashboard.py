@@ -27,9 +27,9 @@ def taken_port() -> Iterator[int]:
         yield taken.getsockname()[1]
 
 
-async def title_of(url: str) -> str:
+async def title_of(url: str, code: str = "") -> str:
     async with httpx.AsyncClient(follow_redirects=True) as client:
-        answer = await client.get(url)
+        answer = await client.get(url, params={"code": code})
     return answer.text.partition("<title>")[2].partition("</title>")[0]
 
 
@@ -38,7 +38,8 @@ def test_dashboard_is_served_from_its_opening_to_its_end() -> None:
         dashboard = Dashboard(DashboardConfig(port=0), MadeServer())
         url = dashboard.open()
         assert dashboard.open() == url
-        assert await title_of(url) == "Motet"
+        assert dashboard.invite()[0] == url
+        assert await title_of(*dashboard.invite()) == "Motet"
         await dashboard.close()
         await dashboard.close()
         with pytest.raises(httpx.ConnectError):
@@ -50,8 +51,13 @@ def test_dashboard_is_served_from_its_opening_to_its_end() -> None:
 def test_page_that_is_open_does_not_hold_up_the_end() -> None:
     async def scene() -> None:
         dashboard = Dashboard(DashboardConfig(port=0), MadeServer())
-        url = dashboard.open()
-        async with httpx.AsyncClient() as client, client.stream("GET", f"{url}/api/events") as answer:
+        url, code = dashboard.invite()
+        async with httpx.AsyncClient() as client:
+            await client.get(url, params={"code": code})
+            await read_to_the_end(client, url, dashboard)
+
+    async def read_to_the_end(client: httpx.AsyncClient, url: str, dashboard: Dashboard) -> None:
+        async with client.stream("GET", f"{url}/api/events") as answer:
             lines = answer.aiter_lines()
             assert await anext(lines) == "retry: 1000"
             await dashboard.close()

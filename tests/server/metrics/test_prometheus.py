@@ -231,7 +231,10 @@ def test_the_dashboard_has_them_too_counted_from_its_opening() -> None:
         async with stage(dashboard=DashboardConfig(port=0)) as on, httpx.AsyncClient() as client:
             caller = on.client()
             (function_id,) = await caller.create()
-            url = (await caller.answer(m.OpenDashboard())).url
+            opened = await caller.answer(m.OpenDashboard())
+            url = opened.url
+            assert (await client.get(f"{url}/metrics")).status_code == 401
+            await client.get(url, params={"code": opened.code})
             caller.call(function_id)
             container = await on.container()
             container.finish(await container.deliveries())

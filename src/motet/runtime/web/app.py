@@ -11,15 +11,15 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.attempt import end_output, failed
+from motet.runtime import forked_child
+from motet.runtime.attempt import Cancelled, end_output, failed
+from motet.runtime.user_loop import allow_threads
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.request import App, WebRequest
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
 _NONE = payload.dumps(None, "None")
-DEFAULT_THREADS = 40
-"""What anyio allows synchronous handlers of one event loop, unless it is told otherwise."""
 
 
 class WebApp:
@@ -34,7 +34,7 @@ class WebApp:
 
     async def start(self, max_inputs: int) -> None:
         """Have the app start up; one that knows no lifespan is fine. Raises `ExecutionError` if it says that it failed."""
-        _allow_threads(max_inputs)
+        allow_threads(max_inputs)
         self._lifespan = asyncio.create_task(self._live(), name="motet-lifespan")
         answer = await self._ask("lifespan.startup")
         if answer is not None and answer["type"] == "lifespan.startup.failed":
@@ -82,32 +82,25 @@ class WebApp:
                 tb = error.__traceback__
                 traceback.print_exception(type(error), error, tb and tb.tb_next)
 
-    async def serve(self, delivery: Delivery, request: WebRequest) -> AttemptEnd:
+    async def serve(self, delivery: Delivery, request: WebRequest, cancelled: Cancelled) -> AttemptEnd:
         """Run a request through the app. Never raises, also when it is cancelled."""
         running = CurrentInput(delivery.call_id, delivery.index)
         current.set(running)
         try:
             await self._app(request.scope(self._state), request.receive, request.send)
+            forked_child.leave()
             request.end()
             return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
         except BaseException as error:
+            forked_child.leave(error)
             if is_about_client(error, request.told_of_leaving):
                 if request.was_closed_well:
                     return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
-                return failed(delivery, asyncio.CancelledError())  # not the app's fault: no traceback
-            if not isinstance(error, asyncio.CancelledError):
+                return failed(delivery, asyncio.CancelledError(), True)  # not the app's fault: no traceback
+            was_cancelled = cancelled(delivery.attempt)
+            if not (was_cancelled and isinstance(error, asyncio.CancelledError)):
                 request.fail()
-            return failed(delivery, error)
+            return failed(delivery, error, was_cancelled)
         finally:
             request.close()
             end_output(running)
-
-
-def _allow_threads(max_inputs: int) -> None:
-    """Let as many synchronous handlers run as there may be inputs: frameworks run them on anyio's threads."""
-    if "anyio" not in sys.modules:
-        return
-    import anyio.to_thread
-
-    limiter = anyio.to_thread.current_default_thread_limiter()
-    limiter.total_tokens = max(limiter.total_tokens, max_inputs, DEFAULT_THREADS)

@@ -6,11 +6,15 @@ import contextlib
 import os
 import signal
 import socket
+import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
+import motet
 from motet.errors import ExecutionError
 
 HOSTS = ("127.0.0.1", "::1")
@@ -18,6 +22,7 @@ HOSTS = ("127.0.0.1", "::1")
 POLL = 0.01
 LOOK_EVERY = 10
 """Polls between looks at whether anything is left that could listen."""
+_MOTET = os.path.dirname(motet.__file__)
 LISTENING = "0A"
 """The state of a socket that accepts connections, as /proc/net/tcp has it."""
 
@@ -116,11 +121,23 @@ def _listening(port: int) -> set[str]:
     return found
 
 
-def _threads() -> set[str]:
-    return set(os.listdir("/proc/self/task"))
+def _threads() -> int:
+    """How many threads there are that are not Motet's own; servers written in other languages have some that Python does not
+    know."""
+    return len(os.listdir("/proc/self/task")) - sum(map(_is_own, sys._current_frames().values()))
 
 
-def _nothing_left(threads_before: set[str]) -> bool:
+def _is_own(frame: FrameType | None) -> bool:
+    """Whether a thread, of which this is the innermost frame, was begun by Motet."""
+    first = None
+    while frame is not None:
+        if frame.f_code.co_filename != threading.__file__:
+            first = frame
+        frame = frame.f_back
+    return first is not None and first.f_code.co_filename.startswith(_MOTET)
+
+
+def _nothing_left(threads_before: int) -> bool:
     """Whether neither a process nor a thread is there, beside those before, that could become a server."""
     return _threads() <= threads_before and all(process.state == "Z" for process in _descendants())
 

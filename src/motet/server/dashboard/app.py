@@ -16,6 +16,7 @@ from motet.errors import ConflictError, Error, InvalidError, NotFoundError, Serv
 from motet.server.dashboard.api import Api, encode
 from motet.server.dashboard.events import Watchers
 from motet.server.dashboard.filters import Filters
+from motet.server.dashboard.logins import Logins
 from motet.server.dashboard.security import MAX_BODY_BYTES, Guard
 
 STATIC = Path(__file__).parent / "static"
@@ -34,8 +35,8 @@ class _Files(StaticFiles):
         return response
 
 
-def dashboard_app(api: Api, watchers: Watchers, host: str, metrics: Any = None) -> Guard:
-    """The app; `host` is the address that it is served on, `metrics` an app that answers scrapes."""
+def dashboard_app(api: Api, watchers: Watchers, host: str, logins: Logins, metrics: Any = None) -> Guard:
+    """The app; `host` is the address that it is served on, `metrics` an app that shows them."""
 
     def question(answer: Callable[..., Awaitable[Any]]) -> Endpoint:
         async def respond(request: Request) -> Response:
@@ -83,7 +84,7 @@ def dashboard_app(api: Api, watchers: Watchers, host: str, metrics: Any = None) 
     if metrics is not None:
         routes.append(Route("/metrics", metrics))
     starlette = Starlette(routes=routes, exception_handlers={Error: _failed})
-    return Guard(starlette, host)
+    return Guard(starlette, host, logins)
 
 
 async def _page(request: Request) -> Response:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 
 from motet.errors import ServiceError
 from motet.server.dashboard.config import DEFAULT_PORT, DashboardConfig
+from motet.server.dashboard.logins import Logins
 from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener, listening_socket
 from motet.server.metrics.endpoint import load_app
@@ -23,6 +25,7 @@ class Dashboard:
         self._metrics = metrics
         self._listener: Listener | None = None
         self._url: str | None = None
+        self._logins = Logins(time.monotonic)
         self._end_streams: Callable[[], None] = lambda: None
 
     def open(self) -> str:
@@ -30,8 +33,12 @@ class Dashboard:
         if self._url is None:
             app = self._app()
             self._listener = Listener(WebConfig(), app, user="dashboards", extra="dashboard", websockets=False)
-            self._url = self._listener.open(self._socket())
+            self._url = self._listener.add(self._socket())
         return self._url
+
+    def invite(self) -> tuple[str, str]:
+        """Its URL, as `open` gives it, and a code that lets one browser in there within a minute. Raises `ServiceError`."""
+        return self.open(), self._logins.new_code()
 
     async def close(self) -> None:
         """Stop listening. Idempotent."""
@@ -55,7 +62,7 @@ class Dashboard:
             self._metrics.begin()
         watchers = Watchers(api)
         self._end_streams = watchers.close
-        return dashboard_app(api, watchers, self._config.host, metrics)
+        return dashboard_app(api, watchers, self._config.host, self._logins, metrics)
 
     def _socket(self) -> socket.socket:
         host, port = self._config.host, self._config.port

@@ -15,8 +15,8 @@ from websockets.server import ServerProtocol
 
 from motet.wire.web import Headers
 
-SLICE = 8 * 1024
-"""Bytes that are looked at in one turn of the loop: there may be a thousand messages in them."""
+SLICE = 2 * 1024
+"""Bytes that are looked at in one turn of the loop: there may be hundreds of messages in them."""
 
 
 class _Opened(ServerProtocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
@@ -15,7 +16,9 @@ from motet.server.http.proxy_tokens import ProxyTokens
 class WebConfig:
     """Where and how requests to web functions are taken.
 
-    `host`, `port`: the address to listen on; port 0 is a free one. `url`: what URLs begin with, if not with that address.
+    `host`: the address to listen on. `port`: where the first function is, and all are by label; further functions have the
+    ports after it. 0: each has one of its own. `url`: what URLs begin with, if they lead here from elsewhere; with {label}
+    in its host, each function has a host of its own, else a path.
     `tls_certificate`, `tls_key`: files in PEM form; the key may be in the certificate's file.
     `redirect_after`: seconds that a request waits for the beginning of its response until it is sent elsewhere for it.
     `keep_responses`: seconds that a response is kept then for whoever comes for it.
@@ -43,6 +46,11 @@ class WebConfig:
             )
         if self.url is not None and not self.url.startswith(("http://", "https://")):
             raise InvalidError(f"MOTET_WEB_URL must begin with http:// or https://; it is {self.url!r}")
+        if self.url is not None and not _is_template(self.url):
+            raise InvalidError(
+                "MOTET_WEB_URL may have {label} once, in its host, as in https://{label}.apps.example.com, and no other "
+                f"braces; it is {self.url!r}"
+            )
         for name, value in (
             ("MOTET_WEB_REDIRECT_AFTER", self.redirect_after),
             ("MOTET_WEB_KEEP_RESPONSES", self.keep_responses),
@@ -50,3 +58,8 @@ class WebConfig:
         ):
             if not value > 0:
                 raise InvalidError(f"{name} must be a positive number of seconds; it is {value}")
+
+
+def _is_template(url: str) -> bool:
+    plain = url.replace("{label}", "", 1)
+    return not set("{}") & set(plain) and ("{label}" not in url or "{label}" in urlsplit(url).netloc)

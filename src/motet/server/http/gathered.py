@@ -55,7 +55,8 @@ class GatheredTransport:
             data = b"".join(self._chunks)
             self._chunks.clear()
             self._size = 0
-            self._transport.write(data)
+            if not self._transport.is_closing():  # the client may have gone since
+                self._transport.write(data)
 
     def __getattr__(self, name: str) -> Any:
         """All else is the transport's own."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from motet.errors import Error, InvalidError, ResourceExhaustedError
+from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.server.clients import ClientSession
@@ -13,10 +13,12 @@ from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer
 from motet.server.http.calls import WebCall, WebCalls
 from motet.server.http.config import WebConfig
+from motet.server.http.doors import Doors
 from motet.server.http.exchange import Exchange, give
 from motet.server.http.forwarded import settle
 from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
+from motet.server.http.own_cookies import without_own
 from motet.server.http.parked import Parked, called_for, redirect
 from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.query import split_query
@@ -47,13 +49,14 @@ class Ingress:
         self, config: WebConfig, connect: Callable[[WebCalls], ClientSession], bind: Bind, refusal: Refusal
     ) -> None:
         self._config = config
-        self._routes = Routes()
+        self._routes = Routes(config.url)
         self._connect = connect
         self._bind = bind
         self._refusal = refusal
         self._calls: WebCalls | None = None
         self._parked = Parked(config.keep_responses)
         self._listener = Listener(config, self)
+        self._doors = Doors(config, self._listener)
 
     def open(self, app: _App) -> list[tuple[str, str, str]]:
         """Take requests for an app's web functions; their URLs by function id and method.
@@ -69,15 +72,20 @@ class Ingress:
                 raise InvalidError(
                     f"{function.name} has `requires_proxy_auth=True`, and this server has no proxy tokens: {HOW_TO_SET}"
                 )
-        base = self._listener.open()
+        routes = self._routes.add(app.app_id, app.spec.name, app.declared)
+        try:
+            urls = self._doors.open([route.label for route in routes])
+        except ServiceError:
+            self.close(app.app_id)
+            raise
         if self._calls is None:
             self._calls = WebCalls(self._connect)
-        routes = self._routes.add(app.app_id, app.spec.name, app.declared)
-        return [(route.function_id, route.method, f"{base}/{route.label}") for route in routes]
+        return [(route.function_id, route.method, urls[route.label]) for route in routes]
 
     def close(self, app_id: str) -> None:
         """Take no more requests for an app; those under way go on."""
         self._routes.remove(app_id)
+        self._doors.close(lambda label: not self._routes.has(label))
 
     async def stop(self) -> None:
         """Stop listening."""
@@ -87,9 +95,8 @@ class Ingress:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, as an ASGI app."""
         settle(scope, self._config.trusted_proxies)
-        headers, scope["headers"] = scope["headers"], without_tokens(scope["headers"])
-        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
-        place = self._routes.find(host, scope["path"])
+        headers, scope["headers"] = scope["headers"], without_own(without_tokens(scope["headers"]))
+        place = self._find(scope)
         if place is None or self._calls is None:
             await self._refuse(scope, receive, send, NOT_FOUND)
             return
@@ -128,6 +135,14 @@ class Ingress:
             await websocket.serve(scope, receive, send, lambda head: self._submit(target, place, head))
         else:
             await exchange.serve(lambda head: self._submit(target, place, head))
+
+    def _find(self, scope: Scope) -> Place | None:
+        """The function that a request is for: where it came in says it, or else what it is for."""
+        port = scope["server"][1] if scope["server"] is not None else None
+        if (owner := self._doors.owner(port)) is not None:
+            return self._routes.labelled(owner)
+        host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
+        return self._routes.find(host, scope["path"], self._doors.first(port))
 
     def _submit(self, function_id: str, place: Place, head: RequestHead) -> WebCall:
         assert self._calls is not None

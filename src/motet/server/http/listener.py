@@ -23,7 +23,7 @@ MAX_WEBSOCKET_BYTES = 16 * 1024 * 1024
 
 
 class Listener:
-    """Has an ASGI app serve requests, from `open` to `close`.
+    """Has an ASGI app serve requests on any number of sockets, until `close`.
 
     `user` and `extra`: for whom it is, and the extra with the packages that it needs, for messages.
     """
@@ -42,29 +42,42 @@ class Listener:
         self._user = user
         self._extra = extra
         self._websockets = websockets
-        self._base: str | None = None
         self._server: Any = None
         self._task: asyncio.Task[None] | None = None
+        self._sockets: dict[int, asyncio.Task[asyncio.Server]] = {}
 
-    def open(self, listening: socket.socket | None = None) -> str:
-        """Listen, on this socket if it is given; idempotent. The URL, without a slash at its end. Raises `ServiceError`."""
-        if self._base is None:
+    def start(self) -> None:
+        """Get ready; idempotent. Raises `ServiceError` for packages that are missing and certificates that are none."""
+        if self._server is None:
             self._server = self._uvicorn()
-            listening = listening or _listen(self._config.host, self._config.port)
-            self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[listening]))
-            self._base = self._url(listening)
-        return self._base
+            self._task = asyncio.get_running_loop().create_task(self._server.serve(sockets=[]))
 
-    def _url(self, listening: socket.socket) -> str:
-        if self._config.url is not None:
-            return self._config.url.rstrip("/")
+    def add(self, listening: socket.socket) -> str:
+        """Take what comes in there. The URL, without a slash at its end. Raises `ServiceError` as `start` does."""
+        self.start()
         host, port = listening.getsockname()[:2]
+        self._sockets[port] = asyncio.get_running_loop().create_task(self._accept(listening))
         host = HERE.get(host, host)
         scheme = "https" if self._config.tls_certificate else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
+    async def _accept(self, listening: socket.socket) -> asyncio.Server:
+        config, state, loop = self._server.config, self._server.server_state, asyncio.get_running_loop()
+        return await loop.create_server(
+            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}, _loop=loop),
+            sock=listening,
+            ssl=config.ssl,
+            backlog=BACKLOG,
+        )
+
+    def remove(self, port: int) -> None:
+        """Take no more connections there; those that are open go on."""
+        self._sockets.pop(port).add_done_callback(lambda task: task.result().close())
+
     async def close(self) -> None:
         """Stop listening; connections still open are cut off after a moment."""
+        for port in list(self._sockets):
+            self.remove(port)
         if self._task is not None:
             self._server.should_exit = True
             await self._task
@@ -136,7 +149,8 @@ def listening_socket(host: str, port: int) -> socket.socket:
     return listening
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def first_socket(host: str, port: int) -> socket.socket:
+    """A socket that listens where web functions are to be reached. Raises `ServiceError`, which says what to do."""
     try:
         return listening_socket(host, port)
     except OSError as error:

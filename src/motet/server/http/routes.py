@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionSpec, MethodSpec
@@ -51,7 +52,13 @@ def label_for(app_name: str, function: FunctionSpec, method: MethodSpec, web: We
 class Routes:
     """All web functions by label and custom domain. A newer app takes a label over from an older one until it stops."""
 
-    def __init__(self) -> None:
+    def __init__(self, url: str | None = None) -> None:
+        """`url`: what URLs are made of; with {label} in its host, functions are found by that."""
+        self._hosts = [("", ".localhost")]
+        host = urlsplit(url or "").netloc.lower().rpartition("@")[2].partition(":")[0]
+        if "{label}" in host:
+            before, _, after = host.partition("{label}")
+            self._hosts.append((before, after))
         self._by_label: dict[str, list[Route]] = {}
         self._by_domain: dict[str, list[Route]] = {}
 
@@ -91,16 +98,27 @@ class Routes:
                 if not table[key]:
                     del table[key]
 
-    def find(self, host: str, path: str) -> Place | None:
-        """The function that a request is for: `<label>.localhost` and custom domains name it by host, paths by label."""
+    def has(self, label: str) -> bool:
+        """Whether any running app has a function with this label."""
+        return label in self._by_label
+
+    def labelled(self, label: str) -> Place | None:
+        """The function with this label, at its root."""
+        return _place(self._by_label.get(label), "")
+
+    def find(self, host: str, path: str, otherwise: str | None = None) -> Place | None:
+        """The function that a request is for: `<label>.localhost`, hosts made as `url` says and custom domains name it by
+        host, paths by label. What names nobody is for the label `otherwise`."""
         name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
         name = name.lower().rstrip(".")
-        if name.endswith(".localhost"):
-            return _place(self._by_label.get(name.removesuffix(".localhost")), "")
+        for before, after in self._hosts:
+            if name.startswith(before) and name.endswith(after) and len(name) > len(before) + len(after):
+                return self.labelled(name[len(before) : -len(after) or None])
         if name in self._by_domain:
             return _place(self._by_domain[name], "")
         label = path[1:].partition("/")[0]
-        return _place(self._by_label.get(label), f"/{label}")
+        found = _place(self._by_label.get(label), f"/{label}")
+        return found if found is not None or otherwise is None else self.labelled(otherwise)
 
 
 def _place(routes: list[Route] | None, root_path: str) -> Place | None:

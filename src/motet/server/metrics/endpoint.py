@@ -25,7 +25,7 @@ class MetricsEndpoint:
         self._listener = Listener(
             WebConfig(), load_app(self._metrics), user="metrics", extra="metrics", websockets=False
         )
-        url = self._listener.open(self._socket())
+        url = self._listener.add(self._socket())
         self._metrics.begin()
         return f"{url}/metrics"
 
