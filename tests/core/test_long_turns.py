@@ -187,6 +187,14 @@ def test_inputs_that_come_for_a_call_that_is_being_ended_are_cancelled_too() -> 
     assert [(it.index, it.kind) for it in saved] == [(10**6 + n, OutcomeKind.CANCELLED) for n in range(2)]
 
 
+def test_an_app_with_more_than_a_turns_inputs_that_only_the_end_of_their_container_interrupts_stops() -> None:
+    turns = Turns(*many_run(3 * MAX_INPUTS_LIMIT, sync_cancellation="container"))
+    turns.follow(e.AppStopped("ap-1", 5.0))
+    assert sum(turns.ended) == 3 * MAX_INPUTS_LIMIT
+    assert turns.kinds == {OutcomeKind.CANCELLED}
+    assert max(turns.ended) <= MAX_INPUTS_LIMIT
+
+
 def test_a_small_cancellation_does_not_wait_for_a_large_one() -> None:
     many = submit("a", 10 * INPUTS_PER_TURN, kind=SPAWNED)
     turns = Turns(function(max_containers=1), many, submit("b", kind=SPAWNED))

@@ -287,7 +287,7 @@ class Pool:
         container.running.clear()
         if kill:
             self.fleet.kill(container, reason, turn)
-        else:
+        elif container.state is not states.STOPPING:  # its app may be stopping
             self.fleet.stop(container, reason, turn)
         self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
 
