@@ -78,12 +78,21 @@ def load(until: float) -> None:
         time.sleep(0.15)
 
 
-def take_pictures(browser: Any, url: str, first_basket: motet.FunctionCall[Any]) -> None:
+def login(browser: Any, url: str) -> Any:
+    """The cookies of a browser that has used this URL: the code in it is good once, and for a minute."""
+    context = browser.new_context()
+    context.new_page().goto(url)
+    cookies = context.storage_state()
+    context.close()
+    return cookies
+
+
+def take_pictures(browser: Any, url: str, cookies: Any, first_basket: motet.FunctionCall[Any]) -> None:
     """One picture of each kind of page, in either colours."""
     origin = url.partition("/apps")[0]
     input_id = f"in-{first_basket.object_id.removeprefix('fc-')}-0"
     for scheme in ("light", "dark"):
-        context = browser.new_context(viewport=SIZE, color_scheme=scheme)
+        context = browser.new_context(viewport=SIZE, color_scheme=scheme, storage_state=cookies)
         page = context.new_page()
 
         def save(name: str, page: Any = page, scheme: str = scheme) -> None:
@@ -131,13 +140,15 @@ def main() -> None:
         exits.enter_context(app.run(dashboard=True))
         assert app.running is not None
         assert app.running.dashboard_url is not None
+        url = app.running.dashboard_url
+        cookies = login(browser, url)
         first_basket = basket.spawn(4)
         submit(range(1000))
         loading = threading.Thread(target=load, args=(time.monotonic() + LOAD_SECONDS,), daemon=True)
         loading.start()
         first_basket.get()
         time.sleep(LOAD_SECONDS / 2)
-        take_pictures(browser, app.running.dashboard_url, first_basket)
+        take_pictures(browser, url.partition("?")[0], cookies, first_basket)
         loading.join()
         print(
             *sorted(f"{path.name}: {path.stat().st_size // 1024} KiB" for path in TARGET.glob("dashboard-*")), sep="\n"

@@ -92,3 +92,12 @@ def _is_code(member: object) -> bool:
 def _doc(member: object) -> str | None:
     inner = member.__func__ if isinstance(member, classmethod | staticmethod) else member
     return inner.__doc__
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCES if path.parent.name == "cli" and path.name != "terminal.py"], ids=named
+)
+def test_what_commands_print_goes_through_what_keeps_terminals_from_harm(path: Path) -> None:
+    calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
+    assert not calls & {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
+    assert "Console" not in calls or path.name == "tables.py"  # which only measures with it

@@ -3,6 +3,7 @@
 from motet import batching, exception, experimental, functions, queue
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.gate import shield_cancellation
+from motet.model.version import VERSION
 from motet.sdk.app import App
 from motet.sdk.call import FunctionCall
 from motet.sdk.cls import Cls
@@ -20,7 +21,7 @@ from motet.sdk.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, 
 
 Error = exception.Error
 
-__version__ = "0.1.0"
+__version__ = VERSION
 
 fill_standard_descriptors()  # before anything of ours opens a file
 

@@ -16,7 +16,7 @@ from motet.cli.screen import Screen
 from motet.cli.terminal import SafeConsole
 from motet.errors import ConnectionError
 from motet.model.views import AppView
-from motet.wire.messages import OutputLines
+from motet.wire.messages import LinePart, OutputLines
 
 
 class Running:
@@ -35,9 +35,10 @@ class Running:
     def on_output(self, callback: Callable[[OutputLines], None]) -> None:
         self.listener = callback
 
-    def write(self, *lines: str, stream: str = "stdout") -> None:
+    def write(self, *lines: str, stream: str = "stdout", part: LinePart = "", index: int = 0) -> None:
         assert self.listener is not None
-        self.listener(OutputLines("ap-01hq", "fetch", "ta-01hq00007", stream, list(lines)))  # type: ignore[arg-type]
+        whose = ("fc-1", index, 0.0)
+        self.listener(OutputLines("ap-01hq", "fetch", "ta-01hq00007", stream, list(lines), *whose, part))  # type: ignore[arg-type]
 
 
 class Recorded(VirtualTerminal):
@@ -50,9 +51,9 @@ class Recorded(VirtualTerminal):
         super().write(text)
 
 
-def console(*, terminal: bool = False) -> Console:
+def console(*, terminal: bool = False, width: int = 120) -> Console:
     colors = "standard" if terminal else None
-    return Console(file=io.StringIO(), force_terminal=terminal, width=120, highlight=False, color_system=colors)
+    return Console(file=io.StringIO(), force_terminal=terminal, width=width, highlight=False, color_system=colors)
 
 
 def text_of(console: Console) -> str:
@@ -152,3 +153,29 @@ def test_names_and_texts_of_strangers_do_nothing_to_the_terminal() -> None:
     assert not re.search("[\x1b\x07\x9b\u202e]", shown)
     assert "evil" in shown
     assert "no room" in shown
+
+
+def test_lines_that_are_being_written_stand_in_the_view_until_they_are_complete() -> None:
+    terminal = VirtualTerminal(40)
+    display = TerminalDisplay(console(terminal=True, width=40), screen=Screen(terminal))
+    display.watch(running := Running(app(function(containers=[container("ready", 8, 7)]))))
+    running.write("\x1b[2J 10%|#", part="begun")
+    running.write(" 10%|#", part="wiped")
+    running.write("long " * 20 + "end", part="begun", index=1)
+    display.unwatch("")
+    assert terminal.shown[1:3] == ["fetch 00007 |  10%|#", "fetch 00007 | …g long long long long end"]
+    running.write(" 100%|##########")
+    display.close()
+    assert terminal.shown == ["fetch 00007 |  100%|##########"]
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_where_there_is_no_view_states_of_a_bar_are_lines(terminal: bool) -> None:
+    out = console()
+    screen = Screen(shown := VirtualTerminal(), can_move=False) if terminal else None
+    display = TerminalDisplay(out, screen=screen)
+    display.watch(running := Running(app()))
+    running.write("begun", part="begun")
+    running.write("10%", part="wiped")
+    display.close()
+    assert ("\n".join(shown.shown) + "\n" if terminal else text_of(out)) == "fetch 00007 | 10%\n"

@@ -40,6 +40,9 @@ class VirtualTerminal:
     def is_others(self) -> bool:
         return False
 
+    def is_shared(self) -> bool:
+        return False
+
     # --- what is seen -----------------------------------------------------------------------------------------------------
 
     @property

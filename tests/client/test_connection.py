@@ -139,6 +139,32 @@ def test_being_refused_is_the_end_with_the_servers_reason() -> None:
         run_blocking(connection.request(m.ViewCall("fc-1")))
 
 
+def test_a_reply_in_parts_is_given_whole_and_once() -> None:
+    connection = Connection()
+    link = Link(connection)
+    got: list[Any] = []
+    number = connection.ask(m.GetItems("qu-1", "", 5, False), got.append)
+    other = connection.ask(m.GetItems("qu-1", "", 5, False), got.append)
+    connection.receive([m.Reply(number, m.ItemsGot([b"1", b"2"]), True), m.Reply(other, m.ItemsGot([b"x"]))])
+    connection.receive([m.Reply(number, m.ItemsGot([b"3"]), True)])
+    assert got == [m.ItemsGot([b"x"])]
+    connection.receive([m.Reply(number, m.ItemsGot([b"4"]))])
+    assert got[1:] == [m.ItemsGot([b"1", b"2", b"3", b"4"])]
+    assert len(link.sent) == 2
+
+
+def test_parts_of_a_reply_that_nobody_wants_any_more_are_not_kept() -> None:
+    connection = Connection()
+    Link(connection)
+    got: list[Any] = []
+    forgotten = connection.ask(m.GetItems("qu-1", "", 5, False), got.append)
+    connection.receive([m.Reply(forgotten, m.ItemsGot([b"1"]), True)])
+    connection.forget(forgotten)
+    connection.receive([m.Reply(forgotten, m.ItemsGot([b"2"]), True), m.Reply(forgotten, m.ItemsGot([b"3"]))])
+    assert got == []
+    assert connection._parts == {}
+
+
 def exchange(connection: Connection, timeout: float | None = None) -> Any:
     """Ask for items; take as many as there are."""
     ask = m.GetItems("qu-1", "", 2, True)

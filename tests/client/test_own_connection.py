@@ -111,3 +111,19 @@ def test_a_fork_while_another_thread_connects_does_not_hang_the_child() -> None:
     assert in_child(work) == "True"
     go_on.set()
     thread.join()
+
+
+def test_a_connection_that_was_made_and_has_ended_is_made_once_more() -> None:
+    own = OwnConnection(connected)
+    first = own()
+    assert own() is first
+    first.lost(ConnectionError("a frame was refused"))
+    assert own() is own() is not first
+    assert not own().ended
+
+
+def test_the_connection_that_was_there_already_is_not_replaced_when_it_has_ended() -> None:
+    there = connected()
+    own = OwnConnection(connected, there)
+    there.lost(ConnectionError("the server has stopped"))
+    assert own() is there

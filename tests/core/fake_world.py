@@ -52,7 +52,8 @@ class FakeContainer:
     share: float = 1.0
     deliveries: int = 0
     wants_no_more: bool = False
-    limit: int = 10**6
+    limit: int = 1 << 62
+    blocked: bool = False
     frozen_at: float | None = None
     deadline: float | None = None
     """When it may be killed though it works, because it was told to go."""
@@ -77,6 +78,12 @@ class FakeContainer:
         if not self.batches:
             return len(self.held)
         return sum(any(attempt in self.held for attempt in batch) for batch in self.batches.values())
+
+    def above(self, seen: int) -> set[int]:
+        """The attempts that it has not read, if that was the last one: batches go by their first."""
+        batches = [batch for first, batch in self.batches.items() if first > seen]
+        late = {attempt for batch in batches for attempt in batch} if self.batches else set(self.held)
+        return {attempt for attempt in late if attempt in self.held and (self.batches or attempt > seen)}
 
     @property
     def works(self) -> bool:
@@ -236,6 +243,8 @@ class FakeWorld:
             case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
                 self.containers[event.container_id].phase = "ready"
                 self._function_of(event.container_id).fails_to_start = False
+            case e.ContainerBlocked() | e.ContainerUnblocked() | e.InputsLimited():
+                self._note_reach(event)
             case e.ContainerFailed():
                 self.containers[event.container_id].phase = "failing"
                 self._function_of(event.container_id).fails_to_start = True
@@ -273,6 +282,16 @@ class FakeWorld:
                 self.containers[event.container_id].frozen_at = None
             case _:
                 pass
+
+    def _note_reach(self, event: e.ContainerBlocked | e.ContainerUnblocked | e.InputsLimited) -> None:
+        container = self.containers[event.container_id]
+        if isinstance(event, e.InputsLimited):
+            container.limit = event.limit
+            return
+        container.blocked = isinstance(event, e.ContainerBlocked)
+        if isinstance(event, e.ContainerBlocked):
+            # Nobody waits for them there any more; the container has yet to let go of them.
+            container.cancelled.update(dict.fromkeys(container.above(event.seen), self.now))
 
     def _may_go(self, container: FakeContainer, grace: float) -> None:
         deadline = self.now + grace
@@ -409,6 +428,7 @@ class FakeWorld:
         assert container.phase == "ready", f"{command}: {container}"
         assert not container.wants_no_more
         assert not container.frozen
+        assert not container.blocked
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts
@@ -478,6 +498,11 @@ class FakeWorld:
             return settings.max_containers
         return max(self.limits.containers_per_pool, settings.min_containers)
 
+    @property
+    def is_crowded(self) -> bool:
+        """There is no room for another container."""
+        return self.limits.containers is not None and len(self.containers) >= self.limits.containers
+
     def _check(self) -> None:
         """After each turn: nobody waits where there is room, and what is missing is on its way. Unless the engine is still
         ending inputs, and goes on with that in a turn that it has asked for."""
@@ -494,7 +519,7 @@ class FakeWorld:
         assert sorted(x.container_id for x in there) == names, f"{names}: {there}"
         starting = [x for x in there if x.phase == "starting"]
         serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
-        host_is_full = len(self.in_phase("starting")) == self.limits.starting
+        host_is_full = len(self.in_phase("starting")) == self.limits.starting or self.is_crowded
         if function.spec.resources.gpu:
             # What could start depends on what all others hold; that those who wait get it in the end, `teardown` asserts.
             assert there or not view.waiting_inputs or view.shortage or host_is_full, "inputs wait for nothing"
@@ -507,17 +532,18 @@ class FakeWorld:
             eager = (
                 isinstance(self.policy, MotetPolicy | ModalPolicy) and function.finished < ENOUGH
             )  # times are not known before that
-            if may_grow and eager and not function.fails_to_start:
+            takes_less = any(x.limit < function.spec.concurrency.max_inputs for x in there)  # than the policy knows
+            if may_grow and eager and not function.fails_to_start and not takes_less:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size
-                    ready = [x for x in there if x.phase == "ready" and not x.frozen]
+                    ready = [x for x in there if x.phase == "ready" and not x.frozen and not x.blocked]
                     room += sum(max(0, target - x.slots) for x in ready) * size
                 assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
             due = function.spec.batching is None or view.waiting_inputs >= function.spec.batching.max_batch_size
             if due and not function.deaths and not function.spec.single_use_containers:
                 draining = {x.container_id for x in view.containers if x.state in ("draining", "frozen")}
-                free = [x for x in there if x.phase == "ready" and x.container_id not in draining]
+                free = [x for x in there if x.phase == "ready" and not x.blocked and x.container_id not in draining]
                 most = function.spec.concurrency.max_inputs
                 assert all(x.slots >= min(most, x.limit) for x in free), "a slot is free"
         if may_grow and len(serving) < function.settings.min_containers:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from motet.core import feeds
 from motet.core.commands import AckFeed, FeedAttempt
 from motet.core.events import FeedTaken, InputFed
 from motet.model.outcome import CallKind, OutcomeKind
@@ -92,3 +93,33 @@ def test_suspect_gets_what_came_while_it_waits_for_a_container_of_its_own(stream
     streaming >> ended(1) << start(2)
     streaming >> feed("a", b"1")
     streaming >> ready(2) << deliver(2, "a0#2") << FeedAttempt(container_id(2), 2, [b"1"])
+
+
+@pytest.fixture
+def _bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeds, "MAX_AHEAD_BYTES", 32)
+
+
+@pytest.mark.usefixtures("_bounded")
+def test_who_sends_a_waiting_input_more_than_fits_ends_its_call(streaming: Playbook) -> None:
+    for _ in range(32):
+        streaming >> feed("a", b"1")
+    text = Containing("it was sent more than 32 MiB ahead of what it takes")
+    streaming >> feed("a", b"1") << send("a", 0, kind=CANCELLED, payload=text)
+    streaming >> feed("a", b"2")
+    assert not streaming.engine._pools["fu-f"].feeds
+
+
+@pytest.mark.usefixtures("_bounded")
+def test_who_sends_a_running_input_more_than_it_takes_ends_its_call_and_who_keeps_pace_may_send_any_amount(
+    streaming: Playbook,
+) -> None:
+    streaming >> ready(1) << deliver(1, "a0#1")
+    for _ in range(10):
+        streaming >> feed("a", bytes(16)) << fed(1, bytes(16))
+        streaming >> FeedTaken(container_id(1), 1, 16) << AckFeed(1, "fc-a", 0, 16)
+    streaming >> feed("a", bytes(32)) << fed(1, bytes(32))
+    streaming >> FeedTaken(container_id(1), 1, -5) << AckFeed(1, "fc-a", 0, -5)
+    text = Containing("it was sent more than 32 MiB ahead of what it takes")
+    streaming >> feed("a", b"1") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED, payload=text)
+    streaming >> finished(1, 1, kind=CANCELLED)

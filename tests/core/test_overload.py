@@ -79,3 +79,20 @@ def test_a_full_queue_is_told_to_come_again_when_half_of_it_has_gone() -> None:
     pace.ended(300, 2.0)
     assert pace.retry_after(2000) == 5.0
     assert pace.retry_after(1_000_000) == LONGEST
+
+
+def test_what_waits_long_keeps_nothing_of_those_that_came_and_ended_behind_it(play: Playbook) -> None:
+    play >> function(max_containers=1, max_inputs=2, queue_timeout=3600.0)
+    play >> submit("slow", 2000) << start(1)
+    play >> ready(1) << deliver(1, "slow0#1", "slow1#2")
+    play >> cancel("slow")
+    play._produced.clear()
+    deadlines = play.engine._pools["fu-f"]._deadlines
+    for number in range(2500):
+        call = chr(ord("a") + number % 26) * (1 + number // 26 % 5)
+        play >> submit(call)
+        play._produced.clear()
+        play >> cancel(call)
+        play._produced.clear()
+    assert len(deadlines._waiting) <= 2001
+    assert all(item.payload == b"" for _, item in deadlines._waiting)

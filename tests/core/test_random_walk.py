@@ -77,17 +77,26 @@ class EngineWalk(RuleBasedStateMachine):
     @initialize(
         starting=st.integers(1, 4),
         per_pool=st.integers(1, 5),
+        room=st.none() | st.integers(2, 8),
         gpus=st.lists(st.sampled_from(GPUS), max_size=4),
         early=st.booleans(),
         missing=st.sampled_from(["error", "wait", "ignore"]),
         inputs_per_turn=st.sampled_from([1, 3, 500]),
     )
     def build(
-        self, starting: int, per_pool: int, gpus: list[str], early: bool, missing: MissingGpu, inputs_per_turn: int
+        self,
+        starting: int,
+        per_pool: int,
+        room: int | None,
+        gpus: list[str],
+        early: bool,
+        missing: MissingGpu,
+        inputs_per_turn: int,
     ) -> None:
         self.world = FakeWorld(
             HostLimits(
                 starting=starting,
+                containers=room,
                 containers_per_pool=per_pool,
                 stop_grace=7.0,
                 drain_grace=4.0,
@@ -261,6 +270,17 @@ class EngineWalk(RuleBasedStateMachine):
         happened = e.ContainerThawed if container.frozen else e.ContainerFrozen
         self.world.feed(happened(container.container_id))
 
+    @precondition(lambda self: self.world.in_phase("ready", "stopping"))
+    @rule(pick=PICK, seen=PICK)
+    def block_or_turn(self, pick: int, seen: int) -> None:
+        """The event loop of a container is stuck: some of what it holds has not begun."""
+        container = self._choose(self.world.in_phase("ready", "stopping"), pick)
+        if container.blocked:
+            self.world.feed(e.ContainerUnblocked(container.container_id))
+        else:
+            last = self._choose([0, *sorted(container.held)], seen)
+            self.world.feed(e.ContainerBlocked(container.container_id, last, []))
+
     @precondition(lambda self: self.world.containers)
     @rule(pick=PICK)
     def die(self, pick: int) -> None:
@@ -327,7 +347,8 @@ class EngineWalk(RuleBasedStateMachine):
         world = self.world
         world.find_gpus(*self.gpus, "NVIDIA H100 PCIe", "NVIDIA H100 PCIe")
         for function_id, function in world.functions.items():
-            if function.spec.resources.gpu and not function.stopped:  # a minimum would keep a device for good
+            keeps = function.spec.resources.gpu or world.limits.containers is not None
+            if keeps and not function.stopped:  # a minimum would keep a device, or a place, for good
                 world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings()))
         for _ in range(10_000):
             if not self._one_thing():
@@ -351,6 +372,8 @@ class EngineWalk(RuleBasedStateMachine):
         for container in list(self.world.containers.values()):
             if container.frozen:
                 self.world.feed(e.ContainerThawed(container.container_id))
+            elif container.blocked and container.phase == "ready":
+                self.world.feed(e.ContainerUnblocked(container.container_id))
             elif container.phase == "starting":
                 self.world.feed(e.ContainerReady(container.container_id))
             elif container.phase in ("stopping", "killed", "failing"):

@@ -135,6 +135,24 @@ def test_a_function_declared_after_its_app_started_is_told_to_come_earlier(here:
         assert known.remote() == "old"
     with late.run():
         assert [tardy.remote(), replaced.remote()] == ["new", "new"]
+        with pytest.raises(motet.exception.ExecutionError, match="was declared later under its name"):
+            known.remote()
+
+
+def test_an_app_included_after_the_start_is_told_to_come_earlier(here: World) -> None:
+    early = motet.App("early")
+
+    @early.function(serialized=True)
+    def nothing() -> None: ...
+
+    with early.run():
+        early.include(library)
+        with pytest.raises(
+            motet.exception.ExecutionError, match="its app was included in 'early' after that had started"
+        ):
+            helper.remote(1)
+    with early.run():
+        assert helper.remote(1) == 2
 
 
 def test_other_tasks_of_the_loop_run_while_an_app_starts_and_stops() -> None:

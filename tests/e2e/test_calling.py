@@ -307,6 +307,19 @@ def test_a_nested_failure_comes_through_as_itself_with_both_tracebacks() -> None
     assert "divide.remote(1, 0)" in text
 
 
+def test_handles_that_a_function_returns_know_their_running_app() -> None:
+    function, model, thing, method, call, returned_app, queue = calling.handles.remote()
+    assert returned_app is app
+    assert queue.get() == "from there"
+    assert function.remote(3) == 9
+    assert function.local(3) == 9
+    assert model(owner="handle", start=1).deposit.remote(1) == 2
+    assert thing.deposit.remote(1) > 5
+    assert method.remote(1) > 6
+    assert call.get() == 16
+    assert function.with_options(max_containers=1).remote(4) == 16
+
+
 def test_handles_of_functions_and_calls_can_be_passed_to_containers() -> None:
     assert calling.collect.remote(calling.square.spawn(6)) == 36
     assert calling.call_given.remote(calling.square, 5) == 25

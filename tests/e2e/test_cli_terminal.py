@@ -53,6 +53,18 @@ def bar() -> None:
     print(file=sys.stderr)
 
 
+@app.function()
+def streams() -> None:
+    for token in ("Once ", "upon ", "a ", "time "):
+        print(token, end="", flush=True)
+        time.sleep(0.3)
+    print()
+    for percent in range(0, 101, 25):
+        print(f"\\r{percent}%|{'#' * percent}", end="", file=sys.stderr, flush=True)
+        time.sleep(0.2)
+    print(file=sys.stderr)
+
+
 @app.local_entrypoint()
 def asks() -> None:
     work.remote(0)
@@ -134,13 +146,12 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory
 
 
-def test_tokens_stand_in_one_line_below_what_containers_print(directory: Path) -> None:
+def test_tokens_stand_in_one_line_though_containers_print_meanwhile(directory: Path) -> None:
     with on_terminal(directory, "work.py::tokens") as run:
         shown = run.wait_end()
-    assert [line.split(" | ")[-1] for line in shown[:4]] == ["at work on 1"] * 4
-    assert shown[4:6] == ["Once upon a time", "The end"]
-    assert shown[6].startswith("work: 4 inputs in 1 container in ")
-    assert len(shown) == 7
+    assert [row for row in shown[:-1] if " | " not in row] == ["Once upon a time", "The end"]
+    assert [row.split(" | ")[1] for row in shown if " | " in row] == ["at work on 1"] * 4
+    assert shown[-1].startswith("work: 4 inputs in 1 container in ")
 
 
 def test_a_progress_bar_is_drawn_in_its_place(directory: Path) -> None:
@@ -149,6 +160,14 @@ def test_a_progress_bar_is_drawn_in_its_place(directory: Path) -> None:
         shown = run.wait_end()
     assert [row for row in shown if "%|" in row] == ["100%|########|"]
     assert sum("at work on" in row for row in shown) == 8
+
+
+def test_unfinished_lines_of_containers_grow_and_bars_are_drawn_in_their_place(directory: Path) -> None:
+    with on_terminal(directory, "work.py::streams") as run:
+        run.wait(lambda shown: any(row.endswith(("| Once upon", "| Once upon a")) for row in shown))
+        run.wait(lambda shown: any("50%|####" in row for row in shown))
+        shown = run.wait_end()
+    assert [row.split(" | ")[-1] for row in shown[:-1]] == ["Once upon a time", f"100%|{'#' * 100}"[:64], "#" * 41]
 
 
 def test_what_is_typed_stays_while_containers_print_and_the_view_comes_back(directory: Path) -> None:
@@ -164,6 +183,7 @@ def test_what_is_typed_stays_while_containers_print_and_the_view_comes_back(dire
         header = run.screen.shown[-2]
         shown = run.wait_end()
     assert header.split() == ["function", "containers", "running/max", "waiting", "done", "failed", "inputs/s", "time"]
-    rows = [row.split(" | ")[-1] for row in shown[:-1]]
-    assert sorted(rows[4:]) == ["Hello, Paul", "at work on 1"]  # both waited for the line to end
-    assert rows[:4] == ["at work on 0", "Your name? Peter", "Hello, Peter", "And yours? Paul"]
+    # Lines of containers come when they come, but whole, and between those of the program.
+    own = [row for row in shown[:-1] if " | " not in row]
+    assert own == ["Your name? Peter", "Hello, Peter", "And yours? Paul", "Hello, Paul"]
+    assert [row.split(" | ")[1] for row in shown if " | " in row] == ["at work on 0", "at work on 1"]

@@ -72,15 +72,24 @@ def test_a_forked_process_may_run_an_app_of_its_own() -> None:
     assert double.remote(2) == 4
 
 
-def test_a_forked_process_that_leaves_the_block_leaves_the_app_and_one_that_comes_late_is_told() -> None:
+def test_forked_processes_may_leave_the_block_and_those_that_come_late_or_are_not_forked_are_told() -> None:
     # From 3.12 on Python warns of forks beside threads.
     program = [sys.executable, "-W", "ignore::DeprecationWarning", "-m", "tests.e2e.programs.forking_program"]
     ended = subprocess.run(program, check=False, capture_output=True, text=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (0, "")
-    *lines, late = ended.stdout.splitlines()
+    *lines, spawned, late = ended.stdout.splitlines()
     assert lines == ["parent 2", "child 4", "left with 7", "parent 6"]
+    assert 'use `multiprocessing.get_context("fork")`, or call functions in the parent' in spawned
     assert late.startswith("ConnectionError this process was forked from one that ran an app, which has ended there")
     assert late.endswith("Have the parent wait for its children inside `with app.run():`.")
+
+
+def test_a_forked_process_that_leaves_the_block_of_a_queue_leaves_its_items() -> None:
+    block = motet.Queue.ephemeral()
+    with block as items:
+        items.put("kept")
+        assert in_child(lambda: block.__exit__(None, None, None)) == "None"
+        assert items.get(block=False) == "kept"
 
 
 def test_forks_inside_containers_call_and_leave_the_parents_connection_whole() -> None:

@@ -103,6 +103,14 @@ first = again
 @app.function(name="second")
 def again(): return "second"
 
+@app.function(name="same")
+def old(): return "older"
+older = old
+@app.function(name="same")
+def old(): return "old"
+@app.function(name="same")
+def new(): return "new"
+
 def inner():
     @app.function(serialized=True)
     def serialized(item):
@@ -127,6 +135,8 @@ if __name__ == "__main__":
         assert serialized.remote(Item()) == (True, True, 2)
         assert [it.remote(10, Item()) for it in scalers] == [(20, True), (30, True)]
         assert (first.remote(), again.remote()) == ("first", "second")
+        assert (old.remote(), new.remote(), older.remote()) == ("old", "new", "older")
+        assert jobs.Caller().call.remote(old) == "old"
         assert guarded.remote(Guarded()) == ("Guarded", True, True)
         queue.put(Item())
         assert from_queue.remote() == fine

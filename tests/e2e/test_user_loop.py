@@ -22,7 +22,7 @@ def running() -> Iterator[None]:
 
 
 def test_what_one_input_does_to_leave_the_program_ends_neither_the_container_nor_its_neighbours() -> None:
-    ways = ["child", "callback", "signal", "signal from a thread", "stop", "", ""]
+    ways = ["child", "callback", "signal", "signal from a thread", "stop", "shut down", ""]
     results = list(user_loop.leave.map(ways, [len(ways)] * len(ways), return_exceptions=True))
     failed = {how: repr(it) for how, it in zip(ways, results, strict=True) if isinstance(it, BaseException)}
     assert failed == {

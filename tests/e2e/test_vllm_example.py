@@ -97,7 +97,7 @@ def test_chats_stream_through_the_server_it_starts(environment: dict[str, str]) 
     output = ended.stdout + ended.stderr
     assert ended.returncode == 0, output
     telling = [
-        r"tiny/model answers at http://127.0.0.1:\d+/vllm-server/v1",
+        r"tiny/model answers at http://127.0.0.1:\d+/v1",
         r"1 chat: [\d,]+ tokens/s: 't0 t1 t2 t3 t4 t5 t6 t7 '",
         r"20 chats at once: [\d,]+ tokens/s, first token after \d\.\d{3} s",
     ]

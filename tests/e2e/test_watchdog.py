@@ -18,7 +18,7 @@ from motet.errors import InvalidError
 from motet.sdk.running import RunningApp
 from motet.wire.messages import OutputLines
 from tests.e2e.conftest import assert_nothing_left, wait_until
-from tests.e2e.programs import blocking
+from tests.e2e.programs import blocking, poisoned
 from tests.e2e.programs.blocking import app
 
 FILE = re.escape(str(Path(blocking.__file__)))
@@ -152,3 +152,27 @@ def test_container_that_was_stopped_for_a_while_is_not_reported(warnings: Warnin
 def test_threshold_that_is_no_number_is_refused_when_the_container_starts() -> None:
     with app.run(), pytest.raises(InvalidError, match="MOTET_BLOCKED_AFTER is 'soon'"):
         blocking.misconfigured.remote()
+
+
+# --- those behind code that blocks the loop --------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def poisoned_app() -> Iterator[None]:
+    with poisoned.app.run():
+        yield
+    assert_nothing_left()
+
+
+def test_an_input_that_never_lets_go_of_the_loop_costs_those_that_had_not_begun_nothing(poisoned_app: None) -> None:
+    poisoned.work.remote(1)
+    results = list(poisoned.work.map(range(20), return_exceptions=True))
+    assert isinstance(results[0], motet.exception.FunctionTimeoutError)
+    assert results[1:] == list(range(1, 20))
+
+
+def test_a_loop_that_turns_again_goes_on_in_its_container(poisoned_app: None) -> None:
+    before = poisoned.slow.remote(1)
+    assert before == 1
+    assert list(poisoned.slow.map(range(20))) == list(range(20))
+    assert poisoned.slow.get_current_stats().num_total_runners == 1

@@ -40,7 +40,7 @@ def test_an_input_id_names_its_call_and_index(suffix: str, index: int) -> None:
     assert ids.split_input_id(ids.input_id(f"fc-{suffix}", index)) == (f"fc-{suffix}", index)
 
 
-@pytest.mark.parametrize("text", ["", "in-", "in-01hq", "fc-01hq-1", "in-01hq-x", "in-01hq--1 "])
+@pytest.mark.parametrize("text", ["", "in-", "in-01hq", "fc-01hq-1", "in-01hq-x", "in-01hq--1 ", f"in-01hq-{10**18}"])
 def test_what_is_no_input_id_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="not an input id; they look like 'in-"):
         ids.split_input_id(text)

@@ -32,3 +32,16 @@ def test_text_to_search_for_has_a_limit() -> None:
     assert LogQuery(search="x" * 10_000).search == "x" * 10_000
     with pytest.raises(InvalidError, match="at most 10000 characters can be searched for, got 10001"):
         LogQuery(search="x" * 10_001)
+
+
+@pytest.mark.parametrize("value", [2**63, -(2**63) - 1, math.nan, math.inf])
+def test_where_to_go_on_is_a_number_that_a_store_takes(value: float) -> None:
+    for query, name in (
+        (LogQuery, "after"),
+        (CallQuery, "before"),
+        (InputQuery, "before"),
+        (InputQuery, "after_index"),
+    ):
+        with pytest.raises(InvalidError, match=f"`{name}` must be a number of 64 bits, got"):
+            query(**{name: value})
+    assert LogQuery(after=2**63 - 1).after == 2**63 - 1

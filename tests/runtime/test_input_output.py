@@ -10,17 +10,17 @@ from hypothesis import strategies as st
 
 from motet.errors import InvalidError
 from motet.model.log_allowance import log_rate
-from motet.runtime.input_output import MAX_LINE_CHARS, InputOutput
+from motet.runtime.input_output import MAX_BEGUN_CHARS, MAX_LINE_CHARS, InputOutput
 from motet.wire.messages import Written
 
 
 class Input:
     """An input's output, and what was sent of it."""
 
-    def __init__(self, rate: float = 0.0) -> None:
+    def __init__(self, rate: float = 0.0, *, is_watched: bool = False) -> None:
         self.sent: list[Written] = []
         self.room = True
-        self.output = InputOutput("fc-1", 7, self._send, rate)
+        self.output = InputOutput("fc-1", 7, self._send, rate, is_watched=is_watched)
 
     def _send(self, written: Written, chars: int) -> bool:
         if self.room:
@@ -167,3 +167,34 @@ def test_the_rate_is_read_from_the_environment(text: str, rate: float) -> None:
 def test_a_rate_that_is_none_is_refused_in_one_line(text: str) -> None:
     with pytest.raises(InvalidError, match=r"MOTET_LOG_RATE is '.*'; it must be the number of lines per second"):
         log_rate({"MOTET_LOG_RATE": text})
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("Once upon", "Once upon"), ("\r 10%|#", " 10%|#"), (" 20%|##\r", " 20%|##"), ("x" * 5000, "x" * MAX_BEGUN_CHARS)],
+)
+def test_a_line_that_is_being_written_is_shown_to_whoever_watches(text: str, shown: str) -> None:
+    it = Input(is_watched=True)
+    it.output.write("stdout", text)
+    it.output.show_begun("stdout")
+    it.output.show_begun("stdout")  # too soon
+    assert [(each.lines, each.part) for each in it.sent] == [([shown], "begun")]
+    it.output.write("stdout", "\n")
+    assert it.sent[-1].part == ""
+
+
+def test_a_line_that_is_being_written_is_shown_to_nobody_else_and_a_complete_one_not_again() -> None:
+    it, watched = Input(), Input(is_watched=True)
+    for output in (it.output, watched.output):
+        output.write("stdout", "whole\n")
+        output.show_begun("stdout")
+    it.output.write("stdout", "begun")
+    it.output.show_begun("stdout")
+    assert it.lines() == watched.lines() == ["whole"]
+
+
+def test_states_of_a_bar_say_that_they_were_wiped() -> None:
+    it = Input()
+    for text in ("\r10%", "\r20%", "\n"):
+        it.output.write("stdout", text)
+    assert [(each.lines, each.part) for each in it.sent] == [(["10%"], "wiped"), (["20%"], "")]

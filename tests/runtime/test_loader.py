@@ -12,8 +12,8 @@ import pytest
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, SerializedDefinition
+from motet.model.parameters import encoded_parameters
 from motet.runtime.loader import load
-from motet.wire import payload
 
 MODULE = """
 import motet
@@ -78,7 +78,7 @@ def test_a_declared_function_gives_the_users_own(module: Path) -> None:
 
 
 def test_a_class_gives_bound_methods_and_hooks_in_order(module: Path) -> None:
-    given = payload.dumps({"size": 5}, "")
+    given = encoded_parameters({"size": 5}, "Model")
     service = load(spec(imported("Model"), is_class=True, methods=(MethodSpec(name="times"),), parameters_given=given))
     assert service.methods["times"](3) == 15
     assert [hook.func.__name__ for hook in service.enter] == ["enter", "enter_async"]  # type: ignore[attr-defined]

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import pytest
 
-from motet.errors import InternalError, RequestSizeError
+from motet.errors import InternalError, InvalidError, RequestSizeError
 from motet.model.outcome import OutcomeKind
 from motet.wire import failure, payload
 from tests.runtime.test_executor_cancellation import TIMEOUT, Inside
@@ -83,6 +83,17 @@ def test_an_exception_of_which_nothing_can_be_asked_is_told_as_a_failure_of_ours
     error = told(lambda: raises(Unaskable()), is_async=is_async)
     assert type(error) is InternalError
     assert "no outcome could be made: RuntimeError" in str(error)
+
+
+def test_an_async_function_under_a_decorator_that_is_not_is_told_about_as_that() -> None:
+    async def fetch() -> int:
+        return 1
+
+    error = told(lambda: fetch(), is_async=False)  # noqa: PLW0108 - the decorator
+    assert type(error) is InvalidError
+    assert "returned a coroutine" in str(error)
+    assert "fetch" in str(error)
+    assert "is_generator" not in str(error)
 
 
 @pytest.mark.parametrize("is_async", [False, True])

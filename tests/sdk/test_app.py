@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import enum
 import os
 import pickle
 import sys
@@ -250,3 +251,23 @@ def test_names_in_any_script_are_fine() -> None:
 def test_a_search_path_that_is_not_utf8_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend("/caf\udce9")
     assert all(entry.isprintable() for entry in motet.App().spec().sys_path)
+
+
+class Named(str, enum.Enum):  # noqa: UP042 - whose `str()` is not its value
+    APP = "an app"
+    FUNCTION = "a function"
+
+
+def test_names_may_be_members_of_enums() -> None:
+    app = motet.App(Named.APP, tags={Named.APP: Named.FUNCTION})
+    app.function(name=Named.FUNCTION, env={Named.APP: Named.FUNCTION})(f)
+    spec = app.spec()
+    names = [
+        spec.name,
+        spec.functions[0].name,
+        *spec.functions[0].env,
+        *spec.functions[0].env.values(),
+        *app.get_tags(),
+    ]
+    assert names == ["an app", "a function", "an app", "a function", "an app"]
+    assert {type(name) for name in names} == {str}

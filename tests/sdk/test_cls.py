@@ -13,6 +13,7 @@ import pytest
 import motet
 from motet.exception import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
+from motet.model.parameters import decoded_parameters
 from motet.sdk.bound_method import BoundMethod, register
 from motet.sdk.definition import by_value_of
 from motet.sdk.function import Function
@@ -172,7 +173,7 @@ def test_parameters_make_a_pool_of_their_own() -> None:
     one, same, other = Sized(name="a"), Sized(size=3, name="a"), Sized(size=4, name="a")
     assert one.label.target.spec.parameters_given == same.label.target.spec.parameters_given
     assert one.label.target.spec.parameters_given != other.label.target.spec.parameters_given
-    assert pickle.loads(one.label.target.spec.parameters_given) == {"size": 3, "name": "a"}
+    assert decoded_parameters(one.label.target.spec.parameters_given) == {"size": 3, "name": "a"}
     assert one.label.target.spec.has_pool
     assert not Sized.target.spec.has_pool
 
@@ -332,9 +333,9 @@ def test_a_class_travels_by_value_with_handles_on_itself() -> None:
     instance.up()
     name, up, handle, own = instance.get()
     assert (name, up) == ("a", True)
-    assert pickle.loads(handle.target.spec.parameters_given) == {"name": "b"}
+    assert decoded_parameters(handle.target.spec.parameters_given) == {"name": "b"}
     assert isinstance(own, BoundMethod)
-    assert pickle.loads(own.target.spec.parameters_given or b"") == {"name": "a"}
+    assert decoded_parameters(own.target.spec.parameters_given or b"") == {"name": "a"}
 
 
 def test_a_plain_call_of_an_own_method_finds_out_nothing_that_only_other_calls_need() -> None:

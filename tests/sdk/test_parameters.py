@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import enum
+import pickle
 from typing import Any
 
+import msgspec
 import pytest
 
 import motet
 from motet.exception import InvalidError
-from motet.model.function import ParameterSpec
-from motet.sdk.parameters import checked_parameters, encoded_parameters, parameter_specs
+from motet.model.parameters import ParameterSpec, checked_parameters, decoded_parameters, encoded_parameters
+from motet.sdk.parameters import parameter_specs
 from motet.sdk.user_class import instantiate
-from motet.wire import payload
 
 
 class Base:
@@ -116,10 +117,60 @@ def test_equal_parameters_have_equal_bytes() -> None:
     shared = encoded_parameters(checked_parameters(specs, {"a": one, "b": one}, "C"), "C")
     separate = encoded_parameters(checked_parameters(specs, {"b": other, "a": one}, "C"), "C")
     assert shared == separate
-    assert payload.loads(shared, "parameters") == {"a": one, "b": one}
+    assert decoded_parameters(shared) == {"a": one, "b": one}
 
 
 def test_parameters_have_at_most_16_kib() -> None:
     specs = (ParameterSpec(name="a", type_name="bytes"),)
     with pytest.raises(InvalidError, match="they may be 16384 at most"):
         encoded_parameters(checked_parameters(specs, {"a": bytes(17 * 1024)}, "C"), "C")
+
+
+@pytest.mark.parametrize("value", [2**63, 2**64, -(2**63), -(2**63) - 1, 10**400])
+def test_an_int_is_of_64_bits_or_refused_where_the_object_is_made(value: int) -> None:
+    specs = (ParameterSpec(name="a", type_name="int"),)
+    values = checked_parameters(specs, {"a": value}, "C")
+    if -(2**63) <= value < 2**64:
+        assert decoded_parameters(encoded_parameters(values, "C")) == {"a": value}
+    else:
+        with pytest.raises(InvalidError, match="parameter 'a' of C does not fit into 64 bits"):
+            encoded_parameters(values, "C")
+
+
+def test_text_that_is_none_is_refused_where_the_object_is_made() -> None:
+    specs = (ParameterSpec(name="a", type_name="str"),)
+    with pytest.raises(InvalidError, match=r"parameter 'a' of C is no text .*fsencode"):
+        encoded_parameters(checked_parameters(specs, {"a": "file-\udcff"}, "C"), "C")
+
+    class Wrong:
+        a: str = motet.parameter(default="file-\udcff")
+
+    with pytest.raises(InvalidError, match=r"'a': its default is no text"):
+        parameter_specs(Wrong)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\xc1", pickle.dumps(1), pickle.dumps({"a": 1}), msgspec.msgpack.encode("3"), msgspec.msgpack.encode(True)],
+)
+def test_a_default_that_is_no_value_of_its_type_is_refused_and_never_unpickled(data: bytes) -> None:
+    specs = (ParameterSpec(name="a", type_name="int", default=data),)
+    with pytest.raises(InvalidError, match="the default of parameter 'a'"):
+        checked_parameters(specs, {}, "C")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        pickle.dumps({"a": 1}),
+        msgspec.msgpack.encode({"a": [1]}),
+        msgspec.msgpack.encode({"a": None}),
+        msgspec.msgpack.encode({"a": bytes(20_000)}),
+        msgspec.msgpack.encode({1: 1}),
+        b"\x91" * 5_000 + b"\x01",
+    ],
+)
+def test_bytes_that_are_no_parameters_are_refused(data: bytes) -> None:
+    with pytest.raises(InvalidError, match="the parameters of an object"):
+        decoded_parameters(data)

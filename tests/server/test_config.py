@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
 
 from motet.errors import InvalidError
+from motet.server import config
 from motet.server.config import ServerConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
@@ -28,6 +30,33 @@ def test_containers_start_from_the_clients_environment(monkeypatch: pytest.Monke
     base_env = ServerConfig.from_environment().base_env
     assert base_env["FLAVOUR"] == "plum"
     assert "PYTHONPATH" not in base_env
+
+
+def test_a_servers_secrets_are_not_for_containers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is read as a token or a key, under whatever name: the list and the reader must agree."""
+    (tmp_path / "tokens").write_text("bob:second\n")
+    monkeypatch.setenv("MOTET_PROXY_TOKENS", "alice:first")
+    monkeypatch.setenv("MOTET_PROXY_TOKENS_FILE", str(tmp_path / "tokens"))
+    monkeypatch.setenv("MOTET_WEB_TLS_CERTIFICATE", "c.pem")
+    monkeypatch.setenv("MOTET_WEB_TLS_KEY", "k.pem")
+    monkeypatch.setenv("MOTET_WEB_PORT", "8000")
+    base_env = ServerConfig.from_environment().base_env
+    assert [name for name in base_env if name.startswith(("MOTET_PROXY", "MOTET_WEB"))] == ["MOTET_WEB_PORT"]
+    source = Path(config.__file__).read_text()
+    read = set(re.findall(r"MOTET_[A-Z_]*(?:TOKEN|SECRET|PASSWORD|KEY|CERTIFICATE)[A-Z_]*", source))
+    assert read == set(config.SECRETS)
+
+
+def test_a_host_has_64_containers_for_each_core_unless_the_environment_says_how_many(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("MOTET_CONTAINERS_PER_HOST", raising=False)
+    assert ServerConfig.from_environment().limits.containers == 64 * len(os.sched_getaffinity(0))
+    monkeypatch.setenv("MOTET_CONTAINERS_PER_HOST", "5")
+    assert ServerConfig.from_environment().limits.containers == 5
+    monkeypatch.setenv("MOTET_CONTAINERS_PER_HOST", "0")
+    with pytest.raises(InvalidError, match="MOTET_CONTAINERS_PER_HOST must be at least 1; it is 0"):
+        ServerConfig.from_environment()
 
 
 def test_requests_are_taken_as_variables_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

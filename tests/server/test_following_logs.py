@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
-from motet.model.outcome import CallKind
+from motet.model.outcome import CallKind, NewInput
 from motet.model.record_batch import RecordBatch
 from motet.model.record_queries import LogQuery
 from motet.model.records import LogLine
@@ -77,7 +77,9 @@ async def large_call(on: Stage, client: Client) -> tuple[Container, list[Any]]:
             concurrency=Concurrency(max_inputs=100, target_inputs=100), autoscaler=AutoscalerSettings(max_containers=1)
         )
     )
-    client.call(function_id, 5_000, kind=CallKind.SPAWNED)
+    for first in range(0, 5_000, 1_000):
+        new = [NewInput(index, b"x") for index in range(first, first + 1_000)]
+        assert await client.answer(m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", new)) == m.Done()
     container = await on.container()
     return container, await container.deliveries()
 

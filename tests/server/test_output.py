@@ -199,6 +199,15 @@ def test_lines_that_come_with_their_input_are_shown_as_its_and_its_errors_are_re
     assert list(it.output.last_errors) == ["a", "b"]
 
 
+def test_a_line_that_is_being_written_is_shown_and_is_no_error_yet() -> None:
+    it = Attributed()
+    it.output.wrote(
+        [Written(5.0, "fc-9", 4, "stderr", ["a"], "begun"), Written(6.0, "fc-9", 4, "stderr", ["b"], "wiped")]
+    )
+    assert [(each.lines, each.part) for each in it.all] == [(["a"], "begun"), (["b"], "wiped")]
+    assert list(it.output.last_errors) == ["b"]
+
+
 def test_a_flood_past_python_is_cut_with_a_notice_and_goes_on_when_it_has_ebbed() -> None:
     shown = Shown()
     shown.output.limit(2.0)

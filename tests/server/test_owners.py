@@ -9,7 +9,7 @@ import pytest
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerUpdate
 from motet.wire import messages as m
-from tests.server.stage import Client, Stage, app, function, play, refusal
+from tests.server.stage import Client, Stage, function, play, refusal
 
 
 async def spawn(client: Client, function_id: str, call_id: str = "fc-1", index: int = 0) -> Any:
@@ -65,7 +65,6 @@ def test_what_one_container_spawned_others_of_the_program_await_and_its_client_c
 @pytest.mark.parametrize(
     "body",
     [
-        m.CreateApp("ap-9", app()),
         m.StopApp("ap-1"),
         m.UpdateAutoscaler("fu-1", AutoscalerUpdate(max_containers=1)),
         m.EndCall("fc-1"),

@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 
+from motet.model.scaling import AutoscalerSettings
+from motet.server.peers import MAX_STRANGERS
 from motet.wire import codec
 from motet.wire import messages as m
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
-from tests.server.stage import Stage, Wire, stage
+from tests.server.stage import Stage, Wire, function, refusal, stage
 
 Scene = Callable[[Stage, Wire], Coroutine[Any, Any, None]]
 
@@ -139,3 +141,39 @@ def test_listening_on_anything_else_is_a_clear_error() -> None:
 
     with pytest.raises(Exception, match="MOTET_LISTEN must be 'unix' or 'tcp'"):
         asyncio.run(main())
+
+
+def test_an_answer_that_is_too_large_is_a_refusal_and_harms_no_other() -> None:
+    """Answers are cut where they hold lists; this one holds one value."""
+
+    async def main() -> None:
+        async with stage() as on:
+            await on.client().create(function(autoscaler=AutoscalerSettings(min_containers=1)))
+            launch, wire = on.backend.launches[0], await on.connect()
+            wire.say(m.Hello("client", launch.token, launch.container_id), m.Request(1, m.ViewCall("fc-unknown")))
+            assert isinstance((await wire.hear(codec.decode_to_client))[0].body, m.RequestFailed)
+            peer = next(reversed(on.server._clients.values()))._peer
+            too_large = m.EnvironmentViewed({"LARGE": "x" * MAX_FRAME_BYTES})
+            peer.send([m.Reply(2, m.Done()), m.Reply(3, too_large), m.Reply(4, m.Done())])
+            replies = [(await wire.hear(codec.decode_to_client))[0] for _ in range(3)]
+            assert [reply.request_id for reply in replies] == [2, 3, 4]
+            assert "256 MiB at most" in str(refusal(replies[1].body))
+
+    asyncio.run(main())
+
+
+def test_more_strangers_than_may_be_cost_the_oldest_of_them_and_nobody_else() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        strangers = on.server._strangers
+        before = len(strangers)
+        others = [await on.connect() for _ in range(MAX_STRANGERS - before)]
+        await on.wait(lambda: len(strangers) == MAX_STRANGERS)
+        one_more = await on.connect()
+        await wire.wait_closed()
+        assert len(strangers) == MAX_STRANGERS
+        one_more.say(m.Hello("executor", "wrong", "ta-nobody"))
+        assert await one_more.refusal() == "not a container of this server"
+        await asyncio.gather(*(each.close() for each in others))
+        await on.wait(lambda: len(strangers) == 0)
+
+    play(scene)

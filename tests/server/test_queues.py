@@ -6,6 +6,9 @@ import random
 from collections import Counter
 from typing import Any
 
+import pytest
+
+from motet.server import queues as queues_module
 from motet.server.queues import MAX_ANSWER_BYTES, MAX_ITEMS, Queues
 from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
 
@@ -228,3 +231,49 @@ def test_whatever_clients_do_every_item_is_taken_once_or_still_there() -> None:
             taken.update(left)
         assert taken == put, seed
         assert queues._queues == {} == queues._open
+
+
+def test_all_queues_together_hold_so_many_bytes_and_count_what_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues_module, "MAX_BYTES", 1000)
+    queues = Queues()
+    client, other = Client(queues), Client(queues, 2)
+    client.put_in(bytes(400))
+    first = other.put(bytes(400))
+    assert (other.answers[first], queues.held) == (ItemsPut(1), 928)
+    for wait in (True, False):
+        assert client.answers[client.put(bytes(100), wait=wait)] == ItemsPut(0)
+    other.forget(first)
+    assert queues.held == 464
+    client.put_in(bytes(300))
+    assert client.take(2) == [bytes(400), bytes(300)]
+    assert queues.held == 0
+    client.put_in(b"1", b"2", b"3")
+    client.confirm(client.get(2), 1)
+    assert length(queues, clear=True) == 2
+    assert queues.held == 0
+    assert queues._queues == {}
+
+
+def test_items_that_wait_for_room_are_counted_until_their_client_gives_up() -> None:
+    queues = Queues()
+    client = Client(queues)
+    client.put_in(*[b""] * MAX_ITEMS)
+    held = queues.held
+    waiting = [client.put(bytes(100)) for _ in range(3)]
+    assert queues.held == held + 3 * 164
+    client.answer_now(waiting[0])
+    client.forget(waiting[1])
+    assert queues.held == held + 164
+    queues.forget_client(1)
+    assert queues.held == held
+    assert length(queues, clear=True) == MAX_ITEMS
+    assert (queues.held, queues._queues) == (0, {})
+
+
+def test_asking_for_what_is_not_there_leaves_nothing() -> None:
+    queues = Queues()
+    client = Client(queues)
+    for number in range(100):
+        queues.get(client, 1, GetItems("qu-1", f"p{number}", 1, False))
+        queues.put(client, 1, PutItems("qu-1", f"p{number}", [b""] * (MAX_ITEMS + 1), True))
+    assert queues._queues == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AbstractContextManager
@@ -19,6 +20,7 @@ from motet.model.record_batch import RecordBatch
 from motet.model.record_queries import CallQuery, InputQuery, LogQuery
 from motet.model.records import CallRecord, FunctionRecord, InputRecord
 from motet.model.successes import Successes
+from motet.server import record_keeper
 from motet.server import recorder as recorder_module
 from motet.server.recorder import Recorder
 from motet.store.records import RecordStore
@@ -201,3 +203,205 @@ def test_a_store_that_fails_is_given_up_once(caplog: pytest.LogCaptureFixture) -
     with caplog.at_level(logging.WARNING):
         play(scene, full)
     assert caplog.text.count("no space is left") == 1
+
+
+# --- stores on bad days -----------------------------------------------------------------------------------------------
+
+
+class Moody(SqliteRecords):
+    """Raises what `problems` says, one for each batch that is added, as long as there are any."""
+
+    def __init__(self, *problems: Exception | None) -> None:
+        super().__init__(":memory:")
+        self.problems = list(problems)
+
+    def add(self, batch: RecordBatch) -> None:
+        if self.problems and (problem := self.problems.pop(0)) is not None:
+            raise problem
+        super().add(batch)
+
+
+@contextlib.contextmanager
+def opened(store: SqliteRecords) -> Iterator[RecordStore]:
+    yield store
+    store.close()
+
+
+def texts(recorder: Recorder) -> list[str]:
+    assert recorder.store is not None
+    return [line.text for line in recorder.store.logs(LogQuery(limit=1000))]
+
+
+async def settled(recorder: Recorder) -> None:
+    """What was taken is kept, and what there was to say about it, too."""
+    for _ in range(2):
+        await recorder.flush()
+        await asyncio.sleep(0)
+    await recorder.flush()
+
+
+@pytest.mark.parametrize("index", [2**63, -(2**63) - 1])
+def test_a_record_that_no_store_takes_is_lost_without_its_neighbours(
+    index: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scene(recorder: Recorder) -> None:
+        now = asyncio.get_running_loop().time()
+        recorder.calls_made([CallRecord("fc-1", "fu-1", CallKind.ATTACHED, "", now)])
+        recorder.inputs_ended("fu-1", [an_input(now, n) for n in (0, 1, index, 2, 3)])
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["a", "b"], call_id="fc-1", index=0)
+        await settled(recorder)
+        assert recorder.store is not None
+        kept = recorder.store.inputs(InputQuery(call_id="fc-1"))
+        assert [record.index for record in kept] == [0, 1, 2, 3]
+        assert texts(recorder) == ["a", "b", "1 ended input could not be kept"]
+
+    with caplog.at_level(logging.WARNING):
+        play(scene)
+    assert "1 ended input cannot be kept: OverflowError" in caplog.text
+
+
+@pytest.mark.parametrize(
+    "problem", [OverflowError("too large"), MemoryError(), RuntimeError("a bug"), KeyError("no"), ServiceError("full")]
+)
+def test_whatever_a_store_raises_the_thread_goes_on_and_counts(problem: Exception) -> None:
+    store = Moody(None, *[problem] * 200)
+
+    async def scene(recorder: Recorder) -> None:
+        await recorder.flush()
+        for number in range(3):
+            recorder.lines_written("fu-1", "ta-1", "stdout", [f"lost {number}"])
+            await recorder.flush()
+        store.problems.clear()
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["kept"])
+        await settled(recorder)
+        kept = texts(recorder)
+        assert kept == ["kept", "3 lines could not be kept"]
+
+    play(scene, lambda: opened(store))
+
+
+def test_a_disk_that_was_full_is_written_again_and_what_was_lost_meanwhile_is_told_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    store = Moody(None, *[ServiceError("no space is left")] * 2)
+
+    async def scene(recorder: Recorder) -> None:
+        await recorder.flush()
+        now = asyncio.get_running_loop().time()
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["a", "b"])
+        await settled(recorder)
+        recorder.inputs_ended("fu-1", [an_input(now)])
+        await settled(recorder)
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["c"])
+        await settled(recorder)
+        assert texts(recorder) == ["c", "2 lines and 1 ended input could not be kept"]
+
+    with caplog.at_level(logging.WARNING):
+        play(scene, lambda: opened(store))
+    assert caplog.text.count("no space is left") == 1
+    assert caplog.text.count("is kept again; 2 lines and 1 ended input are lost") == 1
+
+
+def test_a_disk_that_hangs_holds_up_nobody_and_little_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = threading.Event()
+
+    class Hanging(SqliteRecords):
+        def add(self, batch: RecordBatch) -> None:
+            hangs.wait(20)
+            super().add(batch)
+
+    async def scene(recorder: Recorder) -> None:
+        now = asyncio.get_running_loop().time()
+        for number in range(50):
+            recorder.lines_written("fu-1", "ta-1", "stdout", ["x" * 1000])
+            recorder.inputs_ended("fu-1", [an_input(now, number)])
+            recorder.inputs_succeeded("fu-1", successes(an_input(now, number)))
+            recorder.calls_made([CallRecord(f"fc-{number}", "fu-1", CallKind.ATTACHED, "", now)])
+            recorder._hand_over()
+        assert recorder._waiting_bytes < 12_000
+        for _ in range(3):
+            with pytest.raises(ServiceError, match="could not be put into the records within"):
+                await recorder.flush()
+        assert recorder._queue.qsize() < 20
+        hangs.set()
+        await settled(recorder)
+        assert (recorder._waiting_bytes, recorder._waiting_lines) == (0, 0)
+        (told,) = [text for text in texts(recorder) if "came faster" in text]
+        kept = texts(recorder).count("x" * 1000)
+        assert f"{50 - kept} lines and " in told
+        assert 0 < kept < 20
+
+    monkeypatch.setattr(recorder_module, "MAX_WAITING_BYTES", 10_000)
+    monkeypatch.setattr(recorder_module, "FLUSH_TIMEOUT", 0.01)
+    play(scene, lambda: opened(Hanging(":memory:")))
+
+
+def test_a_store_that_does_not_close_does_not_keep_the_server_from_ending(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    hangs = threading.Event()
+
+    @contextlib.contextmanager
+    def stuck() -> Iterator[RecordStore]:
+        yield SqliteRecords(":memory:")
+        hangs.wait(20)
+        raise RuntimeError("the file is gone")
+
+    async def scene(recorder: Recorder) -> None:
+        await recorder.flush()
+
+    monkeypatch.setattr(recorder_module, "CLOSE_TIMEOUT", 0.01)
+    with caplog.at_level(logging.WARNING):
+        play(scene, stuck)
+    assert "their disk did not take them" in caplog.text
+    hangs.set()
+
+
+@pytest.mark.parametrize("problem", [ValueError("odd"), OSError("no such disk"), ServiceError("the disk is on fire")])
+def test_whoever_asks_a_server_without_a_store_is_answered(problem: Exception) -> None:
+    @contextlib.contextmanager
+    def broken() -> Iterator[RecordStore]:
+        raise problem
+        yield
+
+    async def scene(recorder: Recorder) -> None:
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["a"])
+        await recorder.flush()
+        assert recorder.store is None
+        await recorder.close()
+        await recorder.flush()
+
+    play(scene, broken)
+
+
+def test_who_follows_and_fails_keeps_nobody_else_from_being_told() -> None:
+    async def scene(recorder: Recorder) -> None:
+        await recorder.flush()
+        told: list[RecordBatch] = []
+        recorder.subscribe(lambda batch: told[1].apps.clear())
+        recorder.subscribe(told.append)
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["a"])
+        await settled(recorder)
+        assert len(told) == 1
+
+    play(scene)
+
+
+def test_what_is_too_old_goes_while_the_server_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = Moody()
+    tidied: list[int] = []
+
+    async def main() -> None:
+        recorder = Recorder(asyncio.get_running_loop(), lambda: opened(store), 3600.0, lambda: tidied.append(1))
+        recorder.open()
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["old"], at=time.time() - 7200.0)
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["new"])
+        await settled(recorder)
+        recorder.lines_written("fu-1", "ta-1", "stdout", ["newer"])
+        await settled(recorder)
+        assert tidied != []
+        assert "new" in texts(recorder)
+        await recorder.close()
+
+    monkeypatch.setattr(record_keeper, "FORGET_INTERVAL", 0.0)
+    asyncio.run(main())

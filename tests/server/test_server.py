@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from typing import Any
 
 import pytest
 
+from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
+from motet.model.parameters import encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import codec, failure
 from motet.wire import messages as m
@@ -184,6 +187,54 @@ def test_a_variant_is_one_function_however_often_it_is_asked_for() -> None:
     play(scene)
 
 
+def test_spawned_inputs_come_by_request_alone_and_not_too_many_at_once() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create(function(max_waiting_inputs=10))
+        client.call(function_id, 3, kind=CallKind.SPAWNED)
+        outcomes = await client.wait(m.Outcomes)
+        assert [each.kind for each in outcomes.ended] == [OutcomeKind.REFUSED] * 3
+        assert "as a request" in str(failure.rebuild(outcomes.ended[0].payload))
+        many = m.SubmitInputs("fc-2", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(1001)])
+        assert "1000 may" in str(refusal(await client.answer(many)))
+        assert isinstance(await client.answer(m.ViewCall("fc-2")), m.RequestFailed)
+        assert on.server._driver.engine.waiting(function_id) == 0
+
+    play(scene)
+
+
+def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create()
+        await client.answer(
+            m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(5)])
+        )
+        sizes = (3_000_000, 1_000_000, 3_000_000, 9_000_000, 1)
+        ended = [Ended(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
+        on.server._calls.save("fc-1", ended)
+
+        async def got(index: int, count: int) -> list[int]:
+            return [each.index for each in (await client.answer(m.AwaitOutcomes("fc-1", index, count=count))).ended]
+
+        assert await got(0, 100) == [0, 1]
+        assert await got(0, 1) == await got(0, -5) == [0]
+        assert await got(2, 100) == [2]
+        assert await got(3, 100) == [3], "one that is large by itself comes by itself"
+
+    play(scene)
+
+
+def test_a_declaration_that_no_container_could_be_told_is_refused() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        large = {"LARGE": "x" * (101 * 2**20)}
+        answer = await client.answer(m.CreateApp("ap-1", app(function(env=large))))
+        assert "the declaration of f is 101.0 MiB" in str(refusal(answer))
+        (function_id,) = await client.create()
+        answer = await client.answer(m.BindFunction(function_id, FunctionVariant(env=large)))
+        assert "the declaration of f is 101.0 MiB" in str(refusal(answer))
+
+    play(scene)
+
+
 def test_a_parametrised_class_runs_only_with_its_parameters() -> None:
     async def scene(on: Stage, client: Client) -> None:
         spec = function(parameters=(ParameterSpec(name="n", type_name="int"),))
@@ -194,9 +245,13 @@ def test_a_parametrised_class_runs_only_with_its_parameters() -> None:
             assert isinstance(await client.answer(body), m.RequestFailed)
         client.call(function_id)
         assert (await client.wait(m.Outcomes)).ended[0].kind is OutcomeKind.LOST
-        bound = await client.answer(m.BindFunction(function_id, FunctionVariant(parameters_given=b"x")))
+        for wrong in (pickle.dumps({"n": 3}), encoded_parameters({"n": "3"}, "C"), encoded_parameters({}, "C")):
+            answer = await client.answer(m.BindFunction(function_id, FunctionVariant(parameters_given=wrong)))
+            assert isinstance(refusal(answer), InvalidError)
+        given = encoded_parameters({"n": 3}, "C")
+        bound = await client.answer(m.BindFunction(function_id, FunctionVariant(parameters_given=given)))
         client.call(bound.function_id, call_id="fc-2")
-        assert (await on.container()).configure.spec.parameters_given == b"x"
+        assert (await on.container()).configure.spec.parameters_given == given
 
     play(scene)
 

@@ -12,7 +12,7 @@ from motet.model.outcome import OutcomeKind
 from motet.model.records import AttemptRecord, InputRecord
 from motet.model.successes import Successes
 from motet.server.histogram import BOUNDS, Histogram
-from motet.server.tally import WAITING_INPUTS, Counts, Tally
+from motet.server.tally import KEPT_AFTER_END, WAITING_INPUTS, Counts, Tally
 
 SUCCESS, FAILURE, LOST, CANCELLED = (
     OutcomeKind.SUCCESS,
@@ -129,3 +129,17 @@ def test_a_histogram_counts_each_duration_once_for_every_bound_that_is_no_less(b
         histogram.add(batch)
     values = [value for batch in batches for value in batch]
     assert histogram.cumulative() == [(bound, sum(value <= bound for value in values)) for bound in (*BOUNDS, inf)]
+
+
+def test_names_of_functions_that_are_gone_are_not_kept_though_nobody_asks_and_nothing_is_missing() -> None:
+    tally = Tally()
+    for number in range(1000):
+        tally.function_added(f"fu-{number}", "shop", "price")
+        tally.inputs_succeeded(c.RecordSuccesses(f"fu-{number}", succeeded()))
+        tally.function_gone(f"fu-{number}")
+        tally.inputs_ended(c.RecordInputs(f"fu-{number}", [ended(FAILURE)]))
+    assert len(tally._names) == len(tally._gone) <= KEPT_AFTER_END
+    assert len(tally._succeeded) <= KEPT_AFTER_END
+    counts = tally.counts()["shop", "price"]
+    assert (counts.ended[SUCCESS], counts.ended[FAILURE]) == (1000, 1000)
+    assert (tally._names, tally._gone, tally._succeeded) == ({}, [], {})

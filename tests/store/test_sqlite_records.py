@@ -11,11 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from motet.errors import ServiceError
 from motet.model.record_batch import RecordBatch
 from motet.model.record_queries import CallQuery, InputQuery, LogQuery
+from motet.store import sqlite_database
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import RecordStoreContract, call, ended, lines, shop, texts
 
@@ -69,6 +71,7 @@ def test_a_reader_of_its_own_sees_what_is_added_later(path: Path) -> None:
 WRITE_FOREVER = """
 import itertools, sys
 from motet.model.record_batch import RecordBatch
+from motet.store import sqlite_database
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import lines, ended, shop
 store = SqliteRecords(sys.argv[1], lines_per_segment=1000)
@@ -136,6 +139,29 @@ def test_a_file_of_a_newer_motet_says_so(path: Path) -> None:
     connection.close()
     with pytest.raises(ServiceError, match=r"newer Motet \(format 99, this one knows 1\): update"):
         SqliteRecords(path, read_only=True)
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_a_file_of_an_older_motet_says_so_and_stays_as_it_is(
+    path: Path, read_only: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    SqliteRecords(path).close()
+    before = path.read_bytes()
+    monkeypatch.setattr(sqlite_database, "VERSION", 2)
+    with pytest.raises(
+        ServiceError, match=r"older Motet \(format 1, this one reads 2\): read it with that one, or delete"
+    ):
+        SqliteRecords(path, read_only=read_only)
+    assert path.read_bytes() == before
+
+
+def test_what_is_only_for_whoever_hears_of_an_input_at_once_is_not_kept(path: Path) -> None:
+    store = SqliteRecords(path)
+    record = msgspec.structs.replace(ended(0), trace="00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01")
+    store.add(RecordBatch(calls=[call(1)], inputs={"fu-1": [record]}))
+    (kept,) = store.inputs(InputQuery(call_id=record.call_id))
+    assert kept == msgspec.structs.replace(record, trace="")
+    store.close()
 
 
 @pytest.mark.parametrize("content", [b"", b"no database at all" * 100])

@@ -35,12 +35,14 @@ def examples(of: Any) -> st.SearchStrategy[Any]:
 
 
 def _message(kind: Any) -> st.SearchStrategy[Any]:
-    hints = typing.get_type_hints(kind)
+    hints = typing.get_type_hints(kind, include_extras=True)
     return st.builds(kind, **{name: _value(hints[name]) for name in kind.__struct_fields__})
 
 
 def _value(hint: Any) -> st.SearchStrategy[Any]:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
+    if origin is typing.Annotated:
+        return _bounded(*args)
     if hint is float:
         return st.floats(allow_nan=False)
     if hint is int:
@@ -65,6 +67,14 @@ def _value(hint: Any) -> st.SearchStrategy[Any]:
         hints = typing.get_type_hints(hint)
         return st.deferred(lambda: st.builds(hint, **{name: _value(field) for name, field in hints.items()}))
     return st.from_type(hint)
+
+
+def _bounded(of: Any, bounds: msgspec.Meta) -> st.SearchStrategy[Any]:
+    if of is int:
+        return st.integers(int(bounds.ge or 0), int(bounds.le or 0))
+    if of is float:
+        return st.floats(bounds.ge, bounds.le)
+    return _value(of)  # nothing that is drawn here is too long
 
 
 SPEC = FunctionSpec(

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import httpx
+import pydantic
 import pytest
 
 from motet import errors
@@ -366,6 +367,31 @@ def test_an_exception_over_the_limit_arrives_without_what_is_large() -> None:
     assert (type(arrived), vars(arrived)) == (ApiError, {"status": 5})
 
 
+def test_a_group_over_the_limit_arrives_without_what_is_large() -> None:
+    small, large = ApiError("small", status=1), ApiError("large", status=2)
+    large.body = bytes(2 * LIMIT)  # type: ignore[attr-defined]
+    group = ExceptionGroup("both", [small, ExceptionGroup("inner", [large])])
+    data = exception_payload.dumps(group, "both", LIMIT)
+    assert data is not None
+    arrived: Any = exception_payload.loads(data)
+    (inner,) = arrived.exceptions[1].exceptions
+    assert (arrived.exceptions[0].status, type(inner), vars(inner)) == (1, ApiError, {"status": 2})
+
+
+class Odd(Exception):
+    args = property(lambda self: 1 / 0)  # type: ignore[assignment]
+
+    @property
+    def code(self) -> int:
+        raise RuntimeError("not now")
+
+
+def test_what_a_class_makes_of_its_own_args_does_not_matter() -> None:
+    arrived = travelled(Odd("text"))
+    assert type(arrived) is Odd
+    assert BaseException.args.__get__(arrived) == ("text",)  # type: ignore[attr-defined]
+
+
 def test_a_part_of_a_module_that_is_not_here_does_not_keep_the_exception_from_arriving(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -392,6 +418,28 @@ def test_the_errors_of_httpx_arrive_as_themselves() -> None:
     )
     assert arrived.request.url == "http://here/"
     assert type(travelled(httpx.ConnectTimeout("slow", request=request))) is httpx.ConnectTimeout
+
+
+class Form(pydantic.BaseModel):
+    age: int
+    name: str
+
+
+@pytest.mark.parametrize("name", [5, threading.Lock()])
+def test_the_errors_of_pydantic_arrive_as_themselves_whatever_was_validated(name: object) -> None:
+    with pytest.raises(pydantic.ValidationError) as caught:
+        Form(age="x", name=name)  # type: ignore[arg-type]
+    arrived = travelled(caught.value)
+    assert type(arrived) is pydantic.ValidationError
+    assert [it["loc"] for it in arrived.errors()] == [("age",), ("name",)]
+    assert str(arrived).splitlines()[:2] == str(caught.value).splitlines()[:2]
+
+
+def test_an_error_of_a_class_that_its_library_made_up_is_caught_by_its_parent() -> None:
+    made_up = type("NoSuchKey", (ApiError,), {"__module__": "botocore.errorfactory"})
+    arrived = travelled(made_up("gone", status=404))
+    assert isinstance(arrived, ApiError)
+    assert (type(arrived).__name__, arrived.status) == ("NoSuchKey", 404)
 
 
 def test_a_class_made_in_a_function_arrives_as_itself_and_keeps_its_members() -> None:

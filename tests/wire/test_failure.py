@@ -133,6 +133,13 @@ def test_text_that_is_not_utf8_is_told() -> None:
     assert described.message == "caf\\udce9.txt"
 
 
+def test_the_name_that_main_has_in_containers_is_not_shown() -> None:
+    kind = type("Refused", (Exception,), {"__module__": "__mp_main__"})
+    described = failure.describe(raised(kind("no")))
+    assert described.type_name == "Refused"
+    assert described.traceback.endswith("\nRefused: no\n")
+
+
 @given(st.text(), st.lists(st.text(), max_size=2))
 def test_any_text_survives(text: str, notes: list[str]) -> None:
     error = RuntimeError(text)
@@ -159,7 +166,9 @@ def test_the_way_of_an_import_is_left_out_of_the_traceback(tmp_path: Path, monke
 
 
 def test_a_full_queues_failure_says_when_to_come_again() -> None:
-    arrived = failure.rebuild(failure.of(errors.ResourceExhaustedError("full", 2.5)))
+    encoded = failure.of(errors.ResourceExhaustedError("full", 2.5))
+    assert failure.read(encoded).exception is None, "the server pickles nothing"
+    arrived = failure.rebuild(encoded)
     assert isinstance(arrived, errors.ResourceExhaustedError)
     assert (str(arrived), arrived.retry_after) == ("full", 2.5)
 

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motet.errors import ConnectionError
-from motet.wire.framing import BUFFER_BYTES, LENGTH, MAX_FRAME_BYTES, FrameReader
+from motet.wire.framing import BUFFER_BYTES, FIRST_BUFFER_BYTES, LENGTH, MAX_FRAME_BYTES, FrameReader
 
 
 def framed(bodies: list[bytes]) -> bytes:
@@ -61,3 +61,27 @@ def test_a_length_that_no_peer_of_ours_sends_is_refused_before_memory_is_taken()
     reader.buffer()[:4] = header
     with pytest.raises(ConnectionError, match=rf"{MAX_FRAME_BYTES + 1} bytes; at most {MAX_FRAME_BYTES}"):
         reader.received(4)
+
+
+@pytest.mark.parametrize("announced", [100, BUFFER_BYTES - 4, BUFFER_BYTES, MAX_FRAME_BYTES])
+def test_whoever_announces_much_and_says_little_costs_little(announced: int) -> None:
+    reader = FrameReader()
+    reader.buffer()[:10] = LENGTH.pack(announced) + b"silent"
+    assert reader.received(10) == []
+    reader.buffer()
+    assert len(reader._buffer) == FIRST_BUFFER_BYTES
+
+
+def test_a_buffer_is_as_large_as_what_comes_needs() -> None:
+    assert 256 * 1024 == BUFFER_BYTES == FIRST_BUFFER_BYTES * 2**6, "it is doubled"
+    reader = FrameReader()
+    sizes = []
+    stream = framed([bytes(1000)] * 600)
+    while stream:
+        buffer = reader.buffer()
+        sizes.append(len(reader._buffer))
+        piece, stream = stream[: len(buffer)], stream[len(buffer) :]
+        buffer[: len(piece)] = piece
+        assert all(bytes(frame) == bytes(1000) for frame in reader.received(len(piece)))
+    assert sizes == sorted(sizes)
+    assert (sizes[0], sizes[-1]) == (FIRST_BUFFER_BYTES, BUFFER_BYTES)

@@ -7,8 +7,9 @@ import pickle
 import sys
 import threading
 import types
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import pydantic
 import pytest
 
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
@@ -81,6 +82,9 @@ def test_a_missing_module_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         payload.loads(data, "the result of f")
 
 
+T = TypeVar("T")
+S = TypeVar("S")
+
 MAIN = """
 import enum
 class Colour(enum.Enum):
@@ -152,3 +156,24 @@ def test_exceptions_among_values_need_no_constructor_that_takes_their_args() -> 
     values = [1, Refused(code=5), {"frozen": Rejected(code=6)}, Refused]
     arrived = payload.loads(payload.dumps(values, "the result of f"), "the result of f")
     assert (arrived[0], arrived[1].code, arrived[2]["frozen"].code, arrived[3]) == (1, 5, 6, Refused)
+
+
+class Item(pydantic.BaseModel):
+    x: int = 1
+
+
+class Page(pydantic.BaseModel, Generic[T]):
+    items: list[T]
+
+
+class Pair(pydantic.BaseModel, Generic[T, S]):
+    first: T
+    second: S
+
+
+def test_parametrised_classes_of_pydantic_are_the_same_on_the_other_side() -> None:
+    values = (Page[Item](items=[Item()]), Pair[int, Page[Item]](first=1, second=Page[Item](items=[])))
+    page, pair = payload.loads(payload.dumps(values, ""), "")
+    assert type(page) is Page[Item]
+    assert type(pair) is Pair[int, Page[Item]]
+    assert (page, pair) == values

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -41,6 +42,7 @@ class ProcessBackend:
     `python` is the interpreter containers run (default: this one). `scratch` is where the backend makes its own
     directory (default: the system's temporary directory). `env` is the environment of the template: only what matters
     at import, containers get their launch's. `entry` is the seam for tests: "module:function" to run in a container.
+    `left_behind` is a directory of this process's to delete if it is killed, and cannot do so itself.
 
     When this process ends in whatever way, also by SIGKILL, so do all containers and everything they started. Only what
     detached itself from its container (a daemon) can outlive a SIGKILL of the template itself.
@@ -53,11 +55,13 @@ class ProcessBackend:
         python: str | None = None,
         scratch: Path | None = None,
         entry: str = ENTRY,
+        left_behind: Path | None = None,
     ) -> None:
         self._env = dict(env)
         self._python = python or sys.executable
         self._scratch_parent = scratch
         self._entry = entry
+        self._left_behind = left_behind
         self._containers: dict[str, _Container] = {}
         self._link: TemplateLink | None = None
         self._served = False
@@ -68,6 +72,7 @@ class ProcessBackend:
         self._reports: Reports
         self._loop: asyncio.AbstractEventLoop
         self._scratch: Path | None = None
+        self._numbers = itertools.count(1)
 
     def __repr__(self) -> str:
         template = self._link.pid if self._link else None
@@ -137,6 +142,7 @@ class ProcessBackend:
             self._entry,
             "--scratch",
             str(scratch),
+            *(() if self._left_behind is None else ("--left-behind", str(self._left_behind))),
         ]
         return TemplateLink(
             command=command, env=self._env, directory=scratch, reported=self._reported, ended=self._template_ended
@@ -145,7 +151,8 @@ class ProcessBackend:
     def _start(self, launch: Launch, scratch: Path) -> None:
         if self._link is None:
             self._link = self._start_template(scratch)
-        directory = scratch / launch.container_id
+        # A short name: sockets that are made below it may have no more than 107 characters.
+        directory = scratch / str(next(self._numbers))
         request = Fork(
             launch.container_id,
             launch.address,

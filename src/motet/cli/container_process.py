@@ -16,9 +16,9 @@ class ContainerProcess:
 
     @classmethod
     def find(cls, container_id: str) -> ContainerProcess | None:
-        """That of a container, which is known by the directory that it holds open; None if it is none of this machine."""
+        """That of a container, which is known by the name of a file that it holds open; None if it is none of this machine."""
         for directory in _PROC.iterdir():
-            # What a container forked may hold it, too; the container itself leads their session.
+            # What a container forked may have it, too; the container itself leads their session.
             if directory.name.isdecimal() and _leads(int(directory.name)) and _holds(directory, container_id):
                 return cls(directory)
         return None
@@ -64,12 +64,12 @@ def _leads(pid: int) -> bool:
 
 
 def _holds(process: Path, name: str) -> bool:
-    """Whether a directory of that name is among its open files."""
+    """Whether a file in memory of that name is among its open ones."""
     try:
         descriptors = os.listdir(process / "fd")
     except OSError:
         return False
-    return any(_target(process / "fd" / each).endswith(f"/{name}") for each in descriptors)
+    return any(_target(process / "fd" / each).startswith(f"/memfd:{name} ") for each in descriptors)
 
 
 def _target(link: Path) -> str:

@@ -6,6 +6,7 @@ import click
 
 from motet.cli.finding import known
 from motet.cli.options import ViewCommand
+from motet.cli.terminal import tell
 from motet.errors import NotFoundError
 from motet.wire import messages as m
 
@@ -24,4 +25,4 @@ def dashboard_command(app: str | None) -> None:
             raise NotFoundError(f"{what} under {found.home}")
         for server, view in views:
             opened = server.ask(m.OpenDashboard(), m.DashboardOpened)
-            click.echo(f"{view.name}: {opened.url}/apps/{view.app_id}?code={opened.code}")
+            tell(f"{view.name}: {opened.url}/apps/{view.app_id}?code={opened.code}")

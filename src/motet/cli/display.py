@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 
+from motet.cli.begun_lines import BegunLines
 from motet.cli.live_view import live_view
 from motet.cli.output_text import output_text
 from motet.cli.progress import Progress
@@ -75,6 +76,7 @@ class TerminalDisplay:
         self._timestamps = timestamps
         self._printer = LinePrinter(self._print_lines)
         self._progress = Progress(time.monotonic())
+        self._begun = BegunLines()
         self._running: Watched | None = None
         self._done = threading.Event()
         self._sampler: threading.Thread | None = None
@@ -83,7 +85,7 @@ class TerminalDisplay:
         self._running = running
         self._progress = Progress(time.monotonic())
         self._printer.start()
-        running.on_output(self._printer)
+        running.on_output(self._take)
         self._sampler = threading.Thread(target=self._sample, name="motet-display", daemon=True)
         self._sampler.start()
 
@@ -124,9 +126,19 @@ class TerminalDisplay:
     def _refresh(self, status: str) -> None:
         if self._screen is not None:
             with self._console.capture() as drawn:
-                self._console.print(live_view(self._progress, status=status, width=self._console.width))
+                width = self._console.width
+                living = {container.container_id for it in self._progress.functions for container in it.view.containers}
+                begun = self._begun.rows(width, living)
+                self._console.print(Group(*begun, live_view(self._progress, status=status, width=width)))
             with contextlib.suppress(OSError):  # the terminal is gone; the program is told when it writes
                 self._screen.draw(drawn.get().splitlines())
+
+    def _take(self, output: OutputLines) -> None:
+        if self._screen is not None:
+            self._begun.take(output)
+            if output.part == "wiped" and self._screen.can_move:
+                return  # it has been in the view
+        self._printer(output)
 
     def _print_lines(self, batch: Sequence[ArrivedLines]) -> None:
         coloured = self._console.color_system is not None

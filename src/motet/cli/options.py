@@ -87,4 +87,4 @@ def confirm(question: str, *, yes: bool) -> None:
         return
     if not sys.stdin.isatty():
         raise click.ClickException(f"{question} Nobody can answer that here: add --yes.")
-    click.confirm(question, abort=True)
+    click.confirm(harmless(question), abort=True)

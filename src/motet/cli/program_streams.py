@@ -13,7 +13,8 @@ import stat
 import sys
 from typing import TYPE_CHECKING, Any, TextIO
 
-from motet.cli.screen import Screen, TerminalDevice
+from motet.cli.screen import Screen
+from motet.cli.terminal_device import TerminalDevice
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer

@@ -7,7 +7,7 @@ import contextlib
 import inspect
 import types
 import typing
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal, Union
 
@@ -25,11 +25,13 @@ _STREAMS = (
 
 
 class ResultRefused(click.ClickException):
-    """A result that is neither text nor bytes cannot be written to a file."""
+    """A result cannot be written to the file: it is neither text nor bytes, or the file does not take it."""
 
 
-def check_result(raw: Callable[..., Any], name: str) -> None:
-    """Raises `click.UsageError` if a function is annotated to return what cannot be written."""
+def check_result(raw: Callable[..., Any], name: str, path: Path) -> None:
+    """Raises `click.UsageError` if what a function is annotated to return cannot be written, or nothing can be, there."""
+    if not path.absolute().parent.is_dir():
+        raise click.UsageError(f"--write-result {path}: there is no directory {str(path.parent)!r}.")
     annotation = _returned(raw)
     if not _may_be_written(annotation):
         shown = annotation.__name__ if isinstance(annotation, type) else str(annotation)
@@ -59,10 +61,24 @@ def write_results(name: str, results: Iterable[Any], path: Path) -> None:
                 raise ResultRefused(
                     f"--write-result takes str or bytes; {name} gave {type(result).__name__}: {result!r:.200}"
                 )
-            file = file or exits.enter_context(path.open("wb"))
-            file.write(result.encode() if isinstance(result, str) else result)
+            with _told_on_one_line(path):
+                file = file or exits.enter_context(path.open("wb", buffering=0))
+                view = memoryview(
+                    result.encode("utf-8", "backslashreplace") if isinstance(result, str) else result
+                ).cast("B")
+                while view:
+                    view = view[file.write(view) :]
         if file is None:
-            path.write_bytes(b"")
+            with _told_on_one_line(path):
+                path.write_bytes(b"")
+
+
+@contextlib.contextmanager
+def _told_on_one_line(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ResultRefused(f"cannot write {path}: {error.strerror or error}") from error
 
 
 def _may_be_written(annotation: Any) -> bool:

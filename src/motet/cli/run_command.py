@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.result_file import check_result
 from motet.cli.run import Program, RunOptions, run
+from motet.model.log_allowance import LIVE_LINES
 
 _SCREEN = "motet.screen"
 
@@ -30,7 +32,9 @@ class RunGroup(click.Group):
         reference = references.parse(cmd_name, is_module=ctx.params["module"])
         write_pipes_by_line()
         if not ctx.params["quiet"]:
-            ctx.meta[_SCREEN] = share_terminal()
+            screen = ctx.meta[_SCREEN] = share_terminal()
+            if screen is not None and screen.can_move:
+                os.environ[LIVE_LINES] = "1"
         try:
             module = references.load(reference)
         except KeyboardInterrupt:
@@ -53,7 +57,7 @@ def command_for(runnable: Runnable) -> click.Command:
         options = ctx.obj
         assert isinstance(options, RunOptions)
         if options.write_result is not None:
-            check_result(raw, runnable.name)
+            check_result(raw, runnable.name, options.write_result)
         program = Program(runnable=runnable, parameters=parameters, arguments=line.call_with(values))
         ctx.exit(run(program, options))
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import termios
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Protocol
@@ -41,47 +40,9 @@ class Terminal(Protocol):
         """Whether another job has it now."""
         ...
 
-
-class TerminalDevice:
-    """A terminal, by one of its descriptors."""
-
-    def __init__(self, descriptor: int, encoding: str) -> None:
-        self._descriptor = descriptor
-        self._encoding = encoding
-        self._line_mode = self._mode()
-
-    def write(self, text: str) -> None:
-        """See `Terminal`. Raises `OSError` when it is gone."""
-        view = memoryview(text.encode(self._encoding, "backslashreplace"))
-        while view:
-            view = view[os.write(self._descriptor, view) :]
-
-    def size(self) -> tuple[int, int]:
-        """See `Terminal`."""
-        try:
-            found = os.get_terminal_size(self._descriptor)
-        except OSError:
-            return 80, 24
-        return found.columns or 80, found.lines or 24
-
-    def is_read(self) -> bool:
-        """See `Terminal`."""
-        return self._mode() != self._line_mode
-
-    def is_others(self) -> bool:
-        """See `Terminal`."""
-        try:
-            return os.tcgetpgrp(self._descriptor) != os.getpgrp()
-        except OSError:
-            return False  # it is not the terminal that controls this process
-
-    def _mode(self) -> int:
-        """Whether lines are edited and shown by the terminal itself: passwords, readline and full screens change that."""
-        try:
-            flags: int = termios.tcgetattr(self._descriptor)[3]
-        except termios.error:
-            return 0
-        return flags & (termios.ICANON | termios.ECHO)
+    def is_shared(self) -> bool:
+        """Whether a command that the program has started writes to it now."""
+        ...
 
 
 class Screen:
@@ -156,7 +117,7 @@ class Screen:
         """Show the view, or take it away while a line is unfinished or somebody else has the terminal."""
         with self._changed:
             is_away = self._is_closed or not self.can_move or self._line.is_open or self._is_read()
-            if is_away or self._terminal.is_others():
+            if is_away or self._terminal.is_others() or self._terminal.is_shared():
                 self._erase()
                 return
             # Room below first: at the last line of the screen that moves all else up, the cursor with it.

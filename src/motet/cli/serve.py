@@ -6,7 +6,6 @@ import itertools
 import os
 import sys
 import sysconfig
-import tempfile
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ import click
 
 from motet.cli.interrupts import Terminated, handled_interrupts
 from motet.cli.loading import ProgramFailed, load_file, load_module, module_directory
+from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.client.scratch import Scratch
 from motet.errors import Error
 from motet.sdk.app import App
 from motet.sdk.output import enable_output
@@ -157,12 +158,12 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
     hurry = threading.Event()
     draining: list[threading.Thread] = []
     with (
-        tempfile.TemporaryDirectory(prefix="motet-serve-") as scratch,
+        Scratch("serve") as scratch,
         handled_interrupts() as interrupts,
         enable_output(),
     ):
-        program = Program(served, Path(scratch), dashboard=dashboard)
-        saves = _saves(served.directory(), Path(scratch))
+        program = Program(served, scratch.path, dashboard=dashboard)
+        saves = _saves(served.directory(), scratch.path)
         next(saves)
         try:
             version = program.load()
@@ -209,10 +210,11 @@ def _saves(directory: Path, scratch: Path) -> Iterator[object]:
     thread.start()
     saves = watch(directory, probes, watch_filter=PythonFilter())
     try:
-        yield next(saves)
+        first = next(saves)
     finally:
         seen.set()
-    thread.join()
+        thread.join()
+    yield first
     for changes in saves:
         if any(not Path(file).is_relative_to(probes) for _, file in changes):
             yield changes
@@ -270,5 +272,6 @@ def serve_command(reference: str, module: bool, dashboard: bool, **options: str 
     for option, value in options.items():
         if value is not None:
             os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
+    write_pipes_by_line()
     source, _, name = reference.partition("::")
     sys.exit(serve(Served(source=source, app_name=name or None, is_module=module), dashboard=dashboard))

@@ -79,7 +79,7 @@ def top_command(*, once: bool, as_json: bool) -> None:
     with known() as found:
         watch = Watch(found)
         out = console()
-        if not (once or as_json) and out.is_terminal:
+        if not (once or as_json) and out.is_terminal and not out.is_dumb_terminal:
             _keep_up(watch, found)
             return
         pools = watch.look()

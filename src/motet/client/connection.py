@@ -33,6 +33,7 @@ from motet.wire.messages import (
     SubmitInputs,
     ToClient,
 )
+from motet.wire.portions import joined
 
 T = TypeVar("T")
 Rebuild = Callable[[bytes], BaseException]
@@ -80,6 +81,7 @@ class Connection:
         self._link: Link | None = None
         self._error: Exception | None = None
         self._requests: dict[int, Callable[[ReplyBody | Exception], None]] = {}
+        self._parts: dict[int, ReplyBody] = {}
         self._numbers = itertools.count(1)
         self._sinks: dict[str, Sink] = {}
         self._listeners: dict[str, Callable[[OutputLines], None]] = {}
@@ -152,6 +154,7 @@ class Connection:
     def forget(self, number: int) -> None:
         """The reply to a request is not wanted any more. Idempotent."""
         if self._requests.pop(number, None) is not None and self._error is None:
+            self._parts.pop(number, None)
             self.send(Forget(number))
 
     def open_call(self, call_id: str, sink: Sink) -> None:
@@ -211,9 +214,7 @@ class Connection:
                 if sink is not None:
                     sink.ended(message.ended)
             elif isinstance(message, Reply):
-                on_reply = self._requests.pop(message.request_id, None)
-                if on_reply is not None:
-                    on_reply(message.body)
+                self._replied(message)
             elif isinstance(message, CallItems):
                 sink = self._sinks.get(message.call_id)
                 if sink is not None:
@@ -227,6 +228,22 @@ class Connection:
                 self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
                 self.lost(ConnectionError(f"the server refused the connection: {message.reason}"))
+
+    def _replied(self, reply: Reply) -> None:
+        number, body = reply.request_id, reply.body
+        if self._parts:
+            body = joined(self._parts.pop(number, None), body)
+        if not reply.more:
+            on_reply = self._requests.pop(number, None)
+            if on_reply is not None:
+                on_reply(body)
+        elif number in self._requests:
+            self._parts[number] = body
+
+    @property
+    def ended(self) -> bool:
+        """The connection is gone; nothing can be sent over it any more."""
+        return self._error is not None
 
     def lost(self, error: Exception) -> None:
         """The connection has ended: everybody who waits is told. Idempotent."""

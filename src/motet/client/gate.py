@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from _thread import get_ident
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
@@ -42,7 +43,7 @@ class Gate:
 
     def enter(self) -> None:
         """This thread runs the attempt from now on."""
-        self.thread = threading.get_ident()
+        self.thread = get_ident()
         here.gate = self
 
     def open(self) -> None:

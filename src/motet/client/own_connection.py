@@ -16,21 +16,26 @@ from motet.errors import ConnectionError
 
 
 class OwnConnection:
-    """Gives this process's connection. `first`: the one that is there already. Thread-safe."""
+    """Gives this process's connection, and a new one if that which it made has ended. `first`: the one that is there already.
+    Thread-safe."""
 
     def __init__(self, connect: Callable[[], Connection], first: Connection | None = None) -> None:
         self._connect = connect
-        self._connection = first
+        self._connection = self._first = first
         self._lock = threading.RLock()  # a signal handler may call while the first call connects
         _all.add(self)
 
     def __call__(self) -> Connection:
-        if self._connection is None:
+        connection = self._connection
+        if connection is None or (connection.ended and connection is not self._first):
             with self._lock:
-                if self._connection is None:
+                if self._connection is connection:
                     made = self._connect()
-                    self._connection = self._connection or made
-        return self._connection
+                    if self._connection is connection:  # a signal handler may have connected meanwhile
+                        self._connection = made
+                connection = self._connection
+        assert connection is not None
+        return connection
 
     def leave_to_parent(self) -> None:
         """In a forked process: this one's is the parent's. What has begun there ends here with a `ConnectionError`."""

@@ -93,11 +93,12 @@ class BatchedPool(Pool):
         if not isolation.idle:
             self._isolate(turn)
             alone = isolation.demand
+        beside = alone + fleet.out_of_reach
         while self._due(turn.now) and (container := fleet.index.fullest_below(fleet.target_inputs)):
             self._deliver_batch(container, turn)
         waiting = -(-len(queue) // self._size)
         batches = waiting + fleet.index.load
-        self.size.scale(Demand(batches, alone, bool(batches or alone or self.running), "batches", waiting), turn)
+        self.size.scale(Demand(batches, beside, bool(batches or beside or self.running), "batches", waiting), turn)
         if alone:
             isolation.reserve()
         while self._due(turn.now) and (container := fleet.index.emptiest_below(fleet.max_inputs)):
@@ -207,6 +208,12 @@ class BatchedPool(Pool):
             for number in batch.members:
                 del self._batch_of[number]
         return lost
+
+    def _take_back(self, number: int, container: Container) -> list[Input]:
+        members = self._batches[number].members
+        taken = [item for item in members.values() if item is not None]
+        members.update(dict.fromkeys(members))
+        return taken
 
     # --- for tests ----------------------------------------------------------------------------------------------------
 

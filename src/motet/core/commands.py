@@ -50,6 +50,12 @@ class DeliverBatch(Command, frozen=True):
     attempts: list[Delivery]
 
 
+class ResumeContainer(Command, frozen=True):
+    """Tell a container that was blocked that what comes after this is to run."""
+
+    container_id: str
+
+
 class CancelAttempts(Command, frozen=True):
     container_id: str
     attempts: list[int]
@@ -100,6 +106,12 @@ class ReportAppStopped(Command, frozen=True):
     """The last container of a stopped app is gone."""
 
     app_id: str
+
+
+class ReportFunctionRetired(Command, frozen=True):
+    """Nobody has used a variant for a while: its pool is gone."""
+
+    function_id: str
 
 
 class ReportDecision(Command, frozen=True):

@@ -28,12 +28,13 @@ class Container:
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
-    `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could not start. `parting`: why it is to
-    drain once it is ready, and whether in a hurry. `leaving`: it drains for another reason than what is stuck in it, and so
-    stays on its way out when nothing is any more.
+    `blocked`: its event loop does not turn. `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could
+    not start. `parting`: why it is to drain once it is ready, and whether in a hurry. `leaving`: it drains for another reason
+    than what is stuck in it, and so stays on its way out when nothing is any more.
     """
 
     __slots__ = (
+        "blocked",
         "container_id",
         "exclusive",
         "failed",
@@ -59,6 +60,7 @@ class Container:
         self.limit = UNLIMITED
         """Attempts that it takes at a time at most, where its code has lowered that."""
         self.exclusive = False
+        self.blocked = False
         self.failed = False
         self.leaving = False
         self.froze_at: float | None = None
@@ -71,6 +73,11 @@ class Container:
         self.idle_since = now
         self.finished = 0
         self.history = [(now, f"started: {reason}")]
+
+    @property
+    def takes_inputs(self) -> bool:
+        """Anybody's inputs may be sent there, if it has room."""
+        return self.state is READY and not self.exclusive and not self.blocked
 
     def move(self, event: str, now: float, reason: str = "") -> None:
         """Go where `TRANSITIONS` says; an event this state does not allow raises and changes nothing."""

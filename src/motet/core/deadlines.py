@@ -11,6 +11,12 @@ from motet.core.inputs import WAITING, Input
 
 SKIPPED_PER_TURN = 10_000
 """Inputs that no longer wait, and are still in line."""
+COMPACT_BEYOND = 1000
+"""The line of those that wait is looked through when it is longer, and twice as long as after the last time."""
+
+
+def _never_began(item: Input) -> bool:
+    return item.state is WAITING and item.attempts == 0
 
 
 class Deadlines:
@@ -19,6 +25,7 @@ class Deadlines:
 
     __slots__ = (
         "_alarm",
+        "_compact_beyond",
         "_order",
         "_postponed",
         "_queue_timeout",
@@ -43,6 +50,7 @@ class Deadlines:
         self._waiting: deque[tuple[float, Input]] = deque()
         """Each with its deadline, less what all were postponed before it came."""
         self._shift = 0.0
+        self._compact_beyond = COMPACT_BEYOND
 
     def began(self, item: Input, now: float) -> None:
         """An attempt at it runs from now on."""
@@ -79,6 +87,9 @@ class Deadlines:
     def wait(self, items: Iterable[Input]) -> None:
         """They were submitted, and wait for their first attempt for `queue_timeout` at most."""
         assert self._queue_timeout is not None
+        if len(self._waiting) > self._compact_beyond:
+            self._waiting = deque(pair for pair in self._waiting if _never_began(pair[1]))
+            self._compact_beyond = max(COMPACT_BEYOND, 2 * len(self._waiting))
         for item in items:
             deadline = item.submitted_at + self._queue_timeout
             if not self._waiting:

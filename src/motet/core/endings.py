@@ -7,7 +7,7 @@ from motet.core.inputs import Input
 from motet.core.losses import why_not_again
 from motet.core.services import Services
 from motet.core.turn import Turn
-from motet.errors import ContainerDied
+from motet.errors import ContainerDied, FunctionTimeoutError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import OutcomeKind
 
@@ -15,7 +15,7 @@ from motet.model.outcome import OutcomeKind
 class Endings:
     """Those of one pool's inputs, counted. Whoever asks has taken the input out of wherever it was."""
 
-    __slots__ = ("_feeds", "_forget", "_policy", "_retry_at", "counts", "failure")
+    __slots__ = ("_feeds", "_forget", "_policy", "_retry_at", "_timeout", "_waits_for", "counts", "failure")
 
     def __init__(self, spec: FunctionSpec, feeds: Feeds, services: Services) -> None:
         self.counts = dict.fromkeys(OutcomeKind, 0)
@@ -24,10 +24,13 @@ class Endings:
         self._feeds = feeds
         self._retry_at = services.retry_at
         self._forget = services.forget
+        self._timeout = spec.timeout
+        self._waits_for = services.waits_for
 
     def end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
         """It has its outcome, and is forgotten."""
         item.move(event)
+        item.payload = b""  # it may stand in a line for a while yet
         self.counts[kind] += 1
         if self._feeds:
             self._feeds.forget(item)
@@ -42,6 +45,14 @@ class Endings:
     def fail(self, item: Input, event: str, kind: OutcomeKind, error: Exception, turn: Turn) -> None:
         """It has its outcome, which is this error."""
         self.end(item, event, kind, self.failure(error), turn)
+
+    def time_out(self, item: Input, text: str, turn: Turn) -> None:
+        """It has its outcome: it took too long."""
+        self.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
+
+    def overrun(self, item: Input, input_id: str) -> str:
+        """What happened to an input that ran too long; its code knows it by `input_id`."""
+        return f"Input {item.input_id} ran longer than its timeout of {self._timeout:g} s{self._waits_for(input_id)}"
 
     def retry(self, item: Input, kind: OutcomeKind, turn: Turn) -> bool:
         """Charge the user's policy with a failed attempt, if it has one left: then the next one is due later."""

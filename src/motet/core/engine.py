@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterable
-from itertools import islice
 from typing import Any
 
 from motet.core import events as e
@@ -12,23 +11,23 @@ from motet.core import streams
 from motet.core.autoscaler import Policy
 from motet.core.backlog import Backlog, Why
 from motet.core.batched_pool import BatchedPool
-from motet.core.commands import Command, ReportAppStopped, WakeAt
+from motet.core.commands import Command, ReportAppStopped, ReportFunctionRetired, WakeAt
+from motet.core.feeds import MAX_AHEAD_BYTES
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
 from motet.core.inputs import DELAYED, Call, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
+from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
 from motet.core.submissions import made_by, new_call, refuse
 from motet.core.turn import INPUTS_PER_TURN, Turn
+from motet.core.view import what_keeps
 from motet.errors import CallerCancelled
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
-
-FEW = 100
-"""Calls of an input that are looked at to say what it waits for."""
 
 
 class Engine(Inspection):
@@ -61,9 +60,10 @@ class Engine(Inspection):
         self._attempt_numbers = itertools.count(1)
         self._stopping_apps: set[str] = set()
         self._wake_at: float | None = None
-        self._backlog = Backlog(self._cancel, self._end_some)
+        self._backlog = Backlog(self._cancel, lambda call, turn: self._pools[call.function_id].end_some(call, turn))
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.FunctionWanted: self._function_wanted,
             e.AppStopped: self._app_stopped,
             e.InputsSubmitted: self._inputs_submitted,
             e.CallCancelled: self._call_cancelled,
@@ -75,6 +75,8 @@ class Engine(Inspection):
             e.ContainerReady: self._container_ready,
             e.ContainerFailed: self._container_failed,
             e.ContainerEnded: self._container_ended,
+            e.ContainerBlocked: self._container_blocked,
+            e.ContainerUnblocked: self._container_unblocked,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
             e.ContainerStoodStill: self._container_stood_still,
@@ -105,6 +107,8 @@ class Engine(Inspection):
                 if pool.fleet.gpu and (reason := pool.size.refusal):
                     pool.unserved.refuse(reason, turn)
                 pool.pump(turn)
+                if pool.retirement is not None and pool.is_unused(pool.retirement, turn):
+                    self._retire(pool, turn)
         self._host.start_next(turn)
         commands = turn.finish()
         wake_at = now if self._backlog else self._timers.next
@@ -112,17 +116,6 @@ class Engine(Inspection):
             self._wake_at = wake_at
             commands.append(WakeAt(wake_at))
         return commands
-
-    def _waits_for(self, input_id: str) -> str:
-        for call in islice(self._calls.of_input(input_id), FEW):
-            pool = self._pools[call.function_id]
-            if call.waiting:
-                return (
-                    f", while it waited for {call.waiting[0].input_id} of {pool.spec.name}, which has not begun: "
-                    f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
-                    f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
-                )
-        return ""
 
     # --- declarations -------------------------------------------------------------------------------------------------
 
@@ -149,13 +142,31 @@ class Engine(Inspection):
                 retry_at=self._timers.set_retry,
                 alarm=alarm,
                 forget=self._calls.forget,
-                waits_for=self._waits_for,
+                waits_for=lambda input_id: what_keeps(self._calls.of_input(input_id), self._pools),
             ),
         )
         self._pools[event.function_id] = pool
+        if event.retires != "never":
+            pool.retirement = Retirement(event.retires, turn.now)
         turn.pools[pool] = None
         if pool.fleet.gpu:
             self._host.devices.look(turn)
+
+    def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
+        pool = self._pools.get(event.function_id)
+        if pool is not None and pool.retirement is not None:
+            pool.retirement.wanted(event.retires, turn.now)
+            turn.pools[pool] = None
+
+    def _retire(self, pool: Pool, turn: Turn) -> None:
+        self._forget(pool)
+        turn.commands.append(ReportFunctionRetired(pool.fleet.function_id))
+
+    def _forget(self, pool: Pool) -> None:
+        del self._pools[pool.fleet.function_id]
+        self._calls.forget_function(pool.fleet.function_id)
+        self._timers.forget(pool)
+        self._host.leave(pool.size)
 
     def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
         self._stopping_apps.add(event.app_id)
@@ -229,9 +240,6 @@ class Engine(Inspection):
         turn.pools[pool] = None
         pool.cancel(call, why.reason, why.error, terminate=why.terminate)
 
-    def _end_some(self, call: Call, turn: Turn) -> None:
-        self._pools[call.function_id].end_some(call, turn)
-
     def _end_cancelled(self, turn: Turn) -> None:
         """End what was cancelled and has not ended, as far as this turn has room for it."""
         self._backlog.work(turn)
@@ -256,8 +264,11 @@ class Engine(Inspection):
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
         call = self._owned(event.call_id, event.by)
         item = call.inputs.get(event.index) if call else None
-        if call is not None and item is not None:
-            self._pools[call.function_id].feed(item, event.items, turn)
+        if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
+            return
+        why = Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes")
+        self._cancel(call, why, turn)
+        self._backlog.add({call: None}, why)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -280,8 +291,22 @@ class Engine(Inspection):
         del self._pool_of_container[event.container_id]
         pool.container_ended(container, event.description, turn, blameless=event.blameless)
         turn.pools[pool] = None
-        if pool.closed:
+        if pool.closed and pool.app_id not in self._stopping_apps and not pool.fleet.containers:
+            self._retire(pool, turn)
+        elif pool.closed:
             self._report_if_stopped(pool.app_id, turn)
+
+    def _container_blocked(self, event: e.ContainerBlocked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.state != "starting":
+            pool.blocked(container, event.seen, event.not_begun, turn)
+            turn.pools[pool] = None
+
+    def _container_unblocked(self, event: e.ContainerUnblocked, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None and container.blocked:
+            pool.fleet.unblocked(container, turn)
+            turn.pools[pool] = None
 
     def _container_frozen(self, event: e.ContainerFrozen, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
@@ -342,8 +367,9 @@ class Engine(Inspection):
             streams.yielded(container, event.attempt, event.items, turn)
 
     def _feed_taken(self, event: e.FeedTaken, turn: Turn) -> None:
-        _, container = self._find(event.container_id)
-        if container is not None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.feeds.taken(container.running.get(event.attempt), event.count)
             streams.feed_taken(container, event.attempt, event.count, turn)
 
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
@@ -352,9 +378,7 @@ class Engine(Inspection):
         if app_id in self._stopping_apps and not busy:
             self._stopping_apps.discard(app_id)
             for pool in pools:
-                del self._pools[pool.fleet.function_id]
-                self._calls.forget_function(pool.fleet.function_id)
-                self._timers.forget(pool)
+                self._forget(pool)
             turn.commands.append(ReportAppStopped(app_id))
 
     # --- time ---------------------------------------------------------------------------------------------------------

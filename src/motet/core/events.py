@@ -7,6 +7,7 @@ import msgspec
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
 from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -15,11 +16,19 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionAdded(Event, frozen=True):
-    """A function that may be called exists from now on; it gets a pool."""
+    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it."""
 
     function_id: str
     app_id: str
     spec: FunctionSpec
+    retires: Retires = "never"
+
+
+class FunctionWanted(Event, frozen=True):
+    """Somebody asks for a variant that is there already, and is about to call it."""
+
+    function_id: str
+    retires: Retires
 
 
 class AppStopped(Event, frozen=True):
@@ -136,6 +145,21 @@ class ContainerStopAsked(Event, frozen=True):
 
     container_id: str
     graceful: bool
+
+
+class ContainerBlocked(Event, frozen=True):
+    """A container's event loop does not turn. Of its attempts, those above `seen` and those of `not_begun` have not begun, and
+    will not."""
+
+    container_id: str
+    seen: int
+    not_begun: list[int]
+
+
+class ContainerUnblocked(Event, frozen=True):
+    """The event loop of a blocked container turns again: it takes attempts once it was told `ResumeContainer`."""
+
+    container_id: str
 
 
 class ContainerFrozen(Event, frozen=True):

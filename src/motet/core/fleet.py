@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from motet.core import containers as states
-from motet.core.commands import KillContainer, RecordEnd, RecordStart, StartContainer, StopContainer
+from motet.core.commands import KillContainer, RecordEnd, RecordStart, ResumeContainer, StartContainer, StopContainer
 from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
 from motet.core.grace import Grace
@@ -63,6 +63,9 @@ class Fleet:
         """Attempts that were cancelled, have used up their grace and still do not end."""
         self._stops: Grace[Container] = Grace(limits.stop_grace, alarm)
         self._closing_deadline: float | None = None
+        self.end_reason = "app stopped"
+        """Why all of them go, when they do."""
+        self._blocked: set[Container] = set()
 
     @property
     def first_starting(self) -> Container | None:
@@ -87,6 +90,7 @@ class Fleet:
         self.started_total += 1
         self.starting += 1
         self.host.starting += 1
+        self.host.containers += 1
         self.peak = max(self.peak, len(self.containers))
         self._starts.begin(container, turn.now)
         turn.commands.append(
@@ -128,7 +132,7 @@ class Fleet:
             self.learned.loaded(container, turn.now)
         if self.spec.single_use_containers:
             self.drain(container, "single_use_containers", turn)
-        elif not container.exclusive:
+        elif container.takes_inputs:
             self.index.put(container)
 
     def unloaded(self, container: Container, turn: Turn) -> None:
@@ -145,7 +149,7 @@ class Fleet:
             if container.state is states.DRAINING:
                 self.stop(container, "drained", turn)
                 return
-        if container.state is states.READY and not container.exclusive:
+        if container.takes_inputs:
             self.index.put(container)
 
     def drain(self, container: Container, reason: str, turn: Turn, *, hurry: bool = False) -> None:
@@ -201,7 +205,8 @@ class Fleet:
         if container.state is states.DRAINING and not container.leaving and container not in self._freezes:
             container.move("recovered", turn.now)
             self.live += 1
-            self.index.put(container)
+            if container.takes_inputs:
+                self.index.put(container)
 
     def _kill_if_only_stuck(self, container: Container, turn: Turn) -> None:
         if container.state is states.DRAINING and container.running.keys() <= container.stuck:
@@ -227,13 +232,35 @@ class Fleet:
         if container.state is states.FROZEN:
             container.move("thawed", turn.now)
             self.live += 1
-            if not container.exclusive:
+            if container.takes_inputs:
                 self.index.put(container)
             self._part(container, turn)
-        if container.stuck:
+        if container.stuck and not container.blocked:
             self._wait_for_stuck(container, container.stuck, turn)
-        else:
+        elif not container.stuck:
             self._recover(container, turn)
+
+    def blocked(self, container: Container, turn: Turn) -> None:
+        """Its event loop does not turn: it is given nothing until it does. It still counts: code that blocks for a while must
+        not lead to more containers than there may be."""
+        container.blocked = True
+        self._blocked.add(container)
+        container.history.append((turn.now, "its event loop is blocked"))
+        self.index.remove(container)
+
+    def unblocked(self, container: Container, turn: Turn) -> None:
+        """It turns again."""
+        container.blocked = False
+        self._blocked.discard(container)
+        container.history.append((turn.now, "its event loop turns again"))
+        turn.commands.append(ResumeContainer(container.container_id))
+        if container.takes_inputs:
+            self.index.put(container)
+
+    @property
+    def out_of_reach(self) -> int:
+        """Containers that count, and take no inputs because they are blocked: others are wanted beside them."""
+        return sum(container.state is states.READY for container in self._blocked) if self._blocked else 0
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""
@@ -246,12 +273,15 @@ class Fleet:
             self._leave_starting(container)
         if container.state in (states.STARTING, states.READY):
             self.live -= 1
+        self.host.leaving -= container.state is states.STOPPING
+        self.host.container_ended()
         if turn.recording:
             asked = container.state is states.STOPPING
             how: Literal["stopped", "failed", "died"] = "failed" if container.failed else "stopped" if asked else "died"
             turn.commands.append(RecordEnd(self.function_id, how))
         container.move("ended", turn.now)
         del self.containers[container.container_id]
+        self._blocked.discard(container)
         self._not_due(container)
         if self.gpu:
             self.claim.release(container)
@@ -262,6 +292,7 @@ class Fleet:
         if container.state is states.READY:
             self.live -= 1
         container.move("stopped", turn.now, reason)
+        self.host.leaving += 1
         self._not_due(container)
         self._stops.begin(container, turn.now)
         turn.commands.append(StopContainer(container.container_id, reason))
@@ -275,6 +306,7 @@ class Fleet:
             self.live -= 1
         if container.state is not states.STOPPING:
             container.move("stopped", turn.now, reason)
+            self.host.leaving += 1
         self._not_due(container)
         turn.commands.append(KillContainer(container.container_id, reason))
 
@@ -322,9 +354,9 @@ class Fleet:
         self._alarm(self._closing_deadline)
         for container in list(self.containers.values()):
             if container.state is states.STARTING:
-                self.kill(container, "app stopped", turn)
+                self.kill(container, self.end_reason, turn)
             elif container.state is not states.STOPPING:
-                self.stop(container, "app stopped", turn)
+                self.stop(container, self.end_reason, turn)
 
     def check(self) -> None:
         """Raise `InternalError` unless the bookkeeping agrees with the containers."""
@@ -340,9 +372,10 @@ class Fleet:
                 c.leaving or c.stuck or c in self._freezes for c in alive if c.state is states.DRAINING
             ),
             "frozen": all(c in self._freezes for c in alive if c.state is states.FROZEN),
+            "blocked": self._blocked == {c for c in alive if c.blocked},
             "stopping": all(c.state is states.STOPPING for c in self._stops),
             "max_inputs": all(len(c.running) <= self.max_inputs for c in alive),
-            "routable": all((c in self.index) == (c.state is states.READY and not c.exclusive) for c in alive),
+            "routable": all((c in self.index) == c.takes_inputs for c in alive),
             "busy ones are not stopped": self._closing_deadline is not None
             or not any(c.state is states.STOPPING and any(c.running.values()) for c in alive),
         }

@@ -11,12 +11,14 @@ from motet.core.turn import Turn
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostLimits:
-    """`containers_per_pool` stands in where a function sets no `max_containers`; at most `starting` containers start at
-    the same time (more would only slow each other). Seconds that a container has: `stop_grace` once it was asked to stop,
-    `drain_grace` to finish its inputs when it must go, `freeze_grace` when its process was stopped (SIGSTOP). At most
-    `waiting` inputs of a pool wait for a container, or `waiting_spawned` of spawned calls (Modal's numbers). `missing_gpu`:
-    what becomes of inputs whose function asks for GPUs that the host lacks: they fail, wait, or run without."""
+    """At most `containers` live on the host (None: any number), however many pools may have; `containers_per_pool` stands in
+    where a function sets no `max_containers`; at most `starting` containers start at the same time (more would only slow each
+    other). Seconds that a container has: `stop_grace` once it was asked to stop, `drain_grace` to finish its inputs when it
+    must go, `freeze_grace` when its process was stopped (SIGSTOP). At most `waiting` inputs of a pool wait for a container, or
+    `waiting_spawned` of spawned calls (Modal's numbers). `missing_gpu`: what becomes of inputs whose function asks for GPUs
+    that the host lacks: they fail, wait, or run without."""
 
+    containers: int | None = None
     containers_per_pool: int = 32
     starting: int = 8
     stop_grace: float = 30.0
@@ -35,6 +37,25 @@ class Starter(Protocol):
 
     wanted: int
 
+    @property
+    def is_owed_one(self) -> bool:
+        """It has none, and inputs of running containers wait for it: these cannot end before it has one."""
+        ...
+
+    @property
+    def lacks_one(self) -> bool:
+        """Inputs want more containers than it has, as opposed to a buffer or a minimum."""
+        ...
+
+    @property
+    def spare_since(self) -> float | None:
+        """Since when it has had an idle container that it does not need; None if it has none."""
+        ...
+
+    def give_up_spare(self, turn: Turn) -> None:
+        """Stop that one for the sake of another."""
+        ...
+
     def start(self, turn: Turn) -> bool:
         """False: there is no device for it now."""
         ...
@@ -47,27 +68,68 @@ class Starter(Protocol):
 class Host:
     """The limits, how much of them is in use now, and who wants more."""
 
-    __slots__ = ("_blocked", "_line", "devices", "limits", "starting")
+    __slots__ = (
+        "_blocked", "_crowded", "_line", "_members", "containers", "devices", "leaving", "limits", "starting",
+    )  # fmt: skip
 
     def __init__(self, limits: HostLimits) -> None:
         self.limits = limits
         self.starting = 0
+        self.containers = 0
+        """Those that have not ended."""
+        self.leaving = 0
+        """Of these, the ones that are stopping."""
         self.devices = Devices(limits.missing_gpu)
         self._line: dict[Starter, None] = {}
         self._blocked: dict[Starter, None] = {}
         """Those that wait for a device, in order; they are back at the head of the line when there may be one."""
+        self._crowded: dict[Starter, None] = {}
+        """Those that wait until the host has fewer containers; then they are back at the head of the line, those with inputs
+        first."""
+        self._members: dict[Starter, None] = {}
+
+    def join(self, starter: Starter) -> None:
+        """It may have containers here."""
+        self._members[starter] = None
+
+    def leave(self, starter: Starter) -> None:
+        """It has none any more, and wants none."""
+        for place in (self._members, self._line, self._blocked, self._crowded):
+            place.pop(starter, None)
 
     def queue(self, starter: Starter) -> None:
         """Let it stand in line while it wants containers; one that stands there already keeps its place."""
         if starter.wanted <= 0:
             self._line.pop(starter, None)
             self._blocked.pop(starter, None)
+            self._crowded.pop(starter, None)
+        elif starter in self._crowded:
+            if starter.is_owed_one:
+                del self._crowded[starter]
+                self._line[starter] = None
         elif starter not in self._blocked:
             self._line.setdefault(starter)
 
     def is_blocked(self, starter: Starter) -> bool:
         """It stands in line, and no device is free for it."""
         return starter in self._blocked
+
+    def shortage(self, starter: Starter) -> str:
+        """Why there is no room for it now; empty if there is, or it waits for something else."""
+        if starter not in self._crowded:
+            return ""
+        return (
+            f"{self.containers} containers run on this host, which may have {self.limits.containers} "
+            "(MOTET_CONTAINERS_PER_HOST)"
+        )
+
+    def container_ended(self) -> None:
+        """There is room for another."""
+        self.containers -= 1
+        if self._crowded:
+            first = sorted(self._crowded, key=lambda starter: not starter.lacks_one)
+            self._line = {**dict.fromkeys(first), **self._line}
+            self._crowded = {}
 
     def devices_changed(self) -> None:
         """Devices were found or released: those that wait for one may have their turn."""
@@ -79,7 +141,9 @@ class Host:
         while self._line and self.starting < self.limits.starting:
             starter = next(iter(self._line))
             del self._line[starter]
-            if starter.start(turn):
+            if self._is_full and not starter.is_owed_one:
+                self._crowded[starter] = None
+            elif starter.start(turn):
                 self.queue(starter)
             else:
                 self._blocked[starter] = None
@@ -88,3 +152,18 @@ class Host:
             self.devices.unsettled = False
             for starter in self._blocked:
                 starter.make_room(turn)
+        if self._crowded:
+            self._make_room(turn)
+
+    @property
+    def _is_full(self) -> bool:
+        return self.limits.containers is not None and self.containers >= self.limits.containers
+
+    def _make_room(self, turn: Turn) -> None:
+        """Have the longest idle containers that nobody needs stop: one for each pool whose inputs need one."""
+        needed = sum(starter.lacks_one for starter in self._crowded)
+        while self.leaving < needed:
+            spare = [(since, member) for member in self._members if (since := member.spare_since) is not None]
+            if not spare:
+                return
+            min(spare, key=lambda pair: pair[0])[1].give_up_spare(turn)

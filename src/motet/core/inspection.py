@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from motet.core.calls import Calls
-from motet.core.containers import Container
+from motet.core.containers import STOPPING, Container
 from motet.core.host import Host
 from motet.core.inputs import RUNNING, Input
 from motet.core.pool import Pool
@@ -33,6 +33,11 @@ class Inspection:
         if pool is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return view_pool(pool, now)
+
+    def takes(self, function_id: str) -> bool:
+        """Whether a function is here to be called."""
+        pool = self._pools.get(function_id)
+        return pool is not None and not pool.closed
 
     def refusal(self, function_id: str, kind: CallKind) -> ResourceExhaustedError | None:
         """Why one more input of a function would not be taken now; None if it would."""
@@ -110,6 +115,9 @@ class Inspection:
             pool.check(self._calls)
         facts = {
             "starting": self._host.starting == sum(pool.fleet.starting for pool in self._pools.values()),
+            "containers of the host": self._host.containers == len(self._pool_of_container),
+            "leaving": self._host.leaving
+            == sum(c.state is STOPPING for pool in self._pools.values() for c in pool.fleet.containers.values()),
             **self._host.devices.check(),
             **self._calls.check(),
             "containers": set(self._pool_of_container)

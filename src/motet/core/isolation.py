@@ -91,7 +91,7 @@ class Isolation:
 
     def _take_container(self) -> Container | None:
         for container in self._set_aside.values():
-            if container.state is states.READY and not container.running:
+            if container.state is states.READY and not container.running and not container.blocked:
                 self._reserved = None if container is self._reserved else self._reserved
                 return container
         idle = self._fleet.index.idle()
@@ -115,7 +115,7 @@ class Isolation:
             if container.state is not states.READY or unneeded:
                 self._forget(container)
                 container.exclusive = False
-                if container.state is states.READY:
+                if container.takes_inputs:
                     self._fleet.index.put(container)
 
     def _forget(self, container: Container) -> None:

@@ -14,7 +14,8 @@ from motet.core.fleet import Fleet
 from motet.core.grace import Grace
 from motet.core.inputs import RUNNING, Call, Cancelled, Input
 from motet.core.isolation import Isolation
-from motet.core.promises import broken_promises
+from motet.core.pool_promises import PoolPromises
+from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
@@ -22,46 +23,37 @@ from motet.core.standstill import Standstill
 from motet.core.turn import Turn
 from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
-from motet.errors import ContainerDied, FunctionTimeoutError, InternalError, RemoteError
-from motet.model.function import FunctionSpec
+from motet.errors import ContainerDied, FunctionTimeoutError, RemoteError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.model.records import AttemptRecord
 
 
-class Pool:
+class Pool(PoolPromises):
     """The queue, the running attempts and the fleet of one function."""
 
     def __init__(self, app_id: str, fleet: Fleet, scaler: Scaler, services: Services) -> None:
         self.app_id = app_id
         self.fleet = fleet
         self.closed = False
+        self.retirement: Retirement | None = None
         self.running = 0
         self._queue = WaitingQueue()
-        self._feeds = Feeds()
-        self.endings = Endings(self.spec, self._feeds, services)
+        self.feeds = Feeds()
+        self.endings = Endings(self.spec, self.feeds, services)
         self.size = Size(fleet, scaler, lambda: (self.waiting, self.running), services.alarm)
         self._isolation = Isolation(fleet, self.size)
-        self.deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
+        self._deadlines = Deadlines(self.spec.timeout, self.spec.queue_timeout, services.alarm)
         self._scaler = scaler
-        self._scaler.running = self.deadlines
+        self._scaler.running = self._deadlines
         self._abandoned: Grace[tuple[int, Container]] = Grace(self.spec.cancellation_grace, services.alarm)
         """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
-        parts = (self._queue, self._isolation, self.deadlines, self.endings)
+        parts = (self._queue, self._isolation, self._deadlines, self.endings)
         self.unserved = Unserved(fleet, self.size, *parts, services.alarm)
-        self.standstill = Standstill(fleet, self.deadlines, self._inputs_of)
+        self.standstill = Standstill(fleet, self._deadlines, self._inputs_of)
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
-        self._waits_for = services.waits_for
-
-    @property
-    def spec(self) -> FunctionSpec:
-        return self.fleet.spec
-
-    @property
-    def waiting(self) -> int:
-        return len(self._queue) + len(self._isolation)
 
     @property
     def inputs_per_slot(self) -> int:
@@ -77,10 +69,11 @@ class Pool:
     def submit(self, items: list[Input]) -> None:
         """New inputs."""
         self._scaler.submitted += len(items)
+        self.size.inputs_came(items)
         for item in items:
             self.add(item)
         if self.spec.queue_timeout is not None:
-            self.deadlines.wait(items)
+            self._deadlines.wait(items)
 
     def add(self, item: Input) -> None:
         """A new input, or one whose retry is due."""
@@ -110,11 +103,12 @@ class Pool:
         if not isolation.idle:
             self._isolate(turn)
             alone = isolation.demand
+        beside = alone + fleet.out_of_reach
         if queue:
             self._fill(fleet.target_inputs, turn)
         waiting = len(queue)
         inputs = waiting + fleet.index.load
-        self.size.scale(Demand(inputs, alone, bool(inputs or alone or self.running), "inputs", waiting), turn)
+        self.size.scale(Demand(inputs, beside, bool(inputs or beside or self.running), "inputs", waiting), turn)
         if alone:
             isolation.reserve()
         if queue and fleet.max_inputs > fleet.target_inputs:
@@ -142,8 +136,8 @@ class Pool:
 
     def _send(self, deliveries: list[Delivery], container: Container, turn: Turn) -> None:
         turn.commands.append(DeliverAttempts(container.container_id, deliveries))
-        if self._feeds:
-            self._feeds.delivered(container, deliveries, turn)
+        if self.feeds:
+            self.feeds.delivered(container, deliveries, turn)
         self.fleet.loaded(container, turn)
 
     def _begin(self, item: Input, container: Container, now: float) -> Delivery:
@@ -157,7 +151,7 @@ class Pool:
             item.over = None
         item.container_id = container.container_id
         container.running[attempt] = item
-        self.deadlines.began(item, now)
+        self._deadlines.began(item, now)
         self.running += 1
         call = item.call
         return Delivery(attempt, call.call_id, item.index, call.method, item.payload, call.trace)
@@ -196,7 +190,7 @@ class Pool:
     def _release(self, item: Input, kind: OutcomeKind, turn: Turn, began: float = 0.0, finished: float = 0.0) -> None:
         if turn.recording:
             item.over = (item.container_id or "", turn.now, kind, began, finished)
-        self.deadlines.over(item.attempt)
+        self._deadlines.over(item.attempt)
         item.container_id = None
         self.running -= 1
 
@@ -229,9 +223,7 @@ class Pool:
         """The id that a running input's code knows it by."""
         return item.input_id
 
-    def _give_up(
-        self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, *, terminate: bool = False
-    ) -> None:
+    def _give_up(self, items: list[Input], kind: OutcomeKind, reason: str, turn: Turn, terminate: bool = False) -> None:
         """Nobody waits for these running inputs any more: have their code interrupted, or, to `terminate`, their containers
         killed. Where that is how sync inputs are cancelled, their container is stopped. Neighbours run elsewhere then."""
         attempts: dict[str, list[int]] = {}
@@ -246,11 +238,9 @@ class Pool:
                     attempts.setdefault(container.container_id, []).extend(numbers)
         for container in doomed:
             self.evict(container, f"it ran a cancelled input ({reason})", turn, kill=terminate)
-        turn.commands.extend(
-            CancelAttempts(container_id, numbers)
-            for container_id, numbers in attempts.items()
-            if self.fleet.containers[container_id] not in doomed
-        )
+        # Those that are on their way out end all that they run.
+        spared = [it for it in attempts.items() if self.fleet.containers[it[0]].state is not states.STOPPING]
+        turn.commands.extend(CancelAttempts(container_id, numbers) for container_id, numbers in spared)
 
     def cancel(self, call: Call, reason: str, error: type[RemoteError], *, terminate: bool = False) -> None:
         """From now on nothing of this call is delivered: `end_some` ends it, with this error. `terminate` kills the containers
@@ -268,18 +258,16 @@ class Pool:
         reason, failure, terminate = call.cancelled
         items = call.some(max(turn.room, 1))
         turn.room -= len(items)
-        running = [item for item in items if item.state is RUNNING]
-        self._give_up(running, OutcomeKind.CANCELLED, reason, turn, terminate=terminate)
+        self._give_up([it for it in items if it.state is RUNNING], OutcomeKind.CANCELLED, reason, turn, terminate)
         for item in items:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
 
     def _time_out(self, item: Input, turn: Turn) -> None:
-        text = f"Input {item.input_id} ran longer than its timeout of {self.spec.timeout:g} s"
-        text += self._waits_for(self._input_id(item))
+        text = self.endings.overrun(item, self._input_id(item))
         self._failed(item, turn)
         self._give_up([item], OutcomeKind.TIMED_OUT, text, turn)
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
-            self.endings.fail(item, "timed_out", OutcomeKind.TIMED_OUT, FunctionTimeoutError(text), turn)
+            self.endings.time_out(item, text, turn)
 
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
@@ -291,16 +279,38 @@ class Pool:
             self.fleet.stop(container, reason, turn)
         self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
 
-    def _run_elsewhere(
-        self, lost: list[tuple[Input, bool]], container: Container, what_happened: str, turn: Turn
-    ) -> None:
+    def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
         for item, _ in reversed(lost):
-            if self._lose(item, container, what_happened, turn):
+            if self._lose(item, container, what, turn):
                 self._put_back(item)
 
-    def feed(self, item: Input, items: list[bytes], turn: Turn) -> None:
-        """A client sent items to an input, which may wait or run."""
-        self._feeds.feed(item, items, turn)
+    def blocked(self, container: Container, seen: int, not_begun: list[int], turn: Turn) -> None:
+        """Its event loop does not turn, and it has given back what has not begun there: that runs elsewhere, uncharged, and no
+        time of its timeout has passed. Its slots stay taken until the container has let go of them."""
+        given_back = set(not_begun)
+        lost: list[Input] = []
+        for number in [number for number in container.running if number > seen or number in given_back]:
+            if taken := self._take_back(number, container):
+                lost += taken
+                container.running[number] = None
+                container.stuck.add(number)
+                if self.fleet.learned is not None:
+                    self.fleet.learned.forget(container.container_id, number)
+        if not container.blocked:
+            self.fleet.blocked(container, turn)
+        for item in reversed(lost):
+            self._release(item, OutcomeKind.LOST, turn)
+            if item.call.cancelled is not None:
+                self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
+                continue
+            item.note(f"the event loop of container {container.container_id} is blocked: it has not begun")
+            item.move("lost")
+            self._put_back(item)
+
+    def _take_back(self, number: int, container: Container) -> list[Input]:
+        """The inputs of a slot in which nothing has begun; none if nobody waits for any, or what they were fed is there."""
+        item = container.running[number]
+        return [item] if item is not None and not item.fed else []
 
     # --- containers come and go ---------------------------------------------------------------------------------------
 
@@ -343,15 +353,11 @@ class Pool:
         self._release(item, OutcomeKind.LOST, turn)
         return self.endings.redeliver(item, f"container {container.container_id} {description}", turn)
 
-    def _inputs_of(self, container: Container) -> list[Input]:
-        """The inputs that a container runs, and that somebody waits for."""
-        return [item for item in container.running.values() if item is not None]
-
     # --- time, and the end --------------------------------------------------------------------------------------------
 
     def tick(self, turn: Turn) -> None:
         """An alarm of this pool rang: look at every deadline that may have passed."""
-        for item in self.deadlines.running_late(turn.now):
+        for item in self._deadlines.running_late(turn.now):
             if turn.room <= 0:
                 self._alarm(turn.now)
                 break
@@ -369,29 +375,22 @@ class Pool:
             self.start_failed(container, self.endings.failure(FunctionTimeoutError(text)), turn)
         self.fleet.kill_overdue_stops(turn)
 
+    def is_unused(self, retirement: Retirement, turn: Turn) -> bool:
+        """Whether this variant has been idle for so long that it goes. Its last containers, if it keeps any, go before."""
+        busy = self.size.submitted > sum(self.endings.counts.values())
+        due_at = retirement.due_at(busy, self.size.settings.scaledown_window, turn.now)
+        if due_at is not None and due_at > turn.now:
+            self._alarm(due_at)
+        elif due_at is not None and not self.fleet.containers:
+            return True
+        elif due_at is not None and retirement.when == "when idle":
+            self.fleet.end_reason = "nobody used this variant for a while"
+            self.close(self.fleet.host.limits.stop_grace, turn)
+        return False
+
     def close(self, grace: float, turn: Turn) -> None:
         """The app stopped: its inputs have been cancelled, its containers go."""
         self.closed = True
         self.unserved.close()
         self.size.close()
         self.fleet.close(grace, turn)
-
-    def check(self, calls: dict[str, Call]) -> None:
-        """Raise `InternalError` unless every promise about this pool holds."""
-        self.fleet.check()
-        self.size.check()
-        mine = [i for c in calls.values() if c.function_id == self.fleet.function_id for i in c.inputs.values()]
-        held = {i.attempt: i for c in self.fleet.containers.values() for i in self._inputs_of(c)}
-        parts = (self.fleet, self.deadlines, self._isolation, mine, held)
-        settling = self.unserved.left or self.closed
-        counted = (self.waiting, self.running)
-        broken = broken_promises(*parts, counted=counted, served=settling or self._none_due)
-        if self.waiting and not (settling or self.size.wanted or self.fleet.containers):
-            broken.append("somebody will serve those who wait")
-        if broken:
-            raise InternalError(f"pool of {self.spec.name}: {', '.join(broken)}: {mine} {self.fleet.containers}")
-
-    @property
-    def _none_due(self) -> bool:
-        """No input waits that a free slot would have to take."""
-        return not self._queue

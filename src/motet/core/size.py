@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from motet.core import containers as states
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
 from motet.core.commands import ReportDecision
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
+from motet.core.inputs import Input
 from motet.core.scaler import Scaler
 from motet.core.turn import Turn
 from motet.errors import InternalError
@@ -39,7 +40,17 @@ class Size:
         self._claim = fleet.claim
         self._alarm = alarm
         self._closed = False
+        self.submitted = 0
+        """Inputs of this pool until now."""
+        self.is_called_by_containers = False
+        """Inputs that run in containers wait for inputs of this pool, or have done."""
+        self._host.join(self)
         self._most = most_containers(self.settings, self._host.limits.containers_per_pool)
+
+    def inputs_came(self, items: Sequence[Input]) -> None:
+        """New inputs of one call."""
+        self.submitted += len(items)
+        self.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""
@@ -106,7 +117,9 @@ class Size:
     @property
     def growing(self) -> bool:
         """Another container is on its way."""
-        return bool(self._fleet.starting or (self.wanted and not self._host.is_blocked(self)))
+        if self._fleet.starting:
+            return True
+        return bool(self.wanted) and not self._host.is_blocked(self) and not self._host.shortage(self)
 
     @property
     def refusal(self) -> str | None:
@@ -115,8 +128,9 @@ class Size:
 
     @property
     def shortage(self) -> str:
-        """What keeps wanted containers from starting: devices that the host lacks, code that fails; empty if nothing does."""
-        return self._claim.shortage(self) or str(self._fleet.start_failures)
+        """What keeps wanted containers from starting: devices or room that the host lacks, code that fails; empty if nothing
+        does."""
+        return self._claim.shortage(self) or self._host.shortage(self) or str(self._fleet.start_failures)
 
     def _startable(self, demand: Demand, turn: Turn) -> int:
         """How many containers to start now. Those on their way out count until they are gone."""
@@ -174,8 +188,37 @@ class Size:
             elif container := fleet.index.emptiest_below(fleet.max_inputs + 1):
                 fleet.drain(container, reason, turn)
             else:
-                aside = (c for c in fleet.containers.values() if c.exclusive and c.state is states.READY)
+                aside = (c for c in fleet.containers.values() if c.state is states.READY and not c.takes_inputs)
                 fleet.drain(min(aside, key=lambda c: len(c.running)), reason, turn)
+
+    # --- there is room for so many on the host ------------------------------------------------------------------------
+
+    @property
+    def is_owed_one(self) -> bool:
+        """It has no container, and those that call it cannot end before it has one."""
+        return self.is_called_by_containers and not self._fleet.containers and self.lacks_one
+
+    @property
+    def lacks_one(self) -> bool:
+        """Inputs want more containers than there are."""
+        return containers_for(self.decision.demand, self._fleet.target_inputs) > self._fleet.live
+
+    @property
+    def spare_since(self) -> float | None:
+        """Since when a container has been idle that neither demand nor `min_containers` needs; None if there is none."""
+        fleet = self._fleet
+        if fleet.live <= self._needed or (container := fleet.index.longest_idle()) is None:
+            return None
+        return container.idle_since
+
+    def give_up_spare(self, turn: Turn) -> None:
+        """Stop the container that has been idle for longest."""
+        if container := self._fleet.index.longest_idle():
+            self._fleet.stop(container, "another function needs its place on the host", turn)
+
+    @property
+    def _needed(self) -> int:
+        return max(self.settings.min_containers, containers_for(self.decision.demand, self._fleet.target_inputs))
 
     # --- devices go to who needs them ---------------------------------------------------------------------------------
 
@@ -192,8 +235,7 @@ class Size:
         fleet = self._fleet
         idle = [c for c in fleet.containers.values() if c.state is states.READY and not c.running and not c.exclusive]
         idle.sort(key=lambda container: container.idle_since)
-        kept = max(self.settings.min_containers, containers_for(self.decision.demand, fleet.target_inputs))
-        return idle[: max(0, fleet.live - kept)]
+        return idle[: max(0, fleet.live - self._needed)]
 
     def give_way(self, container: Container, turn: Turn) -> None:
         """Stop an idle container for the sake of another pool."""

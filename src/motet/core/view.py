@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from itertools import islice
 
 from motet.core.containers import Container
@@ -11,6 +11,9 @@ from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
 from motet.model.records import SampleRecord
 from motet.model.views import ContainerView, FunctionView, InputView
+
+FEW = 100
+"""Calls of an input that are looked at to say what it waits for."""
 
 
 def view_pool(pool: Pool, now: float) -> FunctionView:
@@ -53,7 +56,7 @@ def some_inputs(calls: Collection[Call], pool: Pool, limit: int) -> list[Input]:
     """Unfinished inputs of these calls, which are all of the pool or one, `limit` at most, running ones first. What it looks
     at is bounded by `limit` and by what runs, not by what waits."""
     wanted = None if len(calls) != 1 else next(iter(calls))
-    running = (item for item in pool.deadlines.running if wanted is None or item.call is wanted)
+    running = (item for item in pool.running_inputs if wanted is None or item.call is wanted)
     found = list(islice(running, limit))
     others = (item for call in calls for item in call.inputs.values() if item.state is not RUNNING)
     return found + list(islice(others, limit - len(found)))
@@ -78,6 +81,19 @@ def view_input(item: Input, wall: Callable[[float], float]) -> InputView:
         delivered_at=wall(item.delivered_at) if running else None,
         earlier=tuple(attempt.later(wall(0.0)) for attempt in item.earlier),
     )
+
+
+def what_keeps(calls: Iterable[Call], pools: Mapping[str, Pool]) -> str:
+    """To follow what is said of an input that has made these calls: which of them has not begun, and why; "" if all have."""
+    for call in islice(calls, FEW):
+        if call.waiting:
+            pool = pools[call.function_id]
+            return (
+                f", while it waited for {call.waiting[0].input_id} of {pool.spec.name}, which has not begun: "
+                f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
+                f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
+            )
+    return ""
 
 
 def sample_pool(pool: Pool, at: float) -> SampleRecord:

@@ -10,6 +10,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
+from motet.model.parameters import ParameterSpec as ParameterSpec  # noqa: PLC0414 - re-exported
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
 from motet.model.web import WebSpec
@@ -50,15 +51,6 @@ class MethodSpec:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ParameterSpec:
-    """One `motet.parameter()` of a class. `default` is pickled; None means the caller must give the parameter."""
-
-    name: str
-    type_name: Literal["int", "str", "bytes", "bool"]
-    default: bytes | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
     """What a container asks of its host: cores and MiB (recorded), and GPUs, in order of preference (given)."""
 
@@ -85,7 +77,7 @@ class FunctionSpec:
 
     A class is one function (`methods` has an entry per method). `app_name` is the app it was declared on, which differs
     from the running app's for included functions; `app_key` tells apps of one name apart.
-    `parameters_given` is the pickled keyword arguments of one instance of
+    `parameters_given` is the encoded keyword arguments of one instance of
     a parametrised class; None on the class itself, which then has no pool of its own. `queue_timeout`: seconds an input
     waits for its first attempt at most. `max_waiting_inputs`: None is the server's number. `cancellation_grace`: seconds a
     container has to let go of a cancelled input, or is given up.

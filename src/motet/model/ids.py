@@ -21,6 +21,8 @@ _PAIRS = [first + second for first in _ALPHABET for second in _ALPHABET]
 _TIME_CHARS = 10
 _ENTROPY_CHARS = 16
 ENTROPY_BITS = _ENTROPY_CHARS * 5
+_INDEX_CHARS = 18
+"""Digits of the index of an input: more than any call has inputs, and no more than a store takes."""
 
 
 def id_suffix(at_ms: int, entropy: int) -> str:
@@ -45,7 +47,7 @@ def input_id(call_id: str, index: int) -> InputId:
 def split_input_id(value: str) -> tuple[CallId, int]:
     """The call and index an input id was made of; `ValueError` if it is not one."""
     body, dash, index = value.removeprefix("in-").rpartition("-")
-    if not value.startswith("in-") or not dash or not index.isdecimal():
+    if not value.startswith("in-") or not dash or not index.isdecimal() or len(index) > _INDEX_CHARS:
         raise ValueError(f"{value!r} is not an input id; they look like 'in-01hq3v8k2m-0'")
     return CallId(f"fc-{body}"), int(index)
 

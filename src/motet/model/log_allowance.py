@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from motet.errors import InvalidError
 
 VARIABLE = "MOTET_LOG_RATE"
+LIVE_LINES = "MOTET_LIVE_LINES"
+"""Set where somebody watches lines that are being written, on a terminal: containers tell of them then."""
 LINES_PER_SECOND = 2_000.0
 BURST_SECONDS = 10.0
 """Seconds' worth of lines that may come at once."""

@@ -6,6 +6,8 @@ import enum
 
 import msgspec
 
+from motet.model.limits import Index, Moment, Payload
+
 
 class OutcomeKind(enum.IntEnum):
     """The five ways an attempt ends, and REFUSED for an input that was never taken, because too many wait.
@@ -32,8 +34,8 @@ class CallKind(enum.IntEnum):
 class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One input of a call: its place in the call and its pickled `(args, kwargs)`."""
 
-    index: int
-    payload: bytes
+    index: Index
+    payload: Payload
 
 
 class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -58,9 +60,9 @@ class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     attempt: int
     kind: OutcomeKind
-    payload: bytes
-    began: float = 0.0
-    finished: float = 0.0
+    payload: Payload
+    began: Moment = 0.0
+    finished: Moment = 0.0
 
 
 class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -36,3 +36,20 @@ class RecordBatch(msgspec.Struct):
     logs: list[LogBatch] = msgspec.field(default_factory=list)
     decisions: list[DecisionRecord] = msgspec.field(default_factory=list)
     samples: list[SampleRecord] = msgspec.field(default_factory=list)
+
+    def halves(self) -> tuple[RecordBatch, RecordBatch] | None:
+        """All of it in two, what others refer to first; None if it is one record."""
+        records = [
+            (name, key, record)
+            for name in self.__struct_fields__
+            if name != "clock"
+            for key, of_key in (getattr(self, name).items() if name == "inputs" else [("", getattr(self, name))])
+            for record in of_key
+        ]
+        if len(records) < 2:
+            return None
+        first, second = RecordBatch(clock=self.clock), RecordBatch(clock=self.clock)
+        for place, (name, key, record) in enumerate(records):
+            into = getattr(first if place < len(records) // 2 else second, name)
+            (into.setdefault(key, []) if name == "inputs" else into).append(record)
+        return first, second

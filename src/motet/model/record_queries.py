@@ -42,6 +42,7 @@ class LogQuery(msgspec.Struct, frozen=True, kw_only=True):
         _check_limit(self.limit)
         _check_search(self.search)
         _check_range(self.since, self.until)
+        _check_number("after", self.after)
 
 
 class CallQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,6 +61,7 @@ class CallQuery(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check_limit(self.limit)
         _check_range(self.since, self.until)
+        _check_number("before", self.before)
 
 
 class InputQuery(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,6 +82,13 @@ class InputQuery(msgspec.Struct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         _check_limit(self.limit)
         _check_range(self.since, self.until)
+        _check_number("after_index", self.after_index)
+        _check_number("before", self.before)
+
+
+def _check_number(name: str, value: float | None) -> None:
+    if value is not None and not -(2**63) <= value < 2**63:
+        raise InvalidError(f"`{name}` must be a number of 64 bits, got {value}")
 
 
 def _check_search(search: str | None) -> None:

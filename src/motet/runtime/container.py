@@ -22,7 +22,7 @@ from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.model.log_allowance import log_rate
+from motet.model.log_allowance import LIVE_LINES, log_rate
 from motet.runtime import (
     context_propagation,
     forked_child,
@@ -44,8 +44,9 @@ from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls import Stall
+from motet.runtime.stuck import Stuck, stuck_after
 from motet.runtime.user_loop import UserLoop
-from motet.runtime.watchdog import Watchdog, blocked_after
+from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.sdk import container_control, context
 from motet.wire import codec
 from motet.wire.framing import FrameReader
@@ -56,6 +57,7 @@ from motet.wire.messages import (
     Configure,
     Hello,
     LimitInputs,
+    Message,
     Ready,
     Refused,
     Stalled,
@@ -63,6 +65,7 @@ from motet.wire.messages import (
     StoodStill,
     Stop,
     StopDelivering,
+    Unblocked,
     Written,
 )
 from motet.wire.template import Fork
@@ -73,6 +76,7 @@ LOST_SERVER = 69
 
 def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
+    surroundings.carry_name(fork.container_id)
     scratch = surroundings.take_temporary_directory()
     context.enter_container(fork.container_id)
     quiet_declarations()
@@ -171,7 +175,7 @@ class _Container:
 
     def _load(self) -> Service:
         self._blocked_after = blocked_after(os.environ)
-        self._outputs.limit(log_rate(os.environ))
+        self._outputs.limit(log_rate(os.environ), is_watched=bool(os.environ.get(LIVE_LINES)))
         service = load(self._spec)
         forked_child.leave()
         # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
@@ -241,12 +245,27 @@ class _Container:
             self._context,
         )
         self._receiver, self._executor = receiver, executor
-        if self._blocked_after and self._spec.concurrency.max_inputs > 1:  # one input alone keeps nobody waiting
+        # One input alone keeps nobody waiting.
+        if self._spec.concurrency.max_inputs > 1 and (self._blocked_after or self._loop is not None):
             executor.watchdog = Watchdog(
-                self._spec.name, loop, lambda: executor.held, self._blocked_after, self._tell_stall
+                self._spec.name,
+                loop,
+                lambda: executor.held,
+                self._blocked_after or BLOCKED_AFTER,
+                self._tell_stall if self._blocked_after else lambda *_: None,
+                Stuck(
+                    stuck_after(self._spec.timeout),
+                    lambda: self._tell_soon(executor.hold()),
+                    lambda: self._tell_soon(Unblocked()),
+                ),
             )
         if not self._stop_asked.is_set():
             receiver.run(executor, self._say_ready)
+
+    def _tell_soon(self, message: Message) -> None:
+        with contextlib.suppress(OSError):  # the server is gone
+            self._sender.queue(message)
+            self._sender.flush()
 
     def _tell_stall(self, stall: Stall, now: float, warning: str | None) -> None:
         """Say it to the input that kept the others waiting, for it is that one's code that has to change."""
@@ -286,7 +305,7 @@ class _Container:
     def _exit(self, service: Service) -> int:
         """Exit hooks, in order; one that raises does not keep the next from running. Then what still runs."""
         status = 0
-        if self._executor is not None and self._executor.watchdog is not None:
+        if self._executor is not None and self._executor.watchdog is not None and self._blocked_after:
             self._executor.watchdog.say_repeats()
         for hook in service.exit:
             try:
@@ -295,7 +314,7 @@ class _Container:
                 describe_start_failure(error)
                 status = 1
         if self._loop is not None:
-            self._loop.close(leaving.end_tasks())
+            self._loop.close(leaving.end_tasks(self._loop.shutdown_asyncgens))
         return status
 
     # --- the control thread -------------------------------------------------------------------------------------------

@@ -17,7 +17,8 @@ from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import Batched, BatchEnd, failed_batch, run_batch, run_batch_async
+from motet.runtime.batch import Batched, BatchEnd, batch_of, failed_batch, run_batch, run_batch_async
+from motet.runtime.hold import Hold
 from motet.runtime.input_contexts import InputContexts
 from motet.runtime.interrupter import Interrupter
 from motet.runtime.loader import Service
@@ -31,7 +32,7 @@ from motet.runtime.threads import SlotThreads
 from motet.runtime.watchdog import Watchdog
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.request import WebRequest
-from motet.wire.messages import StopDelivering
+from motet.wire.messages import Blocked, StopDelivering
 
 Method = tuple[MethodSpec, Callable[..., Any]]
 RunSync = Callable[[Callable[..., Any], Delivery, Gate, Cancelled], AttemptEnd]
@@ -68,6 +69,7 @@ class Executor:
             self._methods = {name: (method, Batched(method, call)) for name, (method, call) in self._methods.items()}
             self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
             self._send = self._send_batch
+        self._parts: list[Delivery] = []
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
         self._loop = loop
@@ -84,6 +86,8 @@ class Executor:
         self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._contexts = InputContexts(context or contextvars.copy_context())
         self._spans = AttemptSpans.wanted(spec)
+        self._hold: Hold | None = None
+        self._seen = 0
         self.watchdog: Watchdog | None = None
         """Woken by deliveries, if there is one."""
         self.limit = LocalLimit(spec.concurrency.max_inputs)
@@ -105,6 +109,9 @@ class Executor:
 
     def deliver(self, deliveries: Sequence[Delivery]) -> None:
         """Start these attempts."""
+        self._seen = deliveries[-1].attempt  # before looking: whoever sets a hold looks afterwards
+        if self._hold is not None:
+            deliveries = self._without_given_back(deliveries)
         for delivery in deliveries:
             method, _ = self._methods[delivery.method]
             gate = None
@@ -131,6 +138,34 @@ class Executor:
         if self.watchdog is not None and self.watchdog.asleep:
             self.watchdog.wake()
 
+    def _without_given_back(self, deliveries: Sequence[Delivery]) -> Sequence[Delivery]:
+        assert self._hold is not None
+        parts = self._hold.parted(deliveries)
+        for delivery in parts[True]:
+            now = time.monotonic()
+            self._send(self._failed(delivery, asyncio.CancelledError(), True), now, now)
+        self._sender.flush()
+        return parts[False]
+
+    def hold(self) -> Blocked:
+        """The event loop does not turn: give back what has not begun, and what is on its way. On the watchdog's thread."""
+        hold = Hold()
+        with hold.lock:
+            self._hold = hold
+            hold.take(self._seen, list(self._tasks.items()))
+        return Blocked(hold.seen, sorted(hold.given_back))
+
+    def resume(self) -> None:
+        """What comes from now on is to run. (What was here and is given back has ended before this could be read.)"""
+        self._hold = None
+
+    def deliver_batch(self, members: list[Delivery], more: bool) -> None:
+        """Start these attempts as a batch, together with what came before as parts of it; not yet, if `more` of it comes."""
+        self._parts += members
+        if not more:
+            whole, self._parts = self._parts, []
+            self.deliver([batch_of(whole)])
+
     def feed(self, attempt: int, items: list[bytes]) -> None:
         """Pieces of a request came for an attempt."""
         request = self._windows.get(attempt)
@@ -156,7 +191,7 @@ class Executor:
         span = None if self._spans is None else self._spans.begin(delivery, window)
         cancelled = self._slots.cancelled
         try:
-            if cancelled(delivery.attempt):
+            if cancelled(delivery.attempt) or (self._hold is not None and self._hold.has(delivery.attempt)):
                 end = self._failed(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
             elif isinstance(window, WebRequest):
                 app: WebApp = call  # type: ignore[assignment]

@@ -8,13 +8,18 @@ from collections.abc import Callable
 from time import monotonic, time
 from typing import Any, Final, Literal
 
-from motet.client.gate import here
+from motet.client.gate import here, shield_cancellation
 from motet.model.log_allowance import LogAllowance
-from motet.wire.messages import Written
+from motet.wire.messages import LinePart, Written
 
 MAX_LINE_CHARS = 64 * 1024
 OVERWRITTEN_INTERVAL = 5.0
 """Seconds between two states of a progress bar (text that a carriage return wipes out) that are kept, at least."""
+
+BEGUN_INTERVAL = 0.1
+"""Seconds between two looks at a line that is being written, at least."""
+MAX_BEGUN_CHARS = 500
+"""The end of it that is sent: more than fits into a line of a terminal."""
 
 _CHILDREN = -1
 """In place of a thread: the processes that the input has started."""
@@ -33,7 +38,7 @@ class InputOutput:
 
     __slots__ = (
         "__weakref__", "_allowance", "_before_end", "_begun", "_decoders", "_kept_at", "_lock",
-        "_send", "call_id", "ended", "has_children", "index", "writers",
+        "_send", "_shown_at", "call_id", "ended", "has_children", "index", "is_watched", "writers",
     )  # fmt: skip
 
     def __init__(
@@ -43,10 +48,14 @@ class InputOutput:
         send: Send,
         rate: float,
         before_end: Callable[[InputOutput], None] | None = None,
+        *,
+        is_watched: bool = False,
     ) -> None:
         self.call_id: Final = call_id
         self.index: Final = index
         self.ended = False
+        self.is_watched: Final = is_watched
+        """Somebody looks at lines before they have their end."""
         self.has_children = False
         """There are pipes that processes of this input write to."""
         self.writers = 0
@@ -58,11 +67,13 @@ class InputOutput:
         self._decoders: dict[Stream, codecs.IncrementalDecoder] = {}
         self._allowance = LogAllowance(rate, monotonic())
         self._kept_at = float("-inf")
+        self._shown_at = float("-inf")
 
     def write_of_children(self, stream: Stream, text: str, *, last: bool = False) -> None:
         """The same for what processes of this input have written, on a thread of ours. `last`: nothing more comes."""
         if text:
             self.write(stream, text, _CHILDREN)
+            self.show_begun(stream, _CHILDREN)
         if last and (rest := self._begun[stream].pop(_CHILDREN, "")):
             self._emit(stream, _tidied([rest]))
 
@@ -129,26 +140,40 @@ class InputOutput:
             begun[thread] = rest
         self._emit(stream, _tidied(lines) if "\r" in text or len(text) > MAX_LINE_CHARS else lines)
 
+    def show_begun(self, stream: Stream, thread: int = 0) -> None:
+        """The program wants the line that it has begun to be seen: send it as it is, if somebody watches; not too often."""
+        begun = self._begun[stream]
+        if not begun or not self.is_watched:
+            return
+        text = begun.get(thread or get_ident(), "").rstrip("\r").rpartition("\r")[2][-MAX_BEGUN_CHARS:]
+        now = monotonic()
+        if not text or now - self._shown_at < BEGUN_INTERVAL:
+            return
+        self._shown_at = now
+        shown = [text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()]
+        with shield_cancellation():
+            self._send(Written(time(), self.call_id, self.index, stream, shown, "begun"), len(text))
+
     def _wiped(self, stream: Stream, state: str) -> None:
         """A carriage return wiped out what had been written of a line: a progress bar."""
         now = monotonic()
         if now - self._kept_at >= OVERWRITTEN_INTERVAL and (state := state.strip("\r")):
             self._kept_at = now
-            self._emit(stream, [state])
+            self._emit(stream, [state], "wiped")
 
-    def _emit(self, stream: Stream, lines: list[str]) -> None:
+    def _emit(self, stream: Stream, lines: list[str], part: LinePart = "") -> None:
         # A cancellation in here might leave a lock taken, or half a frame sent: it waits until the lines are through.
         gate = here.gate
         if gate is None:
-            self._emit_shielded(stream, lines)
+            self._emit_shielded(stream, lines, part)
             return
         gate.shield()
         try:
-            self._emit_shielded(stream, lines)
+            self._emit_shielded(stream, lines, part)
         finally:
             gate.unshield()
 
-    def _emit_shielded(self, stream: Stream, lines: list[str]) -> None:
+    def _emit_shielded(self, stream: Stream, lines: list[str], part: LinePart) -> None:
         now, count = monotonic(), len(lines)
         text = lines[0] if count == 1 else "".join(lines)
         # Threads of one input that write at the very same time may get a line too many out of this.
@@ -163,7 +188,7 @@ class InputOutput:
         if not text.isascii():
             # Lone surrogates have no UTF-8.
             lines = [line.encode("utf-8", "backslashreplace").decode() for line in lines]
-        if not self._send(Written(time(), self.call_id, self.index, stream, lines), len(text)):
+        if not self._send(Written(time(), self.call_id, self.index, stream, lines, part), len(text)):
             self._leave_out(count, now)
 
     def _leave_out(self, lines: int, now: float) -> None:

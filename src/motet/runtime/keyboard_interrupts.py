@@ -6,6 +6,7 @@ import functools
 import os
 import signal
 import sys
+from _thread import start_new_thread as _start_thread
 from collections.abc import Callable
 from types import CodeType, FrameType
 from typing import Any
@@ -51,12 +52,8 @@ class KeyboardInterrupts:
     def _on_interrupt(self, _signal: int, frame: FrameType | None) -> None:
         if frame is not None and self._is_of_an_input(frame):
             raise KeyboardInterrupt
-        print(
-            "motet: SIGINT came to this container, which goes on: nothing tells which of its inputs it is for. "
-            "To stop a container, use `motet container stop`.",
-            file=sys.stderr,
-            flush=True,
-        )
+        # Not here: whatever this interrupted may hold the locks of what it writes to.
+        _start_thread(_tell, ())
 
     def _is_of_an_input(self, frame: FrameType) -> bool:
         if frame.f_code in self._senders and current.get() is not None:
@@ -72,3 +69,12 @@ class KeyboardInterrupts:
     def _restore(self) -> None:
         if signal.getsignal(signal.SIGINT) == self._on_interrupt:
             signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _tell() -> None:
+    print(
+        "motet: SIGINT came to this container, which goes on: nothing tells which of its inputs it is for. "
+        "To stop a container, use `motet container stop`.",
+        file=sys.stderr,
+        flush=True,
+    )

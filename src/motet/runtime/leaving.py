@@ -7,7 +7,7 @@ import contextlib
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from motet.runtime.own_tasks import every_task
@@ -38,7 +38,7 @@ def patience() -> float:
     return START_FAILED_PATIENCE if _deadline is None else max(_deadline - time.monotonic(), 0.0)
 
 
-async def end_tasks() -> None:
+async def end_tasks(shutdown_asyncgens: Callable[[], Awaitable[None]]) -> None:
     """Cancel this loop's tasks, let them and its async generators run their `finally` blocks, and report what they raise."""
     loop, seconds = asyncio.get_running_loop(), patience()
     tasks = every_task() - {asyncio.current_task()}
@@ -48,7 +48,7 @@ async def end_tasks() -> None:
         async with asyncio.timeout(seconds):
             if tasks:
                 await asyncio.wait(tasks)
-            await loop.shutdown_asyncgens()
+            await shutdown_asyncgens()
     for task in tasks:
         _report(loop, task)
 

@@ -16,6 +16,7 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.parameters import decoded_parameters
 from motet.runtime.program import import_main
 from motet.sdk import user_class
 from motet.sdk.definition import unwrap
@@ -57,7 +58,7 @@ def _function_service(found: Any) -> Service:
 
 def _class_service(found: Any, spec: FunctionSpec) -> Service:
     cls = unwrap(found)
-    parameters = pickle.loads(spec.parameters_given) if spec.parameters_given is not None else {}
+    parameters = decoded_parameters(spec.parameters_given) if spec.parameters_given is not None else {}
     instance = user_class.instantiate(cls, parameters)
     # Web frameworks read annotations of bound methods, not of partial functions.
     methods = {

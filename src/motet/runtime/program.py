@@ -12,8 +12,7 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.function import ImportedDefinition
-from motet.sdk.main_module import MAIN_IN_CONTAINERS
-from motet.wire.by_value import MAIN
+from motet.wire.by_value import MAIN, MAIN_IN_CONTAINERS
 
 _lock = threading.RLock()
 

@@ -11,13 +11,12 @@ from time import perf_counter
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
 from motet.runtime.attempt import tell_of_stray
-from motet.runtime.batch import batch_of
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.runtime.user_loop import UserLoop
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt
+from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt, Resume
 
 STOP_TIMEOUT = 5.0
 """Seconds that cancelled inputs have to end before the exit hooks run."""
@@ -31,7 +30,9 @@ def handle(executor: Executor, frame: memoryview) -> None:
         elif isinstance(message, FeedAttempt):
             executor.feed(message.attempt, message.items)
         elif isinstance(message, DeliverBatch):
-            executor.deliver([batch_of(message.attempts)])
+            executor.deliver_batch(message.attempts, message.more)
+        elif isinstance(message, Resume):
+            executor.resume()
 
 
 class BlockingReceiver:

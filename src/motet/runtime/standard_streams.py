@@ -31,6 +31,8 @@ class Outputs:
         self.raw_writers = RawWriters(sender)
         self.rate = 0.0
         """Lines per second that an input may write after its burst; 0: any."""
+        self.is_watched = False
+        """Somebody looks at lines before they have their end."""
         self.forked = False
         """This is a process forked from the container: it has no connection to the server, but a stdout and a stderr."""
         self.streams: tuple[InputStream, ...] = ()
@@ -38,15 +40,18 @@ class Outputs:
         self._beginning = threading.Lock()
         self.own = InputOutput("", -1, self.send, 0.0)
 
-    def limit(self, rate: float) -> None:
+    def limit(self, rate: float, *, is_watched: bool = False) -> None:
         """From now on an input, or the container outside of inputs, may write so many lines per second after a burst."""
         self.rate = rate
+        self.is_watched = is_watched
         self.own.end()
-        self.own = InputOutput("", -1, self.send, rate)
+        self.own = InputOutput("", -1, self.send, rate, is_watched=is_watched)
 
     def begin(self, running: CurrentInput) -> InputOutput:
         """The output of an input that has written nothing yet."""
-        output = InputOutput(running.call_id, running.index, self.send, self.rate, self._ending)
+        output = InputOutput(
+            running.call_id, running.index, self.send, self.rate, self._ending, is_watched=self.is_watched
+        )
         # Another of its threads may write for the first time at this moment: one of them counts.
         with shield_cancellation(), self._beginning:
             if running.output is None:
@@ -159,9 +164,14 @@ class InputStream(io.TextIOWrapper):
         return (running.output or self._outputs.begin(running)).write_bytes(self._name, data)
 
     def flush(self) -> None:
-        """Nothing to do in a container: lines leave when they are complete."""
+        """Lines leave when they are complete: all that there is to do is to show one that is not to whoever watches."""
         if self._raw is not None:
             self._raw.flush()
+        elif self._outputs.is_watched:
+            running = _current()
+            output = self._outputs.own if running is None else running.output
+            if output is not None:
+                output.show_begun(self._name)
 
     def close(self) -> None:
         """It stays open, for the others who write to it."""

@@ -18,16 +18,22 @@ _SHOWN = 5
 _LOOKED_AT = 1000
 """Files left in the temporary directory that are counted."""
 
+_LONGEST_PATH = 74
+"""Bytes: sockets have paths of 107, and those that `multiprocessing` makes are 33 below its temporary directory."""
 project_directory: str | None = None
 """Where the program was when its app started."""
+
+
+def carry_name(container_id: str) -> None:
+    """Let other processes know which container this one is, wherever its code goes: an open file says so, by its name."""
+    os.memfd_create(container_id)
 
 
 def take_temporary_directory() -> str:
     """The current directory, which goes with the container, as the one for temporary files, unless the function has another."""
     directory = os.getcwd()
-    # Stays open: it tells others which container this process is, wherever the code goes.
-    os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    os.environ.setdefault("TMPDIR", directory)
+    if len(os.fsencode(directory)) <= _LONGEST_PATH:
+        os.environ.setdefault("TMPDIR", directory)
     tempfile.tempdir = None  # the template may have looked for it
     return directory
 

@@ -18,7 +18,9 @@ import signal
 import socket
 from array import array
 from collections import deque
+from pathlib import Path
 
+from motet.client.scratch import remove_if_left
 from motet.runtime import family
 from motet.runtime.birth import Birth, Entry, live
 from motet.wire.framing import FrameReader
@@ -26,6 +28,8 @@ from motet.wire.template import Exited, Fork, Forked, Froze, Kill, Report, Thawe
 
 CANNOT_FORK = 71
 LAST_REPORTS_TIMEOUT = 1.0
+LEFT_TIMEOUT = 2.0
+"""Seconds that a process which was killed may take to let go of its files."""
 
 _PRELOADED = ("asyncio", "uvloop", "msgspec", "cloudpickle", "motet")
 _DESCRIPTORS_PER_FORK = 2
@@ -45,10 +49,17 @@ class Template:
         self._pids: dict[str, int] = {}
         self._frozen: set[int] = set()
         self._over = False
+        self._ended_by_signal = False
 
     def end(self) -> None:
         """Make `serve` end, as the end of the control socket does. May be called by a signal handler."""
-        self._over = True
+        self._over = self._ended_by_signal = True
+
+    def lost_backend(self) -> bool:
+        """Whether the backend's process seems to have ended; one that wants the template to end waits for that."""
+        poll = select.poll()
+        poll.register(self._control, 0)
+        return self._ended_by_signal or any(event & select.POLLHUP for _, event in poll.poll(0))
 
     def serve(self) -> Birth | None:
         """Perform requests until the control socket ends; then all containers are gone, and None is returned.
@@ -195,6 +206,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket to the backend")
     parser.add_argument("--parent", type=int, required=True, help="pid of the backend's process")
     parser.add_argument("--scratch", required=True, help="directory to remove at the end")
+    parser.add_argument("--left-behind", help="directory to remove if the backend's process was killed")
     parser.add_argument("--entry", required=True, help="module:function that runs a container; tests give their own")
     return parser.parse_args()
 
@@ -209,7 +221,12 @@ def _serve(arguments: argparse.Namespace) -> Birth | None:
     family.adopt_orphans()
     # The socket's end can be late: a process forked from the backend's, as multiprocessing does, holds it open.
     family.die_with_parent(signal.SIGTERM, arguments.parent)
-    return template.serve()
+    birth = template.serve()
+    if birth is None:
+        shutil.rmtree(arguments.scratch, ignore_errors=True)
+        if arguments.left_behind and template.lost_backend():
+            remove_if_left(Path(arguments.left_behind), LEFT_TIMEOUT)
+    return birth
 
 
 def main() -> None:
@@ -218,7 +235,6 @@ def main() -> None:
     entry = _import_entry(arguments.entry)
     if birth := _serve(arguments):
         live(birth, entry)
-    shutil.rmtree(arguments.scratch, ignore_errors=True)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)
 

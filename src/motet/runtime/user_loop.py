@@ -57,6 +57,10 @@ class UserLoop:
         loop.set_exception_handler(report_in_context)
         threads = ThreadPoolExecutor(_THREADS + max_inputs, thread_name_prefix="asyncio")
         loop.set_default_executor(threads)
+        self.shutdown_asyncgens = loop.shutdown_asyncgens
+        # Programs do these at their end, for which an input may take its own: others go on with the loop.
+        for name in ("shutdown_asyncgens", "shutdown_default_executor"):
+            setattr(loop, name, _nothing)
         self.main: asyncio.Task[None] = asyncio.Task(self._work(), loop=loop, name="motet-main", context=context)
 
     def run(self, awaitable: Awaitable[Any]) -> Any:
@@ -127,6 +131,10 @@ class UserLoop:
                 forked_child.leave(job.error)
                 job.is_done = True
                 self.loop.stop()
+
+
+async def _nothing(*_: object, **_named: object) -> None:
+    """In place of what the container does when it ends."""
 
 
 def allow_threads(max_inputs: int) -> None:

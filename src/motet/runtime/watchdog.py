@@ -11,6 +11,7 @@ from time import monotonic, sleep, thread_time
 
 from motet.errors import InvalidError
 from motet.runtime.stalls import Sample, Sight, Stall, Stalls, Warnings, late
+from motet.runtime.stuck import Stuck
 from motet.runtime.whereabouts import ThreadClocks, sight_on_loop, sight_on_thread
 
 VARIABLE = "MOTET_BLOCKED_AFTER"
@@ -55,8 +56,8 @@ class Watchdog:
     `tell` does it.
 
     `held` says how many inputs there are. While there are some, it wakes several times per threshold, asks the loop to
-    answer, and looks who keeps it if it does not, or kept itself from waking. Without any, it sleeps: then `asleep` is true,
-    and whoever brings an input calls `wake`. Made on the loop's thread.
+    answer, and looks who keeps it if it does not, or kept itself from waking; `stuck` is told of each look. Without any, it
+    sleeps: then `asleep` is true, and whoever brings an input calls `wake`. Made on the loop's thread.
     """
 
     def __init__(
@@ -66,9 +67,11 @@ class Watchdog:
         held: Callable[[], int],
         threshold: float,
         tell: Tell = _print_warning,
+        stuck: Stuck | None = None,
     ) -> None:
         self.asleep = True
         self._tell = tell
+        self._stuck = stuck
         self._warnings = Warnings(function)
         self._loop = loop
         self._loop_ident = threading.get_ident()
@@ -126,6 +129,8 @@ class Watchdog:
             sample = self._sample(now, before, held, max(0.0, waits[0] - starved), max(0.0, waits[1] - loop_starved))
             for stall in self._stalls.take(sample):
                 self._tell(stall, now, self._warnings.first(stall))
+            if self._stuck is not None:
+                self._stuck.take(sample, self._tick)
             if held:
                 busy_at = now
             before, (starved, loop_starved) = now, waits

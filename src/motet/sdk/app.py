@@ -16,6 +16,7 @@ from motet.sdk.cls import Cls
 from motet.sdk.declaration import Declared, declare_class, declare_function
 from motet.sdk.entrypoint import LocalEntrypoint
 from motet.sdk.function import Function
+from motet.sdk.handle import Handle
 from motet.sdk.image import Image
 from motet.sdk.logs import Logs
 from motet.sdk.main_module import may_be_declared_again
@@ -43,7 +44,7 @@ class FunctionDecorator(Protocol):
     def __call__(self, function: Callable[P, R], /) -> Function[P, R]: ...
 
 
-class App:
+class App(Handle):
     """A set of functions that run together: `app = motet.App("name")`, then `@app.function()`, then `with app.run():`.
 
     `image` and `secrets` are the defaults of its functions. Raises `InvalidError` for arguments of the wrong type.
@@ -61,17 +62,19 @@ class App:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
-        check_name("the name of an app", name or "")
         merged_env(secrets, None)
         refuse_unavailable({"volumes": volumes})
         warn_without_effect({"include_source": include_source})
-        self._name = name
-        self.key = app_key(name or "")
+        self._name = None if name is None else check_name("the name of an app", name)
+        self.key = app_key(self._name or "")
         """Tells it from other apps of the program, also in containers."""
         self._tags = _checked_tags(tags)
         self._image = _checked_image(image)
         self._secrets = tuple(secrets)
         self._declared: dict[str, Declared] = {}
+        self._replaced: list[tuple[FunctionSpec, str]] = []
+        self._aside: list[Declared] = []
+        """Those whose name another function has taken: they run for whoever has their handle."""
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
         self.runs: Runs[RunningApp] = Runs()
@@ -180,10 +183,19 @@ class App:
 
     def _add(self, declared: Declared) -> Function[..., Any] | Cls[Any]:
         name = declared.spec.name
-        if name in self._declared:
-            _warn_of_collision(self._declared[name], declared)
+        if (old := self._declared.get(name)) is not None:
+            _warn_of_collision(old, declared)
+            if old.code is not declared.code:
+                self._replaced.append((old.spec, declared.where))
+                if not may_be_declared_again(declared.code) and not old.has_url:
+                    number = 1 + sum(old.spec.name == it.named for it in self._aside)
+                    self._aside.append(old.set_aside(number))
         self._declared[name] = declared
         return declared.handle
+
+    def successor_of(self, spec: FunctionSpec) -> str | None:
+        """Where the function is that took the name of this declaration; None if it still has it."""
+        return next((where for old, where in self._replaced if old is spec), None)
 
     # --- looking ---
 
@@ -251,7 +263,7 @@ class App:
     def _merged(self) -> dict[tuple[str, str], Declared]:
         merged: dict[tuple[str, str], Declared] = {}
         for app in (self, *self.included):
-            for declared in app._declared.values():
+            for declared in (*app._declared.values(), *app._aside):
                 merged.setdefault((declared.spec.app_key, declared.spec.name), declared)
         return merged
 
@@ -294,7 +306,15 @@ class App:
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        return {**kept, "_declared": {}, "_entrypoints": {}, "_included": [], "runs": Runs(), "own_run": None}
+        empty: dict[str, Any] = {"_declared": {}, "_replaced": [], "_aside": [], "_entrypoints": {}, "_included": []}
+        return {**kept, **empty, "runs": Runs(), "own_run": None}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Late, as in `run`.
+        from motet.sdk.running import container_app
+
+        running = self.running or container_app()
+        return (_by_name, ("" if running is None else running.app_id, self.__getstate__()))
 
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
@@ -305,6 +325,18 @@ def _checked_image(image: Any) -> Image | None:
     if image is not None and not isinstance(image, Image):
         raise InvalidError("`image=` has to be a `motet.Image` object")
     return image
+
+
+def _by_name(app_id: str, state: dict[str, Any]) -> App:
+    """An app that was pickled: itself where it runs, a name of it elsewhere."""
+    # Late, as in `run`.
+    from motet.sdk.running import app_with
+
+    app = app_with(app_id, state["key"])
+    if app is None:
+        app = object.__new__(App)
+        vars(app).update(state)
+    return app
 
 
 def _checked_tags(tags: Any) -> dict[str, str]:

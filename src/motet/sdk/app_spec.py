@@ -9,13 +9,14 @@ from dataclasses import replace
 
 import msgspec
 
-from motet.errors import InvalidError
-from motet.model.function import AppSpec
+from motet.errors import Error, InvalidError
+from motet.model.function import AppSpec, SerializedDefinition
 from motet.sdk import sources
-from motet.sdk.checks import is_sendable
+from motet.sdk.checks import is_sendable, plain
 from motet.sdk.declaration import Declared
 from motet.sdk.definition import out_of_reach
 from motet.sdk.main_module import main_by_value, names_not_elsewhere
+from motet.sdk.notices import warn_user
 from motet.wire.by_value import MAIN, NOTHING, ByValue
 
 
@@ -30,18 +31,30 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
     main = next((place for place in places if place is not None and place.is_main), None)
     by_value = _by_value(main is not None, (it for it, place in zip(functions, places, strict=True) if place is None))
     spec = AppSpec(
-        name=name.encode(errors="backslashreplace").decode(),
+        name=plain(name).encode(errors="backslashreplace").decode(),
         functions=tuple(
-            replace(declared.spec, definition=place or declared.by_value(by_value))
+            replace(declared.spec, definition=definition)
             for declared, place in zip(functions, places, strict=True)
+            if (definition := place or _by_value_of(declared, by_value)) is not None
         ),
-        sys_path=tuple(entry for entry in search_path if is_sendable(entry)),
+        sys_path=tuple(plain(entry) for entry in search_path if is_sendable(entry)),
         project_dir=directory,
         argv=tuple(argument.encode("utf-8", "replace").decode() for argument in sys.argv),
         main=None if main is None else msgspec.structs.replace(main, qualname=""),
         sources=str(kept.directory) if (kept := sources.in_use()) is not None else "",
     )
     return spec, by_value
+
+
+def _by_value_of(declared: Declared, by_value: ByValue) -> SerializedDefinition | None:
+    try:
+        return declared.by_value(by_value)
+    except Error as error:
+        if declared.aside is None:
+            raise
+        # Another function has its name: most likely nobody misses it.
+        warn_user(UserWarning(f"{declared.where} cannot be called, since another function has taken its name: {error}"))
+        return None
 
 
 def _by_value(main_is_imported: bool, by_value: Iterable[Declared]) -> ByValue:

@@ -14,6 +14,8 @@ from motet.errors import InvalidError, NotFoundError
 from motet.model.call_graph import InputInfo, input_infos
 from motet.model.outcome import Ended, OutcomeKind
 from motet.sdk import running
+from motet.sdk.context import is_local
+from motet.sdk.handle import Handle
 from motet.sdk.logs import Logs
 from motet.wire import failure, payload
 from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
@@ -28,7 +30,7 @@ def result_of(ended: Ended) -> Any:
     raise failure.rebuild(ended.payload)
 
 
-class FunctionCall(Generic[R]):
+class FunctionCall(Handle, Generic[R]):
     """A spawned call. Its results are kept while the app runs; asking twice gives the same answer.
 
     Handles are values: they can be pickled, sent to another function, and made from an id with `from_id`.
@@ -69,13 +71,14 @@ class FunctionCall(Generic[R]):
         """
         if timeout is not None and timeout < 0:
             raise InvalidError(f"`timeout` must not be negative, got {timeout}")
-        ended = yield from self._outcomes(index, timeout)
+        ended = yield from self._outcomes(index, timeout, count=1)
         return result_of(ended[0])  # type: ignore[no-any-return]
 
-    def _outcomes(self, index: int, timeout: float | None) -> Steps[list[Ended]]:
+    def _outcomes(self, index: int, timeout: float | None, count: int = 100) -> Steps[list[Ended]]:
         wait = timeout != 0
+        question = AwaitOutcomes(self._call_id, index, wait, count)
         try:
-            reply = yield from self._on().request(AwaitOutcomes(self._call_id, index, wait), timeout if wait else None)
+            reply = yield from self._on().request(question, timeout if wait else None)
         except builtins.TimeoutError:
             raise builtins.TimeoutError(f"{self._call_id}: no result within {timeout} s") from None
         if not reply.ended:
@@ -149,9 +152,11 @@ class FunctionCall(Generic[R]):
     """`FunctionCall.gather(*calls)`: their results, in order. The first failure raises at once; the others keep running."""
 
     def _on(self) -> Connection:
-        if self._connection is None or self._connection.is_parents:
-            self._connection = running.any_running(self._call_id).connection
-        return self._connection
+        connection = self._connection
+        if connection is None or connection.is_parents or (connection.ended and not is_local()):
+            # A forked process has a connection of its own, and a container makes its own once more.
+            connection = self._connection = running.any_running(self._call_id).connection
+        return connection
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (FunctionCall, (self._call_id,))
@@ -181,7 +186,7 @@ def _gather(*calls: FunctionCall[Any]) -> Steps[list[Any]]:
 
         return on_reply
 
-    asked = [(c, c._on().ask(AwaitOutcomes(c.object_id, 0), reply_to(place))) for place, c in enumerate(calls)]
+    asked = [(c, c._on().ask(AwaitOutcomes(c.object_id, 0, count=1), reply_to(place))) for place, c in enumerate(calls)]
     try:
         problem = (yield over) if calls else None
     finally:

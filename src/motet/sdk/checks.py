@@ -45,7 +45,12 @@ def check_name(what: str, name: str) -> str:
         raise InvalidError(
             f"{what} is {name!r}, which has characters that cannot be shown (line breaks, controls) or are not Unicode"
         )
-    return name
+    return plain(name)
+
+
+def plain(text: str) -> str:
+    """The text of a `str` of whatever class, such as an enum's member: others are not what they seem when they are sent."""
+    return str.__str__(text)
 
 
 def refuse_positional(positional: tuple[object, ...], suggestion: str) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
+from contextvars import ContextVar
 from typing import Any, Generic, Literal, NoReturn, TypeVar, Unpack, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
+from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.sdk.batching_options import batching_from, check_class_batching
 from motet.sdk.bound_method import is_registered, register
+from motet.sdk.found_here import found_here
 from motet.sdk.function import Function
+from motet.sdk.handle import Handle
 from motet.sdk.hydration import Hydrated
 from motet.sdk.local_instance import LocalInstance
 from motet.sdk.options import VariantOptions, concurrency_from, variant_from_options
-from motet.sdk.parameters import checked_parameters, encoded_parameters
 from motet.sdk.partials import cannot_inherit
 from motet.sdk.target import Target
 from motet.sdk.user_class import members, parameters_of
@@ -20,15 +25,17 @@ from motet.sdk.user_class import members, parameters_of
 T = TypeVar("T", covariant=True)
 
 
-class Cls(Hydrated, Generic[T]):
+class Cls(Hydrated, Handle, Generic[T]):
     """A class whose methods run in containers. `MyClass()` gives an object whose methods have `.remote` and the like.
 
-    `user_cls` is the class itself, `target` the function it is to the server. Immutable.
+    `user_cls` is the class itself, `target` the function it is to the server. Immutable. A handle travels as a name: if the
+    class `is_here`, in a process where its module was imported, `user_cls` is it, and else an empty one.
     """
 
-    def __init__(self, target: Target, user_cls: type) -> None:
+    def __init__(self, target: Target, user_cls: type, *, is_here: bool = True) -> None:
         self.target = target
         self.user_cls = user_cls
+        self.is_here = is_here
         self.__name__ = user_cls.__name__
         self.__doc__ = user_cls.__doc__
 
@@ -56,11 +63,12 @@ class Cls(Hydrated, Generic[T]):
     def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Cls[T]:
         """This class with its one method batched, as by `@motet.batched`; otherwise as `with_options`."""
         batching = batching_from(max_batch_size, wait_ms)
-        check_class_batching(self.user_cls.__name__, members(self.user_cls), batching)
+        if self.is_here:
+            check_class_batching(self.user_cls.__name__, members(self.user_cls), batching)
         return self._varied(FunctionVariant(batching=batching))
 
     def _varied(self, variant: FunctionVariant) -> Cls[T]:
-        return Cls(self.target.varied(variant), self.user_cls)
+        return Cls(self.target.varied(variant), self.user_cls, is_here=self.is_here)
 
     def register(self) -> None:
         """Give `self.method` inside the class's own objects its `.remote` and the like, on this class's pool."""
@@ -78,27 +86,61 @@ class Cls(Hydrated, Generic[T]):
         user_cls = self.__dict__.get("user_cls")
         if user_cls is None or (name.startswith("__") and name.endswith("__")):
             raise AttributeError(name)
-        if name in members(user_cls):
-            cls_name = user_cls.__name__
+        cls_name = user_cls.__name__
+        if any(name == method.name for method in self.target.spec.methods) or name in members(user_cls):
             raise AttributeError(
                 "You can't access methods on a Cls directly - Did you forget to instantiate the class first?\n"
                 f"e.g. instead of {cls_name}.{name}.remote(), do {cls_name}().{name}.remote()"
+            )
+        if not self.is_here:
+            raise AttributeError(
+                f"the handle of class {cls_name} came from another process without the class, so it has no {name!r} here; "
+                "import its module first"
             )
         return getattr(user_cls, name)
 
     def __mro_entries__(self, bases: tuple[Any, ...]) -> NoReturn:
         raise cannot_inherit(self.user_cls.__name__)
 
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        if not is_registered(self.user_cls):
-            self.register()
+    def __reduce__(self) -> tuple[Any, ...]:
+        if _with_code.get():
+            return (_with_its_code, (self.target, self.user_cls))
+        names = self.user_cls.__module__, self.user_cls.__qualname__, self.user_cls.__name__
+        return (_by_name, (self.target, *names))
 
     def __repr__(self) -> str:
         return f"<motet.Cls {self.target.spec.name}>"
 
 
-class Obj:
+_with_code: ContextVar[bool] = ContextVar("motet_classes_with_code", default=False)
+
+
+@contextlib.contextmanager
+def classes_with_code() -> Iterator[None]:
+    """What is pickled meanwhile is code that travels by value: the classes that it uses come along."""
+    token = _with_code.set(True)
+    try:
+        yield
+    finally:
+        _with_code.reset(token)
+
+
+def _with_its_code(target: Target, user_cls: type) -> Cls[Any]:
+    cls: Cls[Any] = Cls(target, user_cls)
+    if not is_registered(user_cls):
+        cls.register()
+    return cls
+
+
+def _by_name(target: Target, module: str, qualname: str, name: str) -> Cls[Any]:
+    """The handle, with its class if that was imported here."""
+    found = found_here(Cls, target.declared, module, qualname)
+    if found is not None:
+        return Cls(target, found.user_cls, is_here=found.is_here)
+    return Cls(target, type(name, (), {"__module__": module, "__qualname__": qualname}), is_here=False)
+
+
+class Obj(Handle):
     """An object of a `Cls`: its `@motet.method()`s are functions; everything else is that of a local object, made when
     first asked for. Parameters are attributes."""
 
@@ -122,10 +164,11 @@ class Obj:
         if name in self.__parameters:
             return self.__parameters[name]
         if name not in self.__functions:
-            member = members(self.__cls.user_cls).get(name)
-            if member is None or member.spec is None:
-                return getattr(self.__local.get(), name)
-            self.__functions[name] = Function(self.__target, member.named_spec(), self.__local.method(member.raw))
+            method = next((it for it in self.__target.spec.methods if it.name == name), None)
+            if method is None:
+                return getattr(self.__local.get() if self.__cls.is_here else self.__cls, name)
+            raw = self.__local.method(members(self.__cls.user_cls)[name].raw) if self.__cls.is_here else None
+            self.__functions[name] = Function(self.__target, method, raw)
         return self.__functions[name]
 
     def __reduce__(self) -> tuple[Any, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from motet.errors import InvalidError
@@ -17,6 +17,7 @@ from motet.sdk.main_module import adopt_main
 from motet.sdk.options import ReadOptions
 from motet.sdk.parameters import parameter_specs
 from motet.sdk.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.stacking import refuse_hidden
 from motet.sdk.target import Target
 from motet.sdk.user_class import check_class, members, methods
 from motet.wire.by_value import ByValue
@@ -30,6 +31,24 @@ class Declared:
     spec: FunctionSpec
     code: Code
     serialized: bool
+    aside: str | None = None
+    """The name that another function has taken."""
+
+    @property
+    def has_url(self) -> bool:
+        """Whether requests reach it."""
+        return any(method.web is not None for method in self.spec.methods)
+
+    @property
+    def named(self) -> str:
+        """The name that it was declared under."""
+        return self.spec.name if self.aside is None else self.aside
+
+    def set_aside(self, number: int) -> Declared:
+        """The same under another name, since its own was taken: its handle calls it by that from now on."""
+        spec = replace(self.spec, name=f"{self.spec.name}#{number}")
+        self.handle.target = Target(self.handle.target.app, spec)
+        return replace(self, spec=spec, aside=self.spec.name)
 
     def place(self) -> ImportedDefinition | None:
         """Where containers find the code by its name, as things are now; None: nowhere."""
@@ -52,6 +71,7 @@ def declare_function(app: Any, function: object, options: ReadOptions, name: Any
     if isinstance(function, PartialFunction):
         decorated, batching, web = function.concurrency, function.batching, function.web
     raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    refuse_hidden(raw, f"The function {raw.__qualname__}")
     adopt_main(raw)
     check_scope(raw, serialized=options.serialized)
     if name is not None and (not isinstance(name, str) or not name):
@@ -77,6 +97,10 @@ def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
     if not isinstance(user_cls, type):
         raise TypeError("The @app.cls decorator must be used on a class.")
     check_class(user_cls)
+    for base in user_cls.__mro__[:-1]:
+        for name, value in vars(base).items():
+            if not isinstance(value, PartialMethod | PartialFunction | type):
+                refuse_hidden(value, f"{user_cls.__name__}.{name}")
     adopt_main(user_cls)
     check_scope(user_cls, serialized=options.serialized)
     spec = _spec(

@@ -13,7 +13,8 @@ from typing import Any
 
 from motet.errors import InvalidError, SerializationError
 from motet.model.function import ImportedDefinition, SerializedDefinition
-from motet.sdk.cls import Cls
+from motet.sdk.checks import plain
+from motet.sdk.cls import Cls, classes_with_code
 from motet.sdk.function import Function
 from motet.sdk.importable import is_importable
 from motet.sdk.main_module import is_main, main_by_value, names_not_elsewhere
@@ -84,7 +85,7 @@ def place_of(code: Code, *, serialized: bool) -> ImportedDefinition | None:
     main = sys.modules[MAIN]
     spec = getattr(main, "__spec__", None)  # debuggers leave a `__main__` without
     return ImportedDefinition(
-        module=MAIN if spec is None else spec.name, qualname=code.__qualname__, file=_file_of(main), is_main=True
+        module=MAIN if spec is None else plain(spec.name), qualname=code.__qualname__, file=_file_of(main), is_main=True
     )
 
 
@@ -133,18 +134,19 @@ def _is_class(value: Any) -> bool:
 
 def _file_of(module: ModuleType | None) -> str | None:
     file = getattr(module, "__file__", None)
-    return None if file is None else os.path.abspath(file)
+    return None if file is None else plain(os.path.abspath(file))
 
 
 def _pickled(code: Code, carrier: Any, by_value: ByValue, why: str) -> bytes:
     what = f"{'class' if isinstance(code, type) else 'function'} {code.__qualname__}"
     buffer = io.BytesIO()
     try:
-        Pickler(buffer, by_value).dump(carrier)
+        with classes_with_code():
+            Pickler(buffer, by_value).dump(carrier)
     except Exception as error:
         raise SerializationError(
             f"could not pickle {what}: {type(error).__name__}: {error}. It travels by value{why}, with the global variables "
-            "it uses; make such objects inside of it."
+            f"it uses; make such objects inside of it{', or give it a name of its own' if why else ''}."
         ) from error
     data = buffer.getvalue()
     size = f"{what} is {len(data) / 2**20:.2f} MiB when pickled with the global variables it uses"

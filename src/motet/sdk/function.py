@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
 
+from motet.client import tracing
 from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
@@ -12,11 +13,13 @@ from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings
-from motet.sdk import many, options, tracing
+from motet.sdk import many, options
 from motet.sdk.batching_options import batching_from, check_batched
 from motet.sdk.call import FunctionCall, result_of
 from motet.sdk.context import current_input_id
 from motet.sdk.current_stats import FunctionStats, stats_of
+from motet.sdk.found_here import found_here
+from motet.sdk.handle import NamedAfter
 from motet.sdk.hydration import Hydrated
 from motet.sdk.logs import Logs
 from motet.sdk.many import MapOptions, Results
@@ -32,6 +35,12 @@ from motet.wire.messages import SubmitInputs
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
+
+
+def _by_name(target: Target, method: MethodSpec, module: str, qualname: str) -> Function[..., Any]:
+    """A handle that was pickled, with its Python function if that was imported here."""
+    found = found_here(Function, target.declared, module, qualname)
+    return Function(target, method, None if found is None else found.raw)
 
 
 class _OneOutcome:
@@ -52,7 +61,7 @@ class _OneOutcome:
         self.waiter.set(error)
 
 
-class Function(Hydrated, Generic[P, R]):
+class Function(Hydrated, NamedAfter, Generic[P, R]):
     """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
 
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
@@ -62,6 +71,8 @@ class Function(Hydrated, Generic[P, R]):
         self.target = target
         self.method = method
         self.raw = raw
+
+        self._take_documentation()
 
     @property
     def name(self) -> str:
@@ -380,7 +391,9 @@ class Function(Hydrated, Generic[P, R]):
             raise InvalidError(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (Function, (self.target, self.method, None))
+        raw = None if self.method.name else self.raw
+        names = ("", "") if raw is None else (raw.__module__, raw.__qualname__)
+        return (_by_name, (self.target, self.method, *names))
 
     def __repr__(self) -> str:
         return f"<motet.Function {self.name} of app {self.target.declared.app_name!r}>"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.machinery
 import os
 import sys
@@ -27,6 +28,7 @@ def _find(name: str) -> importlib.machinery.ModuleSpec | None:
         return None
     for finder in sys.meta_path:
         find = getattr(finder, "find_spec", None)
-        if find is not None and (spec := find(name, path)) is not None:
-            return spec  # type: ignore[no-any-return]
+        with contextlib.suppress(Exception):  # of finders that programs bring along
+            if find is not None and (spec := find(name, path)) is not None:
+                return spec  # type: ignore[no-any-return]
     return None

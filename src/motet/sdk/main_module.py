@@ -10,11 +10,7 @@ from types import FunctionType, ModuleType
 from typing import Any
 
 from motet.sdk.guarded_names import guarded_names
-from motet.wire.by_value import MAIN
-
-MAIN_IN_CONTAINERS = "__mp_main__"
-"""The name under which a container imports the client's `__main__`, so that `if __name__ == "__main__":` does not run. It is
-the one that `multiprocessing` has for it, whose children therefore find there what a container sends them."""
+from motet.wire.by_value import MAIN, MAIN_IN_CONTAINERS
 
 
 def is_main(code: Any) -> bool:

@@ -12,13 +12,13 @@ from typing import Any
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps
+from motet.client.tracing import CallSpan, header
 from motet.client.waiter import Waiter
 from motet.errors import ResourceExhaustedError, ServerWarning
 from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
 from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.notices import warn_user
-from motet.sdk.tracing import CallSpan, header
 from motet.wire import failure, payload
 from motet.wire.by_value import ByValue
 

@@ -82,6 +82,8 @@ class LinePrinter:
             self._thread = None
 
     def __call__(self, output: OutputLines) -> None:
+        if output.part == "begun":
+            return
         with self._changed:
             if self._waiting_lines >= MAX_WAITING_LINES:
                 self._left_out += len(output.lines)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import queue
 import time
 from collections.abc import Iterator
@@ -12,18 +13,19 @@ from typing import Any
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.errors import ConnectionError, ExecutionError, InvalidError, RequestSizeError
+from motet.model.limits import MAX_ITEM_BYTES
 from motet.sdk import running
 from motet.sdk.checks import check_name
+from motet.sdk.handle import Handle
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
 from motet.wire.queue_messages import MAX_ITEMS
 
-MAX_ITEM_BYTES = 1024 * 1024
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 
-class Queue:
+class Queue(Handle):
     """First in, first out, in each of any number of partitions; 5,000 items of up to 1 MiB in each.
 
     Handles are values: pass one to a function, or name it with `from_name` on both sides. Items live in memory, as long
@@ -188,6 +190,7 @@ class EphemeralQueue:
 
     def __init__(self) -> None:
         self._queue = Queue(new_queue_id())
+        self._process = os.getpid()
 
     def __enter__(self) -> Queue:
         return self._queue
@@ -204,6 +207,8 @@ class EphemeralQueue:
         await run_async(self._empty())
 
     def _empty(self) -> Steps[None]:
+        if self._process != os.getpid():
+            return  # a forked process leaves the block, too: the queue is its parent's
         # Where no app runs any more, nothing is left of the queue; that is no news to a program that has its own error.
         with contextlib.suppress(ExecutionError, ConnectionError):
             yield from self._queue._cleared(None)

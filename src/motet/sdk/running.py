@@ -7,7 +7,7 @@ import contextlib
 import importlib
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 import msgspec
@@ -40,6 +40,9 @@ class HasRunning(Protocol):
     @property
     def running(self) -> RunningApp | None: ...
 
+    def successor_of(self, spec: FunctionSpec) -> str | None:
+        """Where the function is that took the name of this declaration."""
+
 
 class RunningApp:
     """An app that runs on a server, seen from a client. Thread-safe.
@@ -61,8 +64,12 @@ class RunningApp:
         self.name = name
         self.dashboard_url: str | None = None
         """Its page, if it was run with `dashboard=True`. The code in it lets one browser in, within a minute."""
+        self.apps: tuple[App, ...] = ()
+        """The apps that take part in it, where it was begun."""
         self.by_value = NOTHING
         """What of this process its containers cannot import."""
+        self.included: Callable[[], Sequence[object]] = tuple
+        """The apps that its own one includes by now."""
         self._connect = connect
         self._functions = {(app_key, function): function_id for app_key, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
@@ -90,6 +97,10 @@ class RunningApp:
             reply = yield from self.connection.request(BindFunction(base, variant))
             bound = self._variants[key] = reply.function_id
         return bound
+
+    def began_with(self, spec: FunctionSpec) -> bool:
+        """Whether this very declaration is what it runs, whatever was declared under its name since."""
+        return self._declared.get((spec.app_key, spec.name)) is spec
 
     def has(self, spec: FunctionSpec) -> bool:
         """Whether this function is a part of it."""
@@ -139,6 +150,24 @@ def enter_container_app(running: RunningApp | None) -> None:
     _in_container = running
 
 
+def container_app() -> RunningApp | None:
+    """The app whose container this is."""
+    return _in_container
+
+
+def running_with(app_id: str, spec: FunctionSpec) -> RunningApp | None:
+    """The app of this id, if it runs here, or else the last to begin that has the function."""
+    latest = list(reversed(_running_here))
+    found = [each for each in latest if each.app_id == app_id] or [each for each in latest if each.has(spec)]
+    return found[0] if found else None
+
+
+def app_with(app_id: str, key: str) -> App | None:
+    """The app of this key that takes part in the run of this id, if that was begun here."""
+    apps = (app for each in _running_here if each.app_id == app_id for app in each.apps)
+    return next((app for app in apps if app.key == key), None)
+
+
 def _say_what_is_missing(app: AppSpec) -> None:
     """Containers run on this machine's environment: say once what images ask for and it lacks."""
     asking = [function for function in app.functions if function.image.requirements]
@@ -162,11 +191,24 @@ def find_running(app: HasRunning, function: str) -> RunningApp:
     """The running app to call a function on. Raises `ExecutionError` saying how to get one."""
     running = app.running or _in_container
     if running is None:
-        raise ExecutionError(
-            f"function {function!r} was called, but its app is not running. "
-            "Call it inside `with app.run():`, or start the program with `motet run FILE`."
-        )
+        for run in _running_here:
+            if app in run.included():
+                raise ExecutionError(
+                    f"function {function!r} was called, but its app was included in {run.name!r} after that had started. "
+                    "Have `app.include(...)` before `app.run()`."
+                )
+        raise ExecutionError(f"function {function!r} was called, but its app is not running. {_how_to_get_one()}")
     return running
+
+
+def _how_to_get_one() -> str:
+    multiprocessing = sys.modules.get("multiprocessing")
+    if multiprocessing is not None and multiprocessing.parent_process() is not None:
+        return (
+            "A process of multiprocessing's knows of it if it is forked inside `with app.run():`; use "
+            '`multiprocessing.get_context("fork")`, or call functions in the parent.'
+        )
+    return "Call it inside `with app.run():`, or start the program with `motet run FILE`."
 
 
 def any_running(wanted: str) -> RunningApp:
@@ -233,12 +275,12 @@ class AppRun:
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
             running = yield from self._create(connect, spec, declared)
-            running.by_value = by_value
+            running.by_value, running.included = by_value, lambda: app.included
         except BaseException:
             yield from embedded.release()
             raise
         self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
-        app.own_run = running
+        running.apps, app.own_run = self._parts, running
         for each in self._parts:
             each.runs.begin(running)
         if pages is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from motet.errors import InvalidError, UnimplementedError
-from motet.sdk.checks import is_sendable, type_name
+from motet.sdk.checks import is_sendable, plain, type_name
 from motet.sdk.context import is_local
 from motet.sdk.dotenv import find_dotenv, parse_dotenv
 
@@ -83,7 +83,7 @@ def checked_env(what: str, env: Any) -> dict[str, str]:
             raise InvalidError(
                 f"{what} has a value for {key!r} that no environment can hold: it has a NUL, or is not UTF-8"
             )
-    return {key: value for key, value in env.items() if value is not None}
+    return {plain(key): plain(value) for key, value in env.items() if value is not None}
 
 
 def merged_env(secrets: Any, env: Any) -> dict[str, str]:

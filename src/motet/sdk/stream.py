@@ -7,11 +7,11 @@ from typing import Any
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps
+from motet.client.tracing import CallSpan, header
 from motet.client.waiter import Waiter
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.sdk.call import result_of
 from motet.sdk.nested import own_cancellation_first
-from motet.sdk.tracing import CallSpan, header
 from motet.wire import payload
 from motet.wire.messages import STREAM_WINDOW
 

@@ -2,28 +2,41 @@
 
 from __future__ import annotations
 
-import pickle
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlencode
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.errors import ExecutionError, InvalidError
-from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, MethodSpec
+from motet.model.function import FunctionSpec, FunctionVariant, ImageSpec, ImportedDefinition, MethodSpec
+from motet.model.parameters import decoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
-from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, find_running
+from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, container_app, find_running, running_with
 from motet.wire.by_value import NOTHING, ByValue
 from motet.wire.messages import UpdateAutoscaler, ViewFunction
 
 
 class _Elsewhere:
-    """The app of a handle that was unpickled: whichever runs where the handle is used."""
+    """The app of a handle that was unpickled: the one it came from where that runs, or another that has the function."""
 
-    running: RunningApp | None = None
+    __slots__ = ("_app_id", "_spec")
+
+    def __init__(self, app_id: str, spec: FunctionSpec) -> None:
+        self._app_id = app_id
+        self._spec = spec
+
+    @property
+    def running(self) -> RunningApp | None:
+        """In a container, that is known without."""
+        return running_with(self._app_id, self._spec)
+
+    def successor_of(self, spec: FunctionSpec) -> str | None:
+        """None: it was checked where the handle comes from."""
+        return None
 
 
-_ELSEWHERE = _Elsewhere()
 _NOT_HERE = ImportedDefinition(module="", qualname="")
 
 
@@ -49,11 +62,25 @@ class Target:
         running = find_running(self.app, self.declared.name)
         resolved = self._resolved
         if resolved is None or resolved[0] is not running:
+            if not running.began_with(self.declared):
+                self._check_name()
             function_id = yield from running.function_id(
-                self.declared, self.variant, takes_part=self.app.running is running
+                self.declared, self.variant, takes_part=self._takes_part(running)
             )
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
+
+    def _takes_part(self, running: RunningApp) -> bool:
+        """Whether its app was started with this one, and not just the app that its handle travelled from."""
+        return not isinstance(self.app, _Elsewhere) and self.app.running is running
+
+    def _check_name(self) -> None:
+        """Names are what a call goes by: one that another function has taken since would run that."""
+        if (successor := self.app.successor_of(self.declared)) is not None:
+            raise ExecutionError(
+                f"this function cannot be called any more: {successor} was declared later under its name, "
+                f"{self.declared.name!r}. Give one of them another name (for a function: `@app.function(name=...)`)."
+            )
 
     @property
     def is_running(self) -> bool:
@@ -81,7 +108,7 @@ class Target:
         given = self.variant.parameters_given
         if given is None:
             return url
-        values = pickle.loads(given)
+        values = decoded_parameters(given)
         plain = {name: str(it).lower() if isinstance(it, bool) else it for name, it in values.items()}
         return f"{url}/?{urlencode(plain)}"
 
@@ -98,18 +125,12 @@ class Target:
         return reply.view  # type: ignore[no-any-return]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Names are enough where it is used, and code must not travel with every handle that refers to it.
-        spec = self.declared
-        return (_rebuild, (spec.app_name, spec.app_key, spec.name, spec.methods, spec.parameters, self.variant))
+        # Names and settings are enough where it is used: code and secrets must not travel with every handle.
+        self._check_name()
+        spec = replace(self.declared, definition=_NOT_HERE, env={}, image=ImageSpec())
+        running = self.app.running or container_app()
+        return (_rebuild, (spec, self.variant, "" if running is None else running.app_id))
 
 
-def _rebuild(app_name: str, app_key: str, name: str, methods: Any, parameters: Any, variant: FunctionVariant) -> Target:
-    spec = FunctionSpec(
-        name=name,
-        app_name=app_name,
-        app_key=app_key,
-        definition=_NOT_HERE,
-        methods=methods,
-        parameters=parameters,
-    )
-    return Target(_ELSEWHERE, spec, NO_VARIANT if variant == NO_VARIANT else variant)
+def _rebuild(spec: FunctionSpec, variant: FunctionVariant, app_id: str) -> Target:
+    return Target(_Elsewhere(app_id, spec), spec, NO_VARIANT if variant == NO_VARIANT else variant)

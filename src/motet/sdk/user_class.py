@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 from motet.errors import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
+from motet.model.parameters import checked_parameters
 from motet.sdk.notices import warn_user
-from motet.sdk.parameters import checked_parameters, parameter_specs
+from motet.sdk.parameters import parameter_specs
 from motet.sdk.partials import PartialFunction, PartialMethod
 
 Hook = Callable[[Any], Any]

@@ -8,15 +8,19 @@ from typing import Protocol
 import msgspec
 
 from motet.core import events as e
-from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, RequestSizeError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import AppId, numbered_suffix
+from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.model.parameters import checked_parameters, decoded_parameters
 from motet.model.records import FunctionRecord
+from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
 from motet.server.driver import Driver
 from motet.server.recorder import Recorder
 from motet.server.tally import Tally
+from motet.server.variants import Bound, Variants
 from motet.wire.messages import Configure, OutputLines
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
@@ -80,13 +84,15 @@ class Apps:
         self._tally = tally or Tally()
         self._apps: dict[str, RunningApp] = {}
         self._functions: dict[str, tuple[RunningApp, FunctionSpec]] = {}
-        self._variants: dict[bytes, str] = {}
+        self._variants = Variants()
         self._numbers = 0
 
     def create(self, app_id: AppId, spec: AppSpec, owner: Owner) -> RunningApp:
         """A new app; pools with `min_containers` begin to start at once. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
+        for function in spec.functions:
+            _check_size(function)
         app = RunningApp(app_id, spec, owner)
         app.declared = {self._new_id(): function for function in spec.functions}
         app.web_urls = self._web.open(app)
@@ -101,7 +107,14 @@ class Apps:
         self._numbers += 1
         return "fu-" + numbered_suffix(self._id_base, self._numbers)
 
-    def _add(self, app: RunningApp, function_id: str, spec: FunctionSpec, variant_of: str | None = None) -> str:
+    def _add(
+        self,
+        app: RunningApp,
+        function_id: str,
+        spec: FunctionSpec,
+        variant_of: str | None = None,
+        retires: Retires = "never",
+    ) -> None:
         self._functions[function_id] = (app, spec)
         if spec.has_pool:
             self._tally.function_added(function_id, app.spec.name, spec.name)
@@ -113,20 +126,45 @@ class Apps:
                 )
             )
         if spec.has_pool:
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec))
-        return function_id
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
 
-    def bind(self, function_id: str, variant: FunctionVariant) -> str:
-        """The function a variant is; made when it is first asked for. Raises `NotFoundError`, `InvalidError`."""
+    def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False) -> str:
+        """The function a variant is; made when it is first asked for, and again when nobody used it for a while.
+
+        Raises `NotFoundError`, `InvalidError`; `by_request` of HTTP, `ResourceExhaustedError` if there are too many.
+        """
         app, spec = self._find(function_id)
         key = _encode((function_id, variant))
-        bound = self._variants.get(key)
-        if bound is None:
+        bound = self._variants.find(key)
+        retires: Retires = "when idle" if by_request else "when empty"
+        if bound is not None and self._driver.engine.takes(bound):
+            if not by_request:
+                self._variants.hold(bound)
+            self._driver.take(e.FunctionWanted(bound, retires))
+        else:
+            if by_request:
+                self._variants.check_room()
+            if variant.parameters_given is not None:
+                _check_parameters(spec, variant.parameters_given)
             varied = spec.varied(variant)
             if not varied.has_pool:
                 raise _needs_instance(spec)
-            bound = self._variants[key] = self._add(app, self._new_id(), varied, function_id)
+            _check_size(varied)
+            bound = self._new_id()
+            self._variants.add(bound, Bound(key, function_id, variant, not by_request))
+            self._add(app, bound, varied, function_id, retires)
         return bound
+
+    def revive(self, function_id: str) -> None:
+        """Somebody calls this function: have it be here if it is a variant that was retired."""
+        if self._variants.is_retired(function_id):
+            self._find(function_id)
+
+    def retired(self, function_id: str) -> None:
+        """The engine says that nobody has used a variant for a while: nothing of it is kept but what brings it back."""
+        del self._functions[function_id]
+        self._variants.retire(function_id)
+        self._tally.function_gone(function_id)
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
         """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other or there is none."""
@@ -135,6 +173,7 @@ class Apps:
             raise _needs_instance(spec)
         varied = spec.varied(FunctionVariant(autoscaler_changes=change))
         self._functions[function_id] = (app, varied)
+        self._variants.change(function_id, change)
         self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
         return varied.autoscaler
 
@@ -206,7 +245,7 @@ class Apps:
         if found is None:
             return
         output = lines(*found)
-        if self._recorder is not None:
+        if self._recorder is not None and output.part != "begun":
             self._recorder.lines_written(
                 function_id,
                 output.container_id,
@@ -239,7 +278,7 @@ class Apps:
         for function_id in gone:
             del self._functions[function_id]
             self._tally.function_gone(function_id)
-        self._variants = {key: bound for key, bound in self._variants.items() if bound not in gone}
+        self._variants.forget(gone)
         self._on_stopped(app_id)
         if self._recorder is not None:
             self._recorder.app_stopped(app_id)
@@ -269,9 +308,29 @@ class Apps:
 
     def _find(self, function_id: str) -> tuple[RunningApp, FunctionSpec]:
         found = self._functions.get(function_id)
+        if found is None and (bound := self._variants.revive(function_id)) is not None:
+            app, base = self._functions[bound.base]
+            found = app, base.varied(bound.variant)
+            self._add(app, function_id, found[1], bound.base, "when empty")
         if found is None:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return found
+
+
+def _check_size(spec: FunctionSpec) -> None:
+    """A container is told of its function in one message, and its environment is part of another."""
+    if (size := len(_encode(spec))) > MAX_PAYLOAD_BYTES:
+        raise RequestSizeError(
+            f"the declaration of {spec.name} is {size / 2**20:.1f} MiB, and may be {MAX_PAYLOAD_BYTES // 2**20} MiB at most: "
+            "make its `env`, `secrets` or options smaller"
+        )
+
+
+def _check_parameters(spec: FunctionSpec, given: bytes) -> None:
+    try:
+        checked_parameters(spec.parameters, decoded_parameters(given), spec.name)
+    except TypeError as error:
+        raise InvalidError(str(error)) from None
 
 
 def _needs_instance(spec: FunctionSpec) -> InvalidError:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from motet.core import events as e
+from motet.errors import InvalidError
 from motet.model.ids import AppId
-from motet.model.outcome import CallKind, Ended
+from motet.model.outcome import CallKind, Ended, OutcomeKind
 from motet.server.apps import Apps
 from motet.server.driver import Driver
 from motet.server.operations import Operations
@@ -17,9 +18,12 @@ from motet.server.queues import Queues
 from motet.server.refusals import answer, refusal
 from motet.server.spawned import SpawnedCalls
 from motet.wire import messages as m
+from motet.wire import report
+
+MAX_SPAWNED_AT_ONCE = 1000
+"""Inputs of a spawned call in one request: they are let in together, if there is room for any."""
 
 OUTSIDE_ONLY = (
-    m.CreateApp,
     m.StopApp,
     m.UpdateAutoscaler,
     m.ViewEnvironment,
@@ -84,7 +88,11 @@ class ClientSession:
         events: list[e.Event] = []
         for message in messages:
             if isinstance(message, m.SubmitInputs):
-                events.append(self._submitted(message))
+                if message.kind is CallKind.SPAWNED:
+                    self._refuse_spawned(message)
+                else:
+                    self._apps.revive(message.function_id)
+                    events.append(self._submitted(message))
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
@@ -153,6 +161,11 @@ class ClientSession:
         if body is not None:
             answer(lambda body: self.reply(request.request_id, body), request.body, body)
 
+    def _refuse_spawned(self, message: m.SubmitInputs) -> None:
+        """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
+        told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
+        self.send_outcomes(message.call_id, [Ended(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+
     def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
         if message.trace:
             self._on_trace(message.function_id)
@@ -189,6 +202,7 @@ class ClientSession:
         return m.AutoscalerUpdated(settings)
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
+        self._apps.revive(body.function_id)
         return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.now))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
@@ -200,7 +214,7 @@ class ClientSession:
 
     def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
         self._calls.check_owner(body.call_id, self._by)
-        ended = self._calls.outcomes(body.call_id, body.index)
+        ended = self._calls.outcomes(body.call_id, body.index, body.count)
         if ended or not body.wait:
             return m.Outcomes(body.call_id, ended)
         self._calls.wait(self, request_id, body.call_id, body.index)
@@ -209,6 +223,10 @@ class ClientSession:
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
         app_id = self._apps.app_of(body.function_id)
         if body.kind is CallKind.SPAWNED:
+            if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
+                raise InvalidError(
+                    f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
+                )
             if refusal := self._driver.engine.refusal(body.function_id, body.kind):
                 raise refusal
             self._calls.claim(body.call_id, self.principal)

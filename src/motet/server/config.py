@@ -18,8 +18,17 @@ from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
 from motet.server.records_config import RecordsConfig
 
-SECRETS = ("MOTET_PROXY_TOKENS",)
-"""Variables that containers do not inherit."""
+SECRETS = frozenset(
+    {
+        "MOTET_PROXY_TOKENS",
+        "MOTET_PROXY_TOKENS_FILE",
+        "MOTET_WEB_TLS_CERTIFICATE",
+        "MOTET_WEB_TLS_KEY",
+    }
+)
+"""Variables that are secrets of the server, or say where they lie: containers do not inherit them. Each new one goes here."""
+
+CONTAINERS_PER_CORE = 64
 
 N = TypeVar("N", int, float)
 
@@ -57,6 +66,7 @@ class ServerConfig:
         cores = len(os.sched_getaffinity(0))
         stop_grace = _number("MOTET_STOP_GRACE", DEFAULT_LIMITS.stop_grace, float)
         limits = HostLimits(
+            containers=_containers_per_host(cores),
             containers_per_pool=_number("MOTET_CONTAINERS_PER_FUNCTION", max(16, 8 * cores), int),
             starting=max(8, 2 * cores),
             stop_grace=stop_grace,
@@ -129,6 +139,13 @@ def _number(name: str, default: N, kind: type[N]) -> N:
         raise InvalidError(
             f"{name} must be {'a whole number' if kind is int else 'a number'}; it is {text!r}"
         ) from None
+
+
+def _containers_per_host(cores: int) -> int:
+    most = _number("MOTET_CONTAINERS_PER_HOST", CONTAINERS_PER_CORE * cores, int)
+    if most < 1:
+        raise InvalidError(f"MOTET_CONTAINERS_PER_HOST must be at least 1; it is {most}")
+    return most
 
 
 def _trace_directory() -> Path | None:

@@ -56,21 +56,27 @@ class ExecutorSession:
         if events:
             self._driver.take(*events)
 
-    def _of_itself(self, message: m.ToServer) -> Sequence[e.Event]:
+    def _of_itself(self, message: m.ToServer) -> list[e.Event]:
         """What a container says of itself."""
         container_id = self._container_id
         match message:
             case m.LimitInputs():
-                return [e.InputsLimited(container_id, message.limit)]
+                event: e.Event = e.InputsLimited(container_id, message.limit)
             case m.StopDelivering():
-                return [e.DrainAsked(container_id, message.preempted)]
+                event = e.DrainAsked(container_id, message.preempted)
+            case m.Blocked():
+                event = e.ContainerBlocked(container_id, message.seen, message.not_begun)
+            case m.Unblocked():
+                event = e.ContainerUnblocked(container_id)
+            case m.StartFailed():
+                event = e.ContainerFailed(container_id, message.failure)
             case m.StoodStill():
                 return self._reports.stood_still(container_id, message.seconds)
             case m.Ready():
                 return self._reports.ready(container_id, message.entering)
-            case m.StartFailed():
-                return [e.ContainerFailed(container_id, message.failure)]
-        return []
+            case _:
+                return []
+        return [event]
 
     def _receive_output(self, message: m.Output | m.OutputShared | m.Stalled) -> None:
         if isinstance(message, m.Output):

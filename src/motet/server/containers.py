@@ -17,6 +17,7 @@ from motet.core.commands import (
     FeedAttempt,
     FindGpus,
     KillContainer,
+    ResumeContainer,
     StartContainer,
     StopContainer,
 )
@@ -230,6 +231,11 @@ class Containers:
             return []
         counted, container.asked = min(seconds, container.asked), 0.0
         return [e.ContainerStoodStill(container_id, counted)] if counted > 0 else []
+
+    def resume(self, command: ResumeContainer) -> None:
+        container = self._containers.get(command.container_id)
+        if container is not None and container.executor is not None:
+            container.executor.send((m.Resume(),))
 
     def _to_control(self, container_id: str, message: m.Message) -> None:
         container = self._containers.get(container_id)

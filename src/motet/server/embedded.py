@@ -17,6 +17,7 @@ import uvloop
 from motet.client.connection import Connection
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.dual import Steps, run_blocking
+from motet.client.scratch import sweep
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, InternalError
@@ -155,7 +156,10 @@ class EmbeddedServer:
             self._started.set_exception(error)
             return
         self._started.set_result(None)
+        # What was killed with its template has left its directory.
+        sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         await server.ending.wait()
+        await sweeping
         try:
             await server.stop()
         finally:  # nobody is to wait for a server that is not there

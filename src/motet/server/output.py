@@ -12,7 +12,7 @@ from motet.model.function import FunctionSpec
 from motet.model.log_allowance import LINES_PER_SECOND, LogAllowance
 from motet.model.outcome import Delivery
 from motet.server.apps import RunningApp
-from motet.wire.messages import OutputLines, Written
+from motet.wire.messages import LinePart, OutputLines, Written
 
 MAX_LINE_BYTES = 64 * 1024
 KEPT_ERROR_LINES = 12
@@ -99,7 +99,11 @@ class ContainerOutput:
     def wrote(self, entries: Iterable[Written]) -> None:
         """Lines of which the container knows whose they are."""
         for entry in entries:
-            self._emit(entry.stream, entry.lines, (entry.call_id, entry.index), entry.at)
+            whose = entry.call_id, entry.index
+            if entry.part == "begun":
+                self._tell(entry.stream, entry.lines, whose, entry.at, entry.part)
+            else:
+                self._emit(entry.stream, entry.lines, whose, entry.at, entry.part)
 
     def written(self, stream: Stream, data: bytes) -> None:
         """More bytes of a stream."""
@@ -144,11 +148,28 @@ class ContainerOutput:
         self._emit("system", [self._allowance.notice("that came past Python", now)], _NOBODY, 0.0)
 
     def _emit(
-        self, stream: Literal["stdout", "stderr", "system"], lines: list[str], whose: tuple[str, int], at: float
+        self,
+        stream: Literal["stdout", "stderr", "system"],
+        lines: list[str],
+        whose: tuple[str, int],
+        at: float,
+        part: LinePart = "",
     ) -> None:
         if stream == "stderr":
             self.last_errors.extend(lines[-KEPT_ERROR_LINES:])
-        self._show(lambda app, spec: OutputLines(app.app_id, spec.name, self._container_id, stream, lines, *whose, at))
+        self._tell(stream, lines, whose, at, part)
+
+    def _tell(
+        self,
+        stream: Literal["stdout", "stderr", "system"],
+        lines: list[str],
+        whose: tuple[str, int],
+        at: float,
+        part: LinePart,
+    ) -> None:
+        self._show(
+            lambda app, spec: OutputLines(app.app_id, spec.name, self._container_id, stream, lines, *whose, at, part)
+        )
 
 
 def _decoded(line: bytes) -> str:

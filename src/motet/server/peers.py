@@ -7,11 +7,11 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, RequestSizeError
 from motet.server.unread_lines import UnreadLines
-from motet.wire import codec
+from motet.wire import codec, report
 from motet.wire.framing import FrameReader
-from motet.wire.messages import WIRE_VERSION, Hello, Message, OutputLines, Refused, ToServer
+from motet.wire.messages import WIRE_VERSION, Hello, Message, OutputLines, Refused, Reply, RequestFailed, ToServer
 
 logger = logging.getLogger("motet.server")
 
@@ -20,6 +20,9 @@ HELLO_TIMEOUT = 30.0
 
 HELLO_BYTES = 64 * 1024
 """Whoever has sent more without a hello is none of ours."""
+
+MAX_STRANGERS = 1000
+"""Connections that have not said hello; if there are more, the one that has taken longest is cut off."""
 
 UNSENT_BYTES = 64 * 1024 * 1024
 """What a client may be behind in reading; nothing is read from one that is further behind. Lines that containers write are left
@@ -55,6 +58,27 @@ Accept = Callable[[Hello, Peer], Handler]
 """Makes the handler for a connection, or raises `ConnectionError` with the reason for refusing it."""
 
 
+class Strangers:
+    """The connections that have not said hello yet, the oldest first."""
+
+    def __init__(self, most: int = MAX_STRANGERS) -> None:
+        self._most = most
+        self._peers: dict[SocketPeer, None] = {}
+
+    def __len__(self) -> int:
+        return len(self._peers)
+
+    def add(self, peer: SocketPeer) -> None:
+        """One more; the oldest makes room for it if there are too many."""
+        if len(self._peers) >= self._most:
+            next(iter(self._peers)).abort()
+        self._peers[peer] = None
+
+    def remove(self, peer: SocketPeer) -> None:
+        """It is known now, or gone. Idempotent."""
+        self._peers.pop(peer, None)
+
+
 class SocketPeer(asyncio.BufferedProtocol):
     """A connection over a socket. The first message must be `Hello`; anything malformed ends the connection with a reason.
 
@@ -63,8 +87,9 @@ class SocketPeer(asyncio.BufferedProtocol):
     they are sent is bounded by their slots, and one that is blocked in a long computation must not be cut off.
     """
 
-    def __init__(self, accept: Accept) -> None:
+    def __init__(self, accept: Accept, strangers: Strangers | None = None) -> None:
         self._accept = accept
+        self._strangers = Strangers() if strangers is None else strangers
         self._reader = FrameReader()
         self._received = 0
         self._handler: Handler | None = None
@@ -80,6 +105,7 @@ class SocketPeer(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not say so
+        self._strangers.add(self)
         self._set_deadline(HELLO_TIMEOUT, self._refuse, f"no hello came within {HELLO_TIMEOUT:g} s")
 
     def get_buffer(self, sizehint: int) -> memoryview:
@@ -120,6 +146,7 @@ class SocketPeer(asyncio.BufferedProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._set_deadline(None)
+        self._strangers.remove(self)
         self._transport = None
         handler, self._handler = self._handler, None
         if handler is not None:
@@ -135,7 +162,10 @@ class SocketPeer(asyncio.BufferedProtocol):
                 and self._left_out(messages[0], self._transport)
             ):
                 return
-            data = codec.frames(messages)
+            try:
+                data = codec.frames(messages)
+            except RequestSizeError:
+                data = [part for message in messages for part in self._sendable(message)]
             if self._behind:
                 self._sent_behind += sum(map(len, data))
             self._transport.writelines(data)
@@ -158,6 +188,24 @@ class SocketPeer(asyncio.BufferedProtocol):
         if self._unread:
             self._noticing = asyncio.get_running_loop().call_later(NOTICE_INTERVAL, self._notice)
 
+    def _sendable(self, message: Message) -> list[bytes]:
+        """A message as frames, or what there is to say in its place if no peer takes it."""
+        try:
+            return codec.frames([message])
+        except RequestSizeError as error:
+            if isinstance(message, Reply):
+                return codec.frames([Reply(message.request_id, RequestFailed(report.of(error)))])
+            # All else was checked when it came in. This peer waits for it: better that it ends than that it hangs.
+            logger.exception("a message that is too large cannot be sent; its receiver is cut off")
+            self.close()
+            return []
+
+    def abort(self) -> None:
+        """End the connection without a word."""
+        self._strangers.remove(self)
+        if self._transport is not None:
+            self._transport.abort()
+
     def close(self) -> None:
         if self._transport is not None:
             self._transport.close()
@@ -170,6 +218,7 @@ class SocketPeer(asyncio.BufferedProtocol):
             if hello.version != WIRE_VERSION:
                 raise ConnectionError(f"this server speaks wire version {WIRE_VERSION}, not {hello.version}")
             self._handler = self._accept(hello, self)
+            self._strangers.remove(self)
             self._set_deadline(None)
             if hello.role == "client" and self._transport is not None:
                 self._is_client = True

@@ -7,6 +7,7 @@ client confirms that the answer has arrived. A client that gives up, or is gone,
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Collection
 from typing import Protocol
 
 from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
@@ -14,6 +15,11 @@ from motet.wire.queue_messages import MAX_ITEMS
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """Of items in one answer; there is at least one in it. The others stay for the next."""
+
+MAX_BYTES = 1024 * 1024 * 1024
+"""Of all items of all queues, and of those that are to go in: what is more finds its queue full."""
+ITEM_BYTES = 64
+"""What an item takes beside its bytes."""
 
 Key = tuple[int, int]
 """A client's number, and that of its request."""
@@ -55,6 +61,10 @@ class _Partition:
         return not (self.items or self.takers or self.putters or self.lent or self.offered)
 
 
+def _size(items: Collection[bytes]) -> int:
+    return sum(map(len, items)) + ITEM_BYTES * len(items)
+
+
 class Queues:
     """All queues of a server, by id; one exists from its first use on. First come, first served on both ends.
 
@@ -64,16 +74,28 @@ class Queues:
     def __init__(self) -> None:
         self._queues: dict[str, dict[str, _Partition]] = {}
         self._open: dict[Key, _Partition] = {}
+        self._bytes = 0
+
+    @property
+    def held(self) -> int:
+        """How many bytes are held, of items that are in and of those that are to go in."""
+        return self._bytes
 
     def put(self, asker: Asker, request_id: int, body: PutItems) -> ReplyBody | None:
         """Answer how many may go in: all, or none. None: the answer comes when there is room."""
+        size = _size(body.items)
+        if self._bytes + size > MAX_BYTES:
+            return ItemsPut(0)
         partition, key = self._partition(body.queue_id, body.partition), (asker.number, request_id)
         if not partition.putters and len(body.items) <= partition.room:
             partition.offered[key] = body.items
             self._open[key] = partition
+            self._bytes += size
             return ItemsPut(len(body.items))
         if not body.wait or len(body.items) > MAX_ITEMS:
+            self._tidy(partition)
             return ItemsPut(0)
+        self._bytes += size
         partition.putters[key] = (asker, body.items)
         self._open[key] = partition
         return None
@@ -99,6 +121,7 @@ class Queues:
         length = sum(partition.length for partition in chosen)
         if body.clear:
             for partition in chosen:
+                self._bytes -= _size(partition.items) + sum(map(_size, partition.lent.values()))
                 partition.items.clear()
                 partition.lent = {key: [] for key in partition.lent}
                 self._serve(partition)
@@ -111,9 +134,11 @@ class Queues:
         if partition is None:
             return
         partition.takers.pop(key, None)
-        partition.putters.pop(key, None)
-        partition.items.extendleft(reversed(partition.lent.pop(key, [])[count:]))
-        partition.items.extend(partition.offered.pop(key, [])[:count])
+        _, given_up = partition.putters.pop(key, (None, []))
+        lent, offered = partition.lent.pop(key, []), partition.offered.pop(key, [])
+        self._bytes -= _size(given_up) + _size(lent[:count]) + _size(offered[count:])
+        partition.items.extendleft(reversed(lent[count:]))
+        partition.items.extend(offered[:count])
         self._serve(partition)
 
     def forget(self, client: int, request_id: int) -> None:

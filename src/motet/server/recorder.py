@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
 
 from motet.core.commands import ReportDecision
-from motet.errors import Error
+from motet.errors import ServiceError
 from motet.model.input_chunk import INPUTS_PER_CHUNK, GrowingChunk
+from motet.model.lost_records import LostRecords
 from motet.model.record_batch import RecordBatch
 from motet.model.records import (
     AppRecord,
@@ -28,32 +28,42 @@ from motet.model.records import (
 )
 from motet.model.successes import Successes
 from motet.server.driver import clock_of, logger
+from motet.server.record_keeper import OpenStore, RecordKeeper, Work
 from motet.server.wall_clock import WallClock
 from motet.store.records import RecordReader, RecordStore
 
 FLUSH_INTERVAL = 0.2
 """Seconds that records are gathered for: one transaction for all of them."""
+FLUSH_TIMEOUT = 10.0
+"""Seconds that a disk may take for what happened until now; whoever asks for records is told then that it does not answer."""
+CLOSE_TIMEOUT = 20.0
 MAX_WAITING_LINES = 300_000
 """Lines that may wait for the disk; more are left out, and a line says how many."""
-FORGET_INTERVAL = 600.0
+MAX_WAITING_BYTES = 128 * 1024 * 1024
+"""Of all that waits for the disk, about; more is left out."""
+SUCCESS_BYTES = 40
+RECORD_BYTES = 300
+"""Of a record, about, beside its texts."""
 
 Listener = Callable[[RecordBatch], None]
-
-
-OpenStore = Callable[[], AbstractContextManager[RecordStore]]
-"""Opens the store and closes it; entered on the recorder's thread. Raises `ServiceError` or `OSError`."""
 
 
 class Recorder:
     """Takes what happened, with moments of the loop's clock, and puts it into a store with wall-clock ones.
 
-    All methods are called on the loop's thread. What is taken before `open` is kept by it. A store that cannot be opened or
-    written is reported once; the server goes on without.
+    All methods are called on the loop's thread. What is taken before `open` is kept by it. What cannot be kept is counted,
+    and told; the server goes on without. `tidy` is called now and then on the thread that writes.
     """
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, open_store: OpenStore, keep_for: float) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        open_store: OpenStore,
+        keep_for: float,
+        tidy: Callable[[], object] = lambda: None,
+    ) -> None:
         self._loop = loop
-        self._open_store = open_store
+        self._tidy_others = tidy
         self._keep_for = keep_for
         self._wall_clock = WallClock(clock_of(loop))
         self._offset = self._wall_clock.offset
@@ -65,20 +75,29 @@ class Recorder:
         self._containers: dict[str, ContainerRecord] = {}
         self._apps: dict[str, AppRecord] = {}
         self._waiting_lines = 0
-        self._left_out: dict[str, int] = {}
-        """Lines by function."""
+        self._waiting_bytes = 0
+        self._bytes = 0
+        """About, of what is gathered now."""
+        self._sizes: deque[tuple[int, int]] = deque()
+        """Lines and bytes of the batches that wait for the disk."""
+        self._lost = LostRecords()
         self._timer: asyncio.TimerHandle | None = None
         self._listeners: dict[int, Listener] = {}
         self._listener_numbers = 0
-        self._queue: queue.SimpleQueue[RecordBatch | asyncio.Future[None] | None] = queue.SimpleQueue()
-        self.store: RecordReader | None = None
-        """Once it is open."""
-        self._thread = threading.Thread(target=self._keep_all, name="motet-recorder", daemon=True)
-        self._closed = loop.create_future()
+        self._queue: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._flush: asyncio.Future[None] | None = None
+        """Done when all that is in the queue is kept."""
+        self._keeper = RecordKeeper(loop, self._queue, open_store, self._tidy, self._kept)
+        self._thread = threading.Thread(target=self._keeper.run, name="motet-recorder", daemon=True)
 
     def open(self) -> None:
         """Open the store, beside what else happens."""
         self._thread.start()
+
+    @property
+    def store(self) -> RecordReader | None:
+        """Once it is open."""
+        return self._keeper.store
 
     def wall(self, moment: float) -> float:
         """A moment of the loop's clock on the wall clock."""
@@ -105,14 +124,23 @@ class Recorder:
 
     def calls_made(self, calls: list[CallRecord]) -> None:
         """New calls; moments of the loop's clock."""
-        self._changed().calls += calls
+        if self._has_room(len(calls)):
+            self._changed().calls += calls
 
     def inputs_ended(self, function_id: str, inputs: list[InputRecord]) -> None:
         """Inputs that ended; moments of the loop's clock."""
+        if self._too_many_wait():
+            self._lost.inputs[function_id] += len(inputs)
+            return
+        self._bytes += sum(RECORD_BYTES + len(it.failure) for it in inputs)
         self._changed().inputs.setdefault(function_id, []).extend(inputs)
 
     def inputs_succeeded(self, function_id: str, inputs: Successes) -> None:
         """Inputs that ended as most do; moments of the loop's clock."""
+        if self._too_many_wait():
+            self._lost.inputs[function_id] += len(inputs)
+            return
+        self._bytes += len(inputs) * SUCCESS_BYTES
         batch = self._changed()
         key = function_id, inputs.call_id
         growing = self._succeeded.get(key)
@@ -124,8 +152,9 @@ class Recorder:
 
     def stalled(self, container_id: str, call_id: str, index: int, began: float, ended: float, what: str) -> None:
         """An input held up its neighbours; moments of the loop's clock."""
-        stall = StallRecord(container_id, call_id, index, self.wall(began), self.wall(ended), what)
-        self._changed().stalls.append(stall)
+        if self._has_room():
+            stall = StallRecord(container_id, call_id, index, self.wall(began), self.wall(ended), what)
+            self._changed().stalls.append(stall)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -159,7 +188,8 @@ class Recorder:
         if (record := self._containers.pop(container_id, None)) is not None:
             record.ended_at = time.time()
             record.end = f"{record.end}; {description}" if record.end else description
-            self._changed().containers.append(record)
+            if self._has_room():
+                self._changed().containers.append(record)
 
     @property
     def containers(self) -> Mapping[str, ContainerRecord]:
@@ -168,6 +198,8 @@ class Recorder:
 
     def _put(self, record: ContainerRecord) -> None:
         self._containers[record.container_id] = record
+        if not self._has_room():
+            return
         containers = self._changed().containers
         if not any(each is record for each in containers[-20:]):
             containers.append(record)
@@ -186,15 +218,18 @@ class Recorder:
         at: float = 0.0,
     ) -> None:
         """Lines of an input, or of a container as a whole; `at` on the wall clock, 0 for now."""
-        if self._waiting_lines > MAX_WAITING_LINES:
-            self._left_out[function_id] = self._left_out.get(function_id, 0) + len(lines)
+        if self._too_many_wait():
+            self._lost.lines[function_id] += len(lines)
             return
         self._waiting_lines += len(lines)
+        self._bytes += RECORD_BYTES + sum(map(len, lines))
         batch = LogBatch(at or time.time(), function_id, container_id, call_id, index, source, lines)
         self._changed().logs.append(batch)
 
     def decided(self, decision: ReportDecision) -> None:
         """A pool is to have another size from now on."""
+        if not self._has_room():
+            return
         self._changed().decisions.append(
             DecisionRecord(
                 time.time(),
@@ -210,7 +245,7 @@ class Recorder:
 
     def sampled(self, samples: list[SampleRecord]) -> None:
         """Pools at this moment; wall-clock."""
-        if samples:
+        if samples and self._has_room(len(samples)):
             self._changed().samples += samples
 
     # --- the way to the store -------------------------------------------------------------------------------------------
@@ -243,83 +278,76 @@ class Recorder:
             self._succeeded.clear()
             # Its containers go on changing here while the other thread writes them.
             batch.containers = [_copy(record) for record in batch.containers]
-            self._queue.put(batch)
+            batch.clock = self._offset
+            self._put_into_store(batch)
+
+    def _put_into_store(self, batch: RecordBatch) -> None:
+        lines = sum(len(each.lines) for each in batch.logs)
+        self._sizes.append((lines, self._bytes))
+        self._waiting_bytes += self._bytes
+        self._bytes = 0
+        self._flush = None
+        self._queue.put(batch)
+
+    def _tidy(self, store: RecordStore) -> None:
+        """On the thread that writes: what is too old goes, of this run and of others."""
+        store.forget(time.time() - self._keep_for)
+        self._tidy_others()
 
     async def flush(self) -> None:
-        """Return when all that was taken until now is kept, or cannot be."""
+        """Return when all that was taken until now is kept, or cannot be. Raises `ServiceError` if the disk does not answer."""
         self._hand_over()
-        done = self._loop.create_future()
-        self._queue.put(done)
-        await done
+        if self._keeper.closed.done():
+            return
+        done = self._flush
+        if done is None:
+            done = self._flush = self._loop.create_future()
+            self._queue.put(done)
+        await asyncio.wait({done}, timeout=FLUSH_TIMEOUT)
+        if not done.done():
+            raise ServiceError(
+                f"what happened last could not be put into the records within {FLUSH_TIMEOUT:g} s: does their disk answer?"
+            )
 
     async def close(self) -> None:
-        """Return when everything is kept, and the store is closed."""
+        """Return when everything is kept, and the store is closed, or the disk does not answer."""
         self._hand_over()
         self._queue.put(None)
         if self._thread.is_alive():
-            await self._closed
+            await asyncio.wait({self._keeper.closed}, timeout=CLOSE_TIMEOUT)
+            if not self._keeper.closed.done():
+                logger.warning("the last records are lost: their disk did not take them within %g s", CLOSE_TIMEOUT)
 
-    # --- on the recorder's thread ---------------------------------------------------------------------------------------
+    def _too_many_wait(self) -> bool:
+        return self._waiting_lines > MAX_WAITING_LINES or self._waiting_bytes + self._bytes > MAX_WAITING_BYTES
 
-    def _keep_all(self) -> None:
-        with contextlib.ExitStack() as exits:
-            self._keep_until_closed(self._opened(exits))
-            self.store = None
-        self._loop.call_soon_threadsafe(_settle, self._closed)
+    def _has_room(self, count: int = 1) -> bool:
+        """For so many more records of the small kinds; they are counted in any case."""
+        if self._too_many_wait():
+            self._lost.others += count
+            return False
+        self._bytes += count * RECORD_BYTES
+        return True
 
-    def _keep_until_closed(self, store: RecordStore | None) -> None:
-        self.store = store
-        forget_at = time.monotonic() + FORGET_INTERVAL
-        while (work := self._queue.get()) is not None:
-            if isinstance(work, asyncio.Future):
-                self._loop.call_soon_threadsafe(_settle, work)
-                continue
-            store = self._keep(work, store)
-            if store is not None and time.monotonic() > forget_at:
-                forget_at = time.monotonic() + FORGET_INTERVAL
-                store.forget(time.time() - self._keep_for)
-
-    def _opened(self, exits: contextlib.ExitStack) -> RecordStore | None:
-        try:
-            return exits.enter_context(self._open_store())
-        except (Error, OSError) as error:
-            logger.warning("nothing of this run is kept: %s", error)
-            return None
-
-    def _keep(self, batch: RecordBatch, store: RecordStore | None) -> RecordStore | None:
-        count = sum(len(each.lines) for each in batch.logs)
-        if batch.calls:
-            batch.calls = [self._call_on_wall(call) for call in batch.calls]
-        batch.clock = self._offset
-        try:
-            if store is not None:
-                store.add(batch)
-        except Error as error:
-            logger.warning("nothing more of this run is kept: %s", error)
-            store = self.store = None
-        self._loop.call_soon_threadsafe(self._kept, batch, count)
-        return store
-
-    def _call_on_wall(self, call: CallRecord) -> CallRecord:
-        at = call.submitted_at + self._offset
-        return CallRecord(call.call_id, call.function_id, call.kind, call.method, at, call.parent_input_id)
-
-    # --- back on the loop -------------------------------------------------------------------------------------------------
-
-    def _kept(self, batch: RecordBatch, lines: int) -> None:
+    def _kept(self, batch: RecordBatch, lost: LostRecords) -> None:
+        lines, size = self._sizes.popleft()
         self._waiting_lines -= lines
-        if self._left_out and self._waiting_lines < MAX_WAITING_LINES // 2:
-            left_out, self._left_out = self._left_out, {}
-            for function_id, count in left_out.items():
-                text = f"{count:,} lines are not kept: they came faster than they could be written"
-                self.lines_written(function_id, "", "system", [text])
+        self._waiting_bytes -= size
+        if lost.total:
+            self._say(lost, "could not be kept")
+        if self._lost.total and self._waiting_lines < MAX_WAITING_LINES // 2:
+            lost, self._lost = self._lost, LostRecords()
+            self._say(lost, "are not kept: they came faster than they could be written")
+            logger.warning("%s of this run are not kept: they came faster than they could be written", lost)
         for listener in list(self._listeners.values()):
-            listener(batch)
+            try:
+                listener(batch)
+            except Exception:
+                logger.exception("somebody who follows the records of this run failed")
 
-
-def _settle(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)
+    def _say(self, lost: LostRecords, how: str) -> None:
+        for function_id, what in lost.by_function():
+            self.lines_written(function_id, "", "system", [f"{what} {how}"])
 
 
 def _copy(record: ContainerRecord) -> ContainerRecord:

@@ -34,6 +34,7 @@ class Sampler:
     def _sample(self) -> None:
         now = self._driver.wall(self._driver.now)
         samples = []
+        last, self._last = self._last, {}  # of the functions that there are
         for sample in self._driver.engine.samples(now):
             numbers = (
                 sample.waiting_inputs,
@@ -45,8 +46,8 @@ class Sampler:
                 sample.starting_containers,
                 sample.other_containers,
             )
-            if self._last.get(sample.function_id) != numbers:
-                self._last[sample.function_id] = numbers
+            self._last[sample.function_id] = numbers
+            if last.get(sample.function_id) != numbers:
                 samples.append(sample)
         self._recorder.sampled(samples)
         self._timer = self._loop.call_later(self.INTERVAL, self._sample)

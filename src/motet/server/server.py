@@ -7,15 +7,13 @@ import contextlib
 import itertools
 import os
 import secrets
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
 from typing import Any, Protocol
 
 from motet.backends.base import Backend
+from motet.client.scratch import Scratch
 from motet.core import commands as c
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
@@ -35,7 +33,7 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.operations import Operations
-from motet.server.peers import Handler, Peer, SocketPeer
+from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.queues import Queues
 from motet.server.recorded_engine import RecordedEngine
 from motet.server.recorder import Recorder
@@ -45,7 +43,7 @@ from motet.server.spawned import SpawnedCalls
 from motet.server.tally import Tally
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.messages import Hello, Message
 
 
@@ -57,7 +55,7 @@ class OpenRecords(Protocol):
 
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
-    it in this process have counted, to go on from."""
+    it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server."""
 
     def __init__(
         self,
@@ -66,6 +64,8 @@ class Server:
         store: CallStore,
         open_records: OpenRecords | None = None,
         tally: Tally | None = None,
+        tidy_records: Callable[[], object] = lambda: None,
+        scratch: Scratch | None = None,
     ) -> None:
         self._config = config
         self._backend = backend
@@ -76,8 +76,10 @@ class Server:
         loop = asyncio.get_running_loop()
         self._recorder: Recorder | None = None
         if config.records is not None and open_records is not None:
-            self._recorder = Recorder(loop, lambda: open_records(self._identity()), config.records.keep_for)
-        engine = kind(failure=failure.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
+            self._recorder = Recorder(
+                loop, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
+            )
+        engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
         self._driver = Driver(engine, loop)
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
@@ -121,8 +123,9 @@ class Server:
         """Set when all apps have been stopped, or none can be any more."""
         containers = {} if self._recorder is None else self._recorder.containers
         self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
+        self._strangers = Strangers()
         self._listener: asyncio.Server | None = None
-        self._directory: Path | None = None
+        self._scratch = scratch
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
@@ -134,8 +137,8 @@ class Server:
             host, port = self._listener.sockets[0].getsockname()
             self._containers.address = f"tcp:{host}:{port}"
         elif self._config.listen == "unix":
-            self._directory = Path(tempfile.mkdtemp(prefix="motet-server-"))
-            path = self._directory / "socket"
+            self._scratch = self._scratch or Scratch("server")
+            path = self._scratch.path / "socket"
             self._listener = await loop.create_unix_server(self.new_peer, str(path))
             os.chmod(path, 0o600)
             self._containers.address = f"unix:{path}"
@@ -166,8 +169,8 @@ class Server:
         if self._listener is not None:
             self._listener.close()
             self._listener = None
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
+        if self._scratch is not None:
+            self._scratch.remove()
 
     @property
     def address(self) -> str:
@@ -187,7 +190,7 @@ class Server:
     def _broke(self, error: InternalError) -> None:
         """A promise was broken: nobody is to wait for what may never come. All clients are told, and all containers go."""
         self.broken = error
-        problem = failure.describe(error).encoded()
+        problem = report.of(error)
         for session in list(self._clients.values()):
             self._try(session.broken, problem)
         self._try(self._containers.kill_all)
@@ -203,7 +206,7 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept)
+        return SocketPeer(self._accept, self._strangers)
 
     def connect(self, peer: Peer, *, container_id: str | None = None, operator: bool = False) -> ClientSession:
         """A client in this process or in a container, or an operator, who may do with all calls and apps as their clients
@@ -235,7 +238,7 @@ class Server:
             session.disconnected()
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._apps.bind(function_id, variant)
+        return self._apps.bind(function_id, variant, by_request=True)
 
     def _count(self) -> None:
         tally = self._tally

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
+from motet.client import tracing
 from motet.core.commands import RecordInputs
 from motet.model.ids import input_id
 from motet.model.records import ContainerRecord, InputRecord
 from motet.model.timeline import COLD_START, Phase, Span, Timeline, timeline
-from motet.sdk import tracing
 from motet.server.driver import Driver
 from motet.server.tally import Name
 

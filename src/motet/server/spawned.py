@@ -7,10 +7,12 @@ from typing import Protocol
 from motet.errors import NotFoundError
 from motet.model.outcome import Ended
 from motet.store.base import CallStore
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.messages import Outcomes, ReplyBody, RequestFailed
 
 MAX_AT_ONCE = 100
+MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
+"""Whoever asks gets one outcome, and those that follow while they are small."""
 
 
 class Asker(Protocol):
@@ -41,9 +43,15 @@ class SpawnedCalls:
         if principal is not None and self._principals.get(call_id, principal) != principal:
             raise NotFoundError(f"no spawned call {call_id} is kept on this server")
 
-    def outcomes(self, call_id: str, index: int) -> list[Ended]:
-        """What has ended from input `index` on. Raises `NotFoundError`."""
-        return self.store.outcomes(call_id, index, MAX_AT_ONCE)
+    def outcomes(self, call_id: str, index: int, count: int = MAX_AT_ONCE) -> list[Ended]:
+        """What has ended from input `index` on, `count` outcomes at most. Raises `NotFoundError`."""
+        found = self.store.outcomes(call_id, index, max(1, min(count, MAX_AT_ONCE)))
+        size = 0
+        for place, each in enumerate(found):
+            size += len(each.payload)
+            if place and size > MAX_BYTES_AT_ONCE:
+                return found[:place]
+        return found
 
     def wait(self, asker: Asker, request_id: int, call_id: str, index: int) -> None:
         """Answer this request when the input has ended."""
@@ -79,7 +87,7 @@ class SpawnedCalls:
         for call_id in gone:
             self._principals.pop(call_id, None)
         for call_id, index in [key for key in self._waiting if key[0] in gone]:
-            problem = failure.of(NotFoundError(f"{call_id}: its app has stopped"))
+            problem = report.of(NotFoundError(f"{call_id}: its app has stopped"))
             for (number, request_id), asker in self._waiting.pop((call_id, index)).items():
                 self._keys.pop((number, request_id), None)
                 asker.reply(request_id, RequestFailed(problem))

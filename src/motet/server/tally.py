@@ -14,6 +14,9 @@ from motet.server.histogram import Histogram
 WAITING_INPUTS = 512
 """Inputs that are counted at once."""
 
+KEPT_AFTER_END = 200
+"""Functions that are gone, and whose names are kept for what may still be told of them."""
+
 Name = tuple[str, str]
 """An app's name and a function's: all functions that bear them are one here, also variants, and apps that ran before."""
 
@@ -73,6 +76,9 @@ class Tally:
     def function_gone(self, function_id: str) -> None:
         """Its app has stopped; what it has counted stays."""
         self._gone.append(function_id)  # the last of its inputs may be told of after this
+        if len(self._gone) > KEPT_AFTER_END:
+            self._forget(self._gone[: KEPT_AFTER_END // 2])
+            del self._gone[: KEPT_AFTER_END // 2]
 
     def name(self, function_id: str) -> Name | None:
         """What a function goes by; None if there is none."""
@@ -114,10 +120,16 @@ class Tally:
             self._settle(function_id)
         for function_id in self._names:
             self._of(function_id)
-        for function_id in self._gone:
-            self._names.pop(function_id, None)
+        self._forget(self._gone)
         self._gone.clear()
         return self._counts
+
+    def _forget(self, function_ids: list[str]) -> None:
+        for function_id in function_ids:
+            if function_id in self._succeeded:
+                self._settle(function_id)
+            self._of(function_id)  # its name stays, with what was counted
+            self._names.pop(function_id, None)
 
     def _settle(self, function_id: str) -> None:
         succeeded = self._succeeded.pop(function_id)

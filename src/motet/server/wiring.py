@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from motet.backends.base import Backend
+from motet.client.scratch import Scratch
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
@@ -28,8 +28,12 @@ def build_server(config: ServerConfig, backend: Backend | None = None, tally: Ta
     from motet.server.server import Server
     from motet.store.memory import MemoryCallStore
 
-    open_records = None if config.records is None else partial(_open_records, config.records)
-    return Server(config, backend or ProcessBackend(env=config.base_env), MemoryCallStore(), open_records, tally)
+    scratch = Scratch("server")
+    backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
+    if config.records is None:
+        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch)
+    records = _Records(config.records)
+    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch)
 
 
 def open_archive(home: Path) -> RecordArchive:
@@ -39,24 +43,35 @@ def open_archive(home: Path) -> RecordArchive:
     return Archive(home)
 
 
-@contextlib.contextmanager
-def _open_records(config: RecordsConfig, identity: ServerIdentity) -> Iterator[RecordStore]:
-    # Late: the server of a program that keeps nothing does without SQLite.
-    from motet.store.home import ServerDirectory, retire
-    from motet.store.sqlite_records import SqliteRecords
+class _Records:
+    """The records of runs under one home: opens those of a server, and deletes those of others."""
 
-    directory = ServerDirectory.create(config.home, identity.server_id)
-    try:
-        if identity.address:
-            directory.publish(identity)
-        store = SqliteRecords(directory.records)
+    def __init__(self, config: RecordsConfig) -> None:
+        self._config = config
+
+    @contextlib.contextmanager
+    def open(self, identity: ServerIdentity) -> Iterator[RecordStore]:
+        # Late: the server of a program that keeps nothing does without SQLite.
+        from motet.store.home import ServerDirectory
+        from motet.store.sqlite_records import SqliteRecords
+
+        directory = ServerDirectory.create(self._config.home, identity.server_id)
         try:
-            retire(config.home, config.keep_for, config.keep_bytes, time.time())
-            yield store
+            if identity.address:
+                directory.publish(identity)
+            store = SqliteRecords(directory.records)
+            try:
+                self.tidy()
+                yield store
+            finally:
+                store.close()
         finally:
-            store.close()
-    finally:
-        directory.close()
+            directory.close()
+
+    def tidy(self) -> None:
+        from motet.store.home import retire
+
+        retire(self._config.home, self._config.keep_for, self._config.keep_bytes, time.time())
 
 
 def running_servers(home: Path) -> list[ServerIdentity]:

@@ -92,6 +92,7 @@ class _Simulator:
             c.DeliverAttempts: self._deliver,
             c.DeliverBatch: self._deliver_batch,
             c.CancelAttempts: self._cancel,
+            c.ResumeContainer: lambda command: None,
             c.SendOutcomes: self._take_outcomes,
             c.ReportDecision: lambda _: None,
             c.WakeAt: self._wake,

@@ -1,26 +1,42 @@
-"""Call records in memory: they live as long as the server."""
+"""Call records in memory: they live as long as the server, and as there is room for them."""
 
 from __future__ import annotations
 
-from motet.errors import NotFoundError
+from collections import deque
+
+from motet.errors import NotFoundError, OutputExpiredError
 from motet.model.outcome import Ended
+
+MAX_BYTES = 1024 * 1024 * 1024
+"""Of all outcomes that are kept: the oldest go for newer ones."""
+OUTCOME_BYTES = 200
+"""What an outcome takes beside its payload, about."""
 
 
 class _Record:
-    __slots__ = ("app_id", "function_id", "num_inputs", "outcomes")
+    __slots__ = ("app_id", "expired", "function_id", "num_inputs", "outcomes")
 
     def __init__(self, app_id: str, function_id: str) -> None:
         self.app_id = app_id
         self.function_id = function_id
         self.num_inputs = 0
-        self.outcomes: dict[int, Ended] = {}
+        self.expired = 0
+        self.outcomes: dict[int, Ended | None] = {}
+        """By index. None: it was kept, and is gone."""
 
 
 class MemoryCallStore:
-    """The store of the embedded server. See `CallStore` for what each method promises."""
+    """The store of the embedded server. See `CallStore` for what each method promises.
 
-    def __init__(self) -> None:
+    Outcomes take `most_bytes` at most, the newest one in any case.
+    """
+
+    def __init__(self, most_bytes: int = MAX_BYTES) -> None:
         self._records: dict[str, _Record] = {}
+        self._most_bytes = most_bytes
+        self._kept: deque[tuple[_Record, str, int]] = deque()
+        """Which outcomes there are, the oldest first; also those of calls that were forgotten."""
+        self._bytes = 0
 
     def add_inputs(self, app_id: str, function_id: str, call_id: str, count: int) -> None:
         record = self._records.get(call_id)
@@ -32,12 +48,32 @@ class MemoryCallStore:
         record = self._records.get(call_id)
         if record is not None:
             for each in ended:
-                record.outcomes.setdefault(each.index, each)
+                if each.index not in record.outcomes:
+                    record.outcomes[each.index] = each
+                    self._kept.append((record, call_id, each.index))
+                    self._bytes += OUTCOME_BYTES + len(each.payload)
+            while self._bytes > self._most_bytes and len(self._kept) > 1:
+                self._expire(*self._kept.popleft())
+
+    def _expire(self, record: _Record, call_id: str, index: int) -> None:
+        ended = record.outcomes.get(index)
+        if ended is None:  # its call was forgotten
+            return
+        self._bytes -= OUTCOME_BYTES + len(ended.payload)
+        record.outcomes[index] = None
+        record.expired += 1
+        if record.expired == record.num_inputs and self._records.get(call_id) is record:
+            del self._records[call_id]
 
     def outcomes(self, call_id: str, index: int, limit: int) -> list[Ended]:
         record = self._find(call_id)
         if not 0 <= index < record.num_inputs:
             raise NotFoundError(f"{call_id} has no input {index}: it has {record.num_inputs}")
+        if record.outcomes.get(index, self) is None:
+            raise OutputExpiredError(
+                f"the result of input {index} of {call_id} is gone: results of spawned calls that take more than "
+                f"{self._most_bytes / 2**20:.0f} MiB together are dropped, the oldest first"
+            )
         found: list[Ended] = []
         while len(found) < limit and (ended := record.outcomes.get(index + len(found))) is not None:
             found.append(ended)
@@ -50,11 +86,15 @@ class MemoryCallStore:
     def forget_app(self, app_id: str) -> list[str]:
         gone = [call_id for call_id, record in self._records.items() if record.app_id == app_id]
         for call_id in gone:
-            del self._records[call_id]
+            outcomes = self._records.pop(call_id).outcomes
+            self._bytes -= sum(OUTCOME_BYTES + len(ended.payload) for ended in outcomes.values() if ended is not None)
+            outcomes.clear()
+        if gone:
+            self._kept = deque(kept for kept in self._kept if kept[0].outcomes)
         return gone
 
     def _find(self, call_id: str) -> _Record:
         record = self._records.get(call_id)
         if record is None:
-            raise NotFoundError(f"no spawned call {call_id} is kept on this server")
+            raise NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")
         return record

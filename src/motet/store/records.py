@@ -72,7 +72,7 @@ class RecordStore(RecordReader, Protocol):
 
         An app, function, call or container that is there already gets the newer values. An input ends once, so it is to be
         added once: nobody checks.
-        Raises `ServiceError` if they cannot be kept (the disk is full).
+        Raises `ServiceError` if nothing can be kept now (the disk is full), and anything else for a value that never can be.
         """
 
     def forget(self, before: float) -> int:

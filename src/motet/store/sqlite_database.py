@@ -11,7 +11,7 @@ from pathlib import Path
 from motet.errors import ServiceError
 
 VERSION = 1
-"""Goes up with every change of the schema: an older Motet does not understand what a newer one wrote."""
+"""Goes up with every change of the schema, or of what is encoded in it: a Motet reads what one of its own format wrote."""
 
 SCHEMA = """
 CREATE TABLE apps(app_id TEXT PRIMARY KEY, name TEXT, started_at REAL, ended_at REAL);
@@ -53,7 +53,7 @@ class Database:
     """Connections to one file, or to ":memory:". Any thread may read, and one at a time writes.
 
     With a file, readers (here or in other processes) see the last commit and wait for nobody. Raises `ServiceError` if the
-    file cannot be opened, is not a database, or was written by a newer Motet.
+    file cannot be opened, is not a database, or was written by a Motet of another format, newer or older.
     """
 
     def __init__(self, path: Path | str, *, read_only: bool = False) -> None:
@@ -161,6 +161,11 @@ class Database:
                 f"{self.path} was written by a newer Motet (format {version}, this one knows {VERSION}): "
                 "update Motet to read it"
             )
+        if 0 < version < VERSION:
+            raise ServiceError(
+                f"{self.path} was written by an older Motet (format {version}, this one reads {VERSION}): read it with that "
+                "one, or delete its directory"
+            )
         if version == 0 and not self._read_only:
             self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version == 0:
@@ -174,6 +179,8 @@ class Database:
     def _explained(self, verb: str) -> Iterator[None]:
         try:
             yield
+        except (sqlite3.IntegrityError, sqlite3.DataError, sqlite3.InterfaceError):
+            raise  # the value is at fault, not the file
         except sqlite3.Error as error:
             advice = "; free some space there, or keep records for a shorter time" if "full" in str(error) else ""
             raise ServiceError(f"cannot {verb} records in {self.path}: {error}{advice}") from error

@@ -123,6 +123,15 @@ def drain_asked(container: int) -> e.DrainAsked:
     return e.DrainAsked(container_id(container))
 
 
+def blocked(container: int, seen: int, *not_begun: int) -> e.ContainerBlocked:
+    """A container's event loop does not turn; what came after attempt `seen`, and `not_begun`, has not begun there."""
+    return e.ContainerBlocked(container_id(container), seen, list(not_begun))
+
+
+def unblocked(container: int) -> e.ContainerUnblocked:
+    return e.ContainerUnblocked(container_id(container))
+
+
 def ready(*containers: int) -> list[e.Event]:
     return [e.ContainerReady(container_id(number)) for number in containers]
 
@@ -197,6 +206,10 @@ def _delivery(text: str) -> Delivery:
         raise ValueError(f"{text!r} is not an attempt; they are written like 'a0#1'")
     call, index, attempt = found.groups()
     return Delivery(int(attempt), f"fc-{call}", int(index), "", PAYLOAD)
+
+
+def resume(container: int) -> c.ResumeContainer:
+    return c.ResumeContainer(container_id(container))
 
 
 def cancel_attempts(container: int, *numbers: int) -> c.CancelAttempts:

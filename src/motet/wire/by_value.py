@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import operator
 import sys
 import weakref
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FunctionType
 from typing import Any, BinaryIO
 
@@ -13,6 +14,9 @@ from cloudpickle.cloudpickle import _class_setstate, _dynamic_class_reduce
 
 PROTOCOL = 5
 MAIN = "__main__"
+MAIN_IN_CONTAINERS = "__mp_main__"
+"""The name under which a container imports the client's `__main__`, so that `if __name__ == "__main__":` does not run. It is
+the one that `multiprocessing` has for it, whose children therefore find there what a container sends them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +31,18 @@ class ByValue:
     names: frozenset[str] = frozenset()
     code: Any = None
     functions_of: str | None = None
+    _sought: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        names = self.modules | {MAIN} if self.names else self.modules
+        object.__setattr__(self, "_sought", tuple(name.encode() for name in names))
 
     def may_be_in(self, data: bytes) -> bool:
         """False if a pickle certainly refers to none of them."""
-        return (bool(self.names) and MAIN.encode() in data) or any(it.encode() in data for it in self.modules)
+        for name in self._sought:  # noqa: SIM110 - every call comes here, and a generator takes as long as the pickling
+            if name in data:
+                return True
+        return False
 
     def forces(self, code: Any) -> bool:
         """Whether a class or function must not be referred to by its name."""
@@ -58,6 +70,11 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return super().reducer_override(value)
 
     def _reduced_class(self, user_cls: type) -> Any:
+        generic = vars(user_cls).get("__pydantic_generic_metadata__")
+        if generic is not None and generic["origin"] is not None:
+            # `Page[Item]` is a class that no module has; made of the other side's parts, it is the one that is there.
+            arguments = generic["args"]
+            return (operator.getitem, (generic["origin"], arguments if len(arguments) > 1 else arguments[0]))
         if self._by_value.forces(user_cls):
             reduced = _dynamic_class_reduce(user_cls)
         elif _is_in_main(user_cls):

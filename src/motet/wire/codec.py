@@ -7,22 +7,40 @@ from typing import Any
 
 import msgspec
 
-from motet.errors import ConnectionError, InvalidError
-from motet.wire.framing import LENGTH
+from motet.errors import ConnectionError, InvalidError, RequestSizeError
+from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
 from motet.wire.messages import Message, ToClient, ToControl, ToExecutor, ToServer
+from motet.wire.portions import halves
 
 _SPLIT_BYTES = 16 * 1024 * 1024
 
 _encode = msgspec.msgpack.Encoder().encode
 
 
-def frames(messages: Sequence[Message]) -> list[bytes]:
-    """The byte strings to write, in order, for these messages: lengths and bodies."""
+def frames(messages: Sequence[Message], split: int = _SPLIT_BYTES, most: int = MAX_FRAME_BYTES) -> list[bytes]:
+    """The byte strings to write, in order, for these messages: lengths and bodies. No frame is larger than a peer takes.
+
+    What is larger than `split` bytes goes in several frames if it can be cut. Raises `RequestSizeError` for one value that is
+    too large by itself.
+    """
     body = _encode(messages)
-    if len(body) > _SPLIT_BYTES and len(messages) > 1:
+    if len(body) > split:
         middle = len(messages) // 2
-        return frames(messages[:middle]) + frames(messages[middle:])
+        parts = (messages[:middle], messages[middle:]) if middle else _in_two(messages[0])
+        if parts is not None:
+            return frames(parts[0], split, most) + frames(parts[1], split, most)
+        if len(body) > most:
+            raise RequestSizeError(
+                f"a message ({type(messages[0]).__name__}) is {len(body) / 2**20:.1f} MiB; it may have "
+                f"{most // 2**20} MiB at most, and a single value in it {MAX_PAYLOAD_BYTES // 2**20} MiB"
+            )
     return [LENGTH.pack(len(body)), body]
+
+
+def _in_two(message: Message) -> tuple[list[Message], list[Message]] | None:
+    cut = halves(message)
+    return cut and ([cut[0]], [cut[1]])
 
 
 def _decoder(of: Any) -> Callable[[memoryview], list[Any]]:

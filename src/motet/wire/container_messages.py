@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.limits import Index, Moment, Payload
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.wire.message import Message
 
@@ -35,9 +36,13 @@ class Deliver(Message, tag="deliver", frozen=True):
 
 
 class DeliverBatch(Message, tag="deliver_batch", frozen=True):
-    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all."""
+    """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all.
+
+    `more`: those of the following `DeliverBatch` belong to the same batch.
+    """
 
     attempts: list[Delivery]
+    more: bool = False
 
 
 class FeedAttempt(Message, tag="feed_attempt", frozen=True):
@@ -45,6 +50,10 @@ class FeedAttempt(Message, tag="feed_attempt", frozen=True):
 
     attempt: int
     items: list[bytes]
+
+
+class Resume(Message, tag="resume", frozen=True):
+    """The answer to `Unblocked`: attempts that come after this are to run, whatever `Blocked` gave back."""
 
 
 class AckItems(Message, tag="ack_items", frozen=True):
@@ -76,14 +85,14 @@ class Stop(Message, tag="stop", frozen=True):
 class Ready(Message, tag="ready", frozen=True):
     """Imported and entered; attempts may come. The last `entering` seconds went by in enter hooks and web apps' startup."""
 
-    entering: float = 0.0
+    entering: Moment = 0.0
 
 
 class StartFailed(Message, tag="start_failed", frozen=True):
     """The container could not start. `phase`: "loading" (import) or "entering" (hooks)."""
 
     phase: Literal["loading", "entering"]
-    failure: bytes
+    failure: Payload
 
 
 class Finished(Message, tag="finished", frozen=True):
@@ -117,11 +126,23 @@ class Items(Message, tag="items", frozen=True):
     """Items yielded by a streaming attempt."""
 
     attempt: int
-    items: list[bytes]
+    items: list[Payload]
 
 
 class TakeFeed(Message, tag="take_feed", frozen=True):
     """An attempt took `count` more of what it was fed."""
 
     attempt: int
-    count: int
+    count: Index
+
+
+class Blocked(Message, tag="blocked", frozen=True):
+    """Sent by another thread than the event loop's, which does not turn: all attempts above `seen`, and those of `not_begun`,
+    have not begun, and will not. Nothing is to come until `Unblocked`."""
+
+    seen: Index
+    not_begun: list[Index]
+
+
+class Unblocked(Message, tag="unblocked", frozen=True):
+    """The event loop turns again. Attempts may come after a `Resume`."""

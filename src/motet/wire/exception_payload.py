@@ -9,7 +9,17 @@ from types import FunctionType
 from typing import Any
 
 from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler, fill_class
-from motet.wire.exceptions import Parts, Told, as_its_class_says, parts_of, put_together, taken_apart, told
+from motet.wire.exceptions import (
+    Parts,
+    Told,
+    as_its_class_says,
+    attributes_of,
+    group_of,
+    parts_of,
+    put_together,
+    taken_apart,
+    told,
+)
 from motet.wire.left_behind import LeftBehind, NotHere, left, stand_in
 
 MAX_PART_BYTES = 1024 * 1024
@@ -22,19 +32,20 @@ def dumps(error: BaseException, text: str, limit: int, by_value: ByValue = NOTHI
     Its `__init__` is not called where they are read. What of it cannot be pickled is left behind. None if nothing can.
     """
     ways: list[Callable[[], bytes]] = [
-        lambda: _checked(_pickled(error, by_value, own=True), error, as_own=True),
-        lambda: _checked(_pickled(error, by_value), error),
-        lambda: _checked(_pickled(error, by_value, tolerant=True), error),
-        lambda: _checked(_pickled_in_parts(error, by_value), error),
-        lambda: _pickled_as_told(error, text, by_value),
+        lambda: _checked(_pickled(error, limit, by_value, own=True), error, as_own=True),
+        lambda: _checked(_pickled(error, limit, by_value), error),
+        lambda: _checked(_pickled(error, limit, by_value, tolerant=True), error),
+        lambda: _checked(_pickled(error, limit, by_value, own=True, tolerant=True), error),
+        lambda: _checked(_pickled_in_parts(error, limit, by_value), error),
+        lambda: _pickled_as_told(error, text, limit, by_value),
     ]
-    for way in ways:
+    while ways:
         try:
-            data = way()
+            return ways.pop(0)()
+        except _TooLargeError:
+            del ways[:-2]  # as a whole it is that in any way
         except BaseException:  # whatever the user's classes raise
             continue
-        if len(data) <= limit:
-            return data
     return None
 
 
@@ -70,41 +81,70 @@ def _said(error: BaseException) -> str | None:
         return None
 
 
-def _pickled(value: Any, by_value: ByValue, *, own: bool = False, tolerant: bool = False) -> bytes:
-    buffer = io.BytesIO()
+class _TooLargeError(Exception):
+    """A pickle grew over its limit."""
+
+
+class _Bounded(io.BytesIO):
+    """Takes so many bytes and no more: what an exception holds on to may be gigabytes."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__()
+        self._room = limit
+
+    def write(self, data: Any) -> int:
+        self._room -= len(data)
+        if self._room < 0:
+            raise _TooLargeError
+        return super().write(data)
+
+
+def _pickled(value: Any, limit: int, by_value: ByValue, *, own: bool = False, tolerant: bool = False) -> bytes:
+    buffer = _Bounded(limit)
     (_TolerantPickler if tolerant else _Pickler)(buffer, by_value, own).dump(value)
     return buffer.getvalue()
 
 
-def _pickled_in_parts(error: BaseException, by_value: ByValue) -> bytes:
-    group = (error.message, error.exceptions) if isinstance(error, BaseExceptionGroup) else ()
-    return _pickled(
-        _Call(put_together, type(error), _parts_that_travel(error, by_value), group), by_value, tolerant=True
-    )
+def _pickled_in_parts(error: BaseException, limit: int, by_value: ByValue) -> bytes:
+    call = _Call(put_together, type(error), _lighter_parts(error, by_value), _lighter_group(error, by_value))
+    return _pickled(call, limit, by_value, tolerant=True)
 
 
-def _pickled_as_told(error: BaseException, text: str, by_value: ByValue) -> bytes:
-    parts = _parts_that_travel(error, by_value)
-    data = _pickled(_Call(told, type(error), text, parts), by_value, tolerant=True)
+def _pickled_as_told(error: BaseException, text: str, limit: int, by_value: ByValue) -> bytes:
+    data = _pickled(_Call(told, type(error), text, _lighter_parts(error, by_value)), limit, by_value, tolerant=True)
     _Here(io.BytesIO(data)).load()
     return data
 
 
-def _parts_that_travel(error: BaseException, by_value: ByValue) -> Parts:
-    def travels(part: Any) -> bool:
-        try:
-            data = _pickled(part, by_value, tolerant=True)
-            _Here(io.BytesIO(data)).load()
-        except Exception:
-            return False
-        return len(data) <= MAX_PART_BYTES
+def _lighter_parts(error: BaseException, by_value: ByValue) -> Parts:
+    """The parts of an exception that can be pickled and are not too large, without what it is chained to."""
 
     def named(parts: Any) -> dict[str, Any]:
-        return {name: it for name, it in parts.items() if travels(it)} if isinstance(parts, dict) else {}
+        return {name: it for name, it in parts.items() if _travels(it, by_value)}
 
     parts = parts_of(error)
-    args = tuple(it if travels(it) else stand_in(it) for it in parts["args"])
-    return {"args": args, "attributes": named(vars(error)), "fields": named(parts["fields"])}
+    args = tuple(it if _travels(it, by_value) else stand_in(it) for it in parts["args"])
+    return {"args": args, "attributes": named(attributes_of(error)), "fields": named(parts["fields"])}
+
+
+def _lighter_group(error: BaseException, by_value: ByValue) -> tuple[Any, ...]:
+    """What a group holds, where that is too large in parts as well."""
+    if not (group := group_of(error)):
+        return ()
+    message, members = group
+    return (message, [it if _travels(it, by_value) else _lighter(it, by_value) for it in members])
+
+
+def _lighter(error: BaseException, by_value: ByValue) -> BaseException:
+    return put_together(type(error), _lighter_parts(error, by_value), _lighter_group(error, by_value))
+
+
+def _travels(part: Any, by_value: ByValue) -> bool:
+    try:
+        _Here(io.BytesIO(_pickled(part, MAX_PART_BYTES, by_value, tolerant=True))).load()
+    except Exception:
+        return False
+    return True
 
 
 class _Call:
@@ -137,7 +177,7 @@ class _TolerantPickler(_Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         reduced = super().reducer_override(value)
-        if isinstance(value, BaseException) and isinstance(parts := reduced[2], dict):
+        if isinstance(value, BaseException) and len(reduced) > 2 and isinstance(parts := reduced[2], dict):
             attributes = parts["attributes"]
             if isinstance(attributes, dict):
                 kept = {name: it for name, it in attributes.items() if not self._is_left(it)}
@@ -162,7 +202,7 @@ class _TolerantPickler(_Pickler):
 
     def _travels(self, value: Any) -> bool:
         try:
-            _pickled(value, self._by_value)
+            _pickled(value, MAX_PART_BYTES, self._by_value)
         except Exception:
             return False
         return True

@@ -28,27 +28,27 @@ Parts = dict[str, Any]
 
 def taken_apart(error: BaseException) -> tuple[Any, ...]:
     """As a pickler wants it: how to make the exception again, and what to put into it then."""
-    return (_made, (type(error), _group_of(error)), parts_of(error), None, None, _filled)
+    return (_made, (type(error), group_of(error)), parts_of(error), None, None, _filled)
 
 
 def as_its_class_says(error: BaseException) -> Any:
     """The same where the class has a way of its own (`__reduce__`, a registered reducer); None where it has none."""
     registered = copyreg.dispatch_table.get(type(error))
-    own = _defined_in_python(type(error), "__reduce__") or _defined_in_python(type(error), "__reduce_ex__")
+    own = _has_own(type(error), "__reduce__") or _has_own(type(error), "__reduce_ex__")
     if registered is None and not own:
         return None
     reduced = registered(error) if registered is not None else error.__reduce_ex__(5)
     if not isinstance(reduced, tuple) or any(it is not None for it in reduced[3:]):
         return None
     make, arguments, *state = reduced
-    notes = getattr(error, "__notes__", None)
+    notes = attributes_of(error).get("__notes__")
     return (make, arguments, ((state or [None])[0], notes, _chain_of(error)), None, None, _chained)
 
 
 def parts_of(error: BaseException) -> Parts:
     """Everything that an exception holds but its traceback."""
     return {
-        "args": error.args,
+        "args": BaseException.args.__get__(error),  # type: ignore[attr-defined]
         "attributes": _state_of(error),
         "fields": _fields_of(error),
         "chain": _chain_of(error),
@@ -108,7 +108,7 @@ def _filled(error: BaseException, parts: Parts) -> None:
         error.__setstate__(attributes[0])
     for name, value in parts.get("fields", {}).items():
         descriptor = _descriptor(type(error), name)
-        if descriptor is not None:
+        with contextlib.suppress(AttributeError, TypeError):  # it has no such field here, or it is only to be read
             descriptor.__set__(error, value)
     chain(error, parts.get("chain", {}))
 
@@ -129,9 +129,11 @@ def _chained(error: Any, kept: tuple[Any, Any, dict[str, Any]]) -> None:
         chain(error, links)
 
 
-def _group_of(error: BaseException) -> tuple[Any, ...]:
+def group_of(error: BaseException) -> tuple[Any, ...]:
     """A group has what it holds from the start."""
-    return (error.message, error.exceptions) if isinstance(error, BaseExceptionGroup) else ()
+    if not isinstance(error, BaseExceptionGroup):
+        return ()
+    return tuple(vars(BaseExceptionGroup)[name].__get__(error) for name in ("message", "exceptions"))
 
 
 def _chain_of(error: BaseException) -> dict[str, Any]:
@@ -143,10 +145,10 @@ def _chain_of(error: BaseException) -> dict[str, Any]:
 
 def _state_of(error: BaseException) -> Any:
     """Its `__dict__`, or what its class's `__getstate__` gives, for its `__setstate__`."""
-    if not _defined_in_python(type(error), "__getstate__"):
+    if not _has_own(type(error), "__getstate__"):
         return dict(attributes_of(error))
     state = error.__getstate__()
-    return dict(state) if isinstance(state, dict) and not _defined_in_python(type(error), "__setstate__") else (state,)
+    return dict(state) if isinstance(state, dict) and not _has_own(type(error), "__setstate__") else (state,)
 
 
 def _fields_of(error: BaseException) -> dict[str, Any]:
@@ -155,7 +157,7 @@ def _fields_of(error: BaseException) -> dict[str, Any]:
         for name, descriptor in vars(base).items():
             if not isinstance(descriptor, _FIELDS) or name in found or _stays(base, name):
                 continue
-            with contextlib.suppress(AttributeError):  # it was never set
+            with contextlib.suppress(Exception):  # it was never set
                 value = descriptor.__get__(error)
                 if value is not None or base.__module__ != "builtins":  # builtin classes show None where nothing is
                     found[name] = value
@@ -174,8 +176,10 @@ def _descriptor(error_type: type, name: str) -> Any:
     return None
 
 
-def _defined_in_python(error_type: type, name: str) -> bool:
-    return isinstance(getattr(error_type, name, None), types.FunctionType)
+def _has_own(error_type: type, name: str) -> bool:
+    """Whether a class that is not Python's own defines this method."""
+    base = next((base for base in error_type.__mro__ if name in vars(base)), object)
+    return base.__module__ != "builtins"
 
 
 def attributes_of(error: BaseException) -> dict[str, Any]:

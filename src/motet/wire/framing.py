@@ -10,6 +10,8 @@ from motet.errors import ConnectionError
 LENGTH = struct.Struct("<I")
 MAX_FRAME_BYTES = 256 * 1024 * 1024
 BUFFER_BYTES = 256 * 1024
+FIRST_BUFFER_BYTES = 4 * 1024
+"""Most connections say little: a buffer grows as what comes fills it, not as it is announced."""
 
 
 class FrameReader:
@@ -20,11 +22,13 @@ class FrameReader:
     is received straight into memory of its own.
     """
 
-    __slots__ = ("_big", "_big_filled", "_buffer", "_consumed", "_filled", "_view")
+    __slots__ = ("_big", "_big_filled", "_buffer", "_consumed", "_filled", "_is_full", "_view")
 
     def __init__(self) -> None:
-        self._buffer = bytearray(BUFFER_BYTES)
+        self._buffer = bytearray(FIRST_BUFFER_BYTES)
         self._view = memoryview(self._buffer)
+        self._is_full = False
+        """More came at once than there was room for, perhaps."""
         self._filled = 0
         self._consumed = 0
         self._big: memoryview | None = None
@@ -34,12 +38,22 @@ class FrameReader:
         """Where the next bytes go; never empty."""
         if self._big is not None:
             return self._big[self._big_filled :]
-        if self._consumed:
+        if self._is_full and len(self._buffer) < BUFFER_BYTES:
+            self._grow()
+        elif self._consumed:
             rest = self._filled - self._consumed
             if rest:
                 self._buffer[:rest] = bytes(self._view[self._consumed : self._filled])
             self._filled, self._consumed = rest, 0
         return self._view[self._filled :]
+
+    def _grow(self) -> None:
+        rest = bytes(self._view[self._consumed : self._filled])
+        # A new one: frames that were given out are views of the old.
+        self._buffer = bytearray(2 * len(self._buffer))
+        self._view = memoryview(self._buffer)
+        self._buffer[: len(rest)] = rest
+        self._filled, self._consumed = len(rest), 0
 
     def received(self, count: int) -> list[memoryview]:
         """The frames completed by `count` more bytes. Raises `ConnectionError` for a length no peer of ours sends."""
@@ -67,6 +81,7 @@ class FrameReader:
             frames.append(view[body : body + length])
             start = body + length
         self._consumed = start
+        self._is_full = end == len(view)
         return frames
 
     def _begin_big(self, length: int, body: int, end: int) -> None:

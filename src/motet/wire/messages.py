@@ -11,11 +11,13 @@ from typing import Literal
 
 from motet.model.function import AppSpec, FunctionVariant
 from motet.model.hidden import hides_secrets
+from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import AskStandstill as AskStandstill  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
@@ -25,11 +27,13 @@ from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Resume as Resume  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StoodStill as StoodStill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Unblocked as Unblocked  # noqa: PLC0414 - re-exported
 from motet.wire.message import Message as Message  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import CallGraphFound as CallGraphFound  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import CallsFound as CallsFound  # noqa: PLC0414 - re-exported
@@ -50,6 +54,7 @@ from motet.wire.operator_messages import ViewEnvironment as ViewEnvironment  # n
 from motet.wire.operator_messages import ViewInputs as ViewInputs  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import ViewServer as ViewServer  # noqa: PLC0414 - re-exported
 from motet.wire.operator_messages import ViewSettings as ViewSettings  # noqa: PLC0414 - re-exported
+from motet.wire.output_messages import LinePart as LinePart  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
 from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
@@ -103,13 +108,13 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
     `at_most_once`: an input whose container is gone does not run again."""
 
-    call_id: str
-    function_id: str
+    call_id: Name
+    function_id: Name
     kind: CallKind
-    method: str
+    method: Name
     inputs: list[NewInput]
-    parent_input_id: str | None = None
-    trace: str = ""
+    parent_input_id: Name | None = None
+    trace: Name = ""
     at_most_once: bool = False
 
 
@@ -126,23 +131,23 @@ class CancelCall(Message, tag="cancel", frozen=True):
 class AckCallItems(Message, tag="ack", frozen=True):
     """The consumer of a stream took `count` more items."""
 
-    call_id: str
-    index: int
-    count: int
+    call_id: Name
+    index: Index
+    count: Index
 
 
 class FeedCall(Message, tag="feed", frozen=True):
     """Items for an input that takes some while it runs (a request's body); they wait with it for its container."""
 
-    call_id: str
-    index: int
-    items: list[bytes]
+    call_id: Name
+    index: Index
+    items: list[Payload]
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
     """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection."""
 
-    app_id: str
+    app_id: Name
     spec: AppSpec
 
 
@@ -187,12 +192,13 @@ class ViewCall(Message, tag="view_call", frozen=True):
 class AwaitOutcomes(Message, tag="await", frozen=True):
     """Answered by `Outcomes` once input `index` of a spawned call has ended, with the ended ones that follow it.
 
-    Without `wait` the answer comes at once, and is empty if there is no outcome yet.
+    Without `wait` the answer comes at once, and is empty if there is no outcome yet. At most `count` outcomes come.
     """
 
     call_id: str
     index: int
     wait: bool = True
+    count: int = 100
 
 
 class Forget(Message, tag="forget", frozen=True):
@@ -265,6 +271,7 @@ class OutputLines(Message, tag="lines", frozen=True):
     """Lines a container wrote to stdout or stderr, or that we have to say ("system").
 
     `call_id` is empty, and `index` -1, where no one input can have written them. `at`: when, on the wall clock; 0: now.
+    `part`: see `LinePart`.
     """
 
     app_id: str
@@ -275,6 +282,7 @@ class OutputLines(Message, tag="lines", frozen=True):
     call_id: str = ""
     index: int = -1
     at: float = 0.0
+    part: LinePart = ""
 
 
 class AppCreated(Message, tag="app_created", frozen=True):
@@ -340,8 +348,11 @@ ReplyBody = (
 
 
 class Reply(Message, tag="reply", frozen=True):
+    """The answer to a request. `more`: this is a part of it, and the rest of its list follows."""
+
     request_id: int
     body: ReplyBody
+    more: bool = False
 
 
 ToServer = (
@@ -362,10 +373,12 @@ ToServer = (
     | LimitInputs
     | StopDelivering
     | StoodStill
+    | Blocked
+    | Unblocked
     | Output
     | OutputShared
     | Stalled
 )
 ToClient = Refused | Broken | Outcomes | CallItems | FeedTaken | OutputLines | Reply
-ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch
+ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch | Resume
 ToControl = Refused | CancelAttempts | AckItems | AskStandstill | Stop

@@ -6,17 +6,24 @@ from typing import Literal
 
 import msgspec
 
+from motet.model.limits import Index, Moment, Name
 from motet.wire.message import Message
+
+LinePart = Literal["", "begun", "wiped"]
+"""What a line is that is not whole. "begun": as far as it is written, for whoever watches; it comes again, and is not kept.
+"wiped": a state of a line that a carriage return has wiped out since (a progress bar); some of those are kept."""
 
 
 class Written(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Lines that came together; `at` is on the wall clock. `call_id` is empty if no input wrote them."""
+    """Lines that came together; `at` is on the wall clock. `call_id` is empty if no input wrote them. `part`: see
+    `LinePart`."""
 
-    at: float
-    call_id: str
-    index: int
+    at: Moment
+    call_id: Name
+    index: Index
     stream: Literal["stdout", "stderr", "system"]
     lines: list[str]
+    part: LinePart = ""
 
 
 class Output(Message, tag="output", frozen=True):
@@ -34,8 +41,8 @@ class OutputShared(Message, tag="output_shared", frozen=True):
 class Stalled(Message, tag="stalled", frozen=True):
     """An input kept the others of its container from running (`call_id` empty: code of no input did); monotonic seconds."""
 
-    call_id: str
-    index: int
-    began: float
-    ended: float
+    call_id: Name
+    index: Index
+    began: Moment
+    ended: Moment
     what: str

@@ -8,10 +8,9 @@ import pickle
 from typing import Any
 
 from motet.errors import DeserializationError, RequestSizeError, SerializationError
+from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler
 from motet.wire.lenient_unpickler import LenientUnpickler
-
-MAX_PAYLOAD_BYTES = 100 * 1024 * 1024
 
 GUARDED = '. Is it defined only under a condition, such as `if __name__ == "__main__"`, or in a container only?'
 

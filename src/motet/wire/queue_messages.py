@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from motet.model.limits import QueueItem
 from motet.wire.message import Message
 
 MAX_ITEMS = 5000
@@ -16,7 +17,7 @@ class PutItems(Message, tag="put_items", frozen=True):
 
     queue_id: str
     partition: str
-    items: list[bytes]
+    items: list[QueueItem]
     wait: bool
 
 

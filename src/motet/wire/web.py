@@ -9,7 +9,9 @@ from collections.abc import Callable
 
 import msgspec
 
+from motet.errors import RequestSizeError
 from motet.model.hidden import hides_secrets
+from motet.model.limits import MAX_PAYLOAD_BYTES
 
 WEB_WINDOW = 256 * 1024
 """Bytes that the sender of a body may be ahead of whoever takes it."""
@@ -103,6 +105,18 @@ class Closed(Frame, tag="closed", frozen=True):
 
 AnyFrame = ResponseStart | Body | Accepted | Text | Binary | Wanted | Closed
 
-encode = msgspec.msgpack.Encoder().encode
+_encode = msgspec.msgpack.Encoder().encode
+
+
+def encode(part: RequestHead | AnyFrame) -> bytes:
+    """A part of a request or a response as bytes. Raises `RequestSizeError` for one that no connection takes."""
+    data = _encode(part)
+    if len(data) > MAX_PAYLOAD_BYTES:
+        raise RequestSizeError(
+            f"{type(part).__name__} of {len(data) / 2**20:.1f} MiB; one may be {MAX_PAYLOAD_BYTES // 2**20} MiB at most"
+        )
+    return data
+
+
 decode_head: Callable[[bytes], RequestHead] = msgspec.msgpack.Decoder(RequestHead).decode
 decode_frame: Callable[[bytes], AnyFrame] = msgspec.msgpack.Decoder(AnyFrame).decode

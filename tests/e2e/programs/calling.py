@@ -171,3 +171,12 @@ class Account:
     def history(self, n: int) -> Iterator[int]:
         for i in range(n):
             yield self.balance + i
+
+
+@app.function(max_containers=1)
+def handles() -> tuple[object, ...]:
+    """Handles of all kinds, made in a container."""
+    thing = Account(owner="returned", start=5)
+    queue = motet.Queue.from_name("calling-handles")
+    queue.put("from there")
+    return square, Account, thing, thing.deposit, square.spawn(4), app, queue

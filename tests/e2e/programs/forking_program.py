@@ -1,11 +1,12 @@
-"""A program that forks while its app runs: a child that exits out of the block, and one that calls when the app has ended."""
+"""A program whose app runs: a child exits out of the block, one is not forked, and one calls when the app has ended."""
 
 from __future__ import annotations
 
 import os
 import sys
+from multiprocessing import get_context
 
-from tests.e2e.programs.forks import app, double
+from tests.e2e.programs.forks import app, double, doubled
 
 
 def main() -> None:
@@ -18,6 +19,11 @@ def main() -> None:
             sys.exit(7)  # unwinds the block, and runs what is registered for the exit
         print("left with", os.waitstatus_to_exitcode(os.waitpid(leaver, 0)[1]), flush=True)
         print("parent", double.remote(3), flush=True)
+        try:
+            with get_context("spawn").Pool(1) as pool:
+                pool.apply(doubled, (1,))
+        except Exception as error:
+            print(error, flush=True)
         late = os.fork()
         if late == 0:
             os.close(app_lives)

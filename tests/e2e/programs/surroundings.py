@@ -39,6 +39,6 @@ def puzzle(what: str) -> None:
             os.getcwd()
 
 
-@app.function(max_containers=1, timeout=1)
+@app.function(max_containers=1, timeout=1, startup_timeout=60)
 def call_itself(depth: int) -> int:
     return 1 + call_itself.remote(depth - 1) if depth else 0

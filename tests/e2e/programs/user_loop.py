@@ -60,6 +60,9 @@ async def _leave(how: str) -> None:
         await asyncio.to_thread(os.kill, os.getpid(), signal.SIGINT)
     elif how == "stop":
         loop.stop()
+    elif how == "shut down":
+        await loop.shutdown_asyncgens()
+        await loop.shutdown_default_executor()
 
 
 @app.function(max_containers=1)
@@ -68,6 +71,7 @@ async def leave(how: str, count: int) -> tuple[int, list[str]]:
     await together.wait(how, count)
     await _leave(how)
     await asyncio.sleep(0.02)
+    await asyncio.to_thread(os.getpid)
     return os.getpid(), together.runs
 
 

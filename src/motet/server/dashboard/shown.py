@@ -21,7 +21,7 @@ from motet.model.records import (
 )
 from motet.model.timeline import MEANINGS, Timeline
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
-from motet.wire import failure
+from motet.wire import report
 
 Json = dict[str, Any]
 
@@ -102,7 +102,7 @@ def input_json(record: InputRecord) -> Json:
         "ended_at": record.ended_at,
         "attempts": len(record.attempts),
         "container_id": None if last is None else last.container_id,
-        "failure": failure.summary(record.failure).partition("\n")[0][:300] if record.failure else "",
+        "failure": report.summary(record.failure).partition("\n")[0][:300] if record.failure else "",
     }
 
 
@@ -132,7 +132,7 @@ def failure_json(data: bytes) -> Json | None:
     """An exception as text; nothing of it is unpickled."""
     if not data:
         return None
-    found = failure.read(data)
+    found = report.read(data)
     return {"type": found.type_name, "message": found.message, "traceback": found.traceback}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from motet.model.ids import input_id
 from motet.model.outcome import Ended, OutcomeKind
-from motet.wire import failure
+from motet.wire import report
 
 Headers = list[tuple[bytes, bytes]]
 
@@ -45,7 +45,7 @@ def answer_for(ended: Ended | None) -> Answer:
     """What a client is told whose input ended before its app answered."""
     if ended is None or ended.kind is OutcomeKind.SUCCESS:
         return Answer(500, "the app gave no response")
-    summary = failure.summary(ended.payload)
+    summary = report.summary(ended.payload)
     if ended.kind is OutcomeKind.TIMED_OUT:
         return Answer(504, summary)
     if ended.kind is OutcomeKind.LOST:

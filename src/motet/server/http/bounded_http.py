@@ -72,6 +72,7 @@ class BoundedHttp(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         gathered = cast(asyncio.Transport, GatheredTransport(transport, self.loop))
         super().connection_made(gathered)
+        self.access_log = False  # the log is the program's own uvicorn's, if it has one
         self.flow = _Flow(gathered)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
 

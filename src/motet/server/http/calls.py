@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import secrets
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 
+from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
-from motet.sdk.new_ids import new_call_id
 from motet.server.clients import ClientSession
 from motet.wire import messages as m
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
@@ -16,6 +18,8 @@ Send = Callable[[m.ToServer], None]
 
 GONE = Closed(1006, "")
 """What an app is told whose client is no longer connected."""
+MAX_TRACE = 512
+"""Characters of a `traceparent`; a longer one is none."""
 LEAVE_PATIENCE = 0.1
 """Seconds that an app has to react to the loss of its client before it is cancelled."""
 
@@ -142,10 +146,11 @@ class WebCalls:
 
     def open(self, function_id: str, method: str, head: RequestHead, at_most_once: bool) -> WebCall:
         """Submit a request as an input of its function."""
-        call_id = new_call_id()
+        call_id = "fc-" + id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
         call = self._calls[call_id] = WebCall(call_id, head.method, self._send, self._calls.pop)
         new = NewInput(0, encode(head))
         trace = next((value.decode("latin-1") for name, value in head.headers if name == b"traceparent"), "")
+        trace = trace if len(trace) <= MAX_TRACE else ""
         kind = CallKind.STREAM
         message = m.SubmitInputs(call_id, function_id, kind, method, [new], trace=trace, at_most_once=at_most_once)
         self._send(message)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
-from motet.sdk.parameters import checked_parameters, encoded_parameters
+from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer
@@ -124,6 +124,9 @@ class Ingress:
             return
         try:
             target = self._target(place.route, scope)
+        except ResourceExhaustedError as error:
+            await self._refuse(scope, receive, send, Answer(503, str(error), retry_after=error.retry_after))
+            return
         except (Error, TypeError, ValueError) as error:
             await self._refuse(scope, receive, send, Answer(400, str(error)))
             return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 import socket
 from collections.abc import Iterator
 from typing import Any
@@ -43,6 +42,7 @@ class Listener:
         self._extra = extra
         self._websockets = websockets
         self._server: Any = None
+        self._silence: Any = None
         self._task: asyncio.Task[None] | None = None
         self._sockets: dict[int, asyncio.Task[asyncio.Server]] = {}
 
@@ -82,6 +82,7 @@ class Listener:
             self._server.should_exit = True
             await self._task
             self._task = None
+            self._silence.end()
 
     def _uvicorn(self) -> Any:
         # Late: only programs with web functions need it.
@@ -89,6 +90,7 @@ class Listener:
             import uvicorn
 
             from motet.server.http.bounded_http import BoundedHttp
+            from motet.server.http.quiet_uvicorn import QuietConfig, Silence
 
             websockets: Any = "none"
             if self._websockets:
@@ -103,8 +105,7 @@ class Listener:
             def capture_signals(self) -> Iterator[None]:
                 yield  # Ctrl-C belongs to the program
 
-        logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL)  # apps' errors are in their containers' output
-        config = uvicorn.Config(
+        config = QuietConfig(
             self._app,
             loop="none",
             http=BoundedHttp,
@@ -112,8 +113,6 @@ class Listener:
             ws_per_message_deflate=False,
             ws_max_size=MAX_WEBSOCKET_BYTES,
             lifespan="off",
-            log_config=None,
-            access_log=False,
             server_header=False,
             proxy_headers=False,  # the ingress does it
             ssl_certfile=self._config.tls_certificate,
@@ -129,6 +128,8 @@ class Listener:
                 f"cannot use the TLS certificate {self._config.tls_certificate}"
                 f"{f' with the key {self._config.tls_key}' if self._config.tls_key else ''}: {error}"
             ) from error
+        self._silence = Silence()
+        self._silence.begin()
         return Server(config)
 
 

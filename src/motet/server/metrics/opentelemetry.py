@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
-import motet
-from motet.sdk.tracing import EXPORT_TIMEOUT, export_timeout, exporter_class, is_asked_for, resource_attributes
+from motet.client.tracing import EXPORT_TIMEOUT, export_timeout, exporter_class, is_asked_for, resource_attributes
+from motet.model.version import VERSION
 from motet.server.metrics.catalogue import METRICS, Metric
 from motet.server.metrics.metrics import Metrics
 
@@ -36,7 +36,7 @@ class MeteredServer:
             return
         self._provider = provider
         self._metrics.begin()
-        meter: Meter = provider.get_meter("motet", motet.__version__)
+        meter: Meter = provider.get_meter("motet", VERSION)
         for metric in METRICS:
             self._register(meter, metric)
 
@@ -85,11 +85,12 @@ class MeteredServer:
 
 def instrument_of(metric: Metric) -> tuple[str, str]:
     """A metric's name and unit by OpenTelemetry's conventions. Of a histogram there is the sum: instruments that are
-    observed have no buckets.
+        observed have no buckets.
 
-    >>> from motet.server.metrics.catalogue import QUEUED, WAITING
-    >>> instrument_of(WAITING), instrument_of(QUEUED)
-    (('motet.inputs.waiting', '1'), ('motet.input.queue.time', 's'))
+        >>> from motet.model.version import VERSION
+    from motet.server.metrics.catalogue import QUEUED, WAITING
+        >>> instrument_of(WAITING), instrument_of(QUEUED)
+        (('motet.inputs.waiting', '1'), ('motet.input.queue.time', 's'))
     """
     name = metric.name.replace("_", ".")
     return (f"{name.removesuffix('.seconds')}.time", "s") if metric.kind == "histogram" else (name, "1")

@@ -11,7 +11,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from motet import __version__
+from motet.model.version import VERSION
 from motet.server.metrics.catalogue import METRICS, Metric
 from motet.server.metrics.metrics import Metrics
 
@@ -29,7 +29,7 @@ class ServerCollector(Collector):
     def collect(self) -> Iterator[Family]:
         """All families, those without a value too."""
         build = GaugeMetricFamily("motet_build_info", "The version of Motet that runs; always 1", labels=["version"])
-        build.add_metric([__version__], 1)
+        build.add_metric([VERSION], 1)
         yield build
         values = {**self._metrics.gauges().values, **self._metrics.counters().values}
         histograms = self._metrics.histograms().values

@@ -12,8 +12,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
 from motet.model.outcome import Ended, OutcomeKind
-from motet.sdk.context import current_container_id
-from motet.wire import failure
+from motet.wire import report
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context
@@ -104,7 +103,7 @@ def resource_attributes(service: str) -> dict[str, str]:
     given = os.environ.get("OTEL_RESOURCE_ATTRIBUTES", "")
     named = os.environ.get("OTEL_SERVICE_NAME") or "service.name=" in given
     attributes = {} if named else {"service.name": service}
-    if container_id := current_container_id():
+    if container_id := os.environ.get("MOTET_CONTAINER_ID"):
         attributes["service.instance.id"] = container_id
     elif "service.instance.id=" not in given:
         attributes["service.instance.id"] = _instance_id()  # older releases of OpenTelemetry add none themselves
@@ -144,7 +143,7 @@ def set_outcome(span: Span, kind: OutcomeKind, payload: bytes) -> None:
     span.set_attribute("motet.outcome", kind.name.lower())
     if kind is OutcomeKind.SUCCESS or not span.is_recording():
         return
-    found = failure.read(payload)
+    found = report.read(payload)
     span.add_event(
         "exception",
         {

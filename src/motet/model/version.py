@@ -1,0 +1,3 @@
+"""Which Motet this is."""
+
+VERSION = "0.1.0"
