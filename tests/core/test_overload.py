@@ -95,4 +95,17 @@ def test_what_waits_long_keeps_nothing_of_those_that_came_and_ended_behind_it(pl
         play >> cancel(call)
         play._produced.clear()
     assert len(deadlines._waiting) <= 2001
-    assert all(item.payload == b"" for _, item in deadlines._waiting)
+
+
+def test_what_has_begun_stands_in_no_line_any_more(play: Playbook) -> None:
+    play >> function(max_containers=1, max_inputs=2, queue_timeout=3600.0)
+    play >> submit("a", 1500) << start(1)
+    deadlines = play.engine._pools["fu-f"]._deadlines
+    play >> ready(1) << deliver(1, "a0#1", "a1#2")
+    play.at(10.0)
+    for attempt in range(1, 1000):
+        play >> finished(1, attempt) << deliver(1, f"a{attempt + 1}#{attempt + 2}") << send("a", attempt - 1)
+    assert len(deadlines._waiting) == 1500 - 1001
+    assert all(item.state == "waiting" for _, item in deadlines._waiting)
+    play >> cancel("a")
+    play._produced.clear()

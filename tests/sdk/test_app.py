@@ -14,6 +14,7 @@ from motet.exception import DeprecationError, InvalidError, UnimplementedError
 from motet.model.function import ImportedDefinition
 from motet.sdk.function import Function
 from motet.sdk.running import AppRun
+from motet.testing import world
 
 
 def f() -> int:
@@ -228,6 +229,11 @@ def test_motet_exception_has_every_error() -> None:
 # --- names ---
 
 
+def _run_with_queue(partition: str) -> None:
+    with world(), motet.App("queues").run():
+        motet.Queue.from_name("q").len(partition=partition)
+
+
 @pytest.mark.parametrize("name", ["caf\udce9", "two\nlines", "\x1b[2J", "nul\0", "x" * 1001])
 def test_names_that_cannot_be_sent_or_shown_are_refused_where_they_are_given(name: str) -> None:
     for declare in (
@@ -238,6 +244,7 @@ def test_names_that_cannot_be_sent_or_shown_are_refused_where_they_are_given(nam
         lambda: motet.App().local_entrypoint(name=name)(f),
         lambda: motet.App().run(name=name),
         lambda: motet.Queue.from_name(name),
+        lambda: _run_with_queue(name),
     ):
         with pytest.raises(InvalidError, match=r"cannot be shown|may be 1000 characters"):
             declare()

@@ -71,6 +71,7 @@ def test_requests_are_taken_as_variables_say(tmp_path: Path, monkeypatch: pytest
         "MOTET_WEB_FORWARDED_ALLOW_IPS": "10.0.0.0/8",
         "MOTET_WEB_REDIRECT_AFTER": "1.5",
         "MOTET_WEB_KEEP_RESPONSES": "60",
+        "MOTET_WEB_KEEP_ALIVE": "90",
         "MOTET_PROXY_TOKENS": "ada:first",
         "MOTET_PROXY_TOKENS_FILE": str(tokens),
     }
@@ -86,6 +87,7 @@ def test_requests_are_taken_as_variables_say(tmp_path: Path, monkeypatch: pytest
         proxy_tokens=ProxyTokens({b"ada": b"first", b"bob": b"second"}),
         redirect_after=1.5,
         keep_responses=60.0,
+        keep_alive=90.0,
     )
 
 

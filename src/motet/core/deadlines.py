@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
-from collections import OrderedDict, deque
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 
 from motet.core.inputs import WAITING, Input
@@ -12,11 +12,8 @@ from motet.core.inputs import WAITING, Input
 SKIPPED_PER_TURN = 10_000
 """Inputs that no longer wait, and are still in line."""
 COMPACT_BEYOND = 1000
-"""The line of those that wait is looked through when it is longer, and twice as long as after the last time."""
-
-
-def _never_began(item: Input) -> bool:
-    return item.state is WAITING and item.attempts == 0
+"""The line of those that wait is looked through for those that ended in it when it is longer, and twice as long as after the
+last time."""
 
 
 class Deadlines:
@@ -47,13 +44,15 @@ class Deadlines:
         """A heap of their deadlines; some have another one by now, or have ended."""
         self._sum = 0.0
         """Of the deadlines of those that run."""
-        self._waiting: deque[tuple[float, Input]] = deque()
-        """Each with its deadline, less what all were postponed before it came."""
+        self._waiting: OrderedDict[tuple[float, Input], float] = OrderedDict()
+        """Each with what all were postponed before it came."""
         self._shift = 0.0
         self._compact_beyond = COMPACT_BEYOND
 
     def began(self, item: Input, now: float) -> None:
         """An attempt at it runs from now on."""
+        if self._waiting and self._queue_timeout is not None:
+            self._waiting.pop((item.submitted_at + self._queue_timeout, item), None)
         item.delivered_at = now
         item.deadline = now + self.timeout
         if not self._running:
@@ -88,13 +87,13 @@ class Deadlines:
         """They were submitted, and wait for their first attempt for `queue_timeout` at most."""
         assert self._queue_timeout is not None
         if len(self._waiting) > self._compact_beyond:
-            self._waiting = deque(pair for pair in self._waiting if _never_began(pair[1]))
+            self._waiting = OrderedDict((key, it) for key, it in self._waiting.items() if key[1].state is WAITING)
             self._compact_beyond = max(COMPACT_BEYOND, 2 * len(self._waiting))
         for item in items:
             deadline = item.submitted_at + self._queue_timeout
             if not self._waiting:
                 self._alarm(deadline)
-            self._waiting.append((deadline - self._shift, item))
+            self._waiting[deadline, item] = self._shift
 
     def postpone_waiting(self, seconds: float) -> None:
         """All that wait now may wait for so much longer."""
@@ -119,13 +118,13 @@ class Deadlines:
         return first
 
     def waited_long(self, now: float) -> Iterator[Input | None]:
-        """Inputs that have waited for longer than `queue_timeout`, each given once; the others have begun in time. None:
+        """Inputs that have waited for longer than `queue_timeout`, each given once; those that have ended are left out. None:
         there may be more, and this is enough for one turn."""
         skipped = 0
         while self._waiting:
-            deadline, item = self._waiting[0]
-            deadline += self._shift
-            if item.state is WAITING and item.attempts == 0 and item.call.cancelled is None:
+            key, shift = next(iter(self._waiting.items()))
+            item, deadline = key[1], key[0] + self._shift - shift
+            if item.state is WAITING and item.call.cancelled is None:
                 if deadline > now:
                     self._alarm(deadline)
                     return
@@ -133,7 +132,7 @@ class Deadlines:
             elif (skipped := skipped + 1) > SKIPPED_PER_TURN:
                 yield None
                 return
-            self._waiting.popleft()
+            self._waiting.pop(key, None)
 
     @property
     def any_wait(self) -> bool:

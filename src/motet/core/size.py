@@ -50,7 +50,8 @@ class Size:
     def inputs_came(self, items: Sequence[Input]) -> None:
         """New inputs of one call."""
         self.submitted += len(items)
-        self.is_called_by_containers |= any(item.call.parent_input_id for item in items[:1])
+        if items and items[0].call.parent_input_id is not None:
+            self.is_called_by_containers = True
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""

@@ -22,8 +22,9 @@ from motet.runtime.signalled_thread import CANCEL_SIGNAL, SignalledThread, intro
 
 _WAITS = (0.002, 0.006, 0.012)
 """Seconds after each signal. It is sent again: the first may have come in the instant before a blocking call."""
-_STEPPING = 0.012
-"""Seconds for which a thread that was met where nothing may be raised looks again at each of its steps."""
+_STEPPING = (0.001, 0.003, 0.008)
+"""Seconds for which a thread that was met where nothing may be raised looks again at each of its steps. In between it is
+signalled again: by one of its steps it may have got into a wait."""
 _HELD_BACK = (0.001, 0.05)
 """The first and the longest pause, in seconds, until that is tried again; and until shields and gates are looked at."""
 _UNHEARD = (0.05, 5.0)
@@ -125,7 +126,7 @@ class Interrupter:
 
     def _send(self, gate: Gate, waits: Sequence[float], *, arming: bool = False) -> bool:
         """Until the handler has run there. `arming`: an asynchronous exception goes along with the last signal."""
-        heard, over = self._heard, self._over = Waiter[None](), Waiter[None](_STEPPING)
+        heard, over = self._heard, self._over = Waiter[None](), Waiter[None]()
         self._steps_until, self._target = time.monotonic() + sum(waits), gate
         try:
             for turn, seconds in enumerate(waits):
@@ -135,14 +136,24 @@ class Interrupter:
                 heard.timeout = seconds
                 with contextlib.suppress(builtins.TimeoutError):
                     heard.wait()
-                    with contextlib.suppress(builtins.TimeoutError):
-                        over.wait()
+                    self._see_out(gate, over)
                     return True
                 if not gate.pending:
                     return True
             return False
         finally:
             self._target = None
+
+    def _see_out(self, gate: Gate, over: Waiter[None]) -> None:
+        """Wait until the thread's handler has raised, or has given up for now."""
+        for seconds in _STEPPING:
+            over.timeout = seconds
+            with contextlib.suppress(builtins.TimeoutError):
+                over.wait()
+                return
+            if not gate.pending:
+                return
+            signal.pthread_kill(gate.thread, CANCEL_SIGNAL)
 
     def _arm(self, gate: Gate) -> bool:
         """Unless the thread is where nothing may be raised. One that computes may get there before it is hit: then the

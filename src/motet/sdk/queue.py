@@ -82,7 +82,7 @@ class Queue(Handle):
         yield from self._put(vs, block, timeout, partition)
 
     def _put(self, values: list[Any], block: bool, timeout: float | None, partition: str | None) -> Steps[None]:
-        connection, name = self._on(), partition or ""
+        connection, name = self._on(), _partition_name(partition)
         items = [self._encoded(value) for value in values]
         if len(items) > MAX_ITEMS and not block:
             raise queue.Full(f"{len(items)} items are more than the {MAX_ITEMS} that a partition can hold")
@@ -116,7 +116,7 @@ class Queue(Handle):
     def _get(self, count: int, block: bool, timeout: float | None, partition: str | None) -> Steps[list[Any]]:
         if count < 1:
             raise InvalidError(f"`n_values` must be at least 1, got {count}")
-        request = GetItems(self._queue_id, partition or "", count, block)
+        request = GetItems(self._queue_id, _partition_name(partition), count, block)
         values = yield from self._on().exchange(request, _checked(timeout) if block else None, _decoded)
         if block and not values:
             raise queue.Empty
@@ -125,13 +125,13 @@ class Queue(Handle):
     @dual
     def len(self, *, partition: str | None = None, total: bool = False) -> Steps[int]:
         """How many items there are in a partition, or in `total`."""
-        reply = yield from self._on().request(ViewQueue(self._queue_id, None if total else partition or ""))
+        reply = yield from self._on().request(ViewQueue(self._queue_id, None if total else _partition_name(partition)))
         return reply.length  # type: ignore[no-any-return]
 
     @dual
     def clear(self, *, partition: str | None = None, all: bool = False) -> Steps[None]:
         """Remove the items of a partition, or `all`."""
-        yield from self._cleared(None if all else partition or "")
+        yield from self._cleared(None if all else _partition_name(partition))
 
     def _cleared(self, partition: str | None) -> Steps[None]:
         yield from self._on().request(ViewQueue(self._queue_id, partition, clear=True))
@@ -183,6 +183,10 @@ def _decoded(reply: ItemsGot) -> tuple[list[Any], int]:
                 raise
             break
     return values, len(values)
+
+
+def _partition_name(partition: str | None) -> str:
+    return check_name("the name of a partition", partition) if partition else ""
 
 
 class EphemeralQueue:

@@ -14,7 +14,7 @@ from motet.server.histogram import Histogram
 WAITING_INPUTS = 512
 """Inputs that are counted at once."""
 
-KEPT_AFTER_END = 200
+KEPT_AFTER_END = 20
 """Functions that are gone, and whose names are kept for what may still be told of them."""
 
 Name = tuple[str, str]

@@ -321,7 +321,7 @@ SOCKETS: dict[str, Any] = {
 # --- apps that keep their clients waiting -----------------------------------------------------------------------------
 
 
-@app.function(max_containers=1, timeout=1)
+@app.function(max_containers=1, timeout=1, startup_timeout=60)
 @motet.concurrent(max_inputs=10)
 @motet.asgi_app(label="impatient")
 def impatient() -> Any:

@@ -74,7 +74,7 @@ def locked() -> Any:
     return api
 
 
-@app.function(max_containers=1, timeout=2)
+@app.function(max_containers=1, timeout=2, startup_timeout=60)
 @motet.fastapi_endpoint()
 async def too_slow() -> None:
     await asyncio.sleep(60)

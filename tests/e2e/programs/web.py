@@ -344,7 +344,7 @@ def fails_to_start() -> Any:
     return serve
 
 
-@app.function(max_containers=1, timeout=1)
+@app.function(max_containers=1, timeout=1, startup_timeout=60)
 @motet.fastapi_endpoint()
 async def never() -> None:
     await asyncio.sleep(60)

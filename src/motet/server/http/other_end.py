@@ -34,7 +34,10 @@ def is_held(connection: socket.socket) -> bool | None:
     if not addresses[0].is_loopback and addresses[0] != addresses[1]:
         return None
     with contextlib.suppress(OSError, struct.error):
-        return _inode(addresses, there[1], here[1]) != 0
+        if _inode(addresses, there[1], here[1]):
+            return True
+        if _inode(addresses[::-1], here[1], there[1]):  # a kernel that tells of sockets knows this end
+            return False
     return None
 
 
