@@ -20,32 +20,57 @@ from motet.core.policies.motet import MotetPolicy
 from motet.core.scaler import ENOUGH
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import CallKind, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, Batching
+from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
 
 InputKey = tuple[str, int]
 
+STRANGER = 99
+"""A client that knows ids of calls that are not its own."""
+
 
 @dataclass
 class FakeContainer:
-    """What a container knows: its phase, and the attempts it holds, each with its input and whether it was cancelled."""
+    """What a container knows: its phase, and the attempts it holds, each with its input and when it was cancelled.
+
+    While its code blocks it (`busy`), deliveries are not read: cancellations, which come another way, overtake them.
+    """
 
     container_id: str
     function_id: str
     phase: str = "starting"
     held: dict[int, InputKey] = field(default_factory=dict)
     batches: dict[int, list[int]] = field(default_factory=dict)
-    cancelled: set[int] = field(default_factory=set)
+    cancelled: dict[int, float] = field(default_factory=dict)
+    busy: bool = False
+    unread: list[int] = field(default_factory=list)
+    """Deliveries that wait to be read, by attempt, or by the first of a batch."""
+    read: Slots = field(default_factory=lambda: Slots(10**6))
     gpus: tuple[str, ...] = ()
     share: float = 1.0
     deliveries: int = 0
     wants_no_more: bool = False
-    frozen: bool = False
-    blocked: bool = False
     limit: int = 1 << 62
+    blocked: bool = False
+    frozen_at: float | None = None
     deadline: float | None = None
-    """When it may be killed though it works: it was told to go, or is frozen, or holds a cancelled attempt for too long."""
+    """When it may be killed though it works, because it was told to go."""
+
+    def members(self, attempt: int) -> list[int]:
+        """The attempts that a delivery brought."""
+        return self.batches.get(attempt, [attempt])
+
+    @property
+    def known(self) -> dict[int, InputKey]:
+        """What it holds and has read."""
+        unread = {member for attempt in self.unread for member in self.members(attempt)}
+        return {attempt: key for attempt, key in self.held.items() if attempt not in unread}
+
+    @property
+    def frozen(self) -> bool:
+        return self.frozen_at is not None
 
     @property
     def slots(self) -> int:
@@ -81,10 +106,12 @@ class FakeFunction:
 class FakeWorld:
     """Feeds the engine and obeys it."""
 
-    def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"]) -> None:
+    def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"], inputs_per_turn: int = 500) -> None:
         self.limits = limits
         self.policy = policy
-        self.engine = Engine(failure=text_failure, limits=limits, policy=policy)
+        self.engine = Engine(
+            failure=text_failure, limits=limits, policy=policy, records=True, inputs_per_turn=inputs_per_turn
+        )
         self.now = 0.0
         self.wake_at: float | None = None
         self.functions: dict[str, FakeFunction] = {}
@@ -102,10 +129,17 @@ class FakeWorld:
         self.stopped_apps: Counter[str] = Counter()
         self.gpus: dict[str, Gpu] = {}
         self.gpus_wanted = False
+        self.delivered_at: dict[InputKey, float] = {}
+        self.stood_still = 0.0
+        """How long the server stood still in all: inputs that waited may have waited as much longer."""
+        self.recorded: Counter[InputKey] = Counter()
+        self.recorded_calls: Counter[str] = Counter()
+        self.fed: Counter[InputKey] = Counter()
+        self.refused_to_strangers = 0
 
     # --- what happens ---------------------------------------------------------------------------------------------------
 
-    def feed(self, *events: e.Event) -> None:
+    def feed(self, *events: e.Event) -> list[c.Command]:
         for event in events:
             self._note(event)
         commands = self.engine.handle(events, self.now)
@@ -113,6 +147,18 @@ class FakeWorld:
             self._obey(command)
         self.engine.check()
         self._check()
+        return commands
+
+    def read(self, container: FakeContainer) -> None:
+        """It reads what was delivered: what was cancelled before ends without running."""
+        container.busy = False
+        unread, container.unread = container.unread, []
+        early = [attempt for attempt in unread if container.read.take(attempt)]
+        assert early == [attempt for attempt in unread if attempt in container.cancelled], "a cancellation was lost"
+        ends = [it for attempt in early for it in container.members(attempt) if it in container.held]
+        if ends:
+            kind = OutcomeKind.CANCELLED
+            self.feed(e.AttemptsFinished(container.container_id, [AttemptEnd(attempt, kind, b"") for attempt in ends]))
 
     def advance(self, seconds: float) -> None:
         """Let time pass; the timer fires whenever the engine asked for it."""
@@ -159,23 +205,33 @@ class FakeWorld:
                 for function in self.functions.values():
                     function.stopped |= function.app_id == event.app_id
                 self._may_cancel(lambda _, made: self.functions[made[0]].app_id == event.app_id)
+            case e.ServerStoodStill():
+                self.stood_still += event.seconds
+            case e.InputFed() if event.by != STRANGER:
+                self.fed[event.call_id, event.index] += len(event.items)
             case e.AutoscalerChanged():
                 self.functions[event.function_id].settings = event.settings
             case _:
                 self._note_container(event)
 
     def _note_submitted(self, event: e.InputsSubmitted) -> None:
+        if event.client == STRANGER:
+            return
         if event.call_id not in self.calls:
             self.calls[event.call_id] = (event.function_id, event.client, event.kind)
             if event.parent_input_id is not None:
                 call, index = event.parent_input_id.removeprefix("in-").rsplit("-", 1)
                 self.parents[event.call_id] = (f"fc-{call}", int(index))
+        if any(key[0] == event.call_id for key in self.may_be_cancelled.intersection(self.unfinished())):
+            self.may_be_cancelled.update((event.call_id, new.index) for new in event.inputs)  # it is still being ended
         self.accepted.update((event.call_id, new.index) for new in event.inputs)
         self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
         if self.functions[event.function_id].stopped:
             self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
 
     def _note_cancelled(self, event: e.CallCancelled) -> None:
+        if event.by == STRANGER:
+            return
         self._may_cancel(lambda call, _: call == event.call_id)
         for container in self.containers.values():
             calls = {call for call, _ in container.held.values()}
@@ -187,21 +243,12 @@ class FakeWorld:
             case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
                 self.containers[event.container_id].phase = "ready"
                 self._function_of(event.container_id).fails_to_start = False
-            case e.DrainAsked():
-                self.containers[event.container_id].wants_no_more = True
-                if event.preempted:
-                    self._may_go(self.containers[event.container_id], self.limits.drain_grace)
             case e.ContainerBlocked() | e.ContainerUnblocked() | e.InputsLimited():
                 self._note_reach(event)
-            case e.ContainerFrozen():
-                self.containers[event.container_id].frozen = True
-                self._may_go(self.containers[event.container_id], self.limits.freeze_grace)
-            case e.ContainerThawed():
-                self.containers[event.container_id].frozen = False
             case e.ContainerFailed():
                 self.containers[event.container_id].phase = "failing"
                 self._function_of(event.container_id).fails_to_start = True
-            case e.ContainerEnded():
+            case e.ContainerEnded() if event.container_id in self.containers:
                 function = self._function_of(event.container_id)
                 container = self.containers.pop(event.container_id)
                 function.fails_to_start |= container.phase == "starting"
@@ -214,6 +261,26 @@ class FakeWorld:
                     if key is not None and ended.kind is OutcomeKind.CANCELLED:
                         self.may_be_cancelled.add(key)
             case _:
+                self._note_asked(event)
+
+    def _note_asked(self, event: e.Event) -> None:
+        """Keep count of what containers are to do."""
+        match event:
+            case e.InputsLimited():
+                self.containers[event.container_id].limit = event.limit
+            case e.ContainerStopAsked():
+                self.containers[event.container_id].wants_no_more = True
+                if not event.graceful:
+                    self.may_be_terminated.add(event.container_id)
+            case e.DrainAsked():
+                self.containers[event.container_id].wants_no_more = True
+                if event.preempted:
+                    self._may_go(self.containers[event.container_id], self.limits.drain_grace)
+            case e.ContainerFrozen():
+                self.containers[event.container_id].frozen_at = self.now
+            case e.ContainerThawed():
+                self.containers[event.container_id].frozen_at = None
+            case _:
                 pass
 
     def _note_reach(self, event: e.ContainerBlocked | e.ContainerUnblocked | e.InputsLimited) -> None:
@@ -224,7 +291,7 @@ class FakeWorld:
         container.blocked = isinstance(event, e.ContainerBlocked)
         if isinstance(event, e.ContainerBlocked):
             # Nobody waits for them there any more; the container has yet to let go of them.
-            container.cancelled.update(container.above(event.seen))
+            container.cancelled.update(dict.fromkeys(container.above(event.seen), self.now))
 
     def _may_go(self, container: FakeContainer, grace: float) -> None:
         deadline = self.now + grace
@@ -262,13 +329,13 @@ class FakeWorld:
                 function = self.functions[container.function_id]
                 assert container.phase == "ready"
                 evicted = function.spec.sync_cancellation == "container"
+                evicted |= container.container_id in self.may_be_terminated
                 assert not container.held or function.stopped or evicted, f"{command}: {container}"
                 container.phase = "stopping"
                 self._evict(container)
             case c.KillContainer():
                 container = self.containers[command.container_id]
-                late = container.deadline is not None and container.deadline <= self.now
-                called_for = late or container.container_id in self.may_be_terminated
+                called_for = self._may_be_killed(container) or container.container_id in self.may_be_terminated
                 assert not container.works or called_for, f"{command}: {container}"
                 if container.phase == "starting":  # too slow, or one too many
                     self._function_of(command.container_id).fails_to_start = True
@@ -281,21 +348,52 @@ class FakeWorld:
                 named = {a for number in command.attempts for a in container.batches.get(number, [number])}
                 named &= set(container.held) if container.batches else named
                 assert named, f"{command}: {container}"
-                assert named <= set(container.held) - container.cancelled, f"{command}: {container}"
-                container.cancelled.update(named)
-                grace = self._function_of(command.container_id).spec.cancellation_grace + self.limits.drain_grace
-                self._may_go(container, grace)
+                assert named <= container.held.keys() - container.cancelled.keys(), f"{command}: {container}"
+                container.cancelled.update(dict.fromkeys(named, self.now))
+                for number in command.attempts:
+                    assert container.read.cancel(number) == (number not in container.unread), "a cancellation is lost"
                 self._may_cancel_children({container.held[number] for number in named})
-            case c.SendOutcomes() | c.SaveOutcomes():
-                self._collect(command)
-            case c.SendItems():
-                assert self.outcomes[command.call_id, command.index] == 0
             case c.ReportAppStopped():
                 self.stopped_apps[command.app_id] += 1
                 ids = {name for name, function in self.functions.items() if function.app_id == command.app_id}
                 assert not any(x.function_id in ids for x in self.containers.values())
             case c.WakeAt():
                 self.wake_at = command.deadline
+            case _:
+                self._hear(command)
+
+    def _hear(self, command: c.Command) -> None:
+        """What callers are told, and what is recorded."""
+        match command:
+            case c.SendOutcomes() | c.SaveOutcomes():
+                self._collect(command)
+            case c.SendItems():
+                assert self.outcomes[command.call_id, command.index] == 0
+            case c.FeedAttempt():
+                key = self.containers[command.container_id].held[command.attempt]
+                self.fed[key] -= len(command.items)
+                assert self.fed[key] >= 0, f"{command}: more than was sent"
+            case c.AckFeed() | c.AckItems():
+                assert not isinstance(command, c.AckFeed) or command.client == self.calls[command.call_id][1]
+            case c.RecordCalls():
+                self.recorded_calls.update(call.call_id for call in command.calls)
+                assert max(self.recorded_calls.values()) == 1
+            case c.RecordInputs():
+                self._note_recorded([(record.call_id, record.index) for record in command.inputs])
+            case c.RecordSuccesses():
+                self._note_recorded([(command.inputs.call_id, index) for index in command.inputs.indices])
+
+    def _note_recorded(self, keys: list[InputKey]) -> None:
+        for key in keys:
+            self.recorded[key] += 1
+            assert self.recorded[key] == self.outcomes[key], f"{key}: recorded other than told"
+
+    def _may_be_killed(self, container: FakeContainer) -> bool:
+        """Though it works: it was told to go, or is frozen, or holds a cancelled attempt, and that for too long."""
+        told = container.deadline is not None and container.deadline <= self.now
+        frozen = container.frozen_at is not None and container.frozen_at + self.limits.freeze_grace <= self.now
+        grace = self._function_of(container.container_id).spec.cancellation_grace + self.limits.drain_grace
+        return told or frozen or any(container.cancelled.get(it, self.now) + grace <= self.now for it in container.held)
 
     def _evict(self, container: FakeContainer) -> None:
         """What it holds may go on elsewhere from now on, and is lost only if it cannot."""
@@ -336,10 +434,18 @@ class FakeWorld:
             assert delivery.attempt not in self.seen_attempts
             assert self.outcomes[key] < self.accepted[key]
             assert self.calls[delivery.call_id][0] == container.function_id
-            if spec.queue_timeout is not None and delivery.attempt == min(self.seen_attempts | {delivery.attempt}):
-                assert self.now < self.accepted_at[key] + spec.queue_timeout, "started after it had expired"
+            if spec.queue_timeout is not None and key not in self.delivered_at:
+                expiry = self.accepted_at[key] + spec.queue_timeout + self.stood_still
+                assert self.now < expiry, "started after it had expired"
+            self.delivered_at[key] = self.now
             self.seen_attempts.add(delivery.attempt)
             container.held[delivery.attempt] = key
+        numbers = [delivery.attempt for delivery in command.attempts]
+        for number in numbers[:1] if isinstance(command, c.DeliverBatch) else numbers:
+            if container.busy:
+                container.unread.append(number)
+            else:
+                assert not container.read.take(number)
         container.deliveries += 1 if isinstance(command, c.DeliverBatch) else len(command.attempts)
         assert container.slots <= spec.concurrency.max_inputs, f"{command}: {container}"
         assert container.deliveries == 1 or not spec.single_use_containers
@@ -355,6 +461,10 @@ class FakeWorld:
             assert suspects or first + batching.wait_ms / 1000 <= self.now, f"too early: {command}"
 
     def _collect(self, command: c.SendOutcomes | c.SaveOutcomes) -> None:
+        if isinstance(command, c.SendOutcomes) and command.client == STRANGER:
+            assert all(ended.kind is OutcomeKind.LOST for ended in command.ended)
+            self.refused_to_strangers += len(command.ended)
+            return
         _, client, kind = self.calls[command.call_id]
         assert isinstance(command, c.SaveOutcomes) == (kind is CallKind.SPAWNED)
         assert isinstance(command, c.SaveOutcomes) or command.client == client
@@ -366,10 +476,18 @@ class FakeWorld:
                 assert ended.payload == f"result of {key}".encode(), "somebody else's result"
             if ended.kind is OutcomeKind.CANCELLED:
                 assert key in self.may_be_cancelled, f"{key} was cancelled, and nobody asked for it"
+            if ended.kind is OutcomeKind.TIMED_OUT:
+                self._check_time(key)
             if ended.kind is OutcomeKind.REFUSED:
                 assert self.functions[self.calls[command.call_id][0]].spec.max_waiting_inputs is not None
             if ended.kind is OutcomeKind.LOST:
                 assert key in self.may_be_lost, f"{key} was lost, and no container died with it"
+
+    def _check_time(self, key: InputKey) -> None:
+        """It has had its time: it ran for as long as it may, or waited for as long as it may."""
+        spec = self.functions[self.calls[key[0]][0]].spec
+        waited = spec.queue_timeout is not None and self.accepted_at[key] + spec.queue_timeout <= self.now
+        assert waited or self.delivered_at[key] + spec.timeout <= self.now + 1e-6, f"{key} timed out too early"
 
     def _function_of(self, container_id: str) -> FakeFunction:
         return self.functions[self.containers[container_id].function_id]
@@ -386,7 +504,10 @@ class FakeWorld:
         return self.limits.containers is not None and len(self.containers) >= self.limits.containers
 
     def _check(self) -> None:
-        """After each turn: nobody waits where there is room, and what is missing is on its way."""
+        """After each turn: nobody waits where there is room, and what is missing is on its way. Unless the engine is still
+        ending inputs, and goes on with that in a turn that it has asked for."""
+        if self.wake_at is not None and self.wake_at <= self.now:
+            return
         for function_id, function in self.functions.items():
             if not function.stopped:
                 self._check_function(function_id, function)
@@ -411,7 +532,8 @@ class FakeWorld:
             eager = (
                 isinstance(self.policy, MotetPolicy | ModalPolicy) and function.finished < ENOUGH
             )  # times are not known before that
-            if may_grow and eager and not function.fails_to_start:
+            takes_less = any(x.limit < function.spec.concurrency.max_inputs for x in there)  # than the policy knows
+            if may_grow and eager and not function.fails_to_start and not takes_less:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size

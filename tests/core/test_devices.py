@@ -5,10 +5,12 @@ from __future__ import annotations
 import pytest
 
 from motet.core.commands import FindGpus, ReportAppStopped
-from motet.core.devices import place
+from motet.core.containers import Container
+from motet.core.devices import Devices, Grant, place
 from motet.core.events import AppStopped
 from motet.core.host import HostLimits
-from motet.model.gpu import Gpu, GpuRequest
+from motet.core.turn import Turn
+from motet.model.gpu import FoundGpus, Gpu, GpuRequest
 from motet.model.outcome import OutcomeKind
 from motet.testing.playbook import Containing, Playbook
 from motet.testing.transcript import (
@@ -275,6 +277,32 @@ def test_inputs_run_without_what_is_missing_if_they_are_told_to() -> None:
         assert shortage(play) == ""
         play >> ready(1) << deliver(1, "a0#1")
         play >> ended(1) << start(4)
+
+
+class Idle:
+    """Has spare containers, some of which were started without a device."""
+
+    def __init__(self, *container_ids: str) -> None:
+        self.containers = [Container(name, 0.0, "") for name in container_ids]
+        self.gave_way: list[str] = []
+
+    def leaving(self) -> list[Container]:
+        return []
+
+    def spare(self) -> list[Container]:
+        return self.containers
+
+    def give_way(self, container: Container, turn: Turn) -> None:
+        self.gave_way.append(container.container_id)
+
+
+def test_containers_that_were_started_without_a_device_are_not_asked_to_give_way() -> None:
+    devices, idle = Devices("ignore"), Idle("without", "with")
+    gpu = Gpu.named(uuid="gpu0", name="NVIDIA L4", memory_mib=24_000)
+    devices.found(FoundGpus(gpus=(gpu,)))
+    devices.hold("with", Grant((gpu,), 1.0), idle)
+    devices.make_room((GpuRequest.parse("L4"),), Idle(), Turn(0.0))
+    assert idle.gave_way == ["with"]
 
 
 def test_those_that_are_there_are_given_out_whatever_is_done_about_missing_ones() -> None:

@@ -10,6 +10,7 @@ from motet.testing.transcript import (
     cancel_attempts,
     deliver,
     deliver_batch,
+    drain_asked,
     ended,
     finished,
     frozen,
@@ -60,12 +61,73 @@ def test_neighbours_of_an_input_that_does_not_end_run_elsewhere_after_the_drain_
     with Playbook(limits=HostLimits(drain_grace=20.0)) as play:
         two_inputs_share_a_container(play, cancellation_grace=5.0)
         play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)
-        play.at(25.0) << kill(1, reason=Containing("draining for too long")) << start(2)
+        play.at(25.0) << kill(1, reason=Containing("holding a cancelled input for too long")) << start(2)
         play >> finished(1, 2)  # too late: it is fenced off
         play >> ended(1)
         play >> ready(2) << deliver(2, "b0#3")
         play >> submit("c") << deliver(2, "c0#4")  # b is no suspect: others may join it
         play >> finished(2, 3) << send("b", 0)
+
+
+def test_a_container_that_ends_a_cancelled_input_late_is_in_service_again_and_its_neighbours_run_on() -> None:
+    with Playbook(limits=HostLimits(drain_grace=20.0)) as play:
+        two_inputs_share_a_container(play, cancellation_grace=5.0, max_containers=1)
+        play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)
+        play.at(6.0) >> submit("c")
+        play.at(8.0) >> finished(1, 1, kind=CANCELLED) << deliver(1, "c0#3")
+        play.at(60.0) >> finished(1, 2, 3) << send("b", 0) << send("c", 0)
+
+
+def test_each_attempt_that_does_not_end_has_a_drain_grace_of_its_own() -> None:
+    with Playbook(limits=HostLimits(drain_grace=20.0)) as play:
+        play >> function(max_inputs=3, cancellation_grace=5.0)
+        play >> submit("a") << start(1)
+        play >> submit("b") >> submit("c")
+        play >> ready(1) << deliver(1, "a0#1", "b0#2", "c0#3")
+        play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)
+        play.at(15.0) >> cancel("b") << cancel_attempts(1, 2) << send("b", 0, kind=CANCELLED)
+        play.at(24.0) >> finished(1, 1, kind=CANCELLED)
+        play.at(40.0) << kill(1) << start(2)
+        play >> ready(2) << deliver(2, "c0#4")
+
+
+def test_a_container_that_was_told_to_end_goes_though_nothing_is_stuck_in_it_any_more() -> None:
+    with Playbook(limits=HostLimits(drain_grace=20.0)) as play:
+        two_inputs_share_a_container(play, cancellation_grace=5.0)
+        play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)
+        play.at(6.0) >> preempted(1)
+        play.at(7.0) >> finished(1, 1, kind=CANCELLED)
+        play.at(26.0) << kill(1, reason=Containing("draining for too long")) << start(2)
+
+
+def test_neighbours_of_an_input_that_ends_late_are_not_hurried_by_a_drain_that_is_not_urgent() -> None:
+    with Playbook(limits=HostLimits(drain_grace=20.0)) as play:
+        two_inputs_share_a_container(play, cancellation_grace=5.0)
+        play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)
+        play.at(6.0) >> drain_asked(1)
+        play.at(7.0) >> finished(1, 1, kind=CANCELLED)
+        play.at(90.0) >> finished(1, 2) << stop(1) << send("b", 0)
+
+
+def test_a_batch_that_ends_late_leaves_its_container_in_service(play: Playbook) -> None:
+    play >> function(max_inputs=2, max_batch_size=2, cancellation_grace=5.0)
+    play >> submit("a", 2) << start(1)
+    play >> ready(1) << deliver_batch(1, "a0#1", "a1#2")
+    play >> submit("b", 2) << deliver_batch(1, "b0#3", "b1#4")
+    play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, 1, kind=CANCELLED)
+    play.at(6.0) >> finished(1, 1, 2, kind=CANCELLED)
+    play >> submit("c", 2) << deliver_batch(1, "c0#5", "c1#6")
+    play.at(90.0) >> finished(1, 3, 4) << send("b", 0, 1)
+
+
+def test_a_container_that_thaws_has_the_drain_grace_for_what_was_cancelled_while_it_was_frozen() -> None:
+    with Playbook(limits=HostLimits(drain_grace=20.0, freeze_grace=60.0)) as play:
+        two_inputs_share_a_container(play, cancellation_grace=5.0)
+        play >> frozen(1)
+        play >> cancel("a") << cancel_attempts(1, 1) << send("a", 0, kind=CANCELLED)
+        play.at(50.0) >> thawed(1)
+        play.at(51.0) >> finished(1, 1, kind=CANCELLED)
+        play.at(90.0) >> finished(1, 2) << send("b", 0)
 
 
 def test_a_stream_that_gave_items_is_lost_with_an_evicted_container() -> None:

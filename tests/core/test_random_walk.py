@@ -14,6 +14,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule
 
+from motet.core import commands as c
 from motet.core import events as e
 from motet.core.devices import MissingGpu
 from motet.core.host import HostLimits
@@ -24,7 +25,7 @@ from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings
 from motet.testing.transcript import spec
 
-from .fake_world import FakeContainer, FakeWorld, new_inputs
+from .fake_world import STRANGER, FakeContainer, FakeWorld, new_inputs
 
 NIGHTLY = int(os.environ.get("MOTET_NIGHTLY", "0"))
 
@@ -32,9 +33,15 @@ pytestmark = pytest.mark.timeout(0 if NIGHTLY else 120)
 
 FUNCTIONS = {
     "fu-plain": ("ap-1", {}),
-    "fu-wide": ("ap-1", {"max_inputs": 4, "target_inputs": 2, "timeout": 5.0, "startup_timeout": 20.0}),
+    "fu-wide": (
+        "ap-1",
+        {"max_inputs": 4, "target_inputs": 2, "timeout": 5.0, "startup_timeout": 20.0, "cancellation_grace": 1.0},
+    ),
     "fu-retry": ("ap-2", {"max_inputs": 3, "retries": RetryPolicy(max_retries=2), "timeout": 8.0}),
-    "fu-batch": ("ap-1", {"max_inputs": 2, "max_batch_size": 3, "wait_ms": 1000, "timeout": 5.0}),
+    "fu-batch": (
+        "ap-1",
+        {"max_inputs": 2, "max_batch_size": 3, "wait_ms": 1000, "timeout": 5.0, "cancellation_grace": 2.0},
+    ),
     "fu-auto": (
         "ap-2",
         {"max_batch_size": 4, "wait_ms": "auto", "retries": RetryPolicy(max_retries=1), "timeout": 8.0},
@@ -74,9 +81,17 @@ class EngineWalk(RuleBasedStateMachine):
         gpus=st.lists(st.sampled_from(GPUS), max_size=4),
         early=st.booleans(),
         missing=st.sampled_from(["error", "wait", "ignore"]),
+        inputs_per_turn=st.sampled_from([1, 3, 500]),
     )
     def build(
-        self, starting: int, per_pool: int, room: int | None, gpus: list[str], early: bool, missing: MissingGpu
+        self,
+        starting: int,
+        per_pool: int,
+        room: int | None,
+        gpus: list[str],
+        early: bool,
+        missing: MissingGpu,
+        inputs_per_turn: int,
     ) -> None:
         self.world = FakeWorld(
             HostLimits(
@@ -89,6 +104,7 @@ class EngineWalk(RuleBasedStateMachine):
                 missing_gpu=missing,
             ),
             POLICIES[self.policy],
+            inputs_per_turn,
         )
         self.gpus = gpus
         self.calls = 0
@@ -129,9 +145,36 @@ class EngineWalk(RuleBasedStateMachine):
             self.world.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new_inputs(first, count)))
 
     @precondition(lambda self: self.world.calls)
-    @rule(pick=PICK, terminate=st.booleans())
-    def cancel_call(self, pick: int, terminate: bool) -> None:
-        self.world.feed(e.CallCancelled(self._choose(sorted(self.world.calls), pick), "enough", terminate))
+    @rule(pick=PICK, terminate=st.booleans(), operator=st.booleans())
+    def cancel_call(self, pick: int, terminate: bool, operator: bool) -> None:
+        call_id = self._choose(sorted(self.world.calls), pick)
+        by = None if operator else self.world.calls[call_id][1]
+        self.world.feed(e.CallCancelled(call_id, "enough", terminate, by))
+
+    @precondition(lambda self: self.world.unfinished())
+    @rule(pick=PICK, count=st.integers(1, 3))
+    def feed_input(self, pick: int, count: int) -> None:
+        call_id, index = self._choose(self.world.unfinished(), pick)
+        self.world.feed(e.InputFed(call_id, index, [b"1"] * count, self.world.calls[call_id][1]))
+
+    @precondition(lambda self: self.world.unfinished())
+    @rule(pick=PICK, what=st.sampled_from(["cancel", "feed", "take", "add"]))
+    def a_stranger_reaches_for_a_call(self, pick: int, what: str) -> None:
+        """Nothing comes of it but that it is told so."""
+        call_id, index = self._choose(self.world.unfinished(), pick)
+        function_id = self.world.calls[call_id][0]
+        new = new_inputs(10**6, 2)
+        event = {
+            "cancel": e.CallCancelled(call_id, "mine", True, STRANGER),
+            "feed": e.InputFed(call_id, index, [b"mine"], STRANGER),
+            "take": e.ItemsTaken(call_id, index, 1, STRANGER),
+            "add": e.InputsSubmitted(call_id, function_id, STRANGER, CallKind.SPAWNED, "", new),
+        }[what]
+        before = self.world.refused_to_strangers
+        commands = self.world.feed(event)
+        assert self.world.refused_to_strangers == before + (2 if what == "add" else 0)
+        about_it = (c.CancelAttempts, c.FeedAttempt, c.AckItems, c.SaveOutcomes, c.KillContainer, c.RecordInputs)
+        assert not [command for command in commands if isinstance(command, about_it)]
 
     @rule(client=st.integers(1, 2))
     def lose_client(self, client: int) -> None:
@@ -175,6 +218,52 @@ class EngineWalk(RuleBasedStateMachine):
         self.world.feed(e.DrainAsked(self._choose(self.world.in_phase("ready"), pick).container_id, preempted))
 
     @precondition(lambda self: self.world.containers)
+    @rule(pick=PICK, graceful=st.booleans())
+    def operator_stops(self, pick: int, graceful: bool) -> None:
+        container = self._choose(list(self.world.containers.values()), pick)
+        self.world.feed(e.ContainerStopAsked(container.container_id, graceful))
+
+    @precondition(lambda self: self.world.in_phase("ready"))
+    @rule(pick=PICK)
+    def block_or_go_on(self, pick: int) -> None:
+        """Code keeps the container from reading what is delivered, or does not any more."""
+        container = self._choose(self.world.in_phase("ready"), pick)
+        if container.busy:
+            self.world.read(container)
+        else:
+            container.busy = True
+
+    @precondition(lambda self: self.world.in_phase("ready"))
+    @rule(pick=PICK, wait=st.sampled_from([0.0, 3.0, 61.0]))
+    def cancel_what_a_busy_container_has_not_read(self, pick: int, wait: float) -> None:
+        container = self._choose(self.world.in_phase("ready"), pick)
+        container.busy = True
+        self.submit(container.function_id, 2, CallKind.ATTACHED, 1, False, 0)
+        for call_id in {container.held[it][0] for it in container.unread if it in container.held}:
+            self.world.feed(e.CallCancelled(call_id, "enough"))
+        self.world.advance(wait)
+        self.world.read(container)
+
+    @precondition(lambda self: self.world.containers)
+    @rule(pick=PICK, seconds=st.sampled_from([0.5, 20.0]))
+    def stand_still(self, pick: int, seconds: float) -> None:
+        """The whole machine was paused, as the server and one of the containers say."""
+        container = self._choose(list(self.world.containers.values()), pick)
+        self.world.feed(e.ServerStoodStill(seconds))
+        self.world.feed(e.ContainerStoodStill(container.container_id, seconds))
+
+    @rule()
+    def hear_late_of_an_end(self) -> None:
+        """Of a container that was given up."""
+        self.world.feed(e.ContainerEnded("ta-long-gone", "was killed by signal 9"))
+
+    @precondition(lambda self: any(c.known for c in self.world.containers.values()))
+    @rule(pick=PICK)
+    def take_feed(self, pick: int) -> None:
+        container = self._choose([c for c in self.world.containers.values() if c.known], pick)
+        self.world.feed(e.FeedTaken(container.container_id, min(container.known), 1))
+
+    @precondition(lambda self: self.world.containers)
     @rule(pick=PICK)
     def freeze_or_thaw(self, pick: int) -> None:
         container = self._choose(list(self.world.containers.values()), pick)
@@ -203,7 +292,7 @@ class EngineWalk(RuleBasedStateMachine):
         leaving = self.world.in_phase("stopping", "killed", "failing")
         self.world.feed(self.world.end(self._choose(leaving, pick), "exited with 0"))
 
-    @precondition(lambda self: any(c.held for c in self.world.containers.values()))
+    @precondition(lambda self: any(c.known for c in self.world.containers.values()))
     @rule(
         pick=PICK,
         order=st.randoms(use_true_random=False),
@@ -212,8 +301,8 @@ class EngineWalk(RuleBasedStateMachine):
         twice=st.booleans(),
     )
     def finish(self, pick: int, order: Any, count: int, kind: OutcomeKind, twice: bool) -> None:
-        container = self._choose([c for c in self.world.containers.values() if c.held], pick)
-        attempts = order.sample(sorted(container.held), min(count, len(container.held)))
+        container = self._choose([c for c in self.world.containers.values() if c.known], pick)
+        attempts = order.sample(sorted(container.known), min(count, len(container.known)))
         event = e.AttemptsFinished(container.container_id, [_end(container, attempt, kind) for attempt in attempts])
         self.world.feed(*([event, event] if twice else [event]))
 
@@ -225,11 +314,11 @@ class EngineWalk(RuleBasedStateMachine):
         stale = AttemptEnd(attempt, OutcomeKind.SUCCESS, b"stale")
         self.world.feed(e.AttemptsFinished(container.container_id, [stale]))
 
-    @precondition(lambda self: any(c.held for c in self.world.containers.values()))
+    @precondition(lambda self: any(c.known for c in self.world.containers.values()))
     @rule(pick=PICK)
     def yield_items(self, pick: int) -> None:
-        container = self._choose([c for c in self.world.containers.values() if c.held], pick)
-        for attempt, (call_id, index) in sorted(container.held.items()):
+        container = self._choose([c for c in self.world.containers.values() if c.known], pick)
+        for attempt, (call_id, index) in sorted(container.known.items()):
             if self.world.calls[call_id][2] is CallKind.STREAM:
                 self.world.feed(e.ItemsYielded(container.container_id, attempt, [b"1", b"2"]))
                 self.world.feed(e.ItemsTaken(call_id, index, 2))
@@ -276,6 +365,7 @@ class EngineWalk(RuleBasedStateMachine):
             world.advance(3.0 if self._one_thing() else 60.0)
         assert not world.containers, "the pools did not scale to zero"
         assert all(count == 1 for count in world.outcomes.values())
+        assert world.recorded == world.outcomes, "what was told and what was recorded differ"
 
     def _one_thing(self) -> bool:
         """Let the first container that has anything to do do it; False if none has."""
@@ -288,6 +378,8 @@ class EngineWalk(RuleBasedStateMachine):
                 self.world.feed(e.ContainerReady(container.container_id))
             elif container.phase in ("stopping", "killed", "failing"):
                 self.world.feed(self.world.end(container, "exited with 0"))
+            elif container.busy:
+                self.world.read(container)
             elif container.held:
                 ends = [_end(container, attempt, OutcomeKind.SUCCESS) for attempt in container.held]
                 self.world.feed(e.AttemptsFinished(container.container_id, ends))

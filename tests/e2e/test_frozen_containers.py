@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -54,3 +56,11 @@ def test_container_that_thaws_in_time_goes_on_with_its_inputs(
         assert worker.hold.remote(gate.path, 99) == container
         assert len(gate.held) == 3, "no input ran twice"
     assert_nothing_left()
+
+
+@pytest.mark.parametrize("who", ["alone", "all"])
+def test_a_program_that_stood_still_fails_no_input(who: str) -> None:
+    """Alone: its containers ran on, and what they finished meanwhile is heard before the time. All: nothing ran meanwhile."""
+    program = Path(__file__).parent / "programs" / "standing_still.py"
+    done = subprocess.run([sys.executable, program, who, "3"], check=False, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout.split()) == (0, ["10", "10"]), done.stderr

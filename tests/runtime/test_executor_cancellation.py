@@ -176,6 +176,57 @@ def test_what_is_cancelled_before_it_has_a_thread_ends_without_running() -> None
     inside.close()
 
 
+@pytest.mark.parametrize("generator", [False, True])
+def test_what_is_cancelled_before_it_is_delivered_ends_without_running(generator: bool) -> None:
+    ran = []
+
+    def work(number: int) -> Iterator[int]:
+        ran.append(number)
+        yield number
+
+    inside = Inside(work if generator else ran.append, generator=generator)
+    inside.executor.cancel([2])
+    inside.deliver(2, "cancelled")
+    assert inside.end() == (2, OutcomeKind.CANCELLED, None)
+    assert ran == []
+    inside.close()
+
+
+def test_a_task_that_is_cancelled_before_it_is_delivered_ends_without_running() -> None:
+    ran = []
+
+    async def work(number: int) -> int:
+        ran.append(number)
+        return number
+
+    async def main() -> None:
+        inside = Inside(work, is_async=True, loop=asyncio.get_running_loop())
+        inside.executor.cancel([2])
+        inside.deliver(1, 1)
+        inside.deliver(2, 2)
+        await asyncio.wait_for(inside.idle.wait(), TIMEOUT)
+        assert {inside.end() for _ in range(2)} == {(1, OutcomeKind.SUCCESS, 1), (2, OutcomeKind.CANCELLED, None)}
+        inside.close()
+
+    asyncio.run(main())
+    assert ran == [1]
+
+
+def test_a_batch_that_is_cancelled_before_it_is_delivered_ends_without_running() -> None:
+    ran: list[int] = []
+
+    def work(numbers: list[int]) -> list[int]:
+        ran.extend(numbers)
+        return numbers
+
+    inside = Inside(work, batching=Batching(max_batch_size=2, wait_ms=100))
+    inside.executor.cancel([1])
+    inside.executor.deliver([batch_of([delivery(1, 1), delivery(2, 2)])])
+    assert [inside.end() for _ in range(2)] == [(n, OutcomeKind.CANCELLED, None) for n in (1, 2)]
+    assert ran == []
+    inside.close()
+
+
 def test_what_swallows_it_succeeds_with_what_it_returns(begun: queue.SimpleQueue[int]) -> None:
     def work() -> str:
         try:

@@ -37,9 +37,9 @@ def app(*functions: FunctionSpec) -> AppSpec:
 class Client:
     """A client in the server's process: a `Peer` that keeps what it was sent."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, container_id: str | None = None, *, operator: bool = False) -> None:
         self.sent: list[Any] = []
-        self.session: ClientSession = server.connect(self)
+        self.session: ClientSession = server.connect(self, container_id=container_id, operator=operator)
         self._server = server
         self._requests = 0
         self._changed = asyncio.Event()
@@ -163,6 +163,13 @@ class Stage:
 
     def client(self) -> Client:
         return Client(self.server)
+
+    def client_inside(self, container_id: str) -> Client:
+        """Code in a container that makes calls."""
+        return Client(self.server, container_id)
+
+    def operator(self) -> Client:
+        return Client(self.server, operator=True)
 
     async def wait(self, condition: Any) -> None:
         """Let the server work until `condition` holds."""

@@ -9,8 +9,12 @@ from typing import Any
 import pytest
 
 from motet.core.commands import Command, KillContainer, WakeAt
-from motet.core.events import ContainerReady, Event, TimerFired
-from motet.server.driver import Driver
+from motet.core.events import ContainerReady, Event, InputsSubmitted, ServerStoodStill, TimerFired
+from motet.errors import InternalError
+from motet.model.outcome import CallKind, NewInput
+from motet.server.driver import HEARING, Driver
+from motet.server.recent_turns import TURNS, RecentTurns
+from motet.testing.virtual_loop import VirtualLoop
 
 
 class Script:
@@ -21,6 +25,8 @@ class Script:
         self.done: list[Command] = []
         self.depth = 0
         self.on_perform: Callable[[Command], None] = lambda command: None
+        self.broken: list[InternalError] = []
+        self.stood: list[float] = []
         self._answer = answer
 
     def handle(self, events: Iterable[Event], now: float) -> list[Command]:
@@ -37,10 +43,13 @@ class Script:
         finally:
             self.depth -= 1
 
+    def stood_still(self, seconds: float) -> None:
+        self.stood.append(seconds)
+
 
 def driver_of(script: Script, loop: Any) -> Driver:
     driver = Driver(script, loop)  # type: ignore[arg-type]
-    driver.attach(script)
+    driver.attach(script, script.broken.append)
     return driver
 
 
@@ -83,18 +92,56 @@ def test_events_that_come_up_while_commands_are_carried_out_wait_for_the_next_tu
     run(scene)
 
 
-def test_an_effect_that_fails_does_not_block_the_driver_for_ever() -> None:
+def divide(*_: object) -> Any:
+    return 1 / 0
+
+
+@pytest.mark.parametrize("where", ["engine", "effect"])
+def test_after_a_broken_promise_nothing_is_taken_and_the_story_is_told_once(where: str) -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(divide if where == "engine" else answer)
+        driver = driver_of(script, loop)
+        script.on_perform = divide
+        new = [NewInput(index, b"secret") for index in range(3)]
+        driver.take(InputsSubmitted("fc-1", "fu-1", 1, CallKind.ATTACHED, "", new), ready("1"))
+        driver.take(ready("2"))
+        driver.fail(ZeroDivisionError())
+        assert len(script.turns) == 1
+        (story,) = script.broken
+        assert isinstance(story.__cause__, ZeroDivisionError)
+        for fragment in (
+            "ZeroDivisionError: division by zero",
+            "InputsSubmitted('fc-1', 'fu-1', 1, 3)",
+            repr(ready("1")),
+        ):
+            assert fragment in str(story)
+        assert "secret" not in str(story)
+
+    run(scene)
+
+
+def test_a_report_that_the_engine_must_not_miss_and_that_raises_is_a_broken_promise() -> None:
     def scene(loop: asyncio.AbstractEventLoop) -> None:
         script = Script(answer)
         driver = driver_of(script, loop)
-        script.on_perform = lambda command: 1 / 0  # type: ignore[assignment,return-value]
-        with pytest.raises(ZeroDivisionError):
-            driver.take(ready("1"))
-        script.on_perform = lambda command: None
-        driver.take(ready("2"))
-        assert script.done[-1] == kill("2")
+        driver.guard(driver.take, ready("1"))
+        assert not script.broken
+        driver.guard(divide)
+        assert len(script.broken) == 1
 
     run(scene)
+
+
+def test_the_story_has_the_last_turns_alone_and_a_long_turn_shortened() -> None:
+    turns = RecentTurns()
+    for number in range(1000):
+        turns.add(float(number), [ready(f"{number}-{each}") for each in range(100)])
+    text = str(turns)
+    assert len(text.splitlines()) == TURNS
+    assert "999-0" in text
+    assert "... 94 more" in text
+    assert "900-0" not in text
+    assert "999-50" not in text
 
 
 def test_a_later_wake_up_replaces_the_earlier_one() -> None:
@@ -117,6 +164,41 @@ def test_a_later_wake_up_replaces_the_earlier_one() -> None:
         assert not script.done
 
     run(scene)
+
+
+def test_after_a_standstill_what_came_meanwhile_is_heard_before_the_time() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        script = Script(lambda event: [WakeAt(2.0)] if event == ready("1") else [])
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        loop.call_at(1.5, lambda: loop.skip(30.0))
+        loop.call_at(31.5 + HEARING / 2, lambda: driver.take(ready("late news")))
+        await asyncio.sleep(40.0)
+        seconds = script.turns[1][0]
+        assert isinstance(seconds, ServerStoodStill)
+        assert 29.0 < seconds.seconds <= 30.5
+        assert script.turns[2:] == [[ready("late news")], [TimerFired()]]
+        assert script.stood == [seconds.seconds]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
+
+
+def test_a_standstill_is_noticed_though_no_timer_was_due_in_it() -> None:
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        script = Script(lambda event: [WakeAt(300.0)] if event == ready("1") else [])
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        loop.call_at(1.5, lambda: loop.skip(30.0))
+        await asyncio.sleep(100.0)
+        assert [type(turn[0]) for turn in script.turns] == [ContainerReady, ServerStoodStill]
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(main())
 
 
 def test_after_its_end_there_are_no_timers_and_no_effects() -> None:

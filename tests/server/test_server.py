@@ -93,7 +93,7 @@ def test_items_that_come_together_go_on_together_before_the_end_of_their_stream(
     play(scene)
 
 
-def test_spawned_outcomes_are_kept_for_whoever_asks_until_the_app_stops() -> None:
+def test_spawned_outcomes_are_kept_for_all_of_the_app_until_it_stops() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create()
         inputs = [NewInput(0, b"x")]
@@ -107,7 +107,7 @@ def test_spawned_outcomes_are_kept_for_whoever_asks_until_the_app_stops() -> Non
         container.finish(await container.deliveries())
         reply = await client.wait(m.Reply)
         assert (reply.request_id, reply.body.ended[0].payload) == (waiting, b"done")
-        other = on.client()
+        other = on.client_inside(container.container_id)
         assert (await other.answer(m.AwaitOutcomes("fc-1", 0))).ended[0].payload == b"done"
         assert not client.sent
 
@@ -118,7 +118,8 @@ def test_stopping_an_app_tells_those_who_wait_for_its_calls() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create()
         await client.answer(m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(0, b"x")]))
-        other = on.client()
+        container = await on.container()
+        other = on.client_inside(container.container_id)
         asked = other.ask(m.AwaitOutcomes("fc-1", 0))
         stopping = client.ask(m.StopApp("ap-1"))
         reply = await other.wait(m.Reply)

@@ -15,6 +15,7 @@ import uvloop
 from motet.errors import ConnectionError
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.server import peers
+from motet.server.unread_lines import UNREAD_BYTES
 from motet.wire import codec
 from motet.wire import messages as m
 from motet.wire.framing import BUFFER_BYTES, LENGTH, MAX_FRAME_BYTES
@@ -324,6 +325,7 @@ class DeafTransport(asyncio.Transport):
         self.unsent = 0
         self.reading = True
         self.aborted = False
+        self.written: list[bytes] = []
         self._high = 64 * 1024
         self._protocol = protocol
         protocol.connection_made(self)
@@ -340,6 +342,7 @@ class DeafTransport(asyncio.Transport):
             self._protocol.resume_writing()
 
     def writelines(self, data: Any) -> None:
+        self.written += data
         self.unsent += sum(map(len, data))
         if self.unsent > self._high:
             self._protocol.pause_writing()
@@ -412,6 +415,36 @@ def test_a_client_that_does_not_read_at_all_is_cut_off_and_one_that_reads_slowly
                 slow._protocol.send([m.CallItems("fc-1", 0, [bytes(peers.UNSENT_BYTES // 2)])])
                 await asyncio.sleep(0.01)
         assert not slow.aborted
+
+    asyncio.run(main())
+
+
+def lines(count: int, app_id: str = "ap-1") -> m.OutputLines:
+    return m.OutputLines(app_id, "f", "ta-1", "stdout", ["x" * 60_000] * count)
+
+
+def test_lines_that_a_client_does_not_read_are_left_out_and_counted_and_it_is_not_cut_off(monkeypatch: Any) -> None:
+    monkeypatch.setattr(peers, "UNSENT_TIMEOUT", 0.01)
+
+    async def main() -> None:
+        transport = deaf("client")
+        transport.take(transport.unsent)
+        for _ in range(2_000):
+            transport._protocol.send([lines(1)])
+        assert UNREAD_BYTES < transport.unsent < UNREAD_BYTES + 100_000
+        before = transport.unsent
+        transport._protocol.send([m.Outcomes("fc-1", [])])
+        assert transport.unsent > before  # what matters is sent all the same
+        await asyncio.sleep(0.1)
+        assert transport.reading
+        assert not transport.aborted
+        transport.take(transport.unsent)
+        transport.written.clear()
+        transport._protocol._notice()
+        (notice,) = codec.decode_to_client(memoryview(b"".join(transport.written))[LENGTH.size :])
+        assert isinstance(notice, m.OutputLines)
+        left_out = 2_000 - -(-UNREAD_BYTES // len(b"".join(codec.frames([lines(1)]))))
+        assert notice.lines == [f"{left_out:,} lines left out here: this program did not read its output"]
 
     asyncio.run(main())
 

@@ -16,6 +16,7 @@ from motet.wire import failure
 from motet.wire.messages import (
     AckCallItems,
     AnswerNow,
+    Broken,
     CallItems,
     CancelCall,
     Confirm,
@@ -88,6 +89,11 @@ class Connection:
     def attach(self, link: Link) -> None:
         """Use `link` from now on."""
         self._link = link
+
+    @property
+    def is_lost(self) -> bool:
+        """It has ended, and will not come back."""
+        return self._error is not None
 
     # --- towards the server -----------------------------------------------------------------------------------------
 
@@ -217,6 +223,9 @@ class Connection:
                 listener = self._listeners.get(message.app_id)
                 if listener is not None:
                     listener(message)
+            elif isinstance(message, Broken):
+                error = failure.rebuild(message.failure)
+                self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
                 self.lost(ConnectionError(f"the server refused the connection: {message.reason}"))
 

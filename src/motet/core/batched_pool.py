@@ -39,6 +39,10 @@ class Batch:
         return next((item for item in self.members.values() if item is not None), None)
 
 
+def _left_the_queue(came_at: float, item: Input, attempts: int) -> bool:
+    return item.state is not WAITING or item.attempts != attempts or item.call.cancelled is not None
+
+
 class BatchedPool(Pool):
     """A slot takes a batch of up to `max_batch_size` inputs; for the autoscaler, too, a batch is one.
 
@@ -80,8 +84,8 @@ class BatchedPool(Pool):
     def pump(self, turn: Turn) -> None:
         """As `Pool.pump`, with batches for inputs. A batch that is not due yet waits beside a free slot; its window has
         begun with its first input, and containers are asked for from then on."""
-        if self._deadlines.any_wait:
-            self._expire(turn)
+        if self.unserved and self.unserved.settle(turn):
+            return
         self._see_arrivals(turn.now)
         self._pumped_at = turn.now
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
@@ -123,7 +127,7 @@ class BatchedPool(Pool):
     def _forget_arrivals(self) -> None:
         """Those of inputs that left the queue, as far as they come first: then the oldest that waits does."""
         arrivals = self._arrivals
-        while arrivals and (arrivals[0][1].state is not WAITING or arrivals[0][1].attempts != arrivals[0][2]):
+        while arrivals and _left_the_queue(*arrivals[0]):
             arrivals.popleft()
 
     def _deliver_batch(self, container: Container, turn: Turn) -> None:
@@ -191,6 +195,10 @@ class BatchedPool(Pool):
     def _input_id(self, item: Input) -> str:
         return self._batch_of[item.attempt].input_id
 
+    def _inputs_of(self, container: Container) -> list[Input]:
+        batches = (self._batches[number] for number in container.running)
+        return [item for batch in batches for item in batch.members.values() if item is not None]
+
     def _lost(self, container: Container) -> list[tuple[Input, bool]]:
         batches = [self._batches.pop(number) for number in container.running]
         lost: list[tuple[Input, bool]] = []
@@ -226,9 +234,6 @@ class BatchedPool(Pool):
         broken = [name for name, holds in facts.items() if not holds]
         if broken:
             raise InternalError(f"batches of {self.spec.name}: {', '.join(broken)}: {slots}")
-
-    def _held(self) -> dict[int, Input]:
-        return {n: i for batch in self._batches.values() for n, i in batch.members.items() if i is not None}
 
     @property
     def _none_due(self) -> bool:

@@ -14,7 +14,7 @@ TRANSITIONS: dict[str, dict[str, str]] = {
     STARTING: {"became_ready": READY, "stopped": STOPPING, "ended": ENDED},
     READY: {"drained": DRAINING, "froze": FROZEN, "stopped": STOPPING, "ended": ENDED},
     FROZEN: {"thawed": READY, "stopped": STOPPING, "ended": ENDED},
-    DRAINING: {"stopped": STOPPING, "ended": ENDED},
+    DRAINING: {"recovered": READY, "stopped": STOPPING, "ended": ENDED},
     STOPPING: {"ended": ENDED},
     ENDED: {},
 }
@@ -29,7 +29,8 @@ class Container:
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `blocked`: its event loop does not turn. `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could
-    not start. `parting`: why it is to drain once it is ready, and whether in a hurry.
+    not start. `parting`: why it is to drain once it is ready, and whether in a hurry. `leaving`: it drains for another reason
+    than what is stuck in it, and so stays on its way out when nothing is any more.
     """
 
     __slots__ = (
@@ -38,8 +39,10 @@ class Container:
         "exclusive",
         "failed",
         "finished",
+        "froze_at",
         "history",
         "idle_since",
+        "leaving",
         "limit",
         "parting",
         "ready_at",
@@ -47,6 +50,7 @@ class Container:
         "started_at",
         "state",
         "stuck",
+        "was_frozen",
     )
 
     def __init__(self, container_id: str, now: float, reason: str) -> None:
@@ -58,6 +62,10 @@ class Container:
         self.exclusive = False
         self.blocked = False
         self.failed = False
+        self.leaving = False
+        self.froze_at: float | None = None
+        self.was_frozen = (0.0, 0.0)
+        """From when to when, the last time."""
         self.parting: tuple[str, bool] | None = None
         self.stuck: set[int] = set()
         self.started_at = now

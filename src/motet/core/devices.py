@@ -155,6 +155,7 @@ class Devices:
         if place(requests, self._found.gpus, self._used(gone)):
             return
         spare = [(container, holder) for holder in holders if holder is not asker for container in holder.spare()]
+        spare = [one for one in spare if one[0].container_id in self._held]  # others were started without any
         spare.sort(key=lambda one: one[0].idle_since)
         for number, (last, _) in enumerate(spare, 1):
             gone.add(last.container_id)

@@ -57,6 +57,8 @@ class Endings:
     def retry(self, item: Input, kind: OutcomeKind, turn: Turn) -> bool:
         """Charge the user's policy with a failed attempt, if it has one left: then the next one is due later."""
         policy = self._policy
+        if item.call.cancelled is not None:
+            return False
         if kind not in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT) or item.retries >= policy.max_retries:
             return False
         if item.items_sent or item.fed:  # its consumer would get them twice; what it was fed is gone
@@ -70,6 +72,9 @@ class Endings:
     def redeliver(self, item: Input, what_happened: str, turn: Turn) -> bool:
         """Its container is gone, which nobody is charged for: True if it can run again, and waits from now on."""
         item.note(what_happened)
+        if item.call.cancelled is not None:
+            self.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
+            return False
         if reason := why_not_again(item, what_happened):
             self.fail(item, "failed", OutcomeKind.LOST, ContainerDied(reason), turn)
             return False

@@ -9,20 +9,23 @@ from typing import Any
 from motet.core import events as e
 from motet.core import streams
 from motet.core.autoscaler import Policy
+from motet.core.backlog import Backlog, Why
 from motet.core.batched_pool import BatchedPool
 from motet.core.commands import Command, ReportAppStopped, ReportFunctionRetired, WakeAt
 from motet.core.feeds import MAX_AHEAD_BYTES
 from motet.core.fleet import Fleet
 from motet.core.host import DEFAULT_LIMITS, Host, HostLimits
-from motet.core.inputs import DELAYED, WAITING, Call, Input
+from motet.core.inputs import DELAYED, Call, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
 from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import EncodeFailure, Services
-from motet.core.turn import Turn
-from motet.errors import CallerCancelled, NotFoundError, RemoteError
+from motet.core.submissions import made_by, new_call, refuse
+from motet.core.turn import INPUTS_PER_TURN, Turn
+from motet.core.view import what_keeps
+from motet.errors import CallerCancelled
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import CallKind, OutcomeKind
 
@@ -32,7 +35,8 @@ class Engine(Inspection):
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
     form of failures from `failure`. `policy` says how many containers pools should have. With `records` the commands tell of
-    calls that are made and inputs that end. Not thread-safe: one owner calls `handle`.
+    calls that are made and inputs that end. What ends many inputs at one moment (a cancellation, a stop, a deadline) is spread
+    over turns of `inputs_per_turn` each. Not thread-safe: one owner calls `handle`.
     """
 
     def __init__(
@@ -43,17 +47,20 @@ class Engine(Inspection):
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
         records: bool = False,
+        inputs_per_turn: int = INPUTS_PER_TURN,
     ) -> None:
         super().__init__(Host(limits))
         self._failure = failure
         self.records = records
         """Whether commands tell of calls, inputs and containers, for whoever counts or keeps them."""
         self._policy = policy
+        self._inputs_per_turn = inputs_per_turn
         self._id_base = id_base
         self._container_numbers = itertools.count(1)
         self._attempt_numbers = itertools.count(1)
         self._stopping_apps: set[str] = set()
         self._wake_at: float | None = None
+        self._backlog = Backlog(self._cancel, lambda call, turn: self._pools[call.function_id].end_some(call, turn))
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
             e.FunctionWanted: self._function_wanted,
@@ -72,6 +79,8 @@ class Engine(Inspection):
             e.ContainerUnblocked: self._container_unblocked,
             e.ContainerFrozen: self._container_frozen,
             e.ContainerThawed: self._container_thawed,
+            e.ContainerStoodStill: self._container_stood_still,
+            e.ServerStoodStill: self._server_stood_still,
             e.InputsLimited: self._inputs_limited,
             e.DrainAsked: self._drain_asked,
             e.ContainerStopAsked: self._container_stop_asked,
@@ -83,37 +92,30 @@ class Engine(Inspection):
 
     def handle(self, events: Iterable[e.Event], now: float) -> list[Command]:
         """Take in what happened, in order; return what to do, in order. Never waits."""
-        turn = Turn(now, self.records)
+        turn = Turn(now, self.records, self._inputs_per_turn)
         for event in events:
             self._handlers[type(event)](event, turn)
         if turn.orphaned:
             self._cancel_children(turn)
+        # What is left of earlier turns has turns of its own: others must not pay for it with every event.
+        if self._backlog and (self._backlog.is_new or self._wake_at is None):
+            self._end_cancelled(turn)
+            for app_id in list(self._stopping_apps):
+                self._report_if_stopped(app_id, turn)
         for pool in turn.pools:
             if not pool.closed:
                 if pool.fleet.gpu and (reason := pool.size.refusal):
-                    pool.refuse(reason, turn)
+                    pool.unserved.refuse(reason, turn)
                 pool.pump(turn)
                 if pool.retirement is not None and pool.is_unused(pool.retirement, turn):
                     self._retire(pool, turn)
         self._host.start_next(turn)
         commands = turn.finish()
-        wake_at = self._timers.next
+        wake_at = now if self._backlog else self._timers.next
         if wake_at is not None and wake_at != self._wake_at:
             self._wake_at = wake_at
             commands.append(WakeAt(wake_at))
         return commands
-
-    def _waits_for(self, input_id: str) -> str:
-        for call in self._calls.of_input(input_id):
-            pool = self._pools[call.function_id]
-            waiting = next((item for item in call.inputs.values() if item.state is WAITING), None)
-            if waiting is not None:
-                return (
-                    f", while it waited for {waiting.input_id} of {pool.spec.name}, which has not begun: "
-                    f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
-                    f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
-                )
-        return ""
 
     # --- declarations -------------------------------------------------------------------------------------------------
 
@@ -140,7 +142,7 @@ class Engine(Inspection):
                 retry_at=self._timers.set_retry,
                 alarm=alarm,
                 forget=self._calls.forget,
-                waits_for=self._waits_for,
+                waits_for=lambda input_id: what_keeps(self._calls.of_input(input_id), self._pools),
             ),
         )
         self._pools[event.function_id] = pool
@@ -162,6 +164,7 @@ class Engine(Inspection):
 
     def _forget(self, pool: Pool) -> None:
         del self._pools[pool.fleet.function_id]
+        self._calls.forget_function(pool.fleet.function_id)
         self._timers.forget(pool)
         self._host.leave(pool.size)
 
@@ -169,8 +172,9 @@ class Engine(Inspection):
         self._stopping_apps.add(event.app_id)
         pools = self._pools_of(event.app_id)
         ids = {pool.fleet.function_id for pool in pools}
-        for call in [c for c in self._calls.values() if c.function_id in ids]:
-            self._cancel(call, f"the app {event.app_id} stopped", turn)
+        for function_id in ids:
+            self._backlog.add(self._calls.of_function(function_id), Why(f"the app {event.app_id} stopped"))
+        self._end_cancelled(turn)  # now: then most containers hold nothing when they are stopped
         for pool in pools:
             pool.close(event.grace, turn)
         self._report_if_stopped(event.app_id, turn)
@@ -189,18 +193,11 @@ class Engine(Inspection):
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _inputs_submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
-        if call is None:
-            call = Call(event.call_id, event.function_id, event.client, event.kind, event.method)
-            call.parent_input_id = event.parent_input_id
-            call.trace = event.trace
-            call.at_most_once = event.at_most_once
-            pool = self._pools.get(event.function_id)
-            if pool is None or pool.closed:
-                self._refuse(call, event, pool, turn)
-                return
-        else:
-            pool = self._pools[call.function_id]
+        call = self._calls.get(event.call_id) or new_call(event)
+        pool = self._pools.get(call.function_id)
+        if pool is None or pool.closed or call.cancelled is not None or not made_by(call, event):
+            refuse(call, event, None if pool is None else pool.spec.name, self._failure, turn)
+            return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
         items: list[Input] = []
@@ -215,9 +212,7 @@ class Engine(Inspection):
                 refused.append(new.index)
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind)):
-            failure = self._failure(full)
-            for index in refused:
-                turn.refuse(call, index, OutcomeKind.REFUSED, failure)
+            turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
         if call.call_id not in self._calls:
             if turn.recording:
                 turn.record_call(call)
@@ -225,49 +220,55 @@ class Engine(Inspection):
                 self._calls.add(call)
         turn.pools[pool] = None
 
-    def _refuse(self, call: Call, event: e.InputsSubmitted, pool: Pool | None, turn: Turn) -> None:
-        """The function is not here, or no longer: exit hooks run while its pool is closed."""
-        text = f"no function {event.function_id} runs on this server (any more)"
-        if pool is not None:
-            text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
-        failure = self._failure(NotFoundError(text))
-        for new in event.inputs:
-            turn.refuse(call, new.index, OutcomeKind.LOST, failure)
+    def _owned(self, call_id: str, by: int | None) -> Call | None:
+        """An unfinished call, if it belongs to this principal; None may reach for any."""
+        call = self._calls.get(call_id)
+        return call if call is not None and (by is None or by == call.principal) else None
 
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._owned(event.call_id, event.by)
         if call is not None:
-            self._cancel(call, event.reason, turn, terminate=event.terminate_containers)
+            why = Why(event.reason, event.terminate_containers)
+            self._cancel(call, why, turn)
+            self._backlog.add({call: None}, why)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
-        for call in self._calls.lost(event.client):
-            self._cancel(call, "its caller is gone", turn)
+        self._backlog.add(self._calls.lost(event.client), Why("its caller is gone"))
 
-    def _cancel(
-        self, call: Call, reason: str, turn: Turn, *, terminate: bool = False, error: type[RemoteError] = RemoteError
-    ) -> None:
+    def _cancel(self, call: Call, why: Why, turn: Turn) -> None:
         pool = self._pools[call.function_id]
         turn.pools[pool] = None
-        pool.cancel(call, reason, turn, error, terminate=terminate)
+        pool.cancel(call, why.reason, why.error, terminate=why.terminate)
+
+    def _end_cancelled(self, turn: Turn) -> None:
+        """End what was cancelled and has not ended, as far as this turn has room for it."""
+        self._backlog.work(turn)
+        while turn.orphaned:
+            self._cancel_children(turn)
+            self._backlog.work(turn)
 
     def _cancel_children(self, turn: Turn) -> None:
         """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
-        for input_id, reason in turn.orphaned:  # grows meanwhile
-            for call in self._calls.of_input(input_id):
-                self._cancel(call, f"{input_id}, which called it, was given up: {reason}", turn, error=CallerCancelled)
+        for input_id, reason in turn.orphaned:
+            calls = self._calls.take_of_input(input_id)
+            why = Why(f"{input_id}, which called it, was given up: {reason}", error=CallerCancelled)
+            self._backlog.add(calls, why)
+        turn.orphaned.clear()
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._owned(event.call_id, event.by)
         item = call.inputs.get(event.index) if call else None
         if item is not None:
             streams.taken(item, event.count, turn)
 
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
-        call = self._calls.get(event.call_id)
+        call = self._owned(event.call_id, event.by)
         item = call.inputs.get(event.index) if call else None
         if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
             return
-        self._cancel(call, f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes", turn)
+        why = Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes")
+        self._cancel(call, why, turn)
+        self._backlog.add({call: None}, why)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -310,14 +311,23 @@ class Engine(Inspection):
     def _container_frozen(self, event: e.ContainerFrozen, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
-            pool.fleet.froze(container, turn)
+            pool.standstill.froze(container, turn)
             turn.pools[pool] = None
 
     def _container_thawed(self, event: e.ContainerThawed, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
         if pool is not None and container is not None:
-            pool.fleet.thawed(container, turn)
+            pool.standstill.thawed(container, turn)
             turn.pools[pool] = None
+
+    def _container_stood_still(self, event: e.ContainerStoodStill, turn: Turn) -> None:
+        pool, container = self._find(event.container_id)
+        if pool is not None and container is not None:
+            pool.standstill.stood_still(container, event.seconds, turn.now)
+
+    def _server_stood_still(self, event: e.ServerStoodStill, turn: Turn) -> None:
+        for pool in self._pools.values():
+            pool.standstill.served_nothing(event.seconds)
 
     def _inputs_limited(self, event: e.InputsLimited, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
@@ -364,7 +374,8 @@ class Engine(Inspection):
 
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
         pools = self._pools_of(app_id)
-        if app_id in self._stopping_apps and not any(pool.fleet.containers for pool in pools):
+        busy = any(pool.fleet.containers or self._calls.of_function(pool.fleet.function_id) for pool in pools)
+        if app_id in self._stopping_apps and not busy:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
@@ -374,7 +385,7 @@ class Engine(Inspection):
 
     def _timer_fired(self, event: e.TimerFired, turn: Turn) -> None:
         self._wake_at = None
-        for what in self._timers.due(turn.now):
+        for what in list(self._timers.due(turn.now)):  # what is put off to the next turn is due now, too
             if isinstance(what, Input):
                 self._retry_due(what, turn)
             else:
@@ -382,7 +393,7 @@ class Engine(Inspection):
                 turn.pools[what] = None
 
     def _retry_due(self, item: Input, turn: Turn) -> None:
-        if item.state is DELAYED:
+        if item.state is DELAYED and item.call.cancelled is None:
             pool = self._pools[item.call.function_id]
             item.move("due")
             pool.add(item)

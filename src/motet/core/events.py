@@ -39,8 +39,8 @@ class AppStopped(Event, frozen=True):
 
 
 class InputsSubmitted(Event, frozen=True):
-    """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `at_most_once`: what is
-    lost with a container does not run again."""
+    """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
+    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again."""
 
     call_id: str
     function_id: str
@@ -51,6 +51,7 @@ class InputsSubmitted(Event, frozen=True):
     parent_input_id: str | None = None
     trace: str = ""
     at_most_once: bool = False
+    principal: int | None = None
 
 
 class CallCancelled(Event, frozen=True):
@@ -59,6 +60,8 @@ class CallCancelled(Event, frozen=True):
     call_id: str
     reason: str
     terminate_containers: bool = False
+    by: int | None = None
+    """The principal who says so; None: one who may do so with any call. The same below."""
 
 
 class ClientLost(Event, frozen=True):
@@ -73,6 +76,7 @@ class ItemsTaken(Event, frozen=True):
     call_id: str
     index: int
     count: int
+    by: int | None = None
 
 
 class InputFed(Event, frozen=True):
@@ -81,6 +85,7 @@ class InputFed(Event, frozen=True):
     call_id: str
     index: int
     items: list[bytes]
+    by: int | None = None
 
 
 class FeedTaken(Event, frozen=True):
@@ -167,6 +172,20 @@ class ContainerThawed(Event, frozen=True):
     """A frozen container runs again."""
 
     container_id: str
+
+
+class ContainerStoodStill(Event, frozen=True):
+    """Nothing in a container ran for so many seconds until now, while the server stood still, too. It is no process that was
+    stopped by itself: a whole machine was paused."""
+
+    container_id: str
+    seconds: float
+
+
+class ServerStoodStill(Event, frozen=True):
+    """The server did nothing for so many seconds until now: no input could be given to a container meanwhile."""
+
+    seconds: float
 
 
 class AttemptsFinished(Event, frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from motet.core import containers as states
@@ -59,6 +59,8 @@ class Fleet:
         self._freezes: Grace[Container] = Grace(limits.freeze_grace, alarm)
         self._drains: Grace[Container] = Grace(limits.drain_grace, alarm)
         """Of those that drain, the ones that must be gone by then."""
+        self._stuck: Grace[tuple[int, Container]] = Grace(limits.drain_grace, alarm)
+        """Attempts that were cancelled, have used up their grace and still do not end."""
         self._stops: Grace[Container] = Grace(limits.stop_grace, alarm)
         self._closing_deadline: float | None = None
         self.end_reason = "app stopped"
@@ -138,6 +140,8 @@ class Fleet:
         if self.learned is not None:
             self.learned.unloaded(container, turn.now)
             self.target_inputs = self.learned.target
+        if container.stuck:
+            self._let_go(container, turn)
         if not container.running:
             container.idle_since = turn.now
             if self.gpu:
@@ -145,17 +149,14 @@ class Fleet:
             if container.state is states.DRAINING:
                 self.stop(container, "drained", turn)
                 return
-        elif container.stuck:
-            self._kill_if_only_stuck(container, turn)
         if container.takes_inputs:
             self.index.put(container)
 
     def drain(self, container: Container, reason: str, turn: Turn, *, hurry: bool = False) -> None:
         """No new attempts for it; it stops when it holds none, in a `hurry` at the end of the drain grace at the latest."""
+        container.leaving = True
         if container.state is states.READY:
-            self.index.remove(container)
-            container.move("drained", turn.now, reason)
-            self.live -= 1
+            self._retreat(container, reason, turn)
             if not container.running:
                 self.stop(container, reason, turn)
         elif container.state in (states.STARTING, states.FROZEN):
@@ -164,21 +165,54 @@ class Fleet:
         if hurry and container.state is states.DRAINING and container not in self._drains:
             self._drains.begin(container, turn.now)
 
+    def _retreat(self, container: Container, reason: str, turn: Turn) -> None:
+        self.index.remove(container)
+        container.move("drained", turn.now, reason)
+        self.live -= 1
+
     def _part(self, container: Container, turn: Turn) -> None:
         """It is ready (again): if it was told to drain meanwhile, it does."""
         if container.parting:
             reason, hurry = container.parting
             self.drain(container, reason, turn, hurry=hurry)
 
+    # --- one that does not end what was cancelled ---------------------------------------------------------------------
+
     def give_up(self, container: Container, attempt: int, turn: Turn) -> None:
-        """It did not end a cancelled attempt within the grace: it takes no more, and is killed when it does nothing else."""
+        """It did not end a cancelled attempt within the grace: it takes no more until it has, and is killed when it does
+        nothing else, or at the end of the drain grace."""
         container.stuck.add(attempt)
-        self.drain(container, "it does not end a cancelled input", turn, hurry=True)
-        self._kill_if_only_stuck(container, turn)
+        if container.state is not states.FROZEN:  # in which nothing can end
+            self._wait_for_stuck(container, (attempt,), turn)
+            self._kill_if_only_stuck(container, turn)
+
+    def _wait_for_stuck(self, container: Container, attempts: Iterable[int], turn: Turn) -> None:
+        for attempt in attempts:
+            self._stuck.begin((attempt, container), turn.now)
+        if container.state is states.READY:
+            container.leaving |= container.exclusive  # what it runs must stay alone
+            self._retreat(container, "it does not end a cancelled input", turn)
+
+    def _let_go(self, container: Container, turn: Turn) -> None:
+        """Attempts of it ended, perhaps those that were stuck: then it is as good as any other."""
+        container.stuck &= container.running.keys()
+        if container.stuck:
+            self._kill_if_only_stuck(container, turn)
+        else:
+            self._recover(container, turn)
+
+    def _recover(self, container: Container, turn: Turn) -> None:
+        if container.state is states.DRAINING and not container.leaving and container not in self._freezes:
+            container.move("recovered", turn.now)
+            self.live += 1
+            if container.takes_inputs:
+                self.index.put(container)
 
     def _kill_if_only_stuck(self, container: Container, turn: Turn) -> None:
         if container.state is states.DRAINING and container.running.keys() <= container.stuck:
             self.kill(container, f"{len(container.running)} cancelled inputs do not end", turn)
+
+    # --- one whose process was stopped, or is gone --------------------------------------------------------------------
 
     def froze(self, container: Container, turn: Turn) -> None:
         """Its process was stopped: it is given nothing, others start in its place, and it must thaw in time."""
@@ -201,6 +235,10 @@ class Fleet:
             if container.takes_inputs:
                 self.index.put(container)
             self._part(container, turn)
+        if container.stuck and not container.blocked:
+            self._wait_for_stuck(container, container.stuck, turn)
+        elif not container.stuck:
+            self._recover(container, turn)
 
     def blocked(self, container: Container, turn: Turn) -> None:
         """Its event loop does not turn: it is given nothing until it does. It still counts: code that blocks for a while must
@@ -289,6 +327,9 @@ class Fleet:
             yield container, "frozen"
         for container in self._drains.overdue(now):
             yield container, "draining"
+        for attempt, container in self._stuck.overdue(now):
+            if attempt in container.stuck and container.state is states.DRAINING:
+                yield container, "holding a cancelled input"
 
     def kill_overdue_stops(self, turn: Turn) -> None:
         """Containers that were asked to stop and have used up their grace."""
@@ -326,6 +367,10 @@ class Fleet:
             and set(self._starts) == {c for c in alive if c.state is states.STARTING},
             "due": {*self._freezes, *self._drains, *self._stops} <= set(alive),
             "draining": all(c.state is states.DRAINING for c in self._drains),
+            "stuck": all(c.stuck <= c.running.keys() or c.state is states.STOPPING for c in alive),
+            "drained for a reason": all(
+                c.leaving or c.stuck or c in self._freezes for c in alive if c.state is states.DRAINING
+            ),
             "frozen": all(c in self._freezes for c in alive if c.state is states.FROZEN),
             "blocked": self._blocked == {c for c in alive if c.blocked},
             "stopping": all(c.state is states.STOPPING for c in self._stops),

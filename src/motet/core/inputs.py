@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 from motet.errors import InternalError
 from motet.model.ids import InputId, input_id
@@ -28,18 +29,29 @@ TRANSITIONS: dict[str, dict[str, str]] = {
 once for its caller, while the attempt keeps its slot until the container lets go of it."""
 
 
+class Cancelled(NamedTuple):
+    """Why a call was cancelled: `failure` is what its inputs end with. `terminate`: their containers are killed."""
+
+    reason: str
+    failure: bytes
+    terminate: bool
+
+
 class Call:
-    """One use of a function: who gets its outcomes, and its unfinished inputs, which are delivered `at_most_once` or not."""
+    """One use of a function: whose it is, who gets its outcomes, and its unfinished inputs, which are delivered `at_most_once`
+    or not."""
 
     __slots__ = (
         "at_most_once",
         "call_id",
+        "cancelled",
         "client",
         "function_id",
         "inputs",
         "kind",
         "method",
         "parent_input_id",
+        "principal",
         "trace",
         "waiting",
     )
@@ -48,6 +60,7 @@ class Call:
         self.call_id = call_id
         self.function_id = function_id
         self.client = client
+        self.principal = client
         self.kind = kind
         self.method = method
         self.parent_input_id: str | None = None
@@ -55,7 +68,22 @@ class Call:
         self.at_most_once = False
         self.inputs: dict[int, Input] = {}
         self.waiting: deque[Input] = deque()
-        """Its inputs in the pool's queue, in order; ended ones are skipped when they come up."""
+        """Its inputs in the pool's queue, in order; once it was `cancelled`, those that were there and have not ended."""
+        self.cancelled: Cancelled | None = None
+        """Nobody wants it any more: nothing of it is delivered, and its inputs end, in this turn and the following ones."""
+
+    def some(self, most: int) -> list[Input]:
+        """That many of its unfinished inputs, found without looking at the others; all of them, in order, if they are so few.
+        Each is to end before this is asked again."""
+        if len(self.inputs) <= most:
+            self.waiting.clear()
+            return list(self.inputs.values())
+        found = [self.waiting.popleft() for _ in range(min(most, len(self.waiting)))]
+        for item in found:
+            del self.inputs[item.index]
+        found += [self.inputs.popitem()[1] for _ in range(most - len(found))]
+        self.inputs.update((item.index, item) for item in found)
+        return found
 
 
 class Input:

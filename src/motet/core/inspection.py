@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from motet.core.calls import Calls
 from motet.core.containers import STOPPING, Container
 from motet.core.host import Host
-from motet.core.inputs import RUNNING
+from motet.core.inputs import RUNNING, Input
 from motet.core.pool import Pool
 from motet.core.timers import Timers
-from motet.core.view import sample_pool, view_input, view_inputs, view_pool
+from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, view_pool
 from motet.errors import InternalError, NotFoundError, ResourceExhaustedError
 from motet.model.outcome import CallKind
 from motet.model.records import SampleRecord
@@ -59,15 +59,37 @@ class Inspection:
         """All functions of an app."""
         return tuple(view_pool(pool, now) for pool in self._pools_of(app_id))
 
+    def has_call(self, call_id: str) -> bool:
+        """Whether a call has unfinished inputs."""
+        return call_id in self._calls
+
+    def has_input(self, call_id: str, index: int) -> bool:
+        """Whether an input has not ended."""
+        call = self._calls.get(call_id)
+        return call is not None and index in call.inputs
+
+    def unfinished(self, call_id: str | None, function_id: str | None, limit: int) -> list[Input]:
+        """Unfinished inputs of a call or a function, `limit` at most, running ones first: for `view_inputs`, perhaps later."""
+        call = None if call_id is None else self._calls.get(call_id)
+        calls = self._calls.of_function(function_id or "") if call_id is None else [] if call is None else [call]
+        pool = self._pools.get(function_id or "" if call is None else call.function_id)
+        return [] if pool is None else some_inputs(calls, pool, limit)
+
+    def view_inputs(self, items: Iterable[Input], wall: Callable[[float], float]) -> list[InputView]:
+        """Those of these inputs that have not ended meanwhile; `wall` gives the moments the outside knows."""
+        return view_inputs(items, wall)
+
     def live_inputs(
         self, call_id: str | None, function_id: str | None, limit: int, wall: Callable[[float], float]
     ) -> list[InputView]:
-        """Unfinished inputs of a call or a function, running ones first; `wall` gives the moments the outside knows."""
-        return view_inputs(self._calls, call_id, function_id, limit, wall)
+        """Unfinished inputs of a call or a function, running ones first."""
+        return self.view_inputs(self.unfinished(call_id, function_id, limit), wall)
 
     def live_input(self, call_id: str, index: int, wall: Callable[[float], float]) -> InputView | None:
         """One of them."""
-        return view_input(self._calls, call_id, index, wall)
+        call = self._calls.get(call_id)
+        item = None if call is None else call.inputs.get(index)
+        return None if item is None else view_input(item, wall)
 
     def has_container(self, container_id: str) -> bool:
         """Whether it lives."""

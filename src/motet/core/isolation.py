@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from motet.core import containers as states
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
-from motet.core.inputs import Input
+from motet.core.inputs import Call, Input
 from motet.core.size import Size
 
 
@@ -68,6 +68,12 @@ class Isolation:
         group.remove(item)
         if not group:
             self._groups.remove(group)
+
+    def withdraw(self, call: Call) -> None:
+        """None of its inputs waits any longer."""
+        if self._groups:
+            kept = ([item for item in group if item.call is not call] for group in self._groups)
+            self._groups = deque(group for group in kept if group)
 
     def pop(self) -> Input | None:
         """Any one of those that wait, which then does not; None if none does."""

@@ -12,16 +12,18 @@ from motet.core.endings import Endings
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.grace import Grace
-from motet.core.inputs import RUNNING, WAITING, Call, Input
+from motet.core.inputs import RUNNING, Call, Cancelled, Input
 from motet.core.isolation import Isolation
 from motet.core.pool_promises import PoolPromises
 from motet.core.retirement import Retirement
 from motet.core.scaler import Scaler
 from motet.core.services import Services
 from motet.core.size import Size
+from motet.core.standstill import Standstill
 from motet.core.turn import Turn
+from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
-from motet.errors import ContainerDied, FunctionTimeoutError, RemoteError, ServiceError
+from motet.errors import ContainerDied, FunctionTimeoutError, RemoteError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.model.records import AttemptRecord
 
@@ -46,6 +48,9 @@ class Pool(PoolPromises):
         self._abandoned: Grace[tuple[int, Container]] = Grace(self.spec.cancellation_grace, services.alarm)
         """Slots whose attempt nobody waits for any more, until their container lets go of it."""
         self.admission = Admission(self._queue, fleet)
+        parts = (self._queue, self._isolation, self._deadlines, self.endings)
+        self.unserved = Unserved(fleet, self.size, *parts, services.alarm)
+        self.standstill = Standstill(fleet, self._deadlines, self._inputs_of)
         self._uninterruptible = self.spec.uninterruptible if fleet.max_inputs > 1 else frozenset()
         self._attempts = services.attempts
         self._alarm = services.alarm
@@ -91,8 +96,8 @@ class Pool(PoolPromises):
            emptiest first;
         5. the rest waits, bound to no container.
         """
-        if self._deadlines.any_wait:
-            self._expire(turn)
+        if self.unserved and self.unserved.settle(turn):
+            return
         queue, fleet, isolation = self._queue, self.fleet, self._isolation
         alone = 0
         if not isolation.idle:
@@ -233,17 +238,26 @@ class Pool(PoolPromises):
                     attempts.setdefault(container.container_id, []).extend(numbers)
         for container in doomed:
             self.evict(container, f"it ran a cancelled input ({reason})", turn, kill=terminate)
-        spared = [it for it in attempts.items() if self.fleet.containers[it[0]] not in doomed]
+        # Those that are on their way out end all that they run.
+        spared = [it for it in attempts.items() if self.fleet.containers[it[0]].state is not states.STOPPING]
         turn.commands.extend(CancelAttempts(container_id, numbers) for container_id, numbers in spared)
 
-    def cancel(self, call: Call, reason: str, turn: Turn, error: type[RemoteError], *, terminate: bool = False) -> None:
-        """End every input of a call, wherever it is, with this error; `terminate` kills the containers that run any."""
-        failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
-        self._queue.remove(call)
-        items = list(call.inputs.values())
-        for item in items:
-            if item.suspect and item.state is WAITING:
-                self._isolation.remove(item)
+    def cancel(self, call: Call, reason: str, error: type[RemoteError], *, terminate: bool = False) -> None:
+        """From now on nothing of this call is delivered: `end_some` ends it, with this error. `terminate` kills the containers
+        that run any."""
+        if call.cancelled is None:
+            self._queue.withdraw(call)
+            self._isolation.withdraw(call)
+        if call.cancelled is None or terminate:
+            failure = self.endings.failure(error(f"Input was cancelled: {reason}"))
+            call.cancelled = Cancelled(reason, failure, terminate)
+
+    def end_some(self, call: Call, turn: Turn) -> None:
+        """End as many inputs of a cancelled call as the turn has room for, wherever they are."""
+        assert call.cancelled is not None
+        reason, failure, terminate = call.cancelled
+        items = call.some(max(turn.room, 1))
+        turn.room -= len(items)
         self._give_up([it for it in items if it.state is RUNNING], OutcomeKind.CANCELLED, reason, turn, terminate)
         for item in items:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
@@ -255,20 +269,14 @@ class Pool(PoolPromises):
         if not self.endings.retry(item, OutcomeKind.TIMED_OUT, turn):
             self.endings.time_out(item, text, turn)
 
-    def _expire(self, turn: Turn) -> None:
-        """Inputs that have waited for too long are not started any more."""
-        for item in self._deadlines.waited_long(turn.now):
-            self._queue.take_out(item)
-            text = f"Input {item.input_id} waited longer than queue_timeout={self.spec.queue_timeout:g} s for a container; "
-            room = f"{self.fleet.live} of at most {self.size.decision.limit} containers run"
-            self.endings.time_out(item, f"{text}{room}, {self.waiting} inputs wait", turn)
-
     def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
         lost = self._lost(container)
         container.running.clear()
-        end = self.fleet.kill if kill else self.fleet.stop
-        end(container, reason, turn)
+        if kill:
+            self.fleet.kill(container, reason, turn)
+        elif container.state is not states.STOPPING:  # its app may be stopping
+            self.fleet.stop(container, reason, turn)
         self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
 
     def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
@@ -292,6 +300,9 @@ class Pool(PoolPromises):
             self.fleet.blocked(container, turn)
         for item in reversed(lost):
             self._release(item, OutcomeKind.LOST, turn)
+            if item.call.cancelled is not None:
+                self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
+                continue
             item.note(f"the event loop of container {container.container_id} is blocked: it has not begun")
             item.move("lost")
             self._put_back(item)
@@ -311,19 +322,7 @@ class Pool(PoolPromises):
     def start_failed(self, container: Container, failure: bytes, turn: Turn) -> None:
         """A container will not serve: the user's module or enter hook raised, or it took too long."""
         self.fleet.failed_to_start(container, turn)
-        self._tell_waiting(failure, turn)
-
-    def refuse(self, reason: str, turn: Turn) -> None:
-        """The host cannot run this function at all."""
-        text = f"{self.spec.name} cannot run here: {reason}"
-        self._tell_waiting(self.endings.failure(ServiceError(text)), turn)
-
-    def _tell_waiting(self, failure: bytes, turn: Turn) -> None:
-        """Why no container serves them, unless one does or still may."""
-        if self.fleet.live:
-            return
-        while item := self._isolation.pop() or self._queue.pop():
-            self.endings.end(item, "failed", OutcomeKind.FAILURE, failure, turn)
+        self.unserved.tell(failure, turn)
 
     def container_ended(self, container: Container, description: str, turn: Turn, *, blameless: bool = False) -> None:
         """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
@@ -336,7 +335,7 @@ class Pool(PoolPromises):
             return
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
-            self._tell_waiting(self.endings.failure(ContainerDied(text)), turn)
+            self.unserved.tell(self.endings.failure(ContainerDied(text)), turn)
         suspects = []
         for item, alone in lost:
             item.lone_losses += alone
@@ -359,8 +358,13 @@ class Pool(PoolPromises):
     def tick(self, turn: Turn) -> None:
         """An alarm of this pool rang: look at every deadline that may have passed."""
         for item in self._deadlines.running_late(turn.now):
+            if turn.room <= 0:
+                self._alarm(turn.now)
+                break
+            turn.room -= 1
             self._time_out(item, turn)
-        self._expire(turn)
+        if self.unserved:
+            self.unserved.settle(turn)
         for attempt, container in self._abandoned.overdue(turn.now):
             if attempt in container.running:
                 self.fleet.give_up(container, attempt, turn)
@@ -387,5 +391,6 @@ class Pool(PoolPromises):
     def close(self, grace: float, turn: Turn) -> None:
         """The app stopped: its inputs have been cancelled, its containers go."""
         self.closed = True
+        self.unserved.close()
         self.size.close()
         self.fleet.close(grace, turn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from motet.core.commands import Command, RecordCalls, RecordInputs, RecordSuccesses, SaveOutcomes, SendOutcomes
@@ -9,6 +10,10 @@ from motet.core.inputs import Call, Input
 from motet.model.outcome import CallKind, Ended, OutcomeKind
 from motet.model.records import CallRecord, InputRecord
 from motet.model.successes import Successes
+
+INPUTS_PER_TURN = 500
+"""How many inputs are ended in one turn because they were cancelled, or waited or ran for too long; the next turn goes on.
+About 5 ms: what else happens must not wait for longer."""
 
 _Columns = tuple[list[int], list[float], list[str], list[float], list[float], list[float]]
 """Those of `Successes`, without the moment at which all of a turn end."""
@@ -19,10 +24,23 @@ _NO_ATTEMPT = ("", 0.0, OutcomeKind.SUCCESS, 0.0, 0.0)
 class Turn:
     """Collects commands; outcomes of one call leave together, after everything that keeps containers busy."""
 
-    __slots__ = ("_outcomes", "_succeeded", "calls", "commands", "inputs", "now", "orphaned", "pools", "recording")
+    __slots__ = (
+        "_outcomes",
+        "_succeeded",
+        "calls",
+        "commands",
+        "inputs",
+        "now",
+        "orphaned",
+        "pools",
+        "recording",
+        "room",
+    )
 
-    def __init__(self, now: float, recording: bool = False) -> None:
+    def __init__(self, now: float, recording: bool = False, room: int = INPUTS_PER_TURN) -> None:
         self.now = now
+        self.room = room
+        """How many more inputs may be ended in this turn without having said so themselves."""
         self.recording = recording
         """Somebody wants to know of the calls that are made and the inputs that end."""
         self.calls: list[CallRecord] = []
@@ -42,12 +60,13 @@ class Turn:
             ended = self._outcomes[call] = []
         ended.append(Ended(index, kind, payload))
 
-    def refuse(self, call: Call, index: int, kind: OutcomeKind, failure: bytes) -> None:
-        """An input was not taken at all."""
-        self.add_outcome(call, index, kind, failure)
-        if self.recording:
-            record = InputRecord(call.call_id, index, self.now, self.now, kind, failure=failure)
-            self.inputs.setdefault(call, []).append(record)
+    def refuse(self, call: Call, indices: Iterable[int], kind: OutcomeKind, failure: bytes) -> None:
+        """Inputs were not taken at all."""
+        for index in indices:
+            self.add_outcome(call, index, kind, failure)
+            if self.recording:
+                record = InputRecord(call.call_id, index, self.now, self.now, kind, failure=failure)
+                self.inputs.setdefault(call, []).append(record)
 
     def record(self, item: Input, kind: OutcomeKind, payload: bytes) -> None:
         """Have it be remembered how an input ended."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from itertools import islice
 
-from motet.core.calls import Calls
 from motet.core.containers import Container
-from motet.core.inputs import RUNNING, Input
+from motet.core.inputs import ENDED, RUNNING, Call, Input
 from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
 from motet.model.records import SampleRecord
 from motet.model.views import ContainerView, FunctionView, InputView
+
+FEW = 100
+"""Calls of an input that are looked at to say what it waits for."""
 
 
 def view_pool(pool: Pool, now: float) -> FunctionView:
@@ -49,33 +52,23 @@ def _view_container(container: Container, inputs: int, now: float) -> ContainerV
     )
 
 
-def view_inputs(
-    calls: Calls, call_id: str | None, function_id: str | None, limit: int, wall: Callable[[float], float]
-) -> list[InputView]:
-    """Unfinished inputs of a call, or of all calls of a function, `limit` at most, running ones first."""
-    if call_id is not None:
-        chosen = [calls[call_id]] if call_id in calls else []
-    else:
-        chosen = [call for call in calls.values() if call.function_id == function_id]
-    running: list[Input] = []
-    others: list[Input] = []
-    for item in (item for call in chosen for item in call.inputs.values()):
-        if item.state is RUNNING:
-            running.append(item)
-        elif len(others) < limit:
-            others.append(item)
-        if len(running) >= limit:
-            break
-    return [_view_input(item, wall) for item in (*running, *others)[:limit]]
+def some_inputs(calls: Collection[Call], pool: Pool, limit: int) -> list[Input]:
+    """Unfinished inputs of these calls, which are all of the pool or one, `limit` at most, running ones first. What it looks
+    at is bounded by `limit` and by what runs, not by what waits."""
+    wanted = None if len(calls) != 1 else next(iter(calls))
+    running = (item for item in pool.running_inputs if wanted is None or item.call is wanted)
+    found = list(islice(running, limit))
+    others = (item for call in calls for item in call.inputs.values() if item.state is not RUNNING)
+    return found + list(islice(others, limit - len(found)))
 
 
-def view_input(calls: Calls, call_id: str, index: int, wall: Callable[[float], float]) -> InputView | None:
-    """One unfinished input."""
-    item = calls[call_id].inputs.get(index) if call_id in calls else None
-    return None if item is None else _view_input(item, wall)
+def view_inputs(items: Iterable[Input], wall: Callable[[float], float]) -> list[InputView]:
+    """Those of these inputs that have not ended meanwhile; `wall` gives the moments the outside knows."""
+    return [view_input(item, wall) for item in items if item.state is not ENDED]
 
 
-def _view_input(item: Input, wall: Callable[[float], float]) -> InputView:
+def view_input(item: Input, wall: Callable[[float], float]) -> InputView:
+    """One input as it is now."""
     running = item.state is RUNNING
     return InputView(
         input_id=item.input_id,
@@ -88,6 +81,19 @@ def _view_input(item: Input, wall: Callable[[float], float]) -> InputView:
         delivered_at=wall(item.delivered_at) if running else None,
         earlier=tuple(attempt.later(wall(0.0)) for attempt in item.earlier),
     )
+
+
+def what_keeps(calls: Iterable[Call], pools: Mapping[str, Pool]) -> str:
+    """To follow what is said of an input that has made these calls: which of them has not begun, and why; "" if all have."""
+    for call in islice(calls, FEW):
+        if call.waiting:
+            pool = pools[call.function_id]
+            return (
+                f", while it waited for {call.waiting[0].input_id} of {pool.spec.name}, which has not begun: "
+                f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
+                f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
+            )
+    return ""
 
 
 def sample_pool(pool: Pool, at: float) -> SampleRecord:

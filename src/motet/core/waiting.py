@@ -41,13 +41,12 @@ class WaitingQueue:
         self._count += 1
         self.spawned += call.kind is CallKind.SPAWNED
 
-    def remove(self, call: Call) -> None:
-        """Take out everything of a call."""
+    def withdraw(self, call: Call) -> None:
+        """Take out everything of a call, however much that is. Its inputs stay in its line, and no longer wait here."""
         count = len(call.waiting)
         self._count -= count
         if call.kind is CallKind.SPAWNED:
             self.spawned -= count
-        call.waiting.clear()
         self._calls.pop(call, None)
 
     def take_out(self, item: Input) -> None:

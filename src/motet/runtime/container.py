@@ -7,6 +7,7 @@ import contextlib
 import contextvars
 import inspect
 import os
+import select
 import socket
 import sys
 import threading
@@ -37,6 +38,7 @@ from motet.runtime.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.loader import Hook, Service, load, quiet_declarations
 from motet.runtime.loop_choice import LoopChoice
 from motet.runtime.orphans import Orphans
+from motet.runtime.own_clock import INTERVAL, OwnClock
 from motet.runtime.preemption import Preemption
 from motet.runtime.processes import Processes
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
@@ -50,6 +52,7 @@ from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
     AckItems,
+    AskStandstill,
     CancelAttempts,
     Configure,
     Hello,
@@ -59,6 +62,7 @@ from motet.wire.messages import (
     Refused,
     Stalled,
     StartFailed,
+    StoodStill,
     Stop,
     StopDelivering,
     Unblocked,
@@ -127,6 +131,9 @@ class _Container:
         Orphans().install()
         self._executor_socket = executor_socket
         self._control_socket = control_socket
+        self._control_poll = select.poll()
+        self._control_poll.register(control_socket, select.POLLIN)
+        self._clock = OwnClock()
         self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
         self._executor: Executor | None = None
@@ -314,7 +321,7 @@ class _Container:
 
     def _control(self) -> None:
         try:
-            read_frames(self._control_socket, self._on_control)
+            read_frames(self._control_socket, self._on_control, self._receive_control)
         except (OSError, ConnectionError):
             pass
         except BaseException:
@@ -322,6 +329,12 @@ class _Container:
         if not self._stop_asked.is_set():
             # The server is gone without a word: nobody waits for what runs here.
             os._exit(LOST_SERVER)
+
+    def _receive_control(self, buffer: memoryview) -> int:
+        while not self._control_poll.poll(INTERVAL * 1000):
+            self._clock.look()
+        self._clock.look()
+        return self._control_socket.recv_into(buffer)
 
     def _on_control(self, frame: memoryview) -> None:
         for message in codec.decode_to_control(frame):
@@ -331,6 +344,8 @@ class _Container:
             elif isinstance(message, CancelAttempts):
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
+            elif isinstance(message, AskStandstill):
+                self._sender.send(StoodStill(self._clock.stood_still()))
             elif isinstance(message, Stop):
                 leaving.allow(message.grace)
                 self._stop()

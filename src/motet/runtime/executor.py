@@ -114,10 +114,12 @@ class Executor:
             deliveries = self._without_given_back(deliveries)
         for delivery in deliveries:
             method, _ = self._methods[delivery.method]
+            gate = None
             if not method.is_async:
                 # Before the slot: once that is taken, a cancellation may come.
-                self._gates[delivery.attempt] = Gate()
-            self._slots.take(delivery.attempt)
+                gate = self._gates[delivery.attempt] = Gate()
+            if self._slots.take(delivery.attempt) and gate is not None:  # a task looks by itself
+                gate.ask()
             if method.web is not None:
                 assert self._loop is not None
                 self._windows[delivery.attempt] = WebRequest(delivery, self._sender, self._loop, self._ready_at)

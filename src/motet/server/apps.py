@@ -29,6 +29,8 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 class Owner(Protocol):
     """The client session an app belongs to: it gets the app's output, and the app ends with it."""
 
+    principal: int
+
     def send_lines(self, lines: OutputLines) -> None: ...
 
 
@@ -189,6 +191,16 @@ class Apps:
         """The id of the app a function belongs to. Raises `NotFoundError`."""
         return self._find(function_id)[0].app_id
 
+    def owner_of(self, function_id: str) -> Owner:
+        """Whose app a function belongs to. Raises `NotFoundError`."""
+        return self._find(function_id)[0].owner
+
+    def check_owner(self, app_id: str, principal: int | None) -> None:
+        """Raise `InvalidError` if an app that runs is another principal's; None may reach for any."""
+        app = self._apps.get(app_id)
+        if app is not None and principal not in (None, app.owner.principal):
+            raise InvalidError(f"app {app_id} belongs to another client of this server")
+
     def configuration(self, function_id: str) -> Configure:
         """What a container of this function must know."""
         app, spec = self._find(function_id)
@@ -217,6 +229,15 @@ class Apps:
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""
         return tuple(self.view(app_id) for app_id in self._apps)
+
+    def runs(self, app: str | None, function: str | None) -> bool:
+        """Whether an app, or a function of it, by id or name, runs; None: any."""
+        if function is None:
+            return any(app in (None, each.app_id, each.spec.name) for each in self._apps.values())
+        return any(
+            function in (function_id, spec.name) and app in (None, owner.app_id, owner.spec.name)
+            for function_id, (owner, spec) in self._functions.items()
+        )
 
     def show_output(self, function_id: str, lines: Callable[[RunningApp, FunctionSpec], OutputLines]) -> None:
         """Give lines of a function's container to the app's owner."""

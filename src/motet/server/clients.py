@@ -12,7 +12,7 @@ from motet.model.outcome import CallKind, Ended, OutcomeKind
 from motet.server.apps import Apps
 from motet.server.driver import Driver
 from motet.server.operations import Operations
-from motet.server.operator_requests import OperatorRequests
+from motet.server.operator_requests import OperatorRequests, refuse_inside
 from motet.server.peers import Peer
 from motet.server.queues import Queues
 from motet.server.refusals import answer, refusal
@@ -22,6 +22,16 @@ from motet.wire import report
 
 MAX_SPAWNED_AT_ONCE = 1000
 """Inputs of a spawned call in one request: they are let in together, if there is room for any."""
+
+OUTSIDE_ONLY = (
+    m.StopApp,
+    m.UpdateAutoscaler,
+    m.ViewEnvironment,
+    m.EndCall,
+    m.EndContainer,
+    m.OpenDashboard,
+)
+"""Requests that are refused to code in containers."""
 
 
 class ClientSession:
@@ -40,8 +50,13 @@ class ClientSession:
         on_trace: Callable[[str], None] = lambda function_id: None,
         on_app: Callable[[str], None] = lambda name: None,
         from_container: bool = False,
+        principal: int | None = None,
+        operator: bool = False,
     ) -> None:
         self.number = number
+        self.principal = number if principal is None else principal
+        """Who it acts for: itself, or the client on whose app it works, if it is a container."""
+        self._by = None if operator else self.principal
         self._peer = peer
         self._driver = driver
         self._apps = apps
@@ -49,7 +64,7 @@ class ClientSession:
         self._queues = queues
         self._on_trace = on_trace
         self._on_app = on_app
-        self._operator = OperatorRequests(operations, self.reply, open_dashboard, from_container)
+        self._operator = OperatorRequests(operations, self.reply, open_dashboard)
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
@@ -65,6 +80,8 @@ class ClientSession:
             m.ViewQueue: lambda request_id, body: m.QueueViewed(queues.view(body)),
             **self._operator.handlers,
         }
+        if from_container:  # code in containers makes calls; what runs where is for the program outside to say
+            self._requests |= dict.fromkeys(OUTSIDE_ONLY, refuse_inside)
 
     def receive(self, messages: Sequence[m.ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
@@ -77,11 +94,12 @@ class ClientSession:
                     self._apps.revive(message.function_id)
                     events.append(self._submitted(message))
             elif isinstance(message, m.AckCallItems):
-                events.append(e.ItemsTaken(message.call_id, message.index, message.count))
+                events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
-                events.append(e.InputFed(message.call_id, message.index, message.items))
+                events.append(e.InputFed(message.call_id, message.index, message.items, self._by))
             elif isinstance(message, m.CancelCall):
-                events.append(e.CallCancelled(message.call_id, "by its caller", message.terminate_containers))
+                terminate = message.terminate_containers
+                events.append(e.CallCancelled(message.call_id, "by its caller", terminate, self._by))
             elif isinstance(message, m.Request):
                 self._driver.take(*events)
                 events = []
@@ -104,6 +122,15 @@ class ClientSession:
         self._operator.close()
         self._driver.take(e.ClientLost(self.number))
         self._apps.owner_gone(self)
+
+    def fail(self, error: Exception) -> None:
+        """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
+        self._driver.fail(error)
+
+    def broken(self, problem: bytes) -> None:
+        """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
+        self._peer.send((m.Broken(problem),))
+        self._peer.close()
 
     # --- answers ------------------------------------------------------------------------------------------------------
 
@@ -152,6 +179,7 @@ class ClientSession:
             message.parent_input_id,
             message.trace,
             message.at_most_once,
+            self.principal,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
@@ -162,12 +190,14 @@ class ClientSession:
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
+        self._apps.check_owner(body.app_id, self._by)
         self._apps.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
         return m.FunctionBound(self._apps.bind(body.function_id, body.variant))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
+        self._apps.check_owner(self._apps.app_of(body.function_id), self._by)
         settings = self._apps.update_autoscaler(body.function_id, body.change)
         return m.AutoscalerUpdated(settings)
 
@@ -179,9 +209,11 @@ class ClientSession:
         return m.AppViewed(self._apps.view(body.app_id))
 
     def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
+        self._calls.check_owner(body.call_id, self._by)
         return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
 
     def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
+        self._calls.check_owner(body.call_id, self._by)
         ended = self._calls.outcomes(body.call_id, body.index, body.count)
         if ended or not body.wait:
             return m.Outcomes(body.call_id, ended)
@@ -197,6 +229,7 @@ class ClientSession:
                 )
             if refusal := self._driver.engine.refusal(body.function_id, body.kind):
                 raise refusal
+            self._calls.claim(body.call_id, self.principal)
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
         if body.inputs:
             self._driver.take(self._submitted(body))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
-from collections.abc import Sequence
+import signal
 
 from motet.backends.base import Backend, Ended, Launch, Stream
 from motet.core import events as e
@@ -24,7 +24,8 @@ from motet.core.commands import (
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.model.log_allowance import log_rate
 from motet.server.apps import Apps
-from motet.server.driver import Driver, logger
+from motet.server.container_sessions import ControlSession, ExecutorSession
+from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
 from motet.server.recorder import Recorder
@@ -33,11 +34,18 @@ from motet.wire import messages as m
 LAST_WORDS_TIMEOUT = 1.0
 """Seconds that a container's connection may stay open after its end (a process it forked may hold it)."""
 
+KILL_TIMEOUT = 10.0
+"""Seconds in which the end of a container that was killed must be reported. A process can hang in the kernel (a network file
+system, a driver), and a host can be lost."""
+
+CUT_TIMEOUT = 2.0
+"""The same, for one whose connection has ended: it is dead already, or as good as that."""
+
 
 class _Container:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
-    __slots__ = ("control", "ended", "env", "executor", "frozen", "function_id", "output", "token")
+    __slots__ = ("asked", "control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
 
     def __init__(self, function_id: str, output: ContainerOutput) -> None:
         self.function_id = function_id
@@ -48,6 +56,10 @@ class _Container:
         self.control: Peer | None = None
         self.ended: Ended | None = None
         self.frozen = False
+        self.asked = 0.0
+        """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
+        self.doom: asyncio.TimerHandle | None = None
+        """When it is given up, if it was killed and no end is reported."""
 
 
 class Containers:
@@ -114,26 +126,73 @@ class Containers:
         if container is None:
             return
         if container.control is None:
-            self._backend.kill_nowait(command.container_id)
+            self._kill(command.container_id)
         else:
             container.control.send((m.Stop(self._stop_grace),))
 
     def kill(self, command: KillContainer) -> None:
         if self._recorder is not None:
             self._recorder.container_stopped(command.container_id, command.reason)
-        self._backend.kill_nowait(command.container_id)
+        self._kill(command.container_id)
+
+    def _kill(self, container_id: str, timeout: float = KILL_TIMEOUT) -> None:
+        """Have it end, and count on its end being reported by then: nobody waits for longer."""
+        self._backend.kill_nowait(container_id)
+        container = self._containers.get(container_id)
+        if container is None or container.ended is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if container.doom is not None and container.doom.when() <= loop.time() + timeout:
+            return
+        if container.doom is not None:
+            container.doom.cancel()
+        container.doom = loop.call_later(timeout, self._give_up, container_id, timeout)
+
+    def _give_up(self, container_id: str, timeout: float) -> None:
+        """Go on as if it had ended. Whatever it or its backend says later is not heard any more."""
+        container = self._containers.get(container_id)
+        if container is None or container.ended is not None:
+            return
+        loop = asyncio.get_running_loop()
+        if container.doom is not None and loop.time() - container.doom.when() > LATE:
+            # The whole program stood still: the report may be there, and is heard first.
+            container.doom = loop.call_later(HEARING, self._give_up, container_id, timeout)
+            return
+        reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
+        logger.warning("container %s %s", container_id, reason)
+        container.ended = Ended(container_id=container_id, code=-signal.SIGKILL, reason=reason)
+        self._gone(container_id)
+        for peer in (container.executor, container.control):
+            if peer is not None:
+                peer.close()
+
+    def kill_all(self) -> None:
+        """End everything that runs: the server breaks off."""
+        for container_id in self._containers:
+            self._backend.kill_nowait(container_id)
 
     def find_gpus(self, command: FindGpus) -> None:
         self._search = asyncio.get_running_loop().create_task(self._find_gpus())
 
     async def _find_gpus(self) -> None:
-        self._driver.take(e.GpusFound(await self._backend.find_gpus()))
+        try:
+            self._driver.take(e.GpusFound(await self._backend.find_gpus()))
+        except Exception as error:  # inputs wait for the answer
+            self._driver.fail(error)
+
+    def function_of(self, container_id: str) -> str:
+        """The function that a container serves. Raises `NotFoundError`."""
+        return self._find(container_id).function_id
 
     def environment(self, container_id: str) -> dict[str, str]:
         """What a container was started with. Raises `NotFoundError`."""
-        if container_id not in self._containers:
+        return self._find(container_id).env
+
+    def _find(self, container_id: str) -> _Container:
+        container = self._containers.get(container_id)
+        if container is None:
             raise NotFoundError(f"no container {container_id} runs on this server")
-        return self._containers[container_id].env
+        return container
 
     def deliver(self, command: DeliverAttempts) -> None:
         container = self._containers.get(command.container_id)
@@ -157,6 +216,21 @@ class Containers:
 
     def cancel(self, command: CancelAttempts) -> None:
         self._to_control(command.container_id, m.CancelAttempts(command.attempts))
+
+    def ask_standstill(self, seconds: float) -> None:
+        """The server stood still for so long: have containers say whether they did, too."""
+        for container in self._containers.values():
+            if container.control is not None and container.executor is not None:
+                container.asked = seconds
+                container.control.send((m.AskStandstill(),))
+
+    def stood_still(self, container_id: str, seconds: float) -> list[e.Event]:
+        """A container's answer. It counts for no more than the server's own standstill, and only if it was asked for."""
+        container = self._containers.get(container_id)
+        if container is None:
+            return []
+        counted, container.asked = min(seconds, container.asked), 0.0
+        return [e.ContainerStoodStill(container_id, counted)] if counted > 0 else []
 
     def resume(self, command: ResumeContainer) -> None:
         container = self._containers.get(command.container_id)
@@ -196,7 +270,8 @@ class Containers:
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
         container = self._containers.get(container_id)
         if container is not None:
-            container.output.written(stream, data)
+            # Its end is reported after this, which the engine must not miss.
+            self._driver.guard(container.output.written, stream, data)
 
     def container_frozen(self, container_id: str) -> None:
         if (container := self._containers.get(container_id)) is not None:
@@ -225,7 +300,7 @@ class Containers:
 
     def container_ended(self, ended: Ended) -> None:
         container = self._containers.get(ended.container_id)
-        if container is None:
+        if container is None or container.ended is not None:  # it was given up
             return
         container.ended = ended
         if container.executor is None:
@@ -242,15 +317,20 @@ class Containers:
         container.executor = None
         if container.ended is None:
             # Cut off or dead: either way it can serve nobody. Its backend reports how it ended.
-            self._backend.kill_nowait(container_id)
+            self._kill(container_id, CUT_TIMEOUT)
         else:
             self._gone(container_id)
 
     def _gone(self, container_id: str) -> None:
+        self._driver.guard(self._report_end, container_id)
+
+    def _report_end(self, container_id: str) -> None:
         container = self._containers.pop(container_id, None)
         if container is None or container.ended is None:
             return
         ended = container.ended
+        if container.doom is not None:
+            container.doom.cancel()
         container.output.close()
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
@@ -261,78 +341,3 @@ class Containers:
 
     def backend_lost(self, reason: str) -> None:
         logger.error("the container backend was lost: %s", reason)
-
-
-class ExecutorSession:
-    """The connection that carries a container's attempts."""
-
-    def __init__(self, container_id: str, driver: Driver, containers: Containers, output: ContainerOutput) -> None:
-        self._container_id = container_id
-        self._driver = driver
-        self._containers = containers
-        self._output = output
-
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
-        container_id = self._container_id
-        events: list[e.Event] = []
-        yielded: dict[int, list[bytes]] = {}
-        for message in messages:
-            if isinstance(message, m.Finished):
-                self._output.finished(len(message.attempts))
-                events.append(e.AttemptsFinished(container_id, message.attempts))
-            elif isinstance(message, m.Items):
-                earlier = yielded.get(message.attempt)
-                if earlier is None:
-                    yielded[message.attempt] = message.items
-                    events.append(e.ItemsYielded(container_id, message.attempt, message.items))
-                else:  # they go on with those that came before: an attempt's end comes after all of its items
-                    earlier += message.items
-            elif isinstance(message, m.Output | m.OutputShared | m.Stalled):
-                self._receive_output(message)
-            else:
-                events += self._told(message)
-        if events:
-            self._driver.take(*events)
-
-    def _told(self, message: m.ToServer) -> list[e.Event]:
-        """What happens less often than attempts end."""
-        container_id = self._container_id
-        match message:
-            case m.TakeFeed():
-                event: e.Event = e.FeedTaken(container_id, message.attempt, message.count)
-            case m.LimitInputs():
-                event = e.InputsLimited(container_id, message.limit)
-            case m.StopDelivering():
-                event = e.DrainAsked(container_id, message.preempted)
-            case m.Blocked():
-                event = e.ContainerBlocked(container_id, message.seen, message.not_begun)
-            case m.Unblocked():
-                event = e.ContainerUnblocked(container_id)
-            case m.StartFailed():
-                event = e.ContainerFailed(container_id, message.failure)
-            case m.Ready():
-                return self._containers.ready(container_id, message.entering)
-            case _:
-                return []
-        return [event]
-
-    def _receive_output(self, message: m.Output | m.OutputShared | m.Stalled) -> None:
-        if isinstance(message, m.Output):
-            self._output.wrote(message.entries)
-        elif isinstance(message, m.OutputShared):
-            self._output.shared(message.shared)
-        else:
-            self._containers.stalled(self._container_id, message)
-
-    def disconnected(self) -> None:
-        self._containers.executor_gone(self._container_id)
-
-
-class ControlSession:
-    """The connection that stays readable while user code runs; the container only listens on it."""
-
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
-        """Containers say nothing here."""
-
-    def disconnected(self) -> None:
-        """The executor connection is the one that counts."""

@@ -5,21 +5,37 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable
-from typing import Protocol
+from typing import Any, Protocol
 
 from motet.core.commands import Command, WakeAt
 from motet.core.engine import Engine
-from motet.core.events import Event, TimerFired
+from motet.core.events import Event, ServerStoodStill, TimerFired
+from motet.errors import InternalError
+from motet.server.recent_turns import RecentTurns
+from motet.server.wall_clock import WallClock
 
 logger = logging.getLogger("motet.server")
+
+
+LOOK_INTERVAL = 1.0
+"""Seconds between two looks at the clock, while a timer is set."""
+LATE = 1.0
+"""Seconds that a timer may ring late on a busy machine without anything being made of it."""
+HEARING = 1.0
+"""Seconds for what came while the server stood still to be heard, before the engine is told the time."""
 
 
 class Effects(Protocol):
     """Carries out commands; may call `Driver.take` again while it does."""
 
     def perform(self, command: Command) -> None: ...
+
+    def stood_still(self, seconds: float) -> None:
+        """The server did nothing for so long, until now: containers are asked whether they did, too."""
+        ...
 
 
 def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
@@ -28,33 +44,49 @@ def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
 
 
 class Driver:
-    """Feeds the engine on the loop's thread, one turn at a time."""
+    """Feeds the engine on the loop's thread, one turn at a time.
+
+    An exception in the engine or in an effect is a broken promise: what was to follow is lost, so nothing that runs can be
+    trusted to end. The driver takes nothing any more then, and tells who was attached, with the story.
+
+    After a standstill of the whole program (Ctrl-Z, a paused machine) what came meanwhile is heard before the engine is told
+    that time is over for anything.
+    """
 
     def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
         self.engine = engine
         self._loop = loop
         self._effects: Effects | None = None
+        self._on_broken: Callable[[InternalError], None] | None = None
+        self._turns = RecentTurns()
         self._pending: deque[Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
+        self._look: asyncio.TimerHandle | None = None
+        self._not_before = 0.0
+        """The engine is not told the time earlier."""
         self._clock = clock_of(loop)
-        self._wall = time.time() - self._clock()
+        self._wall_clock = WallClock(self._clock)
 
-    def attach(self, effects: Effects) -> None:
+    def attach(self, effects: Effects, on_broken: Callable[[InternalError], None]) -> None:
+        """Have `effects` carry out commands from now on; `on_broken` is called at most once."""
         self._effects = effects
+        self._on_broken = on_broken
 
     @property
     def now(self) -> float:
         return self._clock()
 
     def wall(self, moment: float) -> float:
-        """A moment of the loop's clock, on the wall clock as it was when this began."""
-        return moment + self._wall
+        """A moment of the loop's clock, on the wall clock as it is now."""
+        return moment + self._wall_clock.offset
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
+        if self._effects is None:
+            return
         self._pending.extend(events)
-        if self._busy or self._effects is None:
+        if self._busy:
             return
         self._busy = True
         perform = self._effects.perform
@@ -62,21 +94,79 @@ class Driver:
             while self._pending:
                 batch = tuple(self._pending)
                 self._pending.clear()
-                for command in self.engine.handle(batch, self._clock()):
+                now = self._clock()
+                self._turns.add(now, batch)
+                for command in self.engine.handle(batch, now):
                     if type(command) is WakeAt:
                         self._wake_at(command.deadline)
                     else:
                         perform(command)
+        except Exception as error:
+            self.fail(error)
         finally:
             self._busy = False
+
+    def guard(self, report: Callable[..., None], *args: Any) -> None:
+        """Call `report`, which feeds the engine what it must not miss: if it raises, a promise is broken, too."""
+        try:
+            report(*args)
+        except Exception as error:
+            self.fail(error)
+
+    def fail(self, error: Exception) -> None:
+        """A promise of ours was broken. Idempotent."""
+        self._pending.clear()
+        on_broken, self._on_broken = self._on_broken, None
+        self.close()
+        if on_broken is not None:
+            where = traceback.extract_tb(error.__traceback__)[-1:]
+            story = InternalError(
+                f"Motet broke a promise and has ended this server: {type(error).__name__}: {error}"
+                + "".join(f" ({frame.filename}:{frame.lineno} in {frame.name})" for frame in where)
+                + f". This is a bug in Motet: please report it with this message. The last turns were\n{self._turns}"
+            )
+            story.__cause__ = error
+            logger.critical("%s", story, exc_info=error)
+            on_broken(story)
 
     def _wake_at(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(deadline, self.take, TimerFired())
+        deadline = max(deadline, self._not_before)
+        self._timer = self._loop.call_at(deadline, self._ring, deadline)
+        if self._look is None:
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+
+    def _ring(self, deadline: float) -> None:
+        self._timer = None
+        if not self._was_late(deadline):
+            self.take(TimerFired())
+
+    def _look_at_clock(self, due: float) -> None:
+        """Often enough to notice a standstill during which no timer was due."""
+        self._look = None
+        self._was_late(due)
+        if self._timer is not None:
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+
+    def _was_late(self, due: float) -> bool:
+        """Whether the loop stood still until now, so that what came meanwhile is still to be heard."""
+        now = self._clock()
+        seconds = now - due
+        if seconds <= LATE or due < self._not_before:  # or this was noticed already
+            return False
+        self._not_before = now + HEARING
+        if self._timer is None or self._timer.when() < self._not_before:
+            self._wake_at(self._not_before)
+        self.take(ServerStoodStill(seconds))
+        if self._effects is not None:
+            self._effects.stood_still(seconds)
+        return True
 
     def close(self) -> None:
         """No more timers. Idempotent."""
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in (self._timer, self._look):
+            if timer is not None:
+                timer.cancel()
+        self._timer = self._look = None
         self._effects = None

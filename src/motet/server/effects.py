@@ -26,6 +26,7 @@ class ServerEffects:
         clients: dict[int, ClientSession],
         recorder: Recorder | None = None,
     ) -> None:
+        self._containers = containers
         self._clients = clients
         self._performers: dict[type[c.Command], Callable[[Any], None]] = {
             c.StartContainer: containers.start,
@@ -70,6 +71,10 @@ class ServerEffects:
             then(command)
 
         self._performers[kind] = both
+
+    def stood_still(self, seconds: float) -> None:
+        """See `Effects`."""
+        self._containers.ask_standstill(seconds)
 
     def perform(self, command: c.Command) -> None:
         self._performers[type(command)](command)

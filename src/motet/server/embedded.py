@@ -10,7 +10,7 @@ import threading
 from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
 
@@ -20,13 +20,17 @@ from motet.client.dual import Steps, run_blocking
 from motet.client.scratch import sweep
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InternalError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
+from motet.server.driver import logger
 from motet.server.green_threads import refuse_green_threads
 from motet.server.tally import Tally
 from motet.server.wiring import build_server
 from motet.wire.messages import Hello, Message, SubmitInputs
+
+if TYPE_CHECKING:
+    from motet.server.server import Server
 
 
 class LocalLink:
@@ -67,7 +71,10 @@ class LocalLink:
                 adding = message
             messages.append(message)
         if messages:
-            self._session.receive(messages)
+            try:
+                self._session.receive(messages)
+            except Exception as error:
+                self._session.fail(error)
 
 
 class LocalPeer:
@@ -77,7 +84,12 @@ class LocalPeer:
         self._connection = connection
 
     def send(self, messages: Sequence[Message]) -> None:
-        self._connection.receive(messages)  # type: ignore[arg-type]
+        try:
+            self._connection.receive(messages)  # type: ignore[arg-type]
+        except Exception as error:
+            # The client's own: the server goes on without it.
+            logger.exception("a client could not take what it was sent")
+            self._connection.lost(InternalError(f"the client could not take what the server sent: {error!r}"))
 
     def close(self) -> None:
         self._connection.lost(ConnectionError("the embedded server has stopped"))
@@ -90,8 +102,8 @@ class EmbeddedServer:
         self.connection = Connection()
         self._address = self._token = ""
         self._started: Future[None] = Future()
+        self.server: Server | None = None
         self._ended: Future[None] = Future()
-        self._stop: asyncio.Event | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread = threading.Thread(target=self._main, args=(config,), name="motet-server", daemon=True)
         self._thread.start()
@@ -119,9 +131,9 @@ class EmbeddedServer:
         self._thread.join()
 
     def _ask_to_stop(self, started: Future[None]) -> None:
-        if started.exception() is None and self._loop is not None and self._stop is not None:
-            with contextlib.suppress(RuntimeError):  # it has ended by itself
-                self._loop.call_soon_threadsafe(self._stop.set)
+        if started.exception() is None and self._loop is not None and self.server is not None:
+            with contextlib.suppress(RuntimeError):  # its loop is closed: it has ended by itself
+                self._loop.call_soon_threadsafe(self.server.ending.set)
 
     def _main(self, config: ServerConfig) -> None:
         try:
@@ -133,11 +145,11 @@ class EmbeddedServer:
     async def _serve(self, config: ServerConfig) -> None:
         try:
             self._loop = asyncio.get_running_loop()
-            self._stop = asyncio.Event()
-            server = build_server(config, tally=_tally)
+            server = self.server = build_server(config, tally=_tally)
             await server.start()
             self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
+            server.program = session.number
             link = LocalLink(self._loop, session)
             self.connection.attach(link)
         except BaseException as error:
@@ -146,11 +158,13 @@ class EmbeddedServer:
         self._started.set_result(None)
         # What was killed with its template has left its directory.
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
-        await self._stop.wait()
+        await server.ending.wait()
         await sweeping
-        await server.stop()
-        link.close()
-        self.connection.lost(ConnectionError("the embedded server has stopped"))
+        try:
+            await server.stop()
+        finally:  # nobody is to wait for a server that is not there
+            link.close()
+            self.connection.lost(ConnectionError("the embedded server has stopped"))
 
 
 def _finished(future: Future[None]) -> Steps[None]:
@@ -202,7 +216,7 @@ def acquire() -> Reachable:
         return _substitute
     refuse_green_threads()
     with _lock:
-        if _server is None:
+        if _server is None or _server.connection.is_lost:  # what runs on a broken one has been told
             fill_standard_descriptors()  # again: a program may have closed them to become a daemon
             _server = EmbeddedServer(ServerConfig.from_environment())
             atexit.register(_stop_at_exit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 
 from motet.core import events as e
@@ -15,6 +16,9 @@ from motet.server.containers import Containers
 from motet.server.driver import Driver
 from motet.server.recorder import Recorder
 from motet.store.records import RecordReader
+
+INPUTS_AT_ONCE = 500
+"""How many inputs are seen in one go."""
 
 
 class Operations:
@@ -44,6 +48,28 @@ class Operations:
         """See `Observed`."""
         return self._driver.engine.live_inputs(call_id, function_id, limit, self._driver.wall)
 
+    async def all_live_inputs(self, call_id: str | None, function_id: str | None, limit: int) -> list[InputView]:
+        """The same, for many: a few at a time, so that the loop goes on meanwhile. Those that end meanwhile are left out."""
+        engine = self._driver.engine
+        items = engine.unfinished(call_id, function_id, limit)
+        views: list[InputView] = []
+        for first in range(0, len(items), INPUTS_AT_ONCE):
+            views += engine.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.wall)
+            await asyncio.sleep(0)
+        return views
+
+    def has_call(self, call_id: str) -> bool:
+        """Whether a call has unfinished inputs."""
+        return self._driver.engine.has_call(call_id)
+
+    def has_input(self, input_id: str) -> bool:
+        """Whether an input has not ended. Raises `ValueError` for what is no id."""
+        return self._driver.engine.has_input(*split_input_id(input_id))
+
+    def runs(self, app: str | None, function: str | None) -> bool:
+        """Whether an app, or a function of it, by id or name, runs; None: any."""
+        return self._apps.runs(app, function)
+
     def live_input(self, input_id: str) -> InputView | None:
         """See `Observed`."""
         return self._driver.engine.live_input(*split_input_id(input_id), self._driver.wall)
@@ -58,7 +84,7 @@ class Operations:
 
     def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
         """See `Observed`."""
-        if not self._driver.engine.live_inputs(call_id, None, 1, self._driver.wall):
+        if not self._driver.engine.has_call(call_id):
             raise NotFoundError(f"no call {call_id} has unfinished inputs on this server")
         self._driver.take(e.CallCancelled(call_id, "by an operator", terminate_containers))
 

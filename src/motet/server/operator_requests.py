@@ -10,8 +10,9 @@ from typing import Any, TypeVar
 from motet.errors import InvalidError, NotFoundError
 from motet.model.call_graph import CallGraph, flattened
 from motet.model.ids import split_input_id
+from motet.model.record_batch import RecordBatch
 from motet.model.record_queries import MAX_FOUND, LogQuery
-from motet.model.records import InputRecord
+from motet.model.records import InputRecord, LogBatch
 from motet.model.views import InputView
 from motet.server.operations import Operations
 from motet.server.refusals import answer, refusal
@@ -25,13 +26,7 @@ Reply = Callable[[int, m.ReplyBody], None]
 class OperatorRequests:
     """`handlers` by the type of request; each answers now, or returns None and replies later."""
 
-    def __init__(
-        self,
-        operations: Operations,
-        reply: Reply,
-        open_dashboard: Callable[[], tuple[str, str]],
-        from_container: bool = False,
-    ) -> None:
+    def __init__(self, operations: Operations, reply: Reply, open_dashboard: Callable[[], tuple[str, str]]) -> None:
         self._operations = operations
         self._reply = reply
         self._tasks: dict[int, asyncio.Task[None]] = {}
@@ -52,12 +47,13 @@ class OperatorRequests:
                 request_id, body, lambda records: _find_input(records, body.input_id)
             ),
         }
-        if from_container:  # code in one container has no business in the others
-            self.handlers |= dict.fromkeys((m.ViewEnvironment, m.EndContainer, m.OpenDashboard), _refuse)
 
-    def _view_inputs(self, request_id: int, body: m.ViewInputs) -> m.ReplyBody:
-        views = self._operations.live_inputs(call_id=body.call_id, function_id=body.function_id, limit=body.limit)
-        return m.InputsViewed(views)
+    def _view_inputs(self, request_id: int, body: m.ViewInputs) -> None:
+        async def view() -> m.ReplyBody:
+            found = await self._operations.all_live_inputs(body.call_id, body.function_id, min(body.limit, MAX_FOUND))
+            return m.InputsViewed(found)
+
+        self._later(request_id, body, view())
 
     def _end_call(self, request_id: int, body: m.EndCall) -> m.ReplyBody:
         self._operations.cancel_call(body.call_id, terminate_containers=body.terminate_containers)
@@ -84,8 +80,9 @@ class OperatorRequests:
             body = refusal(request, error)
         answer(lambda body: self._reply(request_id, body), request, body)
 
-    async def _found(self, find: Callable[[RecordReader], F]) -> F:
-        await self._operations.flush()
+    async def _found(self, find: Callable[[RecordReader], F], *, flush: bool = True) -> F:
+        if flush or self._operations.records is None:  # perhaps they are just being opened
+            await self._operations.flush()
         records = self._operations.records
         if records is None:
             raise NotFoundError("this server keeps no records (MOTET_RECORDS is off, or they could not be written)")
@@ -104,19 +101,26 @@ class OperatorRequests:
 
     async def _live_inputs(self, call_id: str) -> list[InputView]:
         """Those of a call; all others of it are in the records then."""
-        found = self._operations.live_inputs(call_id=call_id, limit=MAX_FOUND)
+        found = await self._operations.all_live_inputs(call_id, None, MAX_FOUND)
         await self._operations.flush()
         return found
 
     async def _find_logs(self, body: m.FindLogs) -> m.ReplyBody:
+        """Who waits looks once, and then again when lines that may be meant have been kept, or there will be no more: at most
+        once for each time that records are. Only who does not wait has what is not kept yet be kept for it."""
         query = body.query
         more = asyncio.Event()
-        unsubscribe = self._operations.subscribe(lambda batch: more.set())
+
+        def kept(batch: RecordBatch) -> None:
+            if any(_may_be_meant(query, lines) for lines in batch.logs) or not self._goes_on(query):
+                more.set()
+
+        unsubscribe = self._operations.subscribe(kept)
         try:
             while True:
                 over = not self._goes_on(query)
                 more.clear()
-                lines = await self._found(lambda records: records.logs(query))
+                lines = await self._found(lambda records: records.logs(query), flush=over or not body.wait)
                 if over or not body.wait or lines:
                     return m.LogsFound(lines, over)
                 await more.wait()
@@ -124,20 +128,14 @@ class OperatorRequests:
             unsubscribe()
 
     def _goes_on(self, query: LogQuery) -> bool:
-        """Whether what a query is about may still write lines."""
-        live = self._operations.live_inputs
-        call_id = query.call_id
+        """Whether what a query is about may still write lines. Asked often: it looks at no input but the one that is meant."""
+        operations = self._operations
         if query.input_id is not None:
             with contextlib.suppress(ValueError):
-                call_id = split_input_id(query.input_id)[0]
-        if call_id is not None:
-            found = live(call_id=call_id, limit=MAX_FOUND)
-            return any(query.input_id in (None, each.input_id) for each in found)
-        return any(
-            query.app in (None, app.app_id, app.name)
-            and (query.function is None or any(query.function in (f.function_id, f.name) for f in app.functions))
-            for app in self._operations.views()
-        )
+                return operations.has_input(query.input_id)
+        if query.call_id is not None:
+            return operations.has_call(query.call_id)
+        return operations.runs(query.app, query.function)
 
     def forget(self, request_id: int) -> None:
         """This answer is not wanted any more. Idempotent."""
@@ -159,7 +157,22 @@ def _call_graph(
     return m.CallGraphFound(flattened(CallGraph(records, live).below_call(summary), module_of))
 
 
-def _refuse(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+def _may_be_meant(query: LogQuery, lines: LogBatch) -> bool:
+    """Whether a query may find lines; what is cheap to know."""
+    call_id, index = None, lines.index
+    if query.input_id is not None:
+        with contextlib.suppress(ValueError):
+            call_id, index = split_input_id(query.input_id)
+    return (
+        call_id in (None, lines.call_id)
+        and index == lines.index
+        and query.call_id in (None, lines.call_id)
+        and query.container_id in (None, lines.container_id)
+    )
+
+
+def refuse_inside(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+    """For what only those outside may ask."""
     raise InvalidError(f"{type(body).__name__} is refused to code in containers: ask from outside")
 
 

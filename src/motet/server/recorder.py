@@ -29,6 +29,7 @@ from motet.model.records import (
 from motet.model.successes import Successes
 from motet.server.driver import clock_of, logger
 from motet.server.record_keeper import OpenStore, RecordKeeper, Work
+from motet.server.wall_clock import WallClock
 from motet.store.records import RecordReader, RecordStore
 
 FLUSH_INTERVAL = 0.2
@@ -64,7 +65,9 @@ class Recorder:
         self._loop = loop
         self._tidy_others = tidy
         self._keep_for = keep_for
-        self._offset = time.time() - clock_of(loop)()
+        self._wall_clock = WallClock(clock_of(loop))
+        self._offset = self._wall_clock.offset
+        """As of the last batch: what is gathered in a fraction of a second is dated by one."""
         self._batch = RecordBatch()
         self._empty = True
         self._succeeded: dict[tuple[str, str], GrowingChunk] = {}
@@ -98,7 +101,7 @@ class Recorder:
 
     def wall(self, moment: float) -> float:
         """A moment of the loop's clock on the wall clock."""
-        return moment + self._offset
+        return moment + self._wall_clock.offset
 
     # --- apps and functions -----------------------------------------------------------------------------------------
 
@@ -264,6 +267,7 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._offset = self._wall_clock.offset
         if not self._empty:
             batch, self._batch, self._empty = self._batch, RecordBatch(), True
             for (function_id, _), growing in self._succeeded.items():

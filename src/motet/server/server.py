@@ -10,13 +10,13 @@ import secrets
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Protocol
+from typing import Any, Protocol
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core import commands as c
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, ServiceError
+from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
@@ -26,7 +26,7 @@ from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
-from motet.server.driver import Driver
+from motet.server.driver import Driver, logger
 from motet.server.effects import ServerEffects
 from motet.server.http.ingress import Ingress
 from motet.server.metrics.endpoint import MetricsEndpoint
@@ -112,7 +112,15 @@ class Server:
         effects = self._effects = ServerEffects(
             self._containers, self._apps, self._calls, self._clients, self._recorder
         )
-        self._driver.attach(effects)
+        self._driver.attach(effects, self._broke)
+        self.program: int | None = None
+        """The client whose program this server runs inside, if any: processes forked from it act for it."""
+        self.broken: InternalError | None = None
+        """What made it end before its time, if anything did."""
+        self.ending = asyncio.Event()
+        """Set when whoever runs this server is to `stop` it."""
+        self._stopped = asyncio.Event()
+        """Set when all apps have been stopped, or none can be any more."""
         containers = {} if self._recorder is None else self._recorder.containers
         self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
         self._strangers = Strangers()
@@ -143,10 +151,8 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
-        stopped = asyncio.Event()
-        self._apps.stop_all(stopped.set)
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(stopped.wait(), self._config.stop_grace + 5)
+        if self.broken is None:
+            await self._stop_apps()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
@@ -176,13 +182,39 @@ class Server:
         """What proves that a client is one of the user who runs it."""
         return self._token
 
+    async def _stop_apps(self) -> None:
+        self._apps.stop_all(self._stopped.set)
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
+
+    def _broke(self, error: InternalError) -> None:
+        """A promise was broken: nobody is to wait for what may never come. All clients are told, and all containers go."""
+        self.broken = error
+        problem = report.of(error)
+        for session in list(self._clients.values()):
+            self._try(session.broken, problem)
+        self._try(self._containers.kill_all)
+        self._stopped.set()
+        self.ending.set()
+
+    def _try(self, step: Callable[..., None], *args: Any) -> None:
+        """One that fails must not keep the others from being told."""
+        try:
+            step(*args)
+        except Exception:
+            logger.exception("something else went wrong while this server was ending")
+
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
         return SocketPeer(self._accept, self._strangers)
 
-    def connect(self, peer: Peer, *, from_container: bool = False) -> ClientSession:
-        """A client in this process, or in a container: what it sends goes to `receive`, what it gets to `peer`."""
+    def connect(self, peer: Peer, *, container_id: str | None = None, operator: bool = False) -> ClientSession:
+        """A client in this process or in a container, or an operator, who may do with all calls and apps as their clients
+        do: what it sends goes to `receive`, what it gets to `peer`."""
         number = next(self._client_numbers)
+        principal = self.program if operator else None
+        if container_id is not None:
+            principal = self._apps.owner_of(self._containers.function_of(container_id)).principal
         session = self._clients[number] = ClientSession(
             number,
             peer,
@@ -194,7 +226,9 @@ class Server:
             self._dashboard.invite,
             self._spans.begin,
             self._metered.begin,
-            from_container,
+            container_id is not None,
+            principal,
+            operator,
         )
         return session
 
@@ -223,16 +257,18 @@ class Server:
         return ServerIdentity(self.server_id, os.getpid(), time.time(), self._containers.address, self._token)
 
     def _accept(self, hello: Hello, peer: Peer) -> Handler:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             if not secrets.compare_digest(self._token.encode(), hello.token.encode()):
                 raise ConnectionError("not an operator of this server")
-            return _RemoteClient(self, self.connect(peer))
+            return _RemoteClient(self, self.connect(peer, operator=True))
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return _RemoteClient(self, self.connect(peer, from_container=True))
+        return _RemoteClient(self, self.connect(peer, container_id=hello.container_id))
 
 
 class _RemoteClient:

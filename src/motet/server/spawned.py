@@ -30,6 +30,18 @@ class SpawnedCalls:
         self.store = store
         self._waiting: dict[tuple[str, int], dict[tuple[int, int], Asker]] = {}
         self._keys: dict[tuple[int, int], tuple[str, int]] = {}
+        self._principals: dict[str, int] = {}
+        """Whose each call is."""
+
+    def claim(self, call_id: str, principal: int) -> None:
+        """A principal makes this call, or adds to it. Raises `NotFoundError` if it is another's."""
+        if self._principals.setdefault(call_id, principal) != principal:
+            raise NotFoundError(f"no spawned call {call_id} is kept on this server")
+
+    def check_owner(self, call_id: str, principal: int | None) -> None:
+        """Raise `NotFoundError` if a call is another's; None may see all."""
+        if principal is not None and self._principals.get(call_id, principal) != principal:
+            raise NotFoundError(f"no spawned call {call_id} is kept on this server")
 
     def outcomes(self, call_id: str, index: int, count: int = MAX_AT_ONCE) -> list[Ended]:
         """What has ended from input `index` on, `count` outcomes at most. Raises `NotFoundError`."""
@@ -72,6 +84,8 @@ class SpawnedCalls:
     def forget_app(self, app_id: str) -> None:
         """The app stopped: its calls are gone, and whoever still waits is told."""
         gone = set(self.store.forget_app(app_id))
+        for call_id in gone:
+            self._principals.pop(call_id, None)
         for call_id, index in [key for key in self._waiting if key[0] in gone]:
             problem = report.of(NotFoundError(f"{call_id}: its app has stopped"))
             for (number, request_id), asker in self._waiting.pop((call_id, index)).items():

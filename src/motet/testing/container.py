@@ -15,7 +15,7 @@ from motet.errors import InputCancellation, UnimplementedError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime import batch
-from motet.runtime.attempt import describe_start_failure, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.attempt import describe_start_failure, failed, run_async, run_sync, stream_async, stream_sync
 from motet.runtime.input_contexts import InputContexts
 from motet.runtime.loader import Hook, Service, load
 from motet.runtime.sender import Sender
@@ -215,6 +215,8 @@ class Container:
                     window.grant(message.count)
             elif isinstance(message, m.CancelAttempts):
                 self._cancel(message.attempts)
+            elif isinstance(message, m.AskStandstill):
+                self._send(m.StoodStill(0.0))
             elif isinstance(message, m.Stop):
                 self._stop()
 
@@ -233,7 +235,10 @@ class Container:
     # --- running ------------------------------------------------------------------------------------------------------
 
     def _run(self, delivery: Delivery) -> None:
-        self._slots.take(delivery.attempt)
+        if self._slots.take(delivery.attempt):
+            cancelled = failed if self._spec is None or self._spec.batching is None else batch.failed_batch
+            self._finish(delivery, cancelled(delivery, asyncio.CancelledError()))
+            return
         assert self._contexts is not None
         self._task(delivery.attempt, self._attempt(delivery), self._contexts.new())
 
@@ -243,6 +248,10 @@ class Container:
         finally:
             self._slots.release(delivery.attempt)
             self._windows.pop(delivery.attempt, None)
+        self._finish(delivery, end)
+
+    def _finish(self, delivery: Delivery, end: AttemptEnd) -> None:
+        self._slots.release(delivery.attempt)
         self._send(m.Finished(end.members if isinstance(end, batch.BatchEnd) else [end]))
 
     async def _outcome(self, delivery: Delivery) -> AttemptEnd:

@@ -11,6 +11,9 @@ from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import Message
 
+ROUNDING = 1e-6
+"""Seconds. A loop rings a timer that is due within its clock's resolution."""
+
 
 class _Direction:
     """Bytes one way: in order, each chunk `delay` seconds under way."""
@@ -30,7 +33,7 @@ class _Direction:
 
     def flow(self) -> None:
         """Let through what is due. A timer may find its chunk gone: another one of the same moment took it."""
-        while self._chunks and not self.held and self._chunks[0][0] <= self._loop.time():
+        while self._chunks and not self.held and self._chunks[0][0] <= self._loop.time() + ROUNDING:
             self._arrive(self._chunks.popleft()[1])
 
 

@@ -118,6 +118,11 @@ def preempted(container: int) -> e.DrainAsked:
     return e.DrainAsked(container_id(container), preempted=True)
 
 
+def drain_asked(container: int) -> e.DrainAsked:
+    """A container wants no more inputs."""
+    return e.DrainAsked(container_id(container))
+
+
 def blocked(container: int, seen: int, *not_begun: int) -> e.ContainerBlocked:
     """A container's event loop does not turn; what came after attempt `seen`, and `not_begun`, has not begun there."""
     return e.ContainerBlocked(container_id(container), seen, list(not_begun))

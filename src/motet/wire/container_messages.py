@@ -69,6 +69,10 @@ class CancelAttempts(Message, tag="cancel_attempts", frozen=True):
     attempts: list[int]
 
 
+class AskStandstill(Message, tag="ask_standstill", frozen=True):
+    """On the control connection: the server has just stood still. Did the container, too? Answered by `StoodStill`."""
+
+
 class Stop(Message, tag="stop", frozen=True):
     """On the control connection: take no more work, run exit hooks, end. `grace` seconds until the container is killed."""
 
@@ -110,6 +114,12 @@ class StopDelivering(Message, tag="stop_delivering", frozen=True):
     """
 
     preempted: bool = False
+
+
+class StoodStill(Message, tag="stood_still", frozen=True):
+    """The answer to `AskStandstill`: for how many seconds nothing in the container ran, until just now; 0: it ran on."""
+
+    seconds: float
 
 
 class Items(Message, tag="items", frozen=True):

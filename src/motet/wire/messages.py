@@ -16,6 +16,7 @@ from motet.model.outcome import CallKind, Ended, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import AskStandstill as AskStandstill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
@@ -28,6 +29,7 @@ from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PL
 from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Resume as Resume  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import StoodStill as StoodStill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
@@ -91,6 +93,12 @@ class Refused(Message, tag="refused", frozen=True):
     """The server will not talk on this connection, and closes it."""
 
     reason: str
+
+
+class Broken(Message, tag="broken", frozen=True):
+    """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
+
+    failure: bytes
 
 
 # --- client to server -------------------------------------------------------------------------------------------------
@@ -364,12 +372,13 @@ ToServer = (
     | TakeFeed
     | LimitInputs
     | StopDelivering
+    | StoodStill
     | Blocked
     | Unblocked
     | Output
     | OutputShared
     | Stalled
 )
-ToClient = Refused | Outcomes | CallItems | FeedTaken | OutputLines | Reply
+ToClient = Refused | Broken | Outcomes | CallItems | FeedTaken | OutputLines | Reply
 ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch | Resume
-ToControl = Refused | CancelAttempts | AckItems | Stop
+ToControl = Refused | CancelAttempts | AckItems | AskStandstill | Stop

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
 from motet.server.clients import ClientSession
 from motet.wire import messages as m
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
@@ -175,6 +175,9 @@ class WebCalls:
                 call = self._calls.get(message.call_id)
                 if call is not None:
                     call.receive(message)
+            elif isinstance(message, m.Broken):
+                for call in list(self._calls.values()):
+                    call.receive(m.Outcomes(call.call_id, [Ended(0, OutcomeKind.LOST, message.failure)]))
 
     def close(self) -> None:
         """Nothing to close: no connection lies between."""
