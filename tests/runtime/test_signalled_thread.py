@@ -32,7 +32,6 @@ def test_functions_can_be_traced_after_an_asynchronous_exception_was_taken_back(
         sys._getframe().f_trace_opcodes = True  # Python 3.12 traces opcodes only if a frame wants it by now
         sys.settrace(count)
         sum([1, 2])
-        (lambda: 3)()
         sys.settrace(None)
 
     thread = threading.Thread(target=traced, daemon=True)  # which would not end
