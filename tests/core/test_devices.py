@@ -228,6 +228,21 @@ def test_a_container_beside_which_a_batch_forms_does_not_give_way(play: Playbook
     play >> finished(1, 1, 2) << stop(1) << send("a", 0) << send("c", 0)
 
 
+def test_what_gives_way_takes_no_part_of_a_device_again_that_inputs_wait_for_as_a_whole(play: Playbook) -> None:
+    play >> function("c", gpu=["H100:0.5"]) << FindGpus() >> gpus_found(H100, H100)
+    play >> function("e", gpu=["H100:0.5"])
+    play >> submit("a", function="c") << start(1, function="c", gpus="gpu0")
+    play >> submit("b", function="e") << start(2, function="e", gpus="gpu0")
+    play >> ready(1) << deliver(1, "a0#1") >> ready(2) << deliver(2, "b0#2")
+    play >> settings("c", buffer_containers=1) << start(3, function="c", gpus="gpu1") >> ready(3)
+    play >> settings("e", buffer_containers=1) << start(4, function="e", gpus="gpu1") >> ready(4)
+    play >> function("whole", gpu=["H100"])
+    play >> submit("d", function="whole") << stop(3) << stop(4)
+    play >> ended(3, "exited with status 0")
+    play >> ended(4, "exited with status 0") << start(5, function="whole", gpus="gpu1")
+    play >> ready(5) << deliver(5, "d0#3")
+
+
 # --- what a host does not have ----------------------------------------------------------------------------------------
 
 

@@ -52,6 +52,11 @@ class DeviceClaim:
         """What a container started now would get; None: it must wait."""
         return self._devices.find(self.requests)
 
+    def soon_gets_any_of(self, grant: Grant) -> bool:
+        """Whether a container could have some of these devices as soon as what is told to end has ended."""
+        soon = self._devices.find_soon(self.requests)
+        return soon is not None and not set(soon.gpus).isdisjoint(grant.gpus)
+
     def hold(self, container: Container, grant: Grant, holder: Holder) -> None:
         """These are the container's until `release`."""
         if grant.gpus:

@@ -138,6 +138,10 @@ class Devices:
             return Grant((), 1.0)
         return None if self._found is None else place(requests, self._found.gpus, self._used())
 
+    def find_soon(self, requests: Requests) -> Grant | None:
+        """What a container would get once all that was told to end has ended; None: it must wait for others."""
+        return None if self._found is None else place(requests, self._found.gpus, self._used(self._leaving))
+
     def hold(self, container_id: str, grant: Grant, holder: Holder) -> None:
         """These are the container's until `release`."""
         self._held[container_id] = (grant, holder)
@@ -148,12 +152,10 @@ class Devices:
 
     def make_room(self, requests: Requests, asker: Holder, turn: Turn) -> None:
         """Have spare containers of others stop, if that frees what is asked for and those that leave anyway do not."""
-        if self._found is None:
+        if self._found is None or self.find_soon(requests):
             return
-        holders = dict.fromkeys(holder for _, holder in self._held.values())
-        gone = {container.container_id for holder in holders for container in holder.leaving()}
-        if place(requests, self._found.gpus, self._used(gone)):
-            return
+        holders = self._holders
+        gone = self._leaving
         spare = [(container, holder) for holder in holders if holder is not asker for container in holder.spare()]
         spare = [one for one in spare if one[0].container_id in self._held]  # others were started without any
         spare.sort(key=lambda one: one[0].idle_since)
@@ -164,6 +166,14 @@ class Devices:
                     if set(grant.gpus) & set(self._held[container.container_id][0].gpus):
                         holder.give_way(container, turn)
                 return
+
+    @property
+    def _holders(self) -> dict[Holder, None]:
+        return dict.fromkeys(holder for _, holder in self._held.values())
+
+    @property
+    def _leaving(self) -> set[str]:
+        return {container.container_id for holder in self._holders for container in holder.leaving()}
 
     def _used(self, without: Collection[str] = ()) -> dict[str, float]:
         """How much of each device is taken, untouched ones left out; as if these containers had gone."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from motet.core.devices import Devices, MissingGpu
+from motet.core.devices import Devices, Grant, MissingGpu
 from motet.core.turn import Turn
 
 
@@ -58,6 +58,10 @@ class Starter(Protocol):
 
     def start(self, turn: Turn) -> bool:
         """False: there is no device for it now."""
+        ...
+
+    def soon_gets_any_of(self, grant: Grant) -> bool:
+        """Whether it can have some of these devices as soon as what is told to end has ended."""
         ...
 
     def make_room(self, turn: Turn) -> None:
@@ -127,14 +131,22 @@ class Host:
         """There is room for another."""
         self.containers -= 1
         if self._crowded:
-            first = sorted(self._crowded, key=lambda starter: not starter.lacks_one)
-            self._line = {**dict.fromkeys(first), **self._line}
+            self._put_first(self._crowded)
             self._crowded = {}
 
     def devices_changed(self) -> None:
         """Devices were found or released: those that wait for one may have their turn."""
-        self._line = {**self._blocked, **self._line}
-        self._blocked = {}
+        if self._blocked:
+            self._put_first(self._blocked)
+            self._blocked = {}
+
+    def _put_first(self, waited: dict[Starter, None]) -> None:
+        """Back to the head of the line; those whose inputs need none go behind all others."""
+        self._line = dict.fromkeys(sorted({**waited, **self._line}, key=lambda starter: not starter.lacks_one))
+
+    def is_promised(self, grant: Grant) -> bool:
+        """Whether inputs wait for these devices, and get them as soon as what is told to end has ended."""
+        return any(starter.lacks_one and starter.soon_gets_any_of(grant) for starter in self._blocked)
 
     def start_next(self, turn: Turn) -> None:
         """Start containers while there is room: one for each in turn, so that no pool starves another."""

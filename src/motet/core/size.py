@@ -8,6 +8,7 @@ from motet.core import containers as states
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
 from motet.core.commands import ReportDecision
 from motet.core.containers import Container
+from motet.core.devices import Grant
 from motet.core.fleet import Fleet
 from motet.core.inputs import Input
 from motet.core.scaler import Scaler
@@ -152,9 +153,10 @@ class Size:
         self._host.queue(self)
 
     def start(self, turn: Turn) -> bool:
-        """Start one container; the host says when. False if it would need a device that is not free."""
+        """Start one container; the host says when. False if it would need a device that is not free, or that others' inputs
+        wait for while its own need none."""
         grant = self._claim.find()
-        if grant is None:
+        if grant is None or (grant.gpus and not self.lacks_one and self._host.is_promised(grant)):
             return False
         self.wanted -= 1
         since = turn.now if self._wanted_since is None else self._wanted_since
@@ -226,6 +228,10 @@ class Size:
     def make_room(self, turn: Turn) -> None:
         """Have others' spare containers stop, if inputs wait for a device that those hold."""
         self._claim.make_room(self, turn)
+
+    def soon_gets_any_of(self, grant: Grant) -> bool:
+        """Whether it can have some of these devices as soon as what is told to end has ended."""
+        return self._claim.soon_gets_any_of(grant)
 
     def leaving(self) -> list[Container]:
         """Containers that were told to end, and have not ended."""
