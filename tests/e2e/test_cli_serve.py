@@ -198,6 +198,7 @@ def test_a_served_program_finds_hidden_files_and_what_lies_above_it(tmp_path: Pa
         assert served.get() == "two other later key theme data"
     finally:
         assert served.end() == 0
+    assert not any("waits for" in line for line in served.lines), "the endpoint's threads end with their container"
 
 
 @pytest.mark.parametrize(

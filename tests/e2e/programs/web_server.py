@@ -10,6 +10,7 @@ import threading
 import time
 
 import motet
+from tests.e2e.free_port import free_port
 
 app = motet.App("web")
 
@@ -64,7 +65,8 @@ def any_port() -> None:
     subprocess.Popen([sys.executable, "-c", SERVER, os.environ["PORT"]])
 
 
-FIXED_PORT = 28573
+FIXED_PORT = int(os.environ.setdefault("FIXED_PORT", str(free_port())))
+"""The same in the program and, by its environment, in its containers."""
 
 
 @app.function(max_containers=1)

@@ -134,11 +134,17 @@ class _Threads(NamedTuple):
 
 
 def _threads() -> _Threads:
+    tasks = _tasks()
     frames = sys._current_frames().values()
-    return _Threads(
-        {calls[-1] for frame in frames if not _is_own(calls := _calls(frame))},
-        len(os.listdir("/proc/self/task")) - len(frames),
-    )
+    # Again: a thread that has a frame is then among them, though it began or ended meanwhile. `others` is never too low.
+    tasks |= _tasks()
+    begun = {calls[-1] for frame in frames if not _is_own(calls := _calls(frame))}
+    return _Threads(begun, len(tasks) - len(frames))
+
+
+def _tasks() -> set[str]:
+    """The threads of this process, as the system has them."""
+    return set(os.listdir("/proc/self/task"))
 
 
 def _calls(frame: FrameType | None) -> list[FrameType]:
