@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from motet.server.http.bounded_websocket import BoundedWebSocket  # not every listener has the package that it needs
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers."""
+"""Request line and headers; also what a body in chunks may have between two bytes of it, or behind its last."""
 HEAD_SECONDS = 30.0
 """From the first bytes of a request to the end of its head."""
 LINGER = 1.0
@@ -58,6 +58,8 @@ class BoundedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _left: int | None = None
     """Bytes of the body still to come; None: chunks say where it ends."""
+    _beside_body = 0
+    """Bytes of sizes of chunks, of their extensions and of trailers since the last byte of the body."""
     _last = b""
     """The end of what the parser had, where the end of a head, or of chunks, may have begun."""
     _held = b""
@@ -131,6 +133,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._last = b"" if piece.endswith(_END) else (self._last + piece)[-3:]
         else:
             self._left -= len(piece)
+        self._beside_body = 0 if self._in_head else self._beside_body + len(piece)
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(piece)
@@ -141,6 +144,8 @@ class BoundedHttp(HttpToolsProtocol):
                 return self._open_websocket()
         except httptools.HttpParserError:
             self._fault = self._fault or (HTTPStatus.BAD_REQUEST, "Invalid HTTP request received.")
+        if self._fault is None and self._beside_body > MAX_HEAD_BYTES:
+            self._fault = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "")
         if self._fault is not None:
             self._refuse(*self._fault)
         elif self._in_head and self._head_bytes and self._timer is None:
@@ -175,7 +180,8 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._muted:
+        # Trailers are no headers: what a head says of its sender has been checked by then.
+        if self._in_head and not self._muted:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -199,6 +205,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
         if self._fault is None:
             super().on_body(body)
 
