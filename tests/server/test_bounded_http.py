@@ -126,6 +126,36 @@ def test_chunks_of_a_byte_each_are_as_good_as_any() -> None:
     assert answer_to(CHUNKED + b"1;x=1\r\na\r\n" * 50_000 + b"0\r\n\r\n").endswith(b"\r\n\r\n50002")
 
 
+def test_a_body_of_blank_lines_is_cut_up_without_being_copied_again_for_each() -> None:
+    class Counted(bytes):
+        copied = 0
+
+        def __getitem__(self, at: Any) -> Any:
+            part = super().__getitem__(at)
+            Counted.copied += len(part)
+            return part
+
+    class Seen(BoundedHttp):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            made.set_result(self)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        (await made).data_received(request)
+        return await reader.read()
+
+    async def main() -> bytes:
+        nonlocal made
+        made = asyncio.get_running_loop().create_future()
+        return bytes(await talked(talk, Seen))
+
+    made: asyncio.Future[BoundedHttp]
+    body = b"\r\n\r\n" * 5_000
+    request = Counted(CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    assert asyncio.run(main()).endswith(b"\r\n\r\n%d" % (len(body) + 2))
+    assert Counted.copied < 3 * len(request)
+
+
 # --- more requests than answers ---------------------------------------------------------------------------------------
 
 

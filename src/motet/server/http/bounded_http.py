@@ -97,21 +97,22 @@ class BoundedHttp(HttpToolsProtocol):
         return self._in_head and self.cycle is not None and not self.cycle.response_complete
 
     def _take(self, data: bytes) -> None:
-        while data and not self._refused and not self.transport.is_closing():
+        at = 0  # not cut off piece by piece: there may be one every four bytes
+        while at < len(data) and not self._refused and not self.transport.is_closing():
             if self._is_busy():
-                self._hold(data)
+                self._hold(data[at:])
                 return
-            end = self._end_of_piece(data)
+            end = self._end_of_piece(data, at)
             if self._in_head:
-                self._head_bytes += len(data) if end < 0 else end
+                self._head_bytes += end - at
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                     return
-            piece, data = (data, b"") if end < 0 else (data[:end], data[end:])
+            piece, at = data[at:end], end
             websocket = self._parse(piece)
             if websocket is not None:
-                if data:
-                    websocket.data_received(data)
+                if at < len(data):
+                    websocket.data_received(data[at:])
                 return
 
     def _hold(self, data: bytes) -> None:
@@ -120,12 +121,15 @@ class BoundedHttp(HttpToolsProtocol):
             self.flow.full = True
             self.flow.pause_reading()
 
-    def _end_of_piece(self, data: bytes) -> int:
-        """Where in it the head or the body that is being read may end: nothing behind that is parsed yet. -1: not in it."""
+    def _end_of_piece(self, data: bytes, at: int) -> int:
+        """Where the head or the body that is being read may end: nothing behind that is parsed yet. Or all that is here."""
         if not self._in_head and self._left is not None:
-            return self._left if len(data) >= self._left else -1
-        end = (self._last + data).find(_END)
-        return -1 if end < 0 else end + len(_END) - len(self._last)
+            return min(at + self._left, len(data))
+        begun = (self._last + data[at : at + 3]).find(_END)
+        if begun >= 0:
+            return at - len(self._last) + begun + len(_END)
+        end = data.find(_END, at)
+        return len(data) if end < 0 else end + len(_END)
 
     def _parse(self, piece: bytes) -> BoundedWebSocket | None:
         """Who has the connection from here on, if not this."""
