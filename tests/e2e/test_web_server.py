@@ -107,6 +107,10 @@ def test_server_that_has_ended_is_not_waited_for(client: httpx.Client) -> None:
         assert why in answer.text
 
 
+def test_server_that_a_thread_begins_is_waited_for(client: httpx.Client) -> None:
+    assert client.get(web.in_a_thread.get_web_url() or "").status_code == 200
+
+
 @pytest.mark.parametrize("path", ["/a", "/login"])
 def test_redirects_and_pages_are_passed_on_to_websockets_as_to_requests(client: httpx.Client, path: str) -> None:
     status, to = (302, "/login") if path == "/a" else (200, "-")

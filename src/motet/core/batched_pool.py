@@ -97,7 +97,7 @@ class BatchedPool(Pool):
         while self._due(turn.now) and (container := fleet.index.fullest_below(fleet.target_inputs)):
             self._deliver_batch(container, turn)
         waiting = -(-len(queue) // self._size)
-        batches = waiting + fleet.index.load
+        batches = waiting + fleet.index.taken(fleet.target_inputs)
         self.size.scale(Demand(batches, beside, bool(batches or beside or self.running), "batches", waiting), turn)
         if alone:
             isolation.reserve()

@@ -107,7 +107,7 @@ class Pool(PoolPromises):
         if queue:
             self._fill(fleet.target_inputs, turn)
         waiting = len(queue)
-        inputs = waiting + fleet.index.load
+        inputs = waiting + fleet.index.taken(fleet.target_inputs)
         self.size.scale(Demand(inputs, beside, bool(inputs or beside or self.running), "inputs", waiting), turn)
         if alone:
             isolation.reserve()

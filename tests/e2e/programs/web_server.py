@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import motet
 
@@ -113,3 +116,17 @@ Server(("::1", int(os.environ["PORT"])), Handler).serve_forever()
 def old() -> None:
     """A server that speaks HTTP/1.0, knows no WebSockets, and listens where the name localhost leads on many machines."""
     subprocess.Popen([sys.executable, "-c", OLD_SERVER])
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=10)
+@motet.web_server(8000, startup_timeout=20)
+def in_a_thread() -> None:
+    """A server in this process, which takes its time."""
+
+    def serve() -> None:
+        time.sleep(0.5)
+        address = ("127.0.0.1", int(os.environ["PORT"]))
+        http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+
+    threading.Thread(target=serve, daemon=True).start()
