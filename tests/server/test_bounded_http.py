@@ -131,7 +131,7 @@ def test_a_body_of_blank_lines_is_cut_up_without_being_copied_again_for_each() -
         copied = 0
 
         def __getitem__(self, at: Any) -> Any:
-            part = super().__getitem__(at)
+            part = Counted(super().__getitem__(at))
             Counted.copied += len(part)
             return part
 
