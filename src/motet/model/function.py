@@ -62,11 +62,15 @@ class Resources:
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step."""
+    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step.
+
+    `files` are pairs of a path of this machine and the one at which containers are to find it.
+    """
 
     requirements: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    files: tuple[tuple[str, str], ...] = ()
     steps: tuple[str, ...] = ()
 
 

@@ -180,15 +180,15 @@ def app_with(app_id: str, key: str) -> App | None:
 
 def _say_what_is_missing(app: AppSpec) -> None:
     """Containers run on this machine's environment: say once what images ask for and it lacks."""
-    asking = [function for function in app.functions if function.image.requirements]
+    asking = [function for function in app.functions if function.image.requirements or function.image.files]
     if not asking:
         return
     # Late: reading package metadata is slow to import, and most programs ask for nothing.
-    from motet.sdk.requirements import missing_packages
+    from motet.sdk.requirements import missing_files, missing_packages
 
     found: dict[str, list[str]] = {}
     for function in asking:
-        for finding in missing_packages(function.image):
+        for finding in (*missing_packages(function.image), *missing_files(function.image)):
             found.setdefault(finding, []).append(function.name)
     if found:
         lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in found.items())
