@@ -229,12 +229,14 @@ class Engine(Inspection):
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         call = self._owned(event.call_id, event.by)
         if call is not None:
-            why = Why(event.reason, event.terminate_containers)
-            self._cancel(call, why, turn)
-            self._backlog.add({call: None}, why)
+            self._end_call(call, Why(event.reason, event.terminate_containers), turn)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
         self._backlog.add(self._calls.lost(event.client), Why("its caller is gone"))
+
+    def _end_call(self, call: Call, why: Why, turn: Turn) -> None:
+        self._cancel(call, why, turn)
+        self._backlog.add({call: None}, why)
 
     def _cancel(self, call: Call, why: Why, turn: Turn) -> None:
         pool = self._pools[call.function_id]
@@ -267,9 +269,7 @@ class Engine(Inspection):
         item = call.inputs.get(event.index) if call else None
         if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
             return
-        why = Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes")
-        self._cancel(call, why, turn)
-        self._backlog.add({call: None}, why)
+        self._end_call(call, Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes"), turn)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
