@@ -16,6 +16,7 @@ from motet.server.http.answers import answer_for
 from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
 from motet.wire import failure
+from motet.wire.web import Body, ResponseStart
 
 from .virtual_loop import run_virtually
 from .web_stage import WebApp, web_function, web_stage
@@ -134,3 +135,33 @@ def test_input_that_ended_without_an_answer_has_a_status(kind: OutcomeKind, stat
     answer = answer_for(Ended(0, kind, payload))
     assert answer.status == status
     assert ("ValueError: away" in answer.text) is (kind is not OutcomeKind.SUCCESS)
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "left"),
+    [
+        ("GET", [(b"content-length", b"4")], []),
+        ("HEAD", [(b"content-length", b"100")], []),
+        ("GET", [(b"content-length", b"5")], ["cut off"]),
+        ("GET", [], ["cut off"]),
+    ],
+)
+def test_who_leaves_with_all_of_the_response_cancels_nothing(
+    method: str, headers: list[tuple[bytes, bytes]], left: list[str]
+) -> None:
+    async def scene() -> tuple[int, list[Any]]:
+        async with web_stage() as stage:
+            browser = stage.ask(method=method)
+            await asyncio.sleep(1)
+            call = stage.engine.submitted[0].call_id
+            stage.engine.send(call, ResponseStart(200, headers, 100.0), Body(b"data", True))
+            await asyncio.sleep(1)
+            browser.say({"type": "http.disconnect"})
+            await asyncio.sleep(1)
+            stage.engine.send(call, Body(b"", False))
+            stage.engine.end(call)
+            await stage.answered(browser)
+            return len(stage.engine.cancelled), stage.engine.fed
+
+    cancelled, told = run_virtually(scene())
+    assert cancelled == len(told) == len(left)

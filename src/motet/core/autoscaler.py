@@ -29,7 +29,8 @@ NO_ARRIVALS = Arrivals()
 class Demand(msgspec.Struct, frozen=True, gc=False):
     """What a pool's inputs ask for.
 
-    `inputs` share containers: those that wait, and the slots taken in containers that may be given more. `alone` is the
+    `inputs` share containers: those that wait, and the slots taken in containers that may be given more, with those up to the
+    target that a container's code does not want used while it has as many inputs as it wants. `alone` is the
     number of containers set aside for one input each. `active`: there is any input at all, if only in a container that
     takes no more. Where inputs run in batches, `inputs` counts batches, full ones as far as inputs wait, and `unit` says so.
     `waiting` is the part of `inputs` that is in no container.

@@ -103,11 +103,11 @@ class Pool(PoolPromises):
         if not isolation.idle:
             self._isolate(turn)
             alone = isolation.demand
-        beside = alone + fleet.out_of_reach
+        beside = alone + fleet.out_of_reach if fleet.held_up else alone
         if queue:
             self._fill(fleet.target_inputs, turn)
         waiting = len(queue)
-        inputs = waiting + fleet.index.load
+        inputs = waiting + fleet.index.taken(fleet.target_inputs)
         self.size.scale(Demand(inputs, beside, bool(inputs or beside or self.running), "inputs", waiting), turn)
         if alone:
             isolation.reserve()

@@ -32,6 +32,13 @@ class LoadIndex:
         """How many more attempts they could hold."""
         return len(self._loads) * self._max_inputs - self.load - (sum(self._lowered.values()) if self._lowered else 0)
 
+    def taken(self, target_inputs: int) -> int:
+        """The attempts they hold; one that has as many as it wants, and fewer than the target, counts as if it had those."""
+        if not self._lowered:
+            return self.load
+        beyond = self._max_inputs - target_inputs
+        return self.load + sum(unwanted - beyond for unwanted in self._lowered.values() if unwanted > beyond)
+
     def put(self, container: Container) -> None:
         """Add it, or move it to where its load now belongs."""
         held = len(container.running)

@@ -32,6 +32,8 @@ class Exchange:
         self._send = send
         self._patience = patience
         self._park = park
+        self._left: int | None = None
+        """Bytes of the response that the client waits for yet; None if only its end says so."""
 
     async def serve(self, submit: Callable[[RequestHead], WebCall]) -> None:
         """A new request. It is no input before the beginning of its body is there, unless the client waits to be asked."""
@@ -98,12 +100,15 @@ class Exchange:
         while (frame := await call.next_frame()) is not None:
             if isinstance(frame, ResponseStart):
                 started = True
+                self._left = _length(frame, self._scope["method"])
                 headers = [*frame.headers, call.cold_start(frame.age)]
                 if frame.status == 304:
                     self._scope["method"] = "HEAD"  # so that uvicorn looks for no body of the length that is told
                 await self._send({"type": "http.response.start", "status": frame.status, "headers": headers})
             elif isinstance(frame, Body):
                 await self._send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})
+                if self._left is not None:
+                    self._left -= len(frame.data)
                 if not frame.more:
                     return True
             elif isinstance(frame, Wanted):
@@ -121,17 +126,27 @@ class Exchange:
             while True:
                 message = await self._receive()
                 if message["type"] == "http.disconnect":
-                    call.leave(GONE, LEAVE_PATIENCE)
-                    return
+                    if not complete or self._left is None or self._left > 0:
+                        call.leave(GONE, LEAVE_PATIENCE)
+                    return  # who has all of the response and goes leaves nothing unfinished
                 if complete:
                     continue  # of a request that has come back for a response: its own, which is for nobody
                 more = message.get("more_body", False)
                 await call.feed(Body(message.get("body", b""), more))
                 if not more:
+                    complete = True
                     patience = loop.call_later(self._patience, call.lose_patience)
         finally:
             if patience is not None:
                 patience.cancel()
+
+
+def _length(start: ResponseStart, method: str) -> int | None:
+    """How long the body is that the client waits for; None if its end is not told in advance."""
+    if method == "HEAD" or start.status in (204, 304):
+        return 0
+    lengths = (value for name, value in start.headers if name == b"content-length" and value.isdigit())
+    return next(map(int, lengths), None)
 
 
 async def give(send: Send, answer: Answer, call_id: str | None = None) -> None:
