@@ -5,14 +5,16 @@ from __future__ import annotations
 import random
 import socket
 
-LOWEST, BEYOND = 10_000, 32_768
-"""The system gives ports from the second on to whoever asks for any, and would give one away before it is used."""
+LOWEST, BEYOND = 10_000, 20_000
+"""Above, web functions have theirs, and the system gives ports to whoever asks for any: before this one is used, perhaps."""
+_dice = random.SystemRandom()
+"""Processes of a parallel run may be given the same seed."""
 
 
 def free_port() -> int:
     """A port of this machine that nobody has."""
     while True:
-        port = random.randrange(LOWEST, BEYOND)
+        port = _dice.randrange(LOWEST, BEYOND)
         with socket.socket() as probe:
             if probe.connect_ex(("127.0.0.1", port)) != 0:
                 return port

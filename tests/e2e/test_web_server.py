@@ -34,6 +34,7 @@ def url(path: str = "") -> str:
 
 def test_server_sees_its_own_paths_and_who_asked(client: httpx.Client) -> None:
     answer = client.get(url("/a/b?c=d"), headers={"x-forwarded-for": "10.0.0.1"})
+    assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["path"], told["query"]) == ("/a/b", "c=d")
     assert told["headers"]["x-forwarded-for"] == "10.0.0.1"

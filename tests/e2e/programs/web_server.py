@@ -82,10 +82,14 @@ def never_listens() -> None:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
 
 
+kept: list[subprocess.Popen[bytes]] = []
+"""A `Popen` that is given up takes the status of a process that has ended with it."""
+
+
 @app.function(max_containers=1)
 @motet.web_server(FIXED_PORT, startup_timeout=300)
 def ends() -> None:
-    subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    kept.append(subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
 
 
 @app.function(max_containers=1)
