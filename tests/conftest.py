@@ -6,17 +6,18 @@ import os
 import tempfile
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
+
+# How long an example may take depends on what else the machine does.
+settings.register_profile("motet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("motet")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """MOTET_HOME for everything that tests start, before any of them is imported, as some keep the environment; and no
-    failures because one example took longer than hypothesis thinks it should."""
+    """MOTET_HOME for everything that tests start; before any of them is imported, as some keep the environment."""
     home = tempfile.TemporaryDirectory(prefix="motet-home-", ignore_cleanup_errors=True)
     os.environ["MOTET_HOME"] = home.name
     config.add_cleanup(home.cleanup)
-    settings.register_profile("any machine", settings.default, deadline=None)  # a busy one takes long for anything
-    settings.load_profile("any machine")
 
 
 def pytest_xdist_auto_num_workers() -> int:

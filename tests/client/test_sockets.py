@@ -13,6 +13,7 @@ import pytest
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.socket_path import socket_path
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
 from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
@@ -27,7 +28,8 @@ class Listener:
     def __init__(self, kind: str, directory: Path) -> None:
         if kind == "unix":
             self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-            self.socket.bind(str(directory / "s"))
+            with socket_path(str(directory / "s")) as path:
+                self.socket.bind(path)
             self.address = f"unix:{directory / 's'}"
         else:
             self.socket = socket.socket()
@@ -42,9 +44,12 @@ class Listener:
         return peer
 
 
-@pytest.fixture(params=["unix", "tcp"])
+@pytest.fixture(params=["unix", "unix with a long path", "tcp"])
 def listener(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Listener]:
-    listener = Listener(request.param, tmp_path)
+    kind, _, long = request.param.partition(" ")
+    directory = tmp_path / ("long-" * 30 if long else ".")
+    directory.mkdir(exist_ok=True)
+    listener = Listener(kind, directory)
     yield listener
     listener.socket.close()
 

@@ -135,6 +135,7 @@ class FakeWorld:
         self.recorded: Counter[InputKey] = Counter()
         self.recorded_calls: Counter[str] = Counter()
         self.fed: Counter[InputKey] = Counter()
+        self.were_fed: set[InputKey] = set()
         self.refused_to_strangers = 0
 
     # --- what happens ---------------------------------------------------------------------------------------------------
@@ -291,7 +292,9 @@ class FakeWorld:
         container.blocked = isinstance(event, e.ContainerBlocked)
         if isinstance(event, e.ContainerBlocked):
             # Nobody waits for them there any more; the container has yet to let go of them.
-            container.cancelled.update(dict.fromkeys(container.above(event.seen), self.now))
+            # What had been fed stays, though: that is there.
+            above = [it for it in container.above(event.seen) if container.held.get(it) not in self.were_fed]
+            container.cancelled.update(dict.fromkeys(above, self.now))
 
     def _may_go(self, container: FakeContainer, grace: float) -> None:
         deadline = self.now + grace
@@ -372,6 +375,7 @@ class FakeWorld:
             case c.FeedAttempt():
                 key = self.containers[command.container_id].held[command.attempt]
                 self.fed[key] -= len(command.items)
+                self.were_fed.add(key)
                 assert self.fed[key] >= 0, f"{command}: more than was sent"
             case c.AckFeed() | c.AckItems():
                 assert not isinstance(command, c.AckFeed) or command.client == self.calls[command.call_id][1]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -113,6 +114,10 @@ def test_a_function_declared_after_its_app_started_is_told_to_come_earlier(here:
     def early() -> str:
         return "old"
 
+    @late.function(serialized=True)
+    def ask(function: Any) -> str:
+        return str(function.remote())
+
     with late.run():
         known = early
 
@@ -132,11 +137,11 @@ def test_a_function_declared_after_its_app_started_is_told_to_come_earlier(here:
 
         with pytest.raises(motet.exception.ExecutionError, match="'early' was declared again after its app"):
             replaced.remote()
-        assert known.remote() == "old"
+        assert [known.remote(), ask.remote(known)] == ["old", "old"]
     with late.run():
-        assert [tardy.remote(), replaced.remote()] == ["new", "new"]
-        with pytest.raises(motet.exception.ExecutionError, match="was declared later under its name"):
-            known.remote()
+        assert [tardy.remote(), replaced.remote(), known.remote()] == ["new", "new", "old"]
+        with pytest.raises(motet.exception.ExecutionError, match=r"\(it has: ask, early, tardy\)"):
+            ask.remote(helper)
 
 
 def test_an_app_included_after_the_start_is_told_to_come_earlier(here: World) -> None:

@@ -79,7 +79,11 @@ class Served:
 
     def end(self, number: int = signal.SIGINT) -> int:
         self.process.send_signal(number)
-        status = self.process.wait(30)
+        try:
+            status = self.process.wait(60)  # longer than the containers may take (`MOTET_STOP_GRACE`)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            raise AssertionError(f"it did not end within 60 s; it printed {self.lines}") from None
         self._reader.join()
         assert self.process.stdout is not None
         self.process.stdout.close()
@@ -198,6 +202,7 @@ def test_a_served_program_finds_hidden_files_and_what_lies_above_it(tmp_path: Pa
         assert served.get() == "two other later key theme data"
     finally:
         assert served.end() == 0
+    assert not any("waits for" in line for line in served.lines), "the endpoint's threads end with their container"
 
 
 @pytest.mark.parametrize(

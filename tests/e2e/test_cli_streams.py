@@ -88,6 +88,7 @@ def test_a_program_may_start_with_closed_streams(directory: Path, how: str) -> N
 def test_what_stdout_has_no_character_for_is_escaped(directory: Path) -> None:
     done = shell(directory, f"{MOTET} run -q work.py::prints", PYTHONIOENCODING="latin-1")
     assert done.stdout.startswith(b"\\u65e5\\u672c" * 5)
+    assert shell(directory, f"{MOTET} run -q work.py::main").returncode == 0
     done = shell(directory, f"{MOTET} logs --function speak", PYTHONIOENCODING="latin-1")
     assert done.returncode == 0
     assert b"\\u65e5\\u672c hello\n" in done.stdout

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -94,3 +96,23 @@ def test_a_home_that_cannot_be_written_costs_the_records_and_nothing_else(
     with app.run():
         assert say.remote("x", 1) == "x"
     assert "nothing of this run is kept" in caplog.text
+
+
+def test_functions_of_one_name_find_their_own_lines() -> None:
+    twice = motet.App("twice")
+    with warnings.catch_warnings(action="ignore"):
+        speakers = [twice.function(name="speak", serialized=True)(_speaker(word)) for word in ("old", "new")]
+    with twice.run():
+        for speaker in speakers:
+            speaker.remote()
+        assert [[it.message for it in speaker.logs.fetch(source="stdout")] for speaker in speakers] == [
+            ["old"],
+            ["new"],
+        ]
+
+
+def _speaker(word: str) -> Callable[[], None]:
+    def speak() -> None:
+        print(word)
+
+    return speak

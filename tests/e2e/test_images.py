@@ -11,6 +11,7 @@ import os
 import motet
 
 image = motet.Image.debian_slim().pip_install("no-such-thing==1.0", "msgspec>=0.1").env({"FLAVOUR": "plum"})
+image = image.add_local_file(__file__, "/no-such-place/").add_local_dir(os.path.dirname(__file__), os.path.dirname(__file__))
 app = motet.App("images", image=image)
 
 @app.function()
@@ -35,4 +36,5 @@ def test_what_images_ask_for_and_the_machine_lacks_is_said_once_and_the_program_
     assert done.stderr.splitlines() == [
         "Containers run in this Python environment, which is not what the images ask for:",
         "  no-such-thing is not installed (for flavour, other)",
+        f"  /no-such-place/program.py is not on this machine, {tmp_path / 'program.py'} is (for flavour, other)",
     ]

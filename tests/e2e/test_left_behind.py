@@ -34,18 +34,21 @@ if __name__ == "__main__":
 """
 
 
+LONG = "a-long-name-" * 20
+
+
 @contextmanager
-def running(directory: Path, seconds: float = 60) -> Iterator[subprocess.Popen[str]]:
+def running(directory: Path, seconds: float = 60, temporary: str = "temporary") -> Iterator[subprocess.Popen[str]]:
     """The program, once it has a container, with an own directory for temporary files."""
     (directory / "victim.py").write_text(PROGRAM)
-    temporary = directory / "temporary"
-    temporary.mkdir(exist_ok=True)
+    temporary_directory = directory / temporary
+    temporary_directory.mkdir(exist_ok=True)
     command = [sys.executable, str(directory / "victim.py"), str(seconds)]
-    env = {**os.environ, "TMPDIR": str(temporary)}
+    env = {**os.environ, "TMPDIR": str(temporary_directory)}
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
-        assert list(temporary.iterdir())
+        assert list(temporary_directory.iterdir())
         yield process
 
 
@@ -53,6 +56,12 @@ def test_a_killed_program_leaves_nothing_after_a_moment(tmp_path: Path) -> None:
     with running(tmp_path) as process:
         process.kill()
         wait_until(lambda: not list((tmp_path / "temporary").iterdir()), "the program's directory to go")
+
+
+def test_a_program_runs_where_the_path_of_temporary_files_is_too_long_for_a_socket(tmp_path: Path) -> None:
+    with running(tmp_path, 0, LONG) as process:
+        assert process.wait(30) == 0
+    assert list((tmp_path / LONG).iterdir()) == []
 
 
 def test_what_a_program_leaves_that_was_killed_with_its_template_goes_with_the_next_start(tmp_path: Path) -> None:

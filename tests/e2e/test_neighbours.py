@@ -121,7 +121,9 @@ def test_a_full_queue_refuses_at_once_and_says_when_to_come_again(gate: Gate) ->
 
 
 def test_spawn_beyond_the_bound_raises_and_makes_no_call(gate: Gate) -> None:
-    calls = [neighbours.bounded.spawn(gate.path, f"{number}") for number in range(4)]
+    calls = [neighbours.bounded.spawn(gate.path, "0")]
+    gate.wait_held(1)  # it does not wait any more, so that the bound is for others
+    calls += [neighbours.bounded.spawn(gate.path, f"{number}") for number in range(1, 4)]
     with pytest.raises(ResourceExhaustedError, match="max_waiting_inputs"):
         neighbours.bounded.spawn(gate.path, "too many")
     gate.open()

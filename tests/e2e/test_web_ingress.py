@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import socket
 import ssl
 import subprocess
 import sys
@@ -20,6 +19,7 @@ from websockets.exceptions import InvalidStatus
 from motet.errors import InvalidError
 
 from .conftest import assert_nothing_left, wait_until
+from .free_port import free_port
 from .programs import ingress as web
 
 TOKEN = {"Motet-Key": "ada", "Motet-Secret": "s3cret"}
@@ -47,11 +47,8 @@ def trust(certificates: Path) -> ssl.SSLContext:
 
 @pytest.fixture(scope="module", autouse=True)
 def running(certificates: Path) -> Iterator[None]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
     variables = {
-        "MOTET_WEB_PORT": str(port),
+        "MOTET_WEB_PORT": str(free_port()),
         "MOTET_WEB_TLS_CERTIFICATE": str(certificates / "certificate.pem"),
         "MOTET_WEB_TLS_KEY": str(certificates / "key.pem"),
         "MOTET_WEB_REDIRECT_AFTER": str(LIMIT),

@@ -34,6 +34,7 @@ def url(path: str = "") -> str:
 
 def test_server_sees_its_own_paths_and_who_asked(client: httpx.Client) -> None:
     answer = client.get(url("/a/b?c=d"), headers={"x-forwarded-for": "10.0.0.1"})
+    assert answer.status_code == 200, answer.text
     told = answer.json()
     assert (told["path"], told["query"]) == ("/a/b", "c=d")
     assert told["headers"]["x-forwarded-for"] == "10.0.0.1"
@@ -105,6 +106,10 @@ def test_server_that_has_ended_is_not_waited_for(client: httpx.Client) -> None:
         answer = client.get(function.get_web_url() or "")  # the startup has five minutes
         assert answer.status_code == 503
         assert why in answer.text
+
+
+def test_server_that_a_thread_begins_is_waited_for(client: httpx.Client) -> None:
+    assert client.get(web.in_a_thread.get_web_url() or "").status_code == 200
 
 
 @pytest.mark.parametrize("path", ["/a", "/login"])

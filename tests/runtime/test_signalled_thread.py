@@ -28,10 +28,13 @@ def test_functions_can_be_traced_after_an_asynchronous_exception_was_taken_back(
         opcodes += event == "opcode"
         return count
 
+    def one() -> int:
+        return 1
+
     def traced() -> None:
         sys._getframe().f_trace_opcodes = True  # Python 3.12 traces opcodes only if a frame wants it by now
         sys.settrace(count)
-        sum([1, 2])
+        one()
         sys.settrace(None)
 
     thread = threading.Thread(target=traced, daemon=True)  # which would not end

@@ -85,6 +85,10 @@ def test_task_that_keeps_the_loop_is_found(samples: list[Sample], seconds: float
         pytest.param([*[kept(), kept(OTHER)] * 20, idle()], id="many tasks, each with a short step"),
         pytest.param([kept(), kept(slept=5.0), idle()], id="the process was stopped, or the machine asleep"),
         pytest.param([*[kept(loop_starved=0.045)] * 20, idle()], id="a loop that gets no CPU"),
+        pytest.param(
+            [*[Sample(slept=TICK, answered=None, on_loop=MINE, others_starved=0.045)] * 20, idle()],
+            id="a loop that waits for a thread that gets no CPU",
+        ),
         pytest.param([woken_late(2.0, starved=1.9)], id="a watchdog that gets no CPU"),
         pytest.param([woken_late(2.0, ran=0.2)], id="stopped: nobody used CPU meanwhile"),
         pytest.param([woken_late(2.0, ran=0.5)], id="many threads took turns"),

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import hashlib
+import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -162,3 +164,27 @@ def test_busiest_thread_is_the_one_that_ran_most_since_the_clocks_were_noted() -
 
 def test_clocks_of_a_thread_that_is_gone_show_nothing() -> None:
     assert ThreadClocks().read(2**22 + 1) == (0.0, 0.0)
+
+
+def test_a_thread_that_shares_a_cpu_waits_for_it_as_its_clock_shows() -> None:
+    cpu = min(os.sched_getaffinity(0))
+    there, enough = threading.Barrier(3), threading.Event()
+
+    def compute() -> None:
+        os.sched_setaffinity(threading.get_native_id(), {cpu})
+        there.wait(PATIENCE)
+        while not enough.is_set():
+            hashlib.pbkdf2_hmac("sha256", b"", b"", 10_000)  # lets go of the GIL
+
+    threads = [threading.Thread(target=compute) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    there.wait(PATIENCE)
+    clocks = ThreadClocks()
+    assert clocks.longest_wait() == 0.0
+    clocks.note()
+    while clocks.longest_wait() < 0.05:
+        enough.wait(0.01)
+    enough.set()
+    for thread in threads:
+        thread.join(PATIENCE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,7 @@ from motet.client.dual import run_blocking
 from motet.errors import InternalError, ResourceExhaustedError
 from motet.model.outcome import CallKind, NewInput
 from motet.sdk.many import tuples, zipped
-from motet.sdk.mapping import Mapping
+from motet.sdk.mapping import CHUNK_SECONDS, Mapping
 from motet.sdk.spawning import MAX_UNANSWERED, in_chunks, spawn_all
 from motet.testing import world
 from motet.wire import failure
@@ -51,7 +51,7 @@ class Link:
         return [[new.index for new in body.inputs] for body in bodies if isinstance(body, m.SubmitInputs)]
 
 
-def mapping(connection: Connection) -> Mapping:
+def mapping(connection: Connection, clock: Callable[[], float] = lambda: 0.0) -> Mapping:
     return Mapping(
         connection,
         "fu-1",
@@ -62,6 +62,7 @@ def mapping(connection: Connection) -> Mapping:
         return_exceptions=False,
         by_value=NOTHING,
         parent=None,
+        clock=clock,
     )
 
 
@@ -90,6 +91,17 @@ def test_a_map_over_what_is_at_hand_sends_it_together(iterable: Any) -> None:
     link = Link(connection)
     mapping(connection).feed(zipped((iterable,)))
     assert link.inputs == [[0, 1, 2, 3, 4]]
+
+
+def test_a_map_whose_arguments_take_long_to_encode_sends_what_it_has() -> None:
+    connection = Connection()
+    link = Link(connection)
+    moments = iter(range(100))
+    work = mapping(connection, lambda: next(moments) * CHUNK_SECONDS / 3)
+    inputs = zipped((range(5),))
+    while not work.exhausted:
+        work.feed(inputs)
+    assert link.inputs == [[0, 1], [2, 3], [4]]
 
 
 def test_tuples_of_a_generator_are_sent_one_by_one_as_well() -> None:

@@ -87,6 +87,75 @@ def test_body_may_take_longer_than_a_head() -> None:
     assert asyncio.run(talked(talk, Impatient)).endswith(b"\r\n\r\n2")
 
 
+# --- what follows a body in chunks -------------------------------------------------------------------------------------
+
+
+CHUNKED = HEAD.replace(b"GET", b"POST") + b"Connection: close\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n"
+
+
+async def _names_of_headers(scope: Any, receive: Any, send: Any) -> None:
+    while (await receive())["more_body"]:
+        pass
+    text = b" ".join(name for name, _ in scope["headers"])
+    await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"%d" % len(text))]})
+    await send({"type": "http.response.body", "body": text})
+
+
+@pytest.mark.parametrize("apart", [False, True])
+@pytest.mark.parametrize("wish", [b"", b"Upgrade: h2c\r\n"])
+def test_trailers_are_not_taken_for_headers(apart: bool, wish: bytes) -> None:
+    head, body = CHUNKED.replace(b"Connection: close\r\n", wish).split(b"\r\n\r\n")
+    end = b"0\r\nMotet-Key: somebody\r\nX-Forwarded-For: 10.0.0.9\r\n\r\n"
+    last = HEAD + b"Connection: close\r\n\r\n"
+    pieces = [head + b"\r\n\r\n", body, end, last] if apart else [head + b"\r\n\r\n" + body + end + last]
+    answer = answer_to(*pieces, asgi=_names_of_headers)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    assert b"motet-key" not in answer
+    assert b"x-forwarded-for" not in answer
+
+
+@pytest.mark.parametrize(
+    "rest", [b"0\r\n" + b"X: a\r\n" * 100_000, b"0\r\nX: " + b"a" * 500_000, b"2;" + b"a" * 500_000, b"0" * 500_000]
+)
+def test_what_a_body_in_chunks_has_beside_its_bytes_is_bounded(rest: bytes) -> None:
+    pieces = [rest[at : at + 50_000] for at in range(0, len(rest), 50_000)]
+    assert answer_to(CHUNKED, *pieces).startswith((b"HTTP/1.1 431 ", b"HTTP/1.1 400 "))
+
+
+def test_chunks_of_a_byte_each_are_as_good_as_any() -> None:
+    assert answer_to(CHUNKED + b"1;x=1\r\na\r\n" * 50_000 + b"0\r\n\r\n").endswith(b"\r\n\r\n50002")
+
+
+def test_a_body_of_blank_lines_is_cut_up_without_being_copied_again_for_each() -> None:
+    class Counted(bytes):
+        copied = 0
+
+        def __getitem__(self, at: Any) -> Any:
+            part = Counted(super().__getitem__(at))
+            Counted.copied += len(part)
+            return part
+
+    class Seen(BoundedHttp):
+        def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+            super().connection_made(transport)
+            made.set_result(self)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        (await made).data_received(request)
+        return await reader.read()
+
+    async def main() -> bytes:
+        nonlocal made
+        made = asyncio.get_running_loop().create_future()
+        return bytes(await talked(talk, Seen))
+
+    made: asyncio.Future[BoundedHttp]
+    body = b"\r\n\r\n" * 5_000
+    request = Counted(CHUNKED + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+    assert asyncio.run(main()).endswith(b"\r\n\r\n%d" % (len(body) + 2))
+    assert Counted.copied < 3 * len(request)
+
+
 # --- more requests than answers ---------------------------------------------------------------------------------------
 
 

@@ -90,6 +90,7 @@ def test_port_that_is_taken_is_reported() -> None:
         with pytest.raises(ServiceError, match="Set MOTET_WEB_PORT to a free port"):
             second.open(App())
         await first.stop()
+        await second.stop()
 
     asyncio.run(run())
 

@@ -62,3 +62,13 @@ def test_this_servers_requests_and_errors_are_not_in_the_programs_log_and_the_pr
     error.info("and it goes on")
     assert programs.texts == ["the program's own uvicorn began", "a request to it", "and it goes on"]
     assert list(error.filters) == before[4]
+
+
+def test_listener_whose_loop_ends_before_it_is_closed_silences_nothing_later(programs: Kept) -> None:
+    async def main() -> None:
+        Listener(WebConfig(), fails).start()
+        await asyncio.sleep(0)  # its first step
+
+    asyncio.run(main())
+    logging.getLogger("uvicorn.error").info("the program's own uvicorn began")
+    assert programs.texts == ["the program's own uvicorn began"]

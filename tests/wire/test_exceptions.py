@@ -101,6 +101,15 @@ class OwnState(Exception):
         return {"text": self.args[0]}
 
 
+class WrongState(Exception):
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.code = 7
+
+    def __getstate__(self) -> dict[str, Any]:  # type: ignore[override]
+        raise RuntimeError("not like this")
+
+
 class Missing(OSError):
     def __init__(self, code: int, text: str, *, path: str) -> None:
         super().__init__(code, text, path)
@@ -250,6 +259,11 @@ def test_a_way_of_the_classs_own_is_taken_if_it_works() -> None:
     assert (type(arrived), arrived.calls, arrived.__notes__) == (OwnWay, ["init"], ["noted"])
     assert str(travelled(WrongWay("text"))) == "text"
     assert vars(travelled(OwnState("text"))) == {"text": "text"}
+
+
+def test_a_class_that_cannot_tell_its_state_arrives_with_its_attributes() -> None:
+    arrived = travelled(WrongState("quota"))
+    assert (type(arrived), str(arrived), arrived.code) == (WrongState, "quota", 7)
 
 
 def test_a_registered_reducer_is_used() -> None:

@@ -169,9 +169,9 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
             version = program.load()
         except Error as error:
             raise click.ClickException(str(error)) from error
-        version.show_urls()
-        tell(f"Serving {served.source}; saving it reloads it, Ctrl-C ends it.", err=True)
         try:
+            version.show_urls()
+            tell(f"Serving {served.source}; saving it reloads it, Ctrl-C ends it.", err=True)
             for _ in saves:
                 newer = program.reload()
                 if newer is not None:

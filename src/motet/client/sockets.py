@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
+from motet.client.socket_path import socket_path
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
@@ -48,7 +49,8 @@ def _connected(address: str) -> socket.socket:
     if kind == "unix":
         sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            sock.connect(where)
+            with socket_path(where) as path:
+                sock.connect(path)
         except BaseException:
             sock.close()
             raise

@@ -31,26 +31,23 @@ class Backlog:
     def __init__(self, cancel: Cancel, end_some: EndSome) -> None:
         self._cancel = cancel
         self._end_some = end_some
-        self._groups: deque[tuple[dict[Call, None], Why]] = deque()
+        self.groups: deque[tuple[dict[Call, None], Why]] = deque()
         self.is_new = False
         """Something was added after the last work."""
-
-    def __bool__(self) -> bool:
-        return bool(self._groups)
 
     def add(self, calls: dict[Call, None], why: Why) -> None:
         """These are to end. The dict is taken over, or goes on losing those that have ended."""
         if calls:
-            self._groups.append((calls, why))
+            self.groups.append((calls, why))
             self.is_new = True
 
     def work(self, turn: Turn) -> None:
         """End what there is room for. The next turn begins with another group: a small one need not wait for a large one."""
         self.is_new = False
-        while self._groups and turn.room > 0:
-            calls, why = group = self._groups.popleft()
+        while self.groups and turn.room > 0:
+            calls, why = group = self.groups.popleft()
             if self._end(calls, why, turn):
-                self._groups.append(group)
+                self.groups.append(group)
 
     def _end(self, calls: dict[Call, None], why: Why, turn: Turn) -> bool:
         """Whether some are left."""

@@ -93,7 +93,7 @@ class BatchedPool(Pool):
         if not isolation.idle:
             self._isolate(turn)
             alone = isolation.demand
-        beside = alone + fleet.out_of_reach
+        beside = alone + fleet.out_of_reach if fleet.held_up else alone
         while self._due(turn.now) and (container := fleet.index.fullest_below(fleet.target_inputs)):
             self._deliver_batch(container, turn)
         waiting = -(-len(queue) // self._size)

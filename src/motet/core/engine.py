@@ -98,7 +98,7 @@ class Engine(Inspection):
         if turn.orphaned:
             self._cancel_children(turn)
         # What is left of earlier turns has turns of its own: others must not pay for it with every event.
-        if self._backlog and (self._backlog.is_new or self._wake_at is None):
+        if self._backlog.groups and (self._backlog.is_new or self._wake_at is None):
             self._end_cancelled(turn)
             for app_id in list(self._stopping_apps):
                 self._report_if_stopped(app_id, turn)
@@ -111,7 +111,7 @@ class Engine(Inspection):
                     self._retire(pool, turn)
         self._host.start_next(turn)
         commands = turn.finish()
-        wake_at = now if self._backlog else self._timers.next
+        wake_at = now if self._backlog.groups else self._timers.next
         if wake_at is not None and wake_at != self._wake_at:
             self._wake_at = wake_at
             commands.append(WakeAt(wake_at))
@@ -193,9 +193,10 @@ class Engine(Inspection):
     # --- calls --------------------------------------------------------------------------------------------------------
 
     def _inputs_submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
-        call = self._calls.get(event.call_id) or new_call(event)
+        known = self._calls.get(event.call_id)
+        call = new_call(event) if known is None else known
         pool = self._pools.get(call.function_id)
-        if pool is None or pool.closed or call.cancelled is not None or not made_by(call, event):
+        if pool is None or pool.closed or call.cancelled is not None or (known and not made_by(known, event)):
             refuse(call, event, None if pool is None else pool.spec.name, self._failure, turn)
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
@@ -213,7 +214,7 @@ class Engine(Inspection):
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
-        if call.call_id not in self._calls:
+        if known is None:
             if turn.recording:
                 turn.record_call(call)
             if call.inputs:
@@ -228,12 +229,14 @@ class Engine(Inspection):
     def _call_cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         call = self._owned(event.call_id, event.by)
         if call is not None:
-            why = Why(event.reason, event.terminate_containers)
-            self._cancel(call, why, turn)
-            self._backlog.add({call: None}, why)
+            self._end_call(call, Why(event.reason, event.terminate_containers), turn)
 
     def _client_lost(self, event: e.ClientLost, turn: Turn) -> None:
         self._backlog.add(self._calls.lost(event.client), Why("its caller is gone"))
+
+    def _end_call(self, call: Call, why: Why, turn: Turn) -> None:
+        self._cancel(call, why, turn)
+        self._backlog.add({call: None}, why)
 
     def _cancel(self, call: Call, why: Why, turn: Turn) -> None:
         pool = self._pools[call.function_id]
@@ -257,8 +260,7 @@ class Engine(Inspection):
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
         call = self._owned(event.call_id, event.by)
-        item = call.inputs.get(event.index) if call else None
-        if item is not None:
+        if call and (item := call.inputs.get(event.index)):
             streams.taken(item, event.count, turn)
 
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
@@ -266,9 +268,7 @@ class Engine(Inspection):
         item = call.inputs.get(event.index) if call else None
         if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
             return
-        why = Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes")
-        self._cancel(call, why, turn)
-        self._backlog.add({call: None}, why)
+        self._end_call(call, Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes"), turn)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
@@ -356,10 +356,9 @@ class Engine(Inspection):
 
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
-        if pool is None or container is None:
-            return
-        pool.finished(container, event.attempts, turn)
-        turn.pools[pool] = None
+        if pool is not None and container is not None:
+            pool.finished(container, event.attempts, turn)
+            turn.pools[pool] = None
 
     def _items_yielded(self, event: e.ItemsYielded, turn: Turn) -> None:
         _, container = self._find(event.container_id)

@@ -65,7 +65,7 @@ class Fleet:
         self._closing_deadline: float | None = None
         self.end_reason = "app stopped"
         """Why all of them go, when they do."""
-        self._blocked: set[Container] = set()
+        self.held_up: set[Container] = set()
 
     @property
     def first_starting(self) -> Container | None:
@@ -244,14 +244,14 @@ class Fleet:
         """Its event loop does not turn: it is given nothing until it does. It still counts: code that blocks for a while must
         not lead to more containers than there may be."""
         container.blocked = True
-        self._blocked.add(container)
+        self.held_up.add(container)
         container.history.append((turn.now, "its event loop is blocked"))
         self.index.remove(container)
 
     def unblocked(self, container: Container, turn: Turn) -> None:
         """It turns again."""
         container.blocked = False
-        self._blocked.discard(container)
+        self.held_up.discard(container)
         container.history.append((turn.now, "its event loop turns again"))
         turn.commands.append(ResumeContainer(container.container_id))
         if container.takes_inputs:
@@ -260,7 +260,7 @@ class Fleet:
     @property
     def out_of_reach(self) -> int:
         """Containers that count, and take no inputs because they are blocked: others are wanted beside them."""
-        return sum(container.state is states.READY for container in self._blocked) if self._blocked else 0
+        return sum(container.state is states.READY for container in self.held_up)
 
     def ended(self, container: Container, turn: Turn) -> None:
         """It is gone, asked or not."""
@@ -281,7 +281,7 @@ class Fleet:
             turn.commands.append(RecordEnd(self.function_id, how))
         container.move("ended", turn.now)
         del self.containers[container.container_id]
-        self._blocked.discard(container)
+        self.held_up.discard(container)
         self._not_due(container)
         if self.gpu:
             self.claim.release(container)
@@ -372,7 +372,7 @@ class Fleet:
                 c.leaving or c.stuck or c in self._freezes for c in alive if c.state is states.DRAINING
             ),
             "frozen": all(c in self._freezes for c in alive if c.state is states.FROZEN),
-            "blocked": self._blocked == {c for c in alive if c.blocked},
+            "blocked": self.held_up == {c for c in alive if c.blocked},
             "stopping": all(c.state is states.STOPPING for c in self._stops),
             "max_inputs": all(len(c.running) <= self.max_inputs for c in alive),
             "routable": all((c in self.index) == c.takes_inputs for c in alive),

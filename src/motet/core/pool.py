@@ -103,7 +103,7 @@ class Pool(PoolPromises):
         if not isolation.idle:
             self._isolate(turn)
             alone = isolation.demand
-        beside = alone + fleet.out_of_reach
+        beside = alone + fleet.out_of_reach if fleet.held_up else alone
         if queue:
             self._fill(fleet.target_inputs, turn)
         waiting = len(queue)

@@ -62,11 +62,15 @@ class Resources:
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step."""
+    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step.
+
+    `files` are pairs of a path of this machine and the one at which containers are to find it.
+    """
 
     requirements: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
+    files: tuple[tuple[str, str], ...] = ()
     steps: tuple[str, ...] = ()
 
 
@@ -105,6 +109,8 @@ class FunctionSpec:
     queue_timeout: float | None = None
     max_waiting_inputs: int | None = None
     app_key: str = ""
+    taken: int = 0
+    """0 for the function that has the name; others of the app had it before, the first as 1."""
 
     def __post_init__(self) -> None:
         if self.batching is not None and self.concurrency.target_inputs == "auto":
@@ -112,6 +118,11 @@ class FunctionSpec:
                 f'{self.name}: target_inputs="auto" cannot be combined with @motet.batched, whose calls take as long as their '
                 "batches are large; give target_inputs as a number of batches"
             )
+
+    @property
+    def key(self) -> str:
+        """What tells it from the other functions of its app: no name has a line break."""
+        return self.name if self.taken == 0 else f"{self.name}\n{self.taken}"
 
     @property
     def has_pool(self) -> bool:

@@ -36,7 +36,8 @@ class Sample:
 
     `starved` and `loop_starved`: how long of that its own thread, and the loop's, could have run and had no CPU. `answered`:
     how long after the sample before the loop answered the question it was asked then; None if it has not, and then
-    `on_loop` is what its thread is at. If the watchdog is `late`, `busiest` is what the thread is at that ran most:
+    `on_loop` is what its thread is at. `others_starved`: how long of that another of Python's threads, which may hold the GIL
+    that the loop needs, had no CPU. If the watchdog is `late`, `busiest` is what the thread is at that ran most:
     `busiest_ran` is for how long, `busiest_starved` how long it had no CPU, `others_ran` how long all others ran together.
     """
 
@@ -45,6 +46,7 @@ class Sample:
     answered: float | None = 0.0
     on_loop: Sight | None = None
     loop_starved: float = 0.0
+    others_starved: float = 0.0
     busiest: Sight | None = None
     busiest_ran: float = 0.0
     busiest_starved: float = 0.0
@@ -126,7 +128,7 @@ class Stalls:
         self._stretch = None
 
     def _counted(self, sample: Sample) -> float:
-        return max(0.0, min(sample.slept, 2 * self._tick) - sample.loop_starved)
+        return max(0.0, min(sample.slept, 2 * self._tick) - max(sample.loop_starved, sample.others_starved))
 
     def _over(self, rest: float) -> list[Stall]:
         stretch, self._stretch = self._stretch, None

@@ -82,6 +82,8 @@ class Watchdog:
         self._stalls = Stalls(threshold, self._tick)
         self._clocks = ThreadClocks()
         self._clocks_due = 0.0
+        self._noted = False
+        """The clocks show what was since the sample before; with very many threads they are not read each time."""
         self._woken = threading.Event()
         self._asked = False
         self._answered_at: float | None = None
@@ -155,12 +157,14 @@ class Watchdog:
             elif held and self._loop.is_running():
                 answered = None
                 on_loop = sight_on_loop(self._loop, self._loop_ident)
+        is_late = held and self._noted and (answered is None or answered >= self._tick / 5)
         return Sample(
             slept=slept,
             starved=starved,
             answered=answered,
             on_loop=on_loop,
             loop_starved=loop_starved,
+            others_starved=self._clocks.longest_wait() if is_late else 0.0,
             busiest=at,
             busiest_ran=at_work.ran if at_work is not None else 0.0,
             busiest_starved=at_work.starved if at_work is not None else 0.0,
@@ -185,7 +189,8 @@ class Watchdog:
         self._answered_at = monotonic()
 
     def _note_clocks(self, now: float) -> None:
-        if now >= self._clocks_due:
+        self._noted = now >= self._clocks_due
+        if self._noted:
             began = thread_time()  # not by the clock on the wall: on a busy machine that says nothing of what it cost
             self._clocks.note()
             self._clocks_due = now + (thread_time() - began) / _CLOCKS_SHARE

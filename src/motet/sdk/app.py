@@ -188,8 +188,8 @@ class App(Handle):
             if old.code is not declared.code:
                 self._replaced.append((old.spec, declared.where))
                 if not may_be_declared_again(declared.code) and not old.has_url:
-                    number = 1 + sum(old.spec.name == it.named for it in self._aside)
-                    self._aside.append(old.set_aside(number))
+                    taken = 1 + sum(name == it.spec.name for it in self._aside)
+                    self._aside.append(old.set_aside(taken))
         self._declared[name] = declared
         return declared.handle
 
@@ -264,7 +264,7 @@ class App(Handle):
         merged: dict[tuple[str, str], Declared] = {}
         for app in (self, *self.included):
             for declared in (*app._declared.values(), *app._aside):
-                merged.setdefault((declared.spec.app_key, declared.spec.name), declared)
+                merged.setdefault((declared.spec.app_key, declared.spec.key), declared)
         return merged
 
     def run(

@@ -50,7 +50,7 @@ def _by_value_of(declared: Declared, by_value: ByValue) -> SerializedDefinition 
     try:
         return declared.by_value(by_value)
     except Error as error:
-        if declared.aside is None:
+        if declared.spec.taken == 0:
             raise
         # Another function has its name: most likely nobody misses it.
         warn_user(UserWarning(f"{declared.where} cannot be called, since another function has taken its name: {error}"))

@@ -31,24 +31,17 @@ class Declared:
     spec: FunctionSpec
     code: Code
     serialized: bool
-    aside: str | None = None
-    """The name that another function has taken."""
 
     @property
     def has_url(self) -> bool:
         """Whether requests reach it."""
         return any(method.web is not None for method in self.spec.methods)
 
-    @property
-    def named(self) -> str:
-        """The name that it was declared under."""
-        return self.spec.name if self.aside is None else self.aside
-
-    def set_aside(self, number: int) -> Declared:
-        """The same under another name, since its own was taken: its handle calls it by that from now on."""
-        spec = replace(self.spec, name=f"{self.spec.name}#{number}")
-        self.handle.target = Target(self.handle.target.app, spec)
-        return replace(self, spec=spec, aside=self.spec.name)
+    def set_aside(self, taken: int) -> Declared:
+        """The same without its name, which was taken: its handle calls it by its key in the runs that begin from now on."""
+        spec = replace(self.spec, taken=taken)
+        self.handle.target = Target(self.handle.target.app, spec, before=self.spec)
+        return replace(self, spec=spec)
 
     def place(self) -> ImportedDefinition | None:
         """Where containers find the code by its name, as things are now; None: nowhere."""

@@ -20,4 +20,4 @@ def found_here(kind: type, spec: FunctionSpec, module: str, qualname: str) -> An
     if not isinstance(found, kind):
         return None
     here: FunctionSpec = found.target.declared  # type: ignore[attr-defined]
-    return found if (here.app_key, here.name) == (spec.app_key, spec.name) else None
+    return found if (here.app_key, here.key) == (spec.app_key, spec.key) else None

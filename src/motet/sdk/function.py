@@ -26,7 +26,6 @@ from motet.sdk.many import MapOptions, Results
 from motet.sdk.mapping import Inputs, Mapping
 from motet.sdk.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.new_ids import new_call_id
-from motet.sdk.running import find_running
 from motet.sdk.spawning import in_chunks, spawn_all
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
@@ -312,8 +311,8 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
     @property
     def logs(self) -> Logs:
         """What its inputs and containers write and have written since its app runs."""
-        running = find_running(self.target.app, self.target.declared.name)
-        return Logs(lambda: running.connection, app=running.app_id, function=self.target.declared.name)
+        running, name = self.target.name_in_logs
+        return Logs(lambda: running.connection, app=running.app_id, function=name)
 
     @dual
     def get_current_stats(self) -> Steps[FunctionStats]:

@@ -35,6 +35,7 @@ class Image:
         requirements: Sequence[str] = (),
         system_packages: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
+        files: Sequence[tuple[str, str]] = (),
     ) -> Image:
         spec = self.spec
         return Image(
@@ -43,6 +44,7 @@ class Image:
                 requirements=(*spec.requirements, *requirements),
                 system_packages=(*spec.system_packages, *system_packages),
                 env={**spec.env, **(env or {})},
+                files=(*spec.files, *files),
                 steps=(*spec.steps, " ".join([step, *map(str, arguments)])),
             )
         )
@@ -181,12 +183,12 @@ class Image:
         return self._with("cmd", *_flat("cmd", cmd))
 
     def add_local_file(self, local_path: StrPath, remote_path: str, *, copy: bool = False) -> Image:
-        """A file of this machine."""
-        return self._with("add_local_file", os.fspath(local_path), remote_path)
+        """A file of this machine. Functions find it where it is; if it is not at `remote_path`, too, that is reported."""
+        return self._with_files("add_local_file", local_path, remote_path)
 
     def add_local_dir(self, local_path: StrPath, remote_path: str, *, copy: bool = False, ignore: Any = ()) -> Image:
-        """A directory of this machine."""
-        return self._with("add_local_dir", os.fspath(local_path), remote_path)
+        """A directory of this machine. As for `add_local_file`."""
+        return self._with_files("add_local_dir", local_path, remote_path)
 
     def add_local_python_source(self, *modules: str, copy: bool = False, ignore: Any = ()) -> Image:
         """Modules of this machine, by name."""
@@ -194,11 +196,17 @@ class Image:
 
     def copy_local_file(self, local_path: StrPath, remote_path: str = "./") -> Image:
         """As `add_local_file`."""
-        return self._with("copy_local_file", os.fspath(local_path), remote_path)
+        return self._with_files("copy_local_file", local_path, remote_path)
 
     def copy_local_dir(self, local_path: StrPath, remote_path: str = ".", ignore: Any = ()) -> Image:
         """As `add_local_dir`."""
-        return self._with("copy_local_dir", os.fspath(local_path), remote_path)
+        return self._with_files("copy_local_dir", local_path, remote_path)
+
+    def _with_files(self, step: str, local_path: StrPath, remote_path: StrPath) -> Image:
+        local, remote = os.fspath(local_path), os.fspath(remote_path)
+        inside = step.endswith("_file") and remote.endswith("/")
+        there = os.path.join(remote, os.path.basename(local)) if inside else remote
+        return self._with(step, local, remote, files=[(os.path.abspath(local), there)])
 
     @contextlib.contextmanager
     def imports(self) -> Iterator[None]:

@@ -7,7 +7,7 @@ import builtins
 import contextlib
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from motet.client.connection import Connection
@@ -68,6 +68,7 @@ class Mapping:
         by_value: ByValue,
         parent: str | None,
         traced: CallSpan | None = None,
+        clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         self.call_id = new_call_id()
         self._connection = connection
@@ -80,6 +81,7 @@ class Mapping:
         self._by_value = by_value
         self._parent = parent
         self._traced = traced
+        self._clock = clock
         self._trace = header(traced)
         self._accepted = 0
         self._ended = 0
@@ -137,10 +139,11 @@ class Mapping:
         """Pull some inputs and send them: together if pulling takes no time, else each before the next is pulled, which may
         take any. What the iterator raises goes to the caller."""
         chunk: list[NewInput] = []
-        limit, deadline = min(self.room, CHUNK_INPUTS), time.perf_counter() + CHUNK_SECONDS
+        clock = self._clock
+        limit, deadline = min(self.room, CHUNK_INPUTS), clock() + CHUNK_SECONDS
         pulled = size = 0
         try:
-            while pulled < limit and size < CHUNK_BYTES and time.perf_counter() < deadline:
+            while pulled < limit and size < CHUNK_BYTES and clock() < deadline:
                 chunk.append(self.encoded(next(inputs.arguments)))
                 pulled += 1
                 size += len(chunk[-1].payload)
@@ -179,7 +182,7 @@ class Mapping:
         while inbox:
             for ended in inbox.popleft():
                 self._arrived(ended)
-        if self._refused and time.perf_counter() >= self._resend_at:
+        if self._refused and self._clock() >= self._resend_at:
             self._resend()
         return bool(self._ready)
 
@@ -207,7 +210,7 @@ class Mapping:
         if not self._refused:
             problem = failure.rebuild(ended.payload)
             wait = problem.retry_after if isinstance(problem, ResourceExhaustedError) else 1.0
-            self._resend_at = time.perf_counter() + wait
+            self._resend_at = self._clock() + wait
             if self._held_up <= PATIENCE < self._held_up + wait:
                 warn_user(ServerWarning(f"the map progresses slowly: {problem}"))
             self._held_up += wait
@@ -251,7 +254,7 @@ class Mapping:
 
     def wait_change(self) -> Steps[None]:
         """Wait until something arrives, or refused inputs may go again."""
-        wait = max(0.0, self._resend_at - time.perf_counter()) if self._refused else None
+        wait = max(0.0, self._resend_at - self._clock()) if self._refused else None
         self._waiter = Waiter(wait)
         if not self._inbox and self._lost is None:
             with contextlib.suppress(builtins.TimeoutError):

@@ -1,4 +1,4 @@
-"""Requirement strings: where they are read from, and which of them this environment does not meet."""
+"""What images ask for: where requirement strings are read from, and what this machine lacks."""
 
 from __future__ import annotations
 
@@ -25,6 +25,12 @@ def missing_packages(image: ImageSpec) -> list[str]:
     except ImportError:
         finding = finding_without_packaging
     return [found for it in dict.fromkeys(image.requirements) if (found := finding(it)) is not None]
+
+
+def missing_files(image: ImageSpec) -> list[str]:
+    """The paths at which the image has files and this machine has none, in words; empty if nothing."""
+    missing = (files for files in dict.fromkeys(image.files) if not os.path.exists(files[1]))
+    return [f"{there} is not on this machine, {local} is" for local, there in missing]
 
 
 def _finding_with_packaging(requirement: str) -> str | None:

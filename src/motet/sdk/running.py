@@ -47,8 +47,8 @@ class HasRunning(Protocol):
 class RunningApp:
     """An app that runs on a server, seen from a client. Thread-safe.
 
-    `functions` gives ids by (key of the app a function was declared on, its name). `declared`: what it was started with, where
-    that is known.
+    `functions` gives ids by (key of the app a function was declared on, its own key). `declared`: what it was started with,
+    where that is known.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class RunningApp:
         self._functions = {(app_key, function): function_id for app_key, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
         self._variants: dict[tuple[str, bytes], str] = {}
-        self._declared = {(spec.app_key, spec.name): spec for spec in declared}
+        self._declared = {(spec.app_key, spec.key): spec for spec in declared}
 
     @property
     def connection(self) -> Connection:
@@ -86,8 +86,8 @@ class RunningApp:
 
         Raises `ExecutionError` if this app does not have the function.
         """
-        base = self._functions.get((spec.app_key, spec.name))
-        if base is None or (takes_part and self._declared.get((spec.app_key, spec.name), spec) is not spec):
+        base = self._functions.get((spec.app_key, spec.key))
+        if base is None or (takes_part and self._declared.get((spec.app_key, spec.key), spec) is not spec):
             raise self._is_not_here(spec, takes_part)
         if variant is NO_VARIANT or variant == NO_VARIANT:
             return base
@@ -100,20 +100,25 @@ class RunningApp:
 
     def began_with(self, spec: FunctionSpec) -> bool:
         """Whether this very declaration is what it runs, whatever was declared under its name since."""
-        return self._declared.get((spec.app_key, spec.name)) is spec
+        return self._declared.get((spec.app_key, spec.key)) is spec
 
     def has(self, spec: FunctionSpec) -> bool:
         """Whether this function is a part of it."""
-        return (spec.app_key, spec.name) in self._functions
+        return (spec.app_key, spec.key) in self._functions
+
+    def name_in_logs(self, spec: FunctionSpec) -> str:
+        """What its lines are found by: its name or, where several functions have that, its id (variants have others)."""
+        same = [key for app_key, key in self._functions if app_key == spec.app_key and _name_of(key) == spec.name]
+        return spec.name if len(same) < 2 else self._functions.get((spec.app_key, spec.key), spec.name)
 
     def _is_not_here(self, spec: FunctionSpec, takes_part: bool) -> ExecutionError:
         if takes_part:
-            again = "again " if self.has(spec) else ""
+            again = "again " if (spec.app_key, spec.name) in self._functions else ""
             return ExecutionError(
                 f"function {spec.name!r} was declared {again}after its app {self.name!r} had started, which runs what was "
                 "declared by then. Declare it before `app.run()`; in a notebook, leave `with app.run():` and enter it again."
             )
-        known = ", ".join(sorted(name for _, name in self._functions)) or "none"
+        known = ", ".join(sorted({_name_of(key) for _, key in self._functions})) or "none"
         return ExecutionError(
             f"the running app {self.name!r} has no function {spec.name!r} of app {spec.app_name or '(unnamed)'!r} (it has: "
             f"{known}). Functions of other apps must be brought in with `app.include(other_app)` before the app runs."
@@ -121,7 +126,7 @@ class RunningApp:
 
     def web_url(self, spec: FunctionSpec, method: str) -> str | None:
         """The URL of a web function; None for any other."""
-        return self._web_urls.get((self._functions.get((spec.app_key, spec.name), ""), method))
+        return self._web_urls.get((self._functions.get((spec.app_key, spec.key), ""), method))
 
     @property
     def web_urls(self) -> dict[str, str]:
@@ -138,6 +143,11 @@ class RunningApp:
     def on_output(self, listener: Callable[[OutputLines], None] | None) -> None:
         """Give lines its containers write to `listener`, on the I/O thread; None stops that."""
         self.connection.listen(self.app_id, listener)
+
+
+def _name_of(key: str) -> str:
+    """The name of the function that has this key: see `FunctionSpec.key`."""
+    return key.partition("\n")[0]
 
 
 _in_container: RunningApp | None = None
@@ -170,15 +180,15 @@ def app_with(app_id: str, key: str) -> App | None:
 
 def _say_what_is_missing(app: AppSpec) -> None:
     """Containers run on this machine's environment: say once what images ask for and it lacks."""
-    asking = [function for function in app.functions if function.image.requirements]
+    asking = [function for function in app.functions if function.image.requirements or function.image.files]
     if not asking:
         return
     # Late: reading package metadata is slow to import, and most programs ask for nothing.
-    from motet.sdk.requirements import missing_packages
+    from motet.sdk.requirements import missing_files, missing_packages
 
     found: dict[str, list[str]] = {}
     for function in asking:
-        for finding in missing_packages(function.image):
+        for finding in (*missing_packages(function.image), *missing_files(function.image)):
             found.setdefault(finding, []).append(function.name)
     if found:
         lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in found.items())

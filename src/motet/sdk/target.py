@@ -43,32 +43,44 @@ _NOT_HERE = ImportedDefinition(module="", qualname="")
 class Target:
     """A function's declaration and what is changed of it. Two targets with the same variant share one pool."""
 
-    __slots__ = ("_resolved", "app", "declared", "spec", "variant")
+    __slots__ = ("_before", "_resolved", "app", "declared", "spec", "variant")
 
-    def __init__(self, app: HasRunning, spec: FunctionSpec, variant: FunctionVariant = NO_VARIANT) -> None:
+    def __init__(
+        self,
+        app: HasRunning,
+        spec: FunctionSpec,
+        variant: FunctionVariant = NO_VARIANT,
+        before: FunctionSpec | None = None,
+    ) -> None:
         self.app = app
         self.declared = spec
         self.variant = variant
         self.spec = spec if variant is NO_VARIANT else spec.varied(variant)
         """The declaration as it is with the changes."""
+        self._before = before
+        """The declaration when it still had its name, which runs that have begun then know."""
         self._resolved: tuple[RunningApp, str] | None = None
 
     def varied(self, variant: FunctionVariant) -> Target:
         """The same function with more changes; later ones win."""
-        return Target(self.app, self.declared, self.variant.merged(variant))
+        return Target(self.app, self.declared, self.variant.merged(variant), self._before)
 
     def resolve(self) -> Steps[tuple[Connection, str]]:
         """The connection to call it over, and the id of its pool. Raises `ExecutionError` if its app is not running."""
         running = find_running(self.app, self.declared.name)
         resolved = self._resolved
         if resolved is None or resolved[0] is not running:
-            if not running.began_with(self.declared):
+            declared = self._declared_in(running)
+            if not running.began_with(declared):
                 self._check_name()
-            function_id = yield from running.function_id(
-                self.declared, self.variant, takes_part=self._takes_part(running)
-            )
+            function_id = yield from running.function_id(declared, self.variant, takes_part=self._takes_part(running))
             resolved = self._resolved = (running, function_id)
         return running.connection, resolved[1]
+
+    def _declared_in(self, running: RunningApp | None) -> FunctionSpec:
+        """The declaration as this run knows it."""
+        before = self._before
+        return self.declared if before is None or running is None or not running.began_with(before) else before
 
     def _takes_part(self, running: RunningApp) -> bool:
         """Whether its app was started with this one, and not just the app that its handle travelled from."""
@@ -83,10 +95,17 @@ class Target:
             )
 
     @property
+    def name_in_logs(self) -> tuple[RunningApp, str]:
+        """The run and what its lines are found by there. Raises `ExecutionError` if its app is not running."""
+        running = find_running(self.app, self.declared.name)
+        return running, running.name_in_logs(self._declared_in(running))
+
+    @property
     def is_running(self) -> bool:
         """Whether it can be called now."""
         try:
-            return find_running(self.app, self.declared.name).has(self.declared)
+            running = find_running(self.app, self.declared.name)
+            return running.has(self._declared_in(running))
         except ExecutionError:
             return False
 
@@ -127,8 +146,8 @@ class Target:
     def __reduce__(self) -> tuple[Any, ...]:
         # Names and settings are enough where it is used: code and secrets must not travel with every handle.
         self._check_name()
-        spec = replace(self.declared, definition=_NOT_HERE, env={}, image=ImageSpec())
         running = self.app.running or container_app()
+        spec = replace(self._declared_in(running), definition=_NOT_HERE, env={}, image=ImageSpec())
         return (_rebuild, (spec, self.variant, "" if running is None else running.app_id))
 
 

@@ -58,8 +58,8 @@ class RunningApp:
         self.stopping: list[Callable[[], None]] | None = None
 
     def function_ids(self) -> list[tuple[str, str, str]]:
-        """(key of the app it was declared on, name, id) of every declared function."""
-        return [(spec.app_key, spec.name, function_id) for function_id, spec in self.declared.items()]
+        """(key of the app it was declared on, its own key, id) of every declared function."""
+        return [(spec.app_key, spec.key, function_id) for function_id, spec in self.declared.items()]
 
 
 class Apps:

@@ -7,13 +7,16 @@ import contextlib
 import itertools
 import os
 import secrets
+import socket
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
+from pathlib import Path
 from typing import Any, Protocol
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
+from motet.client.socket_path import socket_path
 from motet.core import commands as c
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
@@ -139,8 +142,10 @@ class Server:
         elif self._config.listen == "unix":
             self._scratch = self._scratch or Scratch("server")
             path = self._scratch.path / "socket"
-            self._listener = await loop.create_unix_server(self.new_peer, str(path))
-            os.chmod(path, 0o600)
+            try:
+                self._listener = await loop.create_unix_server(self.new_peer, sock=_bound(path))
+            except OSError as error:
+                raise ServiceError(f"cannot listen for containers on the socket {path}: {error}") from error
             self._containers.address = f"unix:{path}"
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
@@ -285,3 +290,16 @@ class _RemoteClient:
 
     def disconnected(self) -> None:
         self._server.disconnect(self._session)
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at this path that only this user can reach."""
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        with socket_path(str(path)) as short:
+            bound.bind(short)
+        path.chmod(0o600)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

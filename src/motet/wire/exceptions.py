@@ -147,7 +147,10 @@ def _state_of(error: BaseException) -> Any:
     """Its `__dict__`, or what its class's `__getstate__` gives, for its `__setstate__`."""
     if not _has_own(type(error), "__getstate__"):
         return dict(attributes_of(error))
-    state = error.__getstate__()
+    try:
+        state = error.__getstate__()
+    except Exception:
+        return dict(attributes_of(error))
     return dict(state) if isinstance(state, dict) and not _has_own(type(error), "__setstate__") else (state,)
 
 

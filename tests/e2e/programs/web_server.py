@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import http.server
 import os
 import subprocess
 import sys
+import threading
+import time
 
 import motet
+from tests.e2e.free_port import free_port
 
 app = motet.App("web")
 
@@ -61,7 +65,8 @@ def any_port() -> None:
     subprocess.Popen([sys.executable, "-c", SERVER, os.environ["PORT"]])
 
 
-FIXED_PORT = 28573
+FIXED_PORT = int(os.environ.setdefault("FIXED_PORT", str(free_port())))
+"""The same in the program and, by its environment, in its containers."""
 
 
 @app.function(max_containers=1)
@@ -77,10 +82,14 @@ def never_listens() -> None:
     subprocess.Popen([sys.executable, "-c", "import time; time.sleep(1000)"])
 
 
+kept: list[subprocess.Popen[bytes]] = []
+"""A `Popen` that is given up takes the status of a process that has ended with it."""
+
+
 @app.function(max_containers=1)
 @motet.web_server(FIXED_PORT, startup_timeout=300)
 def ends() -> None:
-    subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"])
+    kept.append(subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]))
 
 
 @app.function(max_containers=1)
@@ -113,3 +122,17 @@ Server(("::1", int(os.environ["PORT"])), Handler).serve_forever()
 def old() -> None:
     """A server that speaks HTTP/1.0, knows no WebSockets, and listens where the name localhost leads on many machines."""
     subprocess.Popen([sys.executable, "-c", OLD_SERVER])
+
+
+@app.function(max_containers=1)
+@motet.concurrent(max_inputs=10)
+@motet.web_server(8000, startup_timeout=20)
+def in_a_thread() -> None:
+    """A server in this process, which takes its time."""
+
+    def serve() -> None:
+        time.sleep(0.5)
+        address = ("127.0.0.1", int(os.environ["PORT"]))
+        http.server.ThreadingHTTPServer(address, http.server.SimpleHTTPRequestHandler).serve_forever()
+
+    threading.Thread(target=serve, daemon=True).start()

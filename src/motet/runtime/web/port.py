@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import motet
 from motet.errors import ExecutionError
+from motet.runtime import context_propagation
 
 HOSTS = ("127.0.0.1", "::1")
 """Where a server may be; some take the name localhost for the second one alone."""
@@ -23,6 +24,8 @@ POLL = 0.01
 LOOK_EVERY = 10
 """Polls between looks at whether anything is left that could listen."""
 _MOTET = os.path.dirname(motet.__file__)
+_BEGIN_THREADS = (threading.__file__, context_propagation.__file__)
+"""The files with the outermost frames of a thread, whoever begins it."""
 LISTENING = "0A"
 """The state of a socket that accepts connections, as /proc/net/tcp has it."""
 
@@ -121,25 +124,50 @@ def _listening(port: int) -> set[str]:
     return found
 
 
-def _threads() -> int:
-    """How many threads there are that are not Motet's own; servers written in other languages have some that Python does not
-    know."""
-    return len(os.listdir("/proc/self/task")) - sum(map(_is_own, sys._current_frames().values()))
+class _Threads(NamedTuple):
+    """The threads of this process at a moment."""
+
+    begun: set[FrameType]
+    """The outermost frames of Python's threads: each thread has its own. Never Motet's threads."""
+    others: int
+    """How many Python does not know: servers written in other languages have some. A thread that ends is one, for a moment."""
 
 
-def _is_own(frame: FrameType | None) -> bool:
-    """Whether a thread, of which this is the innermost frame, was begun by Motet."""
-    first = None
+def _threads() -> _Threads:
+    tasks = _tasks()
+    frames = sys._current_frames().values()
+    # Again: a thread that has a frame is then among them, though it began or ended meanwhile. `others` is never too low.
+    tasks |= _tasks()
+    begun = {calls[-1] for frame in frames if not _is_own(calls := _calls(frame))}
+    return _Threads(begun, len(tasks) - len(frames))
+
+
+def _tasks() -> set[str]:
+    """The threads of this process, as the system has them."""
+    return set(os.listdir("/proc/self/task"))
+
+
+def _calls(frame: FrameType | None) -> list[FrameType]:
+    """A thread's frames, the innermost first."""
+    calls = []
     while frame is not None:
-        if frame.f_code.co_filename != threading.__file__:
-            first = frame
+        calls.append(frame)
         frame = frame.f_back
-    return first is not None and first.f_code.co_filename.startswith(_MOTET)
+    return calls
 
 
-def _nothing_left(threads_before: int) -> bool:
-    """Whether neither a process nor a thread is there, beside those before, that could become a server."""
-    return _threads() <= threads_before and all(process.state == "Z" for process in _descendants())
+def _is_own(calls: list[FrameType]) -> bool:
+    """Whether a thread was begun by Motet."""
+    files = (call.f_code.co_filename for call in reversed(calls))
+    first = next((file for file in files if file not in _BEGIN_THREADS), "")
+    return first.startswith(_MOTET)
+
+
+def _nothing_left(before: _Threads) -> bool:
+    """Whether neither a process nor a thread is there, beside the threads before, that could become a server."""
+    now = _threads()
+    no_threads = now.begun <= before.begun and now.others <= before.others
+    return no_threads and all(process.state == "Z" for process in _descendants())
 
 
 def _how_it_ended(process: _Process) -> str | None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from motet.server.http.bounded_websocket import BoundedWebSocket  # not every listener has the package that it needs
 
 MAX_HEAD_BYTES = 64 * 1024
-"""Request line and headers."""
+"""Request line and headers; also what a body in chunks may have between two bytes of it, or behind its last."""
 HEAD_SECONDS = 30.0
 """From the first bytes of a request to the end of its head."""
 LINGER = 1.0
@@ -58,6 +58,8 @@ class BoundedHttp(HttpToolsProtocol):
     _head_bytes = 0
     _left: int | None = None
     """Bytes of the body still to come; None: chunks say where it ends."""
+    _beside_body = 0
+    """Bytes of sizes of chunks, of their extensions and of trailers since the last byte of the body."""
     _last = b""
     """The end of what the parser had, where the end of a head, or of chunks, may have begun."""
     _held = b""
@@ -95,21 +97,22 @@ class BoundedHttp(HttpToolsProtocol):
         return self._in_head and self.cycle is not None and not self.cycle.response_complete
 
     def _take(self, data: bytes) -> None:
-        while data and not self._refused and not self.transport.is_closing():
+        at = 0  # not cut off piece by piece: there may be one every four bytes
+        while at < len(data) and not self._refused and not self.transport.is_closing():
             if self._is_busy():
-                self._hold(data)
+                self._hold(data[at:])
                 return
-            end = self._end_of_piece(data)
+            end = self._end_of_piece(data, at)
             if self._in_head:
-                self._head_bytes += len(data) if end < 0 else end
+                self._head_bytes += end - at
                 if self._head_bytes > MAX_HEAD_BYTES:
                     self._refuse(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
                     return
-            piece, data = (data, b"") if end < 0 else (data[:end], data[end:])
+            piece, at = data[at:end], end
             websocket = self._parse(piece)
             if websocket is not None:
-                if data:
-                    websocket.data_received(data)
+                if at < len(data):
+                    websocket.data_received(data[at:])
                 return
 
     def _hold(self, data: bytes) -> None:
@@ -118,12 +121,15 @@ class BoundedHttp(HttpToolsProtocol):
             self.flow.full = True
             self.flow.pause_reading()
 
-    def _end_of_piece(self, data: bytes) -> int:
-        """Where in it the head or the body that is being read may end: nothing behind that is parsed yet. -1: not in it."""
+    def _end_of_piece(self, data: bytes, at: int) -> int:
+        """Where the head or the body that is being read may end: nothing behind that is parsed yet. Or all that is here."""
         if not self._in_head and self._left is not None:
-            return self._left if len(data) >= self._left else -1
-        end = (self._last + data).find(_END)
-        return -1 if end < 0 else end + len(_END) - len(self._last)
+            return min(at + self._left, len(data))
+        begun = (self._last + data[at : at + 3]).find(_END)
+        if begun >= 0:
+            return at - len(self._last) + begun + len(_END)
+        end = data.find(_END, at)
+        return len(data) if end < 0 else end + len(_END)
 
     def _parse(self, piece: bytes) -> BoundedWebSocket | None:
         """Who has the connection from here on, if not this."""
@@ -131,6 +137,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._last = b"" if piece.endswith(_END) else (self._last + piece)[-3:]
         else:
             self._left -= len(piece)
+        self._beside_body = 0 if self._in_head else self._beside_body + len(piece)
         self._unset_keepalive_if_required()
         try:
             self.parser.feed_data(piece)
@@ -141,6 +148,8 @@ class BoundedHttp(HttpToolsProtocol):
                 return self._open_websocket()
         except httptools.HttpParserError:
             self._fault = self._fault or (HTTPStatus.BAD_REQUEST, "Invalid HTTP request received.")
+        if self._fault is None and self._beside_body > MAX_HEAD_BYTES:
+            self._fault = (HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, "")
         if self._fault is not None:
             self._refuse(*self._fault)
         elif self._in_head and self._head_bytes and self._timer is None:
@@ -175,7 +184,8 @@ class BoundedHttp(HttpToolsProtocol):
             super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self._muted:
+        # Trailers are no headers: what a head says of its sender has been checked by then.
+        if self._in_head and not self._muted:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -199,6 +209,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
+        self._beside_body = 0
         if self._fault is None:
             super().on_body(body)
 

@@ -42,7 +42,6 @@ class Listener:
         self._extra = extra
         self._websockets = websockets
         self._server: Any = None
-        self._silence: Any = None
         self._task: asyncio.Task[None] | None = None
         self._sockets: dict[int, asyncio.Task[asyncio.Server]] = {}
 
@@ -82,7 +81,6 @@ class Listener:
             self._server.should_exit = True
             await self._task
             self._task = None
-            self._silence.end()
 
     def _uvicorn(self) -> Any:
         # Late: only programs with web functions need it.
@@ -103,7 +101,9 @@ class Listener:
         class Server(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
-                yield  # Ctrl-C belongs to the program
+                """Around all that it does. Captures none: Ctrl-C belongs to the program."""
+                with Silence():  # also ends with a loop that ends before `close`
+                    yield
 
         config = QuietConfig(
             self._app,
@@ -128,8 +128,6 @@ class Listener:
                 f"cannot use the TLS certificate {self._config.tls_certificate}"
                 f"{f' with the key {self._config.tls_key}' if self._config.tls_key else ''}: {error}"
             ) from error
-        self._silence = Silence()
-        self._silence.begin()
         return Server(config)
 
 

@@ -18,17 +18,16 @@ class QuietConfig(Config):
 
 
 class Silence(logging.Filter):
-    """From `begin` to `end`, what uvicorn says on this thread is left out: apps' errors are in their containers' output."""
+    """Within it (`with`), what uvicorn says on this thread is left out: apps' errors are in their containers' output."""
 
     def __init__(self) -> None:
         super().__init__()
         self._thread = threading.get_ident()
 
-    def begin(self) -> None:
+    def __enter__(self) -> None:
         _logger.addFilter(self)
 
-    def end(self) -> None:
-        """Idempotent."""
+    def __exit__(self, *_: object) -> None:
         _logger.removeFilter(self)
 
     def filter(self, record: logging.LogRecord) -> bool:
