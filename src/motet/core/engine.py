@@ -260,8 +260,7 @@ class Engine(Inspection):
 
     def _items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
         call = self._owned(event.call_id, event.by)
-        item = call.inputs.get(event.index) if call else None
-        if item is not None:
+        if call and (item := call.inputs.get(event.index)):
             streams.taken(item, event.count, turn)
 
     def _input_fed(self, event: e.InputFed, turn: Turn) -> None:
@@ -357,10 +356,9 @@ class Engine(Inspection):
 
     def _attempts_finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
         pool, container = self._find(event.container_id)
-        if pool is None or container is None:
-            return
-        pool.finished(container, event.attempts, turn)
-        turn.pools[pool] = None
+        if pool is not None and container is not None:
+            pool.finished(container, event.attempts, turn)
+            turn.pools[pool] = None
 
     def _items_yielded(self, event: e.ItemsYielded, turn: Turn) -> None:
         _, container = self._find(event.container_id)
