@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import contextlib
 import enum
 import os
 import pickle
 import sys
+from pathlib import Path
 from typing import Any
 
 import cloudpickle
@@ -93,6 +95,18 @@ def test_the_spec_has_all_functions_and_where_to_import_from() -> None:
     assert spec.functions[0].definition == ImportedDefinition(module=__name__, qualname="f", file=__file__)
     assert spec.project_dir == os.getcwd()
     assert len(spec.sys_path) == len(sys.path)
+    assert "" not in spec.sys_path
+
+
+def test_containers_of_a_program_whose_directory_was_removed_begin_in_their_own(tmp_path: Path) -> None:
+    app = motet.App("mine")
+    app.function()(f)
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    with contextlib.chdir(gone):
+        gone.rmdir()
+        spec = app.spec()
+    assert spec.project_dir == ""
     assert "" not in spec.sys_path
 
 

@@ -23,7 +23,7 @@ from motet.wire.by_value import MAIN, NOTHING, ByValue
 def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue]:
     """The specification, and what of this process the app's containers cannot import: its functions and their arguments
     travel with that by value. Raises `SerializationError`, `InvalidError`."""
-    directory = os.getcwd()
+    directory = _current_directory()
     if not is_sendable(directory):
         raise InvalidError(f"containers cannot be told of the current directory {directory!r}: its name is not UTF-8")
     search_path = (os.path.join(directory, entry) if entry else directory for entry in sys.path)
@@ -37,13 +37,21 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
             for declared, place in zip(functions, places, strict=True)
             if (definition := place or _by_value_of(declared, by_value)) is not None
         ),
-        sys_path=tuple(plain(entry) for entry in search_path if is_sendable(entry)),
+        sys_path=tuple(plain(entry) for entry in search_path if entry and is_sendable(entry)),
         project_dir=directory,
         argv=tuple(argument.encode("utf-8", "replace").decode() for argument in sys.argv),
         main=None if main is None else msgspec.structs.replace(main, qualname=""),
         sources=str(kept.directory) if (kept := sources.in_use()) is not None else "",
     )
     return spec, by_value
+
+
+def _current_directory() -> str:
+    """Where containers begin; empty if that was removed: then each begins in its own."""
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return ""
 
 
 def _by_value_of(declared: Declared, by_value: ByValue) -> SerializedDefinition | None:
