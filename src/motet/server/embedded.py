@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Protocol
 
 import uvloop
@@ -137,7 +137,7 @@ class EmbeddedServer:
 
     def _main(self, config: ServerConfig) -> None:
         try:
-            with io_thread(), asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            with io_thread(), asyncio.Runner(loop_factory=_new_loop) as runner:
                 runner.run(self._serve(config))
         finally:
             self._ended.set_result(None)
@@ -165,6 +165,20 @@ class EmbeddedServer:
         finally:  # nobody is to wait for a server that is not there
             link.close()
             self.connection.lost(ConnectionError("the embedded server has stopped"))
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    """A loop that can be closed while the interpreter ends. Then no thread can be started any more (Python 3.12), as loops do
+    to wait for those of `asyncio.to_thread`; so this one waits for them itself, when it has nothing else to do."""
+    loop = uvloop.new_event_loop()
+    executor = ThreadPoolExecutor(thread_name_prefix="motet-server-question")
+
+    async def shutdown_default_executor(timeout: float | None = None) -> None:  # noqa: ASYNC109 - asyncio's signature
+        executor.shutdown()
+
+    loop.set_default_executor(executor)
+    loop.shutdown_default_executor = shutdown_default_executor  # type: ignore[method-assign]
+    return loop
 
 
 def _finished(future: Future[None]) -> Steps[None]:
