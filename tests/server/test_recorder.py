@@ -344,7 +344,8 @@ def test_a_store_that_does_not_close_does_not_keep_the_server_from_ending(
 
     @contextlib.contextmanager
     def stuck() -> Iterator[RecordStore]:
-        yield SqliteRecords(":memory:")
+        with contextlib.closing(SqliteRecords(":memory:")) as store:
+            yield store
         hangs.wait(20)
         raise RuntimeError("the file is gone")
 
