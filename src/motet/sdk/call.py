@@ -16,6 +16,7 @@ from motet.model.outcome import Ended, OutcomeKind
 from motet.sdk import running
 from motet.sdk.context import is_local
 from motet.sdk.handle import Handle
+from motet.sdk.hydration import HydratedById
 from motet.sdk.logs import Logs
 from motet.wire import failure, payload
 from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
@@ -30,7 +31,7 @@ def result_of(ended: Ended) -> Any:
     raise failure.rebuild(ended.payload)
 
 
-class FunctionCall(Handle, Generic[R]):
+class FunctionCall(Handle, HydratedById, Generic[R]):
     """A spawned call. Its results are kept while the app runs; asking twice gives the same answer.
 
     Handles are values: they can be pickled, sent to another function, and made from an id with `from_id`.
@@ -44,17 +45,6 @@ class FunctionCall(Handle, Generic[R]):
     def object_id(self) -> str:
         """`fc-...`; what `from_id` takes."""
         return self._call_id
-
-    @property
-    def is_hydrated(self) -> bool:
-        """True: it needs nothing but its id."""
-        return True
-
-    @dual
-    def hydrate(self, client: object = None) -> Steps[Any]:
-        """This handle."""
-        yield from ()
-        return self
 
     @staticmethod
     def from_id(function_call_id: str, client: object = None) -> FunctionCall[Any]:

@@ -23,3 +23,18 @@ class Hydrated:
         """This handle, once it is known that it can be called. Raises `ExecutionError` if its app is not running."""
         yield from self.target.resolve()
         return self
+
+
+class HydratedById:
+    """A handle on what an id is enough to reach."""
+
+    @property
+    def is_hydrated(self) -> bool:
+        """True: it needs nothing but its id."""
+        return True
+
+    @dual
+    def hydrate(self, client: object = None) -> Steps[Any]:
+        """This handle."""
+        yield from ()
+        return self

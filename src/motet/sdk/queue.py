@@ -17,6 +17,7 @@ from motet.model.limits import MAX_ITEM_BYTES
 from motet.sdk import running
 from motet.sdk.checks import check_name
 from motet.sdk.handle import Handle
+from motet.sdk.hydration import HydratedById
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
 from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
@@ -25,7 +26,7 @@ from motet.wire.queue_messages import MAX_ITEMS
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 
 
-class Queue(Handle):
+class Queue(Handle, HydratedById):
     """First in, first out, in each of any number of partitions; 5,000 items of up to 1 MiB in each.
 
     Handles are values: pass one to a function, or name it with `from_name` on both sides. Items live in memory, as long
@@ -51,17 +52,6 @@ class Queue(Handle):
     def object_id(self) -> str:
         """`qu-...`"""
         return self._queue_id
-
-    @property
-    def is_hydrated(self) -> bool:
-        """True: it needs nothing but its id."""
-        return True
-
-    @dual
-    def hydrate(self, client: object = None) -> Steps[Any]:
-        """This handle."""
-        yield from ()
-        return self
 
     @dual
     def put(
