@@ -32,17 +32,11 @@ _SYNC = ("run_sync", "stream_sync", "run_batch")
 _MULTIPROCESSING = os.path.join("multiprocessing", "popen_fork.py")
 
 _descriptors: set[int] = set()
-_at_fork: list[Callable[[], object]] = []
 
 
 def has_none_of(descriptor: int) -> None:
     """This connection is the container's alone: forked processes must not read from it or write to it."""
     _descriptors.add(descriptor)
-
-
-def at_fork(action: Callable[[], object]) -> None:
-    """Do this in each forked process first."""
-    _at_fork.append(action)
 
 
 def begin(frame: FrameType | None) -> None:
@@ -54,8 +48,6 @@ def begin(frame: FrameType | None) -> None:
     for descriptor in _descriptors:
         os.dup2(nothing, descriptor, inheritable=False)
     os.close(nothing)
-    for action in _at_fork:
-        action()
     outermost = _outermost_on_loop(frame)
     if outermost is not None:
         sys.setprofile(_ends_with(outermost))
