@@ -6,9 +6,21 @@ import contextlib
 import ctypes
 import os
 import signal
+from collections.abc import Iterator
+from typing import NamedTuple
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
+
+
+class Process(NamedTuple):
+    """A process of this machine. `state` as /proc has it: Z if it has ended and nobody asked for its status."""
+
+    pid: int
+    parent: int
+    name: str
+    state: str
+
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -66,15 +78,31 @@ def _has_ended(pid: int) -> bool:
     return False
 
 
-def _children_by_scan() -> list[int]:
-    mine, found = os.getpid(), []
-    for name in os.listdir("/proc"):
-        if name.isdecimal():
-            with contextlib.suppress(OSError), open(f"/proc/{name}/stat", "rb") as file:
-                # The command in parentheses may contain anything, also parentheses; the state and parent follow it.
-                if int(file.read().rpartition(b")")[2].split()[1]) == mine:
-                    found.append(int(name))
+def descendants() -> list[Process]:
+    """All descendants of this process (orphans among them are its children, if it adopts those)."""
+    children: dict[int, list[Process]] = {}
+    for process in _processes():
+        children.setdefault(process.parent, []).append(process)
+    found = list(children.get(os.getpid(), ()))
+    for process in found:
+        found += children.get(process.pid, [])
     return found
+
+
+def _children_by_scan() -> list[int]:
+    mine = os.getpid()
+    return [process.pid for process in _processes() if process.parent == mine]
+
+
+def _processes() -> Iterator[Process]:
+    for pid in os.listdir("/proc"):
+        if pid.isdecimal():
+            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as file:
+                # The name of the program, in parentheses, may contain anything, also parentheses.
+                start, _, rest = file.read().rpartition(")")
+                if rest:  # else it has just ended
+                    state, parent = rest.split()[:2]
+                    yield Process(int(pid), int(parent), start.partition("(")[2], state)
 
 
 def kill(pid: int) -> None:

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 import motet
 from motet.errors import ExecutionError
 from motet.runtime import context_propagation
+from motet.runtime.family import Process, descendants
 
 HOSTS = ("127.0.0.1", "::1")
 """Where a server may be; some take the name localhost for the second one alone."""
@@ -35,15 +36,6 @@ class Address(NamedTuple):
 
     host: str
     port: int
-
-
-class _Process(NamedTuple):
-    """A process of this container. `state` as /proc has it: Z if it has ended and nobody asked for its status."""
-
-    pid: int
-    parent: int
-    name: str
-    state: str
 
 
 def start_server(call: Callable[..., Any], port: int, startup_timeout: float) -> Address:
@@ -79,11 +71,11 @@ def start_server(call: Callable[..., Any], port: int, startup_timeout: float) ->
 def is_ours(port: int) -> bool:
     """Whether this process or a descendant listens on a port: containers share their machine's ports."""
     sockets = {f"socket:[{inode}]" for inode in _listening(port)}
-    return bool(sockets) and any(_holds(pid, sockets) for pid in [os.getpid(), *(it.pid for it in _descendants())])
+    return bool(sockets) and any(_holds(pid, sockets) for pid in [os.getpid(), *(it.pid for it in descendants())])
 
 
 def _no_server(port: int) -> str:
-    ends = [end for process in _descendants() if (end := _how_it_ended(process)) is not None]
+    ends = [end for process in descendants() if (end := _how_it_ended(process)) is not None]
     what = "; ".join(ends) or "nothing that it started is left"
     return f"the server of `@web_server` ended before it accepted connections on port {port}: {what}.{_taken(port)}"
 
@@ -167,10 +159,10 @@ def _nothing_left(before: _Threads) -> bool:
     """Whether neither a process nor a thread is there, beside the threads before, that could become a server."""
     now = _threads()
     no_threads = now.begun <= before.begun and now.others <= before.others
-    return no_threads and all(process.state == "Z" for process in _descendants())
+    return no_threads and all(process.state == "Z" for process in descendants())
 
 
-def _how_it_ended(process: _Process) -> str | None:
+def _how_it_ended(process: Process) -> str | None:
     """What became of a child that has ended; its status stays there for whoever started it."""
     with contextlib.suppress(ChildProcessError):
         end = os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
@@ -179,23 +171,6 @@ def _how_it_ended(process: _Process) -> str | None:
         if end is not None:
             return f"`{process.name}` was killed by signal {end.si_status} ({signal.Signals(end.si_status).name})"
     return None
-
-
-def _descendants() -> list[_Process]:
-    """All descendants of this process (orphans among them are its children)."""
-    children: dict[int, list[_Process]] = {}
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdecimal():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                # The name of the program, in parentheses, may contain anything.
-                start, _, rest = (entry / "stat").read_text().rpartition(")")
-                state, parent = rest.split()[:2]
-                process = _Process(int(entry.name), int(parent), start.partition("(")[2], state)
-                children.setdefault(process.parent, []).append(process)
-    found = list(children.get(os.getpid(), ()))
-    for process in found:
-        found += children.get(process.pid, [])
-    return found
 
 
 def _holds(pid: int, sockets: set[str]) -> bool:
