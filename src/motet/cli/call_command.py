@@ -25,7 +25,7 @@ from motet.model.record_queries import MAX_FOUND, InputQuery
 from motet.model.records import AttemptRecord, CallSummary, InputRecord
 from motet.model.timeline import MEANINGS, Timeline, timeline
 from motet.model.views import InputView
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.terminal_text import harmless
 from motet.wire import failure
 from motet.wire import messages as m
 
