@@ -10,7 +10,7 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.errors import ConnectionError, NotFoundError
-from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.wire import failure
 from motet.wire import messages as m
 
@@ -39,7 +39,7 @@ class Sink:
     def __init__(self) -> None:
         self.got: list[Any] = []
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         self.got.append(ended)
 
     def items(self, items: list[bytes]) -> None:
@@ -49,8 +49,8 @@ class Sink:
         self.got.append(error)
 
 
-def ended(index: int = 0) -> list[Ended]:
-    return [Ended(index, OutcomeKind.SUCCESS, b"x")]
+def ended(index: int = 0) -> list[InputEnd]:
+    return [InputEnd(index, OutcomeKind.SUCCESS, b"x")]
 
 
 def test_a_request_gets_the_reply_with_its_number() -> None:

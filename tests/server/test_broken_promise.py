@@ -7,7 +7,7 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.errors import InternalError
-from motet.model.outcome import Ended
+from motet.model.outcome import InputEnd
 from motet.server.config import ServerConfig
 from motet.server.embedded import EmbeddedServer, LocalPeer
 from motet.server.http.calls import WebCalls
@@ -76,7 +76,7 @@ def test_requests_to_web_functions_end_too() -> None:
         await on.wait(lambda: on.backend.launches)
         await breaks(on, client)
         assert await call.next_frame() is None
-        assert isinstance(call.end, Ended)
+        assert isinstance(call.end, InputEnd)
         assert isinstance(failure.rebuild(call.end.payload), InternalError)
 
     play(scene)
@@ -101,7 +101,7 @@ class Careless:
 
     error: Exception | None = None
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         raise ValueError("made up")
 
     def items(self, items: list[bytes]) -> None:

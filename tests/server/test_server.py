@@ -10,7 +10,7 @@ import pytest
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.parameters import encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import codec, failure
@@ -70,9 +70,9 @@ def test_items_of_a_stream_go_to_its_caller_and_what_it_takes_to_the_container()
         container.executor.say(m.Items(delivery.attempt, [b"1", b"2"]))
         assert (await client.wait(m.CallItems)).items == [b"1", b"2"]
         client.say(m.AckCallItems("fc-1", 0, 2))
-        assert await container.control.hear(codec.decode_to_control) == [m.AckItems(delivery.attempt, 2)]
+        assert await container.control.hear(codec.decode_to_control) == [m.AckAttemptItems(delivery.attempt, 2)]
         client.say(m.CancelCall("fc-1"))
-        assert await container.control.hear(codec.decode_to_control) == [m.CancelAttempts([delivery.attempt])]
+        assert await container.control.hear(codec.decode_to_control) == [m.Cancel([delivery.attempt])]
 
     play(scene)
 
@@ -209,7 +209,7 @@ def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large(
             m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(5)])
         )
         sizes = (3_000_000, 1_000_000, 3_000_000, 9_000_000, 1)
-        ended = [Ended(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
+        ended = [InputEnd(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
         on.server._calls.save("fc-1", ended)
 
         async def got(index: int, count: int) -> list[int]:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from motet.errors import ConnectionError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
-from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.record_queries import CallQuery, LogQuery
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
@@ -155,5 +155,5 @@ def test_outcomes_are_small_on_the_wire() -> None:
     """An attempt's end is on the path of every input: its envelope must not outgrow its payload."""
     ends = [AttemptEnd(10**6, OutcomeKind.SUCCESS, b"")] * 100
     assert len(codec.frames([messages.Finished(ends)])[1]) < 30 * 100  # 18 of them say when the code ran
-    outcomes = [Ended(5, OutcomeKind.SUCCESS, b"")] * 100
+    outcomes = [InputEnd(5, OutcomeKind.SUCCESS, b"")] * 100
     assert len(codec.frames([messages.Outcomes("fc-" + "0" * 26, outcomes)])[1]) < 8 * 100

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motet.errors import ConnectionError, RequestSizeError
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
 from motet.wire import codec, portions
 from motet.wire import messages as m
 
@@ -35,7 +35,7 @@ payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)
 indices = st.integers(0, 2**63 - 1)
 ends = st.lists(st.builds(AttemptEnd, indices, st.just(OutcomeKind.SUCCESS), payloads), max_size=12)
-ended = st.lists(st.builds(Ended, indices, st.just(OutcomeKind.SUCCESS), payloads), max_size=12)
+ended = st.lists(st.builds(InputEnd, indices, st.just(OutcomeKind.SUCCESS), payloads), max_size=12)
 inputs = st.lists(st.builds(NewInput, indices, payloads), max_size=12)
 deliveries = st.lists(st.builds(Delivery, indices, st.just("fc-1"), indices, st.just("f"), payloads), max_size=12)
 lines = st.lists(st.integers(0, ALLOWED).map("x".__mul__), max_size=12)
@@ -51,10 +51,10 @@ TO_SERVER = st.one_of(
 )
 TO_EXECUTOR = st.one_of(
     st.builds(m.Deliver, deliveries),
-    st.builds(m.DeliverBatch, deliveries),
-    st.builds(m.FeedAttempt, indices, many_payloads),
+    st.builds(m.DeliverBatched, deliveries),
+    st.builds(m.FeedItems, indices, many_payloads),
 )
-TO_CONTROL = st.builds(m.CancelAttempts, st.lists(indices, max_size=500))
+TO_CONTROL = st.builds(m.Cancel, st.lists(indices, max_size=500))
 TO_CLIENT = st.one_of(
     st.builds(m.Outcomes, st.just("fc-1"), ended),
     st.builds(m.CallItems, st.just("fc-1"), indices, many_payloads),
@@ -105,11 +105,11 @@ def test_no_mix_of_allowed_payloads_makes_a_frame_beyond_the_limit(direction: st
 
 @given(deliveries, deliveries)
 def test_a_batch_that_is_cut_is_one_batch_at_the_other_end(first: list[Delivery], second: list[Delivery]) -> None:
-    written = codec.frames([m.DeliverBatch(first), m.DeliverBatch(second)], SPLIT, MOST)
+    written = codec.frames([m.DeliverBatched(first), m.DeliverBatched(second)], SPLIT, MOST)
     batches: list[list[Delivery]] = [[]]
     for body in written[1::2]:
         for message in codec.decode_to_executor(memoryview(body)):
-            assert isinstance(message, m.DeliverBatch)
+            assert isinstance(message, m.DeliverBatched)
             batches[-1] += message.attempts
             if not message.more:
                 batches.append([])
@@ -117,7 +117,7 @@ def test_a_batch_that_is_cut_is_one_batch_at_the_other_end(first: list[Delivery]
 
 
 @given(ended)
-def test_a_reply_that_is_cut_is_one_reply_at_the_other_end(outcomes: list[Ended]) -> None:
+def test_a_reply_that_is_cut_is_one_reply_at_the_other_end(outcomes: list[InputEnd]) -> None:
     sent = m.Reply(7, m.Outcomes("fc-1", outcomes))
     parts = [p for body in codec.frames([sent], SPLIT, MOST)[1::2] for p in codec.decode_to_client(memoryview(body))]
     assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]

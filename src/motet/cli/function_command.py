@@ -11,7 +11,7 @@ from rich.text import Text
 
 from motet.cli.app_command import function_rows, functions_table, view_of
 from motet.cli.finding import Known, known
-from motet.cli.function_stats import FunctionStats, Percentiles, execution, function_stats, queuing, stats_json
+from motet.cli.function_stats import Percentiles, RecordedStats, execution, function_stats, queuing, stats_json
 from motet.cli.options import Moment, ViewGroup, json_option, moment_options, print_json
 from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, kind_word, moment, state_cell, table
@@ -267,7 +267,7 @@ def _print_settings(
             out.print(Text(why, style="dim"))
 
 
-def _print_stats(out: Any, stats: FunctionStats) -> None:
+def _print_stats(out: Any, stats: RecordedStats) -> None:
     total = sum(stats.inputs.values())
     line = Text(f"{count(total, 'input')} ended")
     for word, number in stats.inputs.items():

@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.wire import failure
 from motet.wire.messages import (
     AckCallItems,
@@ -50,7 +50,7 @@ class Link(Protocol):
 class Sink(Protocol):
     """Whoever waits for a call. Called on the I/O thread: hand over and return."""
 
-    def ended(self, ended: list[Ended]) -> None: ...
+    def ended(self, ended: list[InputEnd]) -> None: ...
 
     def items(self, items: list[bytes]) -> None: ...
 

@@ -93,7 +93,7 @@ class Limits(msgspec.Struct, frozen=True):
 DEFAULT_LIMITS = Limits()
 
 
-class Records(Protocol):
+class GraphRecords(Protocol):
     """What a graph is made of."""
 
     def calls(self, query: CallQuery) -> list[CallSummary]: ...
@@ -109,7 +109,7 @@ class CallGraph:
 
     def __init__(
         self,
-        records: Records,
+        records: GraphRecords,
         live: Callable[[str], Sequence[InputView]],
         limits: Limits = DEFAULT_LIMITS,
         always: Sequence[str] = (),

@@ -51,9 +51,9 @@ from motet.sdk import container_control, context
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.messages import (
-    AckItems,
+    AckAttemptItems,
     AskStandstill,
-    CancelAttempts,
+    Cancel,
     Configure,
     Hello,
     LimitInputs,
@@ -84,7 +84,7 @@ def main(fork: Fork) -> int:
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
     surroundings.enter_app(configuration, lambda: _connect_client(fork))
-    return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
+    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -106,7 +106,7 @@ def _connect_client(fork: Fork) -> Connection:
     return connection
 
 
-class _Container:
+class _ConnectedContainer:
     """Everything after the connections are there."""
 
     def __init__(
@@ -338,10 +338,10 @@ class _Container:
 
     def _on_control(self, frame: memoryview) -> None:
         for message in codec.decode_to_control(frame):
-            if isinstance(message, AckItems):
+            if isinstance(message, AckAttemptItems):
                 if self._executor is not None:
                     self._executor.grant(message.attempt, message.count)
-            elif isinstance(message, CancelAttempts):
+            elif isinstance(message, Cancel):
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
             elif isinstance(message, AskStandstill):

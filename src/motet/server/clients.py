@@ -8,7 +8,7 @@ from typing import Any
 from motet.core import events as e
 from motet.errors import InvalidError
 from motet.model.ids import AppId
-from motet.model.outcome import CallKind, Ended, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.apps import Apps
 from motet.server.driver import Driver
 from motet.server.operations import Operations
@@ -137,14 +137,14 @@ class ClientSession:
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
         self._peer.send((m.Reply(request_id, body),))
 
-    def send_outcomes(self, call_id: str, ended: list[Ended]) -> None:
+    def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
 
     def send_feed_taken(self, call_id: str, index: int, count: int) -> None:
-        self._peer.send((m.FeedTaken(call_id, index, count),))
+        self._peer.send((m.CallFeedTaken(call_id, index, count),))
 
     def send_lines(self, lines: m.OutputLines) -> None:
         self._peer.send((lines,))
@@ -164,7 +164,7 @@ class ClientSession:
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
         told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
-        self.send_outcomes(message.call_id, [Ended(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
     def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
         if message.trace:

@@ -11,7 +11,7 @@ from motet.server.output import ContainerOutput
 from motet.wire import messages as m
 
 
-class Reports(Protocol):
+class ContainerReports(Protocol):
     """Who knows the containers, and what to make of what they say of themselves."""
 
     def ready(self, container_id: str, entering: float) -> list[e.Event]: ...
@@ -26,7 +26,7 @@ class Reports(Protocol):
 class ExecutorSession:
     """The connection that carries a container's attempts."""
 
-    def __init__(self, container_id: str, driver: Driver, reports: Reports, output: ContainerOutput) -> None:
+    def __init__(self, container_id: str, driver: Driver, reports: ContainerReports, output: ContainerOutput) -> None:
         self._container_id = container_id
         self._driver = driver
         self._reports = reports

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import signal
 
-from motet.backends.base import Backend, Ended, Launch, Stream
+from motet.backends.base import Backend, ContainerEnd, Launch, Stream
 from motet.core import events as e
 from motet.core.commands import (
     AckItems,
@@ -42,7 +42,7 @@ CUT_TIMEOUT = 2.0
 """The same, for one whose connection has ended: it is dead already, or as good as that."""
 
 
-class _Container:
+class _KnownContainer:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
     __slots__ = ("asked", "control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
@@ -54,7 +54,7 @@ class _Container:
         self.output = output
         self.executor: Peer | None = None
         self.control: Peer | None = None
-        self.ended: Ended | None = None
+        self.ended: ContainerEnd | None = None
         self.frozen = False
         self.asked = 0.0
         """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
@@ -81,7 +81,7 @@ class Containers:
         self._base_env = base_env
         self._stop_grace = stop_grace
         self._recorder = recorder
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, _KnownContainer] = {}
         self._search: asyncio.Task[None] | None = None
 
     # --- commands -----------------------------------------------------------------------------------------------------
@@ -93,7 +93,7 @@ class Containers:
             lambda lines: self._apps.show_output(function_id, lines),
             lambda: self._backend.report_output_nowait(container_id),
         )
-        container = self._containers[container_id] = _Container(function_id, output)
+        container = self._containers[container_id] = _KnownContainer(function_id, output)
         if self._recorder is not None:
             self._recorder.container_started(container_id, function_id, command.waited, command.reason)
         configuration = self._apps.configuration(function_id)
@@ -160,7 +160,7 @@ class Containers:
             return
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
-        container.ended = Ended(container_id=container_id, code=-signal.SIGKILL, reason=reason)
+        container.ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=reason)
         self._gone(container_id)
         for peer in (container.executor, container.control):
             if peer is not None:
@@ -188,7 +188,7 @@ class Containers:
         """What a container was started with. Raises `NotFoundError`."""
         return self._find(container_id).env
 
-    def _find(self, container_id: str) -> _Container:
+    def _find(self, container_id: str) -> _KnownContainer:
         container = self._containers.get(container_id)
         if container is None:
             raise NotFoundError(f"no container {container_id} runs on this server")
@@ -204,18 +204,18 @@ class Containers:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
             container.output.delivered(command.attempts, together=True)
-            container.executor.send((m.DeliverBatch(command.attempts),))
+            container.executor.send((m.DeliverBatched(command.attempts),))
 
     def feed(self, command: FeedAttempt) -> None:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
-            container.executor.send((m.FeedAttempt(command.attempt, command.items),))
+            container.executor.send((m.FeedItems(command.attempt, command.items),))
 
     def ack(self, command: AckItems) -> None:
-        self._to_control(command.container_id, m.AckItems(command.attempt, command.count))
+        self._to_control(command.container_id, m.AckAttemptItems(command.attempt, command.count))
 
     def cancel(self, command: CancelAttempts) -> None:
-        self._to_control(command.container_id, m.CancelAttempts(command.attempts))
+        self._to_control(command.container_id, m.Cancel(command.attempts))
 
     def ask_standstill(self, seconds: float) -> None:
         """The server stood still for so long: have containers say whether they did, too."""
@@ -298,7 +298,7 @@ class Containers:
         if self._recorder is not None:
             self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)
 
-    def container_ended(self, ended: Ended) -> None:
+    def container_ended(self, ended: ContainerEnd) -> None:
         container = self._containers.get(ended.container_id)
         if container is None or container.ended is not None:  # it was given up
             return

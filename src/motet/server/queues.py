@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from typing import Protocol
 
+from motet.server.asker import Asker
 from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
 from motet.wire.queue_messages import MAX_ITEMS
 
@@ -23,14 +23,6 @@ ITEM_BYTES = 64
 
 Key = tuple[int, int]
 """A client's number, and that of its request."""
-
-
-class Asker(Protocol):
-    """A client session."""
-
-    number: int
-
-    def reply(self, request_id: int, body: ReplyBody) -> None: ...
 
 
 class _Partition:

@@ -35,17 +35,17 @@ class Deliver(Message, tag="deliver", frozen=True):
     attempts: list[Delivery]
 
 
-class DeliverBatch(Message, tag="deliver_batch", frozen=True):
+class DeliverBatched(Message, tag="deliver_batch", frozen=True):
     """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all.
 
-    `more`: those of the following `DeliverBatch` belong to the same batch.
+    `more`: those of the following `DeliverBatched` belong to the same batch.
     """
 
     attempts: list[Delivery]
     more: bool = False
 
 
-class FeedAttempt(Message, tag="feed_attempt", frozen=True):
+class FeedItems(Message, tag="feed_attempt", frozen=True):
     """Items for an attempt that was delivered before; unknown ones are ignored."""
 
     attempt: int
@@ -56,14 +56,14 @@ class Resume(Message, tag="resume", frozen=True):
     """The answer to `Unblocked`: attempts that come after this are to run, whatever `Blocked` gave back."""
 
 
-class AckItems(Message, tag="ack_items", frozen=True):
+class AckAttemptItems(Message, tag="ack_items", frozen=True):
     """On the control connection: the consumer of a streaming attempt took `count` more items."""
 
     attempt: int
     count: int
 
 
-class CancelAttempts(Message, tag="cancel_attempts", frozen=True):
+class Cancel(Message, tag="cancel_attempts", frozen=True):
     """On the control connection: end these attempts; unknown ones are ignored."""
 
     attempts: list[int]

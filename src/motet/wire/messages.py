@@ -12,17 +12,17 @@ from typing import Literal
 from motet.model.function import AppSpec, FunctionVariant
 from motet.model.hidden import hides_secrets
 from motet.model.limits import Index, Name, Payload
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
-from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import AckAttemptItems as AckAttemptItems  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import AskStandstill as AskStandstill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import Cancel as Cancel  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import DeliverBatch as DeliverBatch  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import FeedAttempt as FeedAttempt  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import DeliverBatched as DeliverBatched  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import FeedItems as FeedItems  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
@@ -248,7 +248,7 @@ class Outcomes(Message, tag="outcomes", frozen=True):
     """Inputs of a call that ended."""
 
     call_id: str
-    ended: list[Ended]
+    ended: list[InputEnd]
 
 
 class CallItems(Message, tag="call_items", frozen=True):
@@ -259,7 +259,7 @@ class CallItems(Message, tag="call_items", frozen=True):
     items: list[bytes]
 
 
-class FeedTaken(Message, tag="feed_taken", frozen=True):
+class CallFeedTaken(Message, tag="feed_taken", frozen=True):
     """An input took `count` more (bytes, for a web request) of what it was fed."""
 
     call_id: str
@@ -379,6 +379,6 @@ ToServer = (
     | OutputShared
     | Stalled
 )
-ToClient = Refused | Broken | Outcomes | CallItems | FeedTaken | OutputLines | Reply
-ToExecutor = Refused | Configure | FeedAttempt | Deliver | DeliverBatch | Resume
-ToControl = Refused | CancelAttempts | AckItems | AskStandstill | Stop
+ToClient = Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
+ToExecutor = Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
+ToControl = Refused | Cancel | AckAttemptItems | AskStandstill | Stop

@@ -15,9 +15,9 @@ _LISTS: dict[type[Any], str] = {
     m.Items: "items",
     m.Output: "entries",
     m.Deliver: "attempts",
-    m.DeliverBatch: "attempts",
-    m.FeedAttempt: "items",
-    m.CancelAttempts: "attempts",
+    m.DeliverBatched: "attempts",
+    m.FeedItems: "items",
+    m.Cancel: "attempts",
     m.Outcomes: "ended",
     m.CallItems: "items",
     m.OutputLines: "lines",
@@ -54,7 +54,7 @@ def halves(message: Any) -> tuple[Any, Any] | None:
     else:
         return None
     rest = msgspec.structs.replace(message, **{name: second})
-    changes = {name: first, "more": True} if isinstance(message, m.DeliverBatch) else {name: first}
+    changes = {name: first, "more": True} if isinstance(message, m.DeliverBatched) else {name: first}
     return msgspec.structs.replace(message, **changes), rest
 
 

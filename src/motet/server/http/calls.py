@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.clients import ClientSession
 from motet.wire import messages as m
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
@@ -31,7 +31,7 @@ class WebCall:
         self.call_id = call_id
         self.method = method
         """The method of HTTP."""
-        self.end: Ended | None = None
+        self.end: InputEnd | None = None
         self.gone = False
         """Whether the client left before its response was complete."""
         self.overdue = False
@@ -57,7 +57,7 @@ class WebCall:
         elif isinstance(message, m.Outcomes):
             self.end = message.ended[0]
             self._look()
-        elif isinstance(message, m.FeedTaken):
+        elif isinstance(message, m.CallFeedTaken):
             self._room += message.count
             if self._more_room is not None and not self._more_room.done():
                 self._more_room.set_result(None)
@@ -171,13 +171,13 @@ class WebCalls:
     def send(self, messages: Sequence[m.Message]) -> None:
         """What the server tells this client."""
         for message in messages:
-            if isinstance(message, m.CallItems | m.Outcomes | m.FeedTaken):
+            if isinstance(message, m.CallItems | m.Outcomes | m.CallFeedTaken):
                 call = self._calls.get(message.call_id)
                 if call is not None:
                     call.receive(message)
             elif isinstance(message, m.Broken):
                 for call in list(self._calls.values()):
-                    call.receive(m.Outcomes(call.call_id, [Ended(0, OutcomeKind.LOST, message.failure)]))
+                    call.receive(m.Outcomes(call.call_id, [InputEnd(0, OutcomeKind.LOST, message.failure)]))
 
     def close(self) -> None:
         """Nothing to close: no connection lies between."""
