@@ -16,10 +16,12 @@ from motet.client.dual import run_blocking
 from motet.client.socket_path import socket_path
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
 from motet.errors import ConnectionError, ExecutionError, InternalError
+from motet.wire import client_messages as m
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire.client_messages import ToClient
+from motet.wire.hello import Hello
 
-HELLO = m.Hello("client", "token", "ta-1")
+HELLO = Hello("client", "token", "ta-1")
 
 
 class Listener:
@@ -182,7 +184,7 @@ def test_a_signal_handler_that_calls_while_its_thread_sends_is_refused_and_the_f
 class Unfit(Connection):
     """Its user raises when it is told something."""
 
-    def receive(self, messages: Sequence[m.ToClient]) -> None:
+    def receive(self, messages: Sequence[ToClient]) -> None:
         raise ZeroDivisionError("a bug")
 
 

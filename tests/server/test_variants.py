@@ -17,7 +17,7 @@ from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
-from motet.wire import messages as m
+from motet.wire import client_messages as m
 from tests.server.stage import Client, function
 from tests.server.virtual_loop import run_virtually
 

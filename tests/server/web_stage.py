@@ -13,8 +13,8 @@ from motet.model.web import WebSpec
 from motet.server.http.calls import WebCalls
 from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
+from motet.wire import client_messages as m
 from motet.wire import failure
-from motet.wire import messages as m
 from motet.wire.web import AnyFrame, BodyPiece, RequestHead, ResponseStart, decode_frame, decode_head, encode
 
 

@@ -18,7 +18,7 @@ from motet.cli.terminal import console, tell
 from motet.errors import NotFoundError
 from motet.model.records import AppRecord, FunctionRecord
 from motet.model.views import AppView, FunctionView
-from motet.wire import messages as m
+from motet.wire.client_messages import StopApp
 
 
 @click.group("app", cls=ViewGroup)
@@ -96,7 +96,7 @@ def stop_app(*, app: str, yes: bool) -> None:
     with known() as found:
         record = running_app(found, app)
         confirm(f"Stop app {record.name} ({record.app_id}) and cancel all of its inputs?", yes=yes)
-        found.servers.act(m.StopApp(record.app_id), f"app {record.app_id} does not run any more")
+        found.servers.act(StopApp(record.app_id), f"app {record.app_id} does not run any more")
     tell(f"Stopped {record.name} ({record.app_id})", err=True)
 
 

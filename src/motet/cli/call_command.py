@@ -27,7 +27,7 @@ from motet.model.timeline import MEANINGS, Timeline, timeline
 from motet.model.views import InputView
 from motet.sdk.terminal_text import harmless
 from motet.wire import failure
-from motet.wire import messages as m
+from motet.wire.operator_messages import EndCall
 
 _PIPE_BAR = 100
 """Columns to draw in where there is no terminal."""
@@ -102,7 +102,7 @@ def cancel_call(*, function_call: str, terminate_containers: bool, yes: bool) ->
                 f"nothing to cancel: no input of {function_call} runs or waits ({_counts(summary, [])})"
             )
         confirm(f"Cancel {count(len(live), 'input')} of {summary.function_name} ({function_call})?", yes=yes)
-        found.servers.act(m.EndCall(function_call, terminate_containers), f"{function_call} has ended meanwhile")
+        found.servers.act(EndCall(function_call, terminate_containers), f"{function_call} has ended meanwhile")
     tell(f"Cancelled {count(len(live), 'input')} of {function_call}", err=True)
 
 

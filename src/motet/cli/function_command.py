@@ -21,7 +21,8 @@ from motet.model.ids import input_id
 from motet.model.record_queries import MAX_FOUND, InputQuery
 from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
-from motet.wire import messages as m
+from motet.wire.client_messages import AutoscalerUpdated, UpdateAutoscaler
+from motet.wire.operator_messages import ViewSettings
 
 app_option = click.option(
     "--app", metavar="APP", help="The app it is of (id or name), where several have one of that name."
@@ -173,7 +174,7 @@ def show_settings(*, function: str, app: str | None, as_json: bool) -> None:
         if running is None:
             raise _not_running(record)
         server, view = running
-        settings = server.ask(m.ViewSettings(record.function_id), m.AutoscalerUpdated).settings
+        settings = server.ask(ViewSettings(record.function_id), AutoscalerUpdated).settings
         _print_settings(record, settings, as_json=as_json, decision=view.last_decision, shortage=view.shortage)
 
 
@@ -224,9 +225,7 @@ def update_settings(*, function: str, app: str | None, as_json: bool, **change: 
         if running is None:
             raise _not_running(record)
         settings = (
-            running[0]
-            .ask(m.UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change)), m.AutoscalerUpdated)
-            .settings
+            running[0].ask(UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change)), AutoscalerUpdated).settings
         )
         _print_settings(record, settings, as_json=as_json)
 

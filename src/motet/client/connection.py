@@ -13,18 +13,14 @@ from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.wire import failure
-from motet.wire.messages import (
+from motet.wire.client_messages import (
     AckCallItems,
-    AnswerNow,
     Broken,
     CallItems,
     CancelCall,
-    Confirm,
     Forget,
-    Message,
     Outcomes,
     OutputLines,
-    Refused,
     Reply,
     ReplyBody,
     Request,
@@ -33,7 +29,10 @@ from motet.wire.messages import (
     SubmitInputs,
     ToClient,
 )
+from motet.wire.hello import Refused
+from motet.wire.message import Message
 from motet.wire.portions import joined
+from motet.wire.queue_messages import AnswerNow, Confirm
 
 T = TypeVar("T")
 Rebuild = Callable[[bytes], BaseException]

@@ -49,25 +49,23 @@ from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.sdk import container_control, context
 from motet.wire import codec
-from motet.wire.framing import FrameReader
-from motet.wire.messages import (
+from motet.wire.container_messages import (
     AckAttemptItems,
     AskStandstill,
     Cancel,
     Configure,
-    Hello,
     LimitInputs,
-    Message,
     Ready,
-    Refused,
-    Stalled,
     StartFailed,
     StoodStill,
     Stop,
     StopDelivering,
     Unblocked,
-    Written,
 )
+from motet.wire.framing import FrameReader
+from motet.wire.hello import Hello, Refused
+from motet.wire.message import Message
+from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
 
 LOST_SERVER = 69

@@ -15,8 +15,8 @@ from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.runtime.user_loop import UserLoop
 from motet.wire import codec
+from motet.wire.container_messages import Deliver, DeliverBatched, FeedItems, Resume
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Deliver, DeliverBatched, FeedItems, Resume
 
 STOP_TIMEOUT = 5.0
 """Seconds that cancelled inputs have to end before the exit hooks run."""

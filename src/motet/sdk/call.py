@@ -19,7 +19,8 @@ from motet.sdk.handle import Handle
 from motet.sdk.hydration import HydratedById
 from motet.sdk.logs import Logs
 from motet.wire import failure, payload
-from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
+from motet.wire.client_messages import AwaitOutcomes, CancelCall, Outcomes, ReplyBody, ViewCall
+from motet.wire.operator_messages import FindCallGraph
 
 R = TypeVar("R")
 

@@ -30,7 +30,7 @@ from motet.sdk.spawning import in_chunks, spawn_all
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
 from motet.wire import payload
-from motet.wire.messages import SubmitInputs
+from motet.wire.client_messages import SubmitInputs
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)

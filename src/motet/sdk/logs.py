@@ -14,7 +14,7 @@ from motet.model.ids import input_id, split_input_id
 from motet.model.record_queries import MAX_FOUND, LogQuery
 from motet.model.records import LogLine
 from motet.sdk.checks import type_name
-from motet.wire.messages import FindLogs, LogsFound
+from motet.wire.operator_messages import FindLogs, LogsFound
 
 Source = Literal["stdout", "stderr", "system"]
 _SOURCES = ("stdout", "stderr", "system")

@@ -13,7 +13,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.sdk.call import result_of
 from motet.sdk.nested import own_cancellation_first
 from motet.wire import payload
-from motet.wire.messages import STREAM_WINDOW
+from motet.wire.client_messages import STREAM_WINDOW
 
 ACK_EVERY = STREAM_WINDOW // 4
 

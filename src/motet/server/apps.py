@@ -21,7 +21,8 @@ from motet.server.driver import Driver
 from motet.server.recorder import Recorder
 from motet.server.tally import Tally
 from motet.server.variants import Bound, Variants
-from motet.wire.messages import Configure, OutputLines
+from motet.wire.client_messages import OutputLines
+from motet.wire.container_messages import Configure
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 

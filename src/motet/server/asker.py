@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from motet.wire.messages import ReplyBody
+from motet.wire.client_messages import ReplyBody
 
 
 class Asker(Protocol):

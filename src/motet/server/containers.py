@@ -29,7 +29,10 @@ from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
 from motet.server.recorder import Recorder
-from motet.wire import messages as m
+from motet.wire import container_messages as m
+from motet.wire.hello import Hello
+from motet.wire.message import Message
+from motet.wire.output_messages import Stalled
 
 LAST_WORDS_TIMEOUT = 1.0
 """Seconds that a container's connection may stay open after its end (a process it forked may hold it)."""
@@ -237,20 +240,20 @@ class Containers:
         if container is not None and container.executor is not None:
             container.executor.send((m.Resume(),))
 
-    def _to_control(self, container_id: str, message: m.Message) -> None:
+    def _to_control(self, container_id: str, message: Message) -> None:
         container = self._containers.get(container_id)
         if container is not None and container.control is not None:
             container.control.send((message,))
 
     # --- connections --------------------------------------------------------------------------------------------------
 
-    def check(self, hello: m.Hello) -> None:
+    def check(self, hello: Hello) -> None:
         """Raise `ConnectionError` unless the hello is that of a container of ours."""
         container = self._containers.get(hello.container_id)
         if container is None or not secrets.compare_digest(container.token.encode(), hello.token.encode()):
             raise ConnectionError("not a container of this server")
 
-    def executor(self, hello: m.Hello, peer: Peer) -> ExecutorSession:
+    def executor(self, hello: Hello, peer: Peer) -> ExecutorSession:
         """A container's executor connected: tell it what it serves."""
         container = self._containers[hello.container_id]
         if container.executor is not None:
@@ -261,7 +264,7 @@ class Containers:
         peer.send((self._apps.configuration(container.function_id),))
         return ExecutorSession(hello.container_id, self._driver, self, container.output)
 
-    def control(self, hello: m.Hello, peer: Peer) -> ControlSession:
+    def control(self, hello: Hello, peer: Peer) -> ControlSession:
         self._containers[hello.container_id].control = peer
         return ControlSession()
 
@@ -293,7 +296,7 @@ class Containers:
         ready: list[e.Event] = [e.ContainerReady(container_id)]
         return [*ready, e.ContainerFrozen(container_id)] if container is not None and container.frozen else ready
 
-    def stalled(self, container_id: str, stall: m.Stalled) -> None:
+    def stalled(self, container_id: str, stall: Stalled) -> None:
         """An input kept the others of its container waiting; its moments are of this machine's monotonic clock."""
         if self._recorder is not None:
             self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)

@@ -12,7 +12,8 @@ from motet.model.function import FunctionSpec
 from motet.model.log_allowance import LINES_PER_SECOND, LogAllowance
 from motet.model.outcome import Delivery
 from motet.server.apps import ServedApp
-from motet.wire.messages import LinePart, OutputLines, Written
+from motet.wire.client_messages import OutputLines
+from motet.wire.output_messages import LinePart, Written
 
 MAX_LINE_BYTES = 64 * 1024
 KEPT_ERROR_LINES = 12

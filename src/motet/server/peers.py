@@ -10,8 +10,11 @@ from typing import Any, Protocol, cast
 from motet.errors import ConnectionError, RequestSizeError
 from motet.server.unread_lines import UnreadLines
 from motet.wire import codec, report
+from motet.wire.client_messages import OutputLines, Reply, RequestFailed
+from motet.wire.codec import ToServer
 from motet.wire.framing import FrameReader
-from motet.wire.messages import WIRE_VERSION, Hello, Message, OutputLines, Refused, Reply, RequestFailed, ToServer
+from motet.wire.hello import WIRE_VERSION, Hello, Refused
+from motet.wire.message import Message
 
 logger = logging.getLogger("motet.server")
 

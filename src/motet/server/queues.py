@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Collection
 
 from motet.server.asker import Asker
-from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
-from motet.wire.queue_messages import MAX_ITEMS
+from motet.wire.client_messages import ReplyBody
+from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """Of items in one answer; there is at least one in it. The others stay for the next."""

@@ -7,7 +7,7 @@ from motet.model.outcome import InputEnd
 from motet.server.asker import Asker
 from motet.store.base import CallStore
 from motet.wire import report
-from motet.wire.messages import Outcomes, RequestFailed
+from motet.wire.client_messages import Outcomes, RequestFailed
 
 MAX_AT_ONCE = 100
 MAX_BYTES_AT_ONCE = 4 * 1024 * 1024

@@ -25,7 +25,9 @@ from motet.testing.pipe import Pipe
 from motet.testing.stepped import SteppedThread, current_stepped
 from motet.testing.virtual_loop import VirtualLoop
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire import container_messages as m
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 T = TypeVar("T")
 LOST_SERVER = 69
@@ -109,7 +111,7 @@ class WorldContainer:
             return
         for role, receive in (("executor", self._on_executor), ("control", self._on_control)):
             pipe = self.pipes[role] = self._place.connect(role, receive, self._lost_server)
-            pipe.send(m.Hello(cast(Any, role), self._launch.token, self.container_id))
+            pipe.send(Hello(cast(Any, role), self._launch.token, self.container_id))
 
     def preempt(self) -> None:
         """It is told to end, and tells the server."""
@@ -133,7 +135,7 @@ class WorldContainer:
         if self.state != "ended":
             self._place.end(self.container_id, code)
 
-    def _send(self, message: m.Message) -> None:
+    def _send(self, message: Message) -> None:
         if self.state != "ended":
             self.pipes["executor"].send(message)
 
@@ -314,7 +316,7 @@ class WorldContainer:
 class _ItemSender:
     """The part of a sender that one stream uses: each item leaves at once."""
 
-    def __init__(self, send: Callable[[m.Message], None]) -> None:
+    def __init__(self, send: Callable[[Message], None]) -> None:
         self.queue = send
         self.streaming_tasks = 0
 

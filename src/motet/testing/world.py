@@ -25,7 +25,7 @@ from motet.testing.container import WorldContainer
 from motet.testing.pipe import Pipe
 from motet.testing.stepped import current_stepped
 from motet.testing.virtual_loop import DeadlockError, VirtualLoop
-from motet.wire.messages import Configure
+from motet.wire.container_messages import Configure
 
 T = TypeVar("T")
 Role = Literal["executor", "control"]

@@ -1,4 +1,7 @@
-"""Messages between server and containers: on the executor connection, and on the control one."""
+"""The conversation between the server and a container: on the executor connection, and on the control one.
+
+What a container tells of its output is in `output_messages.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Literal
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.limits import Index, Moment, Payload
 from motet.model.outcome import AttemptEnd, Delivery
+from motet.wire.hello import Refused
 from motet.wire.message import Message
+from motet.wire.output_messages import Output, OutputShared, Stalled
 
 # --- server to container ----------------------------------------------------------------------------------------------
 
@@ -146,3 +151,22 @@ class Blocked(Message, tag="blocked", frozen=True):
 
 class Unblocked(Message, tag="unblocked", frozen=True):
     """The event loop turns again. Attempts may come after a `Resume`."""
+
+
+FromContainer = (
+    Ready
+    | StartFailed
+    | Finished
+    | Items
+    | TakeFeed
+    | LimitInputs
+    | StopDelivering
+    | StoodStill
+    | Blocked
+    | Unblocked
+    | Output
+    | OutputShared
+    | Stalled
+)
+ToExecutor = Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
+ToControl = Refused | Cancel | AckAttemptItems | AskStandstill | Stop

@@ -13,7 +13,7 @@ from motet.runtime.sender import Sender
 from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.response import Response
 from motet.sdk.context import current_container_id
-from motet.wire.messages import Items, TakeFeed
+from motet.wire.container_messages import Items, TakeFeed
 from motet.wire.web import (
     ACK_BYTES,
     PIECE_BYTES,

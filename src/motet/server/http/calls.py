@@ -11,10 +11,11 @@ from collections.abc import Callable, Sequence
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.clients import ClientSession
-from motet.wire import messages as m
+from motet.wire import client_messages as m
+from motet.wire.message import Message
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
 
-Send = Callable[[m.ToServer], None]
+Send = Callable[[m.FromClient], None]
 
 GONE = Closed(1006, "")
 """What an app is told whose client is no longer connected."""
@@ -49,7 +50,7 @@ class WebCall:
 
     # --- from the server ----------------------------------------------------------------------------------------------
 
-    def receive(self, message: m.Message) -> None:
+    def receive(self, message: Message) -> None:
         """A message about this call."""
         if isinstance(message, m.CallItems):
             self._frames.extend(message.items)
@@ -142,7 +143,7 @@ class WebCalls:
     def __init__(self, connect: Callable[[WebCalls], ClientSession]) -> None:
         self._calls: dict[str, WebCall] = {}
         self._session = connect(self)
-        self._outbox: list[m.ToServer] = []
+        self._outbox: list[m.FromClient] = []
 
     def open(self, function_id: str, method: str, head: RequestHead, at_most_once: bool) -> WebCall:
         """Submit a request as an input of its function."""
@@ -156,7 +157,7 @@ class WebCalls:
         self._send(message)
         return call
 
-    def _send(self, message: m.ToServer) -> None:
+    def _send(self, message: m.FromClient) -> None:
         # What comes up in one turn of the loop goes to the engine in one turn of the engine, and on in one write.
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._drain)
@@ -168,7 +169,7 @@ class WebCalls:
 
     # --- as the peer of its session -----------------------------------------------------------------------------------
 
-    def send(self, messages: Sequence[m.Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         """What the server tells this client."""
         for message in messages:
             if isinstance(message, m.CallItems | m.Outcomes | m.CallFeedTaken):

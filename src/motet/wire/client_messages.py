@@ -1,8 +1,6 @@
-"""Every message there is, by who sends it to whom. A frame is a list of them.
+"""The conversation between a client and its server: calls with their outcomes, and requests with their replies.
 
-Three kinds of connection: a *client* declares apps and makes calls (the user's process, and any container that calls
-functions); a container opens an *executor* connection, which carries attempts and outcomes, and a *control* one, which
-stays readable while user code blocks the other.
+Queues (`queue_messages.py`) and operators (`operator_messages.py`) have requests of their own.
 """
 
 from __future__ import annotations
@@ -10,96 +8,38 @@ from __future__ import annotations
 from typing import Literal
 
 from motet.model.function import AppSpec, FunctionVariant
-from motet.model.hidden import hides_secrets
 from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
-from motet.wire.container_messages import AckAttemptItems as AckAttemptItems  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import AskStandstill as AskStandstill  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Cancel as Cancel  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import DeliverBatched as DeliverBatched  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import FeedItems as FeedItems  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Finished as Finished  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Items as Items  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import LimitInputs as LimitInputs  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Ready as Ready  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Resume as Resume  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import StartFailed as StartFailed  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import StoodStill as StoodStill  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Stop as Stop  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import StopDelivering as StopDelivering  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import TakeFeed as TakeFeed  # noqa: PLC0414 - re-exported
-from motet.wire.container_messages import Unblocked as Unblocked  # noqa: PLC0414 - re-exported
-from motet.wire.message import Message as Message  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import CallGraphFound as CallGraphFound  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import CallsFound as CallsFound  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import DashboardOpened as DashboardOpened  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import EndCall as EndCall  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import EndContainer as EndContainer  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import EnvironmentViewed as EnvironmentViewed  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import FindCallGraph as FindCallGraph  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import FindCalls as FindCalls  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import FindInput as FindInput  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import FindLogs as FindLogs  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import InputFound as InputFound  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import InputsViewed as InputsViewed  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import LogsFound as LogsFound  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import OpenDashboard as OpenDashboard  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import ServerViewed as ServerViewed  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import ViewEnvironment as ViewEnvironment  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import ViewInputs as ViewInputs  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import ViewServer as ViewServer  # noqa: PLC0414 - re-exported
-from motet.wire.operator_messages import ViewSettings as ViewSettings  # noqa: PLC0414 - re-exported
-from motet.wire.output_messages import LinePart as LinePart  # noqa: PLC0414 - re-exported
-from motet.wire.output_messages import Output as Output  # noqa: PLC0414 - re-exported
-from motet.wire.output_messages import OutputShared as OutputShared  # noqa: PLC0414 - re-exported
-from motet.wire.output_messages import Stalled as Stalled  # noqa: PLC0414 - re-exported
-from motet.wire.output_messages import Written as Written  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import AnswerNow as AnswerNow  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import Confirm as Confirm  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import GetItems as GetItems  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import ItemsGot as ItemsGot  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import ItemsPut as ItemsPut  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import PutItems as PutItems  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import QueueViewed as QueueViewed  # noqa: PLC0414 - re-exported
-from motet.wire.queue_messages import ViewQueue as ViewQueue  # noqa: PLC0414 - re-exported
-
-WIRE_VERSION = 1
+from motet.wire.hello import Refused
+from motet.wire.message import Message
+from motet.wire.operator_messages import (
+    CallGraphFound,
+    CallsFound,
+    DashboardOpened,
+    EndCall,
+    EndContainer,
+    EnvironmentViewed,
+    FindCallGraph,
+    FindCalls,
+    FindInput,
+    FindLogs,
+    InputFound,
+    InputsViewed,
+    LogsFound,
+    OpenDashboard,
+    ServerViewed,
+    ViewEnvironment,
+    ViewInputs,
+    ViewServer,
+    ViewSettings,
+)
+from motet.wire.output_messages import LinePart
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
-
-Role = Literal["client", "executor", "control"]
-
-
-# --- any connection ---------------------------------------------------------------------------------------------------
-
-
-@hides_secrets
-class Hello(Message, tag="hello", frozen=True):
-    """The first message on a connection, from the side that opened it. `token` proves that it may."""
-
-    role: Role
-    token: str
-    container_id: str = ""
-    version: int = WIRE_VERSION
-
-
-class Refused(Message, tag="refused", frozen=True):
-    """The server will not talk on this connection, and closes it."""
-
-    reason: str
-
-
-class Broken(Message, tag="broken", frozen=True):
-    """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
-
-    failure: bytes
-
 
 # --- client to server -------------------------------------------------------------------------------------------------
 
@@ -244,6 +184,12 @@ class Request(Message, tag="request", frozen=True):
 # --- server to client -------------------------------------------------------------------------------------------------
 
 
+class Broken(Message, tag="broken", frozen=True):
+    """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
+
+    failure: bytes
+
+
 class Outcomes(Message, tag="outcomes", frozen=True):
     """Inputs of a call that ended."""
 
@@ -355,30 +301,5 @@ class Reply(Message, tag="reply", frozen=True):
     more: bool = False
 
 
-ToServer = (
-    Hello
-    | SubmitInputs
-    | CancelCall
-    | AckCallItems
-    | FeedCall
-    | Request
-    | Forget
-    | Confirm
-    | AnswerNow
-    | Ready
-    | StartFailed
-    | Finished
-    | Items
-    | TakeFeed
-    | LimitInputs
-    | StopDelivering
-    | StoodStill
-    | Blocked
-    | Unblocked
-    | Output
-    | OutputShared
-    | Stalled
-)
+FromClient = SubmitInputs | CancelCall | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
 ToClient = Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
-ToExecutor = Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
-ToControl = Refused | Cancel | AckAttemptItems | AskStandstill | Stop
