@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from motet.model.outcome import CallKind, NewInput
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import LogQuery
-from motet.model.records import LogLine
 from motet.model.scaling import AutoscalerSettings, Concurrency
 from motet.model.server_identity import ServerIdentity
+from motet.records.batch import RecordBatch
+from motet.records.logs import LogLine
+from motet.records.queries import LogQuery
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
 from motet.server.server import Server

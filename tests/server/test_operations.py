@@ -8,8 +8,8 @@ import pytest
 
 from motet.errors import InvalidError, NotFoundError
 from motet.model.outcome import CallKind
-from motet.model.record_queries import LogQuery
 from motet.model.scaling import AutoscalerSettings
+from motet.records.queries import LogQuery
 from motet.wire import codec, failure
 from motet.wire import operator_messages as m
 from motet.wire.client_messages import Done, Outcomes, Request

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motet.errors import InternalError, NotFoundError
-from motet.model.record_queries import CallQuery, LogQuery
+from motet.records.queries import CallQuery, LogQuery
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
 from motet.server.refusals import answer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from motet.model.records import SampleRecord
+from motet.records.pools import SampleRecord
 from motet.server.recorder import Recorder
 from motet.server.sampler import Sampler
 from motet.wire.client_messages import StopApp

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from motet.errors import ConnectionError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
-from motet.model.record_queries import CallQuery, LogQuery
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
+from motet.records.queries import CallQuery, LogQuery
 from motet.wire import codec
 from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInputs, ToClient
 from motet.wire.codec import ToServer

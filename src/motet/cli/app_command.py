@@ -16,8 +16,8 @@ from motet.cli.options import ViewGroup, confirm, json_option, print_json, yes_o
 from motet.cli.tables import cell, duration, fitting, moment, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import NotFoundError
-from motet.model.records import AppRecord, FunctionRecord
 from motet.model.views import AppView, FunctionView
+from motet.records.pools import AppRecord, FunctionRecord
 from motet.wire.client_messages import StopApp
 
 

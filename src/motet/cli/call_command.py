@@ -17,14 +17,16 @@ from motet.cli.tables import kind_word, moment, state_cell
 from motet.cli.terminal import console, tell
 from motet.cli.timeline_view import Row, attempts_view, blockers, inputs_view, legend, short_legend
 from motet.errors import InvalidError
-from motet.model.call_graph import CallGraph, InputNode
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import checked_id, split_input_id
 from motet.model.ids import input_id as input_id_of
 from motet.model.outcome import OutcomeKind
-from motet.model.record_queries import MAX_FOUND, InputQuery
-from motet.model.records import AttemptRecord, CallSummary, InputRecord
-from motet.model.timeline import MEANINGS, Timeline, timeline
 from motet.model.views import InputView
+from motet.records.call_graph import CallGraph, InputNode
+from motet.records.calls import CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.queries import MAX_FOUND, InputQuery
+from motet.records.timeline import MEANINGS, Timeline, timeline
 from motet.sdk.terminal_text import harmless
 from motet.wire import failure
 from motet.wire.operator_messages import EndCall

@@ -15,7 +15,7 @@ from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
-from motet.model.record_queries import MAX_FOUND
+from motet.records.queries import MAX_FOUND
 from motet.wire.operator_messages import EndContainer
 
 

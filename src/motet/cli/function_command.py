@@ -18,9 +18,9 @@ from motet.cli.tables import cell, duration, fitting, kind_word, moment, state_c
 from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import input_id
-from motet.model.record_queries import MAX_FOUND, InputQuery
-from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.records.pools import FunctionRecord
+from motet.records.queries import MAX_FOUND, InputQuery
 from motet.wire.client_messages import AutoscalerUpdated, UpdateAutoscaler
 from motet.wire.operator_messages import ViewSettings
 

@@ -9,7 +9,8 @@ import msgspec
 
 from motet.cli.tables import kind_word
 from motet.model.outcome import OutcomeKind
-from motet.model.records import ContainerRecord, InputRecord
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord
 
 
 class Percentiles(msgspec.Struct, frozen=True):

@@ -17,7 +17,7 @@ from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.result_file import check_result
 from motet.cli.run import RunnableCall, RunOptions, run
-from motet.model.log_allowance import LIVE_LINES
+from motet.wire.log_allowance import LIVE_LINES
 
 _SCREEN = "motet.screen"
 

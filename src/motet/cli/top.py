@@ -24,8 +24,8 @@ from motet.cli.options import ViewCommand, json_option, print_json
 from motet.cli.progress import FunctionProgress
 from motet.cli.terminal import console, tell
 from motet.cli.top_view import FunctionRow, top_view
-from motet.model.record_queries import InputQuery
 from motet.model.views import AppView, FunctionView
+from motet.records.queries import InputQuery
 
 REFRESH = 0.5
 LATENCY_WINDOW = 30.0

@@ -7,8 +7,9 @@ from typing import Literal
 import msgspec
 
 from motet.model.outcome import Delivery, InputEnd
-from motet.model.records import CallRecord, InputRecord
-from motet.model.successes import Successes
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):

@@ -8,8 +8,9 @@ from typing import Any
 from motet.core.commands import Command, RecordCalls, RecordInputs, RecordSuccesses, SaveOutcomes, SendOutcomes
 from motet.core.inputs import Call, Input
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
-from motet.model.records import CallRecord, InputRecord
-from motet.model.successes import Successes
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 
 INPUTS_PER_TURN = 500
 """How many inputs are ended in one turn because they were cancelled, or waited or ran for too long; the next turn goes on.

@@ -22,7 +22,6 @@ from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.model.log_allowance import LIVE_LINES, log_rate
 from motet.runtime import (
     context_propagation,
     forked_child,
@@ -64,6 +63,7 @@ from motet.wire.container_messages import (
 )
 from motet.wire.framing import FrameReader
 from motet.wire.hello import Hello, Refused
+from motet.wire.log_allowance import LIVE_LINES, log_rate
 from motet.wire.message import Message
 from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork

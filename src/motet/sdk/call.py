@@ -11,9 +11,9 @@ from motet.client.connection import Connection, checked
 from motet.client.dual import Dual, DualIterator, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import InvalidError, NotFoundError
-from motet.model.call_graph import InputInfo, input_infos
 from motet.model.outcome import InputEnd, OutcomeKind
 from motet.sdk import running
+from motet.sdk.call_graph import InputInfo, input_infos
 from motet.sdk.context import is_local
 from motet.sdk.handle import Handle
 from motet.sdk.hydration import HydratedById

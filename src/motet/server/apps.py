@@ -13,10 +13,10 @@ from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, Importe
 from motet.model.ids import AppId, numbered_suffix
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.parameters import checked_parameters, decoded_parameters
-from motet.model.records import FunctionRecord
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
+from motet.records.pools import FunctionRecord
 from motet.server.driver import Driver
 from motet.server.recorder import Recorder
 from motet.server.tally import Tally

@@ -22,7 +22,6 @@ from motet.core.commands import (
     StopContainer,
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
-from motet.model.log_allowance import log_rate
 from motet.server.apps import Apps
 from motet.server.container_sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
@@ -31,6 +30,7 @@ from motet.server.peers import Peer
 from motet.server.recorder import Recorder
 from motet.wire import container_messages as m
 from motet.wire.hello import Hello
+from motet.wire.log_allowance import log_rate
 from motet.wire.message import Message
 from motet.wire.output_messages import Stalled
 

@@ -8,16 +8,18 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from motet.errors import InvalidError, NotFoundError
-from motet.model.call_graph import CallGraph, flattened
 from motet.model.ids import split_input_id
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import MAX_FOUND, LogQuery
-from motet.model.records import InputRecord, LogBatch
 from motet.model.views import InputView
+from motet.records.batch import RecordBatch
+from motet.records.call_graph import CallGraph
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.queries import MAX_FOUND, LogQuery
 from motet.server.operations import Operations
 from motet.server.refusals import answer, refusal
 from motet.store.records import RecordReader
 from motet.wire import operator_messages as m
+from motet.wire.call_graph import flattened
 from motet.wire.client_messages import AutoscalerUpdated, Done, ReplyBody, RequestBody
 
 F = TypeVar("F")
