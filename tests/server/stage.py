@@ -19,7 +19,7 @@ from motet.wire import client_messages as m
 from motet.wire import codec, failure
 from motet.wire.container_messages import Configure, Deliver, Finished, Ready
 from motet.wire.framing import LENGTH
-from motet.wire.hello import Hello, Refused
+from motet.wire.hello import Agreed, Hello, Refused
 from motet.wire.message import Message
 
 M = TypeVar("M")
@@ -114,11 +114,11 @@ class Wire:
         self.write(b"".join(codec.frames(messages)))
 
     async def hear(self, decode: Any) -> list[Any]:
-        """The messages of the next frame."""
+        """The messages of the next frame that says more than which version is spoken."""
         async with asyncio.timeout(PATIENCE):
             (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
             messages: list[Any] = decode(memoryview(await self._reader.readexactly(length)))
-        return messages
+        return await self.hear(decode) if isinstance(messages[0], Agreed) else messages
 
     async def refusal(self) -> str:
         """Why the server refused; it must close the connection then."""

@@ -48,14 +48,14 @@ def play(scene: Scene, **config: Any) -> None:
         ([Ready()], "the first message must be a hello"),
         ([Hello("executor", "wrong", "ta-nobody")], "not a container of this server"),
         ([Hello("client", "", "")], "not an operator of this server"),
-        ([Hello("control", "", "", version=99)], "this server speaks wire version 1, not 99"),
+        ([Hello("control", "", "", versions=(98, 99))], "upgrade Motet where the server runs"),
     ],
 )
 @pytest.mark.parametrize("listen", ["unix", "tcp"])
 def test_who_does_not_introduce_itself_rightly_is_refused(said: list[Any], reason: str, listen: str) -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         wire.say(*said)
-        assert await wire.refusal() == reason
+        assert reason in await wire.refusal()
 
     play(scene, listen=listen)
 

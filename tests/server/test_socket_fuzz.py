@@ -20,7 +20,7 @@ from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.container_messages import Finished, Items, LimitInputs, Ready, StopDelivering, TakeFeed
 from motet.wire.framing import BUFFER_BYTES, LENGTH, MAX_FRAME_BYTES
-from motet.wire.hello import WIRE_VERSION, Hello, Refused
+from motet.wire.hello import Hello, Refused
 from motet.wire.message import Message
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, ViewQueue
 from tests.server.stage import Container, Stage, Wire, stage
@@ -142,9 +142,11 @@ def test_garbage_before_hello_is_answered_with_a_reason(said: bytes, reason: str
         ({"token": "0" * 32}, "not a container of this server"),
         ({"token": "ü"}, "not a container of this server"),
         ({"container_id": "ta-of-somebody-else"}, "not a container of this server"),
-        ({"version": WIRE_VERSION + 1}, f"speaks wire version {WIRE_VERSION}, not {WIRE_VERSION + 1}"),
-        ({"version": -1}, f"speaks wire version {WIRE_VERSION}, not -1"),
-        ({"version": 2**63}, f"speaks wire version {WIRE_VERSION}, not {2**63}"),
+        ({"versions": (98, 99)}, "which speaks versions 98 to 99 of the wire"),
+        ({"versions": (2**63 - 1, 2**63 - 1)}, "upgrade Motet where the server runs"),
+        ({"versions": (2**63, 2**63)}, "not Motet's"),
+        ({"versions": (-1, 1)}, "versions -1 to 1 of the wire are none"),
+        ({"versions": (2, 1)}, "versions 2 to 1 of the wire are none"),
     ],
 )
 @pytest.mark.parametrize("role", ["client", "executor", "control"])

@@ -226,7 +226,7 @@ class Connection:
                 error = failure.rebuild(message.failure)
                 self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
-                self.lost(ConnectionError(f"the server refused the connection: {message.reason}"))
+                self.lost(message.error("the connection"))
 
     def _replied(self, reply: Reply) -> None:
         number, body = reply.request_id, reply.body

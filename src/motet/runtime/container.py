@@ -94,7 +94,7 @@ def _read_configuration(sock: socket.socket) -> Configure:
             if isinstance(message, Configure):
                 return message
             if isinstance(message, Refused):
-                raise ConnectionError(f"the server refused this container: {message.reason}")
+                raise message.error("this container")
     raise ConnectionError("the server closed the connection before it configured this container")
 
 

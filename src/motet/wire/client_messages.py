@@ -12,7 +12,7 @@ from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
-from motet.wire.hello import Refused
+from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
     CallGraphFound,
@@ -302,4 +302,4 @@ class Reply(Message, tag="reply", frozen=True):
 
 
 FromClient = SubmitInputs | CancelCall | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
-ToClient = Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
+ToClient = Agreed | Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply

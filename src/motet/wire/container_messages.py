@@ -10,7 +10,7 @@ from typing import Literal
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.limits import Index, Moment, Payload
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.wire.hello import Refused
+from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.output_messages import Output, OutputShared, Stalled
 
@@ -168,5 +168,5 @@ FromContainer = (
     | OutputShared
     | Stalled
 )
-ToExecutor = Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
-ToControl = Refused | Cancel | AckAttemptItems | AskStandstill | Stop
+ToExecutor = Agreed | Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
+ToControl = Agreed | Refused | Cancel | AckAttemptItems | AskStandstill | Stop

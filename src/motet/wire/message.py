@@ -6,4 +6,4 @@ import msgspec
 
 
 class Message(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Base of all messages; encoded as an array that starts with the class name."""
+    """Base of all messages; encoded as an array that starts with the tag."""
