@@ -10,7 +10,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from motet.model.function import MethodSpec, ParameterSpec
+from motet.model.function import MethodSpec
+from motet.model.parameters import ParameterSpec
 from motet.model.web import WebSpec
 from motet.wire import codec
 from motet.wire.client_messages import CreateApp, Request

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from motet.errors import InvalidError
-from motet.model.function import FunctionVariant, ParameterSpec
+from motet.model.function import FunctionVariant
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
-from motet.model.parameters import encoded_parameters
+from motet.model.parameters import ParameterSpec, encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import client_messages as m
 from motet.wire import codec, failure

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from motet.errors import ResourceExhaustedError
-from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.parameters import encoded_parameters
+from motet.model.function import FunctionVariant
+from motet.model.parameters import ParameterSpec, encoded_parameters
 from motet.model.scaling import AutoscalerUpdate
 from motet.server import variants
 from motet.server.config import ServerConfig
