@@ -5,8 +5,8 @@ functions); a container opens an *executor* connection, which carries attempts a
 stays readable while user code blocks the other.
 
 Messages are arrays. A field that is added goes last, with a default: peers that do not know it ignore it, and leave it
-out. Every other change makes a new version, which a Motet may speak beside older ones. The three messages here are what
-peers of any two versions have in common, so nothing but such fields may be added to them.
+out. Every other change (a new message, or a new value of an enumeration, too) makes a new version, which a Motet may speak
+beside older ones. The three messages here are what peers of any two versions have in common: they only get such fields.
 """
 
 from __future__ import annotations
