@@ -19,7 +19,7 @@ from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.client_messages import ToClient
-from motet.wire.hello import Hello
+from motet.wire.hello import Hello, Refused
 
 HELLO = Hello("client", "token", "ta-1")
 
@@ -140,6 +140,20 @@ def test_a_server_that_talks_nonsense_is_a_connection_error(listener: Listener) 
         asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
         peer.sendall(b"\x03\x00\x00\x00abc")
         with pytest.raises(ConnectionError, match="not Motet's"):
+            asked.result(5)
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("refused", "kind"), [(Refused("too old", (3, 4)), VersionError), (Refused("not an operator"), ConnectionError)]
+)
+def test_a_refusal_is_told_to_who_waits(listener: Listener, refused: Refused, kind: type[Exception]) -> None:
+    connection = Connection()
+    SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer, ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
+        peer.sendall(b"".join(codec.frames([refused])))
+        with pytest.raises(kind, match=f"the server refused the connection: {refused.reason}"):
             asked.result(5)
     connection.close()
 

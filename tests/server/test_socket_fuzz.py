@@ -20,7 +20,7 @@ from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.container_messages import Finished, Items, LimitInputs, Ready, StopDelivering, TakeFeed
 from motet.wire.framing import BUFFER_BYTES, LENGTH, MAX_FRAME_BYTES
-from motet.wire.hello import Hello, Refused
+from motet.wire.hello import Agreed, Hello, Refused
 from motet.wire.message import Message
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, ViewQueue
 from tests.server.stage import Container, Stage, Wire, stage
@@ -481,7 +481,8 @@ def test_a_handler_that_fails_ends_its_own_connection_with_a_reason() -> None:
     async def main() -> None:
         transport = Recording(peers.SocketPeer(lambda hello, peer: Failing(peer)))
         transport.hear(Hello("client", ""), m.Forget(1))
-        (refused,) = transport.said
+        agreed, refused = transport.said
+        assert isinstance(agreed, Agreed)
         assert isinstance(refused, Refused)
         assert "ZeroDivisionError: of all things" in refused.reason
         assert transport.aborted
