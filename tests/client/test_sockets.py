@@ -15,7 +15,7 @@ from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.client.socket_path import socket_path
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
-from motet.errors import ConnectionError, ExecutionError, InternalError
+from motet.errors import ConnectionError, ExecutionError, InternalError, VersionError
 from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.client_messages import ToClient
