@@ -9,7 +9,6 @@ from motet.errors import ConnectionError, VersionError
 from motet.model.version import VERSION
 from motet.wire import codec
 from motet.wire.hello import PYTHON, WIRE_VERSIONS, Hello, Refused, agreed_version
-from motet.wire.message import Message
 
 
 @pytest.mark.parametrize(
@@ -67,7 +66,7 @@ def test_a_hello_says_what_this_is() -> None:
     assert (hello.versions, hello.python, hello.motet) == (WIRE_VERSIONS, PYTHON, VERSION)
 
 
-class LaterHello(Message, tag="hello", frozen=True):
+class LaterHello(msgspec.Struct, array_like=True, tag="hello"):
     """A hello of a version to come, with a field more."""
 
     role: str
@@ -79,7 +78,7 @@ class LaterHello(Message, tag="hello", frozen=True):
     zone: str
 
 
-class EarlierHello(Message, tag="hello", frozen=True):
+class EarlierHello(msgspec.Struct, array_like=True, tag="hello"):
     """A hello without the fields that were added last."""
 
     role: str
