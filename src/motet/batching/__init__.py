@@ -3,7 +3,7 @@
 from motet.batching.continuous_batcher import ContinuousBatcher
 from motet.batching.in_flight import Answer, BatcherStats, Failed, Last, Member, More
 from motet.batching.member_stream import MemberStream
-from motet.batching.scheduler import BatchLimits, BatchScheduler, Place
+from motet.batching.scheduler import BatchLimits, BatchScheduler, MemberPlace
 
 __all__ = [
     "Answer",
@@ -14,7 +14,7 @@ __all__ = [
     "Failed",
     "Last",
     "Member",
+    "MemberPlace",
     "MemberStream",
     "More",
-    "Place",
 ]

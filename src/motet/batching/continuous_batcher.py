@@ -11,7 +11,7 @@ from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
 
 from motet.batching.in_flight import Answer, BatcherStats, BatchInFlight, Member
-from motet.batching.member_stream import MemberStream, Outputs
+from motet.batching.member_stream import MemberOutputs, MemberStream
 from motet.batching.scheduler import BatchLimits
 from motet.client.gate import shield_cancellation
 from motet.errors import ExecutionError, InvalidError
@@ -73,7 +73,7 @@ class ContinuousBatcher(Generic[T, Y]):
         """
         self._limits.check_weight(weight)
         ticket = object()
-        outputs: Outputs[Y] = Outputs(self._max_ahead)
+        outputs: MemberOutputs[Y] = MemberOutputs(self._max_ahead)
         with shield_cancellation(), self._lock:
             if self._closed:
                 raise ExecutionError(f"{CLOSED}: it takes no more inputs")

@@ -14,7 +14,7 @@ from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, FunctionVariant
 from motet.model.views import AppView
 from motet.wire.by_value import NOTHING
-from motet.wire.messages import BindFunction, OutputLines, ViewApp
+from motet.wire.client_messages import BindFunction, OutputLines, ViewApp
 
 NO_VARIANT = FunctionVariant()
 _encode = msgspec.msgpack.Encoder().encode

@@ -14,7 +14,7 @@ from motet.client.running_app import RunningApp, enter_container_app
 from motet.context import sources
 from motet.context.container import run_alone
 from motet.runtime.program import know_main
-from motet.wire.messages import Configure
+from motet.wire.container_messages import Configure
 
 _SHOWN = 5
 _LOOKED_AT = 1000

@@ -13,7 +13,7 @@ from motet.client.waiter import Waiter
 from motet.context.current_input import current_input_id
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings
 from motet.sdk.call import many
 from motet.sdk.call.current_stats import FunctionStats, stats_of
@@ -31,7 +31,7 @@ from motet.sdk.call.target import Target
 from motet.sdk.options import keywords as options
 from motet.sdk.options.batching import batching_from, check_batched
 from motet.wire import payload
-from motet.wire.messages import SubmitInputs
+from motet.wire.client_messages import SubmitInputs
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -49,9 +49,9 @@ class _OneOutcome:
     __slots__ = ("waiter",)
 
     def __init__(self) -> None:
-        self.waiter: Waiter[Ended | Exception] = Waiter()
+        self.waiter: Waiter[InputEnd | Exception] = Waiter()
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         self.waiter.set(ended[0])
 
     def items(self, items: list[bytes]) -> None:

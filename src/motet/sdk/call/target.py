@@ -15,7 +15,7 @@ from motet.model.parameters import decoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.wire.by_value import NOTHING, ByValue
-from motet.wire.messages import UpdateAutoscaler, ViewFunction
+from motet.wire.client_messages import UpdateAutoscaler, ViewFunction
 
 
 class _Elsewhere:

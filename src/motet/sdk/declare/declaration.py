@@ -7,7 +7,8 @@ from typing import Any
 
 from motet.context.main_module import adopt_main
 from motet.errors import InvalidError
-from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, ParameterSpec, SerializedDefinition
+from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, SerializedDefinition
+from motet.model.parameters import ParameterSpec
 from motet.model.scaling import Batching, Concurrency
 from motet.sdk.call.function import Function
 from motet.sdk.call.target import Target

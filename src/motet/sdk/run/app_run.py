@@ -24,7 +24,8 @@ from motet.sdk.run import runs
 from motet.sdk.run.output import LinePrinter, output_enabled
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
-from motet.wire.messages import CreateApp, OpenDashboard, StopApp
+from motet.wire.client_messages import CreateApp, StopApp
+from motet.wire.operator_messages import OpenDashboard
 
 SERVER = "motet.server.embedded"
 
