@@ -7,9 +7,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from motet.errors import InternalError
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import InputId, input_id
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
-from motet.model.records import AttemptRecord
 
 WAITING, DELAYED, RUNNING, ENDED = "waiting", "delayed", "running", "ended"
 

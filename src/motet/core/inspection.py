@@ -9,8 +9,8 @@ from motet.core.state import State
 from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, view_pool
 from motet.errors import NotFoundError, ResourceExhaustedError
 from motet.model.outcome import CallKind
-from motet.model.records import SampleRecord
 from motet.model.views import FunctionView, InputView, LearnedTargetView
+from motet.records.pools import SampleRecord
 
 
 class Inspection:
