@@ -19,7 +19,7 @@ from motet.runtime import forked_child
 from motet.runtime.hints import add_hints
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
-from motet.wire import failure, payload
+from motet.wire import failure, payload, report
 
 _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 _NONE = payload.dumps(None, "None")
@@ -126,7 +126,7 @@ def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     except (InvalidError, RequestSizeError, SerializationError) as error:
         # Ours, not the user's code's: the message says all, the traceback is of no use.
         _show(f"{type(error).__name__}: {error}")
-        return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, failure.of(error))
+        return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, report.of(error))
     return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
 
 
@@ -153,7 +153,7 @@ def failed(delivery: Delivery, error: BaseException, cancelled: bool = False) ->
     forked_child.leave(error)
     if isinstance(error, (InputCancellation, asyncio.CancelledError)):
         if cancelled:
-            told = failure.of(RemoteError("Input was cancelled"))
+            told = report.of(RemoteError("Input was cancelled"))
             return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, told)
         error.add_note("Nobody cancelled this input: its own code did, or awaited something that was cancelled.")
     add_hints(error)
