@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from motet.runtime.interrupter import CANCEL_SIGNAL, Interrupter
+from motet.runtime.cancellation.interrupter import CANCEL_SIGNAL, Interrupter
+from tests.runtime.receiver import Receiver
 
 
 @pytest.fixture
@@ -17,3 +18,10 @@ def interrupter() -> Iterator[Interrupter]:
     interrupter.install()
     yield interrupter
     signal.signal(CANCEL_SIGNAL, before)
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    receiver = Receiver()
+    yield receiver
+    receiver.all()

@@ -23,30 +23,27 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import LIVE_LINES, log_rate
-from motet.runtime import (
-    context_propagation,
-    forked_child,
-    leaving,
-    own_tasks,
-    paused_loop,
-    standard_streams,
-    surroundings,
-)
-from motet.runtime.attempt import describe_start_failure
+from motet.runtime.attempts.attempt import describe_start_failure
+from motet.runtime.attribution import context_propagation, own_tasks
+from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.executor import Executor
-from motet.runtime.keyboard_interrupts import KeyboardInterrupts
-from motet.runtime.loader import Hook, Service, load, quiet_declarations
-from motet.runtime.loop_choice import LoopChoice
-from motet.runtime.orphans import Orphans
-from motet.runtime.own_clock import INTERVAL, OwnClock
-from motet.runtime.preemption import Preemption
-from motet.runtime.processes import Processes
+from motet.runtime.lifecycle import leaving
+from motet.runtime.lifecycle.preemption import Preemption
+from motet.runtime.loading import surroundings
+from motet.runtime.loading.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.loop import paused_loop
+from motet.runtime.loop.loop_choice import LoopChoice
+from motet.runtime.loop.user_loop import UserLoop
+from motet.runtime.output import standard_streams
+from motet.runtime.output.started_processes import Processes
+from motet.runtime.processes import forked_child
+from motet.runtime.processes.orphans import Orphans
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
-from motet.runtime.stalls import Stall
-from motet.runtime.stuck import Stuck, stuck_after
-from motet.runtime.user_loop import UserLoop
-from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
+from motet.runtime.stalls.own_clock import INTERVAL, OwnClock
+from motet.runtime.stalls.stalls import Stall
+from motet.runtime.stalls.stuck import Stuck, stuck_after
+from motet.runtime.stalls.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.sdk import container_control, context
 from motet.wire import codec
 from motet.wire.framing import FrameReader

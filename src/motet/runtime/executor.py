@@ -16,20 +16,20 @@ from motet.client.gate import Gate
 from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import Batched, BatchEnd, batch_of, failed_batch, run_batch, run_batch_async
-from motet.runtime.hold import Hold
-from motet.runtime.input_contexts import InputContexts
-from motet.runtime.interrupter import Interrupter
-from motet.runtime.loader import Service
+from motet.runtime.attempts.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
+from motet.runtime.attempts.batch import Batched, BatchEnd, batch_of, failed_batch, run_batch, run_batch_async
+from motet.runtime.attempts.streams import StreamWindow
+from motet.runtime.attribution.input_contexts import InputContexts
+from motet.runtime.cancellation.interrupter import Interrupter
+from motet.runtime.loading.loader import Service
 from motet.runtime.local_limit import LocalLimit
-from motet.runtime.raw_writers import RawWriters
+from motet.runtime.output.raw_writers import RawWriters
 from motet.runtime.sender import Sender
+from motet.runtime.slot_threads import SlotThreads
 from motet.runtime.slots import Slots
 from motet.runtime.spans import AttemptSpans
-from motet.runtime.streams import StreamWindow
-from motet.runtime.threads import SlotThreads
-from motet.runtime.watchdog import Watchdog
+from motet.runtime.stalls.hold import Hold
+from motet.runtime.stalls.watchdog import Watchdog
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.request import WebRequest
 from motet.wire.messages import Blocked, StopDelivering

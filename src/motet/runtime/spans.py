@@ -8,7 +8,7 @@ from motet.client import tracing
 from motet.model.function import FunctionSpec
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.batch import Batch, BatchEnd
+from motet.runtime.attempts.batch import Batch, BatchEnd
 from motet.runtime.web.request import WebRequest
 from motet.sdk.context import current_container_id
 

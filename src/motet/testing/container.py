@@ -14,13 +14,20 @@ from motet.client.gate import Gate
 from motet.errors import InputCancellation, UnimplementedError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime import batch
-from motet.runtime.attempt import describe_start_failure, failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.input_contexts import InputContexts
-from motet.runtime.loader import Hook, Service, load
+from motet.runtime.attempts import batch
+from motet.runtime.attempts.attempt import (
+    describe_start_failure,
+    failed,
+    run_async,
+    run_sync,
+    stream_async,
+    stream_sync,
+)
+from motet.runtime.attempts.streams import StreamWindow
+from motet.runtime.attribution.input_contexts import InputContexts
+from motet.runtime.loading.loader import Hook, Service, load
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
-from motet.runtime.streams import StreamWindow
 from motet.testing.pipe import Pipe
 from motet.testing.stepped import SteppedThread, current_stepped
 from motet.testing.virtual_loop import VirtualLoop

@@ -11,9 +11,9 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime import forked_child
-from motet.runtime.attempt import Cancelled, end_output, failed
-from motet.runtime.user_loop import allow_threads
+from motet.runtime.attempts.attempt import Cancelled, end_output, failed
+from motet.runtime.loop.user_loop import allow_threads
+from motet.runtime.processes import forked_child
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.request import App, WebRequest
 from motet.sdk.context import CurrentInput, current

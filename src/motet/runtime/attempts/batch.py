@@ -1,0 +1,195 @@
+"""Running a batch: the arguments of its inputs turned into lists, one call, and its list of results taken apart.
+
+An input whose arguments do not fit fails alone, before the call, which is made for the others.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import msgspec
+
+from motet.client.gate import Gate
+from motet.errors import InvalidError
+from motet.model.function import MethodSpec
+from motet.model.outcome import AttemptEnd, Delivery
+from motet.runtime.attempts.attempt import Cancelled, end_output, failed, succeeded
+from motet.sdk.context import CurrentInput, current
+from motet.wire import payload
+
+Arguments = tuple[tuple[Any, ...], dict[str, Any]]
+"""What one caller gave: positional and keyword arguments."""
+
+
+class Batch(Delivery, frozen=True, gc=False):
+    """Attempts that run in one call. To slots, cancellation and `current_input_id()` it is its first member."""
+
+    members: list[Delivery] = msgspec.field(default_factory=list)
+
+
+class BatchEnd(AttemptEnd, frozen=True, gc=False, kw_only=True):
+    """How a batch ended: `attempt` and `kind` are its first member's."""
+
+    members: list[AttemptEnd]
+
+
+def batch_of(members: list[Delivery]) -> Batch:
+    """These attempts as one."""
+    first = members[0]
+    return Batch(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
+
+
+class Transposition:
+    """The parameters of a batched function, to make lists of its callers' arguments by their names."""
+
+    def __init__(self, function: Callable[..., Any], name: str) -> None:
+        parameters = inspect.signature(function).parameters.values()
+        self._called = f"Motet batched function {name}"
+        self._names = [it.name for it in parameters]
+        self._positional = [it.name for it in parameters if it.kind is it.POSITIONAL_ONLY]
+        self._output = f"Output of batched function {name} must be a list"
+
+    def named(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+        """One input's arguments by their names. Raises `InvalidError` if they do not fit the parameters."""
+        names = self._names
+        given = len(positional) + len(keywords)
+        if given != len(names):
+            raise InvalidError(
+                f"{self._called} takes {len(names)} positional arguments, but this invocation has {given}."
+            )
+        named = dict(zip(names, positional, strict=False))
+        for name, value in keywords.items():
+            if name not in names:
+                raise InvalidError(f"{self._called} got unexpected keyword argument {name} in this invocation.")
+            if name in named:
+                raise InvalidError(f"{self._called} got multiple values for argument {name} in this invocation.")
+            named[name] = value
+        return named
+
+    def arguments(self, inputs: Sequence[dict[str, Any]]) -> Arguments:
+        """What to call the function with, given the inputs' named arguments: for each parameter the list of their values."""
+        columns = {name: [named[name] for named in inputs] for name in self._names}
+        return tuple(columns.pop(name) for name in self._positional), columns
+
+    def results(self, output: Any, count: int) -> list[Any]:
+        """What the function returned, if it is one result for each of `count` inputs; `InvalidError` otherwise."""
+        if not isinstance(output, list):
+            raise InvalidError(f"{self._output}.")
+        if len(output) != count:
+            raise InvalidError(f"{self._output} of equal length as its inputs.")
+        return output
+
+
+class Batched:
+    """A batched function, to be called with what `Fitting` has found in a batch. Awaitable if the function is async."""
+
+    def __init__(self, method: MethodSpec, call: Callable[..., Any]) -> None:
+        raw = getattr(call, "func", call)  # a method comes with its object
+        self.transposition = Transposition(call, getattr(raw, "__name__", method.name))
+        self._call = call
+
+    def __call__(self, inputs: Sequence[dict[str, Any]]) -> Any:
+        args, kwargs = self.transposition.arguments(inputs)
+        return self._call(*args, **kwargs)
+
+
+class Fitting:
+    """The members of a batch whose arguments fit the function, and the ends of those whose do not."""
+
+    def __init__(self, batch: Batch, transposition: Transposition) -> None:
+        self._batch = batch
+        self._transposition = transposition
+        self._misfits: dict[int, AttemptEnd] = {}
+        self.inputs: list[dict[str, Any]] = []
+        self.members: list[Delivery] = []
+        for member in batch.members:
+            try:
+                positional, keywords = payload.loads(member.payload, "the arguments")
+                self.inputs.append(transposition.named(positional, keywords))
+            except Exception as error:
+                self._misfits[member.attempt] = _failed_alone(member, error)
+            else:
+                self.members.append(member)
+
+    def ended(self, output: Any) -> BatchEnd:
+        """The function returned this. A result that cannot be sent fails its own input alone."""
+        results = self._transposition.results(output, len(self.members))
+        return self._end([succeeded(member, result) for member, result in zip(self.members, results, strict=True)])
+
+    def failed(self, error: BaseException, cancelled: bool) -> BatchEnd:
+        """What was raised is the failure of every member that it ran for."""
+        end = failed(self._batch, error, cancelled)
+        return self._end([AttemptEnd(member.attempt, end.kind, end.payload) for member in self.members])
+
+    def misfits_alone(self) -> BatchEnd:
+        """There is nothing to call the function with."""
+        return self._end([])
+
+    def _end(self, ends: list[AttemptEnd]) -> BatchEnd:
+        known = self._misfits | {end.attempt: end for end in ends}
+        members = [known[member.attempt] for member in self._batch.members]
+        return BatchEnd(self._batch.attempt, members[0].kind, b"", members=members)
+
+
+def _failed_alone(member: Delivery, error: Exception) -> AttemptEnd:
+    """Its traceback is among its own lines, not among those of the batch."""
+    running = CurrentInput(member.call_id, member.index)
+    token = current.set(running)
+    try:
+        return failed(member, error)
+    finally:
+        current.reset(token)
+        end_output(running)
+
+
+def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
+    """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
+    assert isinstance(batch, Batch)
+    assert isinstance(call, Batched)
+    running = CurrentInput(batch.call_id, batch.index)
+    token = current.set(running)
+    fitting: Fitting | None = None
+    try:
+        fitting = Fitting(batch, call.transposition)
+        if not fitting.members:
+            return fitting.misfits_alone()
+        try:
+            gate.open()
+            output = call(fitting.inputs)
+        finally:
+            gate.shut()
+        return fitting.ended(output)
+    except BaseException as error:
+        gate.raised(error)
+        was_cancelled = cancelled(batch.attempt)
+        return failed_batch(batch, error, was_cancelled) if fitting is None else fitting.failed(error, was_cancelled)
+    finally:
+        current.reset(token)
+        end_output(running)
+
+
+async def run_batch_async(call: Callable[..., Any], batch: Delivery, cancelled: Cancelled) -> AttemptEnd:
+    """Run an async batched function in this task. Never raises, also when it is cancelled."""
+    assert isinstance(batch, Batch)
+    assert isinstance(call, Batched)
+    running = CurrentInput(batch.call_id, batch.index)
+    current.set(running)
+    fitting: Fitting | None = None
+    try:
+        fitting = Fitting(batch, call.transposition)
+        return fitting.ended(await call(fitting.inputs)) if fitting.members else fitting.misfits_alone()
+    except BaseException as error:
+        was_cancelled = cancelled(batch.attempt)
+        return failed_batch(batch, error, was_cancelled) if fitting is None else fitting.failed(error, was_cancelled)
+    finally:
+        end_output(running)
+
+
+def failed_batch(batch: Delivery, error: BaseException, cancelled: bool = False) -> BatchEnd:
+    """What was raised is every member's failure."""
+    assert isinstance(batch, Batch)
+    end = failed(batch, error, cancelled)
+    members = [AttemptEnd(member.attempt, end.kind, end.payload) for member in batch.members]
+    return BatchEnd(batch.attempt, end.kind, end.payload, members=members)
