@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import queue
 import random
@@ -208,10 +209,7 @@ class Elsewhere(SignalledThread):
     """A word that the interpreter does not look at: the test on a thread of ours must find that out."""
 
     def __init__(self) -> None:
-        import ctypes
-
-        self._memory = ctypes.c_ulong(threading.main_thread().ident or 0)
-        super().__init__(ctypes.addressof(self._memory))
+        super().__init__(ctypes.c_ulong(threading.main_thread().ident or 0))
 
 
 @pytest.fixture(params=["no word found", "the test fails", "the user's handler"])

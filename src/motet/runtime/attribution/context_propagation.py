@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import asyncio
-import concurrent.futures.thread
 import contextvars
 import functools
 import threading
@@ -12,11 +11,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
-from motet.runtime.stalls.whereabouts import context_of
+from motet.runtime.cpython.tasks import context_of
+from motet.runtime.cpython.threads import carry_excepthook, is_pools_thread
 from motet.sdk.context import CurrentInput, current
 
 _OWN_THREADS = frozenset({"motet-control", "motet-client", "motet-orphans", "motet-sleeper"})
-_pools_worker = concurrent.futures.thread._worker
 
 
 class Work(Protocol):
@@ -79,7 +78,7 @@ def _carry_into_threads(work: Work) -> None:
 
     @functools.wraps(start)
     def start_in_context(self: threading.Thread) -> None:
-        if getattr(self, "_target", None) is _pools_worker or self.name in _OWN_THREADS:
+        if is_pools_thread(self) or self.name in _OWN_THREADS:
             start(self)
             return
         running = current.get()
@@ -89,8 +88,7 @@ def _carry_into_threads(work: Work) -> None:
             context = contextvars.copy_context()
             self.run = functools.partial(context.run, self.run)  # type: ignore[method-assign]
             # It reports what `run` raises, and is called when that has returned.
-            excepthook: Any = self._invoke_excepthook  # type: ignore[attr-defined]
-            self._invoke_excepthook = functools.partial(context.run, excepthook)  # type: ignore[attr-defined]
+            carry_excepthook(self, lambda hook: functools.partial(context.run, hook))
         try:
             start(self)
         except BaseException:

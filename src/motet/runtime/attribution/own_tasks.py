@@ -7,7 +7,7 @@ import sys
 import threading
 from typing import Any
 
-from motet.runtime.stalls.whereabouts import context_of
+from motet.runtime.cpython.tasks import context_of
 from motet.sdk.context import CurrentInput, current
 
 Tasks = set[asyncio.Task[Any]]

@@ -22,8 +22,8 @@ from motet.runtime.cancellation.signalled_thread import (
     CANCEL_SIGNAL,
     SignalledThread,
     introduce_thread,
-    set_asynchronous,
 )
+from motet.runtime.cpython.interruption import set_asynchronous
 
 _WAITS = (0.002, 0.006, 0.012)
 """Seconds after each signal. It is sent again: the first may have come in the instant before a blocking call."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import gc
 import os
@@ -15,6 +14,7 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import NoReturn
 
+from motet.runtime.cpython.threads import run_exit_functions
 from motet.runtime.lifecycle import leaving
 from motet.runtime.processes import family
 from motet.wire.template import Fork
@@ -106,7 +106,7 @@ def _leave(code: int) -> NoReturn:
         # os._exit skips these, but users expect them, and logging flushes in one. One joins all child processes: those of
         # pools end when they are told to, which Python does where it waits for threads.
         leaving.end_threads()
-        atexit._run_exitfuncs()
+        run_exit_functions()
     except BaseException:
         traceback.print_exc()
     finally:

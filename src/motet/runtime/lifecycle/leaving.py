@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from motet.runtime.attribution.own_tasks import every_task
+from motet.runtime.cpython.threads import end_pools
 
 MARGIN = 1.0
 """Seconds before the container is killed that it does not wait for others: it has handlers and last lines of its own."""
@@ -76,10 +77,7 @@ def end_threads() -> None:
 
 
 def _wait_for_threads(over: threading.Event) -> None:
-    # Where `concurrent.futures` tells its workers that nothing more will come.
-    at_exit: list[Callable[[], None]] = getattr(threading, "_threading_atexits", [])
-    for end in reversed(at_exit):
-        end()
+    end_pools()
     while threads := _users_threads():
         for thread in threads:
             thread.join()

@@ -11,17 +11,17 @@ from pathlib import Path
 import uvloop
 
 from motet.model.function import FunctionSpec, SerializedDefinition
+from motet.runtime.cpython.tasks import event_loop_policy
 
 _NESTING = ("nest_asyncio", "nest_asyncio2")
 """Packages that let a running loop be run again; they can change asyncio's loop alone."""
-_policy = getattr(asyncio.events, "_get_event_loop_policy", None) or asyncio.get_event_loop_policy
 
 
 class LoopChoice:
     """Made before user code is imported, and asked afterwards."""
 
     def __init__(self) -> None:
-        self._before = _policy()
+        self._before = event_loop_policy()
 
     def make(self, spec: FunctionSpec) -> asyncio.AbstractEventLoop:
         """A loop, set as this thread's own. Says so if it is not uvloop's."""
@@ -29,7 +29,7 @@ class LoopChoice:
         if why is None:
             loop: asyncio.AbstractEventLoop = uvloop.new_event_loop()
         else:
-            loop = _policy().new_event_loop()
+            loop = event_loop_policy().new_event_loop()
             kind = f"{type(loop).__module__}.{type(loop).__qualname__}"
             print(f"motet: this container runs {kind} instead of uvloop, because {why}.", file=sys.stderr, flush=True)
         asyncio.set_event_loop(loop)
@@ -39,7 +39,7 @@ class LoopChoice:
         for package in _NESTING:
             if package in sys.modules or _names(spec, package):
                 return f"{package} is imported, which cannot change uvloop's"
-        policy = _policy()
+        policy = event_loop_policy()
         if policy is not self._before and not isinstance(policy, uvloop.EventLoopPolicy):
             return "the program has set an event loop policy"
         return None

@@ -7,11 +7,11 @@ import contextlib
 import ctypes
 import functools
 import os
-import sys
 import threading
-from collections.abc import Callable, Sized
+from collections.abc import Callable
 
 from motet.runtime.attribution.own_tasks import every_task
+from motet.runtime.cpython.tasks import all_tasks
 from motet.runtime.output.input_output import InputOutput
 from motet.runtime.sender import Sender
 from motet.wire.messages import OutputShared
@@ -19,10 +19,7 @@ from motet.wire.messages import OutputShared
 _LINE_BUFFERED = 1  # _IOLBF
 _c_buffer = ctypes.create_string_buffer(8192)
 
-# Python 3.11, 3.12 and 3.13, 3.14 which has none that knows all.
-_tasks: Sized | None = getattr(asyncio.tasks, "_all_tasks", None)
-if _tasks is None and sys.version_info < (3, 14):
-    _tasks = getattr(asyncio.tasks, "_scheduled_tasks", None)
+_tasks = all_tasks()
 
 
 class RawWriters:

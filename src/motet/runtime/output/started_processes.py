@@ -7,19 +7,16 @@ import contextlib
 import os
 import subprocess
 import sys
-import threading
 from _thread import get_ident
 from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from motet.runtime.cpython.processes import is_worker_fork, redirected, wrap_fork_exec
+from motet.runtime.cpython.threads import mend_main_thread
 from motet.runtime.output.standard_streams import Outputs
 from motet.runtime.processes import forked_child
 from motet.sdk.context import current
-
-_POOLS = (os.path.join("concurrent", "futures", "process.py"), os.path.join("multiprocessing", "pool.py"))
-_STDOUT_ARGUMENT, _STDERR_ARGUMENT = 9, 11
-"""Of `_posixsubprocess.fork_exec`: the descriptors for the child; -1: as they are here."""
 
 
 class Processes:
@@ -43,7 +40,7 @@ class Processes:
             after_in_parent=lambda: self._forking.pop(get_ident(), None),
             after_in_child=self._after_fork,
         )
-        subprocess._fork_exec = self._fork_exec(subprocess._fork_exec)  # type: ignore[attr-defined]
+        wrap_fork_exec(self._fork_exec, of_multiprocessing=False)  # whose workers serve all inputs
         os.posix_spawn = self._posix_spawn(os.posix_spawn)
         os.posix_spawnp = self._posix_spawn(os.posix_spawnp)
         os.system = self._system(os.system)  # type: ignore[assignment]
@@ -82,23 +79,14 @@ class Processes:
                 os.dup2(target, descriptor)
         self._outputs.after_fork()
         forked_child.begin(sys._getframe(1))
-        main: Any = threading.main_thread()
-        if getattr(main, "_tstate_lock", main) is None:
-            # Forked from a slot's thread, which Python 3.11 and 3.12 then miss this of as it ends: `multiprocessing` fails.
-            main._set_tstate_lock()
+        mend_main_thread()
 
     # --- the ways to start programs -----------------------------------------------------------------------------------
 
     def _fork_exec(self, fork_exec: Callable[..., int]) -> Callable[..., int]:
         def fork_exec_for_input(*arguments: Any) -> int:
             targets = self._targets()
-            if targets:
-                changed = list(arguments)
-                for place, inherited in ((_STDOUT_ARGUMENT, 1), (_STDERR_ARGUMENT, 2)):
-                    descriptor = inherited if changed[place] == -1 else changed[place]
-                    changed[place] = targets.get(descriptor, changed[place])
-                arguments = tuple(changed)
-            return fork_exec(*arguments)
+            return fork_exec(*(redirected(arguments, targets) if targets else arguments))
 
         return fork_exec_for_input
 
@@ -148,7 +136,7 @@ def _identity(descriptor: int) -> tuple[int, int] | None:
 def _is_pools_fork() -> bool:
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        if frame.f_code.co_filename.endswith(_POOLS):
+        if is_worker_fork(frame.f_code.co_filename):
             return True
         frame = frame.f_back
     return False

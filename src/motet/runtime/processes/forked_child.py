@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dis
 import logging
 import os
 import sys
@@ -13,23 +12,16 @@ from types import FrameType
 from typing import Any, NoReturn
 
 import motet
+from motet.runtime.cpython.processes import how_it_left, is_multiprocessing_fork, runs_one_after_the_other
 
 is_one = False
 """Whether this process is one."""
 
 CANNOT_AWAIT = 70
 _MOTET = os.path.dirname(motet.__file__) + os.sep
-_LOOPS = (
-    os.path.join("motet", "runtime", "loop", "user_loop.py"),
-    os.path.join("asyncio", "events.py"),
-    os.path.join("asyncio", "base_events.py"),
-    os.path.join("concurrent", "futures", "thread.py"),
-    os.path.join("anyio", "_backends", "_asyncio.py"),
-)
-"""What runs one piece of user code after the other: event loops, and threads that wait for more."""
+_USER_LOOP = os.path.join(_MOTET, "runtime", "loop", "user_loop.py")
 _SYNC = ("run_sync", "stream_sync", "run_batch")
 """Functions of the runtime that say `leave` when user code comes back to them, and so know how it ended."""
-_MULTIPROCESSING = os.path.join("multiprocessing", "popen_fork.py")
 
 _descriptors: set[int] = set()
 
@@ -90,9 +82,9 @@ def _outermost_on_loop(frame: FrameType | None) -> FrameType | None:
     outermost: FrameType | None = None
     while frame is not None:
         file = frame.f_code.co_filename
-        if file.endswith(_MULTIPROCESSING) or (frame.f_code.co_name in _SYNC and file.startswith(_MOTET)):
+        if is_multiprocessing_fork(file) or (frame.f_code.co_name in _SYNC and file.startswith(_MOTET)):
             return None  # ends by itself, and never comes back
-        if file.endswith(_LOOPS):
+        if file == _USER_LOOP or runs_one_after_the_other(file):
             return outermost
         outermost = frame
         frame = frame.f_back
@@ -103,11 +95,10 @@ def _ends_with(outermost: FrameType) -> Callable[[FrameType, str, Any], None]:
     def profile(frame: FrameType, event: str, arg: Any) -> None:
         if event == "return" and frame is outermost:
             sys.setprofile(None)
-            code = frame.f_code
-            last = dis.opname[code.co_code[frame.f_lasti]]
-            if last.startswith("RETURN"):
+            how = how_it_left(frame)
+            if how == "returned":
                 _end(0)
-            if last.startswith("YIELD") or code.co_filename.startswith(_MOTET):
+            if how == "awaits" or frame.f_code.co_filename.startswith(_MOTET):
                 print(
                     "motet: a process that was forked in async code cannot await: the event loop is its container's. It ends. "
                     "Fork in sync code, or use asyncio.create_subprocess_exec or concurrent.futures.ProcessPoolExecutor.",

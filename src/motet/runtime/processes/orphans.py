@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import _posixsubprocess
 import contextlib
 import functools
 import os
-import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +12,7 @@ from typing import Any
 
 import uvloop
 
+from motet.runtime.cpython.processes import wrap_fork_exec
 from motet.runtime.processes import family
 
 GRACE = 0.1
@@ -43,9 +42,7 @@ class Orphans:
         for name in ("fork", "posix_spawn", "posix_spawnp"):
             setattr(os, name, self._noting(getattr(os, name)))
         os.forkpty = self._noting(os.forkpty, lambda made: made[0])
-        # Two names for one function: `multiprocessing` uses the latter.
-        subprocess._fork_exec = self._noting(subprocess._fork_exec)  # type: ignore[attr-defined]
-        _posixsubprocess.fork_exec = self._noting(_posixsubprocess.fork_exec)
+        wrap_fork_exec(self._noting, of_multiprocessing=True)
         for name in ("subprocess_exec", "subprocess_shell"):
             setattr(uvloop.Loop, name, self._noting_async(getattr(uvloop.Loop, name)))
         os.register_at_fork(after_in_child=self._after_fork)

@@ -7,7 +7,7 @@ import threading
 from types import FrameType
 from typing import Any
 
-from motet.runtime.cancellation.signalled_thread import set_asynchronous
+from motet.runtime.cpython.interruption import set_asynchronous
 
 
 def test_functions_can_be_traced_after_an_asynchronous_exception_was_taken_back() -> None:
