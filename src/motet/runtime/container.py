@@ -23,7 +23,7 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
 from motet.model.log_allowance import LIVE_LINES, log_rate
-from motet.runtime.attempts.attempt import describe_start_failure
+from motet.runtime.attempts.outcomes import describe_start_failure
 from motet.runtime.attribution import context_propagation, own_tasks
 from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.executor import Executor

@@ -10,7 +10,7 @@ from time import perf_counter
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
-from motet.runtime.attempts.attempt import tell_of_stray
+from motet.runtime.attempts.outcomes import tell_of_stray
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.runtime.loop.user_loop import UserLoop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -10,13 +11,15 @@ import pytest
 from motet.client.gate import Gate
 from motet.errors import InvalidError
 from motet.model.outcome import Delivery, OutcomeKind
-from motet.runtime.attempts.attempt import run_sync
+from motet.runtime.attempts.ways import run_sync
 from motet.wire import failure, payload
+from tests.runtime.attempts.alone import attempt_at
 
 
 def outcome(function: Callable[[], Any]) -> Any:
     """The value that it returns, or the exception that its caller gets."""
-    end = run_sync(function, Delivery(1, "fc-1", 0, "", payload.dumps(((), {}), "arguments")), Gate(), lambda _: False)
+    delivery = Delivery(1, "fc-1", 0, "", payload.dumps(((), {}), "arguments"))
+    end = copy_context().run(run_sync, attempt_at(function, delivery, Gate()))
     return payload.loads(end.payload, "") if end.kind is OutcomeKind.SUCCESS else failure.rebuild(end.payload)
 
 

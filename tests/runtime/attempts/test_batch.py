@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import functools
 from collections.abc import Callable
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempts.batch import Batch, Batched, BatchEnd, Transposition, batch_of, run_batch, run_batch_async
 from motet.sdk.context import current_input_id
 from motet.wire import failure, payload
+from tests.runtime.attempts.alone import attempt_at
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -40,7 +42,8 @@ def batch(*calls: Call) -> Batch:
 
 
 def run(function: Callable[..., Any], *calls: Call, cancelled: bool = False) -> list[AttemptEnd]:
-    end = run_batch(Batched(MethodSpec(), function), batch(*calls), Gate(), lambda attempt: cancelled)
+    attempt = attempt_at(Batched(MethodSpec(), function), batch(*calls), Gate(), cancelled=cancelled)
+    end = copy_context().run(run_batch, attempt)
     assert isinstance(end, BatchEnd)
     assert end.attempt == 10
     return end.members
@@ -67,9 +70,7 @@ def test_mixed_positional_and_keyword_arguments_are_put_together_by_name(functio
 
 
 def test_an_async_function_is_awaited() -> None:
-    end = asyncio.run(
-        run_batch_async(Batched(MethodSpec(is_async=True), add_async), batch(*MIXED), lambda attempt: False)
-    )
+    end = asyncio.run(run_batch_async(attempt_at(Batched(MethodSpec(is_async=True), add_async), batch(*MIXED), None)))
     assert isinstance(end, BatchEnd)
     assert values(end.members) == [3, 7, 11]
 
@@ -115,7 +116,8 @@ def test_a_call_that_does_not_fit_fails_alone(call: Call, message: str, place: i
 def test_arguments_that_cannot_be_unpickled_fail_their_input_alone() -> None:
     whole = batch(((1, 2), {}), ((3, 4), {}))
     broken = Delivery(12, "fc-2", 2, "", b"no pickle")
-    end = run_batch(Batched(MethodSpec(), add), batch_of([*whole.members, broken]), Gate(), lambda attempt: False)
+    attempt = attempt_at(Batched(MethodSpec(), add), batch_of([*whole.members, broken]), Gate())
+    end = copy_context().run(run_batch, attempt)
     assert isinstance(end, BatchEnd)
     assert isinstance(error([end.members.pop()]), DeserializationError)
     assert values(end.members) == [3, 7]

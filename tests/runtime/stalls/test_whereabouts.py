@@ -15,11 +15,12 @@ import pytest
 
 from motet.client.gate import Gate
 from motet.model.outcome import Delivery
-from motet.runtime.attempts.attempt import run_sync
+from motet.runtime.attempts.ways import run_sync
 from motet.runtime.stalls.stalls import Sight
 from motet.runtime.stalls.whereabouts import ThreadClocks, sight_on_loop, sight_on_thread
 from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
+from tests.runtime.attempts.alone import attempt_at
 
 PATIENCE = 20.0
 
@@ -76,7 +77,7 @@ def test_input_is_that_of_the_attempt_on_the_thread() -> None:
 
         def run() -> None:
             gate.enter()
-            run_sync(work, Delivery(1, "fc-abc", 7, "", payload.dumps(((), {}), "")), gate, lambda attempt: False)
+            run_sync(attempt_at(work, Delivery(1, "fc-abc", 7, "", payload.dumps(((), {}), "")), gate))
 
         threading.Thread(target=run).start()
 

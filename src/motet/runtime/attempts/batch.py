@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from typing import Any
 
 import msgspec
 
-from motet.client.gate import Gate
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempts.attempt import Cancelled, end_output, failed, succeeded
-from motet.sdk.context import CurrentInput, current
+from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.outcomes import failed, succeeded
 from motet.wire import payload
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
@@ -96,31 +96,38 @@ class Batched:
 
 
 class Fitting:
-    """The members of a batch whose arguments fit the function, and the ends of those whose do not."""
+    """The members of a batch whose arguments fit the function, and the ends of those whose do not.
 
-    def __init__(self, batch: Batch, transposition: Transposition) -> None:
+    What the attempt raises from now on is the failure of the former alone.
+    """
+
+    def __init__(self, attempt: Attempt) -> None:
+        batch, call = attempt.delivery, attempt.call
+        assert isinstance(batch, Batch)
+        assert isinstance(call, Batched)
         self._batch = batch
-        self._transposition = transposition
+        self._transposition = call.transposition
         self._misfits: dict[int, AttemptEnd] = {}
         self.inputs: list[dict[str, Any]] = []
         self.members: list[Delivery] = []
         for member in batch.members:
             try:
                 positional, keywords = payload.loads(member.payload, "the arguments")
-                self.inputs.append(transposition.named(positional, keywords))
+                self.inputs.append(call.transposition.named(positional, keywords))
             except Exception as error:
-                self._misfits[member.attempt] = _failed_alone(member, error)
+                self._misfits[member.attempt] = copy_context().run(_failed_alone, attempt, member, error)
             else:
                 self.members.append(member)
+        attempt.fail = self.failed
 
     def ended(self, output: Any) -> BatchEnd:
         """The function returned this. A result that cannot be sent fails its own input alone."""
         results = self._transposition.results(output, len(self.members))
         return self._end([succeeded(member, result) for member, result in zip(self.members, results, strict=True)])
 
-    def failed(self, error: BaseException, cancelled: bool) -> BatchEnd:
+    def failed(self, batch: Delivery, error: BaseException, cancelled: bool) -> BatchEnd:
         """What was raised is the failure of every member that it ran for."""
-        end = failed(self._batch, error, cancelled)
+        end = failed(batch, error, cancelled)
         return self._end([AttemptEnd(member.attempt, end.kind, end.payload) for member in self.members])
 
     def misfits_alone(self) -> BatchEnd:
@@ -133,58 +140,41 @@ class Fitting:
         return BatchEnd(self._batch.attempt, members[0].kind, b"", members=members)
 
 
-def _failed_alone(member: Delivery, error: Exception) -> AttemptEnd:
+def _failed_alone(attempt: Attempt, member: Delivery, error: Exception) -> AttemptEnd:
     """Its traceback is among its own lines, not among those of the batch."""
-    running = CurrentInput(member.call_id, member.index)
-    token = current.set(running)
-    try:
-        return failed(member, error)
-    finally:
-        current.reset(token)
-        end_output(running)
+    alone = Attempt(attempt.call, member, None, attempt.sender, None, lambda _: False)
+    with alone:
+        raise error
+    return alone.end
 
 
-def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
-    """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
-    assert isinstance(batch, Batch)
-    assert isinstance(call, Batched)
-    running = CurrentInput(batch.call_id, batch.index)
-    token = current.set(running)
-    fitting: Fitting | None = None
-    try:
-        fitting = Fitting(batch, call.transposition)
-        if not fitting.members:
-            return fitting.misfits_alone()
-        try:
-            gate.open()
-            output = call(fitting.inputs)
-        finally:
-            gate.shut()
-        return fitting.ended(output)
-    except BaseException as error:
-        gate.raised(error)
-        was_cancelled = cancelled(batch.attempt)
-        return failed_batch(batch, error, was_cancelled) if fitting is None else fitting.failed(error, was_cancelled)
-    finally:
-        current.reset(token)
-        end_output(running)
+def run_batch(attempt: Attempt) -> AttemptEnd:
+    """A sync batched function, on this thread."""
+    gate = attempt.gate
+    assert gate is not None
+    with attempt:
+        fitting = Fitting(attempt)
+        if fitting.members:
+            try:
+                gate.open()
+                output = attempt.call(fitting.inputs)
+            finally:
+                gate.shut()
+            attempt.end = fitting.ended(output)
+        else:
+            attempt.end = fitting.misfits_alone()
+    return attempt.end
 
 
-async def run_batch_async(call: Callable[..., Any], batch: Delivery, cancelled: Cancelled) -> AttemptEnd:
-    """Run an async batched function in this task. Never raises, also when it is cancelled."""
-    assert isinstance(batch, Batch)
-    assert isinstance(call, Batched)
-    running = CurrentInput(batch.call_id, batch.index)
-    current.set(running)
-    fitting: Fitting | None = None
-    try:
-        fitting = Fitting(batch, call.transposition)
-        return fitting.ended(await call(fitting.inputs)) if fitting.members else fitting.misfits_alone()
-    except BaseException as error:
-        was_cancelled = cancelled(batch.attempt)
-        return failed_batch(batch, error, was_cancelled) if fitting is None else fitting.failed(error, was_cancelled)
-    finally:
-        end_output(running)
+async def run_batch_async(attempt: Attempt) -> AttemptEnd:
+    """An async batched function, in this task."""
+    with attempt:
+        fitting = Fitting(attempt)
+        if fitting.members:
+            attempt.end = fitting.ended(await attempt.call(fitting.inputs))
+        else:
+            attempt.end = fitting.misfits_alone()
+    return attempt.end
 
 
 def failed_batch(batch: Delivery, error: BaseException, cancelled: bool = False) -> BatchEnd:

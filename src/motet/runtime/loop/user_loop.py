@@ -11,14 +11,13 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from motet.runtime.attempts.attempt import tell_of_stray
+from motet.runtime.attempts.outcomes import tell_of_stray
 from motet.runtime.attribution.context_propagation import report_in_context
+from motet.runtime.cpython.tasks import stopped_before_done
 from motet.runtime.processes import forked_child
 
 _THREADS = min(32, (os.cpu_count() or 1) + 4)
 """What asyncio's own default executor has: for what libraries do in it, beside the inputs' `asyncio.to_thread`."""
-_STOPPED = "loop stopped before"
-"""What a loop says when it is stopped before the main task is done, which that never is."""
 
 
 class Job:
@@ -89,7 +88,7 @@ class UserLoop:
                 raise
             # asyncio lets SystemExit and KeyboardInterrupt through; the task has them too, and whoever awaits it. Handlers of
             # signals may raise anything.
-            if not isinstance(error, RuntimeError) or _STOPPED not in str(error):
+            if not stopped_before_done(error):
                 tell_of_stray(error, "a task or a callback of this container's event loop, or a handler of a signal")
 
     async def serve(self, stopped: asyncio.Event) -> None:

@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
-import gc
 import os
 import sys
 import threading
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import motet
 from motet.model.ids import input_id
-from motet.model.outcome import Delivery
+from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.cpython.tasks import context_of
+from motet.runtime.cpython.threads import runs_for
 from motet.runtime.stalls.stalls import Place, Sight
 from motet.sdk.context import CurrentInput, current
 
@@ -73,14 +74,6 @@ def _users_place(frame: FrameType) -> Place | None:
     return None
 
 
-def context_of(task: asyncio.Task[Any]) -> contextvars.Context | None:
-    """The context that a task runs in; None if that cannot be known."""
-    if sys.version_info >= (3, 12):
-        return task.get_context()
-    # Tasks of Python 3.11 do not tell, but the collector knows what they refer to: their own context first.
-    return next((it for it in gc.get_referents(task) if isinstance(it, contextvars.Context)), None)
-
-
 def _input_of_context(context: object) -> str | None:
     running = context.get(current) if isinstance(context, contextvars.Context) else None
     return input_id(running.call_id, running.index) if isinstance(running, CurrentInput) else None
@@ -91,15 +84,12 @@ def _input_on_stack(frame: FrameType) -> str | None:
     for each in _stack(frame):
         code = each.f_code
         if code.co_filename.startswith(_MOTET):
-            delivery = each.f_locals.get("delivery") or each.f_locals.get("batch")
-            if isinstance(delivery, Delivery):
-                return input_id(delivery.call_id, delivery.index)
-        elif code.co_qualname == "_WorkItem.run":  # an executor's, so also `asyncio.to_thread`
-            work = getattr(each.f_locals.get("self"), "fn", None)
-            return _input_of_context(getattr(work, "__self__", None))
-        elif code.co_qualname == "Thread._bootstrap_inner":
-            run = getattr(each.f_locals.get("self"), "run", None)
-            return _input_of_context(getattr(getattr(run, "func", None), "__self__", None))
+            attempt = each.f_locals.get("attempt")
+            if isinstance(attempt, Attempt):
+                return input_id(attempt.delivery.call_id, attempt.delivery.index)
+        elif (run := runs_for(each)) is not None:
+            # A context's `run`: of an executor's work as it is, of a thread's as the function of a partial one.
+            return _input_of_context(getattr(getattr(run, "func", run), "__self__", None))
     return None
 
 
