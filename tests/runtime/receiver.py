@@ -9,7 +9,7 @@ from typing import Any
 from motet.client.sockets import read_frames
 from motet.runtime.sender import Sender
 from motet.wire import codec, payload
-from motet.wire.messages import Items
+from motet.wire.container_messages import Items
 
 
 class Receiver:

@@ -8,8 +8,8 @@ from typing import Any
 from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.runtime.sender import Sender
 from motet.wire import codec
+from motet.wire.container_messages import Finished, Ready
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Finished, Ready
 from tests.runtime.receiver import Receiver
 
 

@@ -22,7 +22,6 @@ from motet.client.sockets import SocketLink, connect, read_frames
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.model.log_allowance import LIVE_LINES, log_rate
 from motet.runtime.attempts.outcomes import describe_start_failure
 from motet.runtime.attribution import context_propagation, own_tasks
 from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
@@ -46,25 +45,24 @@ from motet.runtime.stalls.stuck import Stuck, stuck_after
 from motet.runtime.stalls.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.sdk import container_control, context
 from motet.wire import codec
-from motet.wire.framing import FrameReader
-from motet.wire.messages import (
-    AckItems,
+from motet.wire.container_messages import (
+    AckAttemptItems,
     AskStandstill,
-    CancelAttempts,
+    Cancel,
     Configure,
-    Hello,
     LimitInputs,
-    Message,
     Ready,
-    Refused,
-    Stalled,
     StartFailed,
     StoodStill,
     Stop,
     StopDelivering,
     Unblocked,
-    Written,
 )
+from motet.wire.framing import FrameReader
+from motet.wire.hello import Hello, Refused
+from motet.wire.log_allowance import LIVE_LINES, log_rate
+from motet.wire.message import Message
+from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
 
 LOST_SERVER = 69
@@ -81,7 +79,7 @@ def main(fork: Fork) -> int:
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
     surroundings.enter_app(configuration, lambda: _connect_client(fork))
-    return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
+    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -93,7 +91,7 @@ def _read_configuration(sock: socket.socket) -> Configure:
             if isinstance(message, Configure):
                 return message
             if isinstance(message, Refused):
-                raise ConnectionError(f"the server refused this container: {message.reason}")
+                raise message.error("this container")
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
@@ -103,7 +101,7 @@ def _connect_client(fork: Fork) -> Connection:
     return connection
 
 
-class _Container:
+class _ConnectedContainer:
     """Everything after the connections are there."""
 
     def __init__(
@@ -335,10 +333,10 @@ class _Container:
 
     def _on_control(self, frame: memoryview) -> None:
         for message in codec.decode_to_control(frame):
-            if isinstance(message, AckItems):
+            if isinstance(message, AckAttemptItems):
                 if self._executor is not None:
                     self._executor.grant(message.attempt, message.count)
-            elif isinstance(message, CancelAttempts):
+            elif isinstance(message, Cancel):
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
             elif isinstance(message, AskStandstill):

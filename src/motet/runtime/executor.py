@@ -35,7 +35,7 @@ from motet.runtime.stalls.hold import Hold
 from motet.runtime.stalls.watchdog import Watchdog
 from motet.runtime.web.app import serve
 from motet.runtime.web.request import WebRequest
-from motet.wire.messages import Blocked, StopDelivering
+from motet.wire.container_messages import Blocked, StopDelivering
 
 
 class _Method(NamedTuple):

@@ -47,7 +47,8 @@ from motet.server.tally import Tally
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
-from motet.wire.messages import Hello, Message
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 
 class OpenRecords(Protocol):

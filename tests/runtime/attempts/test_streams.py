@@ -15,8 +15,8 @@ from motet.errors import InputCancellation
 from motet.runtime.attempts.streams import StreamWindow, send_items, send_items_async
 from motet.runtime.sender import Sender
 from motet.wire import codec, payload
+from motet.wire.client_messages import STREAM_WINDOW
 from motet.wire.framing import FrameReader
-from motet.wire.messages import STREAM_WINDOW
 from tests.runtime.receiver import Receiver
 
 

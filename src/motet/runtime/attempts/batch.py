@@ -23,7 +23,7 @@ Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """What one caller gave: positional and keyword arguments."""
 
 
-class Batch(Delivery, frozen=True, gc=False):
+class BatchDelivery(Delivery, frozen=True, gc=False):
     """Attempts that run in one call. To slots, cancellation and `current_input_id()` it is its first member."""
 
     members: list[Delivery] = msgspec.field(default_factory=list)
@@ -35,10 +35,10 @@ class BatchEnd(AttemptEnd, frozen=True, gc=False, kw_only=True):
     members: list[AttemptEnd]
 
 
-def batch_of(members: list[Delivery]) -> Batch:
+def batch_of(members: list[Delivery]) -> BatchDelivery:
     """These attempts as one."""
     first = members[0]
-    return Batch(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
+    return BatchDelivery(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
 
 
 class Transposition:
@@ -103,7 +103,7 @@ class Fitting:
 
     def __init__(self, attempt: Attempt) -> None:
         batch, call = attempt.delivery, attempt.call
-        assert isinstance(batch, Batch)
+        assert isinstance(batch, BatchDelivery)
         assert isinstance(call, Batched)
         self._batch = batch
         self._transposition = call.transposition
@@ -179,7 +179,7 @@ async def run_batch_async(attempt: Attempt) -> AttemptEnd:
 
 def failed_batch(batch: Delivery, error: BaseException, cancelled: bool = False) -> BatchEnd:
     """What was raised is every member's failure."""
-    assert isinstance(batch, Batch)
+    assert isinstance(batch, BatchDelivery)
     end = failed(batch, error, cancelled)
     members = [AttemptEnd(member.attempt, end.kind, end.payload) for member in batch.members]
     return BatchEnd(batch.attempt, end.kind, end.payload, members=members)

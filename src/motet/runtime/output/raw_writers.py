@@ -14,7 +14,7 @@ from motet.runtime.attribution.own_tasks import every_task
 from motet.runtime.cpython.tasks import all_tasks
 from motet.runtime.output.input_output import InputOutput
 from motet.runtime.sender import Sender
-from motet.wire.messages import OutputShared
+from motet.wire.output_messages import OutputShared
 
 _LINE_BUFFERED = 1  # _IOLBF
 _c_buffer = ctypes.create_string_buffer(8192)
