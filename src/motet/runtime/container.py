@@ -25,6 +25,7 @@ from motet.model.ids import split_input_id
 from motet.runtime.attempts.outcomes import describe_start_failure
 from motet.runtime.attribution import context_propagation, own_tasks
 from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
+from motet.runtime.cancellation.signalled_thread import let_callers_wait
 from motet.runtime.executor import Executor
 from motet.runtime.lifecycle import leaving
 from motet.runtime.lifecycle.preemption import Preemption
@@ -121,6 +122,7 @@ class _ConnectedContainer:
         own_tasks.hide_threads()
         self._own_tasks.install()
         self._keyboard_interrupts.install()
+        let_callers_wait()
         paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()

@@ -17,7 +17,7 @@ from motet.client.gate import Gate
 from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempts.attempt import Attempt, Fail, Window
+from motet.runtime.attempts.attempt import Fail, ItemWindow, RunningAttempt
 from motet.runtime.attempts.batch import Batched, BatchEnd, batch_of, failed_batch
 from motet.runtime.attempts.outcomes import failed
 from motet.runtime.attempts.streams import StreamWindow
@@ -79,11 +79,11 @@ class Executor:
         self._raw_writers = raw_writers
         self._slots = Slots(spec.concurrency.max_inputs)
         self._ready_at = time.monotonic() if loop is None else loop.time()
-        self._attempts: dict[int, Attempt] = {}
+        self._attempts: dict[int, RunningAttempt] = {}
         self._threads_done: threading.Event | None = None
         """There from when the container stops; set when no attempt runs on a thread."""
         self._interrupter = Interrupter()
-        self._threads: SlotThreads[Attempt] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
+        self._threads: SlotThreads[RunningAttempt] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._contexts = InputContexts(context or contextvars.copy_context())
         self._spans = AttemptSpans.wanted(spec)
         self._hold: Hold | None = None
@@ -115,9 +115,8 @@ class Executor:
         for delivery in deliveries:
             spec, call, _ = self._methods[delivery.method]
             gate = None if spec.is_async else Gate()
-            attempt = Attempt(
-                call, delivery, gate, self._sender, self._window(spec, delivery), self._slots.cancelled, self._fail
-            )
+            window = self._window(spec, delivery) if spec.is_generator or spec.web is not None else None
+            attempt = RunningAttempt(call, delivery, gate, self._sender, window, self._slots.cancelled, self._fail)
             # Before the slot: once that is taken, a cancellation may come.
             self._attempts[delivery.attempt] = attempt
             if self._slots.take(delivery.attempt) and gate is not None:  # a task looks by itself
@@ -176,7 +175,7 @@ class Executor:
 
     # --- the two ways to run ------------------------------------------------------------------------------------------
 
-    async def _in_task(self, attempt: Attempt) -> None:
+    async def _in_task(self, attempt: RunningAttempt) -> None:
         delivery = attempt.delivery
         number = delivery.attempt
         if self.limit.is_lowered and (turn := self.limit.turn_of(number, self.held)) is not None:
@@ -203,7 +202,7 @@ class Executor:
             # Others may end in this turn of the loop too: one write for all of them.
             self._sender.flush_soon(asyncio.get_running_loop())
 
-    def _on_thread(self, attempt: Attempt) -> None:
+    def _on_thread(self, attempt: RunningAttempt) -> None:
         delivery, gate = attempt.delivery, attempt.gate
         assert gate is not None
         gate.enter()
@@ -236,25 +235,25 @@ class Executor:
         )
         self._sender.queue(StopDelivering())
 
-    def _without_outcome(self, attempt: Attempt, error: BaseException) -> AttemptEnd:
+    def _without_outcome(self, attempt: RunningAttempt, error: BaseException) -> AttemptEnd:
         """The end of an attempt whose outcome could not be made: an input without an end would keep its slot for good."""
         with contextlib.suppress(BaseException):
             traceback.print_exc()
         told = InternalError(f"no outcome could be made: {type(error).__name__} came instead")
         return self._fail(attempt.delivery, told, False)
 
-    def _run_in_span(self, attempt: Attempt) -> AttemptEnd:
+    def _run_in_span(self, attempt: RunningAttempt) -> AttemptEnd:
         assert self._spans is not None
         span = self._spans.begin(attempt)
         end: AttemptEnd = self._methods[attempt.delivery.method].way(attempt)
         self._spans.end(span, end)
         return end
 
-    def _window(self, method: MethodSpec, delivery: Delivery) -> Window | None:
-        if method.web is not None:
-            assert self._loop is not None
-            return WebRequest(delivery, self._sender, self._loop, self._ready_at)
-        return StreamWindow() if method.is_generator else None
+    def _window(self, method: MethodSpec, delivery: Delivery) -> ItemWindow:
+        if method.web is None:
+            return StreamWindow()
+        assert self._loop is not None
+        return WebRequest(delivery, self._sender, self._loop, self._ready_at)
 
     def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
         """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""
@@ -282,8 +281,8 @@ class Executor:
         """
         gates = []
         for number in attempts:
-            attempt = self._attempts.get(number)
-            if not self._slots.cancel(number) or attempt is None:
+            # In this order: what has a slot is known here until it has ended.
+            if not self._slots.cancel(number) or (attempt := self._attempts.get(number)) is None:
                 continue
             if attempt.task is not None and self._loop is not None:
                 self._loop.call_soon_threadsafe(attempt.task.cancel)

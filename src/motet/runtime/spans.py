@@ -8,7 +8,7 @@ from motet.client import tracing
 from motet.model.function import FunctionSpec
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.batch import BatchDelivery, BatchEnd
 from motet.runtime.web.request import WebRequest
 from motet.sdk.context import current_container_id
@@ -31,7 +31,7 @@ class AttemptSpans:
         tracer = tracing.tracer(spec.app_name)
         return None if tracer is None else cls(tracer, spec)
 
-    def begin(self, attempt: Attempt) -> Span:
+    def begin(self, attempt: RunningAttempt) -> Span:
         """An attempt begins. Its span is current from now on in this context, which is to be the attempt's own; if it is a web
         request, the app's spans lie within, too."""
         from opentelemetry.context import attach

@@ -15,7 +15,7 @@ from motet.errors import InputCancellation, UnimplementedError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempts import batch
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.outcomes import describe_start_failure, failed
 from motet.runtime.attempts.streams import StreamWindow
 from motet.runtime.attempts.ways import way_of
@@ -271,7 +271,7 @@ class WorldContainer:
         window = (StreamWindow() if method.is_async else _ParkingWindow()) if method.is_generator else None
         gate = None if method.is_async else Gate()
         fail = batch.failed_batch if batched else failed
-        attempt = Attempt(call, delivery, gate, sender, window, self._slots.cancelled, fail)
+        attempt = RunningAttempt(call, delivery, gate, sender, window, self._slots.cancelled, fail)
         if window is not None:
             self._windows[delivery.attempt] = window
         way = way_of(method, batched=batched)

@@ -7,10 +7,12 @@ from typing import Any, cast
 
 from motet.client.gate import Gate
 from motet.model.outcome import Delivery
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.sender import Sender
 
 
-def attempt_at(call: Callable[..., Any], delivery: Delivery, gate: Gate | None, *, cancelled: bool = False) -> Attempt:
+def attempt_at(
+    call: Callable[..., Any], delivery: Delivery, gate: Gate | None, *, cancelled: bool = False
+) -> RunningAttempt:
     """An attempt that sends nothing but its end."""
-    return Attempt(call, delivery, gate, cast(Sender, None), None, lambda _: cancelled)
+    return RunningAttempt(call, delivery, gate, cast(Sender, None), None, lambda _: cancelled)

@@ -202,6 +202,38 @@ def test_an_interrupt_that_brought_nothing_is_tried_again(interrupter: Interrupt
     assert cancelled(victim.result())
 
 
+def test_handlers_can_be_set_on_the_main_thread_alone_while_another_one_is_interrupted(
+    interrupter: Interrupter,
+) -> None:
+    if not interrupter.reaches_blocking_calls:
+        pytest.skip("this interpreter has no way to interrupt blocking calls in threads")
+    signalled = SignalledThread.found()
+    assert signalled is not None
+    before, moved, over = signal.getsignal(signal.SIGUSR2), threading.Event(), threading.Event()
+    raised: list[BaseException] = []
+
+    def move() -> None:
+        with signalled.moved_to(threading.get_ident()):
+            moved.set()
+            over.wait(0.05)  # nobody says that it is over: the main thread waits meanwhile
+
+    def set_elsewhere() -> None:
+        try:
+            signal.signal(signal.SIGUSR2, signal.SIG_IGN)
+        except ValueError as error:
+            raised.append(error)
+
+    threads = [threading.Thread(target=it) for it in (move, set_elsewhere)]
+    threads[0].start()
+    moved.wait(TIMEOUT)
+    threads[1].start()
+    assert signal.signal(signal.SIGUSR2, signal.SIG_DFL) is before
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert "main thread" in str(raised)
+
+
 # --- without the private field ----------------------------------------------------------------------------------------
 
 

@@ -17,7 +17,7 @@ Fail = Callable[[Delivery, BaseException, bool], AttemptEnd]
 """Makes the end of what raised this exception; True: Motet has cancelled it."""
 
 
-class Window(Protocol):
+class ItemWindow(Protocol):
     """What the consumer of an attempt's items has room for."""
 
     def grant(self, count: int) -> None: ...
@@ -25,7 +25,7 @@ class Window(Protocol):
     def cancel(self) -> None: ...
 
 
-class Attempt:
+class RunningAttempt:
     """Calls `call` with what is in `delivery`. The ways to do so (`ways.py`) differ; this is what they share.
 
     In a `with` block of it, its input is the current one; the context is to be the attempt's own. The block sets `end`, the one
@@ -55,7 +55,7 @@ class Attempt:
         delivery: Delivery,
         gate: Gate | None,
         sender: Sender,
-        window: Window | None,
+        window: ItemWindow | None,
         cancelled: Callable[[int], bool],
         fail: Fail = failed,
     ) -> None:

@@ -15,7 +15,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.outcomes import failed, succeeded
 from motet.wire import payload
 
@@ -101,7 +101,7 @@ class Fitting:
     What the attempt raises from now on is the failure of the former alone.
     """
 
-    def __init__(self, attempt: Attempt) -> None:
+    def __init__(self, attempt: RunningAttempt) -> None:
         batch, call = attempt.delivery, attempt.call
         assert isinstance(batch, BatchDelivery)
         assert isinstance(call, Batched)
@@ -140,15 +140,15 @@ class Fitting:
         return BatchEnd(self._batch.attempt, members[0].kind, b"", members=members)
 
 
-def _failed_alone(attempt: Attempt, member: Delivery, error: Exception) -> AttemptEnd:
+def _failed_alone(attempt: RunningAttempt, member: Delivery, error: Exception) -> AttemptEnd:
     """Its traceback is among its own lines, not among those of the batch."""
-    alone = Attempt(attempt.call, member, None, attempt.sender, None, lambda _: False)
+    alone = RunningAttempt(attempt.call, member, None, attempt.sender, None, lambda _: False)
     with alone:
         raise error
     return alone.end
 
 
-def run_batch(attempt: Attempt) -> AttemptEnd:
+def run_batch(attempt: RunningAttempt) -> AttemptEnd:
     """A sync batched function, on this thread."""
     gate = attempt.gate
     assert gate is not None
@@ -166,7 +166,7 @@ def run_batch(attempt: Attempt) -> AttemptEnd:
     return attempt.end
 
 
-async def run_batch_async(attempt: Attempt) -> AttemptEnd:
+async def run_batch_async(attempt: RunningAttempt) -> AttemptEnd:
     """An async batched function, in this task."""
     with attempt:
         fitting = Fitting(attempt)

@@ -8,13 +8,13 @@ from typing import Any
 
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, OutcomeKind
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.batch import run_batch, run_batch_async
 from motet.runtime.attempts.outcomes import NONE, succeeded
 from motet.runtime.attempts.streams import StreamWindow, send_items, send_items_async
 from motet.wire import payload
 
-Way = Callable[[Attempt], Any]
+Way = Callable[[RunningAttempt], Any]
 """Runs an attempt and returns its end; to be awaited if its method is async. Never raises, also when it is cancelled."""
 
 
@@ -27,7 +27,7 @@ def way_of(method: MethodSpec, *, batched: bool) -> Way:
     return run_async if method.is_async else run_sync
 
 
-def run_sync(attempt: Attempt) -> AttemptEnd:
+def run_sync(attempt: RunningAttempt) -> AttemptEnd:
     """A sync function, on this thread."""
     gate = attempt.gate
     assert gate is not None
@@ -42,7 +42,7 @@ def run_sync(attempt: Attempt) -> AttemptEnd:
     return attempt.end
 
 
-async def run_async(attempt: Attempt) -> AttemptEnd:
+async def run_async(attempt: RunningAttempt) -> AttemptEnd:
     """An async function, in this task."""
     with attempt:
         args, kwargs = payload.loads(attempt.delivery.payload, "the arguments")
@@ -50,7 +50,7 @@ async def run_async(attempt: Attempt) -> AttemptEnd:
     return attempt.end
 
 
-def stream_sync(attempt: Attempt) -> AttemptEnd:
+def stream_sync(attempt: RunningAttempt) -> AttemptEnd:
     """A sync generator, on this thread: its items are sent as they come."""
     gate, window = attempt.gate, attempt.window
     assert gate is not None
@@ -71,7 +71,7 @@ def stream_sync(attempt: Attempt) -> AttemptEnd:
     return attempt.end
 
 
-async def stream_async(attempt: Attempt) -> AttemptEnd:
+async def stream_async(attempt: RunningAttempt) -> AttemptEnd:
     """An async generator, in this task: its items are sent as they come."""
     window = attempt.window
     assert isinstance(window, StreamWindow)

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+import functools
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import uvloop
 
 from motet.runtime.cpython.interruption import main_state_word, main_thread_word, thread_state
 
@@ -37,22 +42,53 @@ class SignalledThread:
     @contextmanager
     def moved_to(self, thread: int) -> Iterator[None]:
         """In the block signal handlers run on this thread. Meanwhile the main thread runs none."""
-        try:
-            if self._state_word is not None and thread in _states:
-                self._state_word.value = _states[thread]
-            self._word.value = thread
-            yield
-        finally:
-            self.restore()
-            if self._state_word is not None:
-                # Other signals that came meanwhile were noted for that thread: this has the main one look.
-                signal.pthread_kill(self._main, CANCEL_SIGNAL)
+        with _moving:
+            try:
+                if self._state_word is not None and thread in _states:
+                    self._state_word.value = _states[thread]
+                self._word.value = thread
+                yield
+            finally:
+                self.restore()
+                if self._state_word is not None:
+                    # Other signals that came meanwhile were noted for that thread: this has the main one look.
+                    signal.pthread_kill(self._main, CANCEL_SIGNAL)
 
     def restore(self) -> None:
         """The main thread is the one again. Idempotent; for handlers, which end the block's effect early."""
         self._word.value = self._main
         if self._state_word is not None:
             self._state_word.value = self._main_state
+
+
+_new_lock = threading.RLock
+"""As it was before user code was imported, which may put something else in its place."""
+_moving = _new_lock()
+"""Held while another thread is named. (Reentrant: a handler of a signal may set another one.)"""
+
+
+def let_callers_wait() -> None:
+    """Have what Python lets the main thread alone do wait, for milliseconds, until that is known as the main one again: else
+    `signal.signal` raised there, and worked on the thread that is interrupted. Once, before user code is imported."""
+    for name in ("signal", "set_wakeup_fd"):
+        setattr(signal, name, _waiting(getattr(signal, name)))
+    for name in ("add_signal_handler", "remove_signal_handler"):
+        setattr(uvloop.Loop, name, _waiting(getattr(uvloop.Loop, name)))
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _waiting(call: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(call)
+    def call_as_main(*arguments: Any, **named: Any) -> Any:
+        with _moving:
+            return call(*arguments, **named)
+
+    return call_as_main
+
+
+def _after_fork() -> None:
+    global _moving
+    _moving = _new_lock()  # a thread that is not here may have held it
 
 
 _states: dict[int, int] = {}

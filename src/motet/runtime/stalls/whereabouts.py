@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import motet
 from motet.model.ids import input_id
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.cpython.tasks import context_of
 from motet.runtime.cpython.threads import runs_for
 from motet.runtime.stalls.stalls import Place, Sight
@@ -85,7 +85,7 @@ def _input_on_stack(frame: FrameType) -> str | None:
         code = each.f_code
         if code.co_filename.startswith(_MOTET):
             attempt = each.f_locals.get("attempt")
-            if isinstance(attempt, Attempt):
+            if isinstance(attempt, RunningAttempt):
                 return input_id(attempt.delivery.call_id, attempt.delivery.index)
         elif (run := runs_for(each)) is not None:
             # A context's `run`: of an executor's work as it is, of a thread's as the function of a partial one.

@@ -12,7 +12,7 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.attempts.attempt import Attempt
+from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.outcomes import NONE, failed
 from motet.runtime.loop.user_loop import allow_threads
 from motet.runtime.processes import forked_child
@@ -81,7 +81,7 @@ class WebApp:
                 traceback.print_exception(type(error), error, tb and tb.tb_next)
 
 
-async def serve(attempt: Attempt) -> AttemptEnd:
+async def serve(attempt: RunningAttempt) -> AttemptEnd:
     """Run a request through its app. Never raises, also when it is cancelled."""
     web: WebApp = attempt.call  # type: ignore[assignment]
     request = attempt.window
