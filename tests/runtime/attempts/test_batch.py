@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from motet.client.gate import Gate
+from motet.context.current_input import current_input_id
 from motet.errors import DeserializationError, InputCancellation, InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
@@ -23,7 +24,6 @@ from motet.runtime.attempts.batch import (
     run_batch,
     run_batch_async,
 )
-from motet.sdk.context import current_input_id
 from motet.wire import failure, payload
 from tests.runtime.attempts.alone import attempt_at
 

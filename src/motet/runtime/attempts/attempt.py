@@ -8,10 +8,10 @@ from types import TracebackType
 from typing import Any, Literal, Protocol
 
 from motet.client.gate import Gate
+from motet.context.current_input import CurrentInput, current
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempts.outcomes import failed
 from motet.runtime.sender import Sender
-from motet.sdk.context import CurrentInput, current
 
 Fail = Callable[[Delivery, BaseException, bool], AttemptEnd]
 """Makes the end of what raised this exception; True: Motet has cancelled it."""

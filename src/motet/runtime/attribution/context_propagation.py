@@ -11,9 +11,9 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+from motet.context.current_input import CurrentInput, current
 from motet.runtime.cpython.tasks import context_of
 from motet.runtime.cpython.threads import carry_excepthook, is_pools_thread
-from motet.sdk.context import CurrentInput, current
 
 _OWN_THREADS = frozenset({"motet-control", "motet-client", "motet-orphans", "motet-sleeper"})
 

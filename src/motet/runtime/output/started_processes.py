@@ -12,11 +12,11 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from motet.context.current_input import current
 from motet.runtime.cpython.processes import is_worker_fork, redirected, wrap_fork_exec
 from motet.runtime.cpython.threads import mend_main_thread
 from motet.runtime.output.standard_streams import Outputs
 from motet.runtime.processes import forked_child
-from motet.sdk.context import current
 
 
 class Processes:

@@ -13,12 +13,12 @@ from types import FrameType
 from typing import NamedTuple
 
 import motet
+from motet.context.current_input import CurrentInput, current
 from motet.model.ids import input_id
 from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.cpython.tasks import context_of
 from motet.runtime.cpython.threads import runs_for
 from motet.runtime.stalls.stalls import Place, Sight
-from motet.sdk.context import CurrentInput, current
 
 _every_thread = threading.enumerate  # containers hide some from their code
 _MOTET = os.path.dirname(motet.__file__) + os.sep
