@@ -12,6 +12,7 @@ from motet.core.commands import Command, KillContainer, WakeAt
 from motet.core.events import ContainerReady, Event, InputsSubmitted, ServerStoodStill, TimerFired
 from motet.errors import InternalError
 from motet.model.outcome import CallKind, NewInput
+from motet.server.clock import Clock
 from motet.server.driver import HEARING, Driver
 from motet.server.recent_turns import TURNS, RecentTurns
 from motet.testing.virtual_loop import VirtualLoop
@@ -48,7 +49,7 @@ class Script:
 
 
 def driver_of(script: Script, loop: Any) -> Driver:
-    driver = Driver(script, loop)  # type: ignore[arg-type]
+    driver = Driver(script, loop, Clock.of_loop(loop))  # type: ignore[arg-type]
     driver.attach(script, script.broken.append)
     return driver
 

@@ -22,6 +22,7 @@ from motet.model.records import CallRecord, FunctionRecord, InputRecord
 from motet.model.successes import Successes
 from motet.server import record_keeper
 from motet.server import recorder as recorder_module
+from motet.server.clock import Clock
 from motet.server.recorder import Recorder
 from motet.store.records import RecordStore
 from motet.store.sqlite_records import SqliteRecords
@@ -38,9 +39,14 @@ def in_memory() -> Iterator[RecordStore]:
         store.close()
 
 
+def loop_and_clock() -> tuple[asyncio.AbstractEventLoop, Clock]:
+    loop = asyncio.get_running_loop()
+    return loop, Clock.of_loop(loop)
+
+
 def play(scene: Scene, open_store: Callable[[], AbstractContextManager[RecordStore]] = in_memory) -> None:
     async def main() -> None:
-        recorder = Recorder(asyncio.get_running_loop(), open_store, keep_for=3600.0)
+        recorder = Recorder(*loop_and_clock(), open_store, keep_for=3600.0)
         recorder.open()
         try:
             recorder.app_started("ap-1", "app")
@@ -394,7 +400,7 @@ def test_what_is_too_old_goes_while_the_server_runs(monkeypatch: pytest.MonkeyPa
     tidied: list[int] = []
 
     async def main() -> None:
-        recorder = Recorder(asyncio.get_running_loop(), lambda: opened(store), 3600.0, lambda: tidied.append(1))
+        recorder = Recorder(*loop_and_clock(), lambda: opened(store), 3600.0, lambda: tidied.append(1))
         recorder.open()
         recorder.lines_written("fu-1", "ta-1", "stdout", ["old"], at=time.time() - 7200.0)
         recorder.lines_written("fu-1", "ta-1", "stdout", ["new"])

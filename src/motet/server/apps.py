@@ -223,7 +223,7 @@ class Apps:
         app = self._apps.get(app_id)
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
-        functions = self._driver.engine.views(app_id, self._driver.now)
+        functions = self._driver.engine.views(app_id, self._driver.clock.now())
         return AppView(app_id=app_id, name=app.spec.name, functions=functions)
 
     def views(self) -> tuple[AppView, ...]:

@@ -203,7 +203,7 @@ class ClientSession:
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
         self._apps.revive(body.function_id)
-        return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.now))
+        return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.clock.now()))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._apps.view(body.app_id))

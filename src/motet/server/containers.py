@@ -92,6 +92,7 @@ class Containers:
             container_id,
             lambda lines: self._apps.show_output(function_id, lines),
             lambda: self._backend.report_output_nowait(container_id),
+            self._driver.clock,
         )
         container = self._containers[container_id] = _Container(function_id, output)
         if self._recorder is not None:
@@ -258,8 +259,9 @@ class Containers:
         container.executor = peer
         if self._recorder is not None:
             self._recorder.container_connected(hello.container_id)
+        session = ExecutorSession(hello.container_id, self._driver, self, container.output)
         peer.send((self._apps.configuration(container.function_id),))
-        return ExecutorSession(hello.container_id, self._driver, self, container.output)
+        return session
 
     def control(self, hello: m.Hello, peer: Peer) -> ControlSession:
         self._containers[hello.container_id].control = peer
@@ -294,7 +296,7 @@ class Containers:
         return [*ready, e.ContainerFrozen(container_id)] if container is not None and container.frozen else ready
 
     def stalled(self, container_id: str, stall: m.Stalled) -> None:
-        """An input kept the others of its container waiting; its moments are of this machine's monotonic clock."""
+        """An input kept the others of its container waiting; its moments are of the server's clock."""
         if self._recorder is not None:
             self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)
 

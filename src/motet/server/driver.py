@@ -1,10 +1,9 @@
-"""The loop around the engine: events go in, commands are carried out. Owns the clock."""
+"""The loop around the engine: events go in, commands are carried out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
 from collections import deque
 from collections.abc import Callable
@@ -14,8 +13,8 @@ from motet.core.commands import Command, WakeAt
 from motet.core.engine import Engine
 from motet.core.events import Event, ServerStoodStill, TimerFired
 from motet.errors import InternalError
+from motet.server.clock import Clock
 from motet.server.recent_turns import RecentTurns
-from motet.server.wall_clock import WallClock
 
 logger = logging.getLogger("motet.server")
 
@@ -38,11 +37,6 @@ class Effects(Protocol):
         ...
 
 
-def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """A loop's clock, exactly: uvloop reads the monotonic one once a turn, in whole milliseconds, and inputs take less."""
-    return time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
-
-
 class Driver:
     """Feeds the engine on the loop's thread, one turn at a time.
 
@@ -53,8 +47,9 @@ class Driver:
     that time is over for anything.
     """
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.engine = engine
+        self.clock = clock
         self._loop = loop
         self._effects: Effects | None = None
         self._on_broken: Callable[[InternalError], None] | None = None
@@ -65,21 +60,12 @@ class Driver:
         self._look: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         """The engine is not told the time earlier."""
-        self._clock = clock_of(loop)
-        self._wall_clock = WallClock(self._clock)
+        self._now = clock.now
 
     def attach(self, effects: Effects, on_broken: Callable[[InternalError], None]) -> None:
         """Have `effects` carry out commands from now on; `on_broken` is called at most once."""
         self._effects = effects
         self._on_broken = on_broken
-
-    @property
-    def now(self) -> float:
-        return self._clock()
-
-    def wall(self, moment: float) -> float:
-        """A moment of the loop's clock, on the wall clock as it is now."""
-        return moment + self._wall_clock.offset
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
@@ -94,7 +80,7 @@ class Driver:
             while self._pending:
                 batch = tuple(self._pending)
                 self._pending.clear()
-                now = self._clock()
+                now = self._now()
                 self._turns.add(now, batch)
                 for command in self.engine.handle(batch, now):
                     if type(command) is WakeAt:
@@ -135,7 +121,7 @@ class Driver:
         deadline = max(deadline, self._not_before)
         self._timer = self._loop.call_at(deadline, self._ring, deadline)
         if self._look is None:
-            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._now() + LOOK_INTERVAL)
 
     def _ring(self, deadline: float) -> None:
         self._timer = None
@@ -147,11 +133,11 @@ class Driver:
         self._look = None
         self._was_late(due)
         if self._timer is not None:
-            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._now() + LOOK_INTERVAL)
 
     def _was_late(self, due: float) -> bool:
         """Whether the loop stood still until now, so that what came meanwhile is still to be heard."""
-        now = self._clock()
+        now = self._now()
         seconds = now - due
         if seconds <= LATE or due < self._not_before:  # or this was noticed already
             return False

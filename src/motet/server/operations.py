@@ -46,7 +46,7 @@ class Operations:
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         """See `Observed`."""
-        return self._driver.engine.live_inputs(call_id, function_id, limit, self._driver.wall)
+        return self._driver.engine.live_inputs(call_id, function_id, limit, self._driver.clock.wall)
 
     async def all_live_inputs(self, call_id: str | None, function_id: str | None, limit: int) -> list[InputView]:
         """The same, for many: a few at a time, so that the loop goes on meanwhile. Those that end meanwhile are left out."""
@@ -54,7 +54,7 @@ class Operations:
         items = engine.unfinished(call_id, function_id, limit)
         views: list[InputView] = []
         for first in range(0, len(items), INPUTS_AT_ONCE):
-            views += engine.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.wall)
+            views += engine.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.clock.wall)
             await asyncio.sleep(0)
         return views
 
@@ -72,7 +72,7 @@ class Operations:
 
     def live_input(self, input_id: str) -> InputView | None:
         """See `Observed`."""
-        return self._driver.engine.live_input(*split_input_id(input_id), self._driver.wall)
+        return self._driver.engine.live_input(*split_input_id(input_id), self._driver.clock.wall)
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """See `Observed`."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import queue
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 
@@ -27,9 +26,9 @@ from motet.model.records import (
     StallRecord,
 )
 from motet.model.successes import Successes
-from motet.server.driver import clock_of, logger
+from motet.server.clock import Clock
+from motet.server.driver import logger
 from motet.server.record_keeper import OpenStore, RecordKeeper, Work
-from motet.server.wall_clock import WallClock
 from motet.store.records import RecordReader, RecordStore
 
 FLUSH_INTERVAL = 0.2
@@ -49,7 +48,7 @@ Listener = Callable[[RecordBatch], None]
 
 
 class Recorder:
-    """Takes what happened, with moments of the loop's clock, and puts it into a store with wall-clock ones.
+    """Takes what happened, with moments of the server's clock, and puts it into a store with wall-clock ones.
 
     All methods are called on the loop's thread. What is taken before `open` is kept by it. What cannot be kept is counted,
     and told; the server goes on without. `tidy` is called now and then on the thread that writes.
@@ -58,6 +57,7 @@ class Recorder:
     def __init__(
         self,
         loop: asyncio.AbstractEventLoop,
+        clock: Clock,
         open_store: OpenStore,
         keep_for: float,
         tidy: Callable[[], object] = lambda: None,
@@ -65,9 +65,7 @@ class Recorder:
         self._loop = loop
         self._tidy_others = tidy
         self._keep_for = keep_for
-        self._wall_clock = WallClock(clock_of(loop))
-        self._offset = self._wall_clock.offset
-        """As of the last batch: what is gathered in a fraction of a second is dated by one."""
+        self._clock = clock
         self._batch = RecordBatch()
         self._empty = True
         self._succeeded: dict[tuple[str, str], GrowingChunk] = {}
@@ -99,22 +97,18 @@ class Recorder:
         """Once it is open."""
         return self._keeper.store
 
-    def wall(self, moment: float) -> float:
-        """A moment of the loop's clock on the wall clock."""
-        return moment + self._wall_clock.offset
-
     # --- apps and functions -----------------------------------------------------------------------------------------
 
     def app_started(self, app_id: str, name: str) -> None:
         """An app runs from now on."""
-        record = self._apps[app_id] = AppRecord(app_id, name, time.time())
+        record = self._apps[app_id] = AppRecord(app_id, name, self._clock.wall_now())
         self._changed().apps.append(record)
 
     def app_stopped(self, app_id: str) -> None:
         """Its last container is gone."""
         record = self._apps.pop(app_id, None)
         if record is not None:
-            self._changed().apps.append(AppRecord(app_id, record.name, record.started_at, time.time()))
+            self._changed().apps.append(AppRecord(app_id, record.name, record.started_at, self._clock.wall_now()))
 
     def function_added(self, record: FunctionRecord) -> None:
         """A function can be called from now on."""
@@ -123,12 +117,12 @@ class Recorder:
     # --- calls and inputs ---------------------------------------------------------------------------------------------
 
     def calls_made(self, calls: list[CallRecord]) -> None:
-        """New calls; moments of the loop's clock."""
+        """New calls; moments of the server's clock."""
         if self._has_room(len(calls)):
             self._changed().calls += calls
 
     def inputs_ended(self, function_id: str, inputs: list[InputRecord]) -> None:
-        """Inputs that ended; moments of the loop's clock."""
+        """Inputs that ended; moments of the server's clock."""
         if self._too_many_wait():
             self._lost.inputs[function_id] += len(inputs)
             return
@@ -136,7 +130,7 @@ class Recorder:
         self._changed().inputs.setdefault(function_id, []).extend(inputs)
 
     def inputs_succeeded(self, function_id: str, inputs: Successes) -> None:
-        """Inputs that ended as most do; moments of the loop's clock."""
+        """Inputs that ended as most do; moments of the server's clock."""
         if self._too_many_wait():
             self._lost.inputs[function_id] += len(inputs)
             return
@@ -151,29 +145,29 @@ class Recorder:
             batch.chunks.append(self._succeeded.pop(key).chunk())
 
     def stalled(self, container_id: str, call_id: str, index: int, began: float, ended: float, what: str) -> None:
-        """An input held up its neighbours; moments of the loop's clock."""
+        """An input held up its neighbours; moments of the server's clock."""
         if self._has_room():
-            stall = StallRecord(container_id, call_id, index, self.wall(began), self.wall(ended), what)
+            stall = StallRecord(container_id, call_id, index, self._clock.wall(began), self._clock.wall(ended), what)
             self._changed().stalls.append(stall)
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
     def container_started(self, container_id: str, function_id: str, waited: float, reason: str) -> None:
         """The backend was told to start one, which had been wanted for so many seconds."""
-        now = time.time()
+        now = self._clock.wall_now()
         record = ContainerRecord(container_id, function_id, now - waited, now, reason)
         self._put(record)
 
     def container_connected(self, container_id: str) -> None:
         """Its process runs and has said hello."""
         if (record := self._containers.get(container_id)) is not None:
-            record.connected_at = time.time()
+            record.connected_at = self._clock.wall_now()
             self._put(record)
 
     def container_ready(self, container_id: str, entering: float) -> None:
         """It takes inputs; the last `entering` seconds were spent in its hooks."""
         if (record := self._containers.get(container_id)) is not None:
-            record.ready_at = time.time()
+            record.ready_at = self._clock.wall_now()
             record.loaded_at = max(record.ready_at - entering, record.connected_at or record.started_at)
             self._put(record)
 
@@ -186,7 +180,7 @@ class Recorder:
     def container_ended(self, container_id: str, description: str) -> None:
         """It is gone."""
         if (record := self._containers.pop(container_id, None)) is not None:
-            record.ended_at = time.time()
+            record.ended_at = self._clock.wall_now()
             record.end = f"{record.end}; {description}" if record.end else description
             if self._has_room():
                 self._changed().containers.append(record)
@@ -223,7 +217,7 @@ class Recorder:
             return
         self._waiting_lines += len(lines)
         self._bytes += RECORD_BYTES + sum(map(len, lines))
-        batch = LogBatch(at or time.time(), function_id, container_id, call_id, index, source, lines)
+        batch = LogBatch(at or self._clock.wall_now(), function_id, container_id, call_id, index, source, lines)
         self._changed().logs.append(batch)
 
     def decided(self, decision: ReportDecision) -> None:
@@ -232,7 +226,7 @@ class Recorder:
             return
         self._changed().decisions.append(
             DecisionRecord(
-                time.time(),
+                self._clock.wall_now(),
                 decision.function_id,
                 decision.desired,
                 decision.live,
@@ -267,7 +261,6 @@ class Recorder:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._offset = self._wall_clock.offset
         if not self._empty:
             batch, self._batch, self._empty = self._batch, RecordBatch(), True
             for (function_id, _), growing in self._succeeded.items():
@@ -278,7 +271,7 @@ class Recorder:
             self._succeeded.clear()
             # Its containers go on changing here while the other thread writes them.
             batch.containers = [_copy(record) for record in batch.containers]
-            batch.clock = self._offset
+            batch.clock = self._clock.offset  # what is gathered in a fraction of a second is dated by one
             self._put_into_store(batch)
 
     def _put_into_store(self, batch: RecordBatch) -> None:
@@ -291,7 +284,7 @@ class Recorder:
 
     def _tidy(self, store: RecordStore) -> None:
         """On the thread that writes: what is too old goes, of this run and of others."""
-        store.forget(time.time() - self._keep_for)
+        store.forget(self._clock.wall_now() - self._keep_for)
         self._tidy_others()
 
     async def flush(self) -> None:

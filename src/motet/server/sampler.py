@@ -32,7 +32,7 @@ class Sampler:
             self._timer = None
 
     def _sample(self) -> None:
-        now = self._driver.wall(self._driver.now)
+        now = self._driver.clock.wall_now()
         samples = []
         last, self._last = self._last, {}  # of the functions that there are
         for sample in self._driver.engine.samples(now):

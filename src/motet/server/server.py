@@ -8,7 +8,6 @@ import itertools
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -26,6 +25,7 @@ from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
+from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
@@ -73,17 +73,18 @@ class Server:
         self._config = config
         self._backend = backend
         self._token = secrets.token_hex(16)
-        id_base = id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
         kind = Engine if config.trace_directory is None else RecordedEngine
-        self.server_id = "se-" + id_base
         loop = asyncio.get_running_loop()
+        self._clock = Clock.of_loop(loop)
+        id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
+        self.server_id = "se-" + id_base
         self._recorder: Recorder | None = None
         if config.records is not None and open_records is not None:
             self._recorder = Recorder(
-                loop, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
+                loop, self._clock, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
             )
         engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
-        self._driver = Driver(engine, loop)
+        self._driver = Driver(engine, loop, self._clock)
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
         self._web = Ingress(
@@ -259,7 +260,9 @@ class Server:
         self._effects.also(c.RecordInputs, self._spans.inputs_ended)
 
     def _identity(self) -> ServerIdentity:
-        return ServerIdentity(self.server_id, os.getpid(), time.time(), self._containers.address, self._token)
+        return ServerIdentity(
+            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._token
+        )
 
     def _accept(self, hello: Hello, peer: Peer) -> Handler:
         if self.broken is not None:

@@ -73,7 +73,7 @@ class QueueSpans:
                     _add(tracer, span.phase, span.began, span.ended, {}, within)
 
     def _timeline(self, record: InputRecord) -> Timeline:
-        return timeline(record.later(self._driver.wall(0.0)), self._containers)
+        return timeline(record.later(self._driver.clock.offset), self._containers)
 
 
 def waits(of: Timeline) -> list[list[Span]]:

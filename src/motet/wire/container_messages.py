@@ -88,6 +88,12 @@ class Ready(Message, tag="ready", frozen=True):
     entering: Moment = 0.0
 
 
+class ClockRead(Message, tag="clock_read", frozen=True):
+    """The answer to `Configure`: what the clock says that the container's moments are of."""
+
+    moment: Moment
+
+
 class StartFailed(Message, tag="start_failed", frozen=True):
     """The container could not start. `phase`: "loading" (import) or "entering" (hooks)."""
 

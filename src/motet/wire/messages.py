@@ -19,6 +19,7 @@ from motet.wire.container_messages import AckItems as AckItems  # noqa: PLC0414 
 from motet.wire.container_messages import AskStandstill as AskStandstill  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Blocked as Blocked  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import CancelAttempts as CancelAttempts  # noqa: PLC0414 - re-exported
+from motet.wire.container_messages import ClockRead as ClockRead  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Configure as Configure  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import Deliver as Deliver  # noqa: PLC0414 - re-exported
 from motet.wire.container_messages import DeliverBatch as DeliverBatch  # noqa: PLC0414 - re-exported
@@ -365,6 +366,7 @@ ToServer = (
     | Forget
     | Confirm
     | AnswerNow
+    | ClockRead
     | Ready
     | StartFailed
     | Finished
