@@ -1,4 +1,4 @@
-"""Moments on the wall clock, also after it was set or the machine slept; and those of containers, whose clock may be another."""
+"""Moments on the wall clock, also after it was set or the machine slept, and moments of a container's clock."""
 
 from __future__ import annotations
 

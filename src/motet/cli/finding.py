@@ -16,7 +16,7 @@ from motet.model.ids import checked_id, split_input_id
 from motet.model.record_queries import CallQuery
 from motet.model.records import AppRecord, CallSummary, ContainerRecord, FunctionRecord
 from motet.model.views import InputView
-from motet.server.records_config import home_directory
+from motet.server.records.config import home_directory
 from motet.server.wiring import open_archive
 from motet.store.records import RecordArchive
 

@@ -23,12 +23,13 @@ from motet.core.commands import (
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.model.log_allowance import log_rate
+from motet.model.records import StallRecord
+from motet.server import facts
 from motet.server.apps import Apps
 from motet.server.container_sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
-from motet.server.recorder import Recorder
 from motet.wire import messages as m
 
 LAST_WORDS_TIMEOUT = 1.0
@@ -72,7 +73,6 @@ class Containers:
         apps: Apps,
         base_env: dict[str, str],
         stop_grace: float,
-        recorder: Recorder | None = None,
     ) -> None:
         self.address = ""
         self._driver = driver
@@ -80,7 +80,6 @@ class Containers:
         self._apps = apps
         self._base_env = base_env
         self._stop_grace = stop_grace
-        self._recorder = recorder
         self._containers: dict[str, _Container] = {}
         self._search: asyncio.Task[None] | None = None
 
@@ -95,8 +94,6 @@ class Containers:
             self._driver.clock,
         )
         container = self._containers[container_id] = _Container(function_id, output)
-        if self._recorder is not None:
-            self._recorder.container_started(container_id, function_id, command.waited, command.reason)
         configuration = self._apps.configuration(function_id)
         env = {
             **self._base_env,
@@ -121,8 +118,6 @@ class Containers:
         )
 
     def stop(self, command: StopContainer) -> None:
-        if self._recorder is not None:
-            self._recorder.container_stopped(command.container_id, command.reason)
         container = self._containers.get(command.container_id)
         if container is None:
             return
@@ -132,8 +127,6 @@ class Containers:
             container.control.send((m.Stop(self._stop_grace),))
 
     def kill(self, command: KillContainer) -> None:
-        if self._recorder is not None:
-            self._recorder.container_stopped(command.container_id, command.reason)
         self._kill(command.container_id)
 
     def _kill(self, container_id: str, timeout: float = KILL_TIMEOUT) -> None:
@@ -257,8 +250,7 @@ class Containers:
         if container.executor is not None:
             raise ConnectionError("this container's executor is connected already")
         container.executor = peer
-        if self._recorder is not None:
-            self._recorder.container_connected(hello.container_id)
+        self._driver.tell(facts.ContainerConnected(hello.container_id))
         session = ExecutorSession(hello.container_id, self._driver, self, container.output)
         peer.send((self._apps.configuration(container.function_id),))
         return session
@@ -288,8 +280,7 @@ class Containers:
     def ready(self, container_id: str, entering: float) -> list[e.Event]:
         """A container says that it is ready. What it said just before it froze may be heard only after that report."""
         container = self._containers.get(container_id)
-        if self._recorder is not None:
-            self._recorder.container_ready(container_id, entering)
+        self._driver.tell(facts.ContainerEntered(container_id, entering))
         if container is not None:
             container.output.ready()
         ready: list[e.Event] = [e.ContainerReady(container_id)]
@@ -297,8 +288,8 @@ class Containers:
 
     def stalled(self, container_id: str, stall: m.Stalled) -> None:
         """An input kept the others of its container waiting; its moments are of the server's clock."""
-        if self._recorder is not None:
-            self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)
+        began, ended = map(self._driver.clock.wall, (stall.began, stall.ended))
+        self._driver.tell(StallRecord(container_id, stall.call_id, stall.index, began, ended, stall.what))
 
     def container_ended(self, ended: Ended) -> None:
         container = self._containers.get(ended.container_id)
@@ -337,8 +328,7 @@ class Containers:
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
-        if self._recorder is not None:
-            self._recorder.container_ended(ended.container_id, ended.description)
+        self._driver.tell(facts.ContainerGone(ended.container_id, ended.description))
         self._driver.take(e.ContainerEnded(ended.container_id, description, ended.blameless))
 
     def backend_lost(self, reason: str) -> None:

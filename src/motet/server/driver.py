@@ -6,14 +6,15 @@ import asyncio
 import logging
 import traceback
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from motet.core.commands import Command, WakeAt
 from motet.core.engine import Engine
 from motet.core.events import Event, ServerStoodStill, TimerFired
 from motet.errors import InternalError
 from motet.server.clock import Clock
+from motet.server.facts import Fact
 from motet.server.recent_turns import RecentTurns
 
 logger = logging.getLogger("motet.server")
@@ -27,14 +28,10 @@ HEARING = 1.0
 """Seconds for what came while the server stood still to be heard, before the engine is told the time."""
 
 
-class Effects(Protocol):
-    """Carries out commands; may call `Driver.take` again while it does."""
-
-    def perform(self, command: Command) -> None: ...
-
-    def stood_still(self, seconds: float) -> None:
-        """The server did nothing for so long, until now: containers are asked whether they did, too."""
-        ...
+Performers = Mapping[type[Command], Callable[[Any], None]]
+"""What carries out each kind of command; it may call `Driver.take` again while it does. Others are for observers alone."""
+Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
+"""Is told of a turn: what happened, what the engine answered, and when."""
 
 
 class Driver:
@@ -42,6 +39,9 @@ class Driver:
 
     An exception in the engine or in an effect is a broken promise: what was to follow is lost, so nothing that runs can be
     trusted to end. The driver takes nothing any more then, and tells who was attached, with the story.
+
+    Observers are told of each turn when its commands have been carried out, so that nobody waits for them, and of facts that
+    the engine need not know. An exception of theirs is a broken promise, too.
 
     After a standstill of the whole program (Ctrl-Z, a paused machine) what came meanwhile is heard before the engine is told
     that time is over for anything.
@@ -51,9 +51,14 @@ class Driver:
         self.engine = engine
         self.clock = clock
         self._loop = loop
-        self._effects: Effects | None = None
+        self._performers: Performers | None = None
         self._on_broken: Callable[[InternalError], None] | None = None
+        self._on_standstill: Callable[[float], None] = lambda seconds: None
         self._turns = RecentTurns()
+        self._of_turns: tuple[Turned, ...] = ()
+        self._of_facts: tuple[Callable[[Fact], None], ...] = ()
+        self._facts: list[Fact] = []
+        """Those that came up in the turn that is being carried out."""
         self._pending: deque[Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
@@ -62,31 +67,70 @@ class Driver:
         """The engine is not told the time earlier."""
         self._now = clock.now
 
-    def attach(self, effects: Effects, on_broken: Callable[[InternalError], None]) -> None:
-        """Have `effects` carry out commands from now on; `on_broken` is called at most once."""
-        self._effects = effects
+    def attach(
+        self,
+        performers: Performers,
+        on_broken: Callable[[InternalError], None],
+        on_standstill: Callable[[float], None],
+    ) -> None:
+        """Have commands carried out from now on. `on_broken` is called at most once; `on_standstill` when the server did
+        nothing for so many seconds until now: containers are to be asked whether they did, too."""
+        self._performers = {**performers, WakeAt: self._wake_at}
         self._on_broken = on_broken
+        self._on_standstill = on_standstill
+
+    # --- observers ----------------------------------------------------------------------------------------------------
+
+    def follow(self, turned: Turned) -> None:
+        """Tell of turns from now on. While nobody is told, the engine does not say what calls and inputs went through."""
+        self._of_turns += (turned,)
+
+    def listen(self, told: Callable[[Fact], None]) -> None:
+        """Tell of facts from now on."""
+        self._of_facts += (told,)
+
+    def tell(self, fact: Fact) -> None:
+        """Something happened that the engine need not know. Of what comes up in a turn is told after that turn."""
+        if self._busy:
+            self._facts.append(fact)
+        else:
+            for told in self._of_facts:
+                told(fact)
+
+    def _tell_facts(self) -> None:
+        while self._facts:
+            facts, self._facts = self._facts, []
+            for fact in facts:
+                for told in self._of_facts:
+                    told(fact)
+
+    # --- turns --------------------------------------------------------------------------------------------------------
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
-        if self._effects is None:
+        if self._performers is None:
             return
         self._pending.extend(events)
         if self._busy:
             return
         self._busy = True
-        perform = self._effects.perform
+        performer_of = self._performers.get
         try:
             while self._pending:
                 batch = tuple(self._pending)
                 self._pending.clear()
                 now = self._now()
                 self._turns.add(now, batch)
-                for command in self.engine.handle(batch, now):
-                    if type(command) is WakeAt:
-                        self._wake_at(command.deadline)
-                    else:
+                observers = self._of_turns
+                commands = self.engine.handle(batch, now, records=bool(observers))
+                for command in commands:
+                    perform = performer_of(type(command))
+                    if perform is not None:
                         perform(command)
+                for turned in observers:
+                    turned(batch, commands, now)
+                if self._facts:
+                    self._tell_facts()
         except Exception as error:
             self.fail(error)
         finally:
@@ -115,7 +159,12 @@ class Driver:
             logger.critical("%s", story, exc_info=error)
             on_broken(story)
 
-    def _wake_at(self, deadline: float) -> None:
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _wake_at(self, command: WakeAt) -> None:
+        self._ring_at(command.deadline)
+
+    def _ring_at(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         deadline = max(deadline, self._not_before)
@@ -143,10 +192,10 @@ class Driver:
             return False
         self._not_before = now + HEARING
         if self._timer is None or self._timer.when() < self._not_before:
-            self._wake_at(self._not_before)
+            self._ring_at(self._not_before)
         self.take(ServerStoodStill(seconds))
-        if self._effects is not None:
-            self._effects.stood_still(seconds)
+        if self._performers is not None:
+            self._on_standstill(seconds)
         return True
 
     def close(self) -> None:
@@ -155,4 +204,4 @@ class Driver:
             if timer is not None:
                 timer.cancel()
         self._timer = self._look = None
-        self._effects = None
+        self._performers = None

@@ -14,7 +14,7 @@ from motet.model.views import AppView, InputView
 from motet.server.apps import Apps
 from motet.server.containers import Containers
 from motet.server.driver import Driver
-from motet.server.recorder import Recorder
+from motet.server.records.queue import NoRecords, RecordQueue
 from motet.store.records import RecordReader
 
 INPUTS_AT_ONCE = 500
@@ -24,21 +24,20 @@ INPUTS_AT_ONCE = 500
 class Operations:
     """See `Observed`. One for each server, for all who look at it."""
 
-    def __init__(self, driver: Driver, apps: Apps, containers: Containers, recorder: Recorder | None) -> None:
+    def __init__(self, driver: Driver, apps: Apps, containers: Containers, records: RecordQueue | NoRecords) -> None:
         self._driver = driver
         self._apps = apps
         self._containers = containers
-        self._recorder = recorder
+        self._records = records
 
     @property
     def records(self) -> RecordReader | None:
         """See `Observed`."""
-        return None if self._recorder is None else self._recorder.store
+        return self._records.store
 
     async def flush(self) -> None:
         """See `Observed`."""
-        if self._recorder is not None:
-            await self._recorder.flush()
+        await self._records.flush()
 
     def views(self) -> tuple[AppView, ...]:
         """See `Observed`."""
@@ -104,4 +103,4 @@ class Operations:
 
     def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
         """See `Observed`."""
-        return (lambda: None) if self._recorder is None else self._recorder.subscribe(listener)
+        return self._records.subscribe(listener)
