@@ -373,7 +373,7 @@ def test_what_is_too_old_goes_while_the_server_runs(monkeypatch: pytest.MonkeyPa
     async def main() -> None:
         records = RecordQueue(*loop_and_clock(), lambda: opened(store), 3600.0, lambda: tidied.append(1))
         records.open()
-        records.add_lines(lines(["old"], at=time.time()) - 7200.0)
+        records.add_lines(lines(["old"], at=time.time() - 7200.0))
         records.add_lines(lines(["new"]))
         await settled(records)
         records.add_lines(lines(["newer"]))
