@@ -71,6 +71,16 @@ def test_every_module_says_what_it_is_about(path: Path) -> None:
     assert docstring.strip().splitlines()[0].endswith((".", ":", "?")) or len(docstring.splitlines()) > 1
 
 
+def test_no_two_classes_share_a_name() -> None:
+    """An underscore makes no other name: whoever reads `Container` or `_Container` in a log, or looks for it, finds one."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(f"{named(path)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
 @pytest.mark.parametrize("name", [name for name in motet.__all__ if not name.startswith("__")])
 def test_every_public_name_has_a_docstring(name: str) -> None:
     value = getattr(motet, name)

@@ -12,7 +12,10 @@ import motet
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
-FOR_USERS = (ROOT / "README.md").read_text() + (ROOT / "docs" / "guide.md").read_text()
+GUIDE = sorted(ROOT.glob("docs/guide/*.md"))
+FOR_USERS = "".join(page.read_text() for page in [ROOT / "README.md", *GUIDE])
+WRAPPED = 100
+"""Columns of prose, so that a diff shows the sentence that changed."""
 PYTHON_BLOCKS = [
     pytest.param(block, id=f"{page.name}-{number}")
     for page in PAGES
@@ -28,7 +31,20 @@ def test_public_name_is_documented(name: str) -> None:
 def test_every_environment_variable_of_the_server_is_documented() -> None:
     read = set(re.findall(r"MOTET_\w+", (ROOT / "src/motet/server/config.py").read_text()))
     assert read
-    assert [name for name in sorted(read) if f"`{name}`" not in (ROOT / "docs/guide.md").read_text()] == []
+    production = (ROOT / "docs/guide/production.md").read_text()
+    assert [name for name in sorted(read) if f"`{name}`" not in production] == []
+
+
+def test_the_guide_lists_its_pages() -> None:
+    listed = re.findall(r"^\| \[[^\]]+\]\(([\w-]+\.md)\)", (ROOT / "docs/guide/README.md").read_text(), re.MULTILINE)
+    assert sorted(listed) == [page.name for page in GUIDE if page.name != "README.md"]
+
+
+@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.name)
+def test_prose_is_wrapped(page: Path) -> None:
+    prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL).splitlines()
+    too_long = [line for line in prose if len(line) > WRAPPED and not line.startswith("|")]
+    assert too_long == []
 
 
 @pytest.mark.parametrize("block", PYTHON_BLOCKS)

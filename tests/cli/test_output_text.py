@@ -4,7 +4,7 @@ import pytest
 
 from motet.cli.output_text import output_text
 from motet.sdk.output import ArrivedLines
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 PREFIX = "\x1b[2mfetch 00007 | \x1b[0m"
 

@@ -21,7 +21,7 @@ from motet.core.events import (
     InputsSubmitted,
 )
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
-from motet.model.records import InputRecord
+from motet.records.inputs import InputRecord
 from motet.testing.transcript import container_id, function
 from tests.core.recording_engine import RecordingEngine
 

@@ -15,7 +15,7 @@ from motet.runtime.sender import Sender
 from motet.runtime.standard_streams import InputStream, Outputs
 from motet.sdk.context import CurrentInput, current
 from motet.wire import codec
-from motet.wire.messages import Output
+from motet.wire.output_messages import Output
 
 
 class Stage:

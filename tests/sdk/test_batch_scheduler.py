@@ -8,7 +8,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from motet.batching import BatchLimits, BatchScheduler, Place
+from motet.batching import BatchLimits, BatchScheduler, MemberPlace
 from motet.errors import InvalidError
 
 
@@ -65,10 +65,10 @@ def test_large_input_runs_after_it_was_overtaken_as_often_as_allowed() -> None:
 
 def test_one_that_leaves_frees_its_slot_and_weight_at_once() -> None:
     made = added(scheduler(budget=10), 10, 10)
-    assert made.step() == {0: Place(0, 10)}
+    assert made.step() == {0: MemberPlace(0, 10)}
     assert made.cancel(0)
     assert made.used == 0
-    assert made.step() == {1: Place(0, 10)}
+    assert made.step() == {1: MemberPlace(0, 10)}
     assert not made.cancel(0)
 
 
@@ -94,7 +94,7 @@ def test_lowest_free_slot_is_given_first() -> None:
     made.finish(1)
     made.finish(0)
     made.add("new")
-    assert made.step()["new"] == Place(0, 1)
+    assert made.step()["new"] == MemberPlace(0, 1)
 
 
 def test_no_more_than_max_admissions_join_in_one_step() -> None:
@@ -163,7 +163,7 @@ class SchedulerWalk(RuleBasedStateMachine):
         self.made: BatchScheduler[int] = BatchScheduler(self.limits)
         self.waiting: dict[int, int] = {}
         self.overtaken: dict[int, int] = {}
-        self.running: dict[int, Place] = {}
+        self.running: dict[int, MemberPlace] = {}
         self.next = 0
 
     @rule(weight=st.integers(1, 20))

@@ -9,7 +9,7 @@ import pytest
 
 from motet.sdk import output
 from motet.sdk.output import ArrivedLines, LinePrinter, enable_output, output_enabled, write_plain
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 
 def lines(*texts: str, stream: str = "stdout") -> OutputLines:

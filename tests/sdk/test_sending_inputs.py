@@ -17,9 +17,10 @@ from motet.sdk.many import tuples, zipped
 from motet.sdk.mapping import CHUNK_SECONDS, Mapping
 from motet.sdk.spawning import MAX_UNANSWERED, in_chunks, spawn_all
 from motet.testing import world
+from motet.wire import client_messages as m
 from motet.wire import failure
-from motet.wire import messages as m
 from motet.wire.by_value import NOTHING
+from motet.wire.message import Message
 
 app = motet.App("sending")
 ran: list[int] = []
@@ -38,7 +39,7 @@ class Link:
         self.sent: list[Any] = []
         connection.attach(self)
 
-    def send(self, messages: Sequence[m.Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         self.sent += messages
 
     def close(self) -> None:

@@ -11,7 +11,7 @@ from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.server.clock import DRIFT, Clock
 from motet.server.container_clock import ContainerClock
 from motet.testing.virtual_loop import VirtualLoop
-from motet.wire.messages import Stalled
+from motet.wire.output_messages import Stalled
 
 
 class Clocks:

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from motet.errors import ResourceExhaustedError
-from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.parameters import encoded_parameters
+from motet.model.function import FunctionVariant
+from motet.model.parameters import ParameterSpec, encoded_parameters
 from motet.model.scaling import AutoscalerUpdate
 from motet.server import variants
 from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
-from motet.wire import messages as m
+from motet.wire import client_messages as m
 from tests.server.stage import Client, function
 from tests.server.virtual_loop import run_virtually
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from motet.sdk.output import line_prefix
 from motet.sdk.terminal_text import harmless
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 MAX_SHOWN = 5
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from motet.cli.summary import seconds
 from motet.cli.tables import kind_word, state_cell
 from motet.model.outcome import OutcomeKind
-from motet.model.timeline import MEANINGS, Phase, Span, Timeline
+from motet.records.timeline import MEANINGS, Phase, Span, Timeline
 from motet.sdk.terminal_text import harmless
 
 _WIDE = 120

@@ -6,9 +6,9 @@ from collections import deque
 from typing import NamedTuple
 
 from motet.errors import InternalError
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import InputId, input_id
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.records import AttemptRecord
 
 WAITING, DELAYED, RUNNING, ENDED = "waiting", "delayed", "running", "ended"
 

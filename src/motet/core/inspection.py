@@ -13,8 +13,8 @@ from motet.core.timers import Timers
 from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, view_pool
 from motet.errors import InternalError, NotFoundError, ResourceExhaustedError
 from motet.model.outcome import CallKind
-from motet.model.records import SampleRecord
 from motet.model.views import FunctionView, InputView, LearnedTargetView
+from motet.records.pools import SampleRecord
 
 
 class Inspection:

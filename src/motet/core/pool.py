@@ -24,8 +24,8 @@ from motet.core.turn import Turn
 from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
 from motet.errors import ContainerDied, FunctionTimeoutError, RemoteError
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.model.records import AttemptRecord
 
 
 class Pool(PoolPromises):

@@ -9,8 +9,8 @@ from motet.core.containers import Container
 from motet.core.inputs import ENDED, RUNNING, Call, Input
 from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
-from motet.model.records import SampleRecord
 from motet.model.views import ContainerView, FunctionView, InputView
+from motet.records.pools import SampleRecord
 
 FEW = 100
 """Calls of an input that are looked at to say what it waits for."""

@@ -10,7 +10,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
-from motet.model.parameters import ParameterSpec as ParameterSpec  # noqa: PLC0414 - re-exported
+from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
 from motet.model.web import WebSpec

@@ -22,7 +22,6 @@ from motet.client.sockets import SocketLink, connect, read_frames, send_all
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.model.log_allowance import LIVE_LINES, log_rate
 from motet.runtime import (
     context_propagation,
     forked_child,
@@ -49,26 +48,25 @@ from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.sdk import container_control, context
 from motet.wire import codec
-from motet.wire.framing import FrameReader
-from motet.wire.messages import (
-    AckItems,
+from motet.wire.container_messages import (
+    AckAttemptItems,
     AskStandstill,
-    CancelAttempts,
+    Cancel,
     ClockRead,
     Configure,
-    Hello,
     LimitInputs,
-    Message,
     Ready,
-    Refused,
-    Stalled,
     StartFailed,
     StoodStill,
     Stop,
     StopDelivering,
     Unblocked,
-    Written,
 )
+from motet.wire.framing import FrameReader
+from motet.wire.hello import Hello, Refused
+from motet.wire.log_allowance import LIVE_LINES, log_rate
+from motet.wire.message import Message
+from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
 
 LOST_SERVER = 69
@@ -85,7 +83,7 @@ def main(fork: Fork) -> int:
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
     surroundings.enter_app(configuration, lambda: _connect_client(fork))
-    return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
+    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -99,7 +97,7 @@ def _read_configuration(sock: socket.socket) -> Configure:
                 send_all(sock, b"".join(codec.frames((ClockRead(time.monotonic()),))))
                 return message
             if isinstance(message, Refused):
-                raise ConnectionError(f"the server refused this container: {message.reason}")
+                raise message.error("this container")
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
@@ -109,7 +107,7 @@ def _connect_client(fork: Fork) -> Connection:
     return connection
 
 
-class _Container:
+class _ConnectedContainer:
     """Everything after the connections are there."""
 
     def __init__(
@@ -341,10 +339,10 @@ class _Container:
 
     def _on_control(self, frame: memoryview) -> None:
         for message in codec.decode_to_control(frame):
-            if isinstance(message, AckItems):
+            if isinstance(message, AckAttemptItems):
                 if self._executor is not None:
                     self._executor.grant(message.attempt, message.count)
-            elif isinstance(message, CancelAttempts):
+            elif isinstance(message, Cancel):
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
             elif isinstance(message, AskStandstill):

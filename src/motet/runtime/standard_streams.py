@@ -17,7 +17,7 @@ from motet.runtime.input_output import InputOutput, Stream
 from motet.runtime.raw_writers import RawWriters
 from motet.runtime.sender import Sender
 from motet.sdk.context import CurrentInput, current
-from motet.wire.messages import Written
+from motet.wire.output_messages import Written
 
 LAST_LINES_TIMEOUT = 2.0
 """Seconds that a container which ends gives a slow server to take its last lines."""

@@ -12,7 +12,7 @@ from motet.client.connection import Connection
 from motet.client.own_connection import OwnConnection
 from motet.runtime.program import know_main
 from motet.sdk import nested, running, sources
-from motet.wire.messages import Configure
+from motet.wire.container_messages import Configure
 
 _SHOWN = 5
 _LOOKED_AT = 1000

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from motet.errors import ExecutionError, InvalidError
-from motet.sdk.batch_scheduler import BatchLimits, BatchScheduler, Place
-from motet.sdk.member_stream import Outputs, Wake, wake_tasks
+from motet.sdk.batch_scheduler import BatchLimits, BatchScheduler, MemberPlace
+from motet.sdk.member_stream import MemberOutputs, Wake, wake_tasks
 
 T = TypeVar("T")
 Y = TypeVar("Y")
@@ -57,7 +57,7 @@ class Member(Generic[T]):
 
     __slots__ = ("slot", "state", "steps", "value", "weight")
 
-    def __init__(self, value: T, place: Place) -> None:
+    def __init__(self, value: T, place: MemberPlace) -> None:
         self.value = value
         self.weight = place.weight
         self.slot = place.slot
@@ -93,7 +93,7 @@ class BatchInFlight(Generic[T, Y]):
         self._step = step
         self._release = release
         self._scheduler: BatchScheduler[object] = BatchScheduler(limits)
-        self._inputs: dict[object, tuple[T, Outputs[Y]]] = {}
+        self._inputs: dict[object, tuple[T, MemberOutputs[Y]]] = {}
         self._members: dict[object, Member[T]] = {}
         self._paused: set[object] = set()
         self._steps = 0
@@ -111,7 +111,7 @@ class BatchInFlight(Generic[T, Y]):
             answers=self._answers,
         )
 
-    def add(self, ticket: object, value: T, weight: int, outputs: Outputs[Y]) -> None:
+    def add(self, ticket: object, value: T, weight: int, outputs: MemberOutputs[Y]) -> None:
         """An input arrived."""
         self._scheduler.add(ticket, weight)
         self._inputs[ticket] = (value, outputs)

@@ -49,7 +49,7 @@ class BatchLimits:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class MemberPlace:
     """An input's place in the batch: it keeps its `slot`, below `max_batch_size` and held by no other, to its end."""
 
     slot: int
@@ -75,7 +75,7 @@ class BatchScheduler(Generic[K]):
     def __init__(self, limits: BatchLimits) -> None:
         self.limits = limits
         self._waiting: dict[K, _Waiting] = {}
-        self._running: dict[K, Place] = {}
+        self._running: dict[K, MemberPlace] = {}
         self._free_slots = list(range(limits.max_batch_size))
         self._used = 0
         self._changed = False
@@ -110,7 +110,7 @@ class BatchScheduler(Generic[K]):
         self._waiting[key] = _Waiting(weight)
         self._changed = True
 
-    def step(self) -> dict[K, Place]:
+    def step(self) -> dict[K, MemberPlace]:
         """Admit what fits; the batch for the next step, in the order its inputs joined."""
         if self._changed:
             self._admit()
@@ -167,5 +167,5 @@ class BatchScheduler(Generic[K]):
         return self.limits.budget is None or self._used + weight <= self.limits.budget
 
     def _place(self, key: K, weight: int) -> None:
-        self._running[key] = Place(heapq.heappop(self._free_slots), weight)
+        self._running[key] = MemberPlace(heapq.heappop(self._free_slots), weight)
         self._used += weight

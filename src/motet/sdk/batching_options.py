@@ -12,7 +12,7 @@ from motet.model.scaling import Batching
 from motet.sdk.checks import is_int
 
 
-class Member(Protocol):
+class DecoratedMember(Protocol):
     """A decorated member of a user's class (`PartialMethod`); `spec` is None for hooks."""
 
     raw: Callable[..., Any]
@@ -50,7 +50,9 @@ def check_batched(raw: Callable[..., Any], spec: MethodSpec) -> None:
         )
 
 
-def check_class_batching(name: str, members: Mapping[str, Member], given: Batching | None = None) -> Batching | None:
+def check_class_batching(
+    name: str, members: Mapping[str, DecoratedMember], given: Batching | None = None
+) -> Batching | None:
     """How a class's inputs are batched, as `@motet.batched` on its method says or, on top of that, `given` does.
 
     Raises `InvalidError` if there are other methods: all inputs of a batch go to one.

@@ -11,20 +11,21 @@ from motet.client.connection import Connection, checked
 from motet.client.dual import Dual, DualIterator, Steps, dual, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import InvalidError, NotFoundError
-from motet.model.call_graph import InputInfo, input_infos
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.sdk import running
+from motet.sdk.call_graph import InputInfo, input_infos
 from motet.sdk.context import is_local
 from motet.sdk.handle import Handle
 from motet.sdk.hydration import HydratedById
 from motet.sdk.logs import Logs
 from motet.wire import failure, payload
-from motet.wire.messages import AwaitOutcomes, CancelCall, FindCallGraph, Outcomes, ReplyBody, ViewCall
+from motet.wire.client_messages import AwaitOutcomes, CancelCall, Outcomes, ReplyBody, ViewCall
+from motet.wire.operator_messages import FindCallGraph
 
 R = TypeVar("R")
 
 
-def result_of(ended: Ended) -> Any:
+def result_of(ended: InputEnd) -> Any:
     """The value an input ended with; raises the exception it ended with."""
     if ended.kind is OutcomeKind.SUCCESS:
         return payload.loads(ended.payload, "the result")
@@ -64,7 +65,7 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
         ended = yield from self._outcomes(index, timeout, count=1)
         return result_of(ended[0])  # type: ignore[no-any-return]
 
-    def _outcomes(self, index: int, timeout: float | None, count: int = 100) -> Steps[list[Ended]]:
+    def _outcomes(self, index: int, timeout: float | None, count: int = 100) -> Steps[list[InputEnd]]:
         wait = timeout != 0
         question = AwaitOutcomes(self._call_id, index, wait, count)
         try:

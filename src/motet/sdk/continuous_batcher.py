@@ -14,7 +14,7 @@ from motet.client.gate import shield_cancellation
 from motet.errors import ExecutionError, InvalidError
 from motet.sdk.batch_in_flight import Answer, BatcherStats, BatchInFlight, Member
 from motet.sdk.batch_scheduler import BatchLimits
-from motet.sdk.member_stream import MemberStream, Outputs
+from motet.sdk.member_stream import MemberOutputs, MemberStream
 
 T = TypeVar("T")
 Y = TypeVar("Y")
@@ -73,7 +73,7 @@ class ContinuousBatcher(Generic[T, Y]):
         """
         self._limits.check_weight(weight)
         ticket = object()
-        outputs: Outputs[Y] = Outputs(self._max_ahead)
+        outputs: MemberOutputs[Y] = MemberOutputs(self._max_ahead)
         with shield_cancellation(), self._lock:
             if self._closed:
                 raise ExecutionError(f"{CLOSED}: it takes no more inputs")

@@ -6,7 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from motet.errors import InvalidError
-from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, ParameterSpec, SerializedDefinition
+from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, SerializedDefinition
+from motet.model.parameters import ParameterSpec
 from motet.model.scaling import Batching, Concurrency
 from motet.sdk.batching_options import check_batched, check_class_batching
 from motet.sdk.checks import check_name

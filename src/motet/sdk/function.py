@@ -11,7 +11,7 @@ from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_a
 from motet.client.waiter import Waiter
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings
 from motet.sdk import many, options
 from motet.sdk.batching_options import batching_from, check_batched
@@ -30,7 +30,7 @@ from motet.sdk.spawning import in_chunks, spawn_all
 from motet.sdk.stream import Stream
 from motet.sdk.target import Target
 from motet.wire import payload
-from motet.wire.messages import SubmitInputs
+from motet.wire.client_messages import SubmitInputs
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -48,9 +48,9 @@ class _OneOutcome:
     __slots__ = ("waiter",)
 
     def __init__(self) -> None:
-        self.waiter: Waiter[Ended | Exception] = Waiter()
+        self.waiter: Waiter[InputEnd | Exception] = Waiter()
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         self.waiter.set(ended[0])
 
     def items(self, items: list[bytes]) -> None:

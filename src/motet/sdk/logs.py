@@ -11,10 +11,10 @@ from motet.client.connection import Connection
 from motet.client.dual import DualIterator, Steps, dual, run_async, run_blocking
 from motet.errors import InvalidError
 from motet.model.ids import input_id, split_input_id
-from motet.model.record_queries import MAX_FOUND, LogQuery
-from motet.model.records import LogLine
+from motet.records.logs import LogLine
+from motet.records.queries import MAX_FOUND, LogQuery
 from motet.sdk.checks import type_name
-from motet.wire.messages import FindLogs, LogsFound
+from motet.wire.operator_messages import FindLogs, LogsFound
 
 Source = Literal["stdout", "stderr", "system"]
 _SOURCES = ("stdout", "stderr", "system")

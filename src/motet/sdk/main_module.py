@@ -49,7 +49,7 @@ def adopt_main(code: Any) -> None:
         if program.get("__name__") != MAIN or function.__code__.co_filename != file or not _is_file(file):
             continue
         if main is None or (program is not vars(main) and vars(main).get("_namespace") is not program):
-            sys.modules[MAIN] = _Program(program)
+            sys.modules[MAIN] = _ProgramModule(program)
         return
 
 
@@ -59,7 +59,7 @@ def _functions_of(code: Any) -> list[FunctionType]:
     return [raw for raw in raws if isinstance(raw, FunctionType)]
 
 
-class _Program(ModuleType):
+class _ProgramModule(ModuleType):
     """A module whose members are the globals of a program."""
 
     def __init__(self, namespace: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from motet.client.dual import Steps
 from motet.client.tracing import CallSpan, header
 from motet.client.waiter import Waiter
 from motet.errors import ResourceExhaustedError, ServerWarning
-from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.sdk.nested import own_cancellation_first
 from motet.sdk.new_ids import new_call_id
 from motet.sdk.notices import warn_user
@@ -86,16 +86,16 @@ class Mapping:
         self._accepted = 0
         self._ended = 0
         self._exhausted = False
-        self._failed: Ended | None = None
+        self._failed: InputEnd | None = None
         self._lost: Exception | None = None
-        self._ready: deque[Ended] = deque()
-        self._held: dict[int, Ended] = {}
+        self._ready: deque[InputEnd] = deque()
+        self._held: dict[int, InputEnd] = {}
         self._next = 0
         self._unanswered: dict[int, NewInput] = {}
         self._refused: list[NewInput] = []
         self._resend_at = 0.0
         self._held_up = 0.0
-        self._inbox: deque[list[Ended]] = deque()
+        self._inbox: deque[list[InputEnd]] = deque()
         self._waiter: Waiter[None] | None = None
         self.has_room = asyncio.Event()
         """Set by a consuming task for the feeding one."""
@@ -103,7 +103,7 @@ class Mapping:
 
     # --- the sink, on the I/O thread --------------------------------------------------------------------------------
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         self._inbox.append(ended)
         self.wake()
 
@@ -186,7 +186,7 @@ class Mapping:
             self._resend()
         return bool(self._ready)
 
-    def _arrived(self, ended: Ended) -> None:
+    def _arrived(self, ended: InputEnd) -> None:
         new = self._unanswered.pop(ended.index)
         if ended.kind is OutcomeKind.REFUSED:
             self._was_refused(new, ended)
@@ -205,7 +205,7 @@ class Mapping:
                 self._ready.append(following)
                 self._next += 1
 
-    def _was_refused(self, new: NewInput, ended: Ended) -> None:
+    def _was_refused(self, new: NewInput, ended: InputEnd) -> None:
         """The function's queue is full: this input goes again later, and no other before."""
         if not self._refused:
             problem = failure.rebuild(ended.payload)

@@ -13,7 +13,7 @@ Y = TypeVar("Y")
 Wake = tuple[asyncio.AbstractEventLoop, "asyncio.Future[None]"]
 
 
-class Outputs(Generic[Y]):
+class MemberOutputs(Generic[Y]):
     """What lies between the batcher's thread, which calls `put`, and the consumer of one stream.
 
     The consumer sets one of the two wakes, then looks again for something to take; `put` puts something in, then looks
@@ -71,7 +71,7 @@ class MemberStream(Iterator[Y], AsyncIterator[Y]):
     when nobody refers to the stream any more, as after a `break` or when a generator around it is closed.
     """
 
-    def __init__(self, outputs: Outputs[Y], leave: Callable[[], None], resume: Callable[[], None]) -> None:
+    def __init__(self, outputs: MemberOutputs[Y], leave: Callable[[], None], resume: Callable[[], None]) -> None:
         self._outputs = outputs
         self._leave = leave
         self._resume = resume

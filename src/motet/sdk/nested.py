@@ -9,7 +9,7 @@ import sys
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.errors import CallerCancelled
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.sdk.context import current_input_id
 from motet.wire import failure
 
@@ -39,7 +39,7 @@ def say_if_it_cannot_begin(function_id: str) -> None:
         )
 
 
-def own_cancellation_first(ended: Ended) -> Steps[None]:
+def own_cancellation_first(ended: InputEnd) -> Steps[None]:
     """Before a nested call's end is told: perhaps it was cancelled because its caller is.
 
     Both come from the server, by different ways. The caller's code is to see its own cancellation, which `except Exception`

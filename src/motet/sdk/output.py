@@ -12,7 +12,7 @@ from itertools import groupby
 from typing import NamedTuple, TextIO
 
 from motet.sdk.terminal_text import coloured_lines
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 MAX_WAITING_LINES = 100_000
 _SHORT_ID_CHARS = 5

@@ -20,8 +20,7 @@ from motet.sdk.handle import Handle
 from motet.sdk.hydration import HydratedById
 from motet.sdk.new_ids import new_queue_id
 from motet.wire import payload
-from motet.wire.messages import GetItems, ItemsGot, PutItems, ViewQueue
-from motet.wire.queue_messages import MAX_ITEMS
+from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, PutItems, ViewQueue
 
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
 

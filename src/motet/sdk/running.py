@@ -24,7 +24,8 @@ from motet.sdk.context import is_local
 from motet.sdk.main_module import know_container_name
 from motet.sdk.new_ids import new_app_id
 from motet.wire.by_value import NOTHING
-from motet.wire.messages import BindFunction, CreateApp, OpenDashboard, OutputLines, StopApp, ViewApp
+from motet.wire.client_messages import BindFunction, CreateApp, OutputLines, StopApp, ViewApp
+from motet.wire.operator_messages import OpenDashboard
 
 if TYPE_CHECKING:
     from motet.sdk.app import App

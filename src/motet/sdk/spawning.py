@@ -13,7 +13,7 @@ from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.errors import ResourceExhaustedError
 from motet.model.outcome import NewInput
-from motet.wire.messages import ReplyBody, SubmitInputs
+from motet.wire.client_messages import ReplyBody, SubmitInputs
 
 CHUNK_INPUTS = 100
 CHUNK_BYTES = 1024 * 1024

@@ -9,11 +9,11 @@ from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.tracing import CallSpan, header
 from motet.client.waiter import Waiter
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.sdk.call import result_of
 from motet.sdk.nested import own_cancellation_first
 from motet.wire import payload
-from motet.wire.messages import STREAM_WINDOW
+from motet.wire.client_messages import STREAM_WINDOW
 
 ACK_EVERY = STREAM_WINDOW // 4
 
@@ -35,7 +35,7 @@ class Stream:
         self._traced = traced
         self._connection = connection
         self._items: deque[bytes] = deque()
-        self._end: Ended | None = None
+        self._end: InputEnd | None = None
         self._lost: Exception | None = None
         self._taken = 0
         self._waiter: Waiter[None] | None = None
@@ -49,7 +49,7 @@ class Stream:
         self._items.extend(items)
         self._wake()
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         self._end = ended[0]
         self._wake()
 

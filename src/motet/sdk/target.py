@@ -15,7 +15,7 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.sdk.running import NO_VARIANT, HasRunning, RunningApp, container_app, find_running, running_with
 from motet.wire.by_value import NOTHING, ByValue
-from motet.wire.messages import UpdateAutoscaler, ViewFunction
+from motet.wire.client_messages import UpdateAutoscaler, ViewFunction
 
 
 class _Elsewhere:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from motet.model.outcome import AttemptEnd
-from motet.wire.messages import Stalled
+from motet.wire.output_messages import Stalled
 
 
 class ContainerClock:

@@ -1,13 +1,13 @@
 """What only the server's own parts know of, and observers are told: past tense; values only. All else is in the engine's turns.
 
-A record (`model/records.py`) that is complete when it happens is a fact, too: it is told, and kept, as it is.
+A record (`motet.records`) that is complete when it happens is a fact, too: it is told, and kept, as it is.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from motet.model.records import FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import FunctionRecord, SampleRecord, StallRecord
 
 
 class AppStarted(msgspec.Struct, frozen=True):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.model.outcome import AttemptEnd, Delivery, Ended
+from motet.model.outcome import AttemptEnd, Delivery, InputEnd
 from motet.server.container_trace import ContainerTrace
 
 InputKey = tuple[str, int]
@@ -69,7 +69,7 @@ class LoadTrace:
                 if key in self._arrivals:
                     self._durations[key] = now - began_at
 
-    def _ended(self, call_id: str, ended: list[Ended]) -> None:
+    def _ended(self, call_id: str, ended: list[InputEnd]) -> None:
         for end in ended:
             key = (call_id, end.index)
             arrival = self._arrivals.pop(key, None)

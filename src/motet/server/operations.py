@@ -8,9 +8,9 @@ from collections.abc import Callable
 from motet.core import events as e
 from motet.errors import NotFoundError
 from motet.model.ids import split_input_id
-from motet.model.record_batch import RecordBatch
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
+from motet.records.batch import RecordBatch
 from motet.server.apps import Apps
 from motet.server.containers import Containers
 from motet.server.driver import Driver

@@ -21,8 +21,8 @@ from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
-from motet.model.records import ContainerRecord
 from motet.model.server_identity import ServerIdentity
+from motet.records.pools import ContainerRecord
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
 from motet.server.clock import Clock
@@ -48,7 +48,8 @@ from motet.server.tally import Tally
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
-from motet.wire.messages import Hello, Message
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 
 class OpenRecords(Protocol):

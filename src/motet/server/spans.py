@@ -9,8 +9,9 @@ from motet.client import tracing
 from motet.core.commands import Command, RecordInputs
 from motet.core.events import Event
 from motet.model.ids import input_id
-from motet.model.records import ContainerRecord, InputRecord
-from motet.model.timeline import COLD_START, Phase, Span, Timeline, timeline
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord
+from motet.records.timeline import COLD_START, Phase, Span, Timeline, timeline
 from motet.server import facts
 from motet.server.driver import Driver
 from motet.server.tally import Name

@@ -9,9 +9,10 @@ from typing import Any
 
 from motet.core import commands as c
 from motet.core.events import Event
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, InputRecord
-from motet.model.successes import Successes
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 from motet.server import facts
 from motet.server.histogram import Histogram
 

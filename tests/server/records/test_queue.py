@@ -15,10 +15,13 @@ import pytest
 
 from motet.errors import ServiceError
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import AppRecord, CallRecord, FunctionRecord, InputRecord, LogBatch
-from motet.model.successes import Successes
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.pools import AppRecord, FunctionRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
+from motet.records.successes import Successes
 from motet.server.clock import Clock
 from motet.server.records import keeper
 from motet.server.records import queue as queue_module

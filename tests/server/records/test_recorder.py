@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 from motet.core.commands import Command, KillContainer, ReportDecision, StartContainer
-from motet.model.record_queries import LogQuery
-from motet.model.records import FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import LogQuery
 from motet.server import facts
 from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.store.records import RecordReader
 from motet.store.sqlite_records import SqliteRecords
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 
 class Stage:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from motet.core.engine import Engine
-from motet.model.records import SampleRecord
+from motet.records.pools import SampleRecord
 from motet.server.clock import Clock
 from motet.server.driver import Driver
 from motet.server.facts import Fact
@@ -13,7 +13,7 @@ from motet.server.records.sampler import Sampler
 from motet.testing.playbook import text_failure
 from motet.testing.transcript import function, submit
 from motet.testing.virtual_loop import VirtualLoop
-from motet.wire import messages as m
+from motet.wire import client_messages as m
 from tests.server.stage import Client, Stage, play
 
 

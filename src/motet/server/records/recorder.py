@@ -7,11 +7,12 @@ from typing import Any
 
 from motet.core import commands as c
 from motet.core.events import Event
-from motet.model.records import AppRecord, ContainerRecord, DecisionRecord, LogBatch, SampleRecord, StallRecord
+from motet.records.logs import LogBatch
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, SampleRecord, StallRecord
 from motet.server import facts
 from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 
 class Recorder:

@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import msgspec
 
-from motet.model.input_chunk import InputChunk
-from motet.model.records import (
-    AppRecord,
-    CallRecord,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogBatch,
-    SampleRecord,
-    StallRecord,
-)
+from motet.records.calls import CallRecord
+from motet.records.input_chunk import InputChunk
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
 
 
 class RecordBatch(msgspec.Struct):

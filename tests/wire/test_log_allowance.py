@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.model.log_allowance import BURST_SECONDS, LINE_CHARS, LogAllowance
+from motet.wire.log_allowance import BURST_SECONDS, LINE_CHARS, LogAllowance
 
 
 def taken(allowance: LogAllowance, tries: int, now: float, chars: int = 10) -> int:

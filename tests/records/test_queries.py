@@ -7,7 +7,7 @@ import math
 import pytest
 
 from motet.errors import InvalidError
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 
 
 @pytest.mark.parametrize("query", [CallQuery, InputQuery, LogQuery])

@@ -6,11 +6,15 @@ from collections.abc import Sequence
 
 import pytest
 
-from motet.model.call_graph import CallGraph, GraphInput, InputNode, InputStatus, Limits, flattened, input_infos
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_queries import CallQuery, InputQuery
-from motet.model.records import AttemptRecord, CallRecord, CallSummary, InputRecord
 from motet.model.views import InputView
+from motet.records.call_graph import CallGraph, InputNode, InputStatus, Limits
+from motet.records.calls import CallRecord, CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.queries import CallQuery, InputQuery
+from motet.sdk.call_graph import input_infos
+from motet.wire.call_graph import GraphInput, flattened
 
 
 class Made:

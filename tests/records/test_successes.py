@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from motet.model.input_chunk import INPUTS_FOR_A_CHUNK, GrowingChunk, Summary, decoded
-from motet.model.successes import Successes
+from motet.records.input_chunk import INPUTS_FOR_A_CHUNK, GrowingChunk, Summary, decoded
+from motet.records.successes import Successes
 
 moments = st.sampled_from([1.0, 2.5, 1e9])
 

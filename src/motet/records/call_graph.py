@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
 from typing import Protocol
 
 import msgspec
 
 from motet.model.ids import input_id, split_input_id
 from motet.model.outcome import OutcomeKind
-from motet.model.record_queries import CallQuery, InputQuery
-from motet.model.records import CallSummary, InputRecord
 from motet.model.views import InputView
+from motet.records.calls import CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.queries import CallQuery, InputQuery
 
 
 class InputStatus(enum.IntEnum):
@@ -33,23 +33,6 @@ _STATUS = {
     OutcomeKind.TIMED_OUT: InputStatus.TIMEOUT,
     OutcomeKind.CANCELLED: InputStatus.TERMINATED,
 }
-
-
-@dataclass(slots=True)
-class InputInfo:
-    """An input in a call graph; `children` are the inputs of the calls that it made, in the order of these.
-
-    `task_id`: the container of its last attempt, or empty. `module_name`: where the code of its function was imported from;
-    empty if that travelled by value, or if its app has ended.
-    """
-
-    input_id: str
-    function_call_id: str
-    task_id: str
-    status: InputStatus
-    function_name: str
-    module_name: str
-    children: list[InputInfo] = field(default_factory=list)
 
 
 class InputNode(msgspec.Struct):
@@ -93,7 +76,7 @@ class Limits(msgspec.Struct, frozen=True):
 DEFAULT_LIMITS = Limits()
 
 
-class Records(Protocol):
+class GraphRecords(Protocol):
     """What a graph is made of."""
 
     def calls(self, query: CallQuery) -> list[CallSummary]: ...
@@ -109,7 +92,7 @@ class CallGraph:
 
     def __init__(
         self,
-        records: Records,
+        records: GraphRecords,
         live: Callable[[str], Sequence[InputView]],
         limits: Limits = DEFAULT_LIMITS,
         always: Sequence[str] = (),
@@ -158,46 +141,3 @@ class CallGraph:
         # The newest were found; they are shown in the order in which they were made.
         for summary in sorted(found, key=lambda each: each.call.submitted_at):
             node.calls.append(self.below_call(summary, depth + 1))
-
-
-class GraphInput(msgspec.Struct, array_like=True, frozen=True):
-    """An input of a graph on the wire: `parent` is the place, in the list, of the input that made its call; -1: none is in
-    the graph."""
-
-    parent: int
-    input_id: str
-    call_id: str
-    container_id: str
-    status: InputStatus
-    function_name: str
-    module_name: str
-
-
-def flattened(call: CallNode, module_of: Callable[[str], str]) -> list[GraphInput]:
-    """The inputs of a graph, each after the one that called it; `module_of` gives the module of a function, by its id."""
-    found: list[GraphInput] = []
-    _flatten(call, -1, module_of, found)
-    return found
-
-
-def _flatten(call: CallNode, parent: int, module_of: Callable[[str], str], found: list[GraphInput]) -> None:
-    record = call.summary.call
-    module = module_of(record.function_id)
-    name = f"{call.summary.function_name}.{record.method}" if record.method else call.summary.function_name
-    for node in call.inputs:
-        place = len(found)
-        found.append(GraphInput(parent, node.input_id, record.call_id, node.container_id, node.status, name, module))
-        for each in node.calls:
-            _flatten(each, place, module_of, found)
-
-
-def input_infos(inputs: Sequence[GraphInput]) -> list[InputInfo]:
-    """The graph as users get it: the inputs of the call, each with those below it."""
-    infos = [
-        InputInfo(each.input_id, each.call_id, each.container_id, each.status, each.function_name, each.module_name)
-        for each in inputs
-    ]
-    for info, each in zip(infos, inputs, strict=True):
-        if each.parent >= 0:
-            infos[each.parent].children.append(info)
-    return [info for info, each in zip(infos, inputs, strict=True) if each.parent < 0]

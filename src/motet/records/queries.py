@@ -8,7 +8,7 @@ import msgspec
 
 from motet.errors import InvalidError
 from motet.model.outcome import OutcomeKind
-from motet.model.records import LogSource
+from motet.records.logs import LogSource
 
 MAX_FOUND = 20_000
 """Records that one question may bring."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.outcome import OutcomeKind
-from motet.model.records import InputRecord
+from motet.records.inputs import InputRecord
 
 
 class Successes(msgspec.Struct, array_like=True, gc=False):

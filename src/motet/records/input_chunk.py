@@ -9,8 +9,8 @@ from operator import attrgetter
 import msgspec
 
 from motet.model.outcome import OutcomeKind
-from motet.model.records import InputRecord
-from motet.model.successes import Successes
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 
 INPUTS_PER_CHUNK, INPUTS_FOR_A_CHUNK = 1000, 64
 """About so many are in one; fewer of one call lie in a chunk with those of others."""

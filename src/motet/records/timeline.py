@@ -7,8 +7,10 @@ from typing import Literal
 
 import msgspec
 
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, ContainerRecord, InputRecord, StallRecord
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord, StallRecord
 
 Phase = Literal[
     "queued", "placing", "starting", "loading", "entering", "delayed", "slot", "sending", "running", "blocked"

@@ -6,9 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, ContainerRecord, InputRecord, StallRecord
-from motet.model.timeline import timeline
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord, StallRecord
+from motet.records.timeline import timeline
 
 OK, LOST = OutcomeKind.SUCCESS, OutcomeKind.LOST
 COLD = ContainerRecord("ta-1", "fu-f", 1.0, 1.5, "", 2.0, 3.0, 4.0)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from motet.model.record_batch import RecordBatch
+from motet.records.batch import RecordBatch
 
 
 class LostRecords:
