@@ -111,3 +111,24 @@ def test_what_commands_print_goes_through_what_keeps_terminals_from_harm(path: P
     calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
     assert not calls & {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
     assert "Console" not in calls or path.name == "tables.py"  # which only measures with it
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.relative_to(ROOT).parts[2] == "core"], ids=named)
+def test_what_an_object_of_the_engine_holds_is_set_by_itself_alone(path: Path) -> None:
+    targets: list[ast.expr] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Assign() | ast.Delete():
+                targets += node.targets
+            case ast.AugAssign() | ast.AnnAssign():
+                targets.append(node.target)
+    single = [each for target in targets for each in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    assert [ast.unparse(target) for target in single if _is_of_another(target)] == []
+
+
+def _is_of_another(target: ast.expr) -> bool:
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return isinstance(target, ast.Attribute) and not (
+        isinstance(target.value, ast.Name) and target.value.id in ("self", "cls")
+    )

@@ -301,12 +301,12 @@ def test_a_pool_provides_for_what_it_learned_and_says_so(play: Playbook) -> None
     play >> ready(1) << deliver(1, "a0#1", "a1#2", "a2#3")
     running = [1, 2, 3]
     for turn in range(300):  # inputs take a second, however many there are
-        count = play.engine.view("fu-f", play.now).target_inputs
+        count = play.engine.inspection.view("fu-f", play.now).target_inputs
         first = running[-1] + 1
         play.at(turn + 1.0) >> [finished(1, *running), submit(f"b{turn}", count)]
         play.take()
         running = list(range(first, first + count))
-    view = play.engine.view("fu-f", play.now)
+    view = play.engine.inspection.view("fu-f", play.now)
     assert view.target_inputs == 8
     assert view.learned_target is not None
     assert {round(point.throughput / point.inputs, 2) for point in view.learned_target.curve} == {1.0}
@@ -320,7 +320,7 @@ def test_inputs_that_fail_or_time_out_count_as_time_without_throughput(play: Pla
     play.at(2.0) >> finished(1, 1) << send("a", 0)
     play.at(6.0)
     play.take()
-    view = play.engine.view("fu-f", play.now).learned_target
+    view = play.engine.inspection.view("fu-f", play.now).learned_target
     assert view is not None
     assert sum(point.observations for point in view.curve) == pytest.approx(1.0, rel=0.02)
     two = max(view.curve, key=lambda point: point.inputs)

@@ -54,7 +54,7 @@ def test_a_frozen_container_gets_nothing_until_it_thaws_also_if_its_readiness_is
             container.executor.say(Ready())
         await on.wait(lambda: on.state(function_id, container.container_id) == "frozen")
         client.call(function_id)
-        await on.wait(lambda: on.server._driver.engine.waiting(function_id) == 1)
+        await on.wait(lambda: on.server._driver.engine.inspection.waiting(function_id) == 1)
         on.backend.thaw(container.container_id)
         await on.wait(lambda: on.state(function_id, container.container_id) == "ready")
         container.finish(await container.deliveries())
@@ -199,7 +199,7 @@ def test_spawned_inputs_come_by_request_alone_and_not_too_many_at_once() -> None
         many = m.SubmitInputs("fc-2", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(1001)])
         assert "1000 may" in str(refusal(await client.answer(many)))
         assert isinstance(await client.answer(m.ViewCall("fc-2")), m.RequestFailed)
-        assert on.server._driver.engine.waiting(function_id) == 0
+        assert on.server._driver.engine.inspection.waiting(function_id) == 0
 
     play(scene)
 

@@ -45,7 +45,7 @@ def variant(number: int) -> FunctionVariant:
 def kept(server: Server) -> tuple[int, int, int, int]:
     """Of variants: functions, variants, pools, names that are counted."""
     apps, engine = server._apps, server._driver.engine
-    return len(apps._functions) - 1, len(apps._variants), len(engine._pools), len(server._tally._names)
+    return len(apps._functions) - 1, len(apps._variants), len(engine.state.pools), len(server._tally._names)
 
 
 def test_nothing_is_kept_of_a_variant_that_nobody_calls_and_its_id_brings_it_back_as_it_was() -> None:

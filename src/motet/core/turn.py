@@ -54,6 +54,14 @@ class Turn:
         self._outcomes: dict[Call, list[InputEnd]] = {}
         self._succeeded: dict[Call, _Columns] = {}
 
+    def changed(self, pool: Any) -> None:
+        """Something changed in a pool."""
+        self.pools[pool] = None
+
+    def spend(self, inputs: int) -> None:
+        """So many inputs are being ended: there is room for as many fewer."""
+        self.room -= inputs
+
     def add_outcome(self, call: Call, index: int, kind: OutcomeKind, payload: bytes) -> None:
         """An input of `call` has ended."""
         ended = self._outcomes.get(call)
@@ -117,6 +125,8 @@ class Turn:
                 self.commands.append(SaveOutcomes(call.call_id, ended))
             else:
                 self.commands.append(SendOutcomes(call.client, call.call_id, ended))
+        if not self.recording:
+            return self.commands
         if self.calls:
             self.commands.append(RecordCalls(self.calls))
         for call, (indices, submitted_at, container_ids, delivered_at, begins, ends) in self._succeeded.items():

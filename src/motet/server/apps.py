@@ -132,7 +132,7 @@ class Apps:
         key = _encode((function_id, variant))
         bound = self._variants.find(key)
         retires: Retires = "when idle" if by_request else "when empty"
-        if bound is not None and self._driver.engine.takes(bound):
+        if bound is not None and self._driver.engine.inspection.takes(bound):
             if not by_request:
                 self._variants.hold(bound)
             self._driver.take(e.FunctionWanted(bound, retires))
@@ -219,7 +219,7 @@ class Apps:
         app = self._apps.get(app_id)
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
-        functions = self._driver.engine.views(app_id, self._driver.clock.now())
+        functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
         return AppView(app_id=app_id, name=app.spec.name, functions=functions)
 
     def views(self) -> tuple[AppView, ...]:

@@ -202,7 +202,7 @@ class ClientSession:
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
         self._apps.revive(body.function_id)
-        return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.clock.now()))
+        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.clock.now()))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._apps.view(body.app_id))
@@ -226,7 +226,7 @@ class ClientSession:
                 raise InvalidError(
                     f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
                 )
-            if refusal := self._driver.engine.refusal(body.function_id, body.kind):
+            if refusal := self._driver.engine.inspection.refusal(body.function_id, body.kind):
                 raise refusal
             self._calls.claim(body.call_id, self.principal)
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))

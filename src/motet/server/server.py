@@ -95,7 +95,7 @@ class Server:
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
         self._web = Ingress(
-            config.web, self.connect, self._bind, lambda target: engine.refusal(target, CallKind.STREAM)
+            config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
         )
         self._apps = Apps(
             self._driver,

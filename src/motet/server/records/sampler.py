@@ -37,7 +37,7 @@ class Sampler:
         self._timer = None
         self._due = self._loop.time() + self.INTERVAL
         last, self._last = self._last, {}  # of the functions that there are
-        for sample in self._driver.engine.samples(self._driver.clock.wall_now()):
+        for sample in self._driver.engine.inspection.samples(self._driver.clock.wall_now()):
             numbers = (
                 sample.waiting_inputs,
                 sample.running_inputs,
