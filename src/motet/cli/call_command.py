@@ -27,7 +27,7 @@ from motet.records.calls import CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.queries import MAX_FOUND, InputQuery
 from motet.records.timeline import MEANINGS, Timeline, timeline
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.terminal_text import harmless
 from motet.wire import failure
 from motet.wire.operator_messages import EndCall
 

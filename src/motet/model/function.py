@@ -178,7 +178,7 @@ class AppSpec:
     """A named set of functions, and the search path and directory their modules are imported with.
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
-    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.sdk.sources`).
+    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.context.sources`).
     """
 
     name: str

@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from motet.client.gate import Gate
+from motet.context.current_input import CurrentInput, current
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import Cancelled, end_output, failed, succeeded
-from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]

@@ -19,6 +19,7 @@ from typing import Literal
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
+from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
@@ -46,7 +47,6 @@ from motet.runtime.stalls import Stall
 from motet.runtime.stuck import Stuck, stuck_after
 from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
-from motet.sdk import container_control, context
 from motet.wire import codec
 from motet.wire.container_messages import (
     AckAttemptItems,
@@ -77,7 +77,7 @@ def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
     surroundings.carry_name(fork.container_id)
     scratch = surroundings.take_temporary_directory()
-    context.enter_container(fork.container_id)
+    enter_container(fork.container_id)
     quiet_declarations()
     executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
@@ -142,7 +142,7 @@ class _ConnectedContainer:
         self._stop_asked = threading.Event()
         self._blocked_after = 0.0
         self._entering = 0.0
-        container_control.provide(self)
+        provide(self)
         threading.Thread(target=self._control, name="motet-control", daemon=True).start()
 
     @property

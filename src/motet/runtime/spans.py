@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motet.client import tracing
+from motet.context.container import current_container_id
 from motet.model.function import FunctionSpec
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.batch import BatchDelivery, BatchEnd
 from motet.runtime.web.request import WebRequest
-from motet.sdk.context import current_container_id
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer
