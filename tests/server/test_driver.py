@@ -25,7 +25,7 @@ from motet.model.outcome import CallKind, NewInput
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.driver import HEARING, Driver
-from motet.server.facts import AppStopped
+from motet.server.facts import AppEnded
 from motet.server.recent_turns import TURNS, RecentTurns
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
@@ -157,21 +157,21 @@ def test_observers_are_told_of_turns_that_were_carried_out_and_of_facts_in_betwe
         driver.follow(lambda events, commands, now: told.append((events, list(commands), list(script.done))))
 
         def on_perform(command: Command) -> None:
-            driver.tell(AppStopped("in a turn"))
+            driver.tell(AppEnded("in a turn"))
             if command == kill("1"):
                 driver.take(ready("2"))
 
         script.on_perform = on_perform
-        driver.tell(AppStopped("before"))
+        driver.tell(AppEnded("before"))
         driver.take(ready("1"))
-        driver.tell(AppStopped("after"))
+        driver.tell(AppEnded("after"))
         assert told == [
-            AppStopped("before"),
+            AppEnded("before"),
             ((ready("1"),), [kill("1")], [kill("1")]),
-            AppStopped("in a turn"),
+            AppEnded("in a turn"),
             ((ready("2"),), [kill("2")], [kill("1"), kill("2")]),
-            AppStopped("in a turn"),
-            AppStopped("after"),
+            AppEnded("in a turn"),
+            AppEnded("after"),
         ]
 
     run(scene)

@@ -269,7 +269,7 @@ class Apps:
             self._driver.tell(facts.FunctionGone(function_id))
         self._variants.forget(gone)
         self._on_stopped(app_id)
-        self._driver.tell(facts.AppStopped(app_id))
+        self._driver.tell(facts.AppEnded(app_id))
         for then in app.stopping or ():
             then()
 

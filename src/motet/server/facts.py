@@ -17,7 +17,7 @@ class AppStarted(msgspec.Struct, frozen=True):
     name: str
 
 
-class AppStopped(msgspec.Struct, frozen=True):
+class AppEnded(msgspec.Struct, frozen=True):
     """Its last container is gone."""
 
     app_id: str
@@ -65,7 +65,7 @@ class ContainerGone(msgspec.Struct, frozen=True):
 
 Fact = (
     AppStarted
-    | AppStopped
+    | AppEnded
     | FunctionDeclared
     | FunctionGone
     | InputTraced

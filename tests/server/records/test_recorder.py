@@ -57,7 +57,7 @@ def test_an_app_is_kept_with_its_functions_and_its_end() -> None:
     async def scene(on: Stage) -> None:
         (app,) = (await on.kept()).apps()
         assert (app.name, app.ended_at) == ("app", None)
-        on.recorder.told(facts.AppStopped("ap-1"))
+        on.recorder.told(facts.AppEnded("ap-1"))
         store = await on.kept()
         (app,) = store.apps()
         assert app.ended_at == pytest.approx(app.started_at, abs=5.0)

@@ -51,7 +51,7 @@ class Recorder:
             case facts.AppStarted():
                 record = self._apps[fact.app_id] = AppRecord(fact.app_id, fact.name, self._clock.wall_now())
                 self._records.add_app(record)
-            case facts.AppStopped():
+            case facts.AppEnded():
                 record = self._apps.pop(fact.app_id)
                 self._records.add_app(AppRecord(record.app_id, record.name, record.started_at, self._clock.wall_now()))
             case facts.FunctionDeclared():
