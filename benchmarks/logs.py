@@ -21,7 +21,7 @@ from log_functions import app
 from measured import markdown, show
 
 from motet.model.ids import input_id
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 INPUTS = 100
 PROCESS_LINES = 20

@@ -24,16 +24,12 @@ from machine import description, idle
 
 from motet.model.ids import input_id
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    CallRecord,
-    ContainerRecord,
-    FunctionRecord,
-    InputRecord,
-    LogBatch,
-)
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.sqlite_records import SqliteRecords
 
 BEGAN = 1_700_000_000.0

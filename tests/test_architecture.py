@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Container, Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -43,6 +45,30 @@ def test_imports_go_the_ways_they_may() -> None:
     assert done.returncode == 0, done.stdout[done.stdout.find("Broken contracts") :] + done.stderr
 
 
+def test_no_module_imports_itself_by_any_way() -> None:
+    """An import inside a function, or for the type checker alone, is one as well: readers follow all of them."""
+    modules = {_module(path): ast.parse(path.read_text()) for path in SOURCES}
+    arrows = {name: set(_imported(tree, modules.keys())) for name, tree in modules.items()}
+    assert "motet.server.embedded" in arrows["motet.sdk.run.app_run"]  # inside a function
+    assert "motet.model.gpu" in arrows["motet.model.function"]
+    TopologicalSorter(arrows).prepare()  # raises `CycleError`, which names the modules
+
+
+def _module(path: Path) -> str:
+    parts = path.relative_to(ROOT / "src").with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def _imported(tree: ast.Module, modules: Container[str]) -> Iterator[str]:
+    for node in ast.walk(tree):
+        match node:
+            case ast.Import(names=names):
+                yield from (each.name for each in names)
+            case ast.ImportFrom(module=str(module), names=names):
+                inner = [f"{module}.{each.name}" for each in names]
+                yield from (each if each in modules else module for each in inner)
+
+
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
@@ -69,6 +95,16 @@ def test_every_module_says_what_it_is_about(path: Path) -> None:
     docstring = ast.get_docstring(ast.parse(path.read_text()))
     assert docstring is not None
     assert docstring.strip().splitlines()[0].endswith((".", ":", "?")) or len(docstring.splitlines()) > 1
+
+
+def test_no_two_classes_share_a_name() -> None:
+    """An underscore makes no other name: whoever reads `Container` or `_Container` in a log, or looks for it, finds one."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ClassDef):
+                places.setdefault(node.name.lstrip("_"), []).append(f"{named(path)}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
 
 
 @pytest.mark.parametrize("name", [name for name in motet.__all__ if not name.startswith("__")])
@@ -101,3 +137,24 @@ def test_what_commands_print_goes_through_what_keeps_terminals_from_harm(path: P
     calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}
     assert not calls & {"click.echo", "click.secho", "print", "sys.stdout.write", "sys.stderr.write"}
     assert "Console" not in calls or path.name == "tables.py"  # which only measures with it
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.relative_to(ROOT).parts[2] == "core"], ids=named)
+def test_what_an_object_of_the_engine_holds_is_set_by_itself_alone(path: Path) -> None:
+    targets: list[ast.expr] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        match node:
+            case ast.Assign() | ast.Delete():
+                targets += node.targets
+            case ast.AugAssign() | ast.AnnAssign():
+                targets.append(node.target)
+    single = [each for target in targets for each in (target.elts if isinstance(target, ast.Tuple) else [target])]
+    assert [ast.unparse(target) for target in single if _is_of_another(target)] == []
+
+
+def _is_of_another(target: ast.expr) -> bool:
+    while isinstance(target, ast.Subscript):
+        target = target.value
+    return isinstance(target, ast.Attribute) and not (
+        isinstance(target.value, ast.Name) and target.value.id in ("self", "cls")
+    )

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.records import (
-    AppRecord,
-    AttemptRecord,
-    CallRecord,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogBatch,
-    StallRecord,
-)
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, StallRecord
 from motet.store.home import ServerDirectory
 from motet.store.sqlite_records import SqliteRecords
 from motet.wire import failure

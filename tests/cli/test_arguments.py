@@ -12,7 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from motet.cli.arguments import CallArguments, CommandLine, UnsupportedSignature
-from motet.model.function import FunctionSpec, ImportedDefinition, ParameterSpec
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.parameters import ParameterSpec
 
 if TYPE_CHECKING:
     from decimal import Decimal

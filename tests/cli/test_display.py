@@ -16,7 +16,8 @@ from motet.cli.screen import Screen
 from motet.cli.terminal import SafeConsole
 from motet.errors import ConnectionError
 from motet.model.views import AppView
-from motet.wire.messages import LinePart, OutputLines
+from motet.wire.client_messages import OutputLines
+from motet.wire.output_messages import LinePart
 
 
 class Running:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import pytest
 
 from motet.cli.function_stats import Percentiles, execution, function_stats, queuing
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, ContainerRecord, InputRecord
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord
 
 OK, LOST, FAILED = OutcomeKind.SUCCESS, OutcomeKind.LOST, OutcomeKind.FAILURE
 

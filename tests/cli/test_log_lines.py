@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from motet.cli.log_lines import Columns, line_json, lines_text
-from motet.model.records import LogLine, LogSource
+from motet.records.logs import LogLine, LogSource
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 250_000).timestamp()
 

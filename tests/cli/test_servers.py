@@ -15,8 +15,8 @@ from click.testing import CliRunner, Result
 from motet.cli.main import motet
 from motet.model.server_identity import ServerIdentity
 from motet.store.home import ServerDirectory
+from motet.wire import client_messages as m
 from motet.wire import codec
-from motet.wire import messages as m
 from motet.wire.failure import Failure
 from motet.wire.framing import FrameReader
 

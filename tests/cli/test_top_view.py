@@ -10,14 +10,14 @@ from tests.cli.views import app, container, function
 
 from motet.cli.function_stats import Percentiles
 from motet.cli.progress import FunctionProgress
-from motet.cli.top_view import Pool, top_view
+from motet.cli.top_view import FunctionRow, top_view
 from motet.model.views import FunctionView
 
 
-def pool(view: FunctionView) -> Pool:
+def pool(view: FunctionView) -> FunctionRow:
     progress = FunctionProgress(view, 0.0, 0.0)
     progress.observe(view, 2.0)
-    return Pool(app(view), progress, Percentiles(0.2, 1.5, 1.5, 2.0))
+    return FunctionRow(app(view), progress, Percentiles(0.2, 1.5, 1.5, 2.0))
 
 
 def rendered(*views: FunctionView, width: int = 160, height: int | None = None) -> list[str]:

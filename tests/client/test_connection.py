@@ -10,9 +10,12 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.errors import ConnectionError, NotFoundError
-from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
+from motet.wire import client_messages as m
 from motet.wire import failure
-from motet.wire import messages as m
+from motet.wire.hello import Refused
+from motet.wire.message import Message
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot
 
 
 class Link:
@@ -25,7 +28,7 @@ class Link:
         self._connection = connection
         connection.attach(self)
 
-    def send(self, messages: Sequence[m.Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         self.sent += messages
         for message in messages:
             if isinstance(message, m.Request) and self._answers:
@@ -39,7 +42,7 @@ class Sink:
     def __init__(self) -> None:
         self.got: list[Any] = []
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         self.got.append(ended)
 
     def items(self, items: list[bytes]) -> None:
@@ -49,8 +52,8 @@ class Sink:
         self.got.append(error)
 
 
-def ended(index: int = 0) -> list[Ended]:
-    return [Ended(index, OutcomeKind.SUCCESS, b"x")]
+def ended(index: int = 0) -> list[InputEnd]:
+    return [InputEnd(index, OutcomeKind.SUCCESS, b"x")]
 
 
 def test_a_request_gets_the_reply_with_its_number() -> None:
@@ -134,7 +137,7 @@ def test_after_its_end_everything_raises_and_cleaning_up_does_not() -> None:
 def test_being_refused_is_the_end_with_the_servers_reason() -> None:
     connection = Connection()
     Link(connection)
-    connection.receive([m.Refused("not today")])
+    connection.receive([Refused("not today")])
     with pytest.raises(ConnectionError, match="not today"):
         run_blocking(connection.request(m.ViewCall("fc-1")))
 
@@ -143,13 +146,13 @@ def test_a_reply_in_parts_is_given_whole_and_once() -> None:
     connection = Connection()
     link = Link(connection)
     got: list[Any] = []
-    number = connection.ask(m.GetItems("qu-1", "", 5, False), got.append)
-    other = connection.ask(m.GetItems("qu-1", "", 5, False), got.append)
-    connection.receive([m.Reply(number, m.ItemsGot([b"1", b"2"]), True), m.Reply(other, m.ItemsGot([b"x"]))])
-    connection.receive([m.Reply(number, m.ItemsGot([b"3"]), True)])
-    assert got == [m.ItemsGot([b"x"])]
-    connection.receive([m.Reply(number, m.ItemsGot([b"4"]))])
-    assert got[1:] == [m.ItemsGot([b"1", b"2", b"3", b"4"])]
+    number = connection.ask(GetItems("qu-1", "", 5, False), got.append)
+    other = connection.ask(GetItems("qu-1", "", 5, False), got.append)
+    connection.receive([m.Reply(number, ItemsGot([b"1", b"2"]), True), m.Reply(other, ItemsGot([b"x"]))])
+    connection.receive([m.Reply(number, ItemsGot([b"3"]), True)])
+    assert got == [ItemsGot([b"x"])]
+    connection.receive([m.Reply(number, ItemsGot([b"4"]))])
+    assert got[1:] == [ItemsGot([b"1", b"2", b"3", b"4"])]
     assert len(link.sent) == 2
 
 
@@ -157,36 +160,36 @@ def test_parts_of_a_reply_that_nobody_wants_any_more_are_not_kept() -> None:
     connection = Connection()
     Link(connection)
     got: list[Any] = []
-    forgotten = connection.ask(m.GetItems("qu-1", "", 5, False), got.append)
-    connection.receive([m.Reply(forgotten, m.ItemsGot([b"1"]), True)])
+    forgotten = connection.ask(GetItems("qu-1", "", 5, False), got.append)
+    connection.receive([m.Reply(forgotten, ItemsGot([b"1"]), True)])
     connection.forget(forgotten)
-    connection.receive([m.Reply(forgotten, m.ItemsGot([b"2"]), True), m.Reply(forgotten, m.ItemsGot([b"3"]))])
+    connection.receive([m.Reply(forgotten, ItemsGot([b"2"]), True), m.Reply(forgotten, ItemsGot([b"3"]))])
     assert got == []
     assert connection._parts == {}
 
 
 def exchange(connection: Connection, timeout: float | None = None) -> Any:
     """Ask for items; take as many as there are."""
-    ask = m.GetItems("qu-1", "", 2, True)
+    ask = GetItems("qu-1", "", 2, True)
     return run_blocking(connection.exchange(ask, timeout, lambda reply: (reply.items, len(reply.items))))
 
 
 def test_an_exchange_confirms_what_has_arrived() -> None:
     connection = Connection()
-    link = Link(connection, m.ItemsGot([b"1", b"2"]))
+    link = Link(connection, ItemsGot([b"1", b"2"]))
     assert exchange(connection) == [b"1", b"2"]
-    assert link.sent[1:] == [m.Confirm(1, 2)]
+    assert link.sent[1:] == [Confirm(1, 2)]
 
 
 def test_an_exchange_that_cannot_be_used_is_taken_back() -> None:
     connection = Connection()
-    link = Link(connection, m.ItemsGot([b"1"]))
+    link = Link(connection, ItemsGot([b"1"]))
 
     def refuse(reply: Any) -> Any:
         raise ValueError(reply.items)
 
     with pytest.raises(ValueError, match="1"):
-        run_blocking(connection.exchange(m.GetItems("qu-1", "", 2, True), None, refuse))
+        run_blocking(connection.exchange(GetItems("qu-1", "", 2, True), None, refuse))
     assert link.sent[1:] == [m.Forget(1)]
 
 
@@ -194,21 +197,21 @@ def test_an_exchange_out_of_time_asks_for_the_answer_and_takes_what_it_says() ->
     class LateLink(Link):
         """Answers when it is asked to answer now."""
 
-        def send(self, messages: Sequence[m.Message]) -> None:
+        def send(self, messages: Sequence[Message]) -> None:
             super().send(messages)
-            if isinstance(messages[0], m.AnswerNow):
-                connection.receive([m.Reply(messages[0].request_id, m.ItemsGot([b"1"]))])
+            if isinstance(messages[0], AnswerNow):
+                connection.receive([m.Reply(messages[0].request_id, ItemsGot([b"1"]))])
 
     connection = Connection()
     link = LateLink(connection)
     assert exchange(connection, timeout=0.0) == [b"1"]
-    assert link.sent[1:] == [m.AnswerNow(1), m.Confirm(1, 1)]
+    assert link.sent[1:] == [AnswerNow(1), Confirm(1, 1)]
 
 
 def test_an_exchange_given_up_is_taken_back_although_its_reply_is_there() -> None:
     connection = Connection()
-    link = Link(connection, m.ItemsGot([b"1"]))
-    steps = connection.exchange(m.GetItems("qu-1", "", 1, True), None, lambda reply: (reply, 1))
+    link = Link(connection, ItemsGot([b"1"]))
+    steps = connection.exchange(GetItems("qu-1", "", 1, True), None, lambda reply: (reply, 1))
     next(steps)
     with pytest.raises(KeyboardInterrupt):
         steps.throw(KeyboardInterrupt())

@@ -12,7 +12,8 @@ from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.client.own_connection import OwnConnection
 from motet.errors import ConnectionError
-from motet.wire import messages as m
+from motet.wire.client_messages import ViewCall
+from motet.wire.message import Message
 
 
 class Link:
@@ -22,7 +23,7 @@ class Link:
         self.sent = self.closed = 0
         connection.attach(self)
 
-    def send(self, messages: Sequence[m.Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         self.sent += len(messages)
 
     def close(self) -> None:
@@ -80,14 +81,14 @@ def test_what_the_parent_had_begun_ends_in_the_child_without_a_word_to_the_serve
     link = first._link
     assert isinstance(link, Link)
     told: list[object] = []
-    number = first.ask(m.ViewCall("fc-1"), told.append)
+    number = first.ask(ViewCall("fc-1"), told.append)
     own.leave_to_parent()
     first.forget(number)
     first.close()
     assert [str(error) for error in told] == [str(first._error)]
     assert "which alone can go on with it" in str(first._error)
     with pytest.raises(ConnectionError, match="new calls work in both"):
-        run_blocking(first.request(m.ViewCall("fc-2")))
+        run_blocking(first.request(ViewCall("fc-2")))
     assert (link.sent, link.closed) == (1, 0)
 
 

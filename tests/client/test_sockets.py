@@ -15,11 +15,13 @@ from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.client.socket_path import socket_path
 from motet.client.sockets import SocketLink, connect, read_frames, send_all
-from motet.errors import ConnectionError, ExecutionError, InternalError
+from motet.errors import ConnectionError, ExecutionError, InternalError, VersionError
+from motet.wire import client_messages as m
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire.client_messages import ToClient
+from motet.wire.hello import Hello, Refused
 
-HELLO = m.Hello("client", "token", "ta-1")
+HELLO = Hello("client", "token", "ta-1")
 
 
 class Listener:
@@ -142,6 +144,20 @@ def test_a_server_that_talks_nonsense_is_a_connection_error(listener: Listener) 
     connection.close()
 
 
+@pytest.mark.parametrize(
+    ("refused", "kind"), [(Refused("too old", (3, 4)), VersionError), (Refused("not an operator"), ConnectionError)]
+)
+def test_a_refusal_is_told_to_who_waits(listener: Listener, refused: Refused, kind: type[Exception]) -> None:
+    connection = Connection()
+    SocketLink(listener.address, HELLO, connection)
+    with listener.accept() as peer, ThreadPoolExecutor(1) as caller:
+        asked = caller.submit(run_blocking, connection.request(m.ViewCall("fc-1"), 5))
+        peer.sendall(b"".join(codec.frames([refused])))
+        with pytest.raises(kind, match=f"the server refused the connection: {refused.reason}"):
+            asked.result(5)
+    connection.close()
+
+
 def test_a_signal_handler_that_calls_while_its_thread_sends_is_refused_and_the_frame_stays_whole(
     listener: Listener,
 ) -> None:
@@ -182,7 +198,7 @@ def test_a_signal_handler_that_calls_while_its_thread_sends_is_refused_and_the_f
 class Unfit(Connection):
     """Its user raises when it is told something."""
 
-    def receive(self, messages: Sequence[m.ToClient]) -> None:
+    def receive(self, messages: Sequence[ToClient]) -> None:
         raise ZeroDivisionError("a bug")
 
 

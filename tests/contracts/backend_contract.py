@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 import uvloop
 
-from motet.backends.base import NOT_STARTED, Backend, Ended, Launch, Stream
+from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, Launch, Stream
 from motet.errors import InternalError
 
 DEADLINE = 20.0
@@ -35,7 +35,7 @@ class RecordingReports:
 
     def __init__(self) -> None:
         self.log: list[tuple[str, object]] = []
-        self.ended: dict[str, Ended] = {}
+        self.ended: dict[str, ContainerEnd] = {}
         self.output: dict[tuple[str, Stream], bytes] = {}
         self.lost: list[str] = []
         self.threads: set[int] = set()
@@ -51,7 +51,7 @@ class RecordingReports:
     def container_thawed(self, container_id: str) -> None:
         self._note("thawed", container_id)
 
-    def container_ended(self, ended: Ended) -> None:
+    def container_ended(self, ended: ContainerEnd) -> None:
         assert ended.container_id not in self.ended, f"{ended} came after {self.ended[ended.container_id]}"
         self.ended[ended.container_id] = ended
         self._note("ended", ended.container_id)
@@ -71,7 +71,7 @@ class RecordingReports:
             changed.clear()
             await changed.wait()
 
-    async def wait_ended(self, container_id: str) -> Ended:
+    async def wait_ended(self, container_id: str) -> ContainerEnd:
         await self.wait_until(lambda: container_id in self.ended)
         return self.ended[container_id]
 
@@ -293,7 +293,7 @@ class BackendContract:
         session = Session(stage)
         plain = session.reports.container_ended
 
-        def start_next(ended: Ended) -> None:
+        def start_next(ended: ContainerEnd) -> None:
             plain(ended)
             if len(session.reports.ended) < 3:
                 session.start(Act(code=0))

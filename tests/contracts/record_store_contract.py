@@ -11,24 +11,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import input_id
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    AttemptRecord,
-    CallRecord,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogBatch,
-    LogLine,
-    LogSource,
-    SampleRecord,
-    StallRecord,
-)
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch, LogLine, LogSource
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.records import RecordStore
 
 _SHARED = [HealthCheck.function_scoped_fixture, HealthCheck.differing_executors]

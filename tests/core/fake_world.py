@@ -517,7 +517,7 @@ class FakeWorld:
                 self._check_function(function_id, function)
 
     def _check_function(self, function_id: str, function: FakeFunction) -> None:
-        view = self.engine.view(function_id, self.now)
+        view = self.engine.inspection.view(function_id, self.now)
         there = [x for x in self.containers.values() if x.function_id == function_id]
         names = sorted(x.container_id for x in view.containers)
         assert sorted(x.container_id for x in there) == names, f"{names}: {there}"

@@ -35,7 +35,7 @@ def one_ready(**options: object) -> Playbook:
 
 
 def view(play: Playbook):  # type: ignore[no-untyped-def]
-    return play.engine.view("fu-f", play.now)
+    return play.engine.inspection.view("fu-f", play.now)
 
 
 # --- when a batch leaves ----------------------------------------------------------------------------------------------

@@ -84,7 +84,7 @@ def test_an_app_without_containers_has_stopped_at_once(play: Playbook) -> None:
     play >> function()
     play >> AppStopped("ap-1", 5.0) << ReportAppStopped("ap-1")
     with pytest.raises(NotFoundError):
-        play.engine.view("fu-f", 0.0)
+        play.engine.inspection.view("fu-f", 0.0)
 
 
 def test_a_function_added_to_a_stopping_app_takes_no_inputs(play: Playbook) -> None:
@@ -168,20 +168,20 @@ def test_a_view_tells_what_there_is(play: Playbook) -> None:
     play >> submit("a", 3) << start(1)
     play >> ready(1) << deliver(1, "a0#1", "a1#2")
     play.at(2.0) >> finished(1, 1, kind=FAILURE) << deliver(1, "a2#3") << send("a", 0, kind=FAILURE)
-    view = play.engine.view("fu-f", play.now)
+    view = play.engine.inspection.view("fu-f", play.now)
     assert (view.waiting_inputs, view.running_inputs, view.failed_inputs) == (0, 2, 1)
     assert (view.max_inputs, view.started_containers, view.peak_containers) == (2, 1, 1)
     [container] = view.containers
     assert (container.state, container.running_inputs, container.finished_inputs, container.age) == ("ready", 2, 1, 2.0)
-    assert play.engine.views("ap-1", play.now) == (view,)
+    assert play.engine.inspection.views("ap-1", play.now) == (view,)
 
 
 def test_stories_tell_why_something_is_where_it_is(play: Playbook) -> None:
     one_running(play)
     play >> ended(1, "was killed by signal 9 (SIGKILL)") << start(2)
-    story = play.engine.story("in-a-0")
+    story = play.engine.inspection.story("in-a-0")
     assert "waiting" in story
     assert "ta-00001 was killed by signal 9 (SIGKILL)" in story
-    assert "started: 0 inputs at 1 each and 1 alone want 1" in play.engine.story(container_id(2))
+    assert "started: 0 inputs at 1 each and 1 alone want 1" in play.engine.inspection.story(container_id(2))
     with pytest.raises(NotFoundError, match="in-b-0"):
-        play.engine.story("in-b-0")
+        play.engine.inspection.story("in-b-0")

@@ -37,7 +37,7 @@ L4 = "NVIDIA L4"
 
 
 def shortage(play: Playbook, name: str = "f") -> str:
-    return play.engine.view(f"fu-{name}", play.now).shortage
+    return play.engine.inspection.view(f"fu-{name}", play.now).shortage
 
 
 # --- placement --------------------------------------------------------------------------------------------------------
@@ -103,7 +103,7 @@ def test_a_pool_asks_for_no_more_containers_than_there_are_devices(play: Playboo
     play >> function(gpu=["H100"]) << FindGpus()
     play >> gpus_found(H100, H100)
     play >> submit("a", 5) << start(1, gpus="gpu0") << start(2, gpus="gpu1")
-    view = play.engine.view("fu-f", 0.0)
+    view = play.engine.inspection.view("fu-f", 0.0)
     assert (view.shortage, view.last_decision) == ("", "5 inputs at 1 each want 5, limited to 2")
     play >> ready(1) << deliver(1, "a0#1") >> finished(1, 1) << deliver(1, "a1#2") << send("a", 0)
 

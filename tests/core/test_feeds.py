@@ -107,7 +107,7 @@ def test_who_sends_a_waiting_input_more_than_fits_ends_its_call(streaming: Playb
     text = Containing("it was sent more than 32 MiB ahead of what it takes")
     streaming >> feed("a", b"1") << send("a", 0, kind=CANCELLED, payload=text)
     streaming >> feed("a", b"2")
-    assert not streaming.engine._pools["fu-f"].feeds
+    assert not streaming.engine.state.pools["fu-f"].feeds
 
 
 @pytest.mark.usefixtures("_bounded")

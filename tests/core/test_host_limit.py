@@ -14,7 +14,7 @@ def host(containers: int) -> Playbook:
 
 
 def shortage(play: Playbook, name: str) -> str:
-    return play.engine.view(f"fu-{name}", play.now).shortage
+    return play.engine.inspection.view(f"fu-{name}", play.now).shortage
 
 
 def test_no_more_containers_start_than_the_host_may_have_and_the_next_when_one_has_ended() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from motet.core.containers import Container
-from motet.core.curve import Curve, Point, level_sizes
+from motet.core.curve import CurvePoint, LearnedCurve, level_sizes
 from motet.core.inputs import Input
 from motet.core.knee import POWER, POWER_WITHIN_SLO, find_knee
 from motet.core.learned_target import LearnedTarget
@@ -22,9 +22,9 @@ MOST = 64
 SIZES = level_sizes(MOST)
 
 
-def known(speed_of: dict[float, float], *, error: float = 0.02) -> list[Point]:
+def known(speed_of: dict[float, float], *, error: float = 0.02) -> list[CurvePoint]:
     """A curve on which each of so many inputs goes so fast."""
-    return [Point(n, n * speed, 1 / speed, 1 / speed, 100.0, error) for n, speed in speed_of.items()]
+    return [CurvePoint(n, n * speed, 1 / speed, 1 / speed, 100.0, error) for n, speed in speed_of.items()]
 
 
 def gil(share: float, inputs: float) -> float:
@@ -48,7 +48,7 @@ def test_levels_go_from_one_to_max_inputs(most: int, sizes: tuple[int, ...]) -> 
 
 @given(st.integers(1, 1000))
 def test_every_number_of_inputs_has_the_level_that_is_nearest(most: int) -> None:
-    curve = Curve(most)
+    curve = LearnedCurve(most)
     for inputs in range(1, most + 1):
         size = curve.sizes[curve.level_of[inputs]]
         assert abs(math.log(inputs / size)) <= min(abs(math.log(inputs / it)) for it in curve.sizes) + 1e-9
@@ -58,7 +58,7 @@ def test_every_number_of_inputs_has_the_level_that_is_nearest(most: int) -> None
 
 
 def test_throughput_is_what_gets_done_per_second() -> None:
-    curve = Curve(MOST)
+    curve = LearnedCurve(MOST)
     for second in range(30):
         curve.add([(5, 2.0, 16.0)], 2.0, float(second), success=True)
     (point,) = [point for point in curve.points(30.0) if point is not None]
@@ -68,7 +68,7 @@ def test_throughput_is_what_gets_done_per_second() -> None:
 
 
 def test_an_input_that_fails_takes_time_and_gets_nothing_done() -> None:
-    curve = Curve(MOST)
+    curve = LearnedCurve(MOST)
     for second in range(40):
         curve.add([(5, 1.0, 8.0)], 1.0, float(second), success=second % 2 == 0)
     (point,) = [point for point in curve.points(40.0) if point is not None]
@@ -76,7 +76,7 @@ def test_an_input_that_fails_takes_time_and_gets_nothing_done() -> None:
 
 
 def test_an_input_across_levels_counts_where_inputs_are_known_to_go_fast() -> None:
-    curve = Curve(MOST)
+    curve = LearnedCurve(MOST)
     for second in range(50):
         curve.add([(0, 1.0, 1.0)], 1.0, float(second), success=True)
         curve.add([(5, 8.0, 64.0)], 8.0, float(second), success=True)
@@ -87,7 +87,7 @@ def test_an_input_across_levels_counts_where_inputs_are_known_to_go_fast() -> No
 
 
 def test_the_newest_inputs_count_most_and_old_ones_fade() -> None:
-    curve = Curve(MOST)
+    curve = LearnedCurve(MOST)
     for number in range(1000):
         curve.add([(0, 1.0, 1.0)], 1.0, number * 0.01, success=True)
     for number in range(600):
@@ -102,7 +102,7 @@ def test_the_newest_inputs_count_most_and_old_ones_fade() -> None:
 
 
 def test_what_is_kept_does_not_grow_and_survives_any_pause() -> None:
-    curve = Curve(MOST)
+    curve = LearnedCurve(MOST)
     for number in range(3000):
         curve.add([(0, 1.0, 1.0)], 10 ** (number % 12 - 6), number * 1e5, success=True)
     point = curve.points(3e8)[0]
@@ -120,7 +120,7 @@ def a_container(*attempts: int) -> Container:
 
 
 def test_the_time_beside_each_number_of_inputs_is_told_apart() -> None:
-    curve, running = Curve(MOST), dict[int, Input | None]()
+    curve, running = LearnedCurve(MOST), dict[int, Input | None]()
     watch = Watch(curve)
     running[1] = None
     watch.changed(running, 0.0)
@@ -137,7 +137,7 @@ def test_the_time_beside_each_number_of_inputs_is_told_apart() -> None:
 
 
 def test_few_of_many_inputs_are_watched() -> None:
-    watch, running = Watch(Curve(MOST)), dict[int, Input | None].fromkeys(range(1, 41))
+    watch, running = Watch(LearnedCurve(MOST)), dict[int, Input | None].fromkeys(range(1, 41))
     watch.changed(running, 0.0)
     assert watch.begin(running, 0.0) == AT_ONCE
     assert watch.begin(running, 0.0) == 0  # none of those has begun since
@@ -161,7 +161,7 @@ def test_few_of_many_inputs_are_watched() -> None:
     ],
 )
 def test_the_knee_is_where_more_inputs_are_not_worth_their_time(
-    name: str, points: list[Point], power: float, lowest: int, highest: int
+    name: str, points: list[CurvePoint], power: float, lowest: int, highest: int
 ) -> None:
     knee = find_knee(points, 8.0, power)
     assert knee is not None
@@ -183,7 +183,7 @@ def test_a_knee_at_the_edge_of_what_is_known_is_not_an_inner_one() -> None:
     st.integers(1, MOST),
 )
 def test_the_knee_is_among_what_was_seen_whatever_that_was(curve: list[tuple[float, float]], present: int) -> None:
-    points = [Point(n, x, 1.0, 1.0, 50.0, error) for n, (x, error) in zip(SIZES, curve, strict=False)]
+    points = [CurvePoint(n, x, 1.0, 1.0, 50.0, error) for n, (x, error) in zip(SIZES, curve, strict=False)]
     knee = find_knee(points, present, POWER)
     assert (knee is None) == (not points)
     if knee is not None:
@@ -301,12 +301,12 @@ def test_a_pool_provides_for_what_it_learned_and_says_so(play: Playbook) -> None
     play >> ready(1) << deliver(1, "a0#1", "a1#2", "a2#3")
     running = [1, 2, 3]
     for turn in range(300):  # inputs take a second, however many there are
-        count = play.engine.view("fu-f", play.now).target_inputs
+        count = play.engine.inspection.view("fu-f", play.now).target_inputs
         first = running[-1] + 1
         play.at(turn + 1.0) >> [finished(1, *running), submit(f"b{turn}", count)]
         play.take()
         running = list(range(first, first + count))
-    view = play.engine.view("fu-f", play.now)
+    view = play.engine.inspection.view("fu-f", play.now)
     assert view.target_inputs == 8
     assert view.learned_target is not None
     assert {round(point.throughput / point.inputs, 2) for point in view.learned_target.curve} == {1.0}
@@ -320,7 +320,7 @@ def test_inputs_that_fail_or_time_out_count_as_time_without_throughput(play: Pla
     play.at(2.0) >> finished(1, 1) << send("a", 0)
     play.at(6.0)
     play.take()
-    view = play.engine.view("fu-f", play.now).learned_target
+    view = play.engine.inspection.view("fu-f", play.now).learned_target
     assert view is not None
     assert sum(point.observations for point in view.curve) == pytest.approx(1.0, rel=0.02)
     two = max(view.curve, key=lambda point: point.inputs)

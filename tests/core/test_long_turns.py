@@ -214,7 +214,7 @@ def test_what_a_container_lost_of_a_cancelled_call_is_not_run_again() -> None:
     turns.engine.handle([cancel("a")], 1.0)
     turns.follow(e.ContainerEnded(container_id(1), "was killed by signal 9"), 1.0)
     assert turns.kinds == {OutcomeKind.CANCELLED}
-    assert not turns.engine.has_call("fc-a")
+    assert not turns.engine.inspection.has_call("fc-a")
 
 
 def test_looking_at_live_inputs_costs_what_is_shown_and_not_what_waits() -> None:
@@ -230,11 +230,11 @@ def test_looking_at_live_inputs_costs_what_is_shown_and_not_what_waits() -> None
         sys.setprofile(tick)
         try:
             for call_id, function_id in (("fc-a", None), (None, "fu-f")):
-                found = turns.engine.live_inputs(call_id, function_id, 10, float)
+                found = turns.engine.inspection.live_inputs(call_id, function_id, 10, float)
                 assert [it.state for it in found] == ["running"] * 3 + ["waiting"] * 7
-            assert turns.engine.has_call("fc-a")
-            assert turns.engine.has_input("fc-a", 5)
-            assert not turns.engine.has_input("fc-a", count)
+            assert turns.engine.inspection.has_call("fc-a")
+            assert turns.engine.inspection.has_input("fc-a", 5)
+            assert not turns.engine.inspection.has_input("fc-a", count)
         finally:
             sys.setprofile(None)
         costs.append(calls)

@@ -41,11 +41,11 @@ def test_spawned_inputs_have_a_bound_of_their_own() -> None:
         play >> function(max_containers=1)
         play >> submit("a") << start(1)
         play >> submit("b", 3, kind=CallKind.SPAWNED)
-        assert play.engine.refusal("fu-f", CallKind.SPAWNED) is not None
+        assert play.engine.inspection.refusal("fu-f", CallKind.SPAWNED) is not None
         play >> submit("c") << send("c", 0, kind=REFUSED)
         play >> cancel("b")
         play.take()
-        assert play.engine.refusal("fu-f", CallKind.SPAWNED) is None
+        assert play.engine.inspection.refusal("fu-f", CallKind.SPAWNED) is None
 
 
 def test_an_input_that_waits_beyond_its_queue_timeout_is_never_started(play: Playbook) -> None:
@@ -87,25 +87,25 @@ def test_what_waits_long_keeps_nothing_of_those_that_came_and_ended_behind_it(pl
     play >> ready(1) << deliver(1, "slow0#1", "slow1#2")
     play >> cancel("slow")
     play._produced.clear()
-    deadlines = play.engine._pools["fu-f"]._deadlines
+    queue_times = play.engine.state.pools["fu-f"].queue_times
     for number in range(2500):
         call = chr(ord("a") + number % 26) * (1 + number // 26 % 5)
         play >> submit(call)
         play._produced.clear()
         play >> cancel(call)
         play._produced.clear()
-    assert len(deadlines._waiting) <= 2001
+    assert len(queue_times.line) <= 2001
 
 
 def test_what_has_begun_stands_in_no_line_any_more(play: Playbook) -> None:
     play >> function(max_containers=1, max_inputs=2, queue_timeout=3600.0)
     play >> submit("a", 1500) << start(1)
-    deadlines = play.engine._pools["fu-f"]._deadlines
+    queue_times = play.engine.state.pools["fu-f"].queue_times
     play >> ready(1) << deliver(1, "a0#1", "a1#2")
     play.at(10.0)
     for attempt in range(1, 1000):
         play >> finished(1, attempt) << deliver(1, f"a{attempt + 1}#{attempt + 2}") << send("a", attempt - 1)
-    assert len(deadlines._waiting) == 1500 - 1001
-    assert all(item.state == "waiting" for _, item in deadlines._waiting)
+    assert len(queue_times.line) == 1500 - 1001
+    assert all(item.state == "waiting" for _, item in queue_times.line)
     play >> cancel("a")
     play._produced.clear()

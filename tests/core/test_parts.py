@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.core import containers, inputs
-from motet.core.autoscaler import Demand, PoolFacts, ScalingDecision, bound, most_containers
+from motet.core.autoscaler import NOTHING_RUNS, Demand, PoolFacts, ScalingDecision, bound, most_containers
 from motet.core.containers import Container
 from motet.core.host import Host, HostLimits
 from motet.core.inputs import Call, Input
@@ -85,6 +86,14 @@ def test_whatever_a_policy_wants_inputs_can_run_and_limits_hold(
     assert (bounded.desired, bounded.reason) == (desired, reason)
 
 
+@dataclass
+class FakeFleet:
+    max_inputs: int
+    target_inputs: int
+    live: int = 0
+    starting: int = 0
+
+
 @given(
     name=st.sampled_from(sorted(POLICIES)),
     inputs=st.lists(st.integers(0, 10_000), min_size=1, max_size=8),
@@ -101,11 +110,12 @@ def test_every_policy_is_within_the_bounds_at_every_instant(
     settings = BOUNDS(min_containers=low, max_containers=most, buffer_containers=buffer)
     limit = most_containers(settings, 32)
     alarms: list[float] = []
-    scaler, live = Scaler(POLICIES[name], target, target, alarms.append), 0
+    fleet = FakeFleet(target, target)
+    scaler = Scaler(POLICIES[name], fleet, NOTHING_RUNS, alarms.append)
     for number, count in enumerate(inputs):
         demand = Demand(count, active=count > 0)
-        decision = scaler.decide(demand, live, 0, settings, limit, number * pause)
-        live = decision.desired
+        decision = scaler.decide(demand, settings, limit, number * pause)
+        live = fleet.live = decision.desired
         assert low <= live <= (max(32, low) if most is None else most)
         assert live or not count
         assert all(alarm > number * pause for alarm in alarms)
@@ -151,8 +161,7 @@ def test_among_equals_the_router_takes_the_one_used_last_and_stops_the_one_idle_
 def fill(queue: WaitingQueue, calls: dict[str, int]) -> dict[str, Call]:
     made = {name: call(name) for name in calls}
     for name, count in calls.items():
-        for index in range(count):
-            queue.add(an_input(made[name], index))
+        queue.add(made[name], [an_input(made[name], index) for index in range(count)])
     return made
 
 
@@ -191,7 +200,7 @@ def test_whatever_happens_no_input_is_lost_or_comes_twice(steps: list[str]) -> N
         if step in calls:
             item = an_input(calls[step], number)
             inside[step].append(item)
-            queue.add(item)
+            queue.add(calls[step], [item])
         elif step == "pop":
             item_or_none = queue.pop()
             assert (item_or_none is None) == (not any(inside.values()))
@@ -254,7 +263,7 @@ class FakePool:
 
     def start(self, turn: Turn) -> bool:
         self.wanted -= 1
-        self.host.starting += 1
+        self.host.container_started()
         self.log.append(self.name)
         return True
 
@@ -269,7 +278,8 @@ def test_pools_take_turns_in_starting_containers() -> None:
     host.start_next(Turn(0.0))
     assert log == ["a", "b", "c", "a", "c"]
     host.start_next(Turn(0.0))
-    host.starting = 0
+    for _ in range(5):
+        host.start_is_over()
     host.start_next(Turn(0.0))
     assert log[5:] == ["a", "a"]
 

@@ -21,7 +21,7 @@ from motet.core.events import (
     InputsSubmitted,
 )
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
-from motet.model.records import InputRecord
+from motet.records.inputs import InputRecord
 from motet.testing.transcript import container_id, function
 
 
@@ -136,10 +136,10 @@ def test_live_inputs_show_running_ones_first_on_the_wall_clock() -> None:
     engine = an_engine(max_containers=1)
     started_in(engine, 5.0)
     engine.handle([submitted("b", 3)], 7.0)
-    views = engine.live_inputs(None, "fu-f", 3, lambda moment: 1000.0 + moment)
+    views = engine.inspection.live_inputs(None, "fu-f", 3, lambda moment: 1000.0 + moment)
     assert [(it.call_id, it.state, it.submitted_at, it.delivered_at) for it in views] == [
         ("fc-a", "running", 1005.0, 1006.0),
         ("fc-b", "waiting", 1007.0, None),
         ("fc-b", "waiting", 1007.0, None),
     ]
-    assert engine.live_inputs("fc-x", None, 3, float) == []
+    assert engine.inspection.live_inputs("fc-x", None, 3, float) == []

@@ -26,7 +26,7 @@ from motet.testing.transcript import (
 
 def sizes(play: Playbook, name: str = "f") -> list[int]:
     """How many inputs each container runs, in the order the containers were started."""
-    return [container.running_inputs for container in play.engine.view(f"fu-{name}", play.now).containers]
+    return [container.running_inputs for container in play.engine.inspection.view(f"fu-{name}", play.now).containers]
 
 
 def test_the_guides_example_holds_exactly(play: Playbook) -> None:
@@ -277,11 +277,11 @@ def test_nothing_starts_above_a_lowered_max_until_enough_have_gone(play: Playboo
     play >> ready(1, 2, 3) << deliver(3, "a0#1") << deliver(2, "a1#2") << deliver(1, "a2#3")
     play >> settings(max_containers=2)
     play >> submit("b", 2)
-    drained = next(c.container_id for c in play.engine.view("fu-f", 0.0).containers if c.state == "draining")
+    drained = next(c.container_id for c in play.engine.inspection.view("fu-f", 0.0).containers if c.state == "draining")
     number = int(drained[-1])
     play >> ended(number)
     play.take()
-    assert len(play.engine.view("fu-f", 0.0).containers) == 2
+    assert len(play.engine.inspection.view("fu-f", 0.0).containers) == 2
 
 
 def test_a_shorter_window_applies_to_those_already_idle(play: Playbook) -> None:

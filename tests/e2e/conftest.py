@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 import motet
-from motet.model.record_queries import LogQuery
-from motet.model.records import LogLine
+from motet.records.logs import LogLine
+from motet.records.queries import LogQuery
 from motet.server.wiring import open_archive
 
 MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import motet
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 from tests.e2e.conftest import Gate, assert_nothing_left, wait_until
 from tests.e2e.programs import executing
 from tests.e2e.programs.executing import Alone, Ids, Life, Mixed, Ticker, app, life

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import motet
-from motet.wire.messages import STREAM_WINDOW
+from motet.wire.client_messages import STREAM_WINDOW
 from tests.e2e.conftest import assert_nothing_left, wait_until
 from tests.e2e.programs import executing
 from tests.e2e.programs.executing import app

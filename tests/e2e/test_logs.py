@@ -9,7 +9,7 @@ import pytest
 
 from motet.errors import Error, InvalidError
 from motet.model.ids import input_id
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 from tests.e2e.conftest import assert_nothing_left, wait_until
 from tests.e2e.programs import logs
 from tests.e2e.programs.logs import app

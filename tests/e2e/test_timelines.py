@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from motet.model.outcome import OutcomeKind
-from motet.model.record_queries import CallQuery, InputQuery
-from motet.model.records import InputRecord
-from motet.model.timeline import Timeline, timeline
+from motet.records.inputs import InputRecord
+from motet.records.queries import CallQuery, InputQuery
+from motet.records.timeline import Timeline, timeline
 from motet.server.wiring import open_archive
 from motet.store.records import RecordArchive
 from tests.e2e.programs.timelines import Slow, alone, app, dies_once, fails_once, parent

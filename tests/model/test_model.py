@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from motet.errors import InvalidError
 from motet.model import ids
-from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, ParameterSpec
+from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition
+from motet.model.parameters import ParameterSpec
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 

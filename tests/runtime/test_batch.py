@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from motet.client.gate import Gate
+from motet.context.current_input import current_input_id
 from motet.errors import DeserializationError, InputCancellation, InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime.batch import Batch, Batched, BatchEnd, Transposition, batch_of, run_batch, run_batch_async
-from motet.sdk.context import current_input_id
+from motet.runtime.batch import BatchDelivery, Batched, BatchEnd, Transposition, batch_of, run_batch, run_batch_async
 from motet.wire import failure, payload
 
 Call = tuple[tuple[Any, ...], dict[str, Any]]
@@ -33,7 +33,7 @@ def positional_only(x: list[int], /, y: list[int]) -> list[int]:
     return add(x, y)
 
 
-def batch(*calls: Call) -> Batch:
+def batch(*calls: Call) -> BatchDelivery:
     return batch_of(
         [Delivery(10 + n, f"fc-{n}", n, "", payload.dumps(call, "arguments")) for n, call in enumerate(calls)]
     )

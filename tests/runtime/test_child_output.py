@@ -9,7 +9,7 @@ import threading
 
 from motet.runtime.child_output import ChildOutput
 from motet.runtime.input_output import InputOutput
-from motet.wire.messages import Written
+from motet.wire.output_messages import Written
 
 
 class Input:

@@ -26,7 +26,8 @@ from motet.runtime.interrupter import CANCEL_SIGNAL
 from motet.runtime.loader import Service
 from motet.runtime.sender import Sender
 from motet.wire import codec, failure, payload
-from motet.wire.messages import STREAM_WINDOW, Finished, Items
+from motet.wire.client_messages import STREAM_WINDOW
+from motet.wire.container_messages import Finished, Items
 
 TIMEOUT = 20.0
 LONG = 60.0

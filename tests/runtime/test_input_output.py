@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.errors import InvalidError
-from motet.model.log_allowance import log_rate
 from motet.runtime.input_output import MAX_BEGUN_CHARS, MAX_LINE_CHARS, InputOutput
-from motet.wire.messages import Written
+from motet.wire.log_allowance import log_rate
+from motet.wire.output_messages import Written
 
 
 class Input:

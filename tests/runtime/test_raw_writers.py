@@ -9,7 +9,7 @@ from typing import Any, cast
 from motet.runtime.input_output import InputOutput
 from motet.runtime.raw_writers import RawWriters
 from motet.runtime.sender import Sender
-from motet.wire.messages import OutputShared
+from motet.wire.output_messages import OutputShared
 
 
 class Told:

@@ -11,11 +11,11 @@ from typing import Any, TextIO, cast
 import pytest
 
 from motet.client.sockets import read_frames
+from motet.context.current_input import CurrentInput, current
 from motet.runtime.sender import Sender
 from motet.runtime.standard_streams import InputStream, Outputs
-from motet.sdk.context import CurrentInput, current
 from motet.wire import codec
-from motet.wire.messages import Output
+from motet.wire.output_messages import Output
 
 
 class Stage:

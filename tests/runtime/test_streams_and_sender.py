@@ -18,8 +18,9 @@ from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
 from motet.wire import codec, payload
+from motet.wire.client_messages import STREAM_WINDOW
+from motet.wire.container_messages import Finished, Items, Ready
 from motet.wire.framing import FrameReader
-from motet.wire.messages import STREAM_WINDOW, Finished, Items, Ready
 
 
 class Receiver:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from motet.runtime.web.response import Response
-from motet.wire.web import Accepted, Binary, Body, Closed, ResponseStart, Text
+from motet.wire.web import Accepted, Binary, BodyPiece, Closed, ResponseStart, Text
 
 OWN = [(b"motet-input-id", b"in-1")]
 START = {"type": "http.response.start", "status": 200}
@@ -32,7 +32,7 @@ def test_head_has_our_headers_after_the_app_s() -> None:
 
 @pytest.mark.parametrize("data", [b"x", bytearray(b"x"), memoryview(b"x")])
 def test_body_is_any_kind_of_bytes(data: Any) -> None:
-    assert taken(START, {**BODY, "body": data})[1] == Body(b"x", False)
+    assert taken(START, {**BODY, "body": data})[1] == BodyPiece(b"x", False)
 
 
 def test_messages_of_a_websocket_become_frames() -> None:
@@ -81,18 +81,18 @@ def test_length_of_a_body_that_is_not_sent_is_the_app_s_business(method: str, st
     start = with_headers((b"content-length", b"9"), status=status)
     assert taken(start, {**BODY, "body": b""}, method=method) == [
         ResponseStart(status, [(b"content-length", b"9"), *OWN], 1.5),
-        Body(b"", False),
+        BodyPiece(b"", False),
     ]
 
 
 def test_response_204_goes_without_a_length_as_http_wants_it() -> None:
     start = with_headers((b"content-length", b"9"), status=204)
-    assert taken(start, {**BODY, "body": b""}) == [ResponseStart(204, OWN, 1.5), Body(b"", False)]
+    assert taken(start, {**BODY, "body": b""}) == [ResponseStart(204, OWN, 1.5), BodyPiece(b"", False)]
 
 
 def test_server_says_itself_how_a_body_is_framed_and_who_answered() -> None:
     start = with_headers((b"Transfer-Encoding", b"chunked"), (b"Motet-Input-Id", b"in-mine"), (b"x-a", b"1"))
-    assert taken(start, BODY) == [ResponseStart(200, [(b"x-a", b"1"), *OWN], 1.5), Body(b"x", False)]
+    assert taken(start, BODY) == [ResponseStart(200, [(b"x-a", b"1"), *OWN], 1.5), BodyPiece(b"x", False)]
 
 
 def test_denied_websocket_has_a_body_of_the_length_that_it_tells() -> None:

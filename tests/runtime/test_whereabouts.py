@@ -14,11 +14,11 @@ from contextlib import contextmanager
 import pytest
 
 from motet.client.gate import Gate
+from motet.context.current_input import CurrentInput, current
 from motet.model.outcome import Delivery
 from motet.runtime.attempt import run_sync
 from motet.runtime.stalls import Sight
 from motet.runtime.whereabouts import ThreadClocks, sight_on_loop, sight_on_thread
-from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
 PATIENCE = 20.0

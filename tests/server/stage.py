@@ -15,9 +15,12 @@ from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
+from motet.wire import client_messages as m
 from motet.wire import codec, failure
-from motet.wire import messages as m
+from motet.wire.container_messages import Configure, Deliver, Finished, Ready
 from motet.wire.framing import LENGTH
+from motet.wire.hello import Agreed, Hello, Refused
+from motet.wire.message import Message
 
 M = TypeVar("M")
 PATIENCE = 5.0
@@ -44,7 +47,7 @@ class Client:
         self._requests = 0
         self._changed = asyncio.Event()
 
-    def send(self, messages: Sequence[m.Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         self.sent += messages
         self._changed.set()
 
@@ -107,20 +110,20 @@ class Wire:
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 
-    def say(self, *messages: m.Message) -> None:
+    def say(self, *messages: Message) -> None:
         self.write(b"".join(codec.frames(messages)))
 
     async def hear(self, decode: Any) -> list[Any]:
-        """The messages of the next frame."""
+        """The messages of the next frame that says more than which version is spoken."""
         async with asyncio.timeout(PATIENCE):
             (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
             messages: list[Any] = decode(memoryview(await self._reader.readexactly(length)))
-        return messages
+        return await self.hear(decode) if isinstance(messages[0], Agreed) else messages
 
     async def refusal(self) -> str:
         """Why the server refused; it must close the connection then."""
         (refused,) = await self.hear(codec.decode_to_client)
-        assert isinstance(refused, m.Refused)
+        assert isinstance(refused, Refused)
         await self.wait_closed()
         return refused.reason
 
@@ -137,7 +140,7 @@ class Wire:
 class Container:
     """The two connections of a container."""
 
-    def __init__(self, container_id: str, executor: Wire, control: Wire, configure: m.Configure) -> None:
+    def __init__(self, container_id: str, executor: Wire, control: Wire, configure: Configure) -> None:
         self.container_id = container_id
         self.executor = executor
         self.control = control
@@ -145,12 +148,12 @@ class Container:
 
     async def deliveries(self) -> list[Any]:
         (deliver,) = await self.executor.hear(codec.decode_to_executor)
-        assert isinstance(deliver, m.Deliver)
+        assert isinstance(deliver, Deliver)
         return deliver.attempts
 
     def finish(self, attempts: Sequence[Any], payload: bytes = b"done") -> None:
         ends = [AttemptEnd(it.attempt, OutcomeKind.SUCCESS, payload) for it in attempts]
-        self.executor.say(m.Finished(ends))
+        self.executor.say(Finished(ends))
 
 
 class Stage:
@@ -185,7 +188,7 @@ class Stage:
     def state(self, function_id: str, container_id: str) -> str:
         """What the engine takes a container for."""
         driver = self.server._driver
-        containers = driver.engine.view(function_id, driver.now).containers
+        containers = driver.engine.inspection.view(function_id, driver.now).containers
         return next(it.state for it in containers if it.container_id == container_id)
 
     async def end(self, container: Container, code: int = 0) -> None:
@@ -203,12 +206,12 @@ class Stage:
         await self.wait(lambda: len(self.backend.launches) > number)
         launch = self.backend.launches[number]
         control = await self.connect()
-        control.say(m.Hello("control", launch.token, launch.container_id))
+        control.say(Hello("control", launch.token, launch.container_id))
         executor = await self.connect()
-        executor.say(m.Hello("executor", launch.token, launch.container_id))
+        executor.say(Hello("executor", launch.token, launch.container_id))
         (configure,) = await executor.hear(codec.decode_to_executor)
         if ready:
-            executor.say(m.Ready())
+            executor.say(Ready())
             await self.wait(lambda: self.state(configure.function_id, launch.container_id) == "ready")
         return Container(launch.container_id, executor, control, configure)
 

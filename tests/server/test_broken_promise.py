@@ -7,12 +7,13 @@ import pytest
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
 from motet.errors import InternalError
-from motet.model.outcome import Ended
+from motet.model.outcome import InputEnd
 from motet.server.config import ServerConfig
 from motet.server.embedded import EmbeddedServer, LocalPeer
 from motet.server.http.calls import WebCalls
+from motet.wire import client_messages as m
 from motet.wire import codec, failure
-from motet.wire import messages as m
+from motet.wire.hello import Hello
 from motet.wire.web import RequestHead
 from tests.server.stage import Client, Stage, function, play
 
@@ -37,7 +38,7 @@ def test_every_client_gets_the_story_of_a_bug_and_the_server_ends() -> None:
         container = await on.container()
         await container.deliveries()
         remote = await on.connect()
-        remote.say(m.Hello("client", on.server._token))
+        remote.say(Hello("client", on.server._token))
         remote.say(m.Request(1, m.AwaitOutcomes("fc-9", 0)))
         await remote.hear(codec.decode_to_client)
         await breaks(on, client)
@@ -61,7 +62,7 @@ def test_who_comes_to_a_broken_server_is_told_so() -> None:
         late = await on.connect()
         await breaks(on, client)
         await client.wait(m.Broken)
-        late.say(m.Hello("client", on.server._token))
+        late.say(Hello("client", on.server._token))
         assert "the backend is not open" in await late.refusal()
 
     play(scene)
@@ -76,7 +77,7 @@ def test_requests_to_web_functions_end_too() -> None:
         await on.wait(lambda: on.backend.launches)
         await breaks(on, client)
         assert await call.next_frame() is None
-        assert isinstance(call.end, Ended)
+        assert isinstance(call.end, InputEnd)
         assert isinstance(failure.rebuild(call.end.payload), InternalError)
 
     play(scene)
@@ -101,7 +102,7 @@ class Careless:
 
     error: Exception | None = None
 
-    def ended(self, ended: list[Ended]) -> None:
+    def ended(self, ended: list[InputEnd]) -> None:
         raise ValueError("made up")
 
     def items(self, items: list[bytes]) -> None:

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from motet.model.outcome import CallKind, NewInput
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import LogQuery
-from motet.model.records import LogLine
 from motet.model.scaling import AutoscalerSettings, Concurrency
 from motet.model.server_identity import ServerIdentity
+from motet.records.batch import RecordBatch
+from motet.records.logs import LogLine
+from motet.records.queries import LogQuery
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
 from motet.server.server import Server
@@ -21,7 +21,9 @@ from motet.store.memory import MemoryCallStore
 from motet.store.records import RecordStore
 from motet.store.sqlite_records import SqliteRecords
 from motet.testing.backends import FakeBackend
-from motet.wire import messages as m
+from motet.wire import client_messages as m
+from motet.wire.operator_messages import FindLogs, ViewInputs
+from motet.wire.output_messages import Output, Written
 from tests.server.stage import Client, Container, Stage, function
 
 
@@ -85,14 +87,14 @@ async def large_call(on: Stage, client: Client) -> tuple[Container, list[Any]]:
 
 
 def write(container: Container, index: int, line: str, call_id: str = "fc-1") -> None:
-    container.executor.say(m.Output([m.Written(1.0, call_id, index, "stdout", [line])]))
+    container.executor.say(Output([Written(1.0, call_id, index, "stdout", [line])]))
 
 
 def test_a_follower_looks_when_lines_were_kept_that_may_be_meant_and_lists_no_inputs() -> None:
     async def scene(on: Stage, client: Client, store: Counting) -> None:
         container, attempts = await large_call(on, client)
         follower = on.client()
-        follower.ask(m.FindLogs(LogQuery(call_id="fc-1", after=-1, newest=False), wait=True))
+        follower.ask(FindLogs(LogQuery(call_id="fc-1", after=-1, newest=False), wait=True))
         await on.wait(lambda: store.looks == 1)
         recorder = on.server._recorder
         assert recorder is not None
@@ -117,13 +119,13 @@ def test_a_follower_gets_the_last_lines_and_is_told_that_these_were_all() -> Non
     async def scene(on: Stage, client: Client, store: Counting) -> None:
         container, attempts = await large_call(on, client)
         follower = on.client()
-        follower.ask(m.FindLogs(LogQuery(call_id="fc-1", after=-1, newest=False), wait=True))
+        follower.ask(FindLogs(LogQuery(call_id="fc-1", after=-1, newest=False), wait=True))
         write(container, attempts[0].index, "last words")
         client.say(m.CancelCall("fc-1"))
         found = (await follower.wait(m.Reply)).body
         lines = list(found.lines)
         while not found.over:
-            found = await follower.answer(m.FindLogs(LogQuery(call_id="fc-1", after=lines[-1].position), wait=True))
+            found = await follower.answer(FindLogs(LogQuery(call_id="fc-1", after=lines[-1].position), wait=True))
             lines += found.lines
         assert [line.text for line in lines] == ["last words"]
 
@@ -135,7 +137,7 @@ def test_following_one_input_ends_with_it_though_its_call_goes_on() -> None:
         container, attempts = await large_call(on, client)
         chosen = attempts[7]
         follower = on.client()
-        follower.ask(m.FindLogs(LogQuery(input_id=f"in-1-{chosen.index}", after=-1), wait=True))
+        follower.ask(FindLogs(LogQuery(input_id=f"in-1-{chosen.index}", after=-1), wait=True))
         await on.wait(lambda: store.looks == 1)
         container.finish([chosen])
         assert (await follower.wait(m.Reply)).body.over
@@ -146,9 +148,9 @@ def test_following_one_input_ends_with_it_though_its_call_goes_on() -> None:
 def test_all_inputs_that_have_not_ended_are_listed_without_stopping_the_loop() -> None:
     async def scene(on: Stage, client: Client, store: Counting) -> None:
         await large_call(on, client)
-        on.client().ask(m.ViewInputs("fc-1", None, 20_000))
+        on.client().ask(ViewInputs("fc-1", None, 20_000))
         operator = on.client()
-        views = (await operator.answer(m.ViewInputs("fc-1", None, 20_000))).views
+        views = (await operator.answer(ViewInputs("fc-1", None, 20_000))).views
         assert len({view.input_id for view in views}) == 5_000
         assert [view.state for view in views] == ["running"] * 100 + ["waiting"] * 4_900
 

@@ -10,13 +10,13 @@ import pytest
 
 from motet.errors import ResourceExhaustedError, ServiceError
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.model.web import WebSpec
 from motet.server.http.answers import answer_for
 from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
 from motet.wire import failure
-from motet.wire.web import Body, ResponseStart
+from motet.wire.web import BodyPiece, ResponseStart
 
 from .virtual_loop import run_virtually
 from .web_stage import WebApp, web_function, web_stage
@@ -132,7 +132,7 @@ def test_request_that_is_not_idempotent_is_sent_to_an_app_once_unless_its_functi
 )
 def test_input_that_ended_without_an_answer_has_a_status(kind: OutcomeKind, status: int) -> None:
     payload = failure.of(ValueError("away"))
-    answer = answer_for(Ended(0, kind, payload))
+    answer = answer_for(InputEnd(0, kind, payload))
     assert answer.status == status
     assert ("ValueError: away" in answer.text) is (kind is not OutcomeKind.SUCCESS)
 
@@ -154,11 +154,11 @@ def test_who_leaves_with_all_of_the_response_cancels_nothing(
             browser = stage.ask(method=method)
             await asyncio.sleep(1)
             call = stage.engine.submitted[0].call_id
-            stage.engine.send(call, ResponseStart(200, headers, 100.0), Body(b"data", True))
+            stage.engine.send(call, ResponseStart(200, headers, 100.0), BodyPiece(b"data", True))
             await asyncio.sleep(1)
             browser.say({"type": "http.disconnect"})
             await asyncio.sleep(1)
-            stage.engine.send(call, Body(b"", False))
+            stage.engine.send(call, BodyPiece(b"", False))
             stage.engine.end(call)
             await stage.answered(browser)
             return len(stage.engine.cancelled), stage.engine.fed

@@ -10,10 +10,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from motet.model.function import MethodSpec, ParameterSpec
+from motet.model.function import MethodSpec
+from motet.model.parameters import ParameterSpec
 from motet.model.web import WebSpec
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire.client_messages import CreateApp, Request
+from motet.wire.hello import Hello
 from tests.server.stage import app, function, stage
 
 
@@ -45,7 +47,7 @@ def test_the_default_that_a_container_declares_is_read_and_never_run(tmp_path: P
             owner.call(function_id)
             await on.container()
             launch, wire = on.backend.launches[0], await on.connect()
-            wire.say(m.Hello("client", launch.token, launch.container_id), m.Request(1, m.CreateApp("ap-2", app(spec))))
+            wire.say(Hello("client", launch.token, launch.container_id), Request(1, CreateApp("ap-2", app(spec))))
             (reply,) = await wire.hear(codec.decode_to_client)
             ((_, _, url),) = reply.body.web_urls
             async with httpx.AsyncClient(timeout=5) as http:

@@ -8,7 +8,7 @@ import pytest
 
 from motet.model.outcome import OutcomeKind
 from motet.server.http.parked import MAX_PARKED
-from motet.wire.web import Body, ResponseStart
+from motet.wire.web import BodyPiece, ResponseStart
 
 from .virtual_loop import run_virtually
 from .web_stage import Browser, WebApp, WebStage, web_function, web_stage
@@ -77,9 +77,9 @@ def test_response_that_has_begun_is_not_cut() -> None:
             browser = stage.ask()
             await asyncio.sleep(1)
             call = stage.engine.submitted[0].call_id
-            stage.engine.send(call, ResponseStart(200, [], 0.0), Body(b"first ", True))
+            stage.engine.send(call, ResponseStart(200, [], 0.0), BodyPiece(b"first ", True))
             await asyncio.sleep(3 * LIMIT)
-            stage.engine.send(call, Body(b"last", False))
+            stage.engine.send(call, BodyPiece(b"last", False))
             assert ((await stage.answered(browser)).status, browser.body) == (200, b"first last")
 
     run_virtually(run())
@@ -115,7 +115,7 @@ def test_what_nobody_fetches_is_dropped_some_time_after_it_was_there() -> None:
             _, where, call = await redirected(stage)
             await asyncio.sleep(5 * KEEP)  # it works on, as nobody can tell whether its client comes back
             assert stage.engine.cancelled == []
-            stage.engine.send(call, ResponseStart(200, [], 0.0), Body(b"first ", True))
+            stage.engine.send(call, ResponseStart(200, [], 0.0), BodyPiece(b"first ", True))
             await asyncio.sleep(KEEP + 1)
             assert stage.engine.cancelled == [call]
             answer = await stage.answered(stage.ask(where))

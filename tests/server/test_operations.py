@@ -8,10 +8,13 @@ import pytest
 
 from motet.errors import InvalidError, NotFoundError
 from motet.model.outcome import CallKind
-from motet.model.record_queries import LogQuery
 from motet.model.scaling import AutoscalerSettings
+from motet.records.queries import LogQuery
 from motet.wire import codec, failure
-from motet.wire import messages as m
+from motet.wire import operator_messages as m
+from motet.wire.client_messages import Done, Outcomes, Request
+from motet.wire.container_messages import Stop
+from motet.wire.hello import Hello
 from tests.server.stage import Client, Stage, function, play, refusal
 
 
@@ -36,8 +39,8 @@ def test_an_operator_cancels_anybodys_call() -> None:
     async def scene(on: Stage, client: Client) -> None:
         (function_id,) = await client.create(function())
         client.call(function_id)
-        assert isinstance(await on.client().answer(m.EndCall("fc-1")), m.Done)
-        outcome = (await client.wait(m.Outcomes)).ended[0]
+        assert isinstance(await on.client().answer(m.EndCall("fc-1")), Done)
+        outcome = (await client.wait(Outcomes)).ended[0]
         assert "by an operator" in str(failure.rebuild(outcome.payload))
         assert isinstance(refusal(await on.client().answer(m.EndCall("fc-1"))), NotFoundError)
 
@@ -50,13 +53,13 @@ def test_a_container_that_an_operator_stops_is_told_to_and_its_input_runs_elsewh
         client.call(function_id)
         container = await on.container()
         await container.deliveries()
-        assert isinstance(await on.client().answer(m.EndContainer(container.container_id)), m.Done)
+        assert isinstance(await on.client().answer(m.EndContainer(container.container_id)), Done)
         (stop,) = await container.control.hear(codec.decode_to_control)
-        assert isinstance(stop, m.Stop)
+        assert isinstance(stop, Stop)
         await on.end(container)
         second = await on.container(1)
         second.finish(await second.deliveries())
-        assert (await client.wait(m.Outcomes)).ended[0].payload == b"done"
+        assert (await client.wait(Outcomes)).ended[0].payload == b"done"
         assert isinstance(refusal(await on.client().answer(m.EndContainer("ta-none"))), NotFoundError)
 
     play(scene)
@@ -79,7 +82,7 @@ def test_code_in_a_container_cannot_reach_for_others(body: Any) -> None:
         await on.wait(lambda: on.backend.launches)
         launch = on.backend.launches[0]
         wire = await on.connect()
-        wire.say(m.Hello("client", launch.token, launch.container_id), m.Request(1, body))
+        wire.say(Hello("client", launch.token, launch.container_id), Request(1, body))
         (reply,) = await wire.hear(codec.decode_to_client)
         problem = refusal(reply.body)
         assert isinstance(problem, InvalidError)
@@ -94,7 +97,7 @@ def test_an_operator_comes_in_with_the_servers_token() -> None:
         client.call(function_id)
         await on.wait(lambda: on.backend.launches)
         wire = await on.connect()
-        wire.say(m.Hello("client", on.server._token), m.Request(1, m.ViewServer()))
+        wire.say(Hello("client", on.server._token), Request(1, m.ViewServer()))
         (reply,) = await wire.hear(codec.decode_to_client)
         assert [view.app_id for view in reply.body.views] == ["ap-1"]
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from motet.model.outcome import Delivery
 from motet.server.output import KEPT_ERROR_LINES, MAX_LINE_BYTES, ContainerOutput
-from motet.wire.messages import OutputLines, Written
+from motet.wire.client_messages import OutputLines
+from motet.wire.output_messages import Written
 from tests.server.stage import function
 
 

@@ -8,7 +8,8 @@ import pytest
 
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerUpdate
-from motet.wire import messages as m
+from motet.wire import client_messages as m
+from motet.wire.operator_messages import EndCall
 from tests.server.stage import Client, Stage, function, play, refusal
 
 
@@ -67,7 +68,7 @@ def test_what_one_container_spawned_others_of_the_program_await_and_its_client_c
     [
         m.StopApp("ap-1"),
         m.UpdateAutoscaler("fu-1", AutoscalerUpdate(max_containers=1)),
-        m.EndCall("fc-1"),
+        EndCall("fc-1"),
     ],
     ids=lambda body: type(body).__name__,
 )

@@ -11,9 +11,12 @@ import pytest
 
 from motet.model.scaling import AutoscalerSettings
 from motet.server.peers import MAX_STRANGERS
+from motet.wire import client_messages as m
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire.container_messages import Finished, Ready
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
+from motet.wire.hello import Hello
+from motet.wire.operator_messages import EnvironmentViewed
 from tests.server.stage import Stage, Wire, function, refusal, stage
 
 Scene = Callable[[Stage, Wire], Coroutine[Any, Any, None]]
@@ -42,17 +45,17 @@ def play(scene: Scene, **config: Any) -> None:
 @pytest.mark.parametrize(
     ("said", "reason"),
     [
-        ([m.Ready()], "the first message must be a hello"),
-        ([m.Hello("executor", "wrong", "ta-nobody")], "not a container of this server"),
-        ([m.Hello("client", "", "")], "not an operator of this server"),
-        ([m.Hello("control", "", "", version=99)], "this server speaks wire version 1, not 99"),
+        ([Ready()], "the first message must be a hello"),
+        ([Hello("executor", "wrong", "ta-nobody")], "not a container of this server"),
+        ([Hello("client", "", "")], "not an operator of this server"),
+        ([Hello("control", "", "", versions=(98, 99))], "upgrade Motet where the server runs"),
     ],
 )
 @pytest.mark.parametrize("listen", ["unix", "tcp"])
 def test_who_does_not_introduce_itself_rightly_is_refused(said: list[Any], reason: str, listen: str) -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         wire.say(*said)
-        assert await wire.refusal() == reason
+        assert reason in await wire.refusal()
 
     play(scene, listen=listen)
 
@@ -60,7 +63,7 @@ def test_who_does_not_introduce_itself_rightly_is_refused(said: list[Any], reaso
 def test_the_token_of_one_container_does_not_open_the_door_for_another() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         launch = on.backend.launches[0]
-        wire.say(m.Hello("executor", launch.token[:-1] + "x", launch.container_id))
+        wire.say(Hello("executor", launch.token[:-1] + "x", launch.container_id))
         assert await wire.refusal() == "not a container of this server"
 
     play(scene)
@@ -86,7 +89,7 @@ def test_a_frame_longer_than_any_of_ours_is_refused_before_it_comes() -> None:
 def test_an_empty_list_of_messages_is_no_hello_and_does_no_harm() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         wire.say()
-        wire.say(m.Ready())
+        wire.say(Ready())
         assert await wire.refusal() == "the first message must be a hello"
 
     play(scene)
@@ -104,7 +107,7 @@ def test_who_leaves_in_the_middle_of_a_word_does_no_harm(data: bytes) -> None:
 def test_a_hello_that_comes_byte_by_byte_is_a_hello() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         launch = on.backend.launches[0]
-        for byte in b"".join(codec.frames([m.Hello("client", launch.token, launch.container_id)])):
+        for byte in b"".join(codec.frames([Hello("client", launch.token, launch.container_id)])):
             wire.write(bytes([byte]))
             await asyncio.sleep(0)
         wire.say(m.Request(1, m.ViewFunction("fu-unknown")))
@@ -117,7 +120,7 @@ def test_a_hello_that_comes_byte_by_byte_is_a_hello() -> None:
 def test_a_container_calls_functions_over_a_client_connection_of_its_own_and_says_hello_once() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         launch = on.backend.launches[0]
-        hello = m.Hello("client", launch.token, launch.container_id)
+        hello = Hello("client", launch.token, launch.container_id)
         wire.say(hello)
         wire.say(hello)
         assert await wire.refusal() == "only the first message may be a hello"
@@ -128,7 +131,7 @@ def test_a_container_calls_functions_over_a_client_connection_of_its_own_and_say
 def test_what_only_a_client_may_say_is_nothing_from_a_container() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         launch = on.backend.launches[0]
-        wire.say(m.Hello("control", launch.token, launch.container_id), m.CancelCall("fc-1"), m.Finished([]))
+        wire.say(Hello("control", launch.token, launch.container_id), m.CancelCall("fc-1"), Finished([]))
         await asyncio.sleep(0)
 
     play(scene)
@@ -150,10 +153,10 @@ def test_an_answer_that_is_too_large_is_a_refusal_and_harms_no_other() -> None:
         async with stage() as on:
             await on.client().create(function(autoscaler=AutoscalerSettings(min_containers=1)))
             launch, wire = on.backend.launches[0], await on.connect()
-            wire.say(m.Hello("client", launch.token, launch.container_id), m.Request(1, m.ViewCall("fc-unknown")))
+            wire.say(Hello("client", launch.token, launch.container_id), m.Request(1, m.ViewCall("fc-unknown")))
             assert isinstance((await wire.hear(codec.decode_to_client))[0].body, m.RequestFailed)
             peer = next(reversed(on.server._clients.values()))._peer
-            too_large = m.EnvironmentViewed({"LARGE": "x" * MAX_FRAME_BYTES})
+            too_large = EnvironmentViewed({"LARGE": "x" * MAX_FRAME_BYTES})
             peer.send([m.Reply(2, m.Done()), m.Reply(3, too_large), m.Reply(4, m.Done())])
             replies = [(await wire.hear(codec.decode_to_client))[0] for _ in range(3)]
             assert [reply.request_id for reply in replies] == [2, 3, 4]
@@ -171,7 +174,7 @@ def test_more_strangers_than_may_be_cost_the_oldest_of_them_and_nobody_else() ->
         one_more = await on.connect()
         await wire.wait_closed()
         assert len(strangers) == MAX_STRANGERS
-        one_more.say(m.Hello("executor", "wrong", "ta-nobody"))
+        one_more.say(Hello("executor", "wrong", "ta-nobody"))
         assert await one_more.refusal() == "not a container of this server"
         await asyncio.gather(*(each.close() for each in others))
         await on.wait(lambda: len(strangers) == 0)

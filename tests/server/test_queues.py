@@ -10,7 +10,8 @@ import pytest
 
 from motet.server import queues as queues_module
 from motet.server.queues import MAX_ANSWER_BYTES, MAX_ITEMS, Queues
-from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
+from motet.wire.client_messages import ReplyBody
+from motet.wire.queue_messages import GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 
 
 class Client:

@@ -16,10 +16,12 @@ import pytest
 from motet.core.commands import ReportDecision
 from motet.errors import ServiceError
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import CallRecord, FunctionRecord, InputRecord
-from motet.model.successes import Successes
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.pools import FunctionRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
+from motet.records.successes import Successes
 from motet.server import record_keeper
 from motet.server import recorder as recorder_module
 from motet.server.recorder import Recorder

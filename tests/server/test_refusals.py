@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motet.errors import InternalError, NotFoundError
-from motet.model.record_queries import CallQuery, LogQuery
+from motet.records.queries import CallQuery, LogQuery
 from motet.server.config import ServerConfig
 from motet.server.records_config import RecordsConfig
 from motet.server.refusals import answer
@@ -20,7 +20,8 @@ from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.store.sqlite_records import SqliteRecords
 from motet.testing.backends import FakeBackend
-from motet.wire import messages as m
+from motet.wire import operator_messages as m
+from motet.wire.client_messages import Done, ReplyBody, RequestFailed
 from tests.server.stage import Client, refusal
 
 
@@ -64,18 +65,18 @@ def test_an_exception_in_a_later_answer_is_told_and_logged(
 
 
 def test_an_answer_that_cannot_be_sent_is_told_instead() -> None:
-    sent: list[m.ReplyBody] = []
+    sent: list[ReplyBody] = []
 
-    def reply(body: m.ReplyBody) -> None:
-        if isinstance(body, m.Done):
+    def reply(body: ReplyBody) -> None:
+        if isinstance(body, Done):
             raise OverflowError("too large")
         sent.append(body)
 
-    answer(reply, m.ViewServer(), m.Done())
+    answer(reply, m.ViewServer(), Done())
     (body,) = sent
     assert "OverflowError: too large" in str(refusal(body))
-    answer(reply, m.ViewServer(), m.RequestFailed(b""))
-    assert sent[1:] == [m.RequestFailed(b"")]
+    answer(reply, m.ViewServer(), RequestFailed(b""))
+    assert sent[1:] == [RequestFailed(b"")]
 
 
 def test_our_own_errors_are_the_answer_and_are_not_logged(caplog: pytest.LogCaptureFixture) -> None:

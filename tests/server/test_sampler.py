@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
-from motet.model.records import SampleRecord
+from motet.records.pools import SampleRecord
 from motet.server.recorder import Recorder
 from motet.server.sampler import Sampler
-from motet.wire import messages as m
+from motet.wire.client_messages import StopApp
 from tests.server.stage import Client, Stage, play
 
 
@@ -30,7 +30,7 @@ def test_nothing_is_remembered_of_functions_that_are_gone_and_numbers_that_stay_
             sampler.start()
             sampler._sample()
             sampler.stop()
-            await client.answer(m.StopApp(f"ap-{number}"))
+            await client.answer(StopApp(f"ap-{number}"))
             assert [len(taken) for taken in recorder.taken] == [1, 0]
             recorder.taken.clear()
         await asyncio.sleep(0)

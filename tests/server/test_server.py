@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 
 from motet.errors import InvalidError
-from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
-from motet.model.parameters import encoded_parameters
+from motet.model.function import FunctionVariant
+from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
+from motet.model.parameters import ParameterSpec, encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
+from motet.wire import client_messages as m
 from motet.wire import codec, failure
-from motet.wire import messages as m
+from motet.wire.container_messages import AckAttemptItems, Cancel, Finished, Items, Ready, StartFailed, Stop
 from tests.server.stage import Client, Stage, app, function, play, refusal
 
 # --- calls ------------------------------------------------------------------------------------------------------------
@@ -49,10 +50,10 @@ def test_a_frozen_container_gets_nothing_until_it_thaws_also_if_its_readiness_is
         container = await on.container(ready=is_ready_first)
         on.backend.freeze(container.container_id)
         if not is_ready_first:
-            container.executor.say(m.Ready())
+            container.executor.say(Ready())
         await on.wait(lambda: on.state(function_id, container.container_id) == "frozen")
         client.call(function_id)
-        await on.wait(lambda: on.server._driver.engine.waiting(function_id) == 1)
+        await on.wait(lambda: on.server._driver.engine.inspection.waiting(function_id) == 1)
         on.backend.thaw(container.container_id)
         await on.wait(lambda: on.state(function_id, container.container_id) == "ready")
         container.finish(await container.deliveries())
@@ -67,12 +68,12 @@ def test_items_of_a_stream_go_to_its_caller_and_what_it_takes_to_the_container()
         client.call(function_id, kind=CallKind.STREAM)
         container = await on.container()
         (delivery,) = await container.deliveries()
-        container.executor.say(m.Items(delivery.attempt, [b"1", b"2"]))
+        container.executor.say(Items(delivery.attempt, [b"1", b"2"]))
         assert (await client.wait(m.CallItems)).items == [b"1", b"2"]
         client.say(m.AckCallItems("fc-1", 0, 2))
-        assert await container.control.hear(codec.decode_to_control) == [m.AckItems(delivery.attempt, 2)]
+        assert await container.control.hear(codec.decode_to_control) == [AckAttemptItems(delivery.attempt, 2)]
         client.say(m.CancelCall("fc-1"))
-        assert await container.control.hear(codec.decode_to_control) == [m.CancelAttempts([delivery.attempt])]
+        assert await container.control.hear(codec.decode_to_control) == [Cancel([delivery.attempt])]
 
     play(scene)
 
@@ -83,9 +84,9 @@ def test_items_that_come_together_go_on_together_before_the_end_of_their_stream(
         client.call(function_id, kind=CallKind.STREAM)
         container = await on.container()
         (delivery,) = await container.deliveries()
-        items = [m.Items(delivery.attempt, [str(number).encode()]) for number in range(5)]
+        items = [Items(delivery.attempt, [str(number).encode()]) for number in range(5)]
         end = AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, b"")
-        container.executor.say(*items[:3], m.Items(10**9, [b"forged"]), *items[3:], m.Finished([end]))
+        container.executor.say(*items[:3], Items(10**9, [b"forged"]), *items[3:], Finished([end]))
         await client.wait(m.Outcomes)
         (told,) = [message for message in client.sent if isinstance(message, m.CallItems)]
         assert told.items == [b"0", b"1", b"2", b"3", b"4"]
@@ -197,7 +198,7 @@ def test_spawned_inputs_come_by_request_alone_and_not_too_many_at_once() -> None
         many = m.SubmitInputs("fc-2", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(1001)])
         assert "1000 may" in str(refusal(await client.answer(many)))
         assert isinstance(await client.answer(m.ViewCall("fc-2")), m.RequestFailed)
-        assert on.server._driver.engine.waiting(function_id) == 0
+        assert on.server._driver.engine.inspection.waiting(function_id) == 0
 
     play(scene)
 
@@ -209,7 +210,7 @@ def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large(
             m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(n, b"") for n in range(5)])
         )
         sizes = (3_000_000, 1_000_000, 3_000_000, 9_000_000, 1)
-        ended = [Ended(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
+        ended = [InputEnd(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
         on.server._calls.save("fc-1", ended)
 
         async def got(index: int, count: int) -> list[int]:
@@ -288,7 +289,7 @@ def test_a_container_is_asked_to_stop_before_it_is_killed() -> None:
         await client.create(function(autoscaler=AutoscalerSettings(min_containers=1)))
         container = await on.container()
         stopping = client.ask(m.StopApp("ap-1"))
-        assert await container.control.hear(codec.decode_to_control) == [m.Stop(0.2)]
+        assert await container.control.hear(codec.decode_to_control) == [Stop(0.2)]
         assert not on.backend.kills
         await on.end(container)
         assert (await client.wait(m.Reply)).request_id == stopping
@@ -328,7 +329,7 @@ def test_what_a_container_says_of_attempts_it_does_not_have_changes_nothing() ->
         container = await on.container()
         deliveries = await container.deliveries()
         bogus = [AttemptEnd(10**9, OutcomeKind.SUCCESS, b"forged")]
-        container.executor.say(m.Finished(bogus), m.Items(10**9, [b"forged"]), m.Ready())
+        container.executor.say(Finished(bogus), Items(10**9, [b"forged"]), Ready())
         container.finish(deliveries)
         container.finish(deliveries, b"twice")
         assert [it.payload for it in (await client.wait(m.Outcomes)).ended] == [b"done"]
@@ -345,7 +346,7 @@ def test_a_container_that_cannot_start_gives_its_failure_to_the_callers() -> Non
         client.call(function_id)
         container = await on.container(ready=False)
         # Its end is reported before what it said last has been read.
-        container.executor.say(m.StartFailed("loading", failure.of(ImportError("no module named x"))))
+        container.executor.say(StartFailed("loading", failure.of(ImportError("no module named x"))))
         await on.end(container, 1)
         (ended,) = (await client.wait(m.Outcomes)).ended
         assert "no module named x" in str(failure.rebuild(ended.payload))

@@ -16,9 +16,13 @@ from motet.errors import ConnectionError
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.server import peers
 from motet.server.unread_lines import UNREAD_BYTES
+from motet.wire import client_messages as m
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire.container_messages import Finished, Items, LimitInputs, Ready, StopDelivering, TakeFeed
 from motet.wire.framing import BUFFER_BYTES, LENGTH, MAX_FRAME_BYTES
+from motet.wire.hello import Agreed, Hello, Refused
+from motet.wire.message import Message
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, ViewQueue
 from tests.server.stage import Container, Stage, Wire, stage
 from tests.server.virtual_loop import run_virtually
 
@@ -87,10 +91,10 @@ def play(scene: Scene, new_loop: Any = uvloop.new_event_loop) -> None:
         runner.run(main())
 
 
-def hello(on: Stage, role: Any = "client", **changes: Any) -> m.Hello:
+def hello(on: Stage, role: Any = "client", **changes: Any) -> Hello:
     """The hello of the container that runs."""
     launch = on.backend.launches[0]
-    return m.Hello(role, **{"token": launch.token, "container_id": launch.container_id, **changes})
+    return Hello(role, **{"token": launch.token, "container_id": launch.container_id, **changes})
 
 
 def frame(body: bytes) -> bytes:
@@ -138,9 +142,11 @@ def test_garbage_before_hello_is_answered_with_a_reason(said: bytes, reason: str
         ({"token": "0" * 32}, "not a container of this server"),
         ({"token": "ü"}, "not a container of this server"),
         ({"container_id": "ta-of-somebody-else"}, "not a container of this server"),
-        ({"version": m.WIRE_VERSION + 1}, f"speaks wire version {m.WIRE_VERSION}, not {m.WIRE_VERSION + 1}"),
-        ({"version": -1}, f"speaks wire version {m.WIRE_VERSION}, not -1"),
-        ({"version": 2**63}, f"speaks wire version {m.WIRE_VERSION}, not {2**63}"),
+        ({"versions": (98, 99)}, "which speaks versions 98 to 99 of the wire"),
+        ({"versions": (2**63 - 1, 2**63 - 1)}, "upgrade Motet where the server runs"),
+        ({"versions": (2**63, 2**63)}, "not Motet's"),
+        ({"versions": (-1, 1)}, "versions -1 to 1 of the wire are none"),
+        ({"versions": (2, 1)}, "versions 2 to 1 of the wire are none"),
     ],
 )
 @pytest.mark.parametrize("role", ["client", "executor", "control"])
@@ -224,7 +230,7 @@ def test_half_a_message_and_then_nothing_holds_nobody_up(keep: int) -> None:
     play(scene)
 
 
-def foreign(dice: random.Random) -> m.Message:
+def foreign(dice: random.Random) -> Message:
     """Something a client may say, about what is none of its business, or not there at all."""
     call = dice.choice(["fc-1", "fc-2", "fc-mine", "", "in-1"])
     number = dice.choice([0, 1, -1, 7, 2**62, -(2**63)])
@@ -233,25 +239,25 @@ def foreign(dice: random.Random) -> m.Message:
             m.AckCallItems(call, number, number),
             m.FeedCall(call, number, [b"x"]),
             m.Forget(number),
-            m.Confirm(number, dice.choice([0, 1, -1, 2**62])),
-            m.AnswerNow(number),
+            Confirm(number, dice.choice([0, 1, -1, 2**62])),
+            AnswerNow(number),
             m.Request(number, m.ViewCall(call)),
             m.Request(number, m.ViewApp(call)),
             m.Request(number, m.ViewFunction(call)),
             m.Request(number, m.AwaitOutcomes(call, number, dice.random() < 0.5)),
             m.Request(number, m.StopApp("ap-none")),
-            m.Request(number, m.PutItems("qu-1", call, [b"1", b"2"], dice.random() < 0.5)),
-            m.Request(number, m.GetItems("qu-1", call, number, dice.random() < 0.5)),
-            m.Request(number, m.ViewQueue("qu-1", None, dice.random() < 0.5)),
+            m.Request(number, PutItems("qu-1", call, [b"1", b"2"], dice.random() < 0.5)),
+            m.Request(number, GetItems("qu-1", call, number, dice.random() < 0.5)),
+            m.Request(number, ViewQueue("qu-1", None, dice.random() < 0.5)),
             m.Request(number, m.SubmitInputs(call, "fu-none", CallKind.SPAWNED, "", [NewInput(number, b"")])),
             m.SubmitInputs("fc-mine", "fu-none", dice.choice(list(CallKind)), "", [NewInput(number, b"")]),
             m.CancelCall("fc-mine"),
-            m.Ready(),
-            m.Finished([AttemptEnd(number, OutcomeKind.SUCCESS, b"")]),
-            m.StopDelivering(),
-            m.LimitInputs(number),
-            m.Items(number, [b"x"]),
-            m.TakeFeed(number, number),
+            Ready(),
+            Finished([AttemptEnd(number, OutcomeKind.SUCCESS, b"")]),
+            StopDelivering(),
+            LimitInputs(number),
+            Items(number, [b"x"]),
+            TakeFeed(number, number),
         ]
     )
 
@@ -288,12 +294,12 @@ def test_a_container_that_talks_nonsense_harms_no_other(seed: int) -> None:
                 broken.executor.say(
                     dice.choice(
                         [
-                            m.Ready(),
-                            m.Finished([AttemptEnd(number, dice.choice(list(OutcomeKind)), b"not a failure")]),
-                            m.Items(number, [b"x"]),
-                            m.TakeFeed(number, number),
-                            m.LimitInputs(number),
-                            m.StopDelivering(dice.random() < 0.5),
+                            Ready(),
+                            Finished([AttemptEnd(number, dice.choice(list(OutcomeKind)), b"not a failure")]),
+                            Items(number, [b"x"]),
+                            TakeFeed(number, number),
+                            LimitInputs(number),
+                            StopDelivering(dice.random() < 0.5),
                             m.CancelCall("fc-1"),
                             m.Request(1, m.StopApp("ap-1")),
                         ]
@@ -331,7 +337,7 @@ class DeafTransport(asyncio.Transport):
         self._protocol = protocol
         protocol.connection_made(self)
 
-    def hear(self, *messages: m.Message) -> None:
+    def hear(self, *messages: Message) -> None:
         assert self.reading
         for piece in codec.frames(messages):
             self._protocol.get_buffer(-1)[: len(piece)] = piece
@@ -382,7 +388,7 @@ class Answering:
 
 def deaf(role: Any) -> DeafTransport:
     transport = DeafTransport(peers.SocketPeer(lambda hello, peer: Answering(peer)))
-    transport.hear(m.Hello(role, ""))
+    transport.hear(Hello(role, ""))
     return transport
 
 
@@ -450,7 +456,7 @@ def test_a_container_may_take_its_time_however_much_it_was_sent() -> None:
     async def main() -> None:
         transport = deaf("executor")
         for _ in range(20):
-            transport.hear(m.Ready())
+            transport.hear(Ready())
         await asyncio.sleep(2 * peers.UNSENT_TIMEOUT)
         assert transport.reading
         assert not transport.aborted
@@ -464,7 +470,7 @@ def test_a_handler_that_fails_ends_its_own_connection_with_a_reason() -> None:
             raise ZeroDivisionError("of all things")
 
     class Recording(DeafTransport):
-        said: list[m.Message] = []  # noqa: RUF012
+        said: list[Message] = []  # noqa: RUF012
 
         def writelines(self, data: Any) -> None:
             self.said += codec.decode_to_client(memoryview(b"".join(data))[LENGTH.size :])
@@ -474,9 +480,10 @@ def test_a_handler_that_fails_ends_its_own_connection_with_a_reason() -> None:
 
     async def main() -> None:
         transport = Recording(peers.SocketPeer(lambda hello, peer: Failing(peer)))
-        transport.hear(m.Hello("client", ""), m.Forget(1))
-        (refused,) = transport.said
-        assert isinstance(refused, m.Refused)
+        transport.hear(Hello("client", ""), m.Forget(1))
+        agreed, refused = transport.said
+        assert isinstance(agreed, Agreed)
+        assert isinstance(refused, Refused)
         assert "ZeroDivisionError: of all things" in refused.reason
         assert transport.aborted
 

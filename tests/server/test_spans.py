@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, ContainerRecord, InputRecord
-from motet.model.timeline import timeline
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord
+from motet.records.timeline import timeline
 from motet.server.spans import waits
 
 

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.core import commands as c
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, InputRecord
-from motet.model.successes import Successes
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 from motet.server.histogram import BOUNDS, Histogram
 from motet.server.tally import KEPT_AFTER_END, WAITING_INPUTS, Counts, Tally
 

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from motet.errors import ResourceExhaustedError
-from motet.model.function import FunctionVariant, ParameterSpec
-from motet.model.parameters import encoded_parameters
+from motet.model.function import FunctionVariant
+from motet.model.parameters import ParameterSpec, encoded_parameters
 from motet.model.scaling import AutoscalerUpdate
 from motet.server import variants
 from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
-from motet.wire import messages as m
+from motet.wire import client_messages as m
 from tests.server.stage import Client, function
 from tests.server.virtual_loop import run_virtually
 
@@ -45,7 +45,7 @@ def variant(number: int) -> FunctionVariant:
 def kept(server: Server) -> tuple[int, int, int, int]:
     """Of variants: functions, variants, pools, names that are counted."""
     apps, engine = server._apps, server._driver.engine
-    return len(apps._functions) - 1, len(apps._variants), len(engine._pools), len(server._tally._names)
+    return len(apps._functions) - 1, len(apps._variants), len(engine.state.pools), len(server._tally._names)
 
 
 def test_nothing_is_kept_of_a_variant_that_nobody_calls_and_its_id_brings_it_back_as_it_was() -> None:

@@ -8,14 +8,14 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.model.web import WebSpec
 from motet.server.http.calls import WebCalls
 from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
+from motet.wire import client_messages as m
 from motet.wire import failure
-from motet.wire import messages as m
-from motet.wire.web import AnyFrame, Body, RequestHead, ResponseStart, decode_frame, decode_head, encode
+from motet.wire.web import AnyFrame, BodyPiece, RequestHead, ResponseStart, decode_frame, decode_head, encode
 
 
 def web_function(name: str = "f", **web: Any) -> FunctionSpec:
@@ -70,12 +70,12 @@ class Engine:
         self.peer.send([m.CallItems(call_id, 0, [encode(frame) for frame in frames])])
 
     def answer(self, call_id: str, body: bytes = b"answer") -> None:
-        self.send(call_id, ResponseStart(200, [], 100.0), Body(body, False))
+        self.send(call_id, ResponseStart(200, [], 100.0), BodyPiece(body, False))
         self.end(call_id)
 
     def end(self, call_id: str, kind: OutcomeKind = OutcomeKind.SUCCESS) -> None:
         assert self.peer is not None
-        self.peer.send([m.Outcomes(call_id, [Ended(0, kind, failure.of(ValueError("away")))])])
+        self.peer.send([m.Outcomes(call_id, [InputEnd(0, kind, failure.of(ValueError("away")))])])
 
 
 class Browser:

@@ -6,9 +6,9 @@ from motet.model.scaling import Concurrency
 from motet.simulation.frontier import Tried
 from motet.simulation.report import Report
 from motet.simulation.settings import Settings
-from motet.simulation.timeline import Timeline
+from motet.simulation.timeline import LoadTimeline
 
-NOTHING = Timeline(width=1.0, arrivals=[], containers=[], waiting=[], p50=[], p95=[])
+NOTHING = LoadTimeline(width=1.0, arrivals=[], containers=[], waiting=[], p50=[], p95=[])
 
 
 def report(*, p95: float = 1.0, p99: float | None = None, cost: float = 100.0, policy: str = "motet") -> Report:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from motet.simulation.axis import Axis
 from motet.simulation.frontier import Tried, by_preference, frontier
-from motet.simulation.frontier_chart import CHOSEN, FRONTIER, NOW, TRIED, FrontierChart, Point
+from motet.simulation.frontier_chart import CHOSEN, FRONTIER, NOW, TRIED, ChartPoint, FrontierChart
 from motet.simulation.slo import Slo
 from tests.simulation.reports import tried
 
@@ -79,12 +79,14 @@ def test_far_values_are_drawn_logarithmically() -> None:
     assert not Axis.of([0, 1000]).is_logarithmic
 
 
-def chart(*points: Point, limit: float | None = None) -> FrontierChart:
+def chart(*points: ChartPoint, limit: float | None = None) -> FrontierChart:
     return FrontierChart(title="a <load>", measure="p95", points=points, limit=limit)
 
 
 def test_text_has_each_mark_at_its_place_and_the_limit_as_a_line() -> None:
-    text = chart(Point(100, 4.0, TRIED), Point(200, 1.0, CHOSEN), Point(150, 2.5, NOW), limit=2.0).text(40, 10)
+    text = chart(ChartPoint(100, 4.0, TRIED), ChartPoint(200, 1.0, CHOSEN), ChartPoint(150, 2.5, NOW), limit=2.0).text(
+        40, 10
+    )
     rows = text.splitlines()
     assert rows[0] == "p95, s"
     marked = {mark: next(row for row in rows if mark in row) for mark in (TRIED, CHOSEN, NOW)}
@@ -94,8 +96,8 @@ def test_text_has_each_mark_at_its_place_and_the_limit_as_a_line() -> None:
     assert rows[-1].strip() == "container-seconds"
 
 
-@given(st.lists(st.builds(Point, PLACES, PLACES, st.just(FRONTIER)), min_size=1))
-def test_any_points_can_be_drawn_within_the_picture(points: list[Point]) -> None:
+@given(st.lists(st.builds(ChartPoint, PLACES, PLACES, st.just(FRONTIER)), min_size=1))
+def test_any_points_can_be_drawn_within_the_picture(points: list[ChartPoint]) -> None:
     drawn = chart(*points)
     assert FRONTIER in drawn.text()
     root = ElementTree.fromstring(drawn.svg())
@@ -106,11 +108,11 @@ def test_any_points_can_be_drawn_within_the_picture(points: list[Point]) -> None
 
 
 def test_svg_escapes_names() -> None:
-    root = ElementTree.fromstring(chart(Point(1, 1, CHOSEN, "a<b")).svg())
+    root = ElementTree.fromstring(chart(ChartPoint(1, 1, CHOSEN, "a<b")).svg())
     assert "a<b" in [it.text for it in root.iter(f"{SVG}title")]
     assert "a <load>" in [it.text for it in root.iter(f"{SVG}text")]
 
 
 @pytest.mark.parametrize("limit", [0.001, 50.0])
 def test_a_limit_far_from_all_points_is_in_the_picture(limit: float) -> None:
-    assert "┄" in chart(Point(1, 1, CHOSEN), limit=limit).text()
+    assert "┄" in chart(ChartPoint(1, 1, CHOSEN), limit=limit).text()

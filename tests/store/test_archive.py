@@ -11,19 +11,12 @@ import pytest
 
 from motet.model.ids import input_id
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    CallRecord,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogBatch,
-    SampleRecord,
-    StallRecord,
-)
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.archive import Archive
 from motet.store.home import ServerDirectory
 from motet.store.sqlite_records import SqliteRecords

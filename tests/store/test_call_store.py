@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from motet.errors import NotFoundError, OutputExpiredError
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.store.base import CallStore
 from motet.store.memory import MemoryCallStore
 
@@ -15,8 +15,8 @@ def store() -> CallStore:
     return MemoryCallStore()
 
 
-def ended(index: int, payload: bytes = b"x") -> Ended:
-    return Ended(index, OutcomeKind.SUCCESS, payload)
+def ended(index: int, payload: bytes = b"x") -> InputEnd:
+    return InputEnd(index, OutcomeKind.SUCCESS, payload)
 
 
 def test_outcomes_come_from_the_asked_input_up_to_the_first_gap(store: CallStore) -> None:

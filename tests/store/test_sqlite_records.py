@@ -15,8 +15,8 @@ import msgspec
 import pytest
 
 from motet.errors import ServiceError
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
+from motet.records.batch import RecordBatch
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store import sqlite_database
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import RecordStoreContract, call, ended, lines, shop, texts
@@ -70,7 +70,7 @@ def test_a_reader_of_its_own_sees_what_is_added_later(path: Path) -> None:
 
 WRITE_FOREVER = """
 import itertools, sys
-from motet.model.record_batch import RecordBatch
+from motet.records.batch import RecordBatch
 from motet.store import sqlite_database
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import lines, ended, shop

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import motet
 from motet.exception import ContainerDied, FunctionTimeoutError, RemoteError
 from motet.testing import DeadlockError, World, world
-from motet.wire.messages import STREAM_WINDOW
+from motet.wire.client_messages import STREAM_WINDOW
 from tests.testing import programs
 from tests.testing.programs import app
 

@@ -14,18 +14,21 @@ from hypothesis import strategies as st
 
 from motet.errors import ConnectionError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
-from motet.model.outcome import AttemptEnd, CallKind, Ended, NewInput, OutcomeKind
-from motet.model.record_queries import CallQuery, LogQuery
+from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
-from motet.wire import codec, messages
+from motet.records.queries import CallQuery, LogQuery
+from motet.wire import codec
+from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInputs, ToClient
+from motet.wire.codec import ToServer
+from motet.wire.container_messages import Finished, ToControl, ToExecutor
 from motet.wire.framing import LENGTH
 
 DECODERS = {
-    messages.ToServer: codec.decode_to_server,
-    messages.ToClient: codec.decode_to_client,
-    messages.ToExecutor: codec.decode_to_executor,
-    messages.ToControl: codec.decode_to_control,
+    ToServer: codec.decode_to_server,
+    ToClient: codec.decode_to_client,
+    ToExecutor: codec.decode_to_executor,
+    ToControl: codec.decode_to_control,
 }
 
 
@@ -112,8 +115,8 @@ def test_every_message_round_trips(receiver: Any) -> None:
 
 def test_functions_keep_their_kind_of_definition() -> None:
     by_name = dataclasses.replace(SPEC, definition=ImportedDefinition(module="m", qualname="f", is_main=True))
-    sent = [messages.CreateApp("ap-1", AppSpec(name="app", functions=(SPEC, by_name)))]
-    request = [messages.Request(1, sent[0])]
+    sent = [CreateApp("ap-1", AppSpec(name="app", functions=(SPEC, by_name)))]
+    request = [Request(1, sent[0])]
     assert codec.decode_to_server(memoryview(codec.frames(request)[1])) == request
 
 
@@ -127,7 +130,7 @@ def test_bytes_that_are_no_message_are_a_connection_error_and_nothing_else(recei
     decode()
 
 
-@given(st.lists(examples(messages.ToServer), min_size=1, max_size=3), st.data())
+@given(st.lists(examples(ToServer), min_size=1, max_size=3), st.data())
 def test_a_damaged_message_is_read_or_refused_and_never_crashes(sent: list[Any], data: st.DataObject) -> None:
     body = bytearray(codec.frames(sent)[1])
     place = data.draw(st.integers(0, len(body) - 1))
@@ -143,7 +146,7 @@ def test_a_deeply_nested_frame_is_refused() -> None:
 
 def test_messages_too_many_for_one_frame_go_in_several_in_order() -> None:
     payload = bytes(5 * 1024 * 1024)
-    sent = [messages.SubmitInputs(f"fc-{n}", "fu-1", CallKind.ATTACHED, "", [NewInput(0, payload)]) for n in range(8)]
+    sent = [SubmitInputs(f"fc-{n}", "fu-1", CallKind.ATTACHED, "", [NewInput(0, payload)]) for n in range(8)]
     written = codec.frames(sent)
     bodies = written[1::2]
     assert len(bodies) > 1
@@ -154,6 +157,6 @@ def test_messages_too_many_for_one_frame_go_in_several_in_order() -> None:
 def test_outcomes_are_small_on_the_wire() -> None:
     """An attempt's end is on the path of every input: its envelope must not outgrow its payload."""
     ends = [AttemptEnd(10**6, OutcomeKind.SUCCESS, b"")] * 100
-    assert len(codec.frames([messages.Finished(ends)])[1]) < 30 * 100  # 18 of them say when the code ran
-    outcomes = [Ended(5, OutcomeKind.SUCCESS, b"")] * 100
-    assert len(codec.frames([messages.Outcomes("fc-" + "0" * 26, outcomes)])[1]) < 8 * 100
+    assert len(codec.frames([Finished(ends)])[1]) < 30 * 100  # 18 of them say when the code ran
+    outcomes = [InputEnd(5, OutcomeKind.SUCCESS, b"")] * 100
+    assert len(codec.frames([Outcomes("fc-" + "0" * 26, outcomes)])[1]) < 8 * 100

@@ -13,13 +13,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motet.errors import ConnectionError
-from motet.wire import codec, messages
+from motet.model.function import AppSpec
+from motet.wire import codec
+from motet.wire.client_messages import CreateApp, Request, ToClient
+from motet.wire.codec import ToServer
+from motet.wire.container_messages import ToControl, ToExecutor
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES, FrameReader
 
 from .test_codec import DECODERS, SPEC, examples
 
 RECEIVERS = pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control"])
-EVERYTHING = messages.ToServer | messages.ToClient | messages.ToExecutor | messages.ToControl
+EVERYTHING = ToServer | ToClient | ToExecutor | ToControl
 patient = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 # Bytes that a msgpack decoder may stumble over: the largest lengths of every kind, and what follows them.
@@ -124,12 +128,10 @@ def test_an_unknown_tag_is_refused(receiver: Any, tag: Any) -> None:
 
 @pytest.mark.parametrize("cut", [1, 2, 10, -1, -5, -20])
 def test_a_frame_cut_short_or_too_long_is_refused(cut: int) -> None:
-    body = codec.frames(
-        [messages.Request(1, messages.CreateApp("ap-1", messages.AppSpec(name="a", functions=(SPEC,))))]
-    )[1]
-    assert read(messages.ToServer, body) is not None
-    assert read(messages.ToServer, body[:cut]) is None
-    assert read(messages.ToServer, body + body[:cut]) is None
+    body = codec.frames([Request(1, CreateApp("ap-1", AppSpec(name="a", functions=(SPEC,))))])[1]
+    assert read(ToServer, body) is not None
+    assert read(ToServer, body[:cut]) is None
+    assert read(ToServer, body + body[:cut]) is None
 
 
 @pytest.mark.parametrize(
@@ -143,10 +145,10 @@ def test_a_frame_cut_short_or_too_long_is_refused(cut: int) -> None:
 )
 def test_a_function_that_nobody_could_declare_is_refused(field: str, value: Any) -> None:
     """Values check themselves with errors of their own; to a connection these are malformed frames."""
-    app = messages.AppSpec(name="a", functions=(SPEC,))
-    tree: Any = msgspec.msgpack.decode(codec.frames([messages.Request(1, messages.CreateApp("ap-1", app))])[1])
+    app = AppSpec(name="a", functions=(SPEC,))
+    tree: Any = msgspec.msgpack.decode(codec.frames([Request(1, CreateApp("ap-1", app))])[1])
     tree[0][2][2]["functions"][0][field] = value
-    assert read(messages.ToServer, msgspec.msgpack.encode(tree)) is None
+    assert read(ToServer, msgspec.msgpack.encode(tree)) is None
 
 
 @RECEIVERS

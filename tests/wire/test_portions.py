@@ -11,22 +11,37 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motet.errors import ConnectionError, RequestSizeError
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
+from motet.wire import client_messages as m
 from motet.wire import codec, portions
-from motet.wire import messages as m
+from motet.wire.container_messages import (
+    Blocked,
+    Cancel,
+    Configure,
+    Deliver,
+    DeliverBatched,
+    FeedItems,
+    Finished,
+    Items,
+    Ready,
+)
+from motet.wire.message import Message
+from motet.wire.operator_messages import InputFound
+from motet.wire.output_messages import Output, Stalled, Written
+from motet.wire.queue_messages import ItemsGot, PutItems
 
 SPLIT, MOST, ALLOWED = 300, 2_000, 1_000
 """As a payload may be 100 MiB, and a frame 256."""
 
 SMALL = {
-    (m.Configure, "functions"),
-    (m.Configure, "web_urls"),
+    (Configure, "functions"),
+    (Configure, "web_urls"),
     (m.AppCreated, "functions"),
     (m.AppCreated, "web_urls"),
-    (m.InputFound, "containers"),
-    (m.InputFound, "stalls"),
-    (m.PutItems, "items"),
-    (m.Blocked, "not_begun"),
+    (InputFound, "containers"),
+    (InputFound, "stalls"),
+    (PutItems, "items"),
+    (Blocked, "not_begun"),
 }
 """Lists that are not cut here: of names, of what became of one input, of items that their sender puts in portions, and of
 numbers of attempts that one container holds."""
@@ -35,32 +50,32 @@ payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)
 indices = st.integers(0, 2**63 - 1)
 ends = st.lists(st.builds(AttemptEnd, indices, st.just(OutcomeKind.SUCCESS), payloads), max_size=12)
-ended = st.lists(st.builds(Ended, indices, st.just(OutcomeKind.SUCCESS), payloads), max_size=12)
+ended = st.lists(st.builds(InputEnd, indices, st.just(OutcomeKind.SUCCESS), payloads), max_size=12)
 inputs = st.lists(st.builds(NewInput, indices, payloads), max_size=12)
 deliveries = st.lists(st.builds(Delivery, indices, st.just("fc-1"), indices, st.just("f"), payloads), max_size=12)
 lines = st.lists(st.integers(0, ALLOWED).map("x".__mul__), max_size=12)
-written = st.builds(m.Written, st.just(1.0), st.just("fc-1"), indices, st.just("stdout"), lines)
+written = st.builds(Written, st.just(1.0), st.just("fc-1"), indices, st.just("stdout"), lines)
 
 TO_SERVER = st.one_of(
     st.builds(m.SubmitInputs, st.just("fc-1"), st.just("fu-1"), st.sampled_from(CallKind), st.just(""), inputs),
     st.builds(m.FeedCall, st.just("fc-1"), indices, many_payloads),
-    st.builds(m.Finished, ends),
-    st.builds(m.Items, indices, many_payloads),
-    st.builds(m.Output, st.lists(written, max_size=4)),
+    st.builds(Finished, ends),
+    st.builds(Items, indices, many_payloads),
+    st.builds(Output, st.lists(written, max_size=4)),
     st.builds(m.CancelCall, st.just("fc-1")),
 )
 TO_EXECUTOR = st.one_of(
-    st.builds(m.Deliver, deliveries),
-    st.builds(m.DeliverBatch, deliveries),
-    st.builds(m.FeedAttempt, indices, many_payloads),
+    st.builds(Deliver, deliveries),
+    st.builds(DeliverBatched, deliveries),
+    st.builds(FeedItems, indices, many_payloads),
 )
-TO_CONTROL = st.builds(m.CancelAttempts, st.lists(indices, max_size=500))
+TO_CONTROL = st.builds(Cancel, st.lists(indices, max_size=500))
 TO_CLIENT = st.one_of(
     st.builds(m.Outcomes, st.just("fc-1"), ended),
     st.builds(m.CallItems, st.just("fc-1"), indices, many_payloads),
     st.builds(m.OutputLines, st.just("ap-1"), st.just("f"), st.just("ta-1"), st.just("stdout"), lines),
     st.builds(m.Reply, st.integers(1, 3), st.builds(m.Outcomes, st.just("fc-1"), ended)),
-    st.builds(m.Reply, st.integers(1, 3), st.builds(m.ItemsGot, many_payloads)),
+    st.builds(m.Reply, st.integers(1, 3), st.builds(ItemsGot, many_payloads)),
     st.builds(m.Reply, st.integers(1, 3), st.builds(m.RequestFailed, payloads)),
 )
 DIRECTIONS = {
@@ -83,7 +98,7 @@ def told(messages: list[Any]) -> list[Any]:
             continue
         rest = [getattr(body, field) for field in body.__struct_fields__ if field not in (name, "more")]
         for element in getattr(body, name):
-            parts = element.lines if isinstance(element, m.Written) else [element]
+            parts = element.lines if isinstance(element, Written) else [element]
             found += [(type(body), about, rest, part) for part in parts]
     return found
 
@@ -105,11 +120,11 @@ def test_no_mix_of_allowed_payloads_makes_a_frame_beyond_the_limit(direction: st
 
 @given(deliveries, deliveries)
 def test_a_batch_that_is_cut_is_one_batch_at_the_other_end(first: list[Delivery], second: list[Delivery]) -> None:
-    written = codec.frames([m.DeliverBatch(first), m.DeliverBatch(second)], SPLIT, MOST)
+    written = codec.frames([DeliverBatched(first), DeliverBatched(second)], SPLIT, MOST)
     batches: list[list[Delivery]] = [[]]
     for body in written[1::2]:
         for message in codec.decode_to_executor(memoryview(body)):
-            assert isinstance(message, m.DeliverBatch)
+            assert isinstance(message, DeliverBatched)
             batches[-1] += message.attempts
             if not message.more:
                 batches.append([])
@@ -117,7 +132,7 @@ def test_a_batch_that_is_cut_is_one_batch_at_the_other_end(first: list[Delivery]
 
 
 @given(ended)
-def test_a_reply_that_is_cut_is_one_reply_at_the_other_end(outcomes: list[Ended]) -> None:
+def test_a_reply_that_is_cut_is_one_reply_at_the_other_end(outcomes: list[InputEnd]) -> None:
     sent = m.Reply(7, m.Outcomes("fc-1", outcomes))
     parts = [p for body in codec.frames([sent], SPLIT, MOST)[1::2] for p in codec.decode_to_client(memoryview(body))]
     assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
@@ -135,7 +150,7 @@ def test_what_alone_is_too_large_is_refused_before_anything_is_written(size: int
 
 def test_every_list_of_every_message_is_cut_or_known_to_be_small() -> None:
     seen = set()
-    for kind in [*m.Message.__subclasses__(), m.Written]:
+    for kind in [*Message.__subclasses__(), Written]:
         hints = typing.get_type_hints(kind)
         for name in kind.__struct_fields__:
             if typing.get_origin(hints[name]) is list:
@@ -149,7 +164,7 @@ def test_the_room_in_a_frame_is_enough_for_the_largest_payload_and_all_that_goes
     """Names that come over a connection are short, so that what one peer may send fits into what another is sent."""
     name, payload = "x" * 4096, bytes(100 * 2**20)
     delivery = Delivery(2**63 - 1, name, 2**63 - 1, name, payload, name)
-    assert len(codec.frames([m.Deliver([delivery])])) == 2
+    assert len(codec.frames([Deliver([delivery])])) == 2
 
 
 @pytest.mark.parametrize(
@@ -160,13 +175,13 @@ def test_the_room_in_a_frame_is_enough_for_the_largest_payload_and_all_that_goes
         m.SubmitInputs("fc-1", "fu-1", CallKind.ATTACHED, "x" * 5000, []),
         m.FeedCall("fc-1", 2**63, []),
         m.AckCallItems("fc-1", 0, 2**63),
-        m.Finished([AttemptEnd(1, OutcomeKind.SUCCESS, b"", float("nan"))]),
-        m.Finished([AttemptEnd(1, OutcomeKind.SUCCESS, b"", 0.0, float("inf"))]),
-        m.Ready(float("nan")),
-        m.Stalled("", 2**63, 0.0, 0.0, ""),
-        m.Stalled("", 0, float("-inf"), 0.0, ""),
-        m.Output([m.Written(float("nan"), "", -1, "stdout", [])]),
-        m.Request(1, m.PutItems("qu-1", "", [bytes(2**20 + 1)], False)),
+        Finished([AttemptEnd(1, OutcomeKind.SUCCESS, b"", float("nan"))]),
+        Finished([AttemptEnd(1, OutcomeKind.SUCCESS, b"", 0.0, float("inf"))]),
+        Ready(float("nan")),
+        Stalled("", 2**63, 0.0, 0.0, ""),
+        Stalled("", 0, float("-inf"), 0.0, ""),
+        Output([Written(float("nan"), "", -1, "stdout", [])]),
+        m.Request(1, PutItems("qu-1", "", [bytes(2**20 + 1)], False)),
     ],
     ids=str,
 )

@@ -30,7 +30,7 @@ heads = st.builds(
 )
 frames = st.one_of(
     st.builds(web.ResponseStart, st.integers(100, 599), headers, st.floats(0, 1e9)),
-    st.builds(web.Body, st.binary(max_size=99), st.booleans()),
+    st.builds(web.BodyPiece, st.binary(max_size=99), st.booleans()),
     st.builds(web.Accepted, st.none() | text, headers, st.floats(0, 1e9)),
     st.builds(web.Text, text),
     st.builds(web.Binary, st.binary(max_size=99)),

@@ -32,7 +32,7 @@ class Launch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ended:
+class ContainerEnd:
     """How a container ended: an exit status, or minus the number of the signal that killed it.
 
     `reason` is what the backend knows beyond the code: why a container could not be started, or was lost. `blameless`:
@@ -77,7 +77,7 @@ class Reports(Protocol):
     def container_thawed(self, container_id: str) -> None:
         """A frozen container runs again. One that ends while it is frozen is reported as ended only."""
 
-    def container_ended(self, ended: Ended) -> None:
+    def container_ended(self, ended: ContainerEnd) -> None:
         """The last report about a container, exactly one for each `start_nowait`; all of its output came before."""
 
     def backend_lost(self, reason: str) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 
-from motet.backends.base import NOT_STARTED, Ended, Launch, Reports, Stream
+from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.template_link import TemplateLink
@@ -25,7 +25,7 @@ from motet.wire.template import Fork, Forked, Froze, Kill, Report, Thawed
 ENTRY = "motet.runtime.container:main"
 
 
-class _Container:
+class _LiveContainer:
     """A container that has not been reported as ended."""
 
     __slots__ = ("directory", "pid", "pipes")
@@ -62,7 +62,7 @@ class ProcessBackend:
         self._scratch_parent = scratch
         self._entry = entry
         self._left_behind = left_behind
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, _LiveContainer] = {}
         self._link: TemplateLink | None = None
         self._served = False
         """The template has forked a container."""
@@ -102,7 +102,9 @@ class ProcessBackend:
         try:
             self._start(launch, self._scratch)
         except (OSError, ValueError) as error:
-            ended = Ended(container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}")
+            ended = ContainerEnd(
+                container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}"
+            )
             self._loop.call_soon(self._reports.container_ended, ended)
 
     def kill_nowait(self, container_id: str) -> None:
@@ -166,7 +168,7 @@ class ProcessBackend:
         except OSError:
             directory.rmdir()
             raise
-        self._containers[launch.container_id] = _Container(directory, pipes)
+        self._containers[launch.container_id] = _LiveContainer(directory, pipes)
         self._link.send_nowait(request, pipes.write_ends)
 
     def _output(self, container_id: str, stream: Stream, data: bytes) -> None:
@@ -181,9 +183,11 @@ class ProcessBackend:
         elif isinstance(report, Thawed):
             self._reports.container_thawed(report.container_id)
         else:
-            self._finish(Ended(container_id=report.container_id, code=report.code, blameless=report.with_template))
+            self._finish(
+                ContainerEnd(container_id=report.container_id, code=report.code, blameless=report.with_template)
+            )
 
-    def _finish(self, ended: Ended) -> None:
+    def _finish(self, ended: ContainerEnd) -> None:
         container = self._containers[ended.container_id]
         container.pipes.drain_and_close()
         # Later than the output: a report that starts a container of that id again is none of ours to expect.
@@ -204,7 +208,7 @@ class ProcessBackend:
         blameless = self._served
         self._served = False
         for container_id in lost:
-            self._finish(Ended(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=blameless))
+            self._finish(ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=blameless))
         if not self._closing:
             self._reports.backend_lost(reason)
 

@@ -23,7 +23,7 @@ from motet.wire.template import Fork, Kill, Report, decode_to_backend, frame
 CLOSE_TIMEOUT = 10.0
 
 
-class _Request:
+class _QueuedFrame:
     """A frame on its way, and the descriptors that leave with its first byte and are closed here then."""
 
     __slots__ = ("_descriptors", "_rest")
@@ -69,7 +69,7 @@ class TemplateLink:
         self._reported = reported
         self._ended = ended
         self._reader = FrameReader()
-        self._requests: deque[_Request] = deque()
+        self._requests: deque[_QueuedFrame] = deque()
         self._closing = False
         self._gone = asyncio.Event()
         self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -90,7 +90,7 @@ class TemplateLink:
 
     def send_nowait(self, message: Fork | Kill, descriptors: Sequence[int] = ()) -> None:
         """Queue a request; the descriptors travel along and are closed here, whatever happens."""
-        self._requests.append(_Request(frame(message), descriptors))
+        self._requests.append(_QueuedFrame(frame(message), descriptors))
         if len(self._requests) == 1:
             self._send()
 

@@ -16,9 +16,9 @@ from motet.cli.options import ViewGroup, confirm, json_option, print_json, yes_o
 from motet.cli.tables import cell, duration, fitting, moment, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import NotFoundError
-from motet.model.records import AppRecord, FunctionRecord
 from motet.model.views import AppView, FunctionView
-from motet.wire import messages as m
+from motet.records.pools import AppRecord, FunctionRecord
+from motet.wire.client_messages import StopApp
 
 
 @click.group("app", cls=ViewGroup)
@@ -96,7 +96,7 @@ def stop_app(*, app: str, yes: bool) -> None:
     with known() as found:
         record = running_app(found, app)
         confirm(f"Stop app {record.name} ({record.app_id}) and cancel all of its inputs?", yes=yes)
-        found.servers.act(m.StopApp(record.app_id), f"app {record.app_id} does not run any more")
+        found.servers.act(StopApp(record.app_id), f"app {record.app_id} does not run any more")
     tell(f"Stopped {record.name} ({record.app_id})", err=True)
 
 

@@ -15,7 +15,8 @@ from typing import Any, Literal, Union
 
 import click
 
-from motet.model.function import FunctionSpec, ParameterSpec
+from motet.model.function import FunctionSpec
+from motet.model.parameters import ParameterSpec
 
 _SCALARS: dict[Any, click.ParamType[Any]] = {
     str: click.STRING,

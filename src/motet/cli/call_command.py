@@ -17,17 +17,19 @@ from motet.cli.tables import kind_word, moment, state_cell
 from motet.cli.terminal import console, tell
 from motet.cli.timeline_view import Row, attempts_view, blockers, inputs_view, legend, short_legend
 from motet.errors import InvalidError
-from motet.model.call_graph import CallGraph, InputNode
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import checked_id, split_input_id
 from motet.model.ids import input_id as input_id_of
 from motet.model.outcome import OutcomeKind
-from motet.model.record_queries import MAX_FOUND, InputQuery
-from motet.model.records import AttemptRecord, CallSummary, InputRecord
-from motet.model.timeline import MEANINGS, Timeline, timeline
 from motet.model.views import InputView
-from motet.sdk.terminal_text import harmless
+from motet.records.call_graph import CallGraph, InputNode
+from motet.records.calls import CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.queries import MAX_FOUND, InputQuery
+from motet.records.timeline import MEANINGS, Timeline, timeline
+from motet.sdk.run.terminal_text import harmless
 from motet.wire import failure
-from motet.wire import messages as m
+from motet.wire.operator_messages import EndCall
 
 _PIPE_BAR = 100
 """Columns to draw in where there is no terminal."""
@@ -102,7 +104,7 @@ def cancel_call(*, function_call: str, terminate_containers: bool, yes: bool) ->
                 f"nothing to cancel: no input of {function_call} runs or waits ({_counts(summary, [])})"
             )
         confirm(f"Cancel {count(len(live), 'input')} of {summary.function_name} ({function_call})?", yes=yes)
-        found.servers.act(m.EndCall(function_call, terminate_containers), f"{function_call} has ended meanwhile")
+        found.servers.act(EndCall(function_call, terminate_containers), f"{function_call} has ended meanwhile")
     tell(f"Cancelled {count(len(live), 'input')} of {function_call}", err=True)
 
 

@@ -9,7 +9,7 @@ from rich.tree import Tree
 
 from motet.cli.summary import seconds
 from motet.cli.tables import kind_word, state_cell
-from motet.model.call_graph import CallNode, InputNode, Limits
+from motet.records.call_graph import CallNode, InputNode, Limits
 
 TREE_LIMITS = Limits(depth=20, inputs=200, inputs_of_call=10, calls_of_input=50)
 

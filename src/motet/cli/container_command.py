@@ -15,8 +15,8 @@ from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
-from motet.model.record_queries import MAX_FOUND
-from motet.wire import messages as m
+from motet.records.queries import MAX_FOUND
+from motet.wire.operator_messages import EndContainer
 
 
 @click.group("container", cls=ViewGroup)
@@ -100,7 +100,7 @@ def stop_container(*, container: str, graceful: bool, yes: bool) -> None:
         container_id, running = _living(found, container)
         what = "finish first" if graceful else "run again elsewhere, from the beginning"
         confirm(f"{container_id} runs {count(running, 'input')}, which would {what}. Stop it?", yes=yes or not running)
-        found.servers.act(m.EndContainer(container_id, graceful), f"container {container_id} does not live any more")
+        found.servers.act(EndContainer(container_id, graceful), f"container {container_id} does not live any more")
     tell(f"{'Draining' if graceful else 'Stopping'} {container_id}", err=True)
 
 

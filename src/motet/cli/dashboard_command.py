@@ -8,7 +8,7 @@ from motet.cli.finding import known
 from motet.cli.options import ViewCommand
 from motet.cli.terminal import tell
 from motet.errors import NotFoundError
-from motet.wire import messages as m
+from motet.wire.operator_messages import DashboardOpened, OpenDashboard
 
 
 @click.command("dashboard", cls=ViewCommand, short_help="Print a URL that lets a browser in to the dashboard.")
@@ -24,5 +24,5 @@ def dashboard_command(app: str | None) -> None:
             what = "no app runs" if app is None else f"no app {app} runs"
             raise NotFoundError(f"{what} under {found.home}")
         for server, view in views:
-            opened = server.ask(m.OpenDashboard(), m.DashboardOpened)
+            opened = server.ask(OpenDashboard(), DashboardOpened)
             tell(f"{view.name}: {opened.url}/apps/{view.app_id}?code={opened.code}")

@@ -13,9 +13,10 @@ from motet.cli.summary import count
 from motet.cli.terminal import tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import checked_id, split_input_id
-from motet.model.record_queries import CallQuery
-from motet.model.records import AppRecord, CallSummary, ContainerRecord, FunctionRecord
 from motet.model.views import InputView
+from motet.records.calls import CallSummary
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
+from motet.records.queries import CallQuery
 from motet.server.records_config import home_directory
 from motet.server.wiring import open_archive
 from motet.store.records import RecordArchive

@@ -11,17 +11,18 @@ from rich.text import Text
 
 from motet.cli.app_command import function_rows, functions_table, view_of
 from motet.cli.finding import Known, known
-from motet.cli.function_stats import FunctionStats, Percentiles, execution, function_stats, queuing, stats_json
+from motet.cli.function_stats import Percentiles, RecordedStats, execution, function_stats, queuing, stats_json
 from motet.cli.options import Moment, ViewGroup, json_option, moment_options, print_json
 from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, kind_word, moment, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import input_id
-from motet.model.record_queries import MAX_FOUND, InputQuery
-from motet.model.records import FunctionRecord
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
-from motet.wire import messages as m
+from motet.records.pools import FunctionRecord
+from motet.records.queries import MAX_FOUND, InputQuery
+from motet.wire.client_messages import AutoscalerUpdated, UpdateAutoscaler
+from motet.wire.operator_messages import ViewSettings
 
 app_option = click.option(
     "--app", metavar="APP", help="The app it is of (id or name), where several have one of that name."
@@ -173,7 +174,7 @@ def show_settings(*, function: str, app: str | None, as_json: bool) -> None:
         if running is None:
             raise _not_running(record)
         server, view = running
-        settings = server.ask(m.ViewSettings(record.function_id), m.AutoscalerUpdated).settings
+        settings = server.ask(ViewSettings(record.function_id), AutoscalerUpdated).settings
         _print_settings(record, settings, as_json=as_json, decision=view.last_decision, shortage=view.shortage)
 
 
@@ -224,9 +225,7 @@ def update_settings(*, function: str, app: str | None, as_json: bool, **change: 
         if running is None:
             raise _not_running(record)
         settings = (
-            running[0]
-            .ask(m.UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change)), m.AutoscalerUpdated)
-            .settings
+            running[0].ask(UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change)), AutoscalerUpdated).settings
         )
         _print_settings(record, settings, as_json=as_json)
 
@@ -267,7 +266,7 @@ def _print_settings(
             out.print(Text(why, style="dim"))
 
 
-def _print_stats(out: Any, stats: FunctionStats) -> None:
+def _print_stats(out: Any, stats: RecordedStats) -> None:
     total = sum(stats.inputs.values())
     line = Text(f"{count(total, 'input')} ended")
     for word, number in stats.inputs.items():

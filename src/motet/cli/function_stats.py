@@ -9,7 +9,8 @@ import msgspec
 
 from motet.cli.tables import kind_word
 from motet.model.outcome import OutcomeKind
-from motet.model.records import ContainerRecord, InputRecord
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord
 
 
 class Percentiles(msgspec.Struct, frozen=True):
@@ -30,7 +31,7 @@ class Percentiles(msgspec.Struct, frozen=True):
         return cls(p50, p95, p99, ordered[-1])
 
 
-class FunctionStats(msgspec.Struct, frozen=True):
+class RecordedStats(msgspec.Struct, frozen=True):
     """`inputs`: how many ended in each way. `waits`: from submission to the first delivery; `runs`: the user's code, last
     attempt; `totals`: from submission to the end. `cold_starts`: of containers, from the wish for one to its readiness."""
 
@@ -45,11 +46,11 @@ class FunctionStats(msgspec.Struct, frozen=True):
     cold_starts: Percentiles
 
 
-def function_stats(inputs: Sequence[InputRecord], containers: Sequence[ContainerRecord]) -> FunctionStats:
+def function_stats(inputs: Sequence[InputRecord], containers: Sequence[ContainerRecord]) -> RecordedStats:
     """The numbers for these ended inputs and these containers."""
     earlier = [attempt.kind for record in inputs for attempt in record.attempts[:-1]]
     lost = sum(kind is OutcomeKind.LOST for kind in earlier)
-    return FunctionStats(
+    return RecordedStats(
         inputs={kind_word(kind): number for kind in OutcomeKind if (number := sum(it.kind is kind for it in inputs))},
         retried=len(earlier) - lost,
         redelivered=lost,
@@ -76,7 +77,7 @@ def execution(record: InputRecord) -> float | None:
     return max(0.0, last.finished - last.began if last.began else last.ended_at - last.delivered_at)
 
 
-def stats_json(stats: FunctionStats) -> dict[str, Any]:
+def stats_json(stats: RecordedStats) -> dict[str, Any]:
     """As plain values."""
     plain: dict[str, Any] = msgspec.to_builtins(stats)
     return plain

@@ -9,7 +9,7 @@ from typing import Any
 
 from motet.cli.output_text import coloured
 from motet.model.ids import input_id
-from motet.model.records import LogLine
+from motet.records.logs import LogLine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from motet.cli.options import ViewCommand, json_text, moment_options
 from motet.cli.terminal import Look, look_of, tell
 from motet.errors import InvalidError
 from motet.model.ids import checked_id
-from motet.model.record_queries import MAX_FOUND, LogQuery
-from motet.model.records import LogLine, LogSource
+from motet.records.logs import LogLine, LogSource
+from motet.records.queries import MAX_FOUND, LogQuery
 
 F = TypeVar("F", bound=Callable[..., Any])
 

@@ -13,7 +13,7 @@ import msgspec
 from motet.cli.interrupts import INTERRUPTED
 from motet.cli.terminal import tell
 from motet.errors import Error, InvalidError
-from motet.sdk.terminal_text import ACTING, harmless
+from motet.sdk.run.terminal_text import ACTING, harmless
 from motet.server.moments import parse_moment
 
 F = TypeVar("F", bound=Callable[..., Any])

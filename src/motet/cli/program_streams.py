@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import ReadableBuffer, WriteableBuffer
 
 
-class _Output(io.FileIO):
+class _ShownOutput(io.FileIO):
     """Bytes of the program on their way to the terminal."""
 
     def __init__(self, descriptor: int, screen: Screen) -> None:
@@ -29,10 +29,10 @@ class _Output(io.FileIO):
 
     def write(self, data: ReadableBuffer, /) -> int:
         """See `io.FileIO`."""
-        return self._screen.program_writes(memoryview(data), lambda: super(_Output, self).write(data))
+        return self._screen.program_writes(memoryview(data), lambda: super(_ShownOutput, self).write(data))
 
 
-class _Input(io.FileIO):
+class _TypedInput(io.FileIO):
     """What is typed, on its way to the program."""
 
     def __init__(self, descriptor: int, screen: Screen) -> None:
@@ -85,7 +85,7 @@ def _same_terminal(descriptor: int) -> bool:
 
 
 def _writing(stream: Any, screen: Screen) -> io.TextIOWrapper:
-    raw = _Output(stream.fileno(), screen)
+    raw = _ShownOutput(stream.fileno(), screen)
     raw.name = stream.name
     stream.flush()
     made = io.TextIOWrapper(
@@ -100,7 +100,7 @@ def _writing(stream: Any, screen: Screen) -> io.TextIOWrapper:
 
 
 def _reading(stream: Any, screen: Screen) -> io.TextIOWrapper:
-    raw = _Input(stream.fileno(), screen)
+    raw = _TypedInput(stream.fileno(), screen)
     raw.name = stream.name
     made = io.TextIOWrapper(io.BufferedReader(raw), encoding=stream.encoding, errors=stream.errors)
     made.mode = "r"  # type: ignore[misc]

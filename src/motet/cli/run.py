@@ -38,7 +38,7 @@ class RunOptions:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Program:
+class RunnableCall:
     """What to run and with which arguments; `parameters` are those of a class, if it is a method."""
 
     runnable: Runnable
@@ -46,13 +46,13 @@ class Program:
     arguments: CallArguments
 
 
-def run(program: Program, options: RunOptions) -> int:
+def run(program: RunnableCall, options: RunOptions) -> int:
     """Runs the program in a running app and returns the exit status; its errors are printed."""
     with handled_interrupts() as interrupts:
         return _status_of(lambda: _run_app(program, options, interrupts))
 
 
-def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> None:
+def _run_app(program: RunnableCall, options: RunOptions, interrupts: Interrupts) -> None:
     app = program.runnable.app
     display = terminal_display(options.screen, quiet=options.quiet, timestamps=options.timestamps)
     with contextlib.closing(display), app.run(dashboard=options.dashboard):
@@ -78,7 +78,7 @@ def _run_app(program: Program, options: RunOptions, interrupts: Interrupts) -> N
             display.unwatch("stopping")
 
 
-def _results(program: Program, *, keep_none: bool) -> Iterable[Any]:
+def _results(program: RunnableCall, *, keep_none: bool) -> Iterable[Any]:
     """Runs it, and gives what it returned, None only if that is wanted; for a generator function, its items as they come."""
     runnable, arguments = program.runnable, program.arguments
     if runnable.is_entrypoint:

@@ -16,8 +16,8 @@ from motet.cli.interrupts import INTERRUPTED
 from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.result_file import check_result
-from motet.cli.run import Program, RunOptions, run
-from motet.model.log_allowance import LIVE_LINES
+from motet.cli.run import RunnableCall, RunOptions, run
+from motet.wire.log_allowance import LIVE_LINES
 
 _SCREEN = "motet.screen"
 
@@ -58,7 +58,7 @@ def command_for(runnable: Runnable) -> click.Command:
         assert isinstance(options, RunOptions)
         if options.write_result is not None:
             check_result(raw, runnable.name, options.write_result)
-        program = Program(runnable=runnable, parameters=parameters, arguments=line.call_with(values))
+        program = RunnableCall(runnable=runnable, parameters=parameters, arguments=line.call_with(values))
         ctx.exit(run(program, options))
 
     return click.Command(

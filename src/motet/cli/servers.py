@@ -16,7 +16,9 @@ from motet.model.server_identity import ServerIdentity
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.server.wiring import running_servers
 from motet.wire import failure
-from motet.wire import messages as m
+from motet.wire import operator_messages as m
+from motet.wire.client_messages import Done, RequestBody
+from motet.wire.hello import Hello
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -32,9 +34,9 @@ class LiveServer:
         self.identity = identity
         # Whoever can write under MOTET_HOME may be this server: its failures are text.
         self._connection = Connection(failure.told)
-        SocketLink(identity.address, m.Hello("client", identity.token, ""), self._connection)
+        SocketLink(identity.address, Hello("client", identity.token, ""), self._connection)
 
-    def ask(self, body: m.RequestBody, answer: type[R], timeout: float = ANSWER_TIMEOUT) -> R:
+    def ask(self, body: RequestBody, answer: type[R], timeout: float = ANSWER_TIMEOUT) -> R:
         """The reply. Raises what the server refuses it with, or `ConnectionError`, also for another reply than `answer`."""
         try:
             reply = run_blocking(self._connection.request(body, timeout))
@@ -98,12 +100,12 @@ class LiveServers:
             for container in function.containers
         ]
 
-    def act(self, body: m.RequestBody, missing: str) -> None:
+    def act(self, body: RequestBody, missing: str) -> None:
         """Have it done by the server that can. Raises `NotFoundError` with `missing` if none can."""
         self._all(lambda _: None)
         for server in list(self._servers.values()):
             with contextlib.suppress(NotFoundError):
-                server.ask(body, m.Done, STOP_TIMEOUT)
+                server.ask(body, Done, STOP_TIMEOUT)
                 return
         where = (
             f"no server runs under {self._home}" if not self._servers else f"{len(self._servers)} servers were asked"

@@ -11,8 +11,8 @@ from rich.text import Text
 from motet.cli.summary import seconds
 from motet.cli.tables import kind_word, state_cell
 from motet.model.outcome import OutcomeKind
-from motet.model.timeline import MEANINGS, Phase, Span, Timeline
-from motet.sdk.terminal_text import harmless
+from motet.records.timeline import MEANINGS, Phase, Span, Timeline
+from motet.sdk.run.terminal_text import harmless
 
 _WIDE = 120
 _LEAST = 0.0005

@@ -23,9 +23,9 @@ from motet.cli.function_stats import Percentiles
 from motet.cli.options import ViewCommand, json_option, print_json
 from motet.cli.progress import FunctionProgress
 from motet.cli.terminal import console, tell
-from motet.cli.top_view import Pool, top_view
-from motet.model.record_queries import InputQuery
+from motet.cli.top_view import FunctionRow, top_view
 from motet.model.views import AppView, FunctionView
+from motet.records.queries import InputQuery
 
 REFRESH = 0.5
 LATENCY_WINDOW = 30.0
@@ -33,7 +33,7 @@ _LATENCY_INPUTS = 1000
 _LATENCY_EVERY = 2.0
 
 
-class Watch:
+class TopWatch:
     """Follows all that runs, from one look to the next."""
 
     def __init__(self, found: Known) -> None:
@@ -43,7 +43,7 @@ class Watch:
         self._looked_at = 0.0
         self.servers = 0
 
-    def look(self) -> list[Pool]:
+    def look(self) -> list[FunctionRow]:
         """The pools as they are now."""
         now, wall = time.monotonic(), time.time()
         views = self._found.servers.views()
@@ -55,9 +55,9 @@ class Watch:
             self._latencies = {view.function_id: self._latency(view.function_id, wall) for _, view in functions}
         return [self._pool(app, view) for app, view in functions]
 
-    def _pool(self, app: AppView, view: FunctionView) -> Pool:
+    def _pool(self, app: AppView, view: FunctionView) -> FunctionRow:
         latency = self._latencies.get(view.function_id, Percentiles(None, None, None, None))
-        return Pool(app, self._progress[view.function_id], latency)
+        return FunctionRow(app, self._progress[view.function_id], latency)
 
     def _observed(self, view: FunctionView, now: float) -> FunctionProgress:
         progress = self._progress.get(view.function_id)
@@ -77,7 +77,7 @@ class Watch:
 def top_command(*, once: bool, as_json: bool) -> None:
     """Show everything that runs here: apps, functions and containers, queues, rates and latencies. q or Ctrl-C ends it."""
     with known() as found:
-        watch = Watch(found)
+        watch = TopWatch(found)
         out = console()
         if not (once or as_json) and out.is_terminal and not out.is_dumb_terminal:
             _keep_up(watch, found)
@@ -93,7 +93,7 @@ def top_command(*, once: bool, as_json: bool) -> None:
             out.print(top_view(pools, servers=watch.servers, width=min(out.width, 200), height=None))
 
 
-def _keep_up(watch: Watch, found: Known) -> None:
+def _keep_up(watch: TopWatch, found: Known) -> None:
     out = console()
     with _keys() as pressed, Live(console=out, screen=True, auto_refresh=False) as live:
         while True:
@@ -133,7 +133,7 @@ def _wait(seconds: float) -> str:
     return ""
 
 
-def _snapshot(watch: Watch, pools: Sequence[Pool]) -> dict[str, Any]:
+def _snapshot(watch: TopWatch, pools: Sequence[FunctionRow]) -> dict[str, Any]:
     return {
         "at": time.time(),
         "servers": watch.servers,

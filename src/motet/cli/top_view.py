@@ -14,13 +14,13 @@ from motet.cli.progress import FunctionProgress
 from motet.cli.summary import count, rate
 from motet.cli.tables import cell, duration, fitting, state_cell, table
 from motet.model.views import AppView, FunctionView
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.terminal_text import harmless
 
 _BAR = 20
 _WIDE = 130
 
 
-class Pool(NamedTuple):
+class FunctionRow(NamedTuple):
     """A function that runs. `latency`: from submission to end, of inputs that ended in the last seconds."""
 
     app: AppView
@@ -33,7 +33,7 @@ class Pool(NamedTuple):
         return self.progress.view
 
 
-def top_view(pools: Sequence[Pool], *, servers: int, width: int, height: int | None) -> RenderableType:
+def top_view(pools: Sequence[FunctionRow], *, servers: int, width: int, height: int | None) -> RenderableType:
     """The view for a terminal of that size; `height` None: as long as it is."""
     shown = [pool for pool in pools if pool.progress.is_used]
     shown.sort(key=lambda pool: -(pool.view.running_inputs + pool.view.waiting_inputs))
@@ -54,7 +54,7 @@ def top_view(pools: Sequence[Pool], *, servers: int, width: int, height: int | N
     return Group(*parts)
 
 
-def _title(pools: Sequence[Pool], servers: int) -> Text:
+def _title(pools: Sequence[FunctionRow], servers: int) -> Text:
     apps = {pool.app.app_id: pool.app.name for pool in pools}
     numbers = (
         count(servers, "server"),
@@ -67,7 +67,7 @@ def _title(pools: Sequence[Pool], servers: int) -> Text:
     return Text("  ".join(numbers), style="bold", no_wrap=True, overflow="ellipsis")
 
 
-def _functions(pools: Sequence[Pool], width: int) -> RenderableType:
+def _functions(pools: Sequence[FunctionRow], width: int) -> RenderableType:
     bursts = any(pool.view.max_inputs > pool.view.target_inputs for pool in pools)
     room = "running/target/max" if bursts else "running/max"
     numbers = (room, "waiting", "done", "failed", "inputs/s", "p50", "p95")
@@ -91,11 +91,11 @@ def _functions(pools: Sequence[Pool], width: int) -> RenderableType:
     return fitting(shown, width)
 
 
-def _shortage(pool: Pool) -> Text:
+def _shortage(pool: FunctionRow) -> Text:
     return Text(f"{pool.view.name}: {pool.view.shortage}", style="yellow", no_wrap=True, overflow="ellipsis")
 
 
-def _containers(pools: Sequence[Pool], room: int, width: int) -> RenderableType:
+def _containers(pools: Sequence[FunctionRow], room: int, width: int) -> RenderableType:
     every = [(pool, each) for pool in pools for each in pool.view.containers]
     every.sort(key=lambda each: -each[1].running_inputs)
     numbers = ("running/max", "done", "age")

@@ -46,7 +46,7 @@ CONFIRMATIONS = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TuneRequest:
     """What is asked for, checked; None: as it follows from the measurement, or the default."""
 
     module: ModuleType
@@ -115,7 +115,7 @@ def _with(values: tuple[V, ...], more: V) -> tuple[V, ...]:
     return values if more in values else (*values, more)
 
 
-def tune(request: Request) -> int:
+def tune(request: TuneRequest) -> int:
     """Does all of it, and returns the exit status: 1 if nothing meets the objective. Raises `InvalidError` for a load that
     cannot be."""
     measured = None
@@ -138,7 +138,7 @@ def tune(request: Request) -> int:
 # --- measuring ----------------------------------------------------------------------------------------------------------
 
 
-def _measured(request: Request, subject: Subject) -> Measurement:
+def _measured(request: TuneRequest, subject: Subject) -> Measurement:
     """Runs the function. Ends the process, after its traceback, if it raises; with 130 after Ctrl-C."""
     console = SafeConsole(stderr=True)
     try:
@@ -161,7 +161,7 @@ def _measured(request: Request, subject: Subject) -> Measurement:
         raise SystemExit(FAILED) from None
 
 
-def _show_measured(request: Request, measured: Measurement) -> None:
+def _show_measured(request: TuneRequest, measured: Measurement) -> None:
     tell(f"{request.runnable.name} in one container:")
     console().print(measured_table(measured.steps))
     for line in measured_lines(measured):
@@ -172,7 +172,7 @@ def _show_measured(request: Request, measured: Measurement) -> None:
 # --- searching ----------------------------------------------------------------------------------------------------------
 
 
-def _search(request: Request, load: Load, measured: Measurement | None) -> Findings:
+def _search(request: TuneRequest, load: Load, measured: Measurement | None) -> Findings:
     seeds = [request.seed + number for number in range(1, CONFIRMATIONS + 1)] if load.is_made else []
     with Simulations() as simulations:
         return Search(
@@ -187,7 +187,7 @@ def _search(request: Request, load: Load, measured: Measurement | None) -> Findi
         ).run()
 
 
-def _show(request: Request, load: Load, findings: Findings, measured: Measurement | None) -> None:
+def _show(request: TuneRequest, load: Load, findings: Findings, measured: Measurement | None) -> None:
     slo, report = request.slo, findings.now.report
     tell(f"Load: {report.trace}, {report.inputs:,} inputs, seed {request.seed}{load.description}.")
     part = f", compared on the busiest {findings.compared:,} inputs" if findings.compared < report.inputs else ""
@@ -222,7 +222,7 @@ def _limit_lines(findings: Findings, measured: Measurement | None) -> Iterator[s
         )
 
 
-def _conclude(request: Request, findings: Findings) -> int:
+def _conclude(request: TuneRequest, findings: Findings) -> int:
     slo = request.slo
     if not slo.is_met(findings.chosen.report):
         tell(missed(findings, slo), err=True)

@@ -18,7 +18,7 @@ from motet.cli.measure import Subject
 from motet.cli.notation import CURVE, DURATION, NUMBER, NUMBERS, WHOLE, WHOLES, Wrong, length_option, rate_option
 from motet.cli.reference import Runnable
 from motet.cli.simulate import read_trace
-from motet.cli.tune import Request, tune
+from motet.cli.tune import TuneRequest, tune
 from motet.core.policies import POLICIES
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.scaling import MAX_INPUTS_LIMIT, MAX_SCALEDOWN_WINDOW, MIN_SCALEDOWN_WINDOW
@@ -228,7 +228,7 @@ def tune_command(
         if source is not None and not read_trace(source, seed, rate, length).arrivals:
             raise InvalidError(f"--trace: {source}: it has no inputs at this rate and length")
         module, runnable = _resolved(reference, is_module=is_module)
-        request = Request(
+        request = TuneRequest(
             module=module,
             runnable=runnable,
             slo=slo,

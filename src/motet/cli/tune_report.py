@@ -8,7 +8,7 @@ from rich import box
 from rich.table import Table
 
 from motet.simulation.frontier import SAME_COST, Tried, by_preference, frontier
-from motet.simulation.frontier_chart import CHOSEN, FRONTIER, NOW, POLICY, TRIED, FrontierChart, Point
+from motet.simulation.frontier_chart import CHOSEN, FRONTIER, NOW, POLICY, TRIED, ChartPoint, FrontierChart
 from motet.simulation.measurement import MIB, Measurement, Step
 from motet.simulation.slo import MEASURES, Slo
 from motet.simulation.tuning import Findings
@@ -92,7 +92,9 @@ def chart_of(findings: Findings, slo: Slo) -> FrontierChart:
         title=f"{report.trace}: {measure} against container-seconds, {findings.compared:,} inputs",
         measure=measure,
         points=[
-            Point(it.cost, it.latency(measure), mark, name_of(it)) for mark, it in drawn if it.report.p50 is not None
+            ChartPoint(it.cost, it.latency(measure), mark, name_of(it))
+            for mark, it in drawn
+            if it.report.p50 is not None
         ],
         limit=limit,
     )

@@ -11,20 +11,16 @@ from typing import Any, Protocol, TypeVar
 from motet.client.dual import Steps
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
-from motet.model.outcome import CallKind, Ended, NewInput
+from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.wire import failure
-from motet.wire.messages import (
+from motet.wire.client_messages import (
     AckCallItems,
-    AnswerNow,
     Broken,
     CallItems,
     CancelCall,
-    Confirm,
     Forget,
-    Message,
     Outcomes,
     OutputLines,
-    Refused,
     Reply,
     ReplyBody,
     Request,
@@ -33,7 +29,10 @@ from motet.wire.messages import (
     SubmitInputs,
     ToClient,
 )
+from motet.wire.hello import Refused
+from motet.wire.message import Message
 from motet.wire.portions import joined
+from motet.wire.queue_messages import AnswerNow, Confirm
 
 T = TypeVar("T")
 Rebuild = Callable[[bytes], BaseException]
@@ -50,7 +49,7 @@ class Link(Protocol):
 class Sink(Protocol):
     """Whoever waits for a call. Called on the I/O thread: hand over and return."""
 
-    def ended(self, ended: list[Ended]) -> None: ...
+    def ended(self, ended: list[InputEnd]) -> None: ...
 
     def items(self, items: list[bytes]) -> None: ...
 
@@ -227,7 +226,7 @@ class Connection:
                 error = failure.rebuild(message.failure)
                 self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
-                self.lost(ConnectionError(f"the server refused the connection: {message.reason}"))
+                self.lost(message.error("the connection"))
 
     def _replied(self, reply: Reply) -> None:
         number, body = reply.request_id, reply.body

@@ -128,7 +128,7 @@ class Gate:
                 armed(self.thread, None)
 
 
-class _Here(threading.local):
+class _ThreadGate(threading.local):
     gate: Gate | None = None
     """That of the attempt that this thread runs, or ran last."""
 
@@ -137,7 +137,7 @@ class _Here(threading.local):
             on_new_thread()
 
 
-here = _Here()
+here = _ThreadGate()
 _arming = threading.Lock()
 # Another thread of the parent's may have held it at the fork.
 os.register_at_fork(after_in_child=_arming._at_fork_reinit)  # type: ignore[attr-defined]

@@ -17,7 +17,8 @@ from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Hello, Message
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 logger = logging.getLogger("motet.client")
 

@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, Literal
 
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.wire import report
 
 if TYPE_CHECKING:
@@ -167,7 +167,7 @@ class CallSpan:
         self._span = span
         self.header = header_of(span)
 
-    def end(self, ended: Ended | Exception | None = None) -> None:
+    def end(self, ended: InputEnd | Exception | None = None) -> None:
         """The caller is through with it, with this outcome if it had one. Idempotent."""
         if not self._span.is_recording():
             return

@@ -26,23 +26,22 @@ class Admission:
 
     def room(self, kind: CallKind) -> int:
         """How many more inputs are taken now."""
-        waiting, most = self._load(kind)
-        return most - waiting + self._fleet.index.room
-
-    def _load(self, kind: CallKind) -> tuple[int, int]:
-        spawned = self._queue.spawned
         if kind is CallKind.SPAWNED:
-            return spawned, self._most_spawned
-        return len(self._queue) - spawned, self._most
+            most, waiting = self._most_spawned, self._queue.spawned
+        else:
+            most, waiting = self._most, self._queue.count - self._queue.spawned
+        return most - waiting + self._fleet.index.room
 
     def refusal(self, kind: CallKind) -> ResourceExhaustedError | None:
         """Why no more input is taken now; None if one is."""
-        if self.room(kind) > 0:
+        room = self.room(kind)
+        if room > 0:
             return None
-        waiting, most = self._load(kind)
-        retry_after = self.pace.retry_after(waiting)
+        most = self._most_spawned if kind is CallKind.SPAWNED else self._most
+        beyond = most - room
+        retry_after = self.pace.retry_after(beyond + self._fleet.index.room)
         text = (
-            f"the queue of {self._fleet.spec.name} is full: {waiting - self._fleet.index.room} inputs wait, and {most} may. "
+            f"the queue of {self._fleet.spec.name} is full: {beyond} inputs wait, and {most} may. "
             f"Try again in {retry_after:.2g} s, or raise `max_waiting_inputs` or `max_containers`."
         )
         return ResourceExhaustedError(text, retry_after)

@@ -15,10 +15,15 @@ class Arrivals:
         self._rate = self._before = 0.0
         self._at = 0.0
 
+    def remember(self, memory: float) -> None:
+        """From now on, remember for so long."""
+        self.memory = memory
+
     def came(self, count: int, now: float) -> None:
         """So many came at once."""
-        rate = self.rate(now)
+        rate = self._rate * exp((self._at - now) / self.memory) if self._rate else 0.0
         if now > self._at:
+            # Kept once per moment: what comes in several pieces at one moment is one burst, and none of it is usual.
             self._before = rate
             self._at = now
         self._rate = rate + count / self.memory

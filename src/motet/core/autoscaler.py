@@ -21,7 +21,7 @@ class Running(Protocol):
         ...
 
 
-NOTHING_RUNS = Deadlines(0.0, None, lambda _: None)
+NOTHING_RUNS = Deadlines(0.0, lambda _: None)
 NO_HISTORY = History()
 NO_ARRIVALS = Arrivals()
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
 from typing import NamedTuple
 
 from motet.core.inputs import Call
+from motet.core.state import State
 from motet.core.turn import Turn
-from motet.errors import RemoteError
+from motet.errors import CallerCancelled, RemoteError
 
 
 class Why(NamedTuple):
@@ -19,18 +19,11 @@ class Why(NamedTuple):
     error: type[RemoteError] = RemoteError
 
 
-Cancel = Callable[[Call, Why, Turn], None]
-"""See to it that nothing more of a call is delivered."""
-EndSome = Callable[[Call, Turn], None]
-"""End as many of its inputs as the turn has room for."""
-
-
 class Backlog:
     """Groups of such calls, each with why. None is searched or copied, whatever its size."""
 
-    def __init__(self, cancel: Cancel, end_some: EndSome) -> None:
-        self._cancel = cancel
-        self._end_some = end_some
+    def __init__(self, state: State) -> None:
+        self._state = state
         self.groups: deque[tuple[dict[Call, None], Why]] = deque()
         self.is_new = False
         """Something was added after the last work."""
@@ -41,12 +34,32 @@ class Backlog:
             self.groups.append((calls, why))
             self.is_new = True
 
+    def add_call(self, call: Call, why: Why, turn: Turn) -> None:
+        """This one is to end; nothing of it is delivered from now on."""
+        self._cancel(call, why, turn)
+        self.add({call: None}, why)
+
+    def add_children(self, turn: Turn) -> None:
+        """Inputs were given up while they ran: the calls they wait for are, too, and theirs. Spawned ones go their own way."""
+        for input_id, reason in turn.orphaned:
+            calls = self._state.calls.take_of_input(input_id)
+            why = Why(f"{input_id}, which called it, was given up: {reason}", error=CallerCancelled)
+            self.add(calls, why)
+        turn.orphaned.clear()
+
     def work(self, turn: Turn) -> None:
-        """End what there is room for. The next turn begins with another group: a small one need not wait for a large one."""
+        """End what there is room for, with what it has called."""
+        self._work(turn)
+        while turn.orphaned:
+            self.add_children(turn)
+            self._work(turn)
+
+    def _work(self, turn: Turn) -> None:
         self.is_new = False
         while self.groups and turn.room > 0:
             calls, why = group = self.groups.popleft()
             if self._end(calls, why, turn):
+                # The next turn begins with another group: a small one need not wait for a large one.
                 self.groups.append(group)
 
     def _end(self, calls: dict[Call, None], why: Why, turn: Turn) -> bool:
@@ -54,14 +67,19 @@ class Backlog:
         while calls:
             if turn.room <= 0:
                 return True
-            turn.room -= 1
+            turn.spend(1)
             # The last one, found in no time. It stays, because others that look at these calls must still find it.
             call, _ = calls.popitem()
             if call.inputs:
                 calls[call] = None
                 self._cancel(call, why, turn)
-                self._end_some(call, turn)
+                self._state.pools[call.function_id].interruptions.end_some(call, turn)
                 if call.inputs:
                     return True
                 calls.pop(call, None)
         return False
+
+    def _cancel(self, call: Call, why: Why, turn: Turn) -> None:
+        pool = self._state.pools[call.function_id]
+        pool.interruptions.cancel(call, why.reason, why.error, terminate=why.terminate)
+        turn.changed(pool)

@@ -104,6 +104,7 @@ class LearnedWindow:
     def arrived(self, now: float) -> None:
         """An input came."""
         if self._last_arrival is not None:
+            # Bounded, or one night without inputs would outweigh the next 64 of them.
             self._gaps.append(min(now - self._last_arrival, MAX_LEARNED_WAIT))
         self._last_arrival = now
 

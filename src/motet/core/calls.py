@@ -27,7 +27,7 @@ class Calls(dict[str, Call]):
         if of_function is None:
             of_function = self._of_function[call.function_id] = {}
         of_function[call] = None
-        if call.kind is CallKind.SPAWNED:
+        if call.kind is CallKind.SPAWNED:  # it outlives its client, and the input that made it
             return
         calls = self._of_client.get(call.client)
         if calls is None:

@@ -6,9 +6,10 @@ from typing import Literal
 
 import msgspec
 
-from motet.model.outcome import Delivery, Ended
-from motet.model.records import CallRecord, InputRecord
-from motet.model.successes import Successes
+from motet.model.outcome import Delivery, InputEnd
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 
 
 class Command(msgspec.Struct, frozen=True, gc=False):
@@ -66,14 +67,14 @@ class SendOutcomes(Command, frozen=True):
 
     client: int
     call_id: str
-    ended: list[Ended]
+    ended: list[InputEnd]
 
 
 class SaveOutcomes(Command, frozen=True):
     """Keep the outcomes of a spawned call for whoever asks."""
 
     call_id: str
-    ended: list[Ended]
+    ended: list[InputEnd]
 
 
 class SendItems(Command, frozen=True):

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
 from motet.core.inputs import Input
 from motet.errors import InternalError
+from motet.model.outcome import AttemptEnd
 
 UNLIMITED = 1 << 62
 """Attempts at a time, for a container that takes as many as its pool may give it."""
@@ -29,8 +33,8 @@ class Container:
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `blocked`: its event loop does not turn. `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could
-    not start. `parting`: why it is to drain once it is ready, and whether in a hurry. `leaving`: it drains for another reason
-    than what is stuck in it, and so stays on its way out when nothing is any more.
+    not start. `leaving`: why it takes no more inputs and goes when it holds none, perhaps in a `hurry`; "" while it stays.
+    `takes_inputs`: anybody's inputs may be sent there, if it has room.
     """
 
     __slots__ = (
@@ -40,44 +44,44 @@ class Container:
         "failed",
         "finished",
         "froze_at",
+        "function_id",
         "history",
+        "hurry",
         "idle_since",
         "leaving",
         "limit",
-        "parting",
-        "ready_at",
         "running",
         "started_at",
         "state",
         "stuck",
+        "takes_inputs",
         "was_frozen",
     )
 
-    def __init__(self, container_id: str, now: float, reason: str) -> None:
+    def __init__(self, container_id: str, now: float, reason: str, function_id: str = "") -> None:
         self.container_id = container_id
+        self.function_id = function_id
         self.state = STARTING
         self.running: dict[int, Input | None] = {}
         self.limit = UNLIMITED
         """Attempts that it takes at a time at most, where its code has lowered that."""
+        self.takes_inputs = False
         self.exclusive = False
         self.blocked = False
         self.failed = False
-        self.leaving = False
+        self.leaving = ""
+        self.hurry = False
         self.froze_at: float | None = None
+        """Since when its process is stopped; None while it runs."""
         self.was_frozen = (0.0, 0.0)
         """From when to when, the last time."""
-        self.parting: tuple[str, bool] | None = None
         self.stuck: set[int] = set()
         self.started_at = now
-        self.ready_at: float | None = None
         self.idle_since = now
         self.finished = 0
         self.history = [(now, f"started: {reason}")]
 
-    @property
-    def takes_inputs(self) -> bool:
-        """Anybody's inputs may be sent there, if it has room."""
-        return self.state is READY and not self.exclusive and not self.blocked
+    # --- its state ----------------------------------------------------------------------------------------------------
 
     def move(self, event: str, now: float, reason: str = "") -> None:
         """Go where `TRANSITIONS` says; an event this state does not allow raises and changes nothing."""
@@ -86,6 +90,99 @@ class Container:
         except KeyError:
             raise InternalError(f"container cannot be {event} while {self.state}: {self.story()}") from None
         self.history.append((now, f"{event}: {reason}" if reason else event))
+        self._look_at_reach()
+
+    @property
+    def caused(self) -> str | None:
+        """The event that follows at once from its state and what holds of it; None if it stays where it is."""
+        return next((cause.event for cause in CAUSED.get(self.state, ()) if cause.holds(self)), None)
+
+    def leave(self, reason: str, *, hurry: bool = False) -> None:
+        """It is to take no more inputs, and to go: as soon as its state lets it."""
+        self.leaving = reason
+        self.hurry |= hurry  # a host that takes it away does so whoever else wants it gone
+
+    def fail(self) -> None:
+        """It cannot start."""
+        self.failed = True
+
+    def freeze(self, now: float) -> None:
+        """Its process was stopped, unless it is already."""
+        if self.froze_at is None:
+            self.froze_at = now
+
+    def thaw(self, now: float) -> None:
+        """Its process runs again, if it did not."""
+        if self.froze_at is not None:
+            self.was_frozen, self.froze_at = (self.froze_at, now), None
+
+    def block(self, now: float) -> None:
+        """Its event loop does not turn."""
+        self.blocked = True
+        self.history.append((now, "its event loop is blocked"))
+        self._look_at_reach()
+
+    def unblock(self, now: float) -> None:
+        """It turns again."""
+        self.blocked = False
+        self.history.append((now, "its event loop turns again"))
+        self._look_at_reach()
+
+    def set_aside(self, exclusive: bool) -> None:
+        """It is for suspects alone, or for anybody again."""
+        self.exclusive = exclusive
+        self._look_at_reach()
+
+    def limit_to(self, limit: int) -> None:
+        """It takes at most so many attempts at a time from now on."""
+        self.limit = max(1, limit)
+
+    def _look_at_reach(self) -> None:
+        # Kept, because it is asked with every delivery and every end of an attempt, and changes with few of them.
+        self.takes_inputs = self.state is READY and not self.exclusive and not self.blocked
+
+    # --- the attempts it holds ----------------------------------------------------------------------------------------
+
+    def hold(self, items: Iterable[Input]) -> None:
+        """It was given attempts at these, each in a slot of its own."""
+        running = self.running
+        for item in items:
+            running[item.attempt] = item
+
+    def fill(self, number: int, item: Input | None) -> None:
+        """One slot holds this input, or a batch of which it is one that somebody waits for; None: what nobody waits for."""
+        self.running[number] = item
+
+    def let_go(self, ends: Iterable[AttemptEnd]) -> list[tuple[Input | None, AttemptEnd]]:
+        """Attempts of it ended: those that it held, each with its input. What it does not hold is stale."""
+        running = self.running
+        gone = [(running.pop(end.attempt), end) for end in ends if end.attempt in running]
+        self.finished += len(gone)
+        if self.stuck:
+            self.stuck &= running.keys()
+        return gone
+
+    def let_go_of_batch(self, number: int) -> None:
+        """All that a slot held has ended."""
+        del self.running[number]
+        self.stuck.discard(number)
+
+    def count_finished(self, inputs: int) -> None:
+        """So many inputs of batches ended."""
+        self.finished += inputs
+
+    def give_up(self, number: int) -> None:
+        """It should have let go of this attempt, for which nobody waits, long ago."""
+        self.stuck.add(number)
+
+    def lose_all(self) -> None:
+        """What it held is no longer there."""
+        self.running.clear()
+        self.stuck.clear()
+
+    def idle(self, now: float) -> None:
+        """It holds nothing from now on."""
+        self.idle_since = now
 
     def story(self) -> str:
         """Why it is where it is, for humans."""
@@ -94,3 +191,31 @@ class Container:
 
     def __repr__(self) -> str:
         return f"<Container {self.story()}>"
+
+
+class Cause(NamedTuple):
+    """A move that nobody has to ask for: the event, when it follows, in words and as a question to the container."""
+
+    event: str
+    when: str
+    holds: Callable[[Container], bool]
+
+
+CAUSED: dict[str, tuple[Cause, ...]] = {
+    READY: (
+        Cause("froze", "its process is stopped", lambda it: it.froze_at is not None),
+        Cause("drained", "it is leaving", lambda it: bool(it.leaving)),
+    ),
+    FROZEN: (Cause("thawed", "its process runs", lambda it: it.froze_at is None),),
+    DRAINING: (
+        # First: one that drains only because of an attempt that does not end is as good as any other when it has ended.
+        Cause(
+            "recovered",
+            "it is not leaving, nothing is stuck in it, its process runs",
+            lambda it: not it.leaving and not it.stuck and it.froze_at is None,
+        ),
+        Cause("stopped", "it is empty", lambda it: not it.running),
+    ),
+}
+"""State -> the moves that follow from it at once, the first that does first. The fleet makes them after every change of a
+container, so that no state has to be looked after by whoever changes what it depends on."""

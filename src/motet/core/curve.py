@@ -19,7 +19,7 @@ _SHORTEST, _LONGEST = 1e-4, 1e5
 _HEAVY = 1e60
 
 
-class Point(msgspec.Struct, frozen=True):
+class CurvePoint(msgspec.Struct, frozen=True):
     """One level of a curve: that many `inputs` at once in a container, on average.
 
     `throughput`: those of them that succeed per second. `p50`, `p95`: seconds they run for. `seen`: how many were, older ones
@@ -79,7 +79,7 @@ class Level:
         """The part of an input that gets done per second here; 0 if nothing was seen."""
         return self._done / self._seconds if self._seconds else 0.0
 
-    def point(self, now: float) -> Point | None:
+    def point(self, now: float) -> CurvePoint | None:
         """The sums as of now; None before anything was seen."""
         if not self._done or not self._seconds:
             return None
@@ -88,7 +88,7 @@ class Level:
         seen = self._done / self._unit / _aged(now - self._at)
         inputs = self._area / self._seconds
         error = sqrt(variance / seen) / mean if seen else 1.0
-        return Point(inputs, inputs * self.rate, self._quantile(0.5), self._quantile(0.95), seen, error)
+        return CurvePoint(inputs, inputs * self.rate, self._quantile(0.5), self._quantile(0.95), seen, error)
 
     def _quantile(self, part: float) -> float:
         below = 0.0
@@ -124,7 +124,7 @@ def level_sizes(max_inputs: int) -> tuple[int, ...]:
     return (*(size for size in sizes if size * 1.2 <= max_inputs), max_inputs)
 
 
-class Curve:
+class LearnedCurve:
     """Levels of concurrency, and what was seen at each."""
 
     __slots__ = ("level_of", "levels", "sizes")
@@ -155,7 +155,7 @@ class Curve:
         for part, (level, seconds, area) in zip(parts, spent, strict=True):
             levels[level].add(seconds, area, part / whole if success else 0.0, service, now)
 
-    def points(self, now: float) -> list[Point | None]:
+    def points(self, now: float) -> list[CurvePoint | None]:
         """What is known of each level."""
         return [level.point(now) for level in self.levels]
 

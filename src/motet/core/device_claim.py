@@ -39,14 +39,15 @@ class DeviceClaim:
 
     def lack(self, lacks: bool, turn: Turn) -> None:
         """Whether inputs want more containers than there are. If they do, GPUs that turn up later are looked for."""
-        self.unsettle(lacks and not self._lacks)
-        self._lacks = lacks
+        if lacks and not self._lacks:
+            self.unsettle()
+        self._lacks = lacks  # others give way to inputs alone, not to a buffer or a minimum
         if lacks and (moment := self._devices.look_again(self.requests, turn)) is not None:
             self._alarm(moment)
 
-    def unsettle(self, happened: bool = True) -> None:
-        """If something happened that may let somebody have a device, those who wait for one try again."""
-        self._devices.unsettled |= happened
+    def unsettle(self) -> None:
+        """Something happened that may let somebody have a device: those who wait for one try again."""
+        self._devices.unsettle()
 
     def find(self) -> Grant | None:
         """What a container started now would get; None: it must wait."""

@@ -95,7 +95,7 @@ class Devices:
         return self._looked_at + LOOK_AGAIN
 
     def _look(self, turn: Turn) -> None:
-        if not self._looking:
+        if not self._looking:  # all that wait for GPUs share one look, which takes a while
             self._looking = True
             self._looked_at = turn.now
             turn.commands.append(FindGpus())
@@ -104,7 +104,7 @@ class Devices:
         """These are there."""
         self._looking = False
         self._found = found
-        self._most.clear()
+        self._most.clear()  # how many of each request fit follows from what is there
 
     def most(self, requests: Requests) -> int | None:
         """The containers that the host has devices for at once; 1 if it may yet turn out to have any. None: they need
@@ -129,6 +129,14 @@ class Devices:
                     used[gpu.uuid] = used.get(gpu.uuid, 0.0) + grant.share
             self._most[requests] = known
         return known or 0
+
+    def unsettle(self) -> None:
+        """Something happened that may let somebody have a device: those who wait for one are to try again."""
+        self.unsettled = True
+
+    def settle(self) -> None:
+        """They are being given a try."""
+        self.unsettled = False
 
     # --- who has what -------------------------------------------------------------------------------------------------
 

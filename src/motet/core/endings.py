@@ -4,40 +4,40 @@ from __future__ import annotations
 
 from motet.core.feeds import Feeds
 from motet.core.inputs import Input
-from motet.core.losses import why_not_again
 from motet.core.services import Services
 from motet.core.turn import Turn
 from motet.errors import ContainerDied, FunctionTimeoutError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import OutcomeKind
 
+MAX_LONE_LOSSES = 2
+"""An input whose container died this often while it ran there alone is what kills them."""
+
 
 class Endings:
     """Those of one pool's inputs, counted. Whoever asks has taken the input out of wherever it was."""
 
-    __slots__ = ("_feeds", "_forget", "_policy", "_retry_at", "_timeout", "_waits_for", "counts", "failure")
+    __slots__ = ("_calls", "_feeds", "_policy", "_timeout", "_timers", "_waits_for", "counts", "failure")
 
     def __init__(self, spec: FunctionSpec, feeds: Feeds, services: Services) -> None:
         self.counts = dict.fromkeys(OutcomeKind, 0)
         self.failure = services.failure
         self._policy = spec.retries
         self._feeds = feeds
-        self._retry_at = services.retry_at
-        self._forget = services.forget
+        self._timers = services.timers
+        self._calls = services.calls
         self._timeout = spec.timeout
         self._waits_for = services.waits_for
 
     def end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
         """It has its outcome, and is forgotten."""
-        item.move(event)
-        item.payload = b""  # it may stand in a line for a while yet
+        call = item.call
+        call.end(item, event)
         self.counts[kind] += 1
         if self._feeds:
             self._feeds.forget(item)
-        call = item.call
-        del call.inputs[item.index]
         if not call.inputs:
-            self._forget(call)
+            self._calls.forget(call)
         turn.add_outcome(call, item.index, kind, payload)
         if turn.recording:
             turn.record(item, kind, payload)
@@ -63,10 +63,9 @@ class Endings:
             return False
         if item.items_sent or item.fed:  # its consumer would get them twice; what it was fed is gone
             return False
-        item.retries += 1
-        item.move("retried")
+        item.retried()
         item.note(f"attempt {item.attempts} {kind.name.lower()}, retry {item.retries} of {policy.max_retries}")
-        self._retry_at(turn.now + policy.delay_before(item.retries), item)
+        self._timers.add(turn.now + policy.delay_before(item.retries), item)
         return True
 
     def redeliver(self, item: Input, what_happened: str, turn: Turn) -> bool:
@@ -75,8 +74,23 @@ class Endings:
         if item.call.cancelled is not None:
             self.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
             return False
-        if reason := why_not_again(item, what_happened):
+        if reason := _why_not_again(item, what_happened):
             self.fail(item, "failed", OutcomeKind.LOST, ContainerDied(reason), turn)
             return False
         item.move("lost")
         return True
+
+
+def _why_not_again(item: Input, what_happened: str) -> str | None:
+    """Why it cannot run again, after `what_happened` to its container; None if it can."""
+    if item.lone_losses >= MAX_LONE_LOSSES:
+        return f"{what_happened} while it ran {item.input_id} alone, {item.lone_losses} times over; it is not run again"
+    if item.items_sent:  # its consumer would get them twice
+        return f"{what_happened} after {item.items_sent} items were streamed"
+    if item.call.at_most_once:
+        return (
+            f"{what_happened} while it ran {item.input_id}, which is not run again: it may have had an effect already"
+        )
+    if item.fed:
+        return f"{what_happened} after it had been sent a part of {item.input_id}"
+    return None

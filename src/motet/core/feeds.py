@@ -21,6 +21,20 @@ class Feed:
         self.items: list[bytes] = []
         self.ahead = 0
 
+    def sent(self, items: list[bytes]) -> bool:
+        """Its client sent these. False: it is too far ahead."""
+        self.ahead += sum(map(len, items))
+        return self.ahead <= MAX_AHEAD_BYTES
+
+    def taken(self, count: int) -> None:
+        """Its code took so many bytes."""
+        self.ahead = max(0, self.ahead - max(0, count))
+
+    def passed_on(self) -> list[bytes]:
+        """What was kept, which is on its way to the container from now on."""
+        items, self.items = self.items, []
+        return items
+
 
 class Feeds(dict[Input, Feed]):
     """Items for inputs: passed on to those that run, kept for those that wait. Falsy, at no cost, when no input is fed."""
@@ -30,11 +44,10 @@ class Feeds(dict[Input, Feed]):
         feed = self.get(item)
         if feed is None:
             feed = self[item] = Feed()
-        feed.ahead += sum(map(len, items))
-        if feed.ahead > MAX_AHEAD_BYTES:
+        if not feed.sent(items):
             return False
         if item.state is RUNNING and item.container_id is not None:
-            item.fed = True
+            item.was_fed()
             turn.commands.append(FeedAttempt(item.container_id, item.attempt, items))
         else:
             feed.items.extend(items)
@@ -43,16 +56,15 @@ class Feeds(dict[Input, Feed]):
     def taken(self, item: Input | None, count: int) -> None:
         """Its code took so many bytes."""
         if item is not None and (feed := self.get(item)):
-            feed.ahead = max(0, feed.ahead - max(0, count))
+            feed.taken(count)
 
     def delivered(self, container: Container, deliveries: list[Delivery], turn: Turn) -> None:
         """Inputs are on their way to a container: what was kept for them follows."""
         for delivery in deliveries:
             item = container.running[delivery.attempt]
             if item is not None and (feed := self.get(item)) and feed.items:
-                item.fed = True
-                turn.commands.append(FeedAttempt(container.container_id, delivery.attempt, feed.items))
-                feed.items = []
+                item.was_fed()
+                turn.commands.append(FeedAttempt(container.container_id, delivery.attempt, feed.passed_on()))
 
     def forget(self, item: Input) -> None:
         """An input has ended."""

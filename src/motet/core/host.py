@@ -109,6 +109,7 @@ class Host:
             self._crowded.pop(starter, None)
         elif starter in self._crowded:
             if starter.is_owed_one:
+                # Beyond the limit: inputs that hold slots wait for it, and no container would ever end to make room.
                 del self._crowded[starter]
                 self._line[starter] = None
         elif starter not in self._blocked:
@@ -127,9 +128,23 @@ class Host:
             "(MOTET_CONTAINERS_PER_HOST)"
         )
 
-    def container_ended(self) -> None:
+    def container_started(self) -> None:
+        """One more is there, and starts."""
+        self.starting += 1
+        self.containers += 1
+
+    def start_is_over(self) -> None:
+        """One that was starting is ready, or never will be."""
+        self.starting -= 1
+
+    def container_leaves(self) -> None:
+        """One was told to end."""
+        self.leaving += 1
+
+    def container_ended(self, *, was_leaving: bool) -> None:
         """There is room for another."""
         self.containers -= 1
+        self.leaving -= was_leaving
         if self._crowded:
             self._put_first(self._crowded)
             self._crowded = {}
@@ -154,14 +169,16 @@ class Host:
             starter = next(iter(self._line))
             del self._line[starter]
             if self._is_full and not starter.is_owed_one:
+                # Out of the line until a container ends: it must not be looked at again with every event.
                 self._crowded[starter] = None
             elif starter.start(turn):
                 self.queue(starter)
             else:
+                # It does not hold up those behind it, which may need no device; and others may have one to spare.
                 self._blocked[starter] = None
-                self.devices.unsettled = True
+                self.devices.unsettle()
         if self.devices.unsettled:
-            self.devices.unsettled = False
+            self.devices.settle()
             for starter in self._blocked:
                 starter.make_room(turn)
         if self._crowded:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from motet.errors import InternalError
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import InputId, input_id
-from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.records import AttemptRecord
+from motet.model.outcome import CallKind, NewInput, OutcomeKind
 
 WAITING, DELAYED, RUNNING, ENDED = "waiting", "delayed", "running", "ended"
 
@@ -56,21 +57,58 @@ class Call:
         "waiting",
     )
 
-    def __init__(self, call_id: str, function_id: str, client: int, kind: CallKind, method: str) -> None:
+    def __init__(
+        self,
+        call_id: str,
+        function_id: str,
+        client: int,
+        kind: CallKind,
+        method: str,
+        principal: int | None = None,
+        parent_input_id: str | None = None,
+        trace: str = "",
+        at_most_once: bool = False,
+    ) -> None:
         self.call_id = call_id
         self.function_id = function_id
         self.client = client
-        self.principal = client
+        self.principal = client if principal is None else principal
         self.kind = kind
         self.method = method
-        self.parent_input_id: str | None = None
-        self.trace = ""
-        self.at_most_once = False
+        self.parent_input_id = parent_input_id
+        self.trace = trace
+        self.at_most_once = at_most_once
         self.inputs: dict[int, Input] = {}
         self.waiting: deque[Input] = deque()
-        """Its inputs in the pool's queue, in order; once it was `cancelled`, those that were there and have not ended."""
+        """Its inputs in the pool's queue, which keeps them here, in order; once it was `cancelled`, those that were there and
+        have not ended."""
         self.cancelled: Cancelled | None = None
         """Nobody wants it any more: nothing of it is delivered, and its inputs end, in this turn and the following ones."""
+
+    def take(self, submitted: Iterable[NewInput], room: int, now: float) -> tuple[list[Input], list[int]]:
+        """More inputs, as far as there is room; and the indices of those for which there is none."""
+        inputs = self.inputs
+        items: list[Input] = []
+        refused: list[int] = []
+        for new in submitted:
+            index = new.index
+            if index in inputs:  # a client that sends one twice still gets one outcome
+                continue
+            if len(items) < room:
+                item = inputs[index] = Input(self, index, new.payload, now)
+                items.append(item)
+            else:
+                refused.append(index)
+        return items, refused
+
+    def end(self, item: Input, event: str) -> None:
+        """One of its inputs has its outcome."""
+        item.ended(event)
+        del self.inputs[item.index]
+
+    def cancel(self, reason: str, failure: bytes, *, terminate: bool) -> None:
+        """Nobody wants it any more. Said once more, it may come to `terminate` containers."""
+        self.cancelled = Cancelled(reason, failure, terminate)
 
     def some(self, most: int) -> list[Input]:
         """That many of its unfinished inputs, found without looking at the others; all of them, in order, if they are so few.
@@ -140,12 +178,84 @@ class Input:
     def input_id(self) -> InputId:
         return input_id(self.call.call_id, self.index)
 
+    # --- its state ----------------------------------------------------------------------------------------------------
+
     def move(self, event: str) -> None:
         """Go where `TRANSITIONS` says; an event this state does not allow raises and changes nothing."""
         try:
             self.state = TRANSITIONS[self.state][event]
         except KeyError:
-            raise InternalError(f"input cannot be {event} while {self.state}: {self.story()}") from None
+            raise self._illegal(event) from None
+
+    def delivered(self, attempt: int, container_id: str, now: float, deadline: float) -> None:
+        """An attempt at it is on its way to a container, and has until then."""
+        try:  # as `move` does; what happens to every input does not pay for another call
+            self.state = TRANSITIONS[self.state]["delivered"]
+        except KeyError:
+            raise self._illegal("delivered") from None
+        if self.over is not None:
+            self._remember(self.over)
+        self.attempt = attempt
+        self.attempts += 1
+        self.container_id = container_id
+        self.delivered_at = now
+        self.deadline = deadline
+
+    def released(self, over: tuple[str, float, OutcomeKind, float, float] | None) -> None:
+        """The attempt is over, for us at least; how, where records are wanted."""
+        self.container_id = None
+        if over is not None:
+            self.over = over
+
+    def retried(self) -> None:
+        """Another attempt is made, which its function's policy is charged with."""
+        self.move("retried")
+        self.retries += 1  # after the move: what the table does not allow changes nothing
+
+    def ended(self, event: str) -> None:
+        """It has its outcome."""
+        try:
+            self.state = TRANSITIONS[self.state][event]
+        except KeyError:
+            raise self._illegal(event) from None
+        self.payload = b""  # it may stand in a line for a while yet
+
+    def _illegal(self, event: str) -> InternalError:
+        return InternalError(f"input cannot be {event} while {self.state}: {self.story()}")
+
+    def _remember(self, over: tuple[str, float, OutcomeKind, float, float]) -> None:
+        container_id, ended_at, kind, began, finished = over
+        self.earlier = (
+            *self.earlier,
+            AttemptRecord(container_id, self.delivered_at, ended_at, kind, began, finished),
+        )
+        self.over = None
+
+    # --- what is remembered of it -------------------------------------------------------------------------------------
+
+    def suspected(self) -> None:
+        """Its container died while it ran there."""
+        self.suspect = True
+
+    def cleared(self) -> None:
+        """It has not killed its container, or will not run again."""
+        self.suspect = False
+
+    def lost_alone(self) -> None:
+        """Its container died while nothing else ran there."""
+        self.lone_losses += 1
+
+    def postponed(self, seconds: float) -> None:
+        """Its attempt has so much longer."""
+        self.deadline += seconds
+
+    def was_fed(self) -> None:
+        """Its attempt has been sent a part of what it is fed."""
+        self.fed = True
+
+    def sent_items(self, count: int) -> None:
+        """So many items of it are on their way to its caller."""
+        self.items_sent += count
 
     def note(self, text: str) -> None:
         """Remember something out of the ordinary for `story`."""

@@ -10,7 +10,6 @@ from motet.core import containers as states
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.inputs import Call, Input
-from motet.core.size import Size
 
 
 class Isolation:
@@ -22,58 +21,59 @@ class Isolation:
     other inputs where the pool cannot grow; it goes back to the others once no group runs in it or waits for it.
     """
 
-    __slots__ = ("_fleet", "_groups", "_reserved", "_set_aside", "_size")
+    __slots__ = ("_fleet", "_reserved", "groups", "set_aside")
 
-    def __init__(self, fleet: Fleet, size: Size) -> None:
-        self._groups: deque[list[Input]] = deque()
+    def __init__(self, fleet: Fleet) -> None:
+        self.groups: deque[list[Input]] = deque()
+        """Those that wait."""
+        self.set_aside: dict[str, Container] = {}
         self._fleet = fleet
-        self._size = size
-        self._set_aside: dict[str, Container] = {}
         self._reserved: Container | None = None
 
     def __len__(self) -> int:
         """How many suspects wait."""
-        return sum(map(len, self._groups)) if self._groups else 0
+        return sum(map(len, self.groups)) if self.groups else 0
 
     def __iter__(self) -> Iterator[Input]:
-        return (item for group in self._groups for item in group)
+        return (item for group in self.groups for item in group)
 
     @property
     def idle(self) -> bool:
         """There is nothing to isolate, and no container is set aside."""
-        return not self._groups and not self._set_aside
+        return not self.groups and not self.set_aside
 
     @property
     def demand(self) -> int:
         """The containers that groups take up or ask for."""
         reserved = self._reserved is not None
-        return len(self._set_aside) - reserved + max(len(self._groups), reserved)
+        return len(self.set_aside) - reserved + max(len(self.groups), reserved)
 
     # --- groups -------------------------------------------------------------------------------------------------------
 
     def add(self, lost: Sequence[Input]) -> None:
         """These were in one container when it died."""
         for item in lost:
-            item.suspect = True
+            item.suspected()
+        # At the head of the line, the first half first: who waits behind them came later.
         half = (len(lost) + 1) // 2
-        self._groups.extendleft(list(part) for part in (lost[half:], lost[:half]) if part)
+        self.groups.extendleft(list(part) for part in (lost[half:], lost[:half]) if part)
 
     def put_back(self, item: Input) -> None:
         """A suspect whose container was taken from it: it waits again, as the group it is."""
-        self._groups.appendleft([item])
+        self.groups.appendleft([item])
 
     def remove(self, item: Input) -> None:
         """It waits no longer."""
-        group = next(group for group in self._groups if item in group)
+        group = next(group for group in self.groups if item in group)
         group.remove(item)
         if not group:
-            self._groups.remove(group)
+            self.groups.remove(group)
 
     def withdraw(self, call: Call) -> None:
         """None of its inputs waits any longer."""
-        if self._groups:
-            kept = ([item for item in group if item.call is not call] for group in self._groups)
-            self._groups = deque(group for group in kept if group)
+        if self.groups:
+            kept = ([item for item in group if item.call is not call] for group in self.groups)
+            self.groups = deque(group for group in kept if group)
 
     def pop(self) -> Input | None:
         """Any one of those that wait, which then does not; None if none does."""
@@ -84,13 +84,13 @@ class Isolation:
 
     def placed(self) -> Iterator[tuple[list[Input], Container]]:
         """The groups for which there is a container, from now on set aside for them, to be delivered there."""
-        while self._groups and (container := self._take_container()):
-            yield self._groups.popleft(), container
+        while self.groups and (container := self._take_container()):
+            yield self.groups.popleft(), container
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
     def _take_container(self) -> Container | None:
-        for container in self._set_aside.values():
+        for container in self.set_aside.values():
             if container.state is states.READY and not container.running and not container.blocked:
                 self._reserved = None if container is self._reserved else self._reserved
                 return container
@@ -100,30 +100,27 @@ class Isolation:
         return idle
 
     def reserve(self) -> None:
-        """If suspects wait and the pool will not grow for them, let the least busy container run empty for them."""
-        if not self._groups or self._reserved is not None or self._size.growing:
+        """If suspects wait, let the least busy container run empty for them; for a pool that will not grow."""
+        if not self.groups or self._reserved is not None:
             return
         container = self._fleet.index.emptiest_below(self._fleet.max_inputs + 1)
         if container is not None:
             self._put_aside(container)
-            self._reserved = container
+            self._reserved = container  # one at a time: the others go on serving, however many groups wait
 
     def release(self) -> None:
         """Give back the containers that no group needs, and forget those that are going: call it after placing."""
-        for container in list(self._set_aside.values()):
-            unneeded = not container.running or (container is self._reserved and not self._groups)
+        for container in list(self.set_aside.values()):
+            unneeded = not container.running or (container is self._reserved and not self.groups)
             if container.state is not states.READY or unneeded:
                 self._forget(container)
-                container.exclusive = False
-                if container.takes_inputs:
-                    self._fleet.index.put(container)
+                self._fleet.give_back(container)
 
     def _forget(self, container: Container) -> None:
-        self._set_aside.pop(container.container_id, None)
+        self.set_aside.pop(container.container_id, None)
         if container is self._reserved:
             self._reserved = None
 
     def _put_aside(self, container: Container) -> None:
-        container.exclusive = True
-        self._fleet.index.remove(container)
-        self._set_aside[container.container_id] = container
+        self._fleet.set_aside(container)
+        self.set_aside[container.container_id] = container

@@ -7,7 +7,7 @@ from math import exp, log
 
 import msgspec
 
-from motet.core.curve import Point
+from motet.core.curve import CurvePoint
 
 POWER, POWER_WITHIN_SLO = 1.0, 9.0
 """How much more a part of the throughput is worth than the same part of the time that inputs take: see `worth`."""
@@ -41,7 +41,7 @@ def worth(throughput: float, inputs: float, power: float) -> float:
     return log(throughput) - log(inputs) / (power + 1.0)
 
 
-def find_knee(points: Sequence[Point], present: float, power: float) -> Knee | None:
+def find_knee(points: Sequence[CurvePoint], present: float, power: float) -> Knee | None:
     """The knee of these points, in ascending order of inputs; None if there are none.
 
     Single points are too uncertain to be compared, so a parabola over the logarithm of inputs is put through those around
@@ -67,16 +67,16 @@ def find_knee(points: Sequence[Point], present: float, power: float) -> Knee | N
     return Knee(at, _is_inner(at, points), worths[best] - worths[_nearest(points, present)], doubt)
 
 
-def _is_inner(inputs: float, points: Sequence[Point]) -> bool:
+def _is_inner(inputs: float, points: Sequence[CurvePoint]) -> bool:
     """One input is an end of every curve, and as good a knee as any."""
     return inputs <= ALONE or points[0].inputs * DISTINCT < inputs < points[-1].inputs / DISTINCT
 
 
-def _nearest(points: Sequence[Point], inputs: float) -> int:
+def _nearest(points: Sequence[CurvePoint], inputs: float) -> int:
     return min(range(len(points)), key=lambda level: abs(log(points[level].inputs / inputs)))
 
 
-def _weight(point: Point) -> float:
+def _weight(point: CurvePoint) -> float:
     return 1.0 / (point.error + 0.02) ** 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import inf, sqrt
 
 from motet.core.containers import Container
-from motet.core.curve import Curve, Point
+from motet.core.curve import CurvePoint, LearnedCurve
 from motet.core.knee import POWER, POWER_WITHIN_SLO, Knee, find_knee
 from motet.core.watch import Watch
 from motet.model.views import LearnedTargetView, TargetPoint
@@ -58,7 +58,7 @@ class LearnedTarget:
         self.slo = slo
         self.target = self._home = self.start(max_inputs)
         """What the pool goes by; and what it goes by when nothing is tried."""
-        self._curve = Curve(max_inputs)
+        self._curve = LearnedCurve(max_inputs)
         self._watches: dict[str, Watch] = {}
         self._watch_after = -inf
         self._seen = 0
@@ -157,19 +157,19 @@ class LearnedTarget:
         if slo is None:
             self._try_another(points, now)
 
-    def _slo_in_force(self, known: list[Point]) -> float | None:
+    def _slo_in_force(self, known: list[CurvePoint]) -> float | None:
         """None also if inputs miss it that run alone: then no target is of any help, and the knee as good as any."""
         slo = self.slo
         self._unmet = slo is not None and bool(known) and known[0].inputs < 1.05 and known[0].p95 > slo
         return None if self._unmet else slo
 
-    def _is_over(self, point: Point | None, now: float) -> bool:
+    def _is_over(self, point: CurvePoint | None, now: float) -> bool:
         """Whether what is being tried is known now, or will not be, because there are not enough inputs."""
         if point is None:
             return now > self._trying_since + TRIAL
         return point.evidence >= 1.0 or now > self._trying_since + TRIAL + TRIAL_SERVICES * point.p50
 
-    def _move(self, points: list[Point | None], known: list[Point], slo: float | None) -> None:
+    def _move(self, points: list[CurvePoint | None], known: list[CurvePoint], slo: float | None) -> None:
         """Go to the knee, if it is clear that it is elsewhere."""
         knee = find_knee(known, self._home, POWER if slo is None else POWER_WITHIN_SLO)
         if knee is None:
@@ -182,12 +182,12 @@ class LearnedTarget:
             wanted = self._within(slo, wanted, known, knee)
         self._home = min(self.max_inputs, max(1, round(wanted)))
 
-    def _is_evident(self, knee: Knee, points: list[Point | None]) -> bool:
+    def _is_evident(self, knee: Knee, points: list[CurvePoint | None]) -> bool:
         """A knee at the edge of what was seen is one only if the present target was seen, too."""
         here = points[self._curve.level_of[self._home]]
         return knee.inner or (here is not None and here.evidence >= USABLE)
 
-    def _within(self, slo: float, wanted: float, known: list[Point], knee: Knee) -> float:
+    def _within(self, slo: float, wanted: float, known: list[CurvePoint], knee: Knee) -> float:
         """The greatest target whose inputs are in time, up to the knee; beyond what was seen, up to twice the present one."""
         home, limit = self._home, self._limit(slo, known)
         if limit < home:
@@ -197,9 +197,9 @@ class LearnedTarget:
             wanted = 2.0 * home
         return min(wanted, limit - 0.5) if limit >= HEADROOM * home else min(wanted, home)
 
-    def _limit(self, slo: float, known: list[Point]) -> float:
+    def _limit(self, slo: float, known: list[CurvePoint]) -> float:
         """How many inputs at once are in time: between levels by interpolation, beyond them if time grows as inputs do."""
-        before: Point | None = None
+        before: CurvePoint | None = None
         for point in known:
             if point.p95 > slo:
                 if before is None:
@@ -209,7 +209,7 @@ class LearnedTarget:
             before = point
         return before.inputs * slo / before.p95 if before is not None else float(self._home)
 
-    def _try_another(self, points: list[Point | None], now: float) -> None:
+    def _try_another(self, points: list[CurvePoint | None], now: float) -> None:
         level = self._curve.level_of[self._home]
         here = points[level]
         if here is None or here.evidence < 1.0 or now < self._rest_until:
@@ -226,5 +226,5 @@ class LearnedTarget:
         self._tried.clear()
 
 
-def _is_usable(point: Point | None) -> bool:
+def _is_usable(point: CurvePoint | None) -> bool:
     return point is not None and point.evidence >= USABLE

@@ -1,23 +1,97 @@
-"""Whether an input whose container is gone can run again."""
+"""Inputs whose container is gone, or does not run them: they run elsewhere, or end if they cannot."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from motet.core import containers as states
+from motet.core.attempts import Attempts
+from motet.core.containers import Container
+from motet.core.endings import Endings
+from motet.core.fleet import Fleet
 from motet.core.inputs import Input
+from motet.core.isolation import Isolation
+from motet.core.slots import Slots
+from motet.core.turn import Turn
+from motet.core.unserved import Unserved
+from motet.errors import ContainerDied
+from motet.model.outcome import OutcomeKind
 
-MAX_LONE_LOSSES = 2
-"""An input whose container died this often while it ran there alone is what kills them."""
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Losses:
+    """Those of one pool."""
 
-def why_not_again(item: Input, what_happened: str) -> str | None:
-    """Why it cannot run again, after `what_happened` to its container; None if it can."""
-    if item.lone_losses >= MAX_LONE_LOSSES:
-        return f"{what_happened} while it ran {item.input_id} alone, {item.lone_losses} times over; it is not run again"
-    if item.items_sent:  # its consumer would get them twice
-        return f"{what_happened} after {item.items_sent} items were streamed"
-    if item.call.at_most_once:
-        return (
-            f"{what_happened} while it ran {item.input_id}, which is not run again: it may have had an effect already"
-        )
-    if item.fed:
-        return f"{what_happened} after it had been sent a part of {item.input_id}"
-    return None
+    fleet: Fleet
+    slots: Slots
+    attempts: Attempts
+    isolation: Isolation
+    endings: Endings
+    unserved: Unserved
+
+    def ended(self, container: Container, description: str, turn: Turn, *, blameless: bool = False) -> None:
+        """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
+        was_starting = container.state is states.STARTING
+        lost = self.slots.lose_all(container)
+        self.fleet.ended(container, turn)
+        if blameless:
+            self._run_elsewhere(lost, container, description, turn)
+            return
+        if was_starting and self.fleet.start_failures.not_bad_luck:
+            text = f"container {container.container_id} {description} while it was starting, as others before it"
+            self.unserved.tell(self.endings.failure(ContainerDied(text)), turn)
+        suspects = []
+        for item, alone in lost:
+            if alone:
+                item.lost_alone()
+            if self._lose(item, container, description, turn):
+                suspects.append(item)
+        self.isolation.add(suspects)
+
+    def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
+        """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
+        lost = self.slots.lose_all(container)
+        if kill:
+            self.fleet.kill(container, reason, turn)
+        elif container.state is not states.STOPPING:  # its app may be stopping
+            self.fleet.stop(container, reason, turn)
+        self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
+
+    def blocked(self, container: Container, seen: int, not_begun: list[int], turn: Turn) -> None:
+        """Its event loop does not turn, and it has given back what has not begun there: that runs elsewhere, uncharged, and no
+        time of its timeout has passed. Its slots stay taken until the container has let go of them."""
+        given_back = set(not_begun)
+        lost: list[Input] = []
+        for number in [number for number in container.running if number > seen or number in given_back]:
+            if taken := self.slots.take_back(number, container):
+                lost += taken
+                container.fill(number, None)
+                container.give_up(number)
+                self.attempts.forget(number, container)
+        if not container.blocked:
+            self.fleet.blocked(container, turn)
+        for item in reversed(lost):
+            self.attempts.over(item, OutcomeKind.LOST, turn)
+            if item.call.cancelled is not None:
+                self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
+                continue
+            item.note(f"the event loop of container {container.container_id} is blocked: it has not begun")
+            item.move("lost")
+            self._put_back(item)
+
+    def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
+        for item, _ in reversed(lost):
+            if self._lose(item, container, what, turn):
+                self._put_back(item)
+
+    def _lose(self, item: Input, container: Container, description: str, turn: Turn) -> bool:
+        """A running input has lost its container: True if it can run again, and waits from now on; otherwise it ends."""
+        self.attempts.over(item, OutcomeKind.LOST, turn)
+        return self.endings.redeliver(item, f"container {container.container_id} {description}", turn)
+
+    def _put_back(self, item: Input) -> None:
+        """It is next; one that is suspect remains so, as whatever killed its container before may have been itself."""
+        if item.suspect:
+            self.isolation.put_back(item)
+        else:
+            self.slots.put_back(item)

@@ -26,6 +26,7 @@ class Pace:
         elapsed = now - self._since
         if elapsed >= WINDOW:
             rate = self._count / elapsed
+            # Halved with each look, so that a load that turned slow is told honest times within some seconds.
             self._rate = (self._rate + rate) / 2 if self._rate else rate
             self._count, self._since = 0, now
 

@@ -67,6 +67,7 @@ class Repetition:
             levels.clear()
             self._first, missing = number, 1
         if missing > 0:
+            # The average of a step is over the inputs that came in it; steps without any stand for no containers.
             self._counted = 0
             if number >= self._sought + SHORTEST:
                 self._sought, self._period = number, period_of(levels)

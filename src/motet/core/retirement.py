@@ -21,7 +21,7 @@ class Retirement:
         """Somebody asks for the variant, and is about to call it."""
         if when == "when empty":  # whoever holds it may do so for long
             self.when = when
-        if self._idle_since is not None:
+        if self._idle_since is not None:  # who asks for it needs some time to make the call
             self._idle_since = now
 
     def due_at(self, busy: bool, window: float, now: float) -> float | None:

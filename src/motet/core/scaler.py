@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import ceil, inf
+from typing import Protocol
 
 from motet.core.arrivals import Arrivals
 from motet.core.autoscaler import (
-    NOTHING_RUNS,
     BoundedDecision,
     Demand,
     Policy,
@@ -38,6 +38,22 @@ LEVEL_MEMORY = 0.3
 """How long it remembers, as a share of `scaledown_window`."""
 
 
+class Sized(Protocol):
+    """The containers of a pool: how many are `live`, of which some are `starting`, and what each takes."""
+
+    @property
+    def live(self) -> int: ...
+
+    @property
+    def starting(self) -> int: ...
+
+    @property
+    def max_inputs(self) -> int: ...
+
+    @property
+    def target_inputs(self) -> int: ...
+
+
 class Scaler:
     """Asks the policy, keeps its answer within the bounds, and learns what policies like to know."""
 
@@ -48,6 +64,7 @@ class Scaler:
         "_ended",
         "_expect_at",
         "_expected",
+        "_fleet",
         "_held",
         "_history",
         "_last",
@@ -55,26 +72,22 @@ class Scaler:
         "_look_at",
         "_policy",
         "_repetition",
+        "_running",
         "_service_time",
         "_surge",
         "_window",
         "cold_start",
-        "max_inputs",
-        "running",
         "submitted",
-        "target_inputs",
     )
 
-    def __init__(self, policy: Policy, max_inputs: int, target_inputs: int, alarm: Callable[[float], None]) -> None:
-        self.max_inputs = max_inputs
-        self.target_inputs = target_inputs
+    def __init__(self, policy: Policy, fleet: Sized, running: Running, alarm: Callable[[float], None]) -> None:
+        self._fleet = fleet
+        self._running = running
         self.cold_start: float | None = None
         self._service_time = 0.0
         self._ended = 0
         self.submitted = 0
         """Inputs that came, ever."""
-        self.running: Running = NOTHING_RUNS
-        """Those that run now."""
         self._counted = 0
         self._arrivals = Arrivals()
         self._surge = Arrivals(SHORTEST_SURGE)
@@ -91,10 +104,13 @@ class Scaler:
         self._history = History(policy.span)
         self._last: ScalingDecision | None = None
 
-    def decide(
-        self, demand: Demand, live: int, starting: int, settings: AutoscalerSettings, limit: int, now: float
-    ) -> BoundedDecision:
-        """The size that the pool should have now, `limit` containers at most; of `live` ones, some are `starting`."""
+    def came(self, inputs: int) -> None:
+        """So many were submitted."""
+        self.submitted += inputs
+
+    def decide(self, demand: Demand, settings: AutoscalerSettings, limit: int, now: float) -> BoundedDecision:
+        """The size that the pool should have now, `limit` containers at most."""
+        fleet = self._fleet
         if self.submitted != self._counted:
             self._count(demand, settings, now)
         if now >= self._look_at and self._ended >= ENOUGH and self.submitted * WITHOUT_ROOM >= 2:  # one is none
@@ -104,13 +120,13 @@ class Scaler:
         if self._history.span:
             self._history.record(demand.inputs + demand.alone, now)
         facts = PoolFacts(
-            self.max_inputs,
-            self.target_inputs,
-            live,
-            starting,
+            fleet.max_inputs,
+            fleet.target_inputs,
+            fleet.live,
+            fleet.starting,
             self.cold_start,
             self._service_time if self._ended >= ENOUGH else None,
-            self.running,
+            self._running,
             self._arrivals,
             self._history,
             self._last,
@@ -135,9 +151,10 @@ class Scaler:
             lasting = self._arrivals.rate(now) * self._service_time
             inputs = min(inputs, max(inputs - demand.waiting, ceil(lasting)))
         if self._window != settings.scaledown_window:
+            # What is held is what a window needs: who keeps containers for long remembers for as long what they were for.
             self._window = settings.scaledown_window
             self._levels.remember(LEVEL_MEMORY * self._window, now)
-        level = -(-inputs // self.target_inputs)
+        level = -(-inputs // self._fleet.target_inputs)
         self._levels.count(level, count, now)
         if self._repetition is not None:
             self._repetition.count(level, count, now)
@@ -159,10 +176,11 @@ class Scaler:
         """A container became ready; it took this long."""
         before = seconds if self.cold_start is None else self.cold_start
         self.cold_start = before + COLD_START_SHARE * (seconds - before)
-        self._arrivals.memory = max(self.cold_start, SHORTEST)
-        self._surge.memory = max(self.cold_start * SURGE, SHORTEST_SURGE)
+        self._arrivals.remember(max(self.cold_start, SHORTEST))
+        self._surge.remember(max(self.cold_start * SURGE, SHORTEST_SURGE))
 
     def served(self, seconds: float) -> None:
         """An attempt ended; it ran for this long."""
         count = self._ended = self._ended + 1
+        # A plain mean at first: a first input that is not like the others must not count for twenty.
         self._service_time += (seconds - self._service_time) * (SERVICE_TIME_SHARE if count > ENOUGH else 1 / count)

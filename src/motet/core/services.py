@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
-from motet.core.inputs import Call, Input
+from motet.core.autoscaler import Policy
+from motet.core.calls import Calls
+from motet.core.host import Host
+from motet.core.roster import Roster
+from motet.core.timers import Timers
 
 EncodeFailure = Callable[[Exception], bytes]
 """Encodes an exception that the platform reports: the engine decides the words, the wire knows the form."""
@@ -13,15 +18,14 @@ EncodeFailure = Callable[[Exception], bytes]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Services:
-    """Attempts' numbers, the form of failures, and how to ask for more.
-
-    `retry_at` brings an input back at a moment, `alarm` asks for `Pool.tick`, `forget` drops a call that has ended,
-    `waits_for` says which call of an input has not begun, and why ("" if there is none).
-    """
+    """What all pools of an engine share. `attempts` are the numbers of attempts; `waits_for` says which call of an input has
+    not begun, and why ("" if there is none)."""
 
     attempts: Iterator[int]
     failure: EncodeFailure
-    retry_at: Callable[[float, Input], None]
-    alarm: Callable[[float], None]
-    forget: Callable[[Call], None]
+    policy: Policy
+    host: Host
+    roster: Roster
+    timers: Timers[Any]
+    calls: Calls
     waits_for: Callable[[str], str]

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from motet.core import containers as states
+from motet.core.attempts import Attempts
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
 from motet.core.commands import ReportDecision
 from motet.core.containers import Container
 from motet.core.devices import Grant
 from motet.core.fleet import Fleet
-from motet.core.inputs import Input
+from motet.core.isolation import Isolation
 from motet.core.scaler import Scaler
 from motet.core.turn import Turn
+from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
 from motet.model.scaling import AutoscalerSettings
 
@@ -20,12 +22,18 @@ from motet.model.scaling import AutoscalerSettings
 class Size:
     """Has a fleet as large as the scaler says, as far and as soon as the host lets it.
 
-    At once when asked: `scale` is called after every change. `alarm` is how it asks to be called again later; `inputs`
-    says how many wait, and how many run, for the reports on what it decides.
+    At once when asked: `scale` is called after every change. `alarm` is how it asks to be called again later. The inputs that
+    wait and run are counted in the reports on what it decides.
     """
 
     def __init__(
-        self, fleet: Fleet, scaler: Scaler, inputs: Callable[[], tuple[int, int]], alarm: Callable[[float], None]
+        self,
+        fleet: Fleet,
+        scaler: Scaler,
+        queue: WaitingQueue,
+        isolation: Isolation,
+        attempts: Attempts,
+        alarm: Callable[[float], None],
     ) -> None:
         self.settings = fleet.spec.autoscaler
         self.decision = NOTHING
@@ -34,25 +42,25 @@ class Size:
         self._wanted_since: float | None = None
         self._fleet = fleet
         self._scaler = scaler
-        self._inputs = inputs
+        self._queue = queue
+        self._isolation = isolation
+        self._attempts = attempts
         self._reported = 0
         """The size that was wanted at the last report."""
         self._host = fleet.host
         self._claim = fleet.claim
         self._alarm = alarm
         self._closed = False
-        self.submitted = 0
-        """Inputs of this pool until now."""
         self.is_called_by_containers = False
         """Inputs that run in containers wait for inputs of this pool, or have done."""
         self._host.join(self)
+        # Kept, because it is asked with every event and follows from what seldom changes.
         self._most = most_containers(self.settings, self._host.limits.containers_per_pool)
 
-    def inputs_came(self, items: Sequence[Input]) -> None:
-        """New inputs of one call."""
-        self.submitted += len(items)
-        if items and items[0].call.parent_input_id is not None:
-            self.is_called_by_containers = True
+    def called_by_a_container(self) -> None:
+        """An input that runs in a container has called this pool's function, and may wait for that."""
+        # For good: whoever has called it once may do so at a moment when the host is full of such callers.
+        self.is_called_by_containers = True
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""
@@ -63,7 +71,7 @@ class Size:
     def close(self) -> None:
         """Nothing starts any more."""
         self._closed = True
-        self._want(0)
+        self._want(0)  # out of the host's line, where it would get containers that others need
 
     def scale(self, demand: Demand, turn: Turn) -> None:
         """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
@@ -71,15 +79,14 @@ class Size:
             return
         fleet = self._fleet
         live, starting = fleet.live, fleet.starting
-        if fleet.learned is not None:
-            self._scaler.target_inputs = fleet.target_inputs
         most = self._most if not fleet.gpu else self._most_with_devices
-        decision = self.decision = self._scaler.decide(demand, live, starting, self.settings, most, turn.now)
+        decision = self.decision = self._scaler.decide(demand, self.settings, most, turn.now)
         if fleet.gpu:
             self._claim.lack(containers_for(demand, fleet.target_inputs) > live, turn)
         if live < decision.desired or self.wanted:
             before = self.wanted
             self._want(self._startable(demand, turn))
+            # Since the first of them was wanted, not the last: what is reported is how long the host made it wait.
             if self._wanted_since is None or not self.wanted:
                 self._wanted_since = turn.now if self.wanted else None
             if self.wanted and (not before or decision.desired != self._reported):
@@ -96,15 +103,14 @@ class Size:
     def _report(self, live: int, starting: int, turn: Turn) -> None:
         """Only where something changes: while a pool stays as it is, no decision costs anything."""
         self._reported = self.decision.desired
-        waiting, running = self._inputs()
         turn.commands.append(
             ReportDecision(
                 self._fleet.function_id,
                 self.decision.desired,
                 live,
                 starting,
-                waiting,
-                running,
+                self._queue.count + len(self._isolation),
+                self._attempts.running,
                 self.decision.reason,
             )
         )

@@ -22,7 +22,7 @@ class StartFailures:
         if not self.count or started_at >= self._last_at:
             self.count += 1
             self.pause_until = now + min(LONGEST_PAUSE, 2.0 ** min(self.count - 1, 6))
-        self._last_at = now
+        self._last_at = now  # those that were started before now failed for the same reason, not once more
 
     @property
     def not_bad_luck(self) -> bool:

@@ -12,7 +12,7 @@ def yielded(container: Container, attempt: int, items: list[bytes], turn: Turn) 
     """An attempt yielded items: its caller gets them."""
     item = container.running.get(attempt)
     if item is not None:
-        item.items_sent += len(items)
+        item.sent_items(len(items))
         turn.commands.append(SendItems(item.call.client, item.call.call_id, item.index, items))
 
 

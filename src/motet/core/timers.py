@@ -5,6 +5,7 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections.abc import Iterator
+from math import inf
 from typing import Generic, TypeVar
 
 from motet.core.inputs import Input
@@ -12,45 +13,52 @@ from motet.core.inputs import Input
 R = TypeVar("R")
 
 
-class Timers(Generic[R]):
-    """Moments, earliest first: an input's retry, or an alarm of somebody who rings (a pool), who has one at a time."""
+class Alarm(Generic[R]):
+    """Rings its `ringer` once, at the earliest moment it was set to: whoever is rung sets it for what is due later."""
 
-    __slots__ = ("_alarms", "_moments", "_numbers")
+    __slots__ = ("_timers", "due", "ringer")
+
+    def __init__(self, ringer: R, timers: Timers[R]) -> None:
+        self.ringer = ringer
+        self._timers = timers
+        self.due = inf
+        """When it rings; never, if it is not set."""
+
+    def set(self, deadline: float) -> None:
+        """Ring then, unless it rings earlier."""
+        if deadline < self.due:
+            self.due = deadline
+            self._timers.add(deadline, self)
+
+    def clear(self) -> None:
+        """It is not set any more."""
+        self.due = inf
+
+
+class Timers(Generic[R]):
+    """Moments, earliest first: an input's retry, or an alarm."""
+
+    __slots__ = ("_moments", "_numbers", "next")
 
     def __init__(self) -> None:
-        self._moments: list[tuple[float, int, R | Input]] = []
+        self._moments: list[tuple[float, int, Alarm[R] | Input]] = []
         self._numbers = itertools.count()
-        self._alarms: dict[R, float] = {}
-
-    def __contains__(self, ringer: R) -> bool:
-        """It has an alarm."""
-        return ringer in self._alarms
-
-    @property
-    def next(self) -> float | None:
+        self.next: float | None = None
         """The earliest moment, if there is one."""
-        return self._moments[0][0] if self._moments else None
 
-    def set_alarm(self, ringer: R, deadline: float) -> None:
-        """Ring then, unless it rings earlier: whoever is rung sets the alarm for what is due later."""
-        if deadline < self._alarms.get(ringer, float("inf")):
-            self._alarms[ringer] = deadline
-            heapq.heappush(self._moments, (deadline, next(self._numbers), ringer))
-
-    def set_retry(self, deadline: float, item: Input) -> None:
-        """This input's next attempt is due then."""
-        heapq.heappush(self._moments, (deadline, next(self._numbers), item))
-
-    def forget(self, ringer: R) -> None:
-        """It has no alarm any more."""
-        self._alarms.pop(ringer, None)
+    def add(self, deadline: float, what: Alarm[R] | Input) -> None:
+        """This alarm rings then, unless it is set to another moment by then; or this input's next attempt is due."""
+        heapq.heappush(self._moments, (deadline, next(self._numbers), what))
+        self.next = self._moments[0][0]
 
     def due(self, now: float) -> Iterator[R | Input]:
-        """What the time has come for, each once."""
-        while self._moments and self._moments[0][0] <= now:
-            deadline, _, what = heapq.heappop(self._moments)
+        """What the time has come for, each once; what is added meanwhile, too."""
+        moments = self._moments
+        while moments and moments[0][0] <= now:
+            deadline, _, what = heapq.heappop(moments)
+            self.next = moments[0][0] if moments else None
             if isinstance(what, Input):
                 yield what
-            elif self._alarms.get(what) == deadline:
-                del self._alarms[what]
-                yield what
+            elif what.due == deadline:
+                what.clear()
+                yield what.ringer

@@ -7,9 +7,10 @@ from typing import Any
 
 from motet.core.commands import Command, RecordCalls, RecordInputs, RecordSuccesses, SaveOutcomes, SendOutcomes
 from motet.core.inputs import Call, Input
-from motet.model.outcome import CallKind, Ended, OutcomeKind
-from motet.model.records import CallRecord, InputRecord
-from motet.model.successes import Successes
+from motet.model.outcome import CallKind, InputEnd, OutcomeKind
+from motet.records.calls import CallRecord
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 
 INPUTS_PER_TURN = 500
 """How many inputs are ended in one turn because they were cancelled, or waited or ran for too long; the next turn goes on.
@@ -50,15 +51,23 @@ class Turn:
         """Pools in which something changed, in order: each is pumped once at the end."""
         self.orphaned: list[tuple[str, str]] = []
         """Ids of inputs that were given up while they ran, and why: what they called is still to be cancelled."""
-        self._outcomes: dict[Call, list[Ended]] = {}
+        self._outcomes: dict[Call, list[InputEnd]] = {}
         self._succeeded: dict[Call, _Columns] = {}
+
+    def changed(self, pool: Any) -> None:
+        """Something changed in a pool."""
+        self.pools[pool] = None
+
+    def spend(self, inputs: int) -> None:
+        """So many inputs are being ended: there is room for as many fewer."""
+        self.room -= inputs
 
     def add_outcome(self, call: Call, index: int, kind: OutcomeKind, payload: bytes) -> None:
         """An input of `call` has ended."""
         ended = self._outcomes.get(call)
         if ended is None:
             ended = self._outcomes[call] = []
-        ended.append(Ended(index, kind, payload))
+        ended.append(InputEnd(index, kind, payload))
 
     def refuse(self, call: Call, indices: Iterable[int], kind: OutcomeKind, failure: bytes) -> None:
         """Inputs were not taken at all."""
@@ -116,6 +125,8 @@ class Turn:
                 self.commands.append(SaveOutcomes(call.call_id, ended))
             else:
                 self.commands.append(SendOutcomes(call.client, call.call_id, ended))
+        if not self.recording:
+            return self.commands
         if self.calls:
             self.commands.append(RecordCalls(self.calls))
         for call, (indices, submitted_at, container_ids, delivered_at, begins, ends) in self._succeeded.items():

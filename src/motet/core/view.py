@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
 from motet.core.containers import Container
 from motet.core.inputs import ENDED, RUNNING, Call, Input
 from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
-from motet.model.records import SampleRecord
 from motet.model.views import ContainerView, FunctionView, InputView
-
-FEW = 100
-"""Calls of an input that are looked at to say what it waits for."""
+from motet.records.pools import SampleRecord
 
 
 def view_pool(pool: Pool, now: float) -> FunctionView:
     """One function's inputs and containers as they are now."""
     fleet, counts, learned = pool.fleet, pool.endings.counts, pool.fleet.learned
-    per_slot = pool.inputs_per_slot
+    per_slot = pool.slots.inputs_per_slot
     return FunctionView(
         function_id=fleet.function_id,
         name=pool.spec.name,
@@ -33,7 +30,7 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         started_containers=fleet.started_total,
         peak_containers=fleet.peak,
         containers=tuple(
-            _view_container(container, pool.inputs_in(container), now) for container in fleet.containers.values()
+            _view_container(container, pool.slots.count_in(container), now) for container in fleet.containers.values()
         ),
         last_decision=pool.size.decision.reason,
         shortage=pool.size.shortage,
@@ -81,19 +78,6 @@ def view_input(item: Input, wall: Callable[[float], float]) -> InputView:
         delivered_at=wall(item.delivered_at) if running else None,
         earlier=tuple(attempt.later(wall(0.0)) for attempt in item.earlier),
     )
-
-
-def what_keeps(calls: Iterable[Call], pools: Mapping[str, Pool]) -> str:
-    """To follow what is said of an input that has made these calls: which of them has not begun, and why; "" if all have."""
-    for call in islice(calls, FEW):
-        if call.waiting:
-            pool = pools[call.function_id]
-            return (
-                f", while it waited for {call.waiting[0].input_id} of {pool.spec.name}, which has not begun: "
-                f"{pool.fleet.live} of at most {pool.size.decision.limit} containers run, with at most "
-                f"{pool.fleet.max_inputs} inputs each. An input keeps its place while it waits for what it has called"
-            )
-    return ""
 
 
 def sample_pool(pool: Pool, at: float) -> SampleRecord:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Iterable
 
 from motet.core.inputs import Call, Input
 from motet.model.outcome import CallKind
@@ -11,26 +12,30 @@ from motet.model.outcome import CallKind
 class WaitingQueue:
     """A queue that no single call can fill for the others: each call with waiting inputs gets every n-th slot."""
 
-    __slots__ = ("_calls", "_count", "spawned")
+    __slots__ = ("_calls", "count", "spawned")
 
     def __init__(self) -> None:
         self._calls: OrderedDict[Call, None] = OrderedDict()
         """Calls with waiting inputs; the first is next."""
-        self._count = 0
+        self.count = 0
+        """How many inputs wait. An attribute: it is asked several times with every input."""
         self.spawned = 0
         """How many of them belong to spawned calls."""
 
     def __len__(self) -> int:
-        return self._count
+        return self.count
 
-    def add(self, item: Input) -> None:
-        """Put an input at the end of its call's line."""
-        waiting = item.call.waiting
-        if not waiting:
-            self._calls[item.call] = None
-        waiting.append(item)
-        self._count += 1
-        self.spawned += item.call.kind is CallKind.SPAWNED
+    def add(self, call: Call, items: Iterable[Input]) -> None:
+        """Put inputs of a call at the end of its line."""
+        waiting = call.waiting
+        before = len(waiting)
+        waiting.extend(items)
+        added = len(waiting) - before
+        if added and not before:
+            self._calls[call] = None
+        self.count += added
+        if call.kind is CallKind.SPAWNED:
+            self.spawned += added
 
     def put_back(self, item: Input) -> None:
         """An input that has been at the head of the line before is there again."""
@@ -38,13 +43,13 @@ class WaitingQueue:
         call.waiting.appendleft(item)
         self._calls[call] = None
         self._calls.move_to_end(call, last=False)
-        self._count += 1
+        self.count += 1
         self.spawned += call.kind is CallKind.SPAWNED
 
     def withdraw(self, call: Call) -> None:
         """Take out everything of a call, however much that is. Its inputs stay in its line, and no longer wait here."""
         count = len(call.waiting)
-        self._count -= count
+        self.count -= count
         if call.kind is CallKind.SPAWNED:
             self.spawned -= count
         self._calls.pop(call, None)
@@ -53,23 +58,32 @@ class WaitingQueue:
         """Take out one input; fast for those that have waited for long."""
         call = item.call
         call.waiting.remove(item)
-        self._count -= 1
+        self.count -= 1
         self.spawned -= call.kind is CallKind.SPAWNED
         if not call.waiting:
             del self._calls[call]
 
     def pop(self) -> Input | None:
         """The next input, or None if none waits."""
-        if not self._count:
-            return None
+        return next(iter(self.take(1)), None)
+
+    def take(self, most: int) -> list[Input]:
+        """The next inputs, so many at most."""
         calls = self._calls
-        call = next(iter(calls))
-        item = call.waiting.popleft()
-        self._count -= 1
-        if call.kind is CallKind.SPAWNED:
-            self.spawned -= 1
-        if not call.waiting:
-            del calls[call]
-        elif len(calls) > 1:
-            calls.move_to_end(call)
-        return item
+        taken: list[Input] = []
+        left = most if most < self.count else self.count
+        self.count -= left
+        while left:
+            call = next(iter(calls))
+            waiting = call.waiting
+            turn = 1 if len(calls) > 1 else left
+            for _ in range(turn):
+                taken.append(waiting.popleft())
+            left -= turn
+            if call.kind is CallKind.SPAWNED:
+                self.spawned -= turn
+            if not waiting:
+                del calls[call]
+            elif len(calls) > 1:
+                calls.move_to_end(call)
+        return taken

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motet.core.curve import Curve
+from motet.core.curve import LearnedCurve
 from motet.core.inputs import Input
 
 AT_ONCE = 8
@@ -14,7 +14,7 @@ class Watch:
 
     __slots__ = ("_areas", "_began", "_curve", "_inputs", "_newest", "_seconds", "_since")
 
-    def __init__(self, curve: Curve) -> None:
+    def __init__(self, curve: LearnedCurve) -> None:
         self._curve = curve
         self._seconds = [0.0] * len(curve.sizes)
         self._areas = [0.0] * len(curve.sizes)

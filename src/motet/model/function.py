@@ -10,7 +10,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
-from motet.model.parameters import ParameterSpec as ParameterSpec  # noqa: PLC0414 - re-exported
+from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
 from motet.model.web import WebSpec
@@ -178,7 +178,7 @@ class AppSpec:
     """A named set of functions, and the search path and directory their modules are imported with.
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
-    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.sdk.sources`).
+    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.context.sources`).
     """
 
     name: str

@@ -65,7 +65,7 @@ class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
     finished: Moment = 0.0
 
 
-class Ended(msgspec.Struct, array_like=True, frozen=True, gc=False):
+class InputEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """How an input ended, for its caller: as in `AttemptEnd`, by its place in the call."""
 
     index: int

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from motet.model.records import AttemptRecord
+from motet.model.attempt import AttemptRecord
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,13 +12,13 @@ from typing import Any
 
 import motet
 from motet.client.gate import Gate
+from motet.context.current_input import CurrentInput, current
 from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime import forked_child
 from motet.runtime.hints import add_hints
 from motet.runtime.sender import Sender
 from motet.runtime.streams import StreamWindow, send_items, send_items_async
-from motet.sdk.context import CurrentInput, current
 from motet.wire import failure, payload
 
 _MOTET_DIRECTORY = os.path.dirname(motet.__file__)

@@ -12,18 +12,18 @@ from typing import Any
 import msgspec
 
 from motet.client.gate import Gate
+from motet.context.current_input import CurrentInput, current
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
 from motet.runtime.attempt import Cancelled, end_output, failed, succeeded
-from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
 """What one caller gave: positional and keyword arguments."""
 
 
-class Batch(Delivery, frozen=True, gc=False):
+class BatchDelivery(Delivery, frozen=True, gc=False):
     """Attempts that run in one call. To slots, cancellation and `current_input_id()` it is its first member."""
 
     members: list[Delivery] = msgspec.field(default_factory=list)
@@ -35,10 +35,10 @@ class BatchEnd(AttemptEnd, frozen=True, gc=False, kw_only=True):
     members: list[AttemptEnd]
 
 
-def batch_of(members: list[Delivery]) -> Batch:
+def batch_of(members: list[Delivery]) -> BatchDelivery:
     """These attempts as one."""
     first = members[0]
-    return Batch(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
+    return BatchDelivery(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
 
 
 class Transposition:
@@ -98,7 +98,7 @@ class Batched:
 class Fitting:
     """The members of a batch whose arguments fit the function, and the ends of those whose do not."""
 
-    def __init__(self, batch: Batch, transposition: Transposition) -> None:
+    def __init__(self, batch: BatchDelivery, transposition: Transposition) -> None:
         self._batch = batch
         self._transposition = transposition
         self._misfits: dict[int, AttemptEnd] = {}
@@ -146,7 +146,7 @@ def _failed_alone(member: Delivery, error: Exception) -> AttemptEnd:
 
 def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate, cancelled: Cancelled) -> AttemptEnd:
     """Run a sync batched function on this thread. Never raises, also when it is cancelled."""
-    assert isinstance(batch, Batch)
+    assert isinstance(batch, BatchDelivery)
     assert isinstance(call, Batched)
     running = CurrentInput(batch.call_id, batch.index)
     token = current.set(running)
@@ -172,7 +172,7 @@ def run_batch(call: Callable[..., Any], batch: Delivery, gate: Gate, cancelled: 
 
 async def run_batch_async(call: Callable[..., Any], batch: Delivery, cancelled: Cancelled) -> AttemptEnd:
     """Run an async batched function in this task. Never raises, also when it is cancelled."""
-    assert isinstance(batch, Batch)
+    assert isinstance(batch, BatchDelivery)
     assert isinstance(call, Batched)
     running = CurrentInput(batch.call_id, batch.index)
     current.set(running)
@@ -189,7 +189,7 @@ async def run_batch_async(call: Callable[..., Any], batch: Delivery, cancelled: 
 
 def failed_batch(batch: Delivery, error: BaseException, cancelled: bool = False) -> BatchEnd:
     """What was raised is every member's failure."""
-    assert isinstance(batch, Batch)
+    assert isinstance(batch, BatchDelivery)
     end = failed(batch, error, cancelled)
     members = [AttemptEnd(member.attempt, end.kind, end.payload) for member in batch.members]
     return BatchEnd(batch.attempt, end.kind, end.payload, members=members)

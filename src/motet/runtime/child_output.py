@@ -16,7 +16,7 @@ _READS_AT_END = 32
 """A pipe holds 64 KiB unless told otherwise; what comes after that many reads is written by a process that goes on."""
 
 
-class _Pipe:
+class _ProcessPipe:
     """The read end of one stream of an input's processes."""
 
     def __init__(self, stream: Stream, output: InputOutput, descriptor: int) -> None:
@@ -45,7 +45,7 @@ class ChildOutput:
     """Makes pipes, and reads them on a thread of its own until the last process that holds one has ended. Thread-safe."""
 
     def __init__(self) -> None:
-        self._pipes: dict[int, _Pipe] = {}
+        self._pipes: dict[int, _ProcessPipe] = {}
         self._write_ends: dict[InputOutput, tuple[int, int]] = {}
         self._lock = threading.Lock()
         self._epoll: select.epoll | None = None
@@ -76,7 +76,7 @@ class ChildOutput:
         ends: tuple[tuple[Stream, tuple[int, int]], ...] = (("stdout", stdout), ("stderr", stderr))
         for stream, (read_end, _) in ends:
             os.set_blocking(read_end, False)
-            self._pipes[read_end] = _Pipe(stream, output, read_end)
+            self._pipes[read_end] = _ProcessPipe(stream, output, read_end)
             self._epoll.register(read_end, select.EPOLLIN)
         return stdout[1], stderr[1]
 
@@ -105,7 +105,7 @@ class ChildOutput:
                     if pipe.closed:
                         self._close(pipe)
 
-    def _close(self, pipe: _Pipe) -> None:
+    def _close(self, pipe: _ProcessPipe) -> None:
         with self._lock:
             if self._pipes.get(pipe.descriptor) is pipe:
                 del self._pipes[pipe.descriptor]

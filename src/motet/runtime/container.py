@@ -19,10 +19,10 @@ from typing import Literal
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.sockets import SocketLink, connect, read_frames
+from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.model.log_allowance import LIVE_LINES, log_rate
 from motet.runtime import (
     context_propagation,
     forked_child,
@@ -47,27 +47,25 @@ from motet.runtime.stalls import Stall
 from motet.runtime.stuck import Stuck, stuck_after
 from motet.runtime.user_loop import UserLoop
 from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
-from motet.sdk import container_control, context
 from motet.wire import codec
-from motet.wire.framing import FrameReader
-from motet.wire.messages import (
-    AckItems,
+from motet.wire.container_messages import (
+    AckAttemptItems,
     AskStandstill,
-    CancelAttempts,
+    Cancel,
     Configure,
-    Hello,
     LimitInputs,
-    Message,
     Ready,
-    Refused,
-    Stalled,
     StartFailed,
     StoodStill,
     Stop,
     StopDelivering,
     Unblocked,
-    Written,
 )
+from motet.wire.framing import FrameReader
+from motet.wire.hello import Hello, Refused
+from motet.wire.log_allowance import LIVE_LINES, log_rate
+from motet.wire.message import Message
+from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
 
 LOST_SERVER = 69
@@ -78,13 +76,13 @@ def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
     surroundings.carry_name(fork.container_id)
     scratch = surroundings.take_temporary_directory()
-    context.enter_container(fork.container_id)
+    enter_container(fork.container_id)
     quiet_declarations()
     executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
     surroundings.enter_app(configuration, lambda: _connect_client(fork))
-    return _Container(configuration.spec, executor_socket, control_socket, scratch).run()
+    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch).run()
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -96,7 +94,7 @@ def _read_configuration(sock: socket.socket) -> Configure:
             if isinstance(message, Configure):
                 return message
             if isinstance(message, Refused):
-                raise ConnectionError(f"the server refused this container: {message.reason}")
+                raise message.error("this container")
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
@@ -106,7 +104,7 @@ def _connect_client(fork: Fork) -> Connection:
     return connection
 
 
-class _Container:
+class _ConnectedContainer:
     """Everything after the connections are there."""
 
     def __init__(
@@ -141,7 +139,7 @@ class _Container:
         self._stop_asked = threading.Event()
         self._blocked_after = 0.0
         self._entering = 0.0
-        container_control.provide(self)
+        provide(self)
         threading.Thread(target=self._control, name="motet-control", daemon=True).start()
 
     @property
@@ -338,10 +336,10 @@ class _Container:
 
     def _on_control(self, frame: memoryview) -> None:
         for message in codec.decode_to_control(frame):
-            if isinstance(message, AckItems):
+            if isinstance(message, AckAttemptItems):
                 if self._executor is not None:
                     self._executor.grant(message.attempt, message.count)
-            elif isinstance(message, CancelAttempts):
+            elif isinstance(message, Cancel):
                 if self._executor is not None:
                     self._executor.cancel(message.attempts)
             elif isinstance(message, AskStandstill):

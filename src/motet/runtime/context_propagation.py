@@ -12,8 +12,8 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Protocol
 
+from motet.context.current_input import CurrentInput, current
 from motet.runtime.whereabouts import context_of
-from motet.sdk.context import CurrentInput, current
 
 _OWN_THREADS = frozenset({"motet-control", "motet-client", "motet-orphans", "motet-sleeper"})
 _pools_worker = concurrent.futures.thread._worker

@@ -32,7 +32,7 @@ from motet.runtime.threads import SlotThreads
 from motet.runtime.watchdog import Watchdog
 from motet.runtime.web.app import WebApp
 from motet.runtime.web.request import WebRequest
-from motet.wire.messages import Blocked, StopDelivering
+from motet.wire.container_messages import Blocked, StopDelivering
 
 Method = tuple[MethodSpec, Callable[..., Any]]
 RunSync = Callable[[Callable[..., Any], Delivery, Gate, Cancelled], AttemptEnd]

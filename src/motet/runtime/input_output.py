@@ -9,8 +9,8 @@ from time import monotonic, time
 from typing import Any, Final, Literal
 
 from motet.client.gate import here, shield_cancellation
-from motet.model.log_allowance import LogAllowance
-from motet.wire.messages import LinePart, Written
+from motet.wire.log_allowance import LogAllowance
+from motet.wire.output_messages import LinePart, Written
 
 MAX_LINE_CHARS = 64 * 1024
 OVERWRITTEN_INTERVAL = 5.0

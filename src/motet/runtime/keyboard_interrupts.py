@@ -12,7 +12,7 @@ from types import CodeType, FrameType
 from typing import Any
 
 from motet.client.gate import here
-from motet.sdk.context import current
+from motet.context.current_input import current
 
 
 class KeyboardInterrupts:

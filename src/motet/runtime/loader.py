@@ -18,8 +18,8 @@ from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.parameters import decoded_parameters
 from motet.runtime.program import import_main
-from motet.sdk import user_class
-from motet.sdk.definition import unwrap
+from motet.sdk.declare import user_class
+from motet.sdk.declare.definition import unwrap
 
 Hook = Callable[[], Any]
 

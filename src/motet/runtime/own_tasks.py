@@ -7,8 +7,8 @@ import sys
 import threading
 from typing import Any
 
+from motet.context.current_input import CurrentInput, current
 from motet.runtime.whereabouts import context_of
-from motet.sdk.context import CurrentInput, current
 
 Tasks = set[asyncio.Task[Any]]
 

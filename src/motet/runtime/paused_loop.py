@@ -31,14 +31,14 @@ def install(user_loop: Callable[[], UserLoop | None]) -> None:
         future = submit(coro, loop)
         ours = user_loop()
         if ours is not None and loop is ours.loop:
-            future.__class__ = _Running
+            future.__class__ = _LoopFuture
             future.user_loop = ours  # type: ignore[attr-defined]
         return future
 
     asyncio.run_coroutine_threadsafe = asyncio.tasks.run_coroutine_threadsafe = run_coroutine_threadsafe
 
 
-class _Running(Future[Any]):
+class _LoopFuture(Future[Any]):
     """Runs the loop while it is waited for."""
 
     user_loop: UserLoop

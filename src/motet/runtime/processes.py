@@ -13,9 +13,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, NoReturn
 
+from motet.context.current_input import current
 from motet.runtime import forked_child
 from motet.runtime.standard_streams import Outputs
-from motet.sdk.context import current
 
 _POOLS = (os.path.join("concurrent", "futures", "process.py"), os.path.join("multiprocessing", "pool.py"))
 _STDOUT_ARGUMENT, _STDERR_ARGUMENT = 9, 11

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sized
 from motet.runtime.input_output import InputOutput
 from motet.runtime.own_tasks import every_task
 from motet.runtime.sender import Sender
-from motet.wire.messages import OutputShared
+from motet.wire.output_messages import OutputShared
 
 _LINE_BUFFERED = 1  # _IOLBF
 _c_buffer = ctypes.create_string_buffer(8192)

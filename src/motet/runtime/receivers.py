@@ -15,8 +15,8 @@ from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
 from motet.runtime.user_loop import UserLoop
 from motet.wire import codec
+from motet.wire.container_messages import Deliver, DeliverBatched, FeedItems, Resume
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Deliver, DeliverBatch, FeedAttempt, Resume
 
 STOP_TIMEOUT = 5.0
 """Seconds that cancelled inputs have to end before the exit hooks run."""
@@ -27,9 +27,9 @@ def handle(executor: Executor, frame: memoryview) -> None:
     for message in codec.decode_to_executor(frame):
         if isinstance(message, Deliver):
             executor.deliver(message.attempts)
-        elif isinstance(message, FeedAttempt):
+        elif isinstance(message, FeedItems):
             executor.feed(message.attempt, message.items)
-        elif isinstance(message, DeliverBatch):
+        elif isinstance(message, DeliverBatched):
             executor.deliver_batch(message.attempts, message.more)
         elif isinstance(message, Resume):
             executor.resume()

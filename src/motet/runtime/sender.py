@@ -13,7 +13,9 @@ from time import sleep
 from motet.client.sockets import send_all
 from motet.model.outcome import AttemptEnd
 from motet.wire import codec
-from motet.wire.messages import Finished, Message, Output, Written
+from motet.wire.container_messages import Finished
+from motet.wire.message import Message
+from motet.wire.output_messages import Output, Written
 
 ENTRIES_PER_FRAME = 512
 """Lines are cut into frames of so many entries at most: the server has others to listen to."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from motet.client import tracing
+from motet.context.container import current_container_id
 from motet.model.function import FunctionSpec
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.batch import Batch, BatchEnd
+from motet.runtime.batch import BatchDelivery, BatchEnd
 from motet.runtime.web.request import WebRequest
-from motet.sdk.context import current_container_id
 
 if TYPE_CHECKING:
     from opentelemetry.trace import Link, Span, Tracer
@@ -37,7 +37,7 @@ class AttemptSpans:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
         name = f"{self._function}.{delivery.method}" if delivery.method else self._function
-        members = delivery.members if isinstance(delivery, Batch) else [delivery]
+        members = delivery.members if isinstance(delivery, BatchDelivery) else [delivery]
         span = self._tracer.start_span(
             f"run {name}",
             context=tracing.context_of(delivery.trace),
@@ -50,7 +50,7 @@ class AttemptSpans:
                 "motet.input_id": input_id(delivery.call_id, delivery.index),
                 "motet.container_id": current_container_id() or "",
                 "motet.attempt": delivery.attempt,
-                **({"motet.batch_size": len(members)} if isinstance(delivery, Batch) else {}),
+                **({"motet.batch_size": len(members)} if isinstance(delivery, BatchDelivery) else {}),
             },
         )
         attach(set_span_in_context(span))

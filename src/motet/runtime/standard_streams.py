@@ -12,12 +12,12 @@ from collections.abc import Iterable
 from typing import Any, TextIO, cast
 
 from motet.client.gate import shield_cancellation
+from motet.context.current_input import CurrentInput, current
 from motet.runtime.child_output import ChildOutput
 from motet.runtime.input_output import InputOutput, Stream
 from motet.runtime.raw_writers import RawWriters
 from motet.runtime.sender import Sender
-from motet.sdk.context import CurrentInput, current
-from motet.wire.messages import Written
+from motet.wire.output_messages import Written
 
 LAST_LINES_TIMEOUT = 2.0
 """Seconds that a container which ends gives a slow server to take its last lines."""

@@ -12,7 +12,8 @@ from motet.errors import InputCancellation
 from motet.runtime import forked_child
 from motet.runtime.sender import Sender
 from motet.wire import payload
-from motet.wire.messages import STREAM_WINDOW, Items
+from motet.wire.client_messages import STREAM_WINDOW
+from motet.wire.container_messages import Items
 
 
 class StreamWindow:

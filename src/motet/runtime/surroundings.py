@@ -10,9 +10,11 @@ from pathlib import Path
 
 from motet.client.connection import Connection
 from motet.client.own_connection import OwnConnection
+from motet.client.running_app import RunningApp, enter_container_app
+from motet.context import sources
+from motet.context.container import run_alone
 from motet.runtime.program import know_main
-from motet.sdk import nested, running, sources
-from motet.wire.messages import Configure
+from motet.wire.container_messages import Configure
 
 _SHOWN = 5
 _LOOKED_AT = 1000
@@ -53,9 +55,9 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
         sources.use(sources.Sources(Path(configuration.sources)))
     spec = configuration.spec
     if spec.concurrency.max_inputs == 1 and spec.autoscaler.max_containers == 1 and spec.batching is None:
-        nested.run_alone(configuration.function_id)
-    running.enter_container_app(
-        running.RunningApp(
+        run_alone(configuration.function_id)
+    enter_container_app(
+        RunningApp(
             configuration.app_id,
             configuration.app_name,
             OwnConnection(connect_client),

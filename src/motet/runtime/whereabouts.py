@@ -14,10 +14,10 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import motet
+from motet.context.current_input import CurrentInput, current
 from motet.model.ids import input_id
 from motet.model.outcome import Delivery
 from motet.runtime.stalls import Place, Sight
-from motet.sdk.context import CurrentInput, current
 
 _every_thread = threading.enumerate  # containers hide some from their code
 _MOTET = os.path.dirname(motet.__file__) + os.sep

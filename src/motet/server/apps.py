@@ -13,15 +13,16 @@ from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, Importe
 from motet.model.ids import AppId, numbered_suffix
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.parameters import checked_parameters, decoded_parameters
-from motet.model.records import FunctionRecord
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
+from motet.records.pools import FunctionRecord
 from motet.server.driver import Driver
 from motet.server.recorder import Recorder
 from motet.server.tally import Tally
 from motet.server.variants import Bound, Variants
-from motet.wire.messages import Configure, OutputLines
+from motet.wire.client_messages import OutputLines
+from motet.wire.container_messages import Configure
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
@@ -37,7 +38,7 @@ class Owner(Protocol):
 class Web(Protocol):
     """What makes web functions reachable."""
 
-    def open(self, app: RunningApp) -> list[tuple[str, str, str]]:
+    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
         """Take requests for the app's web functions; their URLs, by function id and method. Raises `ServiceError`."""
         ...
 
@@ -46,7 +47,7 @@ class Web(Protocol):
         ...
 
 
-class RunningApp:
+class ServedApp:
     """One app on this server."""
 
     def __init__(self, app_id: str, spec: AppSpec, owner: Owner) -> None:
@@ -82,18 +83,18 @@ class Apps:
         self._web = web
         self._recorder = recorder
         self._tally = tally or Tally()
-        self._apps: dict[str, RunningApp] = {}
-        self._functions: dict[str, tuple[RunningApp, FunctionSpec]] = {}
+        self._apps: dict[str, ServedApp] = {}
+        self._functions: dict[str, tuple[ServedApp, FunctionSpec]] = {}
         self._variants = Variants()
         self._numbers = 0
 
-    def create(self, app_id: AppId, spec: AppSpec, owner: Owner) -> RunningApp:
+    def create(self, app_id: AppId, spec: AppSpec, owner: Owner) -> ServedApp:
         """A new app; pools with `min_containers` begin to start at once. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
         for function in spec.functions:
             _check_size(function)
-        app = RunningApp(app_id, spec, owner)
+        app = ServedApp(app_id, spec, owner)
         app.declared = {self._new_id(): function for function in spec.functions}
         app.web_urls = self._web.open(app)
         self._apps[app_id] = app
@@ -109,7 +110,7 @@ class Apps:
 
     def _add(
         self,
-        app: RunningApp,
+        app: ServedApp,
         function_id: str,
         spec: FunctionSpec,
         variant_of: str | None = None,
@@ -137,7 +138,7 @@ class Apps:
         key = _encode((function_id, variant))
         bound = self._variants.find(key)
         retires: Retires = "when idle" if by_request else "when empty"
-        if bound is not None and self._driver.engine.takes(bound):
+        if bound is not None and self._driver.engine.inspection.takes(bound):
             if not by_request:
                 self._variants.hold(bound)
             self._driver.take(e.FunctionWanted(bound, retires))
@@ -223,7 +224,7 @@ class Apps:
         app = self._apps.get(app_id)
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
-        functions = self._driver.engine.views(app_id, self._driver.now)
+        functions = self._driver.engine.inspection.views(app_id, self._driver.now)
         return AppView(app_id=app_id, name=app.spec.name, functions=functions)
 
     def views(self) -> tuple[AppView, ...]:
@@ -239,7 +240,7 @@ class Apps:
             for function_id, (owner, spec) in self._functions.items()
         )
 
-    def show_output(self, function_id: str, lines: Callable[[RunningApp, FunctionSpec], OutputLines]) -> None:
+    def show_output(self, function_id: str, lines: Callable[[ServedApp, FunctionSpec], OutputLines]) -> None:
         """Give lines of a function's container to the app's owner."""
         found = self._functions.get(function_id)
         if found is None:
@@ -306,7 +307,7 @@ class Apps:
         for app_id in list(self._apps):
             self.stop(app_id, one_less)
 
-    def _find(self, function_id: str) -> tuple[RunningApp, FunctionSpec]:
+    def _find(self, function_id: str) -> tuple[ServedApp, FunctionSpec]:
         found = self._functions.get(function_id)
         if found is None and (bound := self._variants.revive(function_id)) is not None:
             app, base = self._functions[bound.base]

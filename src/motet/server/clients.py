@@ -8,7 +8,7 @@ from typing import Any
 from motet.core import events as e
 from motet.errors import InvalidError
 from motet.model.ids import AppId
-from motet.model.outcome import CallKind, Ended, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.apps import Apps
 from motet.server.driver import Driver
 from motet.server.operations import Operations
@@ -17,8 +17,11 @@ from motet.server.peers import Peer
 from motet.server.queues import Queues
 from motet.server.refusals import answer, refusal
 from motet.server.spawned import SpawnedCalls
-from motet.wire import messages as m
+from motet.wire import client_messages as m
 from motet.wire import report
+from motet.wire.codec import ToServer
+from motet.wire.operator_messages import EndCall, EndContainer, OpenDashboard, ViewEnvironment
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, QueueViewed, ViewQueue
 
 MAX_SPAWNED_AT_ONCE = 1000
 """Inputs of a spawned call in one request: they are let in together, if there is room for any."""
@@ -26,10 +29,10 @@ MAX_SPAWNED_AT_ONCE = 1000
 OUTSIDE_ONLY = (
     m.StopApp,
     m.UpdateAutoscaler,
-    m.ViewEnvironment,
-    m.EndCall,
-    m.EndContainer,
-    m.OpenDashboard,
+    ViewEnvironment,
+    EndCall,
+    EndContainer,
+    OpenDashboard,
 )
 """Requests that are refused to code in containers."""
 
@@ -75,15 +78,15 @@ class ClientSession:
             m.ViewCall: self._view_call,
             m.AwaitOutcomes: self._await_outcomes,
             m.SubmitInputs: self._spawn,
-            m.PutItems: lambda request_id, body: queues.put(self, request_id, body),
-            m.GetItems: lambda request_id, body: queues.get(self, request_id, body),
-            m.ViewQueue: lambda request_id, body: m.QueueViewed(queues.view(body)),
+            PutItems: lambda request_id, body: queues.put(self, request_id, body),
+            GetItems: lambda request_id, body: queues.get(self, request_id, body),
+            ViewQueue: lambda request_id, body: QueueViewed(queues.view(body)),
             **self._operator.handlers,
         }
         if from_container:  # code in containers makes calls; what runs where is for the program outside to say
             self._requests |= dict.fromkeys(OUTSIDE_ONLY, refuse_inside)
 
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
+    def receive(self, messages: Sequence[ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
         events: list[e.Event] = []
         for message in messages:
@@ -108,9 +111,9 @@ class ClientSession:
                 self._calls.forget(self.number, message.request_id)
                 self._queues.forget(self.number, message.request_id)
                 self._operator.forget(message.request_id)
-            elif isinstance(message, m.Confirm):
+            elif isinstance(message, Confirm):
                 self._queues.confirm(self.number, message.request_id, message.count)
-            elif isinstance(message, m.AnswerNow):
+            elif isinstance(message, AnswerNow):
                 self._queues.answer_now(self.number, message.request_id)
         if events:
             self._driver.take(*events)
@@ -137,14 +140,14 @@ class ClientSession:
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
         self._peer.send((m.Reply(request_id, body),))
 
-    def send_outcomes(self, call_id: str, ended: list[Ended]) -> None:
+    def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
 
     def send_feed_taken(self, call_id: str, index: int, count: int) -> None:
-        self._peer.send((m.FeedTaken(call_id, index, count),))
+        self._peer.send((m.CallFeedTaken(call_id, index, count),))
 
     def send_lines(self, lines: m.OutputLines) -> None:
         self._peer.send((lines,))
@@ -164,7 +167,7 @@ class ClientSession:
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
         told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
-        self.send_outcomes(message.call_id, [Ended(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
     def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
         if message.trace:
@@ -203,7 +206,7 @@ class ClientSession:
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
         self._apps.revive(body.function_id)
-        return m.FunctionViewed(self._driver.engine.view(body.function_id, self._driver.now))
+        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.now))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._apps.view(body.app_id))
@@ -227,7 +230,7 @@ class ClientSession:
                 raise InvalidError(
                     f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
                 )
-            if refusal := self._driver.engine.refusal(body.function_id, body.kind):
+            if refusal := self._driver.engine.inspection.refusal(body.function_id, body.kind):
                 raise refusal
             self._calls.claim(body.call_id, self.principal)
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))

@@ -8,17 +8,19 @@ from typing import Protocol
 from motet.core import events as e
 from motet.server.driver import Driver
 from motet.server.output import ContainerOutput
-from motet.wire import messages as m
+from motet.wire import container_messages as m
+from motet.wire.codec import ToServer
+from motet.wire.output_messages import Output, OutputShared, Stalled
 
 
-class Reports(Protocol):
+class ContainerReports(Protocol):
     """Who knows the containers, and what to make of what they say of themselves."""
 
     def ready(self, container_id: str, entering: float) -> list[e.Event]: ...
 
     def stood_still(self, container_id: str, seconds: float) -> list[e.Event]: ...
 
-    def stalled(self, container_id: str, stall: m.Stalled) -> None: ...
+    def stalled(self, container_id: str, stall: Stalled) -> None: ...
 
     def executor_gone(self, container_id: str) -> None: ...
 
@@ -26,13 +28,13 @@ class Reports(Protocol):
 class ExecutorSession:
     """The connection that carries a container's attempts."""
 
-    def __init__(self, container_id: str, driver: Driver, reports: Reports, output: ContainerOutput) -> None:
+    def __init__(self, container_id: str, driver: Driver, reports: ContainerReports, output: ContainerOutput) -> None:
         self._container_id = container_id
         self._driver = driver
         self._reports = reports
         self._output = output
 
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
+    def receive(self, messages: Sequence[ToServer]) -> None:
         """What the container said, in order; all of it reaches the engine in one turn."""
         events: list[e.Event] = []
         yielded: dict[int, list[bytes]] = {}
@@ -47,7 +49,7 @@ class ExecutorSession:
                     events.append(e.ItemsYielded(self._container_id, message.attempt, message.items))
                 else:  # they go on with those that came before: an attempt's end comes after all of its items
                     earlier += message.items
-            elif isinstance(message, m.Output | m.OutputShared | m.Stalled):
+            elif isinstance(message, Output | OutputShared | Stalled):
                 self._receive_output(message)
             elif isinstance(message, m.TakeFeed):
                 events.append(e.FeedTaken(self._container_id, message.attempt, message.count))
@@ -56,7 +58,7 @@ class ExecutorSession:
         if events:
             self._driver.take(*events)
 
-    def _of_itself(self, message: m.ToServer) -> list[e.Event]:
+    def _of_itself(self, message: ToServer) -> list[e.Event]:
         """What a container says of itself."""
         container_id = self._container_id
         match message:
@@ -78,10 +80,10 @@ class ExecutorSession:
                 return []
         return [event]
 
-    def _receive_output(self, message: m.Output | m.OutputShared | m.Stalled) -> None:
-        if isinstance(message, m.Output):
+    def _receive_output(self, message: Output | OutputShared | Stalled) -> None:
+        if isinstance(message, Output):
             self._output.wrote(message.entries)
-        elif isinstance(message, m.OutputShared):
+        elif isinstance(message, OutputShared):
             self._output.shared(message.shared)
         else:
             self._reports.stalled(self._container_id, message)
@@ -93,7 +95,7 @@ class ExecutorSession:
 class ControlSession:
     """The connection that stays readable while user code runs; the container only listens on it."""
 
-    def receive(self, messages: Sequence[m.ToServer]) -> None:
+    def receive(self, messages: Sequence[ToServer]) -> None:
         """Containers say nothing here."""
 
     def disconnected(self) -> None:

@@ -7,7 +7,7 @@ import contextlib
 import secrets
 import signal
 
-from motet.backends.base import Backend, Ended, Launch, Stream
+from motet.backends.base import Backend, ContainerEnd, Launch, Stream
 from motet.core import events as e
 from motet.core.commands import (
     AckItems,
@@ -22,14 +22,17 @@ from motet.core.commands import (
     StopContainer,
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
-from motet.model.log_allowance import log_rate
 from motet.server.apps import Apps
 from motet.server.container_sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
 from motet.server.recorder import Recorder
-from motet.wire import messages as m
+from motet.wire import container_messages as m
+from motet.wire.hello import Hello
+from motet.wire.log_allowance import log_rate
+from motet.wire.message import Message
+from motet.wire.output_messages import Stalled
 
 LAST_WORDS_TIMEOUT = 1.0
 """Seconds that a container's connection may stay open after its end (a process it forked may hold it)."""
@@ -42,7 +45,7 @@ CUT_TIMEOUT = 2.0
 """The same, for one whose connection has ended: it is dead already, or as good as that."""
 
 
-class _Container:
+class _KnownContainer:
     """What the server holds of one container until its backend says that it ended, and its last words are read."""
 
     __slots__ = ("asked", "control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
@@ -54,7 +57,7 @@ class _Container:
         self.output = output
         self.executor: Peer | None = None
         self.control: Peer | None = None
-        self.ended: Ended | None = None
+        self.ended: ContainerEnd | None = None
         self.frozen = False
         self.asked = 0.0
         """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
@@ -81,7 +84,7 @@ class Containers:
         self._base_env = base_env
         self._stop_grace = stop_grace
         self._recorder = recorder
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, _KnownContainer] = {}
         self._search: asyncio.Task[None] | None = None
 
     # --- commands -----------------------------------------------------------------------------------------------------
@@ -93,7 +96,7 @@ class Containers:
             lambda lines: self._apps.show_output(function_id, lines),
             lambda: self._backend.report_output_nowait(container_id),
         )
-        container = self._containers[container_id] = _Container(function_id, output)
+        container = self._containers[container_id] = _KnownContainer(function_id, output)
         if self._recorder is not None:
             self._recorder.container_started(container_id, function_id, command.waited, command.reason)
         configuration = self._apps.configuration(function_id)
@@ -160,7 +163,7 @@ class Containers:
             return
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
-        container.ended = Ended(container_id=container_id, code=-signal.SIGKILL, reason=reason)
+        container.ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=reason)
         self._gone(container_id)
         for peer in (container.executor, container.control):
             if peer is not None:
@@ -188,7 +191,7 @@ class Containers:
         """What a container was started with. Raises `NotFoundError`."""
         return self._find(container_id).env
 
-    def _find(self, container_id: str) -> _Container:
+    def _find(self, container_id: str) -> _KnownContainer:
         container = self._containers.get(container_id)
         if container is None:
             raise NotFoundError(f"no container {container_id} runs on this server")
@@ -204,18 +207,18 @@ class Containers:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
             container.output.delivered(command.attempts, together=True)
-            container.executor.send((m.DeliverBatch(command.attempts),))
+            container.executor.send((m.DeliverBatched(command.attempts),))
 
     def feed(self, command: FeedAttempt) -> None:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
-            container.executor.send((m.FeedAttempt(command.attempt, command.items),))
+            container.executor.send((m.FeedItems(command.attempt, command.items),))
 
     def ack(self, command: AckItems) -> None:
-        self._to_control(command.container_id, m.AckItems(command.attempt, command.count))
+        self._to_control(command.container_id, m.AckAttemptItems(command.attempt, command.count))
 
     def cancel(self, command: CancelAttempts) -> None:
-        self._to_control(command.container_id, m.CancelAttempts(command.attempts))
+        self._to_control(command.container_id, m.Cancel(command.attempts))
 
     def ask_standstill(self, seconds: float) -> None:
         """The server stood still for so long: have containers say whether they did, too."""
@@ -237,20 +240,20 @@ class Containers:
         if container is not None and container.executor is not None:
             container.executor.send((m.Resume(),))
 
-    def _to_control(self, container_id: str, message: m.Message) -> None:
+    def _to_control(self, container_id: str, message: Message) -> None:
         container = self._containers.get(container_id)
         if container is not None and container.control is not None:
             container.control.send((message,))
 
     # --- connections --------------------------------------------------------------------------------------------------
 
-    def check(self, hello: m.Hello) -> None:
+    def check(self, hello: Hello) -> None:
         """Raise `ConnectionError` unless the hello is that of a container of ours."""
         container = self._containers.get(hello.container_id)
         if container is None or not secrets.compare_digest(container.token.encode(), hello.token.encode()):
             raise ConnectionError("not a container of this server")
 
-    def executor(self, hello: m.Hello, peer: Peer) -> ExecutorSession:
+    def executor(self, hello: Hello, peer: Peer) -> ExecutorSession:
         """A container's executor connected: tell it what it serves."""
         container = self._containers[hello.container_id]
         if container.executor is not None:
@@ -261,7 +264,7 @@ class Containers:
         peer.send((self._apps.configuration(container.function_id),))
         return ExecutorSession(hello.container_id, self._driver, self, container.output)
 
-    def control(self, hello: m.Hello, peer: Peer) -> ControlSession:
+    def control(self, hello: Hello, peer: Peer) -> ControlSession:
         self._containers[hello.container_id].control = peer
         return ControlSession()
 
@@ -293,12 +296,12 @@ class Containers:
         ready: list[e.Event] = [e.ContainerReady(container_id)]
         return [*ready, e.ContainerFrozen(container_id)] if container is not None and container.frozen else ready
 
-    def stalled(self, container_id: str, stall: m.Stalled) -> None:
+    def stalled(self, container_id: str, stall: Stalled) -> None:
         """An input kept the others of its container waiting; its moments are of this machine's monotonic clock."""
         if self._recorder is not None:
             self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)
 
-    def container_ended(self, ended: Ended) -> None:
+    def container_ended(self, ended: ContainerEnd) -> None:
         container = self._containers.get(ended.container_id)
         if container is None or container.ended is not None:  # it was given up
             return

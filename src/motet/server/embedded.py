@@ -27,7 +27,9 @@ from motet.server.driver import logger
 from motet.server.green_threads import refuse_green_threads
 from motet.server.tally import Tally
 from motet.server.wiring import build_server
-from motet.wire.messages import Hello, Message, SubmitInputs
+from motet.wire.client_messages import SubmitInputs
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 if TYPE_CHECKING:
     from motet.server.server import Server

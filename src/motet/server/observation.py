@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from motet.model.record_batch import RecordBatch
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
+from motet.records.batch import RecordBatch
 from motet.store.records import RecordReader
 
 

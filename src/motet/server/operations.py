@@ -8,9 +8,9 @@ from collections.abc import Callable
 from motet.core import events as e
 from motet.errors import NotFoundError
 from motet.model.ids import split_input_id
-from motet.model.record_batch import RecordBatch
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
+from motet.records.batch import RecordBatch
 from motet.server.apps import Apps
 from motet.server.containers import Containers
 from motet.server.driver import Driver
@@ -46,25 +46,25 @@ class Operations:
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         """See `Observed`."""
-        return self._driver.engine.live_inputs(call_id, function_id, limit, self._driver.wall)
+        return self._driver.engine.inspection.live_inputs(call_id, function_id, limit, self._driver.wall)
 
     async def all_live_inputs(self, call_id: str | None, function_id: str | None, limit: int) -> list[InputView]:
         """The same, for many: a few at a time, so that the loop goes on meanwhile. Those that end meanwhile are left out."""
         engine = self._driver.engine
-        items = engine.unfinished(call_id, function_id, limit)
+        items = engine.inspection.unfinished(call_id, function_id, limit)
         views: list[InputView] = []
         for first in range(0, len(items), INPUTS_AT_ONCE):
-            views += engine.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.wall)
+            views += engine.inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.wall)
             await asyncio.sleep(0)
         return views
 
     def has_call(self, call_id: str) -> bool:
         """Whether a call has unfinished inputs."""
-        return self._driver.engine.has_call(call_id)
+        return self._driver.engine.inspection.has_call(call_id)
 
     def has_input(self, input_id: str) -> bool:
         """Whether an input has not ended. Raises `ValueError` for what is no id."""
-        return self._driver.engine.has_input(*split_input_id(input_id))
+        return self._driver.engine.inspection.has_input(*split_input_id(input_id))
 
     def runs(self, app: str | None, function: str | None) -> bool:
         """Whether an app, or a function of it, by id or name, runs; None: any."""
@@ -72,7 +72,7 @@ class Operations:
 
     def live_input(self, input_id: str) -> InputView | None:
         """See `Observed`."""
-        return self._driver.engine.live_input(*split_input_id(input_id), self._driver.wall)
+        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.wall)
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """See `Observed`."""
@@ -84,13 +84,13 @@ class Operations:
 
     def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
         """See `Observed`."""
-        if not self._driver.engine.has_call(call_id):
+        if not self._driver.engine.inspection.has_call(call_id):
             raise NotFoundError(f"no call {call_id} has unfinished inputs on this server")
         self._driver.take(e.CallCancelled(call_id, "by an operator", terminate_containers))
 
     def stop_container(self, container_id: str, *, graceful: bool) -> None:
         """See `Observed`."""
-        if not self._driver.engine.has_container(container_id):
+        if not self._driver.engine.inspection.has_container(container_id):
             raise NotFoundError(f"no container {container_id} runs on this server")
         self._driver.take(e.ContainerStopAsked(container_id, graceful))
 

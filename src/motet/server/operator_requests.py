@@ -8,19 +8,22 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from motet.errors import InvalidError, NotFoundError
-from motet.model.call_graph import CallGraph, flattened
 from motet.model.ids import split_input_id
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import MAX_FOUND, LogQuery
-from motet.model.records import InputRecord, LogBatch
 from motet.model.views import InputView
+from motet.records.batch import RecordBatch
+from motet.records.call_graph import CallGraph
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
+from motet.records.queries import MAX_FOUND, LogQuery
 from motet.server.operations import Operations
 from motet.server.refusals import answer, refusal
 from motet.store.records import RecordReader
-from motet.wire import messages as m
+from motet.wire import operator_messages as m
+from motet.wire.call_graph import flattened
+from motet.wire.client_messages import AutoscalerUpdated, Done, ReplyBody, RequestBody
 
 F = TypeVar("F")
-Reply = Callable[[int, m.ReplyBody], None]
+Reply = Callable[[int, ReplyBody], None]
 
 
 class OperatorRequests:
@@ -30,10 +33,10 @@ class OperatorRequests:
         self._operations = operations
         self._reply = reply
         self._tasks: dict[int, asyncio.Task[None]] = {}
-        self.handlers: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
+        self.handlers: dict[type[Any], Callable[[int, Any], ReplyBody | None]] = {
             m.ViewServer: lambda request_id, body: m.ServerViewed(list(operations.views())),
             m.ViewInputs: self._view_inputs,
-            m.ViewSettings: lambda request_id, body: m.AutoscalerUpdated(operations.settings(body.function_id)),
+            m.ViewSettings: lambda request_id, body: AutoscalerUpdated(operations.settings(body.function_id)),
             m.ViewEnvironment: lambda request_id, body: m.EnvironmentViewed(operations.environment(body.container_id)),
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
@@ -49,31 +52,29 @@ class OperatorRequests:
         }
 
     def _view_inputs(self, request_id: int, body: m.ViewInputs) -> None:
-        async def view() -> m.ReplyBody:
+        async def view() -> ReplyBody:
             found = await self._operations.all_live_inputs(body.call_id, body.function_id, min(body.limit, MAX_FOUND))
             return m.InputsViewed(found)
 
         self._later(request_id, body, view())
 
-    def _end_call(self, request_id: int, body: m.EndCall) -> m.ReplyBody:
+    def _end_call(self, request_id: int, body: m.EndCall) -> ReplyBody:
         self._operations.cancel_call(body.call_id, terminate_containers=body.terminate_containers)
-        return m.Done()
+        return Done()
 
-    def _end_container(self, request_id: int, body: m.EndContainer) -> m.ReplyBody:
+    def _end_container(self, request_id: int, body: m.EndContainer) -> ReplyBody:
         self._operations.stop_container(body.container_id, graceful=body.graceful)
-        return m.Done()
+        return Done()
 
-    def _find(self, request_id: int, body: m.RequestBody, find: Callable[[RecordReader], m.ReplyBody]) -> None:
+    def _find(self, request_id: int, body: RequestBody, find: Callable[[RecordReader], ReplyBody]) -> None:
         self._later(request_id, body, self._found(find))
 
-    def _later(self, request_id: int, body: m.RequestBody, found: Coroutine[Any, Any, m.ReplyBody]) -> None:
+    def _later(self, request_id: int, body: RequestBody, found: Coroutine[Any, Any, ReplyBody]) -> None:
         task = asyncio.get_running_loop().create_task(self._reply_later(request_id, body, found))
         self._tasks[request_id] = task
         task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
 
-    async def _reply_later(
-        self, request_id: int, request: m.RequestBody, found: Coroutine[Any, Any, m.ReplyBody]
-    ) -> None:
+    async def _reply_later(self, request_id: int, request: RequestBody, found: Coroutine[Any, Any, ReplyBody]) -> None:
         try:
             body = await found
         except Exception as error:
@@ -105,7 +106,7 @@ class OperatorRequests:
         await self._operations.flush()
         return found
 
-    async def _find_logs(self, body: m.FindLogs) -> m.ReplyBody:
+    async def _find_logs(self, body: m.FindLogs) -> ReplyBody:
         """Who waits looks once, and then again when lines that may be meant have been kept, or there will be no more: at most
         once for each time that records are. Only who does not wait has what is not kept yet be kept for it."""
         query = body.query
@@ -171,7 +172,7 @@ def _may_be_meant(query: LogQuery, lines: LogBatch) -> bool:
     )
 
 
-def refuse_inside(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+def refuse_inside(request_id: int, body: RequestBody) -> ReplyBody:
     """For what only those outside may ask."""
     raise InvalidError(f"{type(body).__name__} is refused to code in containers: ask from outside")
 

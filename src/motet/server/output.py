@@ -9,15 +9,16 @@ from typing import Literal
 
 from motet.backends.base import Stream
 from motet.model.function import FunctionSpec
-from motet.model.log_allowance import LINES_PER_SECOND, LogAllowance
 from motet.model.outcome import Delivery
-from motet.server.apps import RunningApp
-from motet.wire.messages import LinePart, OutputLines, Written
+from motet.server.apps import ServedApp
+from motet.wire.client_messages import OutputLines
+from motet.wire.log_allowance import LINES_PER_SECOND, LogAllowance
+from motet.wire.output_messages import LinePart, Written
 
 MAX_LINE_BYTES = 64 * 1024
 KEPT_ERROR_LINES = 12
 
-Show = Callable[[Callable[[RunningApp, FunctionSpec], OutputLines]], None]
+Show = Callable[[Callable[[ServedApp, FunctionSpec], OutputLines]], None]
 _NOBODY = ("", -1)
 
 

@@ -7,11 +7,14 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
-from motet.errors import ConnectionError, RequestSizeError
+from motet.errors import ConnectionError, RequestSizeError, VersionError
 from motet.server.unread_lines import UnreadLines
 from motet.wire import codec, report
+from motet.wire.client_messages import OutputLines, Reply, RequestFailed
+from motet.wire.codec import ToServer
 from motet.wire.framing import FrameReader
-from motet.wire.messages import WIRE_VERSION, Hello, Message, OutputLines, Refused, Reply, RequestFailed, ToServer
+from motet.wire.hello import WIRE_VERSIONS, Agreed, Hello, Refused, agreed_version
+from motet.wire.message import Message
 
 logger = logging.getLogger("motet.server")
 
@@ -116,14 +119,20 @@ class SocketPeer(asyncio.BufferedProtocol):
             messages: list[ToServer] = []
             for frame in self._reader.received(nbytes):
                 messages += codec.decode_to_server(frame)
-            if messages:
-                self._receive(messages)
-            if self._handler is None:
+                if self._handler is None and messages:
+                    # Before the next frame: a peer of another version may go on with what nobody here can read.
+                    self._handler = self._greet(messages.pop(0))
+            if self._handler is not None:
+                if messages:
+                    self._handler.receive(messages)
+            else:
                 self._received += nbytes
                 if self._received > HELLO_BYTES:
                     raise ConnectionError(f"the first message must be a hello, and no longer than {HELLO_BYTES} bytes")
         except ConnectionError as error:
             self._refuse(str(error))
+        except VersionError as error:
+            self._refuse(str(error), WIRE_VERSIONS)
         except Exception as error:
             # One peer's message must not take the server's other peers with it; they are on this loop too.
             logger.exception("a message could not be handled; its sender is cut off")
@@ -210,25 +219,21 @@ class SocketPeer(asyncio.BufferedProtocol):
         if self._transport is not None:
             self._transport.close()
 
-    def _receive(self, messages: list[ToServer]) -> None:
-        if self._handler is None:
-            hello = messages.pop(0)
-            if not isinstance(hello, Hello):
-                raise ConnectionError("the first message must be a hello")
-            if hello.version != WIRE_VERSION:
-                raise ConnectionError(f"this server speaks wire version {WIRE_VERSION}, not {hello.version}")
-            self._handler = self._accept(hello, self)
-            self._strangers.remove(self)
-            self._set_deadline(None)
-            if hello.role == "client" and self._transport is not None:
-                self._is_client = True
-                self._transport.set_write_buffer_limits(UNSENT_BYTES)
-        if messages:
-            self._handler.receive(messages)
+    def _greet(self, hello: ToServer) -> Handler:
+        if not isinstance(hello, Hello):
+            raise ConnectionError("the first message must be a hello")
+        self.send((Agreed(agreed_version(hello)),))
+        handler = self._accept(hello, self)
+        self._strangers.remove(self)
+        self._set_deadline(None)
+        if hello.role == "client" and self._transport is not None:
+            self._is_client = True
+            self._transport.set_write_buffer_limits(UNSENT_BYTES)
+        return handler
 
-    def _refuse(self, reason: str) -> None:
+    def _refuse(self, reason: str, versions: tuple[int, int] | None = None) -> None:
         if self._transport is not None:
-            self.send((Refused(reason),))
+            self.send((Refused(reason, versions),))
             self.close()
             self._set_deadline(CLOSE_TIMEOUT, self._transport.abort)
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection
-from typing import Protocol
 
-from motet.wire.messages import GetItems, ItemsGot, ItemsPut, PutItems, ReplyBody, ViewQueue
-from motet.wire.queue_messages import MAX_ITEMS
+from motet.server.asker import Asker
+from motet.wire.client_messages import ReplyBody
+from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 
 MAX_ANSWER_BYTES = 16 * 1024 * 1024
 """Of items in one answer; there is at least one in it. The others stay for the next."""
@@ -23,14 +23,6 @@ ITEM_BYTES = 64
 
 Key = tuple[int, int]
 """A client's number, and that of its request."""
-
-
-class Asker(Protocol):
-    """A client session."""
-
-    number: int
-
-    def reply(self, request_id: int, body: ReplyBody) -> None: ...
 
 
 class _Partition:

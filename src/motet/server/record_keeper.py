@@ -10,9 +10,9 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from motet.errors import Error
-from motet.model.lost_records import LostRecords
-from motet.model.record_batch import RecordBatch
-from motet.model.records import CallRecord
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.lost import LostRecords
 from motet.server.driver import logger
 from motet.store.records import RecordReader, RecordStore
 

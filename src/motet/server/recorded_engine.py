@@ -14,7 +14,7 @@ from motet.core.engine import Engine
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.core.policies import POLICIES
 from motet.core.services import EncodeFailure
-from motet.model.outcome import AttemptEnd, Delivery, Ended
+from motet.model.outcome import AttemptEnd, Delivery, InputEnd
 from motet.server.recorded_containers import RecordedContainers
 
 InputKey = tuple[str, int]
@@ -85,7 +85,7 @@ class RecordedEngine(Engine):
                 if key in self._arrivals:
                     self._durations[key] = now - began_at
 
-    def _ended(self, call_id: str, ended: list[Ended]) -> None:
+    def _ended(self, call_id: str, ended: list[InputEnd]) -> None:
         for end in ended:
             key = (call_id, end.index)
             arrival = self._arrivals.pop(key, None)

@@ -11,22 +11,14 @@ from collections.abc import Callable, Mapping
 
 from motet.core.commands import ReportDecision
 from motet.errors import ServiceError
-from motet.model.input_chunk import INPUTS_PER_CHUNK, GrowingChunk
-from motet.model.lost_records import LostRecords
-from motet.model.record_batch import RecordBatch
-from motet.model.records import (
-    AppRecord,
-    CallRecord,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogBatch,
-    LogSource,
-    SampleRecord,
-    StallRecord,
-)
-from motet.model.successes import Successes
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
+from motet.records.input_chunk import INPUTS_PER_CHUNK, GrowingChunk
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch, LogSource
+from motet.records.lost import LostRecords
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.successes import Successes
 from motet.server.driver import clock_of, logger
 from motet.server.record_keeper import OpenStore, RecordKeeper, Work
 from motet.server.wall_clock import WallClock

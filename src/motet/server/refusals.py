@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from motet.errors import Error, InternalError
-from motet.wire import messages as m
+from motet.wire import client_messages as m
 from motet.wire import report
 
 logger = logging.getLogger("motet.server")

@@ -35,7 +35,7 @@ class Sampler:
         now = self._driver.wall(self._driver.now)
         samples = []
         last, self._last = self._last, {}  # of the functions that there are
-        for sample in self._driver.engine.samples(now):
+        for sample in self._driver.engine.inspection.samples(now):
             numbers = (
                 sample.waiting_inputs,
                 sample.running_inputs,

@@ -47,7 +47,8 @@ from motet.server.tally import Tally
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
-from motet.wire.messages import Hello, Message
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 
 class OpenRecords(Protocol):
@@ -87,7 +88,7 @@ class Server:
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
         self._web = Ingress(
-            config.web, self.connect, self._bind, lambda target: engine.refusal(target, CallKind.STREAM)
+            config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
         )
         self._tally = tally or Tally()
         self._apps = Apps(

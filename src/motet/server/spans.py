@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from motet.client import tracing
 from motet.core.commands import RecordInputs
 from motet.model.ids import input_id
-from motet.model.records import ContainerRecord, InputRecord
-from motet.model.timeline import COLD_START, Phase, Span, Timeline, timeline
+from motet.records.inputs import InputRecord
+from motet.records.pools import ContainerRecord
+from motet.records.timeline import COLD_START, Phase, Span, Timeline, timeline
 from motet.server.driver import Driver
 from motet.server.tally import Name
 

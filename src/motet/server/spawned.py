@@ -2,25 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from motet.errors import NotFoundError
-from motet.model.outcome import Ended
+from motet.model.outcome import InputEnd
+from motet.server.asker import Asker
 from motet.store.base import CallStore
 from motet.wire import report
-from motet.wire.messages import Outcomes, ReplyBody, RequestFailed
+from motet.wire.client_messages import Outcomes, RequestFailed
 
 MAX_AT_ONCE = 100
 MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
 """Whoever asks gets one outcome, and those that follow while they are small."""
-
-
-class Asker(Protocol):
-    """A client session."""
-
-    number: int
-
-    def reply(self, request_id: int, body: ReplyBody) -> None: ...
 
 
 class SpawnedCalls:
@@ -43,7 +34,7 @@ class SpawnedCalls:
         if principal is not None and self._principals.get(call_id, principal) != principal:
             raise NotFoundError(f"no spawned call {call_id} is kept on this server")
 
-    def outcomes(self, call_id: str, index: int, count: int = MAX_AT_ONCE) -> list[Ended]:
+    def outcomes(self, call_id: str, index: int, count: int = MAX_AT_ONCE) -> list[InputEnd]:
         """What has ended from input `index` on, `count` outcomes at most. Raises `NotFoundError`."""
         found = self.store.outcomes(call_id, index, max(1, min(count, MAX_AT_ONCE)))
         size = 0
@@ -59,7 +50,7 @@ class SpawnedCalls:
         self._waiting.setdefault((call_id, index), {})[request] = asker
         self._keys[request] = (call_id, index)
 
-    def save(self, call_id: str, ended: list[Ended]) -> None:
+    def save(self, call_id: str, ended: list[InputEnd]) -> None:
         """Inputs ended: keep their outcomes, and answer those who wait."""
         self.store.save_outcomes(call_id, ended)
         for each in ended:

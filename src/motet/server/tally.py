@@ -6,9 +6,10 @@ from collections import Counter
 from operator import sub
 
 from motet.core import commands as c
+from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
-from motet.model.records import AttemptRecord, InputRecord
-from motet.model.successes import Successes
+from motet.records.inputs import InputRecord
+from motet.records.successes import Successes
 from motet.server.histogram import Histogram
 
 WAITING_INPUTS = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from motet.wire.messages import OutputLines
+from motet.wire.client_messages import OutputLines
 
 UNREAD_BYTES = 8 * 1024 * 1024
 """What may wait to be sent to a client before lines are left out for it."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from xml.sax.saxutils import escape
 
 from motet.simulation.report import Report
-from motet.simulation.timeline import Timeline
+from motet.simulation.timeline import LoadTimeline
 
 WIDTH, PANEL_HEIGHT, LEFT, RIGHT, TOP, GAP, BOTTOM = 960, 130, 70, 20, 68, 34, 40
 COLORS = ("#0b6bcb", "#d1495b", "#2a9d5c", "#e08a00", "#7b4fb5", "#50626e")
@@ -57,7 +57,7 @@ def chart(reports: Sequence[Report]) -> str:
 
 
 def _lines(
-    reports: Sequence[Report], values: Callable[[Timeline], Values], *, dashed: bool = False
+    reports: Sequence[Report], values: Callable[[LoadTimeline], Values], *, dashed: bool = False
 ) -> list[tuple[Report, _Line]]:
     # The first one is drawn last, above the others.
     return [

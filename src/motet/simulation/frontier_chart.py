@@ -15,7 +15,7 @@ WIDTH, HEIGHT, LEFT, RIGHT, TOP, BOTTOM = 760, 460, 70, 24, 56, 46
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ChartPoint:
     """Container-seconds and latency, marked as what it is; later points are drawn above earlier ones."""
 
     cost: float
@@ -30,7 +30,7 @@ class FrontierChart:
 
     title: str
     measure: str
-    points: Sequence[Point]
+    points: Sequence[ChartPoint]
     limit: float | None = None
 
     @property
@@ -88,7 +88,7 @@ class FrontierChart:
             x += 34 + 6 * len(text)
 
 
-def legend(points: Sequence[Point]) -> list[tuple[str, str]]:
+def legend(points: Sequence[ChartPoint]) -> list[tuple[str, str]]:
     """The marks among these, and what they mean."""
     texts = {
         NOW: "now",

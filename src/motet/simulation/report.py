@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from motet.simulation.timeline import Timeline
+from motet.simulation.timeline import LoadTimeline
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +35,7 @@ class Report:
     peak_waiting: int
     unfinished: int
     seconds: float
-    timeline: Timeline
+    timeline: LoadTimeline
     target_inputs: int | None = None
     target_confidence: float | None = None
     target_after: float | None = None

@@ -102,11 +102,11 @@ class _Simulator:
         """From the first moment to the last."""
         trace = self._scenario.trace
         recorder = TimelineRecorder(max(self._arrivals[-1] if len(trace.arrivals) else 1.0, 1.0) / 200)
-        learning = Learning(lambda now: self._engine.learned_target(_FUNCTION, now))
+        learning = Learning(lambda now: self._engine.inspection.learned_target(_FUNCTION, now))
         self._events.append(e.FunctionAdded(_FUNCTION, "ap-1", self._scenario.spec))
         while True:
             self._settle()
-            waiting = self._engine.waiting(_FUNCTION)
+            waiting = self._engine.inspection.waiting(_FUNCTION)
             self._peak_waiting = max(self._peak_waiting, waiting)
             recorder.look(self._now, len(self._containers), waiting)
             if self._arrived < len(self._arrivals):

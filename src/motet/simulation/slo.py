@@ -14,7 +14,7 @@ _UNITS = {"ms": 0.001, "s": 1.0, "": 1.0}
 
 
 @dataclass(frozen=True, slots=True)
-class Bound:
+class LatencyBound:
     """One measure of latency and its limit in seconds."""
 
     measure: str
@@ -24,10 +24,10 @@ class Bound:
         return f"{self.measure}={self.limit:g}s"
 
     @classmethod
-    def parse(cls, text: str) -> Bound:
+    def parse(cls, text: str) -> LatencyBound:
         """The bound that `text` says.
 
-        >>> print(Bound.parse("p95=500ms"))
+        >>> print(LatencyBound.parse("p95=500ms"))
         p95=0.5s
         """
         measure, _, value = text.partition("=")
@@ -47,12 +47,12 @@ class Bound:
 class Slo:
     """Bounds that must all hold; none at all always do."""
 
-    bounds: tuple[Bound, ...] = ()
+    bounds: tuple[LatencyBound, ...] = ()
 
     @classmethod
     def parse(cls, texts: Iterable[str]) -> Slo:
         """Each of `texts` is one bound, or several with commas between them. Raises `InvalidError` that names the wrong one."""
-        bounds = tuple(Bound.parse(part.strip()) for text in texts for part in text.split(","))
+        bounds = tuple(LatencyBound.parse(part.strip()) for text in texts for part in text.split(","))
         for bound in bounds:
             if sum(it.measure == bound.measure for it in bounds) > 1:
                 raise InvalidError(f"{bound.measure} is bounded more than once: {', '.join(map(str, bounds))}")

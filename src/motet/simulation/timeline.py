@@ -10,7 +10,7 @@ MOST_COLUMNS = 400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Timeline:
+class LoadTimeline:
     """Columns of `width` seconds: arrivals per second, the most containers and waiting inputs, and percentiles of the latency
     of the inputs that arrived then (None: none did, or none succeeded)."""
 
@@ -50,7 +50,7 @@ class TimelineRecorder:
         self._waiting.extend([self._now[1]] * missing)
         self._end = len(self._containers) * self.width
 
-    def timeline(self, arrivals: Sequence[float], latencies: Sequence[float | None]) -> Timeline:
+    def timeline(self, arrivals: Sequence[float], latencies: Sequence[float | None]) -> LoadTimeline:
         """The columns, with the latencies of these arrivals (None: not a success)."""
         taken: list[list[float]] = [[] for _ in self._containers]
         counts = [0] * len(taken)
@@ -61,7 +61,7 @@ class TimelineRecorder:
                 taken[column].append(latency)
         for values in taken:
             values.sort()
-        return Timeline(
+        return LoadTimeline(
             width=self.width,
             arrivals=[count / self.width for count in counts],
             containers=self._containers,

@@ -15,18 +15,11 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.ids import split_input_id
-from motet.model.record_queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    CallSummary,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogLine,
-    SampleRecord,
-    StallRecord,
-)
+from motet.records.calls import CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogLine
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
 from motet.store.home import RECORDS, foreign_directories, is_live, last_written_at, live_servers, server_directories
 from motet.store.sqlite_records import SqliteRecords
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from motet.model.outcome import Ended
+from motet.model.outcome import InputEnd
 
 
 class CallStore(Protocol):
@@ -14,10 +14,10 @@ class CallStore(Protocol):
     def add_inputs(self, app_id: str, function_id: str, call_id: str, count: int) -> None:
         """A call got `count` more inputs (and exists, from the first time on)."""
 
-    def save_outcomes(self, call_id: str, ended: list[Ended]) -> None:
+    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         """Inputs ended. A second outcome of an input is ignored, and so are calls that are not kept."""
 
-    def outcomes(self, call_id: str, index: int, limit: int) -> list[Ended]:
+    def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         """The outcome of input `index`, and those of the following inputs up to the first without one; at most `limit`.
 
         Empty if the input has not ended. Raises `NotFoundError` for a call that is not kept or has no such input.

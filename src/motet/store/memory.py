@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 
 from motet.errors import NotFoundError, OutputExpiredError
-from motet.model.outcome import Ended
+from motet.model.outcome import InputEnd
 
 MAX_BYTES = 1024 * 1024 * 1024
 """Of all outcomes that are kept: the oldest go for newer ones."""
@@ -21,7 +21,7 @@ class _Record:
         self.function_id = function_id
         self.num_inputs = 0
         self.expired = 0
-        self.outcomes: dict[int, Ended | None] = {}
+        self.outcomes: dict[int, InputEnd | None] = {}
         """By index. None: it was kept, and is gone."""
 
 
@@ -44,7 +44,7 @@ class MemoryCallStore:
             record = self._records[call_id] = _Record(app_id, function_id)
         record.num_inputs += count
 
-    def save_outcomes(self, call_id: str, ended: list[Ended]) -> None:
+    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         record = self._records.get(call_id)
         if record is not None:
             for each in ended:
@@ -65,7 +65,7 @@ class MemoryCallStore:
         if record.expired == record.num_inputs and self._records.get(call_id) is record:
             del self._records[call_id]
 
-    def outcomes(self, call_id: str, index: int, limit: int) -> list[Ended]:
+    def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         record = self._find(call_id)
         if not 0 <= index < record.num_inputs:
             raise NotFoundError(f"{call_id} has no input {index}: it has {record.num_inputs}")
@@ -74,7 +74,7 @@ class MemoryCallStore:
                 f"the result of input {index} of {call_id} is gone: results of spawned calls that take more than "
                 f"{self._most_bytes / 2**20:.0f} MiB together are dropped, the oldest first"
             )
-        found: list[Ended] = []
+        found: list[InputEnd] = []
         while len(found) < limit and (ended := record.outcomes.get(index + len(found))) is not None:
             found.append(ended)
         return found

@@ -6,19 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    CallSummary,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogLine,
-    SampleRecord,
-    StallRecord,
-)
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogLine
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 
 
 class RecordReader(Protocol):

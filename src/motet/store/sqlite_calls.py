@@ -9,8 +9,8 @@ from itertools import islice
 from typing import Any
 
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_queries import CallQuery
-from motet.model.records import CallRecord, CallSummary
+from motet.records.calls import CallRecord, CallSummary
+from motet.records.queries import CallQuery
 from motet.store.sqlite_inputs import COUNTED, calls_in, short_calls
 from motet.store.sqlite_keys import Keys, function_keys, mended
 

@@ -19,10 +19,11 @@ from typing import Any
 
 import msgspec
 
-from motet.model.input_chunk import INPUTS_FOR_A_CHUNK, INPUTS_PER_CHUNK, InputChunk, Summary, decoded, encoded
 from motet.model.outcome import OutcomeKind
-from motet.model.record_queries import InputQuery
-from motet.model.records import CallRecord, InputRecord
+from motet.records.calls import CallRecord
+from motet.records.input_chunk import INPUTS_FOR_A_CHUNK, INPUTS_PER_CHUNK, InputChunk, Summary, decoded, encoded
+from motet.records.inputs import InputRecord
+from motet.records.queries import InputQuery
 from motet.store.sqlite_keys import LAST, Keys, function_keys, key_of, mended
 
 COUNTED = {

@@ -15,8 +15,8 @@ from collections.abc import Sequence
 from typing import Any, get_args
 
 from motet.model.ids import split_input_id
-from motet.model.record_queries import LogQuery
-from motet.model.records import LogBatch, LogLine, LogSource
+from motet.records.logs import LogBatch, LogLine, LogSource
+from motet.records.queries import LogQuery
 from motet.store.sqlite_keys import LAST, Keys, function_keys, key_of, mended
 
 LINES_PER_SEGMENT = 1 << 20

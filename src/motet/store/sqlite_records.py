@@ -8,20 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from motet.model.ids import split_input_id
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    CallRecord,
-    CallSummary,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogLine,
-    SampleRecord,
-    StallRecord,
-)
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord, CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogLine
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
 from motet.store.sqlite_database import Database
 from motet.store.sqlite_inputs import EndedByCall, InputWriter, by_call, find_input, find_inputs, forget_inputs

@@ -6,7 +6,7 @@ import asyncio
 import signal
 from collections.abc import Callable
 
-from motet.backends.base import NOT_STARTED, Ended, Launch, Reports, Stream
+from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream
 from motet.errors import InternalError
 from motet.model.gpu import FoundGpus
 
@@ -95,10 +95,10 @@ class FakeBackend:
         """Have a running container end; from now on it is not among `running`."""
         self._expect(container_id)
         del self.running[container_id]
-        ended = Ended(container_id=container_id, code=code, reason=reason)
+        ended = ContainerEnd(container_id=container_id, code=code, reason=reason)
         self._later(lambda: self._end(ended))
 
-    def _end(self, ended: Ended) -> None:
+    def _end(self, ended: ContainerEnd) -> None:
         self.report_output_nowait(ended.container_id)
         self._reports.container_ended(ended)
 

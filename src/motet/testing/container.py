@@ -25,13 +25,15 @@ from motet.testing.pipe import Pipe
 from motet.testing.stepped import SteppedThread, current_stepped
 from motet.testing.virtual_loop import VirtualLoop
 from motet.wire import codec
-from motet.wire import messages as m
+from motet.wire import container_messages as m
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 
 T = TypeVar("T")
 LOST_SERVER = 69
 
 
-class Place(Protocol):
+class ContainerOwner(Protocol):
     """Where a container runs."""
 
     def connect(self, role: str, receive: Callable[[memoryview], None], closed: Callable[[], None]) -> Pipe: ...
@@ -45,7 +47,7 @@ class _Vanished(BaseException):
     """Unwinds sync code of a container that is gone. (A real one takes its threads with it without a word.)"""
 
 
-class _Window(StreamWindow):
+class _ParkingWindow(StreamWindow):
     """For a sync generator: parks its thread instead of blocking it."""
 
     def __init__(self) -> None:
@@ -68,14 +70,14 @@ class _Window(StreamWindow):
         self._unpark = unpark
 
 
-class Container:
+class WorldContainer:
     """One container of a `World`: what a test may look at and point to.
 
     `function` is the name of the function it serves ("" until it has been told), `state` "starting", "ready", "stopping" or
     "ended", and `running` how many attempts it holds.
     """
 
-    def __init__(self, launch: Launch, loop: VirtualLoop, place: Place) -> None:
+    def __init__(self, launch: Launch, loop: VirtualLoop, place: ContainerOwner) -> None:
         self.container_id = launch.container_id
         self.function = ""
         self.state = "starting"
@@ -95,7 +97,7 @@ class Container:
         """Its connections, by role."""
 
     def __repr__(self) -> str:
-        return f"<Container {self.container_id} of {self.function}: {self.state}, {self.running} running>"
+        return f"<WorldContainer {self.container_id} of {self.function}: {self.state}, {self.running} running>"
 
     @property
     def running(self) -> int:
@@ -109,7 +111,7 @@ class Container:
             return
         for role, receive in (("executor", self._on_executor), ("control", self._on_control)):
             pipe = self.pipes[role] = self._place.connect(role, receive, self._lost_server)
-            pipe.send(m.Hello(cast(Any, role), self._launch.token, self.container_id))
+            pipe.send(Hello(cast(Any, role), self._launch.token, self.container_id))
 
     def preempt(self) -> None:
         """It is told to end, and tells the server."""
@@ -133,7 +135,7 @@ class Container:
         if self.state != "ended":
             self._place.end(self.container_id, code)
 
-    def _send(self, message: m.Message) -> None:
+    def _send(self, message: Message) -> None:
         if self.state != "ended":
             self.pipes["executor"].send(message)
 
@@ -202,18 +204,18 @@ class Container:
             elif isinstance(message, m.Deliver):
                 for delivery in message.attempts:
                     self._run(delivery)
-            elif isinstance(message, m.DeliverBatch):
+            elif isinstance(message, m.DeliverBatched):
                 self._run(batch.batch_of(message.attempts))
 
     def _on_control(self, frame: memoryview) -> None:
         if self.state == "ended":
             return
         for message in codec.decode_to_control(frame):
-            if isinstance(message, m.AckItems):
+            if isinstance(message, m.AckAttemptItems):
                 window = self._windows.get(message.attempt)
                 if window is not None:
                     window.grant(message.count)
-            elif isinstance(message, m.CancelAttempts):
+            elif isinstance(message, m.Cancel):
                 self._cancel(message.attempts)
             elif isinstance(message, m.AskStandstill):
                 self._send(m.StoodStill(0.0))
@@ -262,10 +264,10 @@ class Container:
                 "web functions do not run in motet.testing; call the app itself with its own test client"
             )
         call = self._service.methods[delivery.method]
-        sender = cast(Sender, _Items(self._send))
+        sender = cast(Sender, _ItemSender(self._send))
         cancelled = self._slots.cancelled
         if method.is_generator:
-            window = self._windows[delivery.attempt] = StreamWindow() if method.is_async else _Window()
+            window = self._windows[delivery.attempt] = StreamWindow() if method.is_async else _ParkingWindow()
             if method.is_async:
                 return await stream_async(call, delivery, window, sender, cancelled)
             return await self._on_thread(
@@ -311,10 +313,10 @@ class Container:
             self._end(1)
 
 
-class _Items:
+class _ItemSender:
     """The part of a sender that one stream uses: each item leaves at once."""
 
-    def __init__(self, send: Callable[[m.Message], None]) -> None:
+    def __init__(self, send: Callable[[Message], None]) -> None:
         self.queue = send
         self.streaming_tasks = 0
 

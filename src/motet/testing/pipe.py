@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from motet.server.peers import SocketPeer
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.messages import Message
+from motet.wire.message import Message
 
 ROUNDING = 1e-6
 """Seconds. A loop rings a timer that is due within its clock's resolution."""

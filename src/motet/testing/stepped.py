@@ -73,12 +73,12 @@ class _Tickets:
     last = 0
 
 
-class _Here(threading.local):
+class _ThisThread(threading.local):
     thread: SteppedThread | None = None
 
 
 _tickets = _Tickets()
-_here = _Here()
+_here = _ThisThread()
 
 
 def current_stepped() -> SteppedThread | None:

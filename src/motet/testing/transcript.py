@@ -15,7 +15,7 @@ from motet.core import events as e
 from motet.model.function import FunctionSpec, ImportedDefinition, Resources, SyncCancellation
 from motet.model.gpu import FoundGpus, Gpu, GpuRequest
 from motet.model.ids import numbered_suffix
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, Ended, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, Batching, Concurrency
 from motet.testing.playbook import ANYTHING
@@ -228,7 +228,7 @@ def save(call: str, *indexes: int, kind: OutcomeKind = OutcomeKind.SUCCESS, payl
     return c.SaveOutcomes(f"fc-{call}", _ended(indexes, kind, payload))
 
 
-def _ended(indexes: Iterable[int], kind: OutcomeKind, payload: Any) -> list[Ended]:
+def _ended(indexes: Iterable[int], kind: OutcomeKind, payload: Any) -> list[InputEnd]:
     if payload is None:
         payload = RESULT if kind is OutcomeKind.SUCCESS else ANYTHING
-    return [Ended(index, kind, payload) for index in indexes]
+    return [InputEnd(index, kind, payload) for index in indexes]

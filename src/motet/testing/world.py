@@ -12,20 +12,20 @@ from motet.backends.base import Launch
 from motet.client import waiter
 from motet.client.connection import Connection
 from motet.client.dual import Steps
+from motet.client.running_app import RunningApp, enter_container_app
 from motet.client.waiter import Waiter
 from motet.core.host import HostLimits
 from motet.errors import ConnectionError
-from motet.sdk.running import RunningApp, enter_container_app
 from motet.server import embedded
 from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.server.wiring import build_server
 from motet.testing.backends import FakeBackend
-from motet.testing.container import Container
+from motet.testing.container import WorldContainer
 from motet.testing.pipe import Pipe
 from motet.testing.stepped import current_stepped
 from motet.testing.virtual_loop import DeadlockError, VirtualLoop
-from motet.wire.messages import Configure
+from motet.wire.container_messages import Configure
 
 T = TypeVar("T")
 Role = Literal["executor", "control"]
@@ -36,7 +36,7 @@ class WorldBackend(FakeBackend):
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
-        self.containers: dict[str, Container] = {}
+        self.containers: dict[str, WorldContainer] = {}
         self.delays: dict[str, float] = {}
         self.server: Server
         self.connection = Connection()
@@ -46,7 +46,7 @@ class WorldBackend(FakeBackend):
         """See `Backend`."""
         super().start_nowait(launch)
         if launch.container_id in self.running:
-            container = self.containers[launch.container_id] = Container(launch, self._virtual, self)
+            container = self.containers[launch.container_id] = WorldContainer(launch, self._virtual, self)
             self._virtual.call_soon(container.start)
 
     def end(self, container_id: str, code: int, reason: str | None = None) -> None:
@@ -97,35 +97,35 @@ class World:
 
     # --- containers ---------------------------------------------------------------------------------------------------
 
-    def containers(self, function: str | None = None) -> list[Container]:
+    def containers(self, function: str | None = None) -> list[WorldContainer]:
         """Those that live, the oldest first; of one function (by name), or of all."""
         return [it for it in self._backend.containers.values() if function in (None, it.function)]
 
-    def kill(self, container: Container) -> None:
+    def kill(self, container: WorldContainer) -> None:
         """Have its process be killed by SIGKILL, now."""
         self._backend.kill_nowait(container.container_id)
         self._settle()
 
-    def crash(self, container: Container, code: int = 1, stderr: str = "") -> None:
+    def crash(self, container: WorldContainer, code: int = 1, stderr: str = "") -> None:
         """Have its process end by itself, with this exit status, after writing this."""
         if stderr:
             self._backend.write(container.container_id, "stderr", stderr.encode())
         self._backend.end(container.container_id, code)
         self._settle()
 
-    def preempt(self, container: Container) -> None:
+    def preempt(self, container: WorldContainer) -> None:
         """Have its process be told to end (SIGTERM): it takes no more inputs and finishes what it has, within its grace."""
         container.preempt()
         self._settle()
 
-    def freeze(self, container: Container) -> None:
+    def freeze(self, container: WorldContainer) -> None:
         """Have its process be stopped (SIGSTOP): nothing comes out of it, and it takes nothing in, until `thaw`."""
         for pipe in container.pipes.values():
             pipe.hold(True)
         self._backend.freeze(container.container_id)
         self._settle()
 
-    def thaw(self, container: Container) -> None:
+    def thaw(self, container: WorldContainer) -> None:
         """Let a frozen container go on."""
         for pipe in container.pipes.values():
             pipe.hold(False)
@@ -144,13 +144,13 @@ class World:
                 if each in container.pipes:
                     container.pipes[each].delay(seconds)
 
-    def cut(self, container: Container, *, after: int = 0) -> None:
+    def cut(self, container: WorldContainer, *, after: int = 0) -> None:
         """End its executor connection when `after` more bytes have come from it, also in the middle of a message. A lost
         message is this: a stream that lacks a piece ends there."""
         container.pipes["executor"].cut(after)
         self._settle()
 
-    def repeat(self, container: Container) -> None:
+    def repeat(self, container: WorldContainer) -> None:
         """Have the next message that it sends come twice. (A stream never does this; a broken program may.)"""
         container.pipes["executor"].repeat()
 

@@ -9,9 +9,14 @@ import msgspec
 
 from motet.errors import ConnectionError, InvalidError, RequestSizeError
 from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.wire.client_messages import FromClient, ToClient
+from motet.wire.container_messages import FromContainer, ToControl, ToExecutor
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
-from motet.wire.messages import Message, ToClient, ToControl, ToExecutor, ToServer
+from motet.wire.hello import Hello
+from motet.wire.message import Message
 from motet.wire.portions import halves
+
+ToServer = Hello | FromClient | FromContainer
 
 _SPLIT_BYTES = 16 * 1024 * 1024
 

@@ -1,4 +1,7 @@
-"""Messages between server and containers: on the executor connection, and on the control one."""
+"""The conversation between the server and a container: on the executor connection, and on the control one.
+
+What a container tells of its output is in `output_messages.py`.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,9 @@ from typing import Literal
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.limits import Index, Moment, Payload
 from motet.model.outcome import AttemptEnd, Delivery
+from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
+from motet.wire.output_messages import Output, OutputShared, Stalled
 
 # --- server to container ----------------------------------------------------------------------------------------------
 
@@ -35,17 +40,17 @@ class Deliver(Message, tag="deliver", frozen=True):
     attempts: list[Delivery]
 
 
-class DeliverBatch(Message, tag="deliver_batch", frozen=True):
+class DeliverBatched(Message, tag="deliver_batch", frozen=True):
     """Run these attempts in one slot and one call of the function; cancelling the first one's number cancels all.
 
-    `more`: those of the following `DeliverBatch` belong to the same batch.
+    `more`: those of the following `DeliverBatched` belong to the same batch.
     """
 
     attempts: list[Delivery]
     more: bool = False
 
 
-class FeedAttempt(Message, tag="feed_attempt", frozen=True):
+class FeedItems(Message, tag="feed_attempt", frozen=True):
     """Items for an attempt that was delivered before; unknown ones are ignored."""
 
     attempt: int
@@ -56,14 +61,14 @@ class Resume(Message, tag="resume", frozen=True):
     """The answer to `Unblocked`: attempts that come after this are to run, whatever `Blocked` gave back."""
 
 
-class AckItems(Message, tag="ack_items", frozen=True):
+class AckAttemptItems(Message, tag="ack_items", frozen=True):
     """On the control connection: the consumer of a streaming attempt took `count` more items."""
 
     attempt: int
     count: int
 
 
-class CancelAttempts(Message, tag="cancel_attempts", frozen=True):
+class Cancel(Message, tag="cancel_attempts", frozen=True):
     """On the control connection: end these attempts; unknown ones are ignored."""
 
     attempts: list[int]
@@ -146,3 +151,22 @@ class Blocked(Message, tag="blocked", frozen=True):
 
 class Unblocked(Message, tag="unblocked", frozen=True):
     """The event loop turns again. Attempts may come after a `Resume`."""
+
+
+FromContainer = (
+    Ready
+    | StartFailed
+    | Finished
+    | Items
+    | TakeFeed
+    | LimitInputs
+    | StopDelivering
+    | StoodStill
+    | Blocked
+    | Unblocked
+    | Output
+    | OutputShared
+    | Stalled
+)
+ToExecutor = Agreed | Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
+ToControl = Agreed | Refused | Cancel | AckAttemptItems | AskStandstill | Stop

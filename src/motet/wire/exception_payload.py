@@ -66,7 +66,7 @@ def loads(data: bytes | memoryview) -> BaseException:
 def _checked(data: bytes, error: BaseException, *, as_own: bool = False) -> bytes:
     """Raises if the bytes make something else: an exception of another class, or one whose text cannot be had. A class
     whose own way (`as_own`) gives another text has a mistake there."""
-    made = _Here(io.BytesIO(data)).load()
+    made = _OwnUnpickler(io.BytesIO(data)).load()
     said, says = _said(error), _said(made)
     same = isinstance(made, BaseException) and said == says if as_own else type(made) is type(error)
     if not same or (says is None and said is not None):
@@ -101,18 +101,18 @@ class _Bounded(io.BytesIO):
 
 def _pickled(value: Any, limit: int, by_value: ByValue, *, own: bool = False, tolerant: bool = False) -> bytes:
     buffer = _Bounded(limit)
-    (_TolerantPickler if tolerant else _Pickler)(buffer, by_value, own).dump(value)
+    (_TolerantPickler if tolerant else _ExceptionPickler)(buffer, by_value, own).dump(value)
     return buffer.getvalue()
 
 
 def _pickled_in_parts(error: BaseException, limit: int, by_value: ByValue) -> bytes:
-    call = _Call(put_together, type(error), _lighter_parts(error, by_value), _lighter_group(error, by_value))
+    call = _CallOf(put_together, type(error), _lighter_parts(error, by_value), _lighter_group(error, by_value))
     return _pickled(call, limit, by_value, tolerant=True)
 
 
 def _pickled_as_told(error: BaseException, text: str, limit: int, by_value: ByValue) -> bytes:
-    data = _pickled(_Call(told, type(error), text, _lighter_parts(error, by_value)), limit, by_value, tolerant=True)
-    _Here(io.BytesIO(data)).load()
+    data = _pickled(_CallOf(told, type(error), text, _lighter_parts(error, by_value)), limit, by_value, tolerant=True)
+    _OwnUnpickler(io.BytesIO(data)).load()
     return data
 
 
@@ -141,13 +141,13 @@ def _lighter(error: BaseException, by_value: ByValue) -> BaseException:
 
 def _travels(part: Any, by_value: ByValue) -> bool:
     try:
-        _Here(io.BytesIO(_pickled(part, MAX_PART_BYTES, by_value, tolerant=True))).load()
+        _OwnUnpickler(io.BytesIO(_pickled(part, MAX_PART_BYTES, by_value, tolerant=True))).load()
     except Exception:
         return False
     return True
 
 
-class _Call:
+class _CallOf:
     """Pickles as a call of a function."""
 
     def __init__(self, function: Callable[..., Any], *arguments: Any) -> None:
@@ -157,7 +157,7 @@ class _Call:
         return self._reduced
 
 
-class _Pickler(Pickler):
+class _ExceptionPickler(Pickler):
     """Takes exceptions apart, `own`: those whose classes have a way of their own as these say."""
 
     def __init__(self, buffer: io.BytesIO, by_value: ByValue, own: bool) -> None:
@@ -172,7 +172,7 @@ class _Pickler(Pickler):
         return (as_its_class_says(value) if self._own else None) or taken_apart(value)
 
 
-class _TolerantPickler(_Pickler):
+class _TolerantPickler(_ExceptionPickler):
     """Leaves behind what cannot be pickled: an object without a way, and one whose end has effects if any of it has none."""
 
     def reducer_override(self, value: Any) -> Any:
@@ -208,7 +208,7 @@ class _TolerantPickler(_Pickler):
         return True
 
 
-class _Here(pickle.Unpickler):
+class _OwnUnpickler(pickle.Unpickler):
     """Reads what this process itself has written: its classes are left as they are."""
 
     def find_class(self, module: str, name: str) -> Any:

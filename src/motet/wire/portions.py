@@ -6,28 +6,32 @@ from typing import Any
 
 import msgspec
 
-from motet.wire import messages as m
+from motet.wire import client_messages as m
+from motet.wire.container_messages import Cancel, Deliver, DeliverBatched, FeedItems, Finished, Items
+from motet.wire.operator_messages import CallGraphFound, CallsFound, InputsViewed, LogsFound, ServerViewed
+from motet.wire.output_messages import Output, Written
+from motet.wire.queue_messages import ItemsGot
 
 _LISTS: dict[type[Any], str] = {
     m.SubmitInputs: "inputs",
     m.FeedCall: "items",
-    m.Finished: "attempts",
-    m.Items: "items",
-    m.Output: "entries",
-    m.Deliver: "attempts",
-    m.DeliverBatch: "attempts",
-    m.FeedAttempt: "items",
-    m.CancelAttempts: "attempts",
+    Finished: "attempts",
+    Items: "items",
+    Output: "entries",
+    Deliver: "attempts",
+    DeliverBatched: "attempts",
+    FeedItems: "items",
+    Cancel: "attempts",
     m.Outcomes: "ended",
     m.CallItems: "items",
     m.OutputLines: "lines",
-    m.ServerViewed: "views",
-    m.InputsViewed: "views",
-    m.LogsFound: "lines",
-    m.CallsFound: "calls",
-    m.CallGraphFound: "inputs",
-    m.ItemsGot: "items",
-    m.Written: "lines",
+    ServerViewed: "views",
+    InputsViewed: "views",
+    LogsFound: "lines",
+    CallsFound: "calls",
+    CallGraphFound: "inputs",
+    ItemsGot: "items",
+    Written: "lines",
 }
 """The list that grows with what users do. What else a message holds is small, or bounded where it is made."""
 
@@ -49,12 +53,12 @@ def halves(message: Any) -> tuple[Any, Any] | None:
     items = getattr(message, name)
     if len(items) > 1:
         first, second = items[: len(items) // 2], items[len(items) // 2 :]
-    elif isinstance(message, m.Output) and items and (parts := halves(items[0])):
+    elif isinstance(message, Output) and items and (parts := halves(items[0])):
         first, second = [parts[0]], [parts[1]]
     else:
         return None
     rest = msgspec.structs.replace(message, **{name: second})
-    changes = {name: first, "more": True} if isinstance(message, m.DeliverBatch) else {name: first}
+    changes = {name: first, "more": True} if isinstance(message, DeliverBatched) else {name: first}
     return msgspec.structs.replace(message, **changes), rest
 
 

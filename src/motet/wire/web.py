@@ -64,7 +64,7 @@ class ResponseStart(Frame, tag="start", frozen=True):
     age: float
 
 
-class Body(Frame, tag="body", frozen=True):
+class BodyPiece(Frame, tag="body", frozen=True):
     """A piece of a body, either way. Without `more` it is the last one."""
 
     data: bytes
@@ -103,7 +103,7 @@ class Closed(Frame, tag="closed", frozen=True):
     reason: str
 
 
-AnyFrame = ResponseStart | Body | Accepted | Text | Binary | Wanted | Closed
+AnyFrame = ResponseStart | BodyPiece | Accepted | Text | Binary | Wanted | Closed
 
 _encode = msgspec.msgpack.Encoder().encode
 

@@ -6,7 +6,9 @@ import itertools
 
 import pytest
 
+from motet.core.autoscaler import NOTHING_RUNS
 from motet.core.policies.knative import KnativePolicy
+from motet.core.scaler import Scaler
 
 from .trial import Trial
 
@@ -86,7 +88,7 @@ def test_the_last_pod_goes_a_stable_window_and_a_grace_after_the_last_input() ->
 def test_a_fresh_one_that_finds_containers_keeps_them_for_a_stable_window() -> None:
     trial = Trial(NONE, follows=False)
     trial.live = 5
-    trial.scaler = type(trial.scaler)(NONE, 1, 1, trial._alarm)
+    trial.scaler = Scaler(NONE, trial, NOTHING_RUNS, trial._alarm)
     trial.has(1)
     assert trial.desired == 5
     trial.at(58.0)

@@ -217,7 +217,7 @@ def test_inputs_that_turn_out_slow_get_their_containers_all_the_same(play: Playb
     play.at(play.now + 5.9)
     play.take()
     play.at(play.now + 0.2)
-    assert play.engine.view("fu-f", play.now).started_containers == 3
+    assert play.engine.inspection.view("fu-f", play.now).started_containers == 3
     play.take()
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motet.core.autoscaler import BoundedDecision, Demand, Policy
+from motet.core.autoscaler import NOTHING_RUNS, BoundedDecision, Demand, Policy
 from motet.core.scaler import Scaler
 from motet.model.scaling import AutoscalerSettings
 
@@ -11,7 +11,8 @@ class Trial:
     """Inputs come and go as the test says; containers start and leave in no time, unless `live` is set."""
 
     def __init__(self, policy: Policy, target: int = 1, *, follows: bool = True, **settings: int | float) -> None:
-        self.scaler = Scaler(policy, target, target, self._alarm)
+        self.max_inputs = self.target_inputs = target
+        self.scaler = Scaler(policy, self, NOTHING_RUNS, self._alarm)
         self.settings = AutoscalerSettings(**settings)  # type: ignore[arg-type]
         self.now = 0.0
         self.inputs = 0
@@ -49,7 +50,7 @@ class Trial:
     def _ask(self) -> BoundedDecision:
         while True:
             demand = Demand(self.inputs, active=self.inputs > 0)
-            decision = self.scaler.decide(demand, self.live, self.starting, self.settings, 10_000, self.now)
+            decision = self.scaler.decide(demand, self.settings, 10_000, self.now)
             if not self.changes or decision.desired != self.changes[-1][1]:
                 self.changes.append((self.now, decision.desired))
             if not self.follows or decision.desired == self.live:

@@ -6,25 +6,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from motet.errors import NotFoundError
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import input_id, split_input_id
 from motet.model.outcome import CallKind, OutcomeKind
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import CallQuery, InputQuery, LogQuery
-from motet.model.records import (
-    AppRecord,
-    AttemptRecord,
-    CallRecord,
-    CallSummary,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogLine,
-    SampleRecord,
-    StallRecord,
-)
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
+from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord, CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogLine
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.wire.failure import Failure
 
 NOW = 1_750_000_000.0

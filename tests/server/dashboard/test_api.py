@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from motet.model.outcome import CallKind
-from motet.model.records import CallRecord
+from motet.records.calls import CallRecord
 from motet.server.dashboard.api import Api
 from motet.server.dashboard.app import dashboard_app
 from motet.server.dashboard.events import Watchers

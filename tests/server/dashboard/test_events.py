@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from motet.errors import ServiceError
-from motet.model.record_batch import RecordBatch
-from motet.model.records import LogBatch
+from motet.records.batch import RecordBatch
+from motet.records.logs import LogBatch
 from motet.server.dashboard.api import Api
 from motet.server.dashboard.events import MAX_WATCHERS, Watchers
 from motet.server.dashboard.filters import Filters

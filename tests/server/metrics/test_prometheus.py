@@ -19,7 +19,9 @@ from motet.model.scaling import Concurrency
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.metrics.catalogue import METRICS, Metric
 from motet.server.metrics.config import MetricsConfig
-from motet.wire import messages as m
+from motet.wire import client_messages as m
+from motet.wire.container_messages import Finished, StartFailed
+from motet.wire.operator_messages import OpenDashboard
 from tests.server.stage import Client, Stage, function, stage
 
 ROOT = Path(__file__).parents[3]
@@ -127,7 +129,7 @@ def test_inputs_are_counted_by_how_they_ended_and_timed() -> None:
         container = await on.container()
         one, two, _ = await container.deliveries()
         ends = [AttemptEnd(one.attempt, OutcomeKind.SUCCESS, b""), AttemptEnd(two.attempt, OutcomeKind.FAILURE, b"")]
-        container.executor.say(m.Finished(ends))
+        container.executor.say(Finished(ends))
         await client.wait(m.Outcomes)
         client.say(m.CancelCall("fc-1"))
         await client.wait(m.Outcomes)
@@ -168,7 +170,7 @@ def test_container_that_cannot_start_is_counted_as_failed() -> None:
         (function_id,) = await client.create()
         client.call(function_id)
         container = await on.container(ready=False)
-        container.executor.say(m.StartFailed("loading", b""))
+        container.executor.say(StartFailed("loading", b""))
         await client.wait(m.Outcomes)
         await container.executor.close()
         await on.wait(lambda: not on.server.operations.views()[0].functions[0].containers)
@@ -231,7 +233,7 @@ def test_the_dashboard_has_them_too_counted_from_its_opening() -> None:
         async with stage(dashboard=DashboardConfig(port=0)) as on, httpx.AsyncClient() as client:
             caller = on.client()
             (function_id,) = await caller.create()
-            opened = await caller.answer(m.OpenDashboard())
+            opened = await caller.answer(OpenDashboard())
             url = opened.url
             assert (await client.get(f"{url}/metrics")).status_code == 401
             await client.get(url, params={"code": opened.code})

@@ -10,7 +10,7 @@ from motet.core.autoscaler import Demand, PoolFacts, ScalingDecision
 from motet.model.scaling import AutoscalerSettings
 
 
-class _Memory(NamedTuple):
+class _KnativeMemory(NamedTuple):
     panic_at: float | None
     """When it was last over the threshold, if it panics."""
     panic_most: int
@@ -55,10 +55,10 @@ class KnativePolicy:
         if last is not None and not poked and (last.again_at is None or now < last.again_at):
             return last
         # A fresh autoscaler that finds containers keeps them until it has seen enough.
-        memory = _Memory(None, 0, now, None, False)
+        memory = _KnativeMemory(None, 0, now, None, False)
         if facts.ready > 1:
             memory = memory._replace(panic_at=now, panic_most=facts.ready)
-        if last is not None and isinstance(last.memory, _Memory):
+        if last is not None and isinstance(last.memory, _KnativeMemory):
             memory = last.memory
 
         target = max(0.01, facts.target_inputs * self.target_utilization)
@@ -96,6 +96,6 @@ class KnativePolicy:
             "KPA: {} stable and {} panic concurrency at {} each want {}{}",
             (stable, panic, round(target, 3), desired, ", panicking" if panic_at is not None else ""),
             again_at=None if asleep else now + self.tick,
-            memory=_Memory(panic_at, panic_most, active_since, idle_since, initial),
+            memory=_KnativeMemory(panic_at, panic_most, active_since, idle_since, initial),
             drains=True,
         )

@@ -66,7 +66,13 @@ class MotetPolicy:
 
     def decide(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
         """See `Policy.decide`."""
-        decision = self._reactive(demand, facts, settings, now)
+        target, live, last = facts.target_inputs, facts.live, facts.last
+        needed = -(-demand.inputs // target)
+        memory = None if last is None or demand.inputs <= (live - facts.starting) * target else last.memory
+        if needed == live and not demand.alone:  # as it is often, so this must be quick
+            decision = ScalingDecision(needed, PLAIN, (demand.inputs, demand.unit, target, needed), memory=memory)
+        else:
+            decision = self._reactive(needed, memory, demand, facts, settings, now)
         if facts.expected is None or settings.buffer_containers or demand.unit != "inputs":
             return decision
         return self._foreseeing(decision, facts.expected, demand, facts)
@@ -96,14 +102,11 @@ class MotetPolicy:
             spare_window=decision.spare_window,
         )
 
-    def _reactive(self, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float) -> ScalingDecision:
-        target = facts.target_inputs
-        needed = -(-demand.inputs // target)
-        live = facts.live
-        last = facts.last
-        memory = None if last is None or demand.inputs <= (live - facts.starting) * target else last.memory
-        if needed == live and not demand.alone:  # as it is often, so this must be quick
-            return _plain(needed, demand, target, memory)
+    def _reactive(
+        self, needed: int, memory: object, demand: Demand, facts: PoolFacts, settings: AutoscalerSettings, now: float
+    ) -> ScalingDecision:
+        """More containers are needed than there are, or fewer."""
+        target, live = facts.target_inputs, facts.live
         full = needed > live == settings.max_containers
         if full or settings.buffer_containers or demand.alone or demand.unit != "inputs":
             return for_demand(demand, target)

@@ -10,7 +10,7 @@ from motet.core.autoscaler import Demand, PoolFacts, ScalingDecision
 from motet.model.scaling import AutoscalerSettings
 
 
-class _Memory(NamedTuple):
+class _RayServeMemory(NamedTuple):
     total: float
     """The ongoing requests that the controller knows of."""
     seen_at: float
@@ -48,8 +48,8 @@ class RayServePolicy:
         """See `Policy.decide`."""
         in_flight = demand.inputs + demand.alone
         target = facts.live if facts.last is None else facts.last.desired
-        memory = _Memory(0.0, -math.inf, 0, now)
-        if facts.last is not None and isinstance(facts.last.memory, _Memory):
+        memory = _RayServeMemory(0.0, -math.inf, 0, now)
+        if facts.last is not None and isinstance(facts.last.memory, _RayServeMemory):
             memory = facts.last.memory
         total, seen_at = memory.total, memory.seen_at
         if now >= seen_at + self.metrics_interval:
@@ -70,7 +70,7 @@ class RayServePolicy:
             "Ray Serve: {} ongoing requests at {} each; {}",
             (round(total, 3), facts.target_inputs, ("no change", "waits to go up", "waits to go down")[towards]),
             again_at=None if asleep else self._next(now, seen_at, towards, since, target),
-            memory=_Memory(total, seen_at, towards, since),
+            memory=_RayServeMemory(total, seen_at, towards, since),
             drains=True,
         )
 

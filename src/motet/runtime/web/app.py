@@ -9,6 +9,7 @@ import traceback
 from collections.abc import MutableMapping
 from typing import Any
 
+from motet.context.current_input import CurrentInput, current
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime import forked_child
@@ -16,7 +17,6 @@ from motet.runtime.attempt import Cancelled, end_output, failed
 from motet.runtime.user_loop import allow_threads
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.request import App, WebRequest
-from motet.sdk.context import CurrentInput, current
 from motet.wire import payload
 
 _NONE = payload.dumps(None, "None")

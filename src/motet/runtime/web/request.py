@@ -7,13 +7,13 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from motet.context.container import current_container_id
 from motet.model.ids import input_id
 from motet.model.outcome import Delivery
 from motet.runtime.sender import Sender
 from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.response import Response
-from motet.sdk.context import current_container_id
-from motet.wire.messages import Items, TakeFeed
+from motet.wire.container_messages import Items, TakeFeed
 from motet.wire.web import (
     ACK_BYTES,
     PIECE_BYTES,
@@ -21,7 +21,7 @@ from motet.wire.web import (
     Accepted,
     AnyFrame,
     Binary,
-    Body,
+    BodyPiece,
     Closed,
     Headers,
     RequestHead,
@@ -143,7 +143,7 @@ class WebRequest:
 
     def _message(self, frame: AnyFrame) -> Message:
         match frame:
-            case Body():
+            case BodyPiece():
                 return {"type": "http.request", "body": frame.data, "more_body": frame.more}
             case Text():
                 return {"type": "websocket.receive", "text": frame.text}
@@ -172,7 +172,7 @@ class WebRequest:
         if self._gone is not None:
             raise ClientLeft("the client closed the connection")
         frame = self._response.take(message, self._age())
-        if isinstance(frame, Body):
+        if isinstance(frame, BodyPiece):
             await self._body(frame)
         elif isinstance(frame, ResponseStart | Accepted):
             self._queue(encode(frame))
@@ -182,14 +182,14 @@ class WebRequest:
     def _age(self) -> float:
         return self._loop.time() - self._ready_at
 
-    async def _body(self, body: Body) -> None:
+    async def _body(self, body: BodyPiece) -> None:
         data = body.data
         if len(data) > PIECE_BYTES:
             view = memoryview(data)
             last = (len(data) - 1) // PIECE_BYTES * PIECE_BYTES
             for start in range(0, last, PIECE_BYTES):
-                await self._put(Body(bytes(view[start : start + PIECE_BYTES]), True))
-            body = Body(bytes(view[last:]), body.more)
+                await self._put(BodyPiece(bytes(view[start : start + PIECE_BYTES]), True))
+            body = BodyPiece(bytes(view[last:]), body.more)
         if not body.more:
             self._arrival.set()
         await self._put(body)
@@ -231,7 +231,7 @@ class WebRequest:
             text = b"Internal Server Error"
             headers = [(b"content-type", b"text/plain; charset=utf-8"), (b"content-length", str(len(text)).encode())]
             self._queue(encode(ResponseStart(500, headers + self._own_headers(), self._age())))
-            self._queue(encode(Body(text, False)))
+            self._queue(encode(BodyPiece(text, False)))
 
     def end(self) -> None:
         """The app returned: raises `RuntimeError` if it owes an answer. A WebSocket left open is closed."""

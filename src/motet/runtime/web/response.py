@@ -6,7 +6,7 @@ import re
 from collections.abc import MutableMapping
 from typing import Any
 
-from motet.wire.web import Accepted, AnyFrame, Binary, Body, Closed, Headers, ResponseStart, Text
+from motet.wire.web import Accepted, AnyFrame, Binary, BodyPiece, Closed, Headers, ResponseStart, Text
 
 Message = MutableMapping[str, Any]
 
@@ -116,7 +116,7 @@ class Response:
                 headers.append((bytes(name), bytes(value)))
         return headers + self._own_headers
 
-    def _body(self, message: Message) -> Body:
+    def _body(self, message: Message) -> BodyPiece:
         data = message.get("body", b"")
         if type(data) is not bytes:
             data = _bytes(data, "a body")
@@ -133,7 +133,7 @@ class Response:
             self._left -= len(data)
         if not more:
             self._state = _COMPLETE
-        return Body(data, more)
+        return BodyPiece(data, more)
 
 
 def _framed(status: int, headers: Headers, bodiless: bool) -> tuple[Headers, int | None]:

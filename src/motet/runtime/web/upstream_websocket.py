@@ -9,7 +9,7 @@ from websockets.asyncio import client
 _OLD, _NEW = b"HTTP/1.0 ", b"HTTP/1.1 "
 
 
-class _Connection(client.ClientConnection):
+class _UpstreamConnection(client.ClientConnection):
     """Takes refusals from servers that speak HTTP/1.0, too."""
 
     _beginning: bytes | None = b""
@@ -34,4 +34,4 @@ class _Connect(client.connect):
 
 def connect(uri: str, **options: Any) -> Any:
     """As websockets' own `connect`, but a redirect is a refusal as any other: `InvalidStatus`."""
-    return _Connect(uri, create_connection=_Connection, **options)
+    return _Connect(uri, create_connection=_UpstreamConnection, **options)

@@ -43,7 +43,7 @@ class WsgiAdapter:
             return
         environ = environ_of(scope)
         environ["wsgi.multithread"] = self._multithread
-        exchange = _Exchange(self._app, environ, send)
+        exchange = _WsgiExchange(self._app, environ, send)
         body, length = await gathered(scope, receive, exchange.on_loop)
         if length is not None:
             environ["CONTENT_LENGTH"] = str(length)
@@ -52,7 +52,7 @@ class WsgiAdapter:
         await exchange.run(self._threads)
 
 
-class _Exchange:
+class _WsgiExchange:
     """One request. `run` is the loop's side of it, all else is called on its thread."""
 
     def __init__(self, app: WsgiApp, environ: dict[str, Any], send: Send) -> None:

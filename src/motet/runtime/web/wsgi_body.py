@@ -18,7 +18,7 @@ MOST_GATHERED = 64 * 1024 * 1024
 BUFFER = 64 * 1024
 
 
-class Body(io.RawIOBase):
+class WsgiBody(io.RawIOBase):
     """What is received, piece by piece, after what is there already. `on_loop` has a step done on the loop."""
 
     def __init__(self, receive: Receive, on_loop: OnLoop, there: BinaryIO | None = None, over: bool = False) -> None:
@@ -80,4 +80,4 @@ async def gathered(scope: dict[str, Any], receive: Receive, on_loop: OnLoop) -> 
             there.write(data)
         length = there.tell() if over else None
         there.seek(0)
-    return io.BufferedReader(Body(receive, on_loop, there, over), BUFFER), length
+    return io.BufferedReader(WsgiBody(receive, on_loop, there, over), BUFFER), length

@@ -11,11 +11,12 @@ import msgspec
 
 from motet.errors import InvalidError, NotFoundError, ServiceError
 from motet.model.ids import split_input_id
-from motet.model.record_queries import InputQuery
-from motet.model.records import AppRecord, FunctionRecord, InputRecord
 from motet.model.scaling import AutoscalerUpdate
-from motet.model.timeline import Timeline, timeline
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
+from motet.records.inputs import InputRecord
+from motet.records.pools import AppRecord, FunctionRecord
+from motet.records.queries import InputQuery
+from motet.records.timeline import Timeline, timeline
 from motet.server.dashboard import shown
 from motet.server.dashboard.call_tree import call_tree
 from motet.server.dashboard.filters import Filters, call_query, checked_id, input_query, log_query

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from motet.errors import NotFoundError
-from motet.model.call_graph import CallGraph, CallNode, InputNode, Limits
 from motet.model.ids import split_input_id
 from motet.model.views import InputView
+from motet.records.call_graph import CallGraph, CallNode, InputNode, Limits
 from motet.server.dashboard.shown import Json, call_json, input_json, live_input_json
 from motet.store.records import RecordReader
 

@@ -6,9 +6,9 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from motet.errors import Error, ServiceError
-from motet.model.record_batch import RecordBatch
-from motet.model.record_queries import LogQuery
-from motet.model.records import LogBatch
+from motet.records.batch import RecordBatch
+from motet.records.logs import LogBatch
+from motet.records.queries import LogQuery
 from motet.server.dashboard import shown
 from motet.server.dashboard.api import Api, encode
 from motet.server.dashboard.filters import Filters, log_query

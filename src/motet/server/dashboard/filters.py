@@ -9,8 +9,8 @@ from typing import cast, get_args
 from motet.errors import InvalidError
 from motet.model import ids
 from motet.model.outcome import OutcomeKind
-from motet.model.record_queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
-from motet.model.records import LogSource
+from motet.records.logs import LogSource
+from motet.records.queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
 from motet.server.moments import parse_moment
 
 KINDS = {kind.name.lower(): kind for kind in OutcomeKind}

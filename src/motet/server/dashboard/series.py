@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from motet.model.record_queries import InputQuery
-from motet.model.records import SampleRecord
+from motet.records.pools import SampleRecord
+from motet.records.queries import InputQuery
 from motet.server.dashboard.shown import Json
 from motet.store.records import RecordReader
 

@@ -7,20 +7,14 @@ from typing import Any
 
 import msgspec
 
+from motet.model.attempt import AttemptRecord
 from motet.model.ids import input_id
-from motet.model.records import (
-    AppRecord,
-    AttemptRecord,
-    CallSummary,
-    ContainerRecord,
-    DecisionRecord,
-    FunctionRecord,
-    InputRecord,
-    LogLine,
-    SampleRecord,
-)
-from motet.model.timeline import MEANINGS, Timeline
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
+from motet.records.calls import CallSummary
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogLine
+from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord
+from motet.records.timeline import MEANINGS, Timeline
 from motet.wire import report
 
 Json = dict[str, Any]

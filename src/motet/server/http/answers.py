@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from motet.model.ids import input_id
-from motet.model.outcome import Ended, OutcomeKind
+from motet.model.outcome import InputEnd, OutcomeKind
 from motet.wire import report
 
 Headers = list[tuple[bytes, bytes]]
@@ -41,7 +41,7 @@ NOT_FOUND = Answer(404, "no web function has this URL; `f.get_web_url()` tells w
 TOO_LATE = Answer(408, "Missing request, possibly due to expiry or cancellation", ((b"connection", b"close"),))
 
 
-def answer_for(ended: Ended | None) -> Answer:
+def answer_for(ended: InputEnd | None) -> Answer:
     """What a client is told whose input ended before its app answered."""
     if ended is None or ended.kind is OutcomeKind.SUCCESS:
         return Answer(500, "the app gave no response")

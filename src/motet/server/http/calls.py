@@ -9,12 +9,13 @@ from collections import deque
 from collections.abc import Callable, Sequence
 
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.outcome import CallKind, Ended, NewInput, OutcomeKind
+from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.clients import ClientSession
-from motet.wire import messages as m
+from motet.wire import client_messages as m
+from motet.wire.message import Message
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode
 
-Send = Callable[[m.ToServer], None]
+Send = Callable[[m.FromClient], None]
 
 GONE = Closed(1006, "")
 """What an app is told whose client is no longer connected."""
@@ -31,7 +32,7 @@ class WebCall:
         self.call_id = call_id
         self.method = method
         """The method of HTTP."""
-        self.end: Ended | None = None
+        self.end: InputEnd | None = None
         self.gone = False
         """Whether the client left before its response was complete."""
         self.overdue = False
@@ -49,7 +50,7 @@ class WebCall:
 
     # --- from the server ----------------------------------------------------------------------------------------------
 
-    def receive(self, message: m.Message) -> None:
+    def receive(self, message: Message) -> None:
         """A message about this call."""
         if isinstance(message, m.CallItems):
             self._frames.extend(message.items)
@@ -57,7 +58,7 @@ class WebCall:
         elif isinstance(message, m.Outcomes):
             self.end = message.ended[0]
             self._look()
-        elif isinstance(message, m.FeedTaken):
+        elif isinstance(message, m.CallFeedTaken):
             self._room += message.count
             if self._more_room is not None and not self._more_room.done():
                 self._more_room.set_result(None)
@@ -142,7 +143,7 @@ class WebCalls:
     def __init__(self, connect: Callable[[WebCalls], ClientSession]) -> None:
         self._calls: dict[str, WebCall] = {}
         self._session = connect(self)
-        self._outbox: list[m.ToServer] = []
+        self._outbox: list[m.FromClient] = []
 
     def open(self, function_id: str, method: str, head: RequestHead, at_most_once: bool) -> WebCall:
         """Submit a request as an input of its function."""
@@ -156,7 +157,7 @@ class WebCalls:
         self._send(message)
         return call
 
-    def _send(self, message: m.ToServer) -> None:
+    def _send(self, message: m.FromClient) -> None:
         # What comes up in one turn of the loop goes to the engine in one turn of the engine, and on in one write.
         if not self._outbox:
             asyncio.get_running_loop().call_soon(self._drain)
@@ -168,16 +169,16 @@ class WebCalls:
 
     # --- as the peer of its session -----------------------------------------------------------------------------------
 
-    def send(self, messages: Sequence[m.Message]) -> None:
+    def send(self, messages: Sequence[Message]) -> None:
         """What the server tells this client."""
         for message in messages:
-            if isinstance(message, m.CallItems | m.Outcomes | m.FeedTaken):
+            if isinstance(message, m.CallItems | m.Outcomes | m.CallFeedTaken):
                 call = self._calls.get(message.call_id)
                 if call is not None:
                     call.receive(message)
             elif isinstance(message, m.Broken):
                 for call in list(self._calls.values()):
-                    call.receive(m.Outcomes(call.call_id, [Ended(0, OutcomeKind.LOST, message.failure)]))
+                    call.receive(m.Outcomes(call.call_id, [InputEnd(0, OutcomeKind.LOST, message.failure)]))
 
     def close(self) -> None:
         """Nothing to close: no connection lies between."""

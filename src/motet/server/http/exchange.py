@@ -8,7 +8,7 @@ from collections.abc import Callable
 from motet.server.http.answers import TOO_LATE, Answer, answer_for
 from motet.server.http.calls import GONE, LEAVE_PATIENCE, WebCall
 from motet.server.http.head import Receive, Scope, Send, head_of
-from motet.wire.web import Body, RequestHead, ResponseStart, Wanted
+from motet.wire.web import BodyPiece, RequestHead, ResponseStart, Wanted
 
 _BODY = (b"content-length", b"transfer-encoding")
 FIRST_MESSAGE = 5.0
@@ -105,7 +105,7 @@ class Exchange:
                 if frame.status == 304:
                     self._scope["method"] = "HEAD"  # so that uvicorn looks for no body of the length that is told
                 await self._send({"type": "http.response.start", "status": frame.status, "headers": headers})
-            elif isinstance(frame, Body):
+            elif isinstance(frame, BodyPiece):
                 await self._send({"type": "http.response.body", "body": frame.data, "more_body": frame.more})
                 if self._left is not None:
                     self._left -= len(frame.data)
@@ -132,7 +132,7 @@ class Exchange:
                 if complete:
                     continue  # of a request that has come back for a response: its own, which is for nobody
                 more = message.get("more_body", False)
-                await call.feed(Body(message.get("body", b""), more))
+                await call.feed(BodyPiece(message.get("body", b""), more))
                 if not more:
                     complete = True
                     patience = loop.call_later(self._patience, call.lose_patience)

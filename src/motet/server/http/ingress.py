@@ -22,7 +22,7 @@ from motet.server.http.own_cookies import without_own
 from motet.server.http.parked import Parked, called_for, redirect
 from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.query import split_query
-from motet.server.http.routes import Place, Route, Routes
+from motet.server.http.routes import Route, RouteMatch, Routes
 from motet.server.http.rules import IDEMPOTENT
 from motet.wire.web import RequestHead
 
@@ -33,7 +33,7 @@ CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
 """HTTP wants a 401 to name a scheme; this one is by headers of its own."""
 
 
-class _App(Protocol):
+class _OpenedApp(Protocol):
     app_id: str
     spec: AppSpec
     declared: dict[str, FunctionSpec]
@@ -58,7 +58,7 @@ class Ingress:
         self._listener = Listener(config, self)
         self._doors = Doors(config, self._listener)
 
-    def open(self, app: _App) -> list[tuple[str, str, str]]:
+    def open(self, app: _OpenedApp) -> list[tuple[str, str, str]]:
         """Take requests for an app's web functions; their URLs by function id and method.
 
         Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one needs
@@ -139,7 +139,7 @@ class Ingress:
         else:
             await exchange.serve(lambda head: self._submit(target, place, head))
 
-    def _find(self, scope: Scope) -> Place | None:
+    def _find(self, scope: Scope) -> RouteMatch | None:
         """The function that a request is for: where it came in says it, or else what it is for."""
         port = scope["server"][1] if scope["server"] is not None else None
         if (owner := self._doors.owner(port)) is not None:
@@ -147,7 +147,7 @@ class Ingress:
         host = next((value for name, value in scope["headers"] if name == b"host"), b"").decode("latin-1")
         return self._routes.find(host, scope["path"], self._doors.first(port))
 
-    def _submit(self, function_id: str, place: Place, head: RequestHead) -> WebCall:
+    def _submit(self, function_id: str, place: RouteMatch, head: RequestHead) -> WebCall:
         assert self._calls is not None
         route = place.route
         at_most_once = head.method not in IDEMPOTENT and not route.redeliver_non_idempotent
@@ -177,7 +177,7 @@ def _come_back_for(scope: Scope) -> str | None:
     return called_for(scope["query_string"]) if fetches else None
 
 
-def _place_scope(scope: Scope, place: Place) -> None:
+def _place_scope(scope: Scope, place: RouteMatch) -> None:
     """Tell the app under which path it is mounted; the path of its root ends with a slash."""
     scope["root_path"] = place.root_path
     if place.root_path and scope["path"] == place.root_path:

@@ -98,7 +98,7 @@ class Listener:
                 f"{self._user} need more packages: pip install 'motet[{self._extra}]' ({error})"
             ) from error
 
-        class Server(uvicorn.Server):
+        class QuietServer(uvicorn.Server):
             @contextlib.contextmanager
             def capture_signals(self) -> Iterator[None]:
                 """Around all that it does. Captures none: Ctrl-C belongs to the program."""
@@ -128,7 +128,7 @@ class Listener:
                 f"cannot use the TLS certificate {self._config.tls_certificate}"
                 f"{f' with the key {self._config.tls_key}' if self._config.tls_key else ''}: {error}"
             ) from error
-        return Server(config)
+        return QuietServer(config)
 
 
 def listening_socket(host: str, port: int) -> socket.socket:

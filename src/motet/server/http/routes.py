@@ -30,7 +30,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class RouteMatch:
     """What a request is for. `root_path` is the beginning of its path that belongs to the function's URL."""
 
     route: Route
@@ -102,11 +102,11 @@ class Routes:
         """Whether any running app has a function with this label."""
         return label in self._by_label
 
-    def labelled(self, label: str) -> Place | None:
+    def labelled(self, label: str) -> RouteMatch | None:
         """The function with this label, at its root."""
         return _place(self._by_label.get(label), "")
 
-    def find(self, host: str, path: str, otherwise: str | None = None) -> Place | None:
+    def find(self, host: str, path: str, otherwise: str | None = None) -> RouteMatch | None:
         """The function that a request is for: `<label>.localhost`, hosts made as `url` says and custom domains name it by
         host, paths by label. What names nobody is for the label `otherwise`."""
         name = host.rpartition(":")[0] if re.search(r":\d+$", host) else host
@@ -121,5 +121,5 @@ class Routes:
         return found if found is not None or otherwise is None else self.labelled(otherwise)
 
 
-def _place(routes: list[Route] | None, root_path: str) -> Place | None:
-    return Place(route=routes[-1], root_path=root_path) if routes else None
+def _place(routes: list[Route] | None, root_path: str) -> RouteMatch | None:
+    return RouteMatch(route=routes[-1], root_path=root_path) if routes else None

@@ -9,7 +9,7 @@ from motet.model.outcome import OutcomeKind
 from motet.server.http.answers import Answer, answer_for
 from motet.server.http.calls import WebCall
 from motet.server.http.head import Receive, Scope, Send, head_of
-from motet.wire.web import Accepted, AnyFrame, Binary, Body, Closed, RequestHead, ResponseStart, Text
+from motet.wire.web import Accepted, AnyFrame, Binary, BodyPiece, Closed, RequestHead, ResponseStart, Text
 
 LEAVE_PATIENCE = 5.0
 """Seconds that an app has to end after its client closed the WebSocket, before it is cancelled."""
@@ -58,7 +58,7 @@ class _Download:
         call = self._call
         while (frame := await call.next_frame()) is not None:
             await self._pass_on(frame)
-            if isinstance(frame, Closed) or (isinstance(frame, Body) and not frame.more):
+            if isinstance(frame, Closed) or (isinstance(frame, BodyPiece) and not frame.more):
                 return True
         if call.gone:
             return False
@@ -86,7 +86,7 @@ class _Download:
                 self._denied = True
                 headers = [*frame.headers, self._call.cold_start(frame.age)]
                 await self._send({"type": "websocket.http.response.start", "status": frame.status, "headers": headers})
-            case Body():
+            case BodyPiece():
                 body = {"type": "websocket.http.response.body", "body": frame.data, "more_body": frame.more}
                 await self._send(body)
 

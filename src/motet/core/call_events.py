@@ -1,0 +1,114 @@
+"""What clients do with calls: submit inputs, cancel, feed, take items, go away."""
+
+from __future__ import annotations
+
+from motet.core import events as e
+from motet.core import streams
+from motet.core.backlog import Backlog, Why
+from motet.core.feeds import MAX_AHEAD_BYTES
+from motet.core.inputs import Call
+from motet.core.services import EncodeFailure
+from motet.core.state import State
+from motet.core.turn import Turn
+from motet.errors import NotFoundError
+from motet.model.outcome import CallKind, OutcomeKind
+
+
+class CallEvents:
+    """Takes them in. A call is its principal's: what others say of it is not heard."""
+
+    def __init__(self, state: State, backlog: Backlog, failure: EncodeFailure) -> None:
+        self._state = state
+        self._calls = state.calls
+        self._pools = state.pools
+        self._backlog = backlog
+        self._failure = failure
+
+    def submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
+        """See `InputsSubmitted`."""
+        known = self._calls.get(event.call_id)
+        call = _new_call(event) if known is None else known
+        pool = self._pools.get(call.function_id)
+        if pool is None or pool.closed or call.cancelled is not None or (known and not _made_by(known, event)):
+            self._refuse(call, event, None if pool is None else pool.spec.name, turn)
+            return
+        # Spawned inputs were let in together by whoever asked `refusal` before this event.
+        room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
+        items, refused = call.take(event.inputs, room, turn.now)
+        pool.submit(items)
+        if refused and (full := pool.admission.refusal(call.kind)):
+            turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
+        if known is None:
+            if turn.recording:
+                turn.record_call(call)
+            if call.inputs:
+                self._calls.add(call)
+        turn.changed(pool)
+
+    def cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
+        """See `CallCancelled`."""
+        call = self._owned(event.call_id, event.by)
+        if call is not None:
+            self._backlog.add_call(call, Why(event.reason, event.terminate_containers), turn)
+
+    def client_lost(self, event: e.ClientLost, turn: Turn) -> None:
+        """See `ClientLost`."""
+        self._backlog.add(self._calls.lost(event.client), Why("its caller is gone"))
+
+    def items_taken(self, event: e.ItemsTaken, turn: Turn) -> None:
+        """See `ItemsTaken`."""
+        call = self._owned(event.call_id, event.by)
+        if call and (item := call.inputs.get(event.index)):
+            streams.taken(item, event.count, turn)
+
+    def fed(self, event: e.InputFed, turn: Turn) -> None:
+        """See `InputFed`."""
+        call = self._owned(event.call_id, event.by)
+        item = call.inputs.get(event.index) if call else None
+        if call is None or item is None or self._pools[call.function_id].feeds.feed(item, event.items, turn):
+            return
+        why = Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes")
+        self._backlog.add_call(call, why, turn)
+
+    def _owned(self, call_id: str, by: int | None) -> Call | None:
+        """An unfinished call, if it belongs to this principal; None may reach for any."""
+        call = self._calls.get(call_id)
+        return call if call is not None and (by is None or by == call.principal) else None
+
+    def _refuse(self, call: Call, event: e.InputsSubmitted, stopping: str | None, turn: Turn) -> None:
+        """These inputs are not taken: the call is another's or was cancelled, or the function is not here, or no longer;
+        `stopping` is its name while exit hooks run."""
+        new = [each.index for each in event.inputs if each.index not in call.inputs]
+        if not _made_by(call, event):
+            # Who knows the id of another's call cannot add to it. Its owner, and what is kept of it, hear nothing of this.
+            stranger = Call(event.call_id, event.function_id, event.client, CallKind.ATTACHED, event.method)
+            why = self._failure(NotFoundError(f"{event.call_id} is not a call of this client"))
+            for each in event.inputs:
+                turn.add_outcome(stranger, each.index, OutcomeKind.LOST, why)
+        elif call.cancelled is not None:  # and has not ended yet
+            turn.refuse(call, new, OutcomeKind.CANCELLED, call.cancelled.failure)
+        else:
+            text = f"no function {event.function_id} runs on this server (any more)"
+            if stopping is not None:
+                text = f"{stopping} takes no more inputs: its app is being stopped"
+            turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
+
+
+def _new_call(event: e.InputsSubmitted) -> Call:
+    """The call that is made by these inputs."""
+    return Call(
+        event.call_id,
+        event.function_id,
+        event.client,
+        event.kind,
+        event.method,
+        event.principal,
+        event.parent_input_id,
+        event.trace,
+        event.at_most_once,
+    )
+
+
+def _made_by(call: Call, event: e.InputsSubmitted) -> bool:
+    """Whether a call is that of whoever submits these inputs."""
+    return call.principal == (event.client if event.principal is None else event.principal)

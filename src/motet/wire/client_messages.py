@@ -1,0 +1,305 @@
+"""The conversation between a client and its server: calls with their outcomes, and requests with their replies.
+
+Queues (`queue_messages.py`) and operators (`operator_messages.py`) have requests of their own.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from motet.model.function import AppSpec, FunctionVariant
+from motet.model.limits import Index, Name, Payload
+from motet.model.outcome import CallKind, InputEnd, NewInput
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.model.views import AppView, FunctionView
+from motet.wire.hello import Agreed, Refused
+from motet.wire.message import Message
+from motet.wire.operator_messages import (
+    CallGraphFound,
+    CallsFound,
+    DashboardOpened,
+    EndCall,
+    EndContainer,
+    EnvironmentViewed,
+    FindCallGraph,
+    FindCalls,
+    FindInput,
+    FindLogs,
+    InputFound,
+    InputsViewed,
+    LogsFound,
+    OpenDashboard,
+    ServerViewed,
+    ViewEnvironment,
+    ViewInputs,
+    ViewServer,
+    ViewSettings,
+)
+from motet.wire.output_messages import LinePart
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
+
+STREAM_WINDOW = 256
+"""Items that a generator may be ahead of its consumer."""
+
+# --- client to server -------------------------------------------------------------------------------------------------
+
+
+class SubmitInputs(Message, tag="submit", frozen=True):
+    """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
+    `at_most_once`: an input whose container is gone does not run again."""
+
+    call_id: Name
+    function_id: Name
+    kind: CallKind
+    method: Name
+    inputs: list[NewInput]
+    parent_input_id: Name | None = None
+    trace: Name = ""
+    at_most_once: bool = False
+
+
+class CancelCall(Message, tag="cancel", frozen=True):
+    """End every unfinished input of a call; the client no longer wants their outcomes.
+
+    `terminate_containers`: the containers that run any of them are killed, and what else they run is run elsewhere.
+    """
+
+    call_id: str
+    terminate_containers: bool = False
+
+
+class AckCallItems(Message, tag="ack", frozen=True):
+    """The consumer of a stream took `count` more items."""
+
+    call_id: Name
+    index: Index
+    count: Index
+
+
+class FeedCall(Message, tag="feed", frozen=True):
+    """Items for an input that takes some while it runs (a request's body); they wait with it for its container."""
+
+    call_id: Name
+    index: Index
+    items: list[Payload]
+
+
+class CreateApp(Message, tag="create_app", frozen=True):
+    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection."""
+
+    app_id: Name
+    spec: AppSpec
+
+
+class StopApp(Message, tag="stop_app", frozen=True):
+    """Cancel an app's work and stop its containers; answered by `Done` when they are gone."""
+
+    app_id: str
+
+
+class BindFunction(Message, tag="bind", frozen=True):
+    """The function that `variant` makes of `function_id`; answered by `FunctionBound`. The same variant gives the same id."""
+
+    function_id: str
+    variant: FunctionVariant
+
+
+class UpdateAutoscaler(Message, tag="update_autoscaler", frozen=True):
+    """Change a running pool's bounds; answered by `AutoscalerUpdated`."""
+
+    function_id: str
+    change: AutoscalerUpdate
+
+
+class ViewFunction(Message, tag="view_function", frozen=True):
+    """Answered by `FunctionViewed`."""
+
+    function_id: str
+
+
+class ViewApp(Message, tag="view_app", frozen=True):
+    """Answered by `AppViewed`."""
+
+    app_id: str
+
+
+class ViewCall(Message, tag="view_call", frozen=True):
+    """How many inputs a spawned call has; answered by `CallViewed`."""
+
+    call_id: str
+
+
+class AwaitOutcomes(Message, tag="await", frozen=True):
+    """Answered by `Outcomes` once input `index` of a spawned call has ended, with the ended ones that follow it.
+
+    Without `wait` the answer comes at once, and is empty if there is no outcome yet. At most `count` outcomes come.
+    """
+
+    call_id: str
+    index: int
+    wait: bool = True
+    count: int = 100
+
+
+class Forget(Message, tag="forget", frozen=True):
+    """The answer to an earlier request is no longer wanted."""
+
+    request_id: int
+
+
+RequestBody = (
+    CreateApp
+    | StopApp
+    | BindFunction
+    | UpdateAutoscaler
+    | ViewFunction
+    | ViewApp
+    | ViewCall
+    | ViewServer
+    | ViewInputs
+    | ViewSettings
+    | ViewEnvironment
+    | EndCall
+    | EndContainer
+    | FindLogs
+    | FindInput
+    | FindCalls
+    | FindCallGraph
+    | OpenDashboard
+    | AwaitOutcomes
+    | SubmitInputs
+    | PutItems
+    | GetItems
+    | ViewQueue
+)
+
+
+class Request(Message, tag="request", frozen=True):
+    """A question with a number; the `Reply` carries the same one."""
+
+    request_id: int
+    body: RequestBody
+
+
+# --- server to client -------------------------------------------------------------------------------------------------
+
+
+class Broken(Message, tag="broken", frozen=True):
+    """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
+
+    failure: bytes
+
+
+class Outcomes(Message, tag="outcomes", frozen=True):
+    """Inputs of a call that ended."""
+
+    call_id: str
+    ended: list[InputEnd]
+
+
+class CallItems(Message, tag="call_items", frozen=True):
+    """Items yielded by a streaming input."""
+
+    call_id: str
+    index: int
+    items: list[bytes]
+
+
+class CallFeedTaken(Message, tag="feed_taken", frozen=True):
+    """An input took `count` more (bytes, for a web request) of what it was fed."""
+
+    call_id: str
+    index: int
+    count: int
+
+
+class OutputLines(Message, tag="lines", frozen=True):
+    """Lines a container wrote to stdout or stderr, or that we have to say ("system").
+
+    `call_id` is empty, and `index` -1, where no one input can have written them. `at`: when, on the wall clock; 0: now.
+    `part`: see `LinePart`.
+    """
+
+    app_id: str
+    function_name: str
+    container_id: str
+    stream: Literal["stdout", "stderr", "system"]
+    lines: list[str]
+    call_id: str = ""
+    index: int = -1
+    at: float = 0.0
+    part: LinePart = ""
+
+
+class AppCreated(Message, tag="app_created", frozen=True):
+    """Its functions' ids, by the key of the app each was declared on and its name; URLs by function id and method."""
+
+    functions: list[tuple[str, str, str]]
+    web_urls: list[tuple[str, str, str]]
+
+
+class FunctionBound(Message, tag="bound", frozen=True):
+    function_id: str
+
+
+class AutoscalerUpdated(Message, tag="autoscaler_updated", frozen=True):
+    settings: AutoscalerSettings
+
+
+class FunctionViewed(Message, tag="function_viewed", frozen=True):
+    view: FunctionView
+
+
+class AppViewed(Message, tag="app_viewed", frozen=True):
+    view: AppView
+
+
+class CallViewed(Message, tag="call_viewed", frozen=True):
+    num_inputs: int
+    function_id: str
+
+
+class Done(Message, tag="done", frozen=True):
+    """A request with nothing to tell was carried out."""
+
+
+class RequestFailed(Message, tag="failed", frozen=True):
+    """A request was refused; `failure` is an encoded `Failure`."""
+
+    failure: bytes
+
+
+ReplyBody = (
+    AppCreated
+    | FunctionBound
+    | AutoscalerUpdated
+    | FunctionViewed
+    | AppViewed
+    | CallViewed
+    | ServerViewed
+    | InputsViewed
+    | LogsFound
+    | InputFound
+    | CallsFound
+    | CallGraphFound
+    | EnvironmentViewed
+    | DashboardOpened
+    | Outcomes
+    | ItemsPut
+    | ItemsGot
+    | QueueViewed
+    | Done
+    | RequestFailed
+)
+
+
+class Reply(Message, tag="reply", frozen=True):
+    """The answer to a request. `more`: this is a part of it, and the rest of its list follows."""
+
+    request_id: int
+    body: ReplyBody
+    more: bool = False
+
+
+FromClient = SubmitInputs | CancelCall | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
+ToClient = Agreed | Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply

@@ -1,0 +1,82 @@
+"""How a connection begins: whoever opened it says who it is and what it speaks; the server agrees to a version, or refuses.
+
+Three kinds of connection: a *client* declares apps and makes calls (the user's process, and any container that calls
+functions); a container opens an *executor* connection, which carries attempts and outcomes, and a *control* one, which
+stays readable while user code blocks the other.
+
+Messages are arrays. A field that is added goes last, with a default: peers that do not know it ignore it, and leave it
+out. Every other change (a new message, or a new value of an enumeration, too) makes a new version, which a Motet may speak
+beside older ones. The three messages here are what peers of any two versions have in common: they only get such fields.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal
+
+from motet.errors import ConnectionError, Error, VersionError
+from motet.model.hidden import hides_secrets
+from motet.model.limits import Index, Name
+from motet.model.version import VERSION
+from motet.wire.message import Message
+
+WIRE_VERSIONS = (1, 1)
+"""The oldest and the newest version of the wire that this Motet speaks."""
+
+PYTHON = ".".join(map(str, sys.version_info[:3]))
+
+Role = Literal["client", "executor", "control"]
+
+
+@hides_secrets
+class Hello(Message, tag="hello", frozen=True):
+    """The first message on a connection, from the side that opened it. `token` proves that it may. `versions`: the oldest and
+    the newest of the wire that it speaks."""
+
+    role: Role
+    token: str
+    container_id: str = ""
+    versions: tuple[Index, Index] = WIRE_VERSIONS
+    python: Name = PYTHON
+    motet: Name = VERSION
+
+
+class Agreed(Message, tag="agreed", frozen=True):
+    """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
+
+    Who speaks one version alone need not wait for it.
+    """
+
+    version: int
+
+
+class Refused(Message, tag="refused", frozen=True):
+    """The server will not talk on this connection, and closes it. `versions`: those it speaks, if none of the peer's is one."""
+
+    reason: str
+    versions: tuple[int, int] | None = None
+
+    def error(self, what: str) -> Error:
+        """What to raise where `what` ("the connection") was refused."""
+        kind = ConnectionError if self.versions is None else VersionError
+        return kind(f"the server refused {what}: {self.reason}")
+
+
+def agreed_version(hello: Hello, versions: tuple[int, int] = WIRE_VERSIONS) -> int:
+    """The newest version that a peer and a server of these `versions` speak. Raises `VersionError`, which says which side to
+    upgrade, or `ConnectionError` for versions that are none."""
+    (oldest, newest), (low, high) = versions, hello.versions
+    if not 0 < low <= high:
+        raise ConnectionError(f"versions {low} to {high} of the wire are none")
+    if low <= newest and oldest <= high:
+        return min(newest, high)
+    peer = "container" if hello.container_id else "client"
+    raise VersionError(
+        f"the {peer} runs Motet {hello.motet}, which speaks {_said(low, high)} of the wire (on Python {hello.python}), and the "
+        f"server Motet {VERSION}, which speaks {_said(oldest, newest)} (on Python {PYTHON}): upgrade Motet where the "
+        f"{peer if high < oldest else 'server'} runs"
+    )
+
+
+def _said(oldest: int, newest: int) -> str:
+    return f"version {newest}" if oldest == newest else f"versions {oldest} to {newest}"

@@ -1,0 +1,73 @@
+"""What an earlier Motet kept is read by this one, or refused with a word of why; and what this one keeps is what that kept."""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import pytest
+
+from motet.errors import ServiceError
+from motet.model.outcome import OutcomeKind
+from motet.records.queries import CallQuery, InputQuery, LogQuery
+from motet.store.sqlite_database import VERSION
+from motet.store.sqlite_records import SqliteRecords
+from motet.wire import report
+
+from .written import MANY, batch, file_of, rows, write
+
+FILES = sorted(Path(__file__).parent.glob("format_*.db.gz"))
+CHANGED = (
+    "{name} is not kept as it was. A Motet that was built before cannot read it, and this one not what that one kept, unless "
+    "a field of a record was added last, with a default. If that is meant: raise VERSION in sqlite_database.py, and "
+    "`python -m tests.store.written` keeps a file of the new format beside the old one."
+)
+
+
+def unpacked(packed: Path, directory: Path) -> Path:
+    path = directory / "records.db"
+    path.write_bytes(gzip.decompress(packed.read_bytes()))
+    return path
+
+
+def test_there_is_a_file_of_this_format() -> None:
+    assert file_of(VERSION) in FILES
+
+
+@pytest.mark.parametrize("packed", FILES, ids=lambda path: path.name)
+def test_a_file_is_read_or_its_format_is_named(packed: Path, tmp_path: Path) -> None:
+    path = unpacked(packed, tmp_path)
+    if packed != file_of(VERSION):
+        with pytest.raises(ServiceError, match="was written by an older Motet"):
+            SqliteRecords(path, read_only=True)
+        return
+    kept, store = batch(), SqliteRecords(path, read_only=True)
+    assert store.apps() == kept.apps
+    assert store.functions() == kept.functions
+    assert sorted(store.containers(), key=lambda it: it.container_id) == kept.containers
+    assert [it.call for it in store.calls(CallQuery())] == sorted(kept.calls, key=lambda it: -it.submitted_at)
+    one, child = store.inputs(InputQuery(call_id="fc-one")), store.inputs(InputQuery(call_id="fc-child"))
+    assert [*one, *child] == [it.later(kept.clock) for it in kept.inputs["fu-1"]]
+    assert report.read(child[0].failure) == report.Failure(
+        "ValueError", "no", "Traceback ...", b"pickled", {"retry_after": 1.0}
+    )
+    many = store.inputs(InputQuery(call_id="fc-many", limit=1000))
+    assert [(it.index, it.kind, it.ended_at) for it in many] == [
+        (index, OutcomeKind.SUCCESS, kept.clock + 20.0 + index / 8) for index in range(MANY)
+    ]
+    assert store.stalls(["ta-1"], 0.0, 100.0) == kept.stalls
+    assert [(it.at, it.call_id, it.index, it.source, it.text) for it in store.logs(LogQuery())] == [
+        (of.at, of.call_id, of.index, of.source, text) for of in kept.logs for text in of.lines
+    ]
+    assert store.decisions("fu-1") == kept.decisions
+    assert store.samples("fu-1", since=0.0, until=100.0) == kept.samples
+    store.close()
+
+
+def test_what_is_kept_now_is_what_the_file_holds(tmp_path: Path) -> None:
+    before = rows(unpacked(file_of(VERSION), tmp_path))
+    write(tmp_path / "now.db")
+    now = rows(tmp_path / "now.db")
+    assert sorted(now) == sorted(before), CHANGED.format(name="A table")
+    for name, found in now.items():
+        assert found == before[name], CHANGED.format(name=f"What is in {name}")
