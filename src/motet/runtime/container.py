@@ -18,7 +18,7 @@ from typing import Literal
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.sockets import SocketLink, connect, read_frames
+from motet.client.sockets import SocketLink, connect, read_frames, send_all
 from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
@@ -50,6 +50,7 @@ from motet.wire.container_messages import (
     AckAttemptItems,
     AskStandstill,
     Cancel,
+    ClockRead,
     Configure,
     LimitInputs,
     Ready,
@@ -90,6 +91,8 @@ def _read_configuration(sock: socket.socket) -> Configure:
         for frame in reader.received(count):
             message = codec.decode_to_executor(frame)[0]
             if isinstance(message, Configure):
+                # At once: all moments that this container tells are of this clock, which may not be the server's.
+                send_all(sock, b"".join(codec.frames((ClockRead(time.monotonic()),))))
                 return message
             if isinstance(message, Refused):
                 raise message.error("this container")
@@ -271,7 +274,7 @@ class _ConnectedContainer:
         self._sender.queue(Stalled(call_id, index, now - stall.seconds, now, what))
         with contextlib.suppress(OSError):
             if warning is not None:
-                self._sender.write(Written(time.time(), call_id, index, "system", [warning]), len(warning))
+                self._sender.write(Written(now, call_id, index, "system", [warning]), len(warning))
             self._sender.flush()
 
     def _say_ready(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 from _thread import RLock, get_ident
 from collections.abc import Callable
-from time import monotonic, time
+from time import monotonic
 from typing import Any, Final, Literal
 
 from motet.client.gate import here, shield_cancellation
@@ -152,7 +152,7 @@ class InputOutput:
         self._shown_at = now
         shown = [text if text.isascii() else text.encode("utf-8", "backslashreplace").decode()]
         with shield_cancellation():
-            self._send(Written(time(), self.call_id, self.index, stream, shown, "begun"), len(text))
+            self._send(Written(now, self.call_id, self.index, stream, shown, "begun"), len(text))
 
     def _wiped(self, stream: Stream, state: str) -> None:
         """A carriage return wiped out what had been written of a line: a progress bar."""
@@ -188,7 +188,7 @@ class InputOutput:
         if not text.isascii():
             # Lone surrogates have no UTF-8.
             lines = [line.encode("utf-8", "backslashreplace").decode() for line in lines]
-        if not self._send(Written(time(), self.call_id, self.index, stream, lines, part), len(text)):
+        if not self._send(Written(now, self.call_id, self.index, stream, lines, part), len(text)):
             self._leave_out(count, now)
 
     def _leave_out(self, lines: int, now: float) -> None:
@@ -200,7 +200,7 @@ class InputOutput:
     def _notice(self, now: float) -> None:
         left_out = self._allowance.left_out
         text = self._allowance.notice("of this input" if self.call_id else "of this container", now)
-        if not self._send(Written(time(), self.call_id, self.index, "system", [text]), len(text)):
+        if not self._send(Written(now, self.call_id, self.index, "system", [text]), len(text)):
             self._allowance.left_out += left_out
 
 

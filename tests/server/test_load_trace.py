@@ -1,33 +1,42 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
-from motet.core.events import TimerFired
+from motet.core.engine import Engine
+from motet.core.events import Event, TimerFired
 from motet.errors import InvalidError
 from motet.model.outcome import OutcomeKind
 from motet.server.config import ServerConfig
-from motet.server.recorded_engine import RecordedEngine
+from motet.server.load_trace import LoadTrace
 from motet.simulation.trace_file import parse_trace
 from motet.testing.playbook import text_failure
 from motet.testing.transcript import cancel, ended, finished, function, ready, submit
 
 
-def engine() -> RecordedEngine:
-    return RecordedEngine(failure=text_failure)
+class Play:
+    """An engine, and the trace of what it was told."""
+
+    def __init__(self, directory: Path) -> None:
+        self._engine = Engine(failure=text_failure)
+        self.trace = LoadTrace(directory)
+
+    def handle(self, events: Sequence[Event], now: float) -> None:
+        self.trace.turned(events, self._engine.handle(events, now), now)
 
 
-def recorded(engine: RecordedEngine, directory: Path) -> dict[str, list[tuple[float, float]]]:
+def recorded(play: Play, directory: Path) -> dict[str, list[tuple[float, float]]]:
     """The traces it wrote, as `motet simulate` reads them."""
-    engine.save(directory)
+    play.trace.save()
     paths = [path for path in directory.iterdir() if not path.name.endswith(".containers.csv")]
     traces = {path.name: parse_trace(path.read_text().splitlines(), path.name) for path in paths}
     return {name: list(zip(trace.arrivals, trace.durations or (), strict=True)) for name, trace in traces.items()}
 
 
 def test_an_inputs_arrival_and_the_duration_of_its_attempt_are_recorded(tmp_path: Path) -> None:
-    play = engine()
+    play = Play(tmp_path)
     play.handle([function("f", max_inputs=2)], 100.0)
     play.handle([submit("a", 2)], 101.5)
     play.handle(ready(1), 103.0)
@@ -37,7 +46,7 @@ def test_an_inputs_arrival_and_the_duration_of_its_attempt_are_recorded(tmp_path
 
 
 def test_of_an_input_that_ran_more_than_once_the_last_attempt_counts(tmp_path: Path) -> None:
-    play = engine()
+    play = Play(tmp_path)
     play.handle([function("f", retries=1)], 0.0)
     play.handle([submit("a", 1)], 1.0)
     play.handle(ready(1), 2.0)
@@ -48,7 +57,7 @@ def test_of_an_input_that_ran_more_than_once_the_last_attempt_counts(tmp_path: P
 
 
 def test_an_attempt_whose_container_died_has_no_duration(tmp_path: Path) -> None:
-    play = engine()
+    play = Play(tmp_path)
     play.handle([function("f")], 0.0)
     play.handle([submit("a", 1)], 1.0)
     play.handle(ready(1), 2.0)
@@ -59,7 +68,7 @@ def test_an_attempt_whose_container_died_has_no_duration(tmp_path: Path) -> None
 
 
 def test_what_was_cancelled_is_not_recorded(tmp_path: Path) -> None:
-    play = engine()
+    play = Play(tmp_path)
     play.handle([function("f")], 0.0)
     play.handle([submit("a", 1), submit("b", 1)], 1.0)
     play.handle(ready(1), 2.0)
@@ -69,7 +78,7 @@ def test_what_was_cancelled_is_not_recorded(tmp_path: Path) -> None:
 
 
 def test_functions_of_one_name_get_files_of_their_own(tmp_path: Path) -> None:
-    play = engine()
+    play = Play(tmp_path)
     for name in ("f", "g"):
         event = function(name)
         play.handle([type(event)(event.function_id, event.app_id, function("<f>").spec)], 0.0)
@@ -80,7 +89,7 @@ def test_functions_of_one_name_get_files_of_their_own(tmp_path: Path) -> None:
 
 
 def test_the_life_of_each_container_is_recorded(tmp_path: Path) -> None:
-    play = engine()
+    play = Play(tmp_path)
     play.handle([function("f", scaledown_window=10.0)], 100.0)
     play.handle([submit("a", 2)], 101.0)
     play.handle(ready(1), 103.0)
@@ -89,7 +98,7 @@ def test_the_life_of_each_container_is_recorded(tmp_path: Path) -> None:
     play.handle([finished(1, 2)], 105.0)
     play.handle([TimerFired()], 115.0)
     play.handle([ended(1)], 115.25)
-    play.save(tmp_path)
+    play.trace.save()
     assert (tmp_path / "f.containers.csv").read_text().splitlines() == [
         "wanted,ready,told,ended",
         "1.000000,3.000000,15.000000,15.250000",

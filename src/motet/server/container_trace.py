@@ -11,7 +11,7 @@ from motet.core import events as e
 WANTED, READY, TOLD, ENDED = MOMENTS = ("wanted", "ready", "told", "ended")
 
 
-class RecordedContainers:
+class ContainerTrace:
     """Keeps four moments of each container, on the clock of whoever calls."""
 
     def __init__(self) -> None:

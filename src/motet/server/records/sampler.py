@@ -3,39 +3,41 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
+from motet.core.commands import Command
+from motet.core.events import Event
 from motet.server.driver import Driver
-from motet.server.recorder import Recorder
 
 
 class Sampler:
-    """Has pools' numbers recorded, once a second while apps run, if they have changed."""
+    """An observer: tells the numbers of pools that have changed, once a second while something happens."""
 
     INTERVAL = 1.0
 
-    def __init__(self, driver: Driver, recorder: Recorder) -> None:
+    def __init__(self, driver: Driver) -> None:
         self._driver = driver
-        self._recorder = recorder
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._last: dict[str, tuple[int, ...]] = {}
+        self._due = 0.0
+        """When numbers may be told again."""
 
-    def start(self) -> None:
-        """Sample from now on. Idempotent."""
+    def turned(self, events: Sequence[Event], commands: Sequence[Command], now: float) -> None:
+        """See `Driver.follow`."""
         if self._timer is None:
-            self._sample()
+            self._timer = self._loop.call_at(self._due, self._sample)
 
     def stop(self) -> None:
         """No more. Idempotent."""
         if self._timer is not None:
             self._timer.cancel()
-            self._timer = None
 
     def _sample(self) -> None:
-        now = self._driver.wall(self._driver.now)
-        samples = []
+        self._timer = None
+        self._due = self._loop.time() + self.INTERVAL
         last, self._last = self._last, {}  # of the functions that there are
-        for sample in self._driver.engine.inspection.samples(now):
+        for sample in self._driver.engine.inspection.samples(self._driver.clock.wall_now()):
             numbers = (
                 sample.waiting_inputs,
                 sample.running_inputs,
@@ -48,6 +50,4 @@ class Sampler:
             )
             self._last[sample.function_id] = numbers
             if last.get(sample.function_id) != numbers:
-                samples.append(sample)
-        self._recorder.sampled(samples)
-        self._timer = self._loop.call_later(self.INTERVAL, self._sample)
+                self._driver.tell(sample)

@@ -1,43 +1,30 @@
-"""An engine that remembers when inputs came and how long they ran, for `motet simulate`."""
+"""When inputs came and how long they ran, for `motet simulate`."""
 
 from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Iterable
+from collections.abc import Sequence
 from pathlib import Path
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.core.autoscaler import Policy
-from motet.core.engine import Engine
-from motet.core.host import DEFAULT_LIMITS, HostLimits
-from motet.core.policies import POLICIES
-from motet.core.services import EncodeFailure
 from motet.model.outcome import AttemptEnd, Delivery, InputEnd
-from motet.server.recorded_containers import RecordedContainers
+from motet.server.container_trace import ContainerTrace
 
 InputKey = tuple[str, int]
 """A call and an index in it."""
 
 
-class RecordedEngine(Engine):
-    """Decides as `Engine` does. Keeps 16 bytes for each input that ended, and the life of each container; `save` writes them.
+class LoadTrace:
+    """An observer. Keeps 16 bytes for each input that ended, and the life of each container; `save` writes them.
 
     An input's duration is that of its last attempt, beside whatever else ran there. Those that no attempt finished
     (cancelled, lost, refused) are not recorded.
     """
 
-    def __init__(
-        self,
-        *,
-        failure: EncodeFailure,
-        id_base: str = "",
-        limits: HostLimits = DEFAULT_LIMITS,
-        policy: Policy = POLICIES["motet"],
-        records: bool = False,
-    ) -> None:
-        super().__init__(failure=failure, id_base=id_base, limits=limits, policy=policy, records=records)
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._began_at: float | None = None
         self._names: dict[str, str] = {}
         self._recorded: dict[str, array[float]] = {}
@@ -46,14 +33,13 @@ class RecordedEngine(Engine):
         self._running: dict[str, dict[int, tuple[InputKey, float]]] = {}
         """By container: its attempts, each with its input and when it began."""
         self._durations: dict[InputKey, float] = {}
-        self._containers = RecordedContainers()
+        self._containers = ContainerTrace()
 
-    def handle(self, events: Iterable[e.Event], now: float) -> list[c.Command]:
-        """See `Engine.handle`."""
-        taken = tuple(events)
+    def turned(self, events: Sequence[e.Event], commands: Sequence[c.Command], now: float) -> None:
+        """See `Driver.follow`."""
         if self._began_at is None:
             self._began_at = now
-        for event in taken:
+        for event in events:
             if isinstance(event, e.AttemptsFinished):
                 self._finished(event.container_id, event.attempts, now)
             elif isinstance(event, e.InputsSubmitted):
@@ -63,14 +49,12 @@ class RecordedEngine(Engine):
                 self._names[event.function_id] = event.spec.name
             elif isinstance(event, e.ContainerEnded):
                 self._running.pop(event.container_id, None)
-        commands = super().handle(taken, now)
         for command in commands:
             if isinstance(command, c.DeliverAttempts | c.DeliverBatch):
                 self._began(command.container_id, command.attempts, now)
             elif isinstance(command, c.SendOutcomes | c.SaveOutcomes):
                 self._ended(command.call_id, command.ended)
-        self._containers.take(taken, commands, now)
-        return commands
+        self._containers.take(events, commands, now)
 
     def _began(self, container_id: str, attempts: list[Delivery], now: float) -> None:
         running = self._running.setdefault(container_id, {})
@@ -95,10 +79,10 @@ class RecordedEngine(Engine):
                 recorded = self._recorded.setdefault(function_id, array("d"))
                 recorded.extend((moment - (self._began_at or 0.0), duration))
 
-    def save(self, directory: Path) -> None:
+    def save(self) -> None:
         """Write FUNCTION.csv, a trace, for each function that had inputs, and FUNCTION.containers.csv for each that had
         containers; FUNCTION-2.csv and so on for others of that name."""
-        began_at = self._began_at or 0.0
+        directory, began_at = self._directory, self._began_at or 0.0
         stems = self._stems([*self._recorded, *self._containers.functions])
         for function_id, recorded in self._recorded.items():
             rows = sorted(zip(recorded[::2], recorded[1::2], strict=True))
