@@ -20,10 +20,10 @@ from motet.errors import InputCancellation
 from motet.model.function import FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.model.scaling import Batching, Concurrency
-from motet.runtime.batch import batch_of
+from motet.runtime.attempts.batch import batch_of
+from motet.runtime.cancellation.interrupter import CANCEL_SIGNAL
 from motet.runtime.executor import Executor
-from motet.runtime.interrupter import CANCEL_SIGNAL
-from motet.runtime.loader import Service
+from motet.runtime.loading.loader import Service
 from motet.runtime.sender import Sender
 from motet.wire import codec, payload, report
 from motet.wire.client_messages import STREAM_WINDOW

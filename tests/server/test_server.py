@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from motet.core.commands import SaveOutcomes
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
@@ -211,7 +212,7 @@ def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large(
         )
         sizes = (3_000_000, 1_000_000, 3_000_000, 9_000_000, 1)
         ended = [InputEnd(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
-        on.server._calls.save("fc-1", ended)
+        on.server._calls.save(SaveOutcomes("fc-1", ended))
 
         async def got(index: int, count: int) -> list[int]:
             return [each.index for each in (await client.answer(m.AwaitOutcomes("fc-1", index, count=count))).ended]

@@ -139,7 +139,7 @@ class ProcessBackend:
             "-P",
             *(["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []),
             "-m",
-            "motet.runtime.template",
+            "motet.runtime.lifecycle.template",
             "--entry",
             self._entry,
             "--scratch",
