@@ -9,7 +9,7 @@ PROGRAM = """
 import contextvars, threading
 from concurrent.futures import ThreadPoolExecutor
 from motet.runtime.attribution import context_propagation
-from motet.sdk.context import CurrentInput, current, current_input_id
+from motet.context.current_input import CurrentInput, current, current_input_id
 
 other = contextvars.ContextVar("other", default="default")
 context_propagation.install()
