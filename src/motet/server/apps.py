@@ -13,7 +13,6 @@ from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, Reques
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import AppId, numbered_suffix
 from motet.model.limits import MAX_PAYLOAD_BYTES
-from motet.model.parameters import checked_parameters, decoded_parameters
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
@@ -24,6 +23,7 @@ from motet.server.records.recorder import Recorder
 from motet.server.variants import Bound, Variants
 from motet.wire.client_messages import OutputLines
 from motet.wire.container_messages import Configure
+from motet.wire.parameters import checked_parameters, decoded_parameters
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
