@@ -23,30 +23,28 @@ from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.runtime import (
-    context_propagation,
-    forked_child,
-    leaving,
-    own_tasks,
-    paused_loop,
-    standard_streams,
-    surroundings,
-)
-from motet.runtime.attempt import describe_start_failure
+from motet.runtime.attempts.outcomes import describe_start_failure
+from motet.runtime.attribution import context_propagation, own_tasks
+from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
+from motet.runtime.cancellation.signalled_thread import let_callers_wait
 from motet.runtime.executor import Executor
-from motet.runtime.keyboard_interrupts import KeyboardInterrupts
-from motet.runtime.loader import Hook, Service, load, quiet_declarations
-from motet.runtime.loop_choice import LoopChoice
-from motet.runtime.orphans import Orphans
-from motet.runtime.own_clock import INTERVAL, OwnClock
-from motet.runtime.preemption import Preemption
-from motet.runtime.processes import Processes
+from motet.runtime.lifecycle import leaving
+from motet.runtime.lifecycle.preemption import Preemption
+from motet.runtime.loading import surroundings
+from motet.runtime.loading.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.loop import paused_loop
+from motet.runtime.loop.loop_choice import LoopChoice
+from motet.runtime.loop.user_loop import UserLoop
+from motet.runtime.output import standard_streams
+from motet.runtime.output.started_processes import Processes
+from motet.runtime.processes import forked_child
+from motet.runtime.processes.orphans import Orphans
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
-from motet.runtime.stalls import Stall
-from motet.runtime.stuck import Stuck, stuck_after
-from motet.runtime.user_loop import UserLoop
-from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
+from motet.runtime.stalls.own_clock import INTERVAL, OwnClock
+from motet.runtime.stalls.stalls import Stall
+from motet.runtime.stalls.stuck import Stuck, stuck_after
+from motet.runtime.stalls.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.wire import codec
 from motet.wire.container_messages import (
     AckAttemptItems,
@@ -127,6 +125,7 @@ class _ConnectedContainer:
         own_tasks.hide_threads()
         self._own_tasks.install()
         self._keyboard_interrupts.install()
+        let_callers_wait()
         paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()
