@@ -40,6 +40,8 @@ def app(*functions: FunctionSpec) -> AppSpec:
 class Client:
     """A client in the server's process: a `Peer` that keeps what it was sent."""
 
+    unsent_bytes = 0
+
     def __init__(self, server: Server, container_id: str | None = None, *, operator: bool = False) -> None:
         self.sent: list[Any] = []
         self.session: ClientSession = server.connect(self, container_id=container_id, operator=operator)
