@@ -3,21 +3,22 @@
 from motet import batching, exception, experimental, functions, queue
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.gate import shield_cancellation
+from motet.context.container import is_local
+from motet.context.current_input import current_function_call_id, current_input_id
 from motet.model.version import VERSION
-from motet.sdk.app import App
-from motet.sdk.call import FunctionCall
-from motet.sdk.cls import Cls
-from motet.sdk.context import current_function_call_id, current_input_id, is_local
-from motet.sdk.decorators import batched, concurrent, enter, exit, method
-from motet.sdk.function import Function
-from motet.sdk.image import Image
-from motet.sdk.legacy import Stub
-from motet.sdk.output import enable_output
-from motet.sdk.parameters import parameter
-from motet.sdk.queue import Queue
-from motet.sdk.retries import Retries
-from motet.sdk.secret import Secret
-from motet.sdk.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, wsgi_app
+from motet.sdk.call.function import Function
+from motet.sdk.call.function_call import FunctionCall
+from motet.sdk.call.queue import Queue
+from motet.sdk.declare.app import App
+from motet.sdk.declare.cls import Cls
+from motet.sdk.declare.decorators import batched, concurrent, enter, exit, method
+from motet.sdk.declare.legacy import Stub
+from motet.sdk.declare.parameters import parameter
+from motet.sdk.declare.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, wsgi_app
+from motet.sdk.options.image import Image
+from motet.sdk.options.retries import Retries
+from motet.sdk.options.secret import Secret
+from motet.sdk.run.output import enable_output
 
 Error = exception.Error
 

@@ -1,6 +1,6 @@
 """What `FunctionCall.get_call_graph()` gives."""
 
 from motet.records.call_graph import InputStatus
-from motet.sdk.call_graph import InputInfo
+from motet.sdk.call.call_graph import InputInfo
 
 __all__ = ["InputInfo", "InputStatus"]

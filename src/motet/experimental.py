@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from motet.context.container import ContainerControl, current_control
 from motet.errors import InvalidError
-from motet.sdk.container_control import ContainerControl, current_control
 
 __all__ = ["get_local_input_concurrency", "set_local_input_concurrency", "stop_fetching_inputs"]
 

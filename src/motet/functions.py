@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from motet.context.notices import warn_user
 from motet.errors import DeprecationError
-from motet.sdk.call import FunctionCall
-from motet.sdk.current_stats import FunctionStats
-from motet.sdk.function import Function
-from motet.sdk.notices import warn_user
+from motet.sdk.call.current_stats import FunctionStats
+from motet.sdk.call.function import Function
+from motet.sdk.call.function_call import FunctionCall
 
 __all__ = ["Function", "FunctionCall", "FunctionStats", "gather"]
 

@@ -1,5 +1,5 @@
 """Queues, under the name that older Modal programs import them from."""
 
-from motet.sdk.queue import Queue
+from motet.sdk.call.queue import Queue
 
 __all__ = ["Queue"]

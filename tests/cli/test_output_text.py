@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from motet.cli.output_text import output_text
-from motet.sdk.output import ArrivedLines
+from motet.sdk.run.output import ArrivedLines
 from motet.wire.client_messages import OutputLines
 
 PREFIX = "\x1b[2mfetch 00007 | \x1b[0m"

@@ -19,13 +19,13 @@ from motet.core.commands import (
     SendOutcomes,
     WakeAt,
 )
-from motet.core.engine import Engine
 from motet.core.host import HostLimits
 from motet.core.turn import INPUTS_PER_TURN
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.scaling import MAX_INPUTS_LIMIT
 from motet.testing.playbook import text_failure
 from motet.testing.transcript import cancel, container_id, finished, function, ready, start_failed, submit
+from tests.core.recording_engine import RecordingEngine
 
 SPAWNED = CallKind.SPAWNED
 LATER = 100.0
@@ -36,7 +36,7 @@ class Turns:
 
     def __init__(self, *events: e.Event, limits: HostLimits | None = None) -> None:
         limits = limits or HostLimits(waiting=10**6)
-        self.engine = Engine(failure=text_failure, limits=limits, records=True)
+        self.engine = RecordingEngine(failure=text_failure, limits=limits)
         self.ended: list[int] = []
         self.recorded = 0
         self.given_up: list[int] = []
@@ -250,7 +250,7 @@ def test_looking_at_live_inputs_costs_what_is_shown_and_not_what_waits() -> None
 
 
 def test_an_app_whose_last_inputs_end_in_the_turn_in_which_another_stops_is_reported() -> None:
-    engine = Engine(failure=text_failure, inputs_per_turn=3)
+    engine = RecordingEngine(failure=text_failure, inputs_per_turn=3)
     commands: list[Command] = []
     for event in (
         function(max_containers=1),

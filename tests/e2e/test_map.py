@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import motet
-from motet.sdk.mapping import MAX_HELD, MAX_IN_FLIGHT
+from motet.sdk.call.mapping import MAX_HELD, MAX_IN_FLIGHT
 from tests.e2e.conftest import Gate, assert_nothing_left, wait_until, wait_until_async
 from tests.e2e.programs import calling
 from tests.e2e.programs.calling import add, app, check, hold, hold_first, hold_unless, square

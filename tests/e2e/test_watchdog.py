@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import motet
+from motet.client.running_app import RunningApp
 from motet.errors import InvalidError
-from motet.sdk.running import RunningApp
 from motet.wire.client_messages import OutputLines
 from tests.e2e.conftest import assert_nothing_left, wait_until
 from tests.e2e.programs import blocking, poisoned

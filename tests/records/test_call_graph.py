@@ -13,7 +13,7 @@ from motet.records.call_graph import CallGraph, InputNode, InputStatus, Limits
 from motet.records.calls import CallRecord, CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.queries import CallQuery, InputQuery
-from motet.sdk.call_graph import input_infos
+from motet.sdk.call.call_graph import input_infos
 from motet.wire.call_graph import GraphInput, flattened
 
 

@@ -40,6 +40,8 @@ def app(*functions: FunctionSpec) -> AppSpec:
 class Client:
     """A client in the server's process: a `Peer` that keeps what it was sent."""
 
+    unsent_bytes = 0
+
     def __init__(self, server: Server, container_id: str | None = None, *, operator: bool = False) -> None:
         self.sent: list[Any] = []
         self.session: ClientSession = server.connect(self, container_id=container_id, operator=operator)
@@ -188,7 +190,7 @@ class Stage:
     def state(self, function_id: str, container_id: str) -> str:
         """What the engine takes a container for."""
         driver = self.server._driver
-        containers = driver.engine.inspection.view(function_id, driver.now).containers
+        containers = driver.engine.inspection.view(function_id, driver.clock.now()).containers
         return next(it.state for it in containers if it.container_id == container_id)
 
     async def end(self, container: Container, code: int = 0) -> None:

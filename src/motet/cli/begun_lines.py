@@ -8,8 +8,8 @@ from collections.abc import Collection
 from rich.cells import cell_len
 from rich.text import Text
 
-from motet.sdk.output import line_prefix
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.output import line_prefix
+from motet.sdk.run.terminal_text import harmless
 from motet.wire.client_messages import OutputLines
 
 MAX_SHOWN = 5

@@ -23,8 +23,8 @@ from motet.cli.summary import summary_lines
 from motet.cli.terminal import RawText, SafeConsole
 from motet.errors import Error
 from motet.model.views import AppView
-from motet.sdk.output import ArrivedLines, LinePrinter
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.output import ArrivedLines, LinePrinter
+from motet.sdk.run.terminal_text import harmless
 from motet.wire.client_messages import OutputLines
 
 REFRESH_INTERVAL = 0.125

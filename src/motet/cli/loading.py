@@ -12,7 +12,7 @@ import click
 
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
-from motet.sdk.sources import in_use
+from motet.context.sources import in_use
 
 PROGRAM_FAILED = 1
 

@@ -14,7 +14,7 @@ from motet.cli.arguments import CallArguments
 from motet.cli.container_process import ContainerProcess
 from motet.cli.reference import Runnable
 from motet.client.dual import run_async
-from motet.sdk.function import Function
+from motet.sdk.call.function import Function
 from motet.simulation.measurement import Measurement, Step, is_exhausted
 
 ROUNDS = 2

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from motet.sdk.output import ArrivedLines, line_prefix
-from motet.sdk.terminal_text import displayable
+from motet.sdk.run.output import ArrivedLines, line_prefix
+from motet.sdk.run.terminal_text import displayable
 
 _COLOURS = {"stdout": "", "stderr": "\x1b[31m", "system": "\x1b[33m"}
 _DIM, _RESET = "\x1b[2m", "\x1b[0m"

@@ -10,11 +10,11 @@ from typing import Any, cast
 import click
 
 from motet.cli.loading import load_file, load_module
-from motet.sdk.app import App
-from motet.sdk.cls import Cls
-from motet.sdk.function import Function
-from motet.sdk.target import Target
-from motet.sdk.user_class import raw_method
+from motet.sdk.call.function import Function
+from motet.sdk.call.target import Target
+from motet.sdk.declare.app import App
+from motet.sdk.declare.cls import Cls
+from motet.sdk.declare.user_class import raw_method
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

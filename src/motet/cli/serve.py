@@ -20,11 +20,11 @@ from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
 from motet.client.scratch import Scratch
+from motet.context.sources import Sources, in_use, use
 from motet.errors import Error
-from motet.sdk.app import App
-from motet.sdk.output import enable_output
-from motet.sdk.running import AppRun
-from motet.sdk.sources import Sources, in_use, use
+from motet.sdk.declare.app import App
+from motet.sdk.run.app_run import AppRun
+from motet.sdk.run.output import enable_output
 
 DRAIN_POLL = 0.1
 _INSTALLED = tuple({f"{sysconfig.get_path(name)}/" for name in ("stdlib", "platstdlib", "purelib", "platlib")})
@@ -35,7 +35,7 @@ class Version:
 
     def __init__(self, app: App, *, dashboard: bool) -> None:
         self._app = app
-        self._run: AppRun = app.run(dashboard=dashboard)
+        self._run: AppRun[App] = app.run(dashboard=dashboard)
         self._run.__enter__()
 
     def show_urls(self) -> None:

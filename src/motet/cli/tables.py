@@ -13,7 +13,7 @@ from rich.text import Text
 
 from motet.cli.summary import seconds
 from motet.model.outcome import OutcomeKind
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.terminal_text import harmless
 
 _ID_CHARS = {"app id": 29, "input id": 31, "function id": 34, "container id": 34}
 _NAMES = ("name", "function", "app")

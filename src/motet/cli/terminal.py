@@ -14,7 +14,7 @@ from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
 from rich.segment import Segment
 
 from motet.cli.streams import writing_stdout
-from motet.sdk.terminal_text import coloured_lines, harmless
+from motet.sdk.run.terminal_text import coloured_lines, harmless
 
 _PIPE_WIDTH = 10_000
 """Columns of what is no terminal: nothing is cut off there."""

@@ -12,7 +12,7 @@ from motet.cli.summary import seconds
 from motet.cli.tables import kind_word, state_cell
 from motet.model.outcome import OutcomeKind
 from motet.records.timeline import MEANINGS, Phase, Span, Timeline
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.terminal_text import harmless
 
 _WIDE = 120
 _LEAST = 0.0005

@@ -14,7 +14,7 @@ from motet.cli.progress import FunctionProgress
 from motet.cli.summary import count, rate
 from motet.cli.tables import cell, duration, fitting, state_cell, table
 from motet.model.views import AppView, FunctionView
-from motet.sdk.terminal_text import harmless
+from motet.sdk.run.terminal_text import harmless
 
 _BAR = 20
 _WIDE = 130

@@ -142,6 +142,7 @@ class FunctionSpec:
         if "autoscaler_changes" in given:
             del given["autoscaler_changes"]
             given["autoscaler"] = self.autoscaler.updated(variant.autoscaler_changes)  # type: ignore[arg-type]
+        # What a variant says of the environment comes on top; all else takes the place of what was there.
         if "env" in given:
             given["env"] = {**self.env, **given["env"]}
         return replace(self, **given)
@@ -178,7 +179,7 @@ class AppSpec:
     """A named set of functions, and the search path and directory their modules are imported with.
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
-    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.sdk.sources`).
+    `sources`: the directory with copies of their files, if the files may have changed since (see `motet.context.sources`).
     """
 
     name: str

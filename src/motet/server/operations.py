@@ -11,10 +11,10 @@ from motet.model.ids import split_input_id
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
 from motet.records.batch import RecordBatch
-from motet.server.apps import Apps
+from motet.server.catalogue import Catalogue
 from motet.server.containers import Containers
 from motet.server.driver import Driver
-from motet.server.recorder import Recorder
+from motet.server.records.queue import NoRecords, RecordQueue
 from motet.store.records import RecordReader
 
 INPUTS_AT_ONCE = 500
@@ -24,29 +24,30 @@ INPUTS_AT_ONCE = 500
 class Operations:
     """See `Observed`. One for each server, for all who look at it."""
 
-    def __init__(self, driver: Driver, apps: Apps, containers: Containers, recorder: Recorder | None) -> None:
+    def __init__(
+        self, driver: Driver, catalogue: Catalogue, containers: Containers, records: RecordQueue | NoRecords
+    ) -> None:
         self._driver = driver
-        self._apps = apps
+        self._catalogue = catalogue
         self._containers = containers
-        self._recorder = recorder
+        self._records = records
 
     @property
     def records(self) -> RecordReader | None:
         """See `Observed`."""
-        return None if self._recorder is None else self._recorder.store
+        return self._records.store
 
     async def flush(self) -> None:
         """See `Observed`."""
-        if self._recorder is not None:
-            await self._recorder.flush()
+        await self._records.flush()
 
     def views(self) -> tuple[AppView, ...]:
         """See `Observed`."""
-        return self._apps.views()
+        return self._catalogue.views()
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         """See `Observed`."""
-        return self._driver.engine.inspection.live_inputs(call_id, function_id, limit, self._driver.wall)
+        return self._driver.engine.inspection.live_inputs(call_id, function_id, limit, self._driver.clock.wall)
 
     async def all_live_inputs(self, call_id: str | None, function_id: str | None, limit: int) -> list[InputView]:
         """The same, for many: a few at a time, so that the loop goes on meanwhile. Those that end meanwhile are left out."""
@@ -54,7 +55,7 @@ class Operations:
         items = engine.inspection.unfinished(call_id, function_id, limit)
         views: list[InputView] = []
         for first in range(0, len(items), INPUTS_AT_ONCE):
-            views += engine.inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.wall)
+            views += engine.inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.clock.wall)
             await asyncio.sleep(0)
         return views
 
@@ -68,19 +69,19 @@ class Operations:
 
     def runs(self, app: str | None, function: str | None) -> bool:
         """Whether an app, or a function of it, by id or name, runs; None: any."""
-        return self._apps.runs(app, function)
+        return self._catalogue.runs(app, function)
 
     def live_input(self, input_id: str) -> InputView | None:
         """See `Observed`."""
-        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.wall)
+        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.clock.wall)
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """See `Observed`."""
-        return self._apps.settings(function_id)
+        return self._catalogue.settings(function_id)
 
     def module_of(self, function_id: str) -> str:
         """The module that a function is imported from, or empty. Any thread may ask."""
-        return self._apps.module_of(function_id)
+        return self._catalogue.module_of(function_id)
 
     def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
         """See `Observed`."""
@@ -100,8 +101,8 @@ class Operations:
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
         """See `Observed`."""
-        return self._apps.update_autoscaler(function_id, change)
+        return self._catalogue.update_autoscaler(function_id, change)
 
     def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
         """See `Observed`."""
-        return (lambda: None) if self._recorder is None else self._recorder.subscribe(listener)
+        return self._records.subscribe(listener)

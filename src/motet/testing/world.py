@@ -12,10 +12,10 @@ from motet.backends.base import Launch
 from motet.client import waiter
 from motet.client.connection import Connection
 from motet.client.dual import Steps
+from motet.client.running_app import RunningApp, enter_container_app
 from motet.client.waiter import Waiter
 from motet.core.host import HostLimits
 from motet.errors import ConnectionError
-from motet.sdk.running import RunningApp, enter_container_app
 from motet.server import embedded
 from motet.server.config import ServerConfig
 from motet.server.server import Server

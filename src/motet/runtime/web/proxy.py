@@ -8,9 +8,9 @@ import sys
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from motet.context.container import current_control
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.port import Address
-from motet.sdk import container_control
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -62,7 +62,7 @@ class PortProxy:
                 await self._http(scope, receive, send_on)
         except ConnectionRefusedError:
             print("Terminating runner due to @web_server connection issue", file=sys.stderr, flush=True)
-            control = container_control.current_control()
+            control = current_control()
             if control is not None:
                 control.stop_fetching_inputs()
             await _bad_gateway(scope, send, "the web server is gone")

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+from motet.context.container import current_container_id
 from motet.model.ids import input_id
 from motet.model.outcome import Delivery
 from motet.runtime.sender import Sender
 from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.response import Response
-from motet.sdk.context import current_container_id
 from motet.wire.container_messages import Items, TakeFeed
 from motet.wire.web import (
     ACK_BYTES,

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
-from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
+from motet.model.function import FunctionVariant
 from motet.model.parameters import checked_parameters, encoded_parameters
+from motet.server.catalogue import ServedApp
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer
@@ -33,12 +34,6 @@ CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
 """HTTP wants a 401 to name a scheme; this one is by headers of its own."""
 
 
-class _OpenedApp(Protocol):
-    app_id: str
-    spec: AppSpec
-    declared: dict[str, FunctionSpec]
-
-
 class Ingress:
     """Web functions' way in. Listens from the first app on that has any.
 
@@ -58,7 +53,7 @@ class Ingress:
         self._listener = Listener(config, self)
         self._doors = Doors(config, self._listener)
 
-    def open(self, app: _OpenedApp) -> list[tuple[str, str, str]]:
+    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
         """Take requests for an app's web functions; their URLs by function id and method.
 
         Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one needs

@@ -1,0 +1,28 @@
+"""Warnings that point at the user's own line, whatever depth of Motet lies between."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+from motet.context.container import is_local
+
+
+def warn_user(warning: Warning) -> None:
+    """Warn at the innermost line outside Motet. Silent in containers: they import the program that has warned already."""
+    if is_local():
+        warnings.warn(warning, stacklevel=_depth_of_user_code())
+
+
+def _depth_of_user_code() -> int:
+    """As `warnings.warn` counts for its caller `warn_user`: 1 is `warn_user` itself."""
+    frame = sys._getframe(1)
+    depth = 1
+    while frame.f_back is not None and _is_ours(frame.f_globals.get("__name__", "")):
+        frame = frame.f_back
+        depth += 1
+    return depth
+
+
+def _is_ours(module: str) -> bool:
+    return module == "motet" or module.startswith("motet.")

@@ -1,0 +1,375 @@
+"""A function that runs in containers: every way to call it, and to look at and change its pool."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
+
+from motet.client import tracing
+from motet.client.connection import Connection
+from motet.client.dual import AtOnce, DualPair, HandOut, ItemSteps, Steps, dual, dual_items, run_blocking
+from motet.client.new_ids import new_call_id
+from motet.client.waiter import Waiter
+from motet.context.current_input import current_input_id
+from motet.errors import ExecutionError, InvalidError
+from motet.model.function import FunctionVariant, MethodSpec
+from motet.model.outcome import CallKind, InputEnd, NewInput
+from motet.model.scaling import AutoscalerSettings
+from motet.sdk.call import many
+from motet.sdk.call.current_stats import FunctionStats, stats_of
+from motet.sdk.call.found_here import found_here
+from motet.sdk.call.function_call import FunctionCall, result_of
+from motet.sdk.call.handle import NamedAfter
+from motet.sdk.call.hydration import Hydrated
+from motet.sdk.call.logs import Logs
+from motet.sdk.call.many import MapOptions, Results
+from motet.sdk.call.mapping import Inputs, Mapping
+from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
+from motet.sdk.call.spawning import in_chunks, spawn_all
+from motet.sdk.call.stream import Stream
+from motet.sdk.call.target import Target
+from motet.sdk.options import keywords as options
+from motet.sdk.options.batching import batching_from, check_batched
+from motet.wire import payload
+from motet.wire.client_messages import SubmitInputs
+
+P = ParamSpec("P")
+R = TypeVar("R", covariant=True)
+
+
+def _by_name(target: Target, method: MethodSpec, module: str, qualname: str) -> Function[..., Any]:
+    """A handle that was pickled, with its Python function if that was imported here."""
+    found = found_here(Function, target.declared, module, qualname)
+    return Function(target, method, None if found is None else found.raw)
+
+
+class _OneOutcome:
+    """Waits for the outcome of a call with one input."""
+
+    __slots__ = ("waiter",)
+
+    def __init__(self) -> None:
+        self.waiter: Waiter[InputEnd | Exception] = Waiter()
+
+    def ended(self, ended: list[InputEnd]) -> None:
+        self.waiter.set(ended[0])
+
+    def items(self, items: list[bytes]) -> None:
+        """Only streams have items."""
+
+    def lost(self, error: Exception) -> None:
+        self.waiter.set(error)
+
+
+class Function(Hydrated, NamedAfter, Generic[P, R]):
+    """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
+
+    It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
+    """
+
+    def __init__(self, target: Target, method: MethodSpec, raw: Callable[P, Any] | None) -> None:
+        self.target = target
+        self.method = method
+        self.raw = raw
+
+        self._take_documentation()
+
+    @functools.cached_property
+    def name(self) -> str:
+        """As it was declared: "f", or "Class.method"."""
+        name = self.target.declared.name
+        return f"{name}.{self.method.name}" if self.method.name else name
+
+    # --- one input --------------------------------------------------------------------------------------------------
+
+    @dual
+    def remote(self, /, *args: P.args, **kwargs: P.kwargs) -> Steps[R]:
+        """Run it in a container and return its result; raises what it raises, with the remote traceback as the cause.
+
+        `await f.remote.aio(...)` in async code.
+        """
+        self._refuse_web("remote")
+        self._refuse_generator(
+            "A generator function cannot be called with `.remote(...)`. Use `.remote_gen(...)` instead."
+        )
+        connection, function_id = yield from self.target.resolve()
+        data = self._encoded(args, kwargs)
+        call_id, outcome = new_call_id(), _OneOutcome()
+        connection.open_call(call_id, outcome)
+        traced, ended = self._traced("call", call_id), None
+        inputs, parent = [NewInput(0, data)], current_input_id()
+        if parent is not None:
+            say_if_it_cannot_begin(function_id)
+        try:
+            trace = tracing.header(traced)
+            connection.submit(call_id, function_id, CallKind.ATTACHED, self.method.name, inputs, parent, trace)
+            ended = yield outcome.waiter
+        finally:
+            connection.close_call(call_id, cancel=ended is None)
+            if traced is not None:
+                traced.end(ended)
+        if isinstance(ended, Exception):
+            raise ended
+        yield from own_cancellation_first(ended)
+        return result_of(ended)  # type: ignore[no-any-return]
+
+    @dual_items
+    def remote_gen(self, /, *args: P.args, **kwargs: P.kwargs) -> ItemSteps[Any]:
+        """Run a generator function in a container and iterate over its items as they come, at your pace.
+
+        `async for x in f.remote_gen.aio(...)` in async code. Leaving the loop early cancels the generator.
+        """
+        self._refuse_web("remote_gen")
+        if not self.method.is_generator:
+            raise InvalidError(
+                "A non-generator function cannot be called with `.remote_gen(...)`. Use `.remote(...)` instead."
+            )
+        connection, function_id = yield from self.target.resolve()
+        data, call_id = self._encoded(args, kwargs), new_call_id()
+        traced = self._traced("stream", call_id)
+        say_if_it_cannot_begin(function_id)
+        stream = Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
+        try:
+            while (yield from stream.wait_item()):
+                yield HandOut(stream.take())
+        finally:
+            stream.close()
+
+    def local(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
+        """Call the Python function here, as if it had not been decorated (an async one gives a coroutine)."""
+        if self.raw is None:
+            raise ExecutionError(
+                "The definition for this Function is missing, so it is not possible to invoke it locally. "
+                "This happens to handles that came from another process; use `.remote(...)`."
+            )
+        return self.raw(*args, **kwargs)
+
+    @dual
+    def spawn(self, /, *args: P.args, **kwargs: P.kwargs) -> Steps[FunctionCall[R]]:
+        """Start it in a container and return at once, with a `FunctionCall` to ask for the result later.
+
+        Raises `ResourceExhaustedError` if too many inputs of the function wait (a million, or `max_waiting_inputs`).
+        """
+        self._refuse_web("spawn")
+        self._refuse_generator("Cannot `spawn` a generator function.")
+        connection, function_id = yield from self.target.resolve()
+        call_id, data = new_call_id(), self._encoded(args, kwargs)
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)], trace))
+        return FunctionCall(call_id, connection)
+
+    def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput], trace: str) -> SubmitInputs:
+        return SubmitInputs(call_id, function_id, CallKind.SPAWNED, self.method.name, inputs, current_input_id(), trace)
+
+    # --- many inputs ------------------------------------------------------------------------------------------------
+
+    @property
+    def map(self) -> DualPair[..., Iterator[R], AsyncIterator[R]]:
+        """`for result in f.map(iterable, ..., kwargs={}, order_outputs=True, return_exceptions=False)`.
+
+        One input per element (several iterables are zipped, the shortest ends the map). The iterables are pulled as
+        inputs are accepted, on this thread, so they may be endless. Results come in input order, or as they are ready
+        with `order_outputs=False`. A failing input ends the map with its exception as soon as it is known, and cancels
+        the rest; with `return_exceptions` exceptions are results. `f.map.aio(...)` takes async iterables too.
+        """
+        return DualPair(self._map, self._map_async, "map")
+
+    @property
+    def starmap(self) -> DualPair[..., Iterator[R], AsyncIterator[R]]:
+        """Like `map`, over one iterable of argument tuples."""
+        return DualPair(self._starmap, self._starmap_async, "starmap")
+
+    def _map(self, *iterables: Any, **options: Unpack[MapOptions]) -> Iterator[R]:
+        return Results(many.results(run_blocking, self._mapping, many.zipped(iterables), options), f"{self.name}.map")
+
+    def _starmap(self, input_iterator: Iterable[Any], **options: Unpack[MapOptions]) -> Iterator[R]:
+        inputs = many.tuples(input_iterator)
+        return Results(many.results(run_blocking, self._mapping, inputs, options), f"{self.name}.starmap")
+
+    def _map_async(self, *iterables: Any, **options: Unpack[MapOptions]) -> AsyncIterator[R]:
+        return many.results_async(self._mapping, many.zipped_async(iterables), options)
+
+    def _starmap_async(self, input_iterator: Any, **options: Unpack[MapOptions]) -> AsyncIterator[R]:
+        return many.results_async(self._mapping, many.tuples_async(input_iterator), options)
+
+    def _mapping(
+        self,
+        *,
+        kwargs: dict[str, Any] | None = None,
+        order_outputs: bool = True,
+        return_exceptions: bool = False,
+        wrap_returned_exceptions: bool | None = None,
+    ) -> Steps[Mapping]:
+        self._refuse_web("map")
+        self._refuse_generator("A generator function cannot be called with `.map(...)`.")
+        connection, function_id = yield from self.target.resolve()
+        say_if_it_cannot_begin(function_id)
+        return Mapping(
+            connection,
+            function_id,
+            self.method.name,
+            what=self.name,
+            kwargs=kwargs or {},
+            ordered=order_outputs,
+            return_exceptions=return_exceptions,
+            by_value=self.target.by_value,
+            parent=current_input_id(),
+            traced=self._traced("map"),
+        )
+
+    @property
+    def for_each(self) -> DualPair[..., None, Coroutine[Any, Any, None]]:
+        """`f.for_each(iterable, ..., kwargs={}, ignore_exceptions=False)`: run all, hand out nothing."""
+        return DualPair(self._for_each, self._for_each_async, "for_each")
+
+    def _for_each(self, *iterables: Any, kwargs: dict[str, Any] | None = None, ignore_exceptions: bool = False) -> None:
+        options = MapOptions(kwargs=kwargs, order_outputs=False, return_exceptions=ignore_exceptions)
+        for _ in self._map(*iterables, **options):
+            pass
+
+    async def _for_each_async(
+        self, *iterables: Any, kwargs: dict[str, Any] | None = None, ignore_exceptions: bool = False
+    ) -> None:
+        options = MapOptions(kwargs=kwargs, order_outputs=False, return_exceptions=ignore_exceptions)
+        async for _ in self._map_async(*iterables, **options):
+            pass
+
+    @dual
+    def spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[None]:
+        """`f.spawn_map(iterable, ..., kwargs={})`: start one call per element and return when all have been accepted; their
+        results are not handed out. `f.spawn_map.aio(...)` takes async iterables too."""
+        parts = many.Parts(iterables)
+        while (inputs := (yield parts)) is not None:
+            yield from self._spawn_each(inputs, kwargs)
+
+    @dual
+    def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
+        """The same as one call with an input per element, whose handle is returned."""
+        call_id, count, parts = new_call_id(), 0, many.Parts(iterables)
+        while (inputs := (yield parts)) is not None:
+            call, count = yield from self._spawn_inputs(call_id, count, inputs, kwargs)
+        return call
+
+    def _spawn_each(self, inputs: Inputs, kwargs: dict[str, Any] | None) -> Steps[None]:
+        connection, function_id = yield from self._resolved_for_spawn_map()
+        with tracing.span_of(self._traced("spawn")) as trace:
+            payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
+            yield from spawn_all(
+                connection,
+                (self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace) for data in payloads),
+            )
+
+    def _spawn_inputs(
+        self, call_id: str, first: int, inputs: Inputs, kwargs: dict[str, Any] | None
+    ) -> Steps[tuple[FunctionCall[R], int]]:
+        """Add inputs, from number `first` on, to a call; its handle, and how many it has then."""
+        connection, function_id = yield from self._resolved_for_spawn_map()
+        payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
+        count = first
+
+        def requests(trace: str) -> Iterator[SubmitInputs]:
+            nonlocal count
+            for chunk in in_chunks(payloads, first=first, together=inputs.at_hand):
+                count += len(chunk)
+                yield self._spawning(call_id, function_id, chunk, trace)
+
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            yield from spawn_all(connection, requests(trace))
+        return FunctionCall(call_id, connection), count
+
+    def _resolved_for_spawn_map(self) -> Steps[tuple[Connection, str]]:
+        self._refuse_web("spawn_map")
+        self._refuse_generator("Cannot `spawn_map` over a generator function.")
+        return (yield from self.target.resolve())
+
+    # --- the pool ---------------------------------------------------------------------------------------------------
+
+    @property
+    def logs(self) -> Logs:
+        """What its inputs and containers write and have written since its app runs."""
+        running, name = self.target.name_in_logs
+        return Logs(lambda: running.connection, app=running.app_id, function=name)
+
+    @dual
+    def get_current_stats(self) -> Steps[FunctionStats]:
+        """What the function's pool does now."""
+        return stats_of((yield from self.target.view()))
+
+    @dual
+    def update_autoscaler(
+        self,
+        *,
+        min_containers: int | None = None,
+        max_containers: int | None = None,
+        buffer_containers: int | None = None,
+        scaledown_window: int | None = None,
+    ) -> Steps[AutoscalerSettings]:
+        """Change the running pool's bounds; what is not given stays as it is. Lasts until the app stops."""
+        if self.method.name:
+            raise InvalidError("Cannot call .update_autoscaler() on a method. Call it on the class instance instead.")
+        change = options.autoscaler_update_from(min_containers, max_containers, buffer_containers, scaledown_window)
+        return (yield from self.target.update_autoscaler(change))
+
+    def with_options(self, **changes: Any) -> Function[P, R]:
+        """The same function with other options and a pool of its own.
+
+        Takes `cpu, memory, gpu, env, secrets, retries, max_containers, buffer_containers, scaledown_window, timeout`.
+        """
+        variant = options.variant_from_options(
+            onto=self.target.spec.resources, is_generator=self.method.is_generator, **changes
+        )
+        return Function(self.target.varied(variant), self.method, self.raw)
+
+    def with_concurrency(
+        self, *, max_inputs: int, target_inputs: int | Literal["auto"] | None = None, slo_p95: float | None = None
+    ) -> Function[P, R]:
+        """The same function with another input concurrency, as of `@motet.concurrent`, and a pool of its own."""
+        concurrency = options.concurrency_from(max_inputs, target_inputs, slo_p95, decorator="with_concurrency()")
+        return Function(self.target.varied(FunctionVariant(concurrency=concurrency)), self.method, self.raw)
+
+    def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Function[P, R]:
+        """The same function, which must take lists and return one, with `@motet.batched` of these values and a pool of
+        its own."""
+        if self.method.name:
+            raise InvalidError("Cannot call .with_batching() on a method. Call it on the class instead.")
+        batching = batching_from(max_batch_size, wait_ms)
+        if self.raw is not None:
+            check_batched(self.raw, self.method)
+        return Function(self.target.varied(FunctionVariant(batching=batching)), self.method, self.raw)
+
+    @property
+    def get_web_url(self) -> AtOnce[[], str | None]:
+        """The URL at which a web function answers while its app runs, without a slash at its end; None for any other.
+
+        Parameters of its class are a part of it. Raises `ExecutionError` if the app is not running, and `InvalidError` if
+        the function was made by `with_options` or the like.
+        """
+        return AtOnce(lambda: self.target.web_url(self.method) if self.method.web is not None else None)
+
+    # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _traced(self, way: tracing.Way, call_id: str = "") -> tracing.CallSpan | None:
+        return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
+
+    def _encoded(self, args: Any, kwargs: Any) -> bytes:
+        return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
+
+    def _refuse_web(self, way: str) -> None:
+        if self.method.web is not None:
+            raise InvalidError(
+                f"A webhook function cannot be invoked for remote execution with `.{way}`. "
+                "Invoke this function via its web url, which `.get_web_url()` gives."
+            )
+
+    def _refuse_generator(self, message: str) -> None:
+        if self.method.is_generator:
+            raise InvalidError(message)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        raw = None if self.method.name else self.raw
+        names = ("", "") if raw is None else (raw.__module__, raw.__qualname__)
+        return (_by_name, (self.target, self.method, *names))
+
+    def __repr__(self) -> str:
+        return f"<motet.Function {self.name} of app {self.target.declared.app_name!r}>"

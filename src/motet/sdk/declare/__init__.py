@@ -1,0 +1,1 @@
+"""What programs declare: apps, their functions and classes, and the decorators on these."""

@@ -1,0 +1,168 @@
+"""A function or class as `@app.function` or `@app.cls` declares it: the user's handle on it, and the spec to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from motet.context.main_module import adopt_main
+from motet.errors import InvalidError
+from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, SerializedDefinition
+from motet.model.parameters import ParameterSpec
+from motet.model.scaling import Batching, Concurrency
+from motet.sdk.call.function import Function
+from motet.sdk.call.target import Target
+from motet.sdk.declare.cls import Cls
+from motet.sdk.declare.definition import Code, by_value_of, check_scope, place_of, public_name
+from motet.sdk.declare.parameters import parameter_specs
+from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.declare.stacking import refuse_hidden
+from motet.sdk.declare.user_class import check_class, members, methods
+from motet.sdk.options.batching import check_batched, check_class_batching
+from motet.sdk.options.checks import check_name
+from motet.sdk.options.keywords import ReadOptions
+from motet.wire.by_value import ByValue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Declared:
+    """One entry of an app. `spec` lacks the definition, which is made when the app starts."""
+
+    handle: Function[..., Any] | Cls[Any]
+    spec: FunctionSpec
+    code: Code
+    serialized: bool
+
+    @property
+    def has_url(self) -> bool:
+        """Whether requests reach it."""
+        return any(method.web is not None for method in self.spec.methods)
+
+    def set_aside(self, taken: int) -> Declared:
+        """The same without its name, which was taken: its handle calls it by its key in the runs that begin from now on."""
+        spec = replace(self.spec, taken=taken)
+        self.handle.target = Target(self.handle.target.app, spec, before=self.spec)
+        return replace(self, spec=spec)
+
+    def place(self) -> ImportedDefinition | None:
+        """Where containers find the code by its name, as things are now; None: nowhere."""
+        return place_of(self.code, serialized=self.serialized)
+
+    def by_value(self, by_value: ByValue) -> SerializedDefinition:
+        """The code as it is now, for containers that cannot import `by_value` either."""
+        handle = self.handle if isinstance(self.handle, Cls) else None
+        return by_value_of(self.code, by_value, serialized=self.serialized, handle=handle)
+
+    @property
+    def where(self) -> str:
+        """The code's place, for messages."""
+        return f"[{self.code.__module__}].{self.code.__qualname__}"
+
+
+def declare_function(app: Any, function: object, options: ReadOptions, name: Any, is_generator: Any) -> Declared:
+    """What `@app.function` makes of `function`. Raises `InvalidError`, or `TypeError` for a class."""
+    decorated, batching, web = None, None, None
+    if isinstance(function, PartialFunction):
+        decorated, batching, web = function.concurrency, function.batching, function.web
+    raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    refuse_hidden(raw, f"The function {raw.__qualname__}")
+    adopt_main(raw)
+    check_scope(raw, serialized=options.serialized)
+    if name is not None and (not isinstance(name, str) or not name):
+        raise InvalidError(f"Invalid value for `name`: Must be string, and not empty; got {name!r}.")
+    if isinstance(function, PartialFunction) and web is not None:
+        method = function.method_spec
+    else:
+        method = method_spec(raw, is_generator=is_generator)
+    if batching is not None:
+        check_batched(raw, method)
+    tag = name or public_name(raw)
+    spec = _spec(app, tag, options, options.concurrency(decorated), batching, methods=(method,), is_class=False)
+    handle: Function[..., Any] = Function(Target(app, spec), method, raw)
+    return Declared(handle=handle, spec=spec, code=raw, serialized=options.serialized)
+
+
+def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
+    """What `@app.cls` makes of a class. Raises `InvalidError`, or `TypeError` for what is no class."""
+    if isinstance(wrapped, Cls):
+        raise InvalidError("Cannot apply `@app.cls` twice.")
+    decorated = wrapped.concurrency if isinstance(wrapped, PartialClass) else None
+    user_cls = wrapped.user_cls if isinstance(wrapped, PartialClass) else wrapped
+    if not isinstance(user_cls, type):
+        raise TypeError("The @app.cls decorator must be used on a class.")
+    check_class(user_cls)
+    for base in user_cls.__mro__[:-1]:
+        for name, value in vars(base).items():
+            if not isinstance(value, PartialMethod | PartialFunction | type):
+                refuse_hidden(value, f"{user_cls.__name__}.{name}")
+    adopt_main(user_cls)
+    check_scope(user_cls, serialized=options.serialized)
+    spec = _spec(
+        app,
+        public_name(user_cls),
+        options,
+        options.concurrency(decorated),
+        check_class_batching(user_cls.__name__, members(user_cls)),
+        methods=methods(user_cls),
+        is_class=True,
+        parameters=parameter_specs(user_cls),
+    )
+    cls: Cls[Any] = Cls(Target(app, spec), user_cls)
+    cls.register()
+    return Declared(handle=cls, spec=spec, code=user_cls, serialized=options.serialized)
+
+
+def _checked_function(raw: Any) -> Any:
+    if isinstance(raw, type | PartialClass | Cls):
+        raise TypeError("The `@app.function` decorator cannot be used on a class. Please use `@app.cls` instead.")
+    if isinstance(raw, Function):
+        raise InvalidError("Cannot apply `@app.function` twice; a function belongs to one app under one name.")
+    if isinstance(raw, PartialMethod | staticmethod | classmethod):
+        raise InvalidError(
+            "The `@app.function` decorator cannot be used on class methods. Swap with `@motet.method`, and decorate the "
+            "class with `@app.cls()`."
+        )
+    if not callable(raw) or not hasattr(raw, "__qualname__") or getattr(raw, "__module__", None) is None:
+        raise InvalidError(f"The `@app.function` decorator must be used on a function, not on {raw!r}")
+    return raw
+
+
+def _spec(
+    app: Any,
+    name: str,
+    options: ReadOptions,
+    concurrency: Concurrency,
+    batching: Batching | None,
+    *,
+    methods: tuple[MethodSpec, ...],
+    is_class: bool,
+    parameters: tuple[ParameterSpec, ...] = (),
+) -> FunctionSpec:
+    for method in methods:
+        check_name("the name of a method", method.name)
+    if options.retry_policy(name).max_retries and any(method.web for method in methods):
+        raise InvalidError("Web Functions do not support retries.")
+    is_generator = not is_class and methods[0].is_generator
+    return FunctionSpec(
+        name=check_name("the name of a function", name),
+        app_name=app.name or "",
+        app_key=app.key,
+        definition=SerializedDefinition(pickled=b"", qualname=name),
+        methods=methods,
+        is_class=is_class,
+        parameters=parameters,
+        concurrency=concurrency,
+        batching=batching,
+        autoscaler=options.autoscaler,
+        timeout=options.timeout,
+        startup_timeout=options.startup_timeout,
+        retries=options.retry_policy(name, is_generator=is_generator),
+        env=options.env,
+        resources=options.resources,
+        image=options.image,
+        single_use_containers=options.single_use_containers,
+        cancellation_grace=options.service.cancellation_grace,
+        sync_cancellation=options.service.sync_cancellation,
+        queue_timeout=options.service.queue_timeout,
+        max_waiting_inputs=options.service.max_waiting_inputs,
+    )

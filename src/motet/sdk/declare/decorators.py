@@ -1,0 +1,213 @@
+"""`@motet.concurrent`, `@motet.batched`, `@motet.method`, `@motet.enter`, `@motet.exit`."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Coroutine
+from typing import Any, Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, cast, overload
+
+from motet.errors import InvalidError
+from motet.model.scaling import Batching, Concurrency
+from motet.sdk.call.function import Function
+from motet.sdk.declare.cls import Cls
+from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.options.batching import batching_from
+from motet.sdk.options.checks import check_bool, refuse_positional
+from motet.sdk.options.scaling import concurrency_from
+
+P = ParamSpec("P")
+R = TypeVar("R")
+Decorated = TypeVar("Decorated", bound=Callable[..., Any])
+
+NOT_ON_METHODS = "The `@motet.concurrent` decorator cannot be used on methods; decorate the class instead."
+
+# Required, but its absence is reported in words of our own.
+_REQUIRED: Any = None
+
+
+class MethodDecorator(Protocol):
+    """What `@motet.method()` is to a type checker: methods of an asynchronous function give what it returns."""
+
+    @overload
+    def __call__(self, method: Callable[Concatenate[Any, P], Coroutine[Any, Any, R]], /) -> PartialMethod[P, R]: ...
+    @overload
+    def __call__(self, method: Callable[Concatenate[Any, P], R], /) -> PartialMethod[P, R]: ...
+
+
+def concurrent(
+    *positional: Never,
+    max_inputs: int = _REQUIRED,
+    target_inputs: int | Literal["auto"] | None = None,
+    slo_p95: float | None = None,
+) -> Callable[[Decorated], Decorated]:
+    """Let each container of a function or class run up to `max_inputs` inputs at once, 1 to 1000.
+
+    The autoscaler provides for `target_inputs` per container (default: `max_inputs`); above it a container bursts. "auto"
+    learns from the running pool how many are worth it, never more than `max_inputs`: those that give the most throughput for
+    the time they take, or with `slo_p95` as many as let 95 % of inputs run for that many seconds at most. Goes under
+    `@app.function` or `@app.cls`. Synchronous functions then run on threads, asynchronous ones as tasks.
+    Raises `InvalidError` for values out of range and for what cannot be decorated.
+    """
+    refuse_positional(positional, "@motet.concurrent()")
+    concurrency = concurrency_from(max_inputs, target_inputs, slo_p95)
+
+    def decorate(wrapped: Decorated) -> Decorated:
+        return cast(Decorated, _with_concurrency(wrapped, concurrency))
+
+    return decorate
+
+
+def _with_concurrency(wrapped: object, concurrency: Concurrency) -> PartialFunction | PartialClass:
+    if isinstance(wrapped, PartialFunction | PartialClass) and wrapped.concurrency is not None:
+        raise InvalidError("Cannot set `max_concurrent_inputs` twice.")
+    if isinstance(wrapped, PartialFunction):
+        return PartialFunction(wrapped.raw, concurrency, wrapped.batching, wrapped.web)
+    if isinstance(wrapped, Function):
+        raise InvalidError(
+            "Cannot stack `@motet.concurrent` on top of `@app.function`. Hint: swap the order of the decorators."
+        )
+    if isinstance(wrapped, Cls):
+        raise InvalidError(
+            "Cannot stack `@motet.concurrent` on top of `@app.cls()`. Hint: swap the order of the decorators."
+        )
+    if isinstance(wrapped, PartialMethod | staticmethod | classmethod):
+        raise InvalidError(NOT_ON_METHODS)
+    if not callable(wrapped):
+        raise InvalidError("The object wrapped by `@motet.concurrent` must be callable.")
+    return PartialClass(wrapped, concurrency) if isinstance(wrapped, type) else PartialFunction(wrapped, concurrency)
+
+
+def batched(
+    *positional: Never, max_batch_size: int, wait_ms: int | Literal["auto"]
+) -> Callable[[Callable[..., Any] | PartialMethod[..., Any]], Any]:
+    """Collect inputs into batches: the function gets a list of values for each parameter and returns a list of results.
+
+    Callers pass single values and get single results. A batch leaves with `max_batch_size` inputs (1 to 1000), or
+    `wait_ms` milliseconds (up to 600,000) after its first one came; `"auto"` learns that time from how often inputs come
+    and how long batches take. Under `@app.function`, or on the one method of a class. With
+    `@motet.concurrent(max_inputs=k)` a container runs k batches at once. Raises `InvalidError`.
+    """
+    refuse_positional(positional, "@motet.batched()")
+    batching = batching_from(max_batch_size, wait_ms)
+    return lambda wrapped: _with_batching(wrapped, batching)
+
+
+def _with_batching(wrapped: object, batching: Batching) -> PartialFunction | PartialMethod[Any, Any]:
+    if isinstance(wrapped, Function):
+        raise InvalidError(
+            "Cannot stack `@motet.batched` on top of `@app.function`. Hint: swap the order of the decorators."
+        )
+    if isinstance(wrapped, type | PartialClass | Cls):
+        raise InvalidError("Cannot apply `@motet.batched` to a class. Hint: consider applying to a method instead.")
+    if isinstance(wrapped, PartialFunction | PartialMethod) and wrapped.batching is not None:
+        raise InvalidError("Cannot set `batch_max_size` twice.")
+    if isinstance(wrapped, PartialMethod):
+        if wrapped.spec is None:
+            raise _mixed()
+        wrapped.batching = batching
+        return wrapped
+    if isinstance(wrapped, PartialFunction):
+        if wrapped.web is not None:
+            raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
+        return PartialFunction(wrapped.raw, wrapped.concurrency, batching)
+    if not callable(wrapped):
+        raise InvalidError("The object wrapped by `@motet.batched` must be callable.")
+    return PartialFunction(wrapped, batching=batching)
+
+
+def method(*positional: Never, is_generator: bool | None = None) -> MethodDecorator:
+    """Make a method callable from outside its container. Its class needs `@app.cls()`.
+
+    `is_generator`: whether it yields its results; None looks it up.
+    """
+    refuse_positional(positional, "@motet.method()")
+    if is_generator is not None:
+        check_bool("is_generator", is_generator)
+
+    def decorate(wrapped: Any, /) -> PartialMethod[Any, Any]:
+        partial = _partial_method(wrapped, "@motet.method()")
+        if partial.spec is not None:
+            raise InvalidError("Cannot apply `@motet.method` twice.")
+        if partial.enter_phase is not None or partial.is_exit:
+            raise _mixed()
+        partial.spec = method_spec(partial.raw, is_generator=is_generator)
+        return partial
+
+    return cast(MethodDecorator, decorate)
+
+
+def enter(*positional: Never, snap: bool = False) -> Callable[[Callable[[Any], Any]], PartialMethod[[], Any]]:
+    """Run a method once in each container, before its first input. Hooks with `snap=True` run before the others."""
+    refuse_positional(positional, "@motet.enter()")
+    check_bool("snap", snap)
+
+    def decorate(wrapped: Callable[[Any], Any]) -> PartialMethod[[], Any]:
+        partial = _hook(wrapped, "@motet.enter()")
+        if partial.enter_phase is not None:
+            raise InvalidError("Cannot apply `@motet.enter` twice.")
+        partial.enter_phase = "snapshot" if snap else "start"
+        return partial
+
+    return decorate
+
+
+def exit(*positional: Never) -> Callable[[Callable[[Any], Any]], PartialMethod[[], Any]]:
+    """Run a method once in each container, after its last input."""
+    refuse_positional(positional, "@motet.exit()")
+
+    def decorate(wrapped: Callable[[Any], Any]) -> PartialMethod[[], Any]:
+        partial = _hook(wrapped, "@motet.exit()")
+        if partial.is_exit:
+            raise InvalidError("Cannot apply `@motet.exit` twice.")
+        partial.is_exit = True
+        return partial
+
+    return decorate
+
+
+def _hook(wrapped: object, decorator: str) -> PartialMethod[[], Any]:
+    partial = _partial_method(wrapped, decorator)
+    if partial.spec is not None or partial.batching is not None:
+        raise _mixed()
+    if inspect.isgeneratorfunction(partial.raw) or inspect.isasyncgenfunction(partial.raw):
+        raise InvalidError(f"`{decorator}` cannot be used on a generator: {partial.raw.__qualname__}")
+    required = [
+        it.name
+        for it in inspect.signature(partial.raw).parameters.values()
+        if it.default is it.empty and it.kind not in (it.VAR_POSITIONAL, it.VAR_KEYWORD)
+    ]
+    if len(required) > 1:
+        raise InvalidError(
+            f"`{decorator}` methods are called without arguments; {partial.raw.__qualname__} needs {', '.join(required[1:])}"
+        )
+    return partial
+
+
+def _partial_method(wrapped: object, decorator: str) -> PartialMethod[Any, Any]:
+    if isinstance(wrapped, PartialMethod):
+        return wrapped
+    if isinstance(wrapped, PartialFunction):
+        if wrapped.concurrency is not None:
+            raise InvalidError(NOT_ON_METHODS)
+        if wrapped.web is not None:
+            if decorator != "@motet.method()":
+                raise _mixed()
+            raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
+        partial = PartialMethod[Any, Any](wrapped.raw)
+        partial.batching = wrapped.batching
+        return partial
+    if isinstance(wrapped, type | PartialClass | Cls):
+        raise InvalidError(
+            f"`{decorator}` cannot be used on a class. Use `@app.cls()` for it, and `{decorator}` inside."
+        )
+    if isinstance(wrapped, Function):
+        raise InvalidError(
+            f"`{decorator}` cannot be combined with `@app.function`. Use it alone, in an `@app.cls()` class."
+        )
+    if not inspect.isfunction(wrapped):
+        raise InvalidError(f"`{decorator}` must be used on a method that takes `self`, not on {wrapped!r}")
+    return PartialMethod(wrapped)
+
+
+def _mixed() -> InvalidError:
+    return InvalidError("Interface decorators cannot be combined with lifecycle decorators.")

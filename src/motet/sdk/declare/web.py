@@ -1,0 +1,171 @@
+"""`@motet.asgi_app`, `@motet.fastapi_endpoint`, `@motet.wsgi_app`, `@motet.web_server`: functions that requests reach."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from typing import Any, Never
+
+from motet.context.notices import warn_user
+from motet.errors import DeprecationError, InvalidError
+from motet.model.web import WebSpec
+from motet.sdk.call.function import Function
+from motet.sdk.declare.cls import Cls
+from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod
+from motet.sdk.options.checks import check_bool, is_int, is_number, refuse_positional
+
+MAX_LABEL = 63
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
+
+CALLABLE_AND_WEB = "Callable decorators cannot be combined with web interface decorators."
+LIFECYCLE_AND_WEB = "Interface decorators cannot be combined with lifecycle decorators."
+
+Decorator = Callable[[Callable[..., Any]], Any]
+
+
+def asgi_app(
+    *positional: Never,
+    label: str | None = None,
+    custom_domains: Sequence[str] | None = None,
+    requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
+) -> Decorator:
+    """Serve the ASGI app (FastAPI, Starlette, Django ...) that the function returns; `f.get_web_url()` is its URL.
+
+    The function is called once per container, when it starts. Goes under `@app.function`, or on a method of an `@app.cls`
+    class, with `@motet.concurrent` above or below: each request is one input. `label` names the URL, and
+    `custom_domains` are host names that lead here too. With `requires_proxy_auth` only requests with a proxy token are let
+    in (see MOTET_PROXY_TOKENS in the guide); others get 401 and are no inputs. A request whose container died before its
+    response began goes to the app again only if its method is idempotent (not POST or PATCH), or
+    `redeliver_non_idempotent` says that it may. Raises `InvalidError`.
+    """
+    refuse_positional(positional, "@motet.asgi_app()")
+    web = WebSpec(kind="asgi", **_common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent))
+    return lambda wrapped: _with_web(wrapped, web, "@motet.asgi_app")
+
+
+def wsgi_app(
+    *positional: Never,
+    label: str | None = None,
+    custom_domains: Sequence[str] | None = None,
+    requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
+) -> Decorator:
+    """Serve the WSGI app (Flask, Django ...) that the function returns; otherwise as `asgi_app`. Requests run on threads."""
+    refuse_positional(positional, "@motet.wsgi_app()")
+    web = WebSpec(kind="wsgi", **_common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent))
+    return lambda wrapped: _with_web(wrapped, web, "@motet.wsgi_app")
+
+
+def fastapi_endpoint(
+    *positional: Never,
+    method: str = "GET",
+    label: str | None = None,
+    custom_domains: Sequence[str] | None = None,
+    docs: bool = False,
+    requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
+) -> Decorator:
+    """Have the function answer requests, with parameters and results as FastAPI reads and writes them.
+
+    `method` is the one of HTTP; `docs` adds the pages /docs and /redoc. Pages of any origin may call it. Otherwise as
+    `asgi_app`.
+    """
+    refuse_positional(positional, "@motet.fastapi_endpoint()")
+    if not isinstance(method, str) or method.upper() not in METHODS:
+        raise InvalidError(f"`method` must be one of {', '.join(METHODS)}; got {method!r}")
+    common = _common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent)
+    web = WebSpec(kind="fastapi", method=method.upper(), docs=check_bool("docs", docs), **common)
+    return lambda wrapped: _with_web(wrapped, web, "@motet.fastapi_endpoint")
+
+
+def web_server(
+    port: int,
+    *,
+    startup_timeout: float = 5.0,
+    label: str | None = None,
+    custom_domains: Sequence[str] | None = None,
+    requires_proxy_auth: bool = False,
+    redeliver_non_idempotent: bool = False,
+) -> Decorator:
+    """Pass requests on to a server that the function starts on `port`, in whatever language.
+
+    The function is called once per container, starts the server without waiting for it, and returns; `startup_timeout`
+    seconds later the port must accept connections. Containers share this machine's network: a server that takes its
+    port from the environment variable `PORT` gets a free one in each container, one that insists on `port` needs
+    `max_containers=1`. Otherwise as `asgi_app`.
+    """
+    if not is_int(port) or not 1 <= port <= 65535:
+        raise InvalidError("First argument of `@web_server` must be a local port, such as `@web_server(8000)`.")
+    if not is_number(startup_timeout) or startup_timeout <= 0:
+        raise InvalidError("The `startup_timeout` argument of `@web_server` must be positive.")
+    common = _common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent)
+    web = WebSpec(kind="server", port=port, startup_timeout=float(startup_timeout), **common)
+    return lambda wrapped: _with_web(wrapped, web, "@motet.web_server")
+
+
+def web_endpoint(*positional: Never, **options: Any) -> Decorator:
+    """The old name of `fastapi_endpoint`."""
+    refuse_positional(positional, "@motet.web_endpoint()")
+    warn_user(DeprecationError("`@motet.web_endpoint` has been renamed to `@motet.fastapi_endpoint`."))
+    return fastapi_endpoint(**options)
+
+
+def _common(label: Any, custom_domains: Any, requires_proxy_auth: Any, redeliver_non_idempotent: Any) -> dict[str, Any]:
+    if label is not None and not (
+        isinstance(label, str) and len(label) <= MAX_LABEL and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", label)
+    ):
+        raise InvalidError(
+            f"`label` becomes a part of a host name: up to {MAX_LABEL} lower-case letters, digits and dashes; got {label!r}"
+        )
+    domains = custom_domains or ()
+    if isinstance(domains, str) or not all(isinstance(it, str) and it for it in domains):
+        raise InvalidError(f"`custom_domains` has to be a list of host names, got {custom_domains!r}")
+    return {
+        "label": label,
+        "custom_domains": tuple(domains),
+        "requires_proxy_auth": check_bool("requires_proxy_auth", requires_proxy_auth),
+        "redeliver_non_idempotent": check_bool("redeliver_non_idempotent", redeliver_non_idempotent),
+    }
+
+
+def _with_web(wrapped: Any, web: WebSpec, decorator: str) -> PartialFunction:
+    if isinstance(wrapped, Function):
+        raise InvalidError(
+            f"Cannot stack `{decorator}` on top of `@app.function`. Hint: swap the order of the decorators."
+        )
+    if isinstance(wrapped, type | PartialClass | Cls):
+        raise InvalidError(f"Cannot apply `{decorator}` to a class. Hint: consider applying to a method instead.")
+    if isinstance(wrapped, PartialMethod):
+        callable_too = wrapped.spec is not None or wrapped.batching is not None
+        raise InvalidError(CALLABLE_AND_WEB if callable_too else LIFECYCLE_AND_WEB)
+    if isinstance(wrapped, PartialFunction):
+        if wrapped.batching is not None:
+            raise InvalidError(CALLABLE_AND_WEB)
+        if wrapped.web is not None:
+            raise InvalidError("A function can have one web interface decorator only.")
+        raw, concurrency = wrapped.raw, wrapped.concurrency
+    else:
+        raw, concurrency = wrapped, None
+    if not inspect.isfunction(raw):
+        raise InvalidError(f"`{decorator}` must be used on a function, not on {raw!r}")
+    _check(raw, web, decorator)
+    return PartialFunction(raw, concurrency, web=web)
+
+
+def _check(raw: Callable[..., Any], web: WebSpec, decorator: str) -> None:
+    if inspect.isgeneratorfunction(raw) or inspect.isasyncgenfunction(raw):
+        raise InvalidError(
+            "Webhooks cannot be generators. If you want a streaming response, return a "
+            "`fastapi.responses.StreamingResponse`."
+        )
+    if web.kind == "fastapi":
+        return
+    if inspect.iscoroutinefunction(raw):
+        raise InvalidError(f"The `{decorator}` decorator can't be applied to an async function.")
+    parameters = list(inspect.signature(raw).parameters)
+    parent = raw.__qualname__.rpartition(".")[0]
+    in_class = bool(parent) and not parent.endswith("<locals>")
+    if len(parameters) > in_class:
+        raise InvalidError(f"Functions decorated by `{decorator}` can't have parameters.")

@@ -1,0 +1,1 @@
+"""`with app.run():` and what it shows of the containers' output."""

@@ -1,0 +1,180 @@
+"""`with app.run():`: how an app starts and stops."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib
+import os
+import sys
+from collections.abc import Callable
+from typing import Generic, Protocol, Self, TypeVar
+
+from motet.client.connection import Connection
+from motet.client.dual import Steps, run_async, run_blocking
+from motet.client.new_ids import new_app_id
+from motet.client.own_connection import OwnConnection
+from motet.client.running_app import HasRunning, RunningApp, begins_here, ends_here
+from motet.context.container import is_local
+from motet.context.main_module import know_container_name
+from motet.errors import InvalidError, NotFoundError
+from motet.model.function import AppSpec, FunctionSpec
+from motet.sdk.options.checks import check_name
+from motet.sdk.run import runs
+from motet.sdk.run.output import LinePrinter, output_enabled
+from motet.sdk.run.runs import Runs
+from motet.wire.by_value import ByValue
+from motet.wire.client_messages import CreateApp, StopApp
+from motet.wire.operator_messages import OpenDashboard
+
+SERVER = "motet.server.embedded"
+
+
+class CanRun(HasRunning, Protocol):
+    """What a run must know of an app, and what it leaves there."""
+
+    runs: Runs
+    own_run: RunningApp | None
+
+    @property
+    def included(self) -> tuple[Self, ...]: ...
+
+    def described(self) -> tuple[AppSpec, ByValue]: ...
+
+    def declared_specs(self) -> list[FunctionSpec]: ...
+
+
+A = TypeVar("A", bound=CanRun)
+
+
+def _say_what_is_missing(app: AppSpec) -> None:
+    """Containers run on this machine's environment: say once what images ask for and it lacks."""
+    asking = [function for function in app.functions if function.image.requirements or function.image.files]
+    if not asking:
+        return
+    # Late: reading package metadata is slow to import, and most programs ask for nothing.
+    from motet.sdk.options.requirements import missing_files, missing_packages
+
+    found: dict[str, list[str]] = {}
+    for function in asking:
+        for finding in (*missing_packages(function.image), *missing_files(function.image)):
+            found.setdefault(finding, []).append(function.name)
+    if found:
+        lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in found.items())
+        print(
+            f"Containers run in this Python environment, which is not what the images ask for:{lines}", file=sys.stderr
+        )
+
+
+class AppRun(Generic[A]):
+    """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers."""
+
+    def __init__(self, app: A, *, name: str | None = None, dashboard: bool = False) -> None:
+        self._app = app
+        self._name = None if name is None else check_name("the name of a run", name)
+        self._dashboard = dashboard
+        self._exits = contextlib.ExitStack()
+        self._running: RunningApp | None = None
+        self._parts: tuple[CanRun, ...] = ()
+        self._process = 0
+
+    def __enter__(self) -> A:
+        return self._entered(run_blocking(self._start()))
+
+    def __exit__(self, *exc: object) -> None:
+        run_blocking(self._stop())
+
+    async def __aenter__(self) -> A:
+        # Not on the loop: that takes longer than other tasks should wait.
+        if SERVER not in sys.modules:
+            await asyncio.to_thread(importlib.import_module, SERVER)
+        return self._entered(await run_async(self._start()))
+
+    async def __aexit__(self, *exc: object) -> None:
+        await run_async(self._stop())
+
+    def _entered(self, running: RunningApp) -> A:
+        runs.enter(running)
+        return self._app
+
+    def _start(self) -> Steps[RunningApp]:
+        app = self._app
+        if not is_local():
+            raise InvalidError(
+                "Can not run an app in global scope within a container. "
+                'Put `with app.run():` under `if __name__ == "__main__":`.'
+            )
+        if app.own_run is not None:
+            raise InvalidError(
+                "App is already running and can't be started again.\n"
+                "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
+            )
+        # The one place where a client reaches a server: late, so that `import motet` and containers stay light.
+        from motet.server import embedded
+
+        know_container_name()
+        (spec, by_value), declared = app.described(), app.declared_specs()
+        server = embedded.acquire()
+        try:
+            yield from server.wait_started()
+            # First: an app should not have begun if it cannot be looked at as was asked.
+            pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
+            connect = OwnConnection(server.reconnect, server.connection)
+            running = yield from self._create(connect, spec, declared)
+            running.by_value, running.included = by_value, lambda: app.included
+        except BaseException:
+            yield from embedded.release()
+            raise
+        self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
+        running.apps, app.own_run = self._parts, running
+        for each in self._parts:
+            each.runs.begin(running)
+        if pages is not None:
+            running.dashboard_url = f"{pages.url}/apps/{running.app_id}?code={pages.code}"
+            print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
+        _say_what_is_missing(spec)
+        begins_here(running)
+        self._print_output(running)
+        return running
+
+    def _create(
+        self, connect: Callable[[], Connection], spec: AppSpec, declared: list[FunctionSpec]
+    ) -> Steps[RunningApp]:
+        app_id = new_app_id()
+        reply = yield from connect().request(CreateApp(app_id, spec))
+        return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
+
+    def _print_output(self, running: RunningApp) -> None:
+        if output_enabled():
+            printer = LinePrinter()
+            printer.start()
+            running.on_output(printer)
+            self._exits.callback(printer.stop)
+        self._exits.callback(running.on_output, None)
+
+    def _stop(self) -> Steps[None]:
+        running, self._running = self._running, None
+        if running is None:
+            return
+        from motet.server import embedded
+
+        # A process that was forked inside of the block leaves it as well: the app goes on in its parent.
+        is_ours = self._process == os.getpid()
+        try:
+            if is_ours:
+                with contextlib.suppress(NotFoundError):  # an operator has stopped it already
+                    yield from running.connection.request(StopApp(running.app_id))
+            else:
+                self._exits.pop_all()
+        finally:
+            self._forget(running)
+            self._exits.close()
+            if is_ours:
+                yield from embedded.release()
+
+    def _forget(self, running: RunningApp) -> None:
+        runs.leave(running)
+        ends_here(running)
+        self._app.own_run = None
+        for each in self._parts:
+            each.runs.end(running)
