@@ -12,11 +12,12 @@ from motet.core.commands import SaveOutcomes
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
-from motet.model.parameters import ParameterSpec, encoded_parameters
+from motet.model.parameters import ParameterSpec
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import client_messages as m
-from motet.wire import codec, failure
+from motet.wire import codec, failure, report
 from motet.wire.container_messages import AckAttemptItems, Cancel, Finished, Items, Ready, StartFailed, Stop
+from motet.wire.parameters import encoded_parameters
 from tests.server.stage import Client, Stage, app, function, play, refusal
 
 # --- calls ------------------------------------------------------------------------------------------------------------
@@ -347,7 +348,7 @@ def test_a_container_that_cannot_start_gives_its_failure_to_the_callers() -> Non
         client.call(function_id)
         container = await on.container(ready=False)
         # Its end is reported before what it said last has been read.
-        container.executor.say(StartFailed("loading", failure.of(ImportError("no module named x"))))
+        container.executor.say(StartFailed("loading", report.of(ImportError("no module named x"))))
         await on.end(container, 1)
         (ended,) = (await client.wait(m.Outcomes)).ended
         assert "no module named x" in str(failure.rebuild(ended.payload))

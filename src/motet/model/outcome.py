@@ -31,6 +31,9 @@ class CallKind(enum.IntEnum):
     STREAM = 2
 
 
+# What follows is on the path of every input: arrays without names, which the collector need not look at.
+
+
 class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One input of a call: its place in the call and its pickled `(args, kwargs)`."""
 

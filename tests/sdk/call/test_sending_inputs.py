@@ -11,6 +11,7 @@ import pytest
 import motet
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.outgoing import Outgoing
 from motet.errors import InternalError, ResourceExhaustedError
 from motet.model.outcome import CallKind, NewInput
 from motet.sdk.call.many import tuples, zipped
@@ -18,7 +19,7 @@ from motet.sdk.call.mapping import CHUNK_SECONDS, Mapping
 from motet.sdk.call.spawning import MAX_UNANSWERED, in_chunks, spawn_all
 from motet.testing import world
 from motet.wire import client_messages as m
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.by_value import NOTHING
 from motet.wire.message import Message
 
@@ -41,6 +42,9 @@ class Link:
 
     def send(self, messages: Sequence[Message]) -> None:
         self.sent += messages
+
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        self.send(list(outgoing.take()))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -84,6 +88,18 @@ def test_a_map_sends_each_input_before_it_pulls_the_next() -> None:
     mapping(connection).feed(zipped((slow(), range(10))))
     assert seen == [[], [[0]], [[0], [1]]]
     assert link.inputs == [[0], [1], [2]]
+
+
+def test_inputs_that_are_pulled_before_the_first_has_left_go_with_it() -> None:
+    class LateLink(Link):
+        def send_outgoing(self, outgoing: Outgoing) -> None:
+            self.sent.append(outgoing)
+
+    connection = Connection()
+    link = LateLink(connection)
+    mapping(connection).feed(zipped((iter(range(3)),)))
+    (waiting,) = link.sent
+    assert [new.index for message in waiting.take() for new in message.inputs] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("iterable", [range(5), [0] * 5, (0,) * 5, {0, 1, 2, 3, 4}, dict.fromkeys(range(5)), "abcde"])
@@ -141,7 +157,7 @@ def test_spawns_that_find_a_full_queue_go_again_and_others_do_not() -> None:
     link = Link(connection)
     steps = spawn_all(connection, [spawn(0), spawn(1)])
     next(steps)
-    full = m.RequestFailed(failure.of(ResourceExhaustedError("full", 2.5)))
+    full = m.RequestFailed(report.of(ResourceExhaustedError("full", 2.5)))
     connection.receive([m.Reply(link.sent[0].request_id, full), m.Reply(link.sent[1].request_id, m.Done())])
     pause = steps.send(None)
     assert pause.timeout == 2.5
@@ -158,7 +174,7 @@ def test_a_spawn_that_is_refused_otherwise_raises_and_the_answers_of_others_are_
     assert link.sent[3:] == [m.Forget(request.request_id) for request in link.sent[:3]]
     steps = spawn_all(connection, [spawn(0)])
     next(steps)
-    connection.receive([m.Reply(link.sent[-1].request_id, m.RequestFailed(failure.of(InternalError("broken"))))])
+    connection.receive([m.Reply(link.sent[-1].request_id, m.RequestFailed(report.of(InternalError("broken"))))])
     with pytest.raises(InternalError, match="broken"):
         run_blocking(steps)
 

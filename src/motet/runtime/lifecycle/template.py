@@ -24,7 +24,7 @@ from motet.client.scratch import remove_if_left
 from motet.runtime.lifecycle.birth import Birth, Entry, live
 from motet.runtime.processes import family
 from motet.wire.framing import FrameReader
-from motet.wire.template import Exited, Fork, Forked, Froze, Kill, Report, Thawed, decode_to_template, frame
+from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
 
 CANNOT_FORK = 71
 LAST_REPORTS_TIMEOUT = 1.0
@@ -173,7 +173,7 @@ class Template:
                 os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
                 self._reap()
 
-    def _report(self, message: Report) -> None:
+    def _report(self, message: TemplateReport) -> None:
         self._outgoing += frame(message)
         self._send()
 
