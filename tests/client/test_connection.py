@@ -9,6 +9,7 @@ import pytest
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.outgoing import Outgoing
 from motet.errors import ConnectionError, NotFoundError
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.wire import client_messages as m
@@ -33,6 +34,9 @@ class Link:
         for message in messages:
             if isinstance(message, m.Request) and self._answers:
                 self._connection.receive([m.Reply(message.request_id, self._answers.pop(0))])
+
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        self.send(list(outgoing.take()))
 
     def close(self) -> None:
         self.closed = True

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import pickle
 import warnings
 
 import pytest
 
-from motet.client.dual import AtOnce, Steps, dual, run_async, run_blocking
+from motet.client.dual import AtOnce, HandOut, ItemSteps, Steps, dual, dual_items, run_async, run_blocking
 from motet.client.waiter import Waiter
 from motet.errors import AsyncUsageWarning
 
@@ -47,6 +48,16 @@ class Adder:
         finally:
             self.cleaned += 1
 
+    @dual_items
+    def count(self, upto: int) -> ItemSteps[int]:
+        """Counts."""
+        try:
+            for value in range(upto):
+                yield HandOut([(yield ready(value)), value])
+            yield HandOut(int(text) for text in ("7", "eight"))
+        finally:
+            self.cleaned += 1
+
     @dual
     def at_once(self) -> Steps[int]:
         return 5
@@ -78,6 +89,36 @@ def test_cancelling_the_task_runs_the_bodys_clean_up() -> None:
 
     asyncio.run(main())
     assert adder.cleaned == 1
+
+
+def test_the_same_body_is_iterated_over_in_either_colour() -> None:
+    async def taken(adder: Adder, count: int) -> list[int]:
+        items = adder.count.aio(2)
+        return [await anext(items) for _ in range(count)]
+
+    adder = Adder()
+    blocking = adder.count(2)
+    assert [next(blocking) for _ in range(5)] == asyncio.run(taken(adder, 5)) == [0, 0, 1, 1, 7]
+    assert (Adder.count.__name__, Adder.count.__doc__) == ("count", "Counts.")
+    assert next(pickle.loads(pickle.dumps(Adder().count))(1)) == 0
+
+
+def test_a_body_is_cleaned_up_when_its_consumer_leaves_or_an_item_cannot_be_made() -> None:
+    async def leave(adder: Adder) -> None:
+        items = adder.count.aio(3)
+        async with contextlib.aclosing(items):  # type: ignore[type-var]
+            assert await anext(items) == 0
+
+    adder = Adder()
+    items = adder.count(3)
+    next(items)
+    del items
+    assert adder.cleaned == 1
+    asyncio.run(leave(adder))
+    assert adder.cleaned == 2
+    with pytest.raises(ValueError, match="eight"):
+        list(adder.count(0))
+    assert adder.cleaned == 3
 
 
 def test_blocking_inside_a_loop_warns_and_names_the_other_colour() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.outgoing import Outgoing
 from motet.client.own_connection import OwnConnection
 from motet.errors import ConnectionError
 from motet.wire.client_messages import ViewCall
@@ -25,6 +26,9 @@ class Link:
 
     def send(self, messages: Sequence[Message]) -> None:
         self.sent += len(messages)
+
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        self.send(list(outgoing.take()))
 
     def close(self) -> None:
         self.closed += 1

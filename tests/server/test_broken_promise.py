@@ -93,7 +93,7 @@ def test_an_embedded_server_that_broke_is_gone_and_raises_what_happened() -> Non
         run_blocking(server.connection.request(m.ViewApp("ap-1")))
     server._thread.join(10)
     assert not server._thread.is_alive()
-    assert server.connection.is_lost
+    assert server.connection.ended
     run_blocking(server.stop())
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from motet.client.dual import Steps
+from motet.client.outgoing import Outgoing
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
 from motet.model.outcome import CallKind, InputEnd, NewInput
@@ -43,6 +44,9 @@ class Link(Protocol):
 
     def send(self, messages: Sequence[Message]) -> None: ...
 
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        """Take what is there and send it: now, or when the messages before it leave."""
+
     def close(self) -> None: ...
 
 
@@ -74,6 +78,8 @@ class Connection:
 
     is_parents = False
     """It was inherited by fork: this process has to make its own."""
+    ended = False
+    """The connection is gone; nothing can be sent over it any more."""
 
     def __init__(self, rebuild: Rebuild = failure.rebuild) -> None:
         self._rebuild = rebuild
@@ -88,11 +94,6 @@ class Connection:
     def attach(self, link: Link) -> None:
         """Use `link` from now on."""
         self._link = link
-
-    @property
-    def is_lost(self) -> bool:
-        """It has ended, and will not come back."""
-        return self._error is not None
 
     # --- towards the server -----------------------------------------------------------------------------------------
 
@@ -173,6 +174,13 @@ class Connection:
         """Make a call, or add inputs to one."""
         self.send(SubmitInputs(call_id, function_id, kind, method, inputs, parent, trace))
 
+    def announce(self, outgoing: Outgoing) -> None:
+        """A call has inputs to send. Raises `ConnectionError` when the connection has ended."""
+        if self._link is None or self._error is not None:
+            raise self._error or ConnectionError("the connection to the server is closed")
+        outgoing.is_announced = True
+        self._link.send_outgoing(outgoing)
+
     def close_call(self, call_id: str, *, cancel: bool) -> None:
         """Forget a call; `cancel` if it has unfinished inputs."""
         self._sinks.pop(call_id, None)
@@ -239,16 +247,12 @@ class Connection:
         elif number in self._requests:
             self._parts[number] = body
 
-    @property
-    def ended(self) -> bool:
-        """The connection is gone; nothing can be sent over it any more."""
-        return self._error is not None
-
     def lost(self, error: Exception) -> None:
         """The connection has ended: everybody who waits is told. Idempotent."""
         if self._error is not None:
             return
         self._error = error
+        self.ended = True
         for on_reply in list(self._requests.values()):
             on_reply(error)
         for sink in list(self._sinks.values()):

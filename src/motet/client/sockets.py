@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
+from motet.client.outgoing import Outgoing
 from motet.client.socket_path import socket_path
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, ExecutionError, InternalError
@@ -117,6 +118,10 @@ class SocketLink:
                 self._send_whole(data)
         except OSError as error:
             raise ConnectionError(f"the connection to the server is gone: {error}") from error
+
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        for message in outgoing.take():
+            self.send((message,))
 
     def _send_whole(self, data: bytes) -> None:
         if self._sending:  # this very thread is, under whatever called: a signal handler, or a finalizer

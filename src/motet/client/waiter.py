@@ -9,7 +9,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar, cast
+from typing import Any, Generic, TypeVar
 
 from motet.errors import ExecutionError
 
@@ -125,7 +125,7 @@ class Waiter(Generic[T]):
         """Block this thread until the value is there. Ctrl-C gets through."""
         if not self._set and not (self._acquire() if block is None else block(self)):
             raise builtins.TimeoutError(f"not there within {self.timeout} s")
-        return cast(T, self._value)
+        return self._value  # type: ignore[return-value]  # it is set: `cast` would be one more call
 
     @property
     def is_set(self) -> bool:
@@ -158,4 +158,4 @@ class Waiter(Generic[T]):
                 else:
                     async with asyncio.timeout(self.timeout):
                         await future
-        return cast(T, self._value)
+        return self._value  # type: ignore[return-value]

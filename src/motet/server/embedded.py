@@ -17,6 +17,7 @@ import uvloop
 from motet.client.connection import Connection
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.dual import Steps, run_blocking
+from motet.client.outgoing import Outgoing
 from motet.client.scratch import sweep
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
@@ -27,7 +28,6 @@ from motet.server.driver import logger
 from motet.server.green_threads import refuse_green_threads
 from motet.server.tally import Tally
 from motet.server.wiring import build_server
-from motet.wire.client_messages import SubmitInputs
 from motet.wire.hello import Hello
 from motet.wire.message import Message
 
@@ -41,7 +41,7 @@ class LocalLink:
     def __init__(self, loop: asyncio.AbstractEventLoop, session: ClientSession) -> None:
         self._loop = loop
         self._session = session
-        self._outbox: deque[Message] = deque()
+        self._outbox: deque[Message | Outgoing] = deque()
         self._scheduled = False
         self._closed = False
 
@@ -50,28 +50,33 @@ class LocalLink:
             raise ConnectionError("the embedded server has stopped")
         self._outbox.extend(messages)
         if not self._scheduled:
-            # A lost race schedules twice, which costs a wake-up; an unscheduled message would cost everything.
-            self._scheduled = True
-            self._loop.call_soon_threadsafe(self._drain)
+            self._schedule()
+
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        if self._closed:
+            raise ConnectionError("the embedded server has stopped")
+        self._outbox.append(outgoing)
+        if not self._scheduled:
+            self._schedule()
 
     def close(self) -> None:
         self._closed = True
+
+    def _schedule(self) -> None:
+        # A lost race schedules twice, which costs a wake-up; an unscheduled message would cost everything.
+        self._scheduled = True
+        self._loop.call_soon_threadsafe(self._drain)
 
     def _drain(self) -> None:
         self._scheduled = False
         outbox = self._outbox
         messages: list[Any] = []
-        adding: SubmitInputs | None = None
         while outbox:
             message = outbox.popleft()
-            if type(message) is not SubmitInputs:
-                adding = None
-            elif adding is not None and adding.call_id == message.call_id:
-                adding.inputs.extend(message.inputs)  # a map's, which come one by one
-                continue
+            if type(message) is Outgoing:
+                messages += message.take()
             else:
-                adding = message
-            messages.append(message)
+                messages.append(message)
         if messages:
             try:
                 self._session.receive(messages)
@@ -84,6 +89,7 @@ class LocalPeer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.unsent_bytes = 0
 
     def send(self, messages: Sequence[Message]) -> None:
         try:
@@ -232,7 +238,7 @@ def acquire() -> Reachable:
         return _substitute
     refuse_green_threads()
     with _lock:
-        if _server is None or _server.connection.is_lost:  # what runs on a broken one has been told
+        if _server is None or _server.connection.ended:  # what runs on a broken one has been told
             fill_standard_descriptors()  # again: a program may have closed them to become a daemon
             _server = EmbeddedServer(ServerConfig.from_environment())
             atexit.register(_stop_at_exit)

@@ -11,6 +11,7 @@ import pytest
 import motet
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.outgoing import Outgoing
 from motet.errors import InternalError, ResourceExhaustedError
 from motet.model.outcome import CallKind, NewInput
 from motet.sdk.call.many import tuples, zipped
@@ -41,6 +42,9 @@ class Link:
 
     def send(self, messages: Sequence[Message]) -> None:
         self.sent += messages
+
+    def send_outgoing(self, outgoing: Outgoing) -> None:
+        self.send(list(outgoing.take()))
 
     def close(self) -> None:
         """Nothing to close."""
@@ -84,6 +88,18 @@ def test_a_map_sends_each_input_before_it_pulls_the_next() -> None:
     mapping(connection).feed(zipped((slow(), range(10))))
     assert seen == [[], [[0]], [[0], [1]]]
     assert link.inputs == [[0], [1], [2]]
+
+
+def test_inputs_that_are_pulled_before_the_first_has_left_go_with_it() -> None:
+    class LateLink(Link):
+        def send_outgoing(self, outgoing: Outgoing) -> None:
+            self.sent.append(outgoing)
+
+    connection = Connection()
+    link = LateLink(connection)
+    mapping(connection).feed(zipped((iter(range(3)),)))
+    (waiting,) = link.sent
+    assert [new.index for message in waiting.take() for new in message.inputs] == [0, 1, 2]
 
 
 @pytest.mark.parametrize("iterable", [range(5), [0] * 5, (0,) * 5, {0, 1, 2, 3, 4}, dict.fromkeys(range(5)), "abcde"])

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack, cast
+import functools
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
+from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
 
 from motet.client import tracing
 from motet.client.connection import Connection
-from motet.client.dual import AtOnce, DualIterator, DualPair, Steps, dual, run_async, run_blocking
+from motet.client.dual import AtOnce, DualPair, HandOut, ItemSteps, Steps, dual, dual_items, run_blocking
 from motet.client.new_ids import new_call_id
 from motet.client.waiter import Waiter
 from motet.context.current_input import current_input_id
@@ -74,7 +75,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
 
         self._take_documentation()
 
-    @property
+    @functools.cached_property
     def name(self) -> str:
         """As it was declared: "f", or "Class.method"."""
         name = self.target.declared.name
@@ -111,17 +112,14 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         if isinstance(ended, Exception):
             raise ended
         yield from own_cancellation_first(ended)
-        return cast(R, result_of(ended))
+        return result_of(ended)  # type: ignore[no-any-return]
 
-    @property
-    def remote_gen(self) -> DualIterator[P, Any]:
+    @dual_items
+    def remote_gen(self, /, *args: P.args, **kwargs: P.kwargs) -> ItemSteps[Any]:
         """Run a generator function in a container and iterate over its items as they come, at your pace.
 
         `async for x in f.remote_gen.aio(...)` in async code. Leaving the loop early cancels the generator.
         """
-        return DualIterator(self._stream_blocking, self._stream_waiting, "remote_gen")
-
-    def _stream(self, args: Any, kwargs: Any) -> Steps[Stream]:
         self._refuse_web("remote_gen")
         if not self.method.is_generator:
             raise InvalidError(
@@ -131,21 +129,10 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         data, call_id = self._encoded(args, kwargs), new_call_id()
         traced = self._traced("stream", call_id)
         say_if_it_cannot_begin(function_id)
-        return Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
-
-    def _stream_blocking(self, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[Any]:
-        stream = run_blocking(self._stream(args, kwargs))
+        stream = Stream(connection, call_id, function_id, self.method.name, data, current_input_id(), traced)
         try:
-            while stream.has_items or run_blocking(stream.wait_item()):
-                yield stream.take()
-        finally:
-            stream.close()
-
-    async def _stream_waiting(self, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[Any]:
-        stream = await run_async(self._stream(args, kwargs))
-        try:
-            while stream.has_items or await run_async(stream.wait_item()):
-                yield stream.take()
+            while (yield from stream.wait_item()):
+                yield HandOut(stream.take())
         finally:
             stream.close()
 
@@ -178,7 +165,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
     # --- many inputs ------------------------------------------------------------------------------------------------
 
     @property
-    def map(self) -> DualIterator[..., R]:
+    def map(self) -> DualPair[..., Iterator[R], AsyncIterator[R]]:
         """`for result in f.map(iterable, ..., kwargs={}, order_outputs=True, return_exceptions=False)`.
 
         One input per element (several iterables are zipped, the shortest ends the map). The iterables are pulled as
@@ -186,12 +173,12 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         with `order_outputs=False`. A failing input ends the map with its exception as soon as it is known, and cancels
         the rest; with `return_exceptions` exceptions are results. `f.map.aio(...)` takes async iterables too.
         """
-        return DualIterator(self._map, self._map_async, "map")
+        return DualPair(self._map, self._map_async, "map")
 
     @property
-    def starmap(self) -> DualIterator[..., R]:
+    def starmap(self) -> DualPair[..., Iterator[R], AsyncIterator[R]]:
         """Like `map`, over one iterable of argument tuples."""
-        return DualIterator(self._starmap, self._starmap_async, "starmap")
+        return DualPair(self._starmap, self._starmap_async, "starmap")
 
     def _map(self, *iterables: Any, **options: Unpack[MapOptions]) -> Iterator[R]:
         return Results(many.results(run_blocking, self._mapping, many.zipped(iterables), options), f"{self.name}.map")
@@ -232,7 +219,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         )
 
     @property
-    def for_each(self) -> DualPair[..., None]:
+    def for_each(self) -> DualPair[..., None, Coroutine[Any, Any, None]]:
         """`f.for_each(iterable, ..., kwargs={}, ignore_exceptions=False)`: run all, hand out nothing."""
         return DualPair(self._for_each, self._for_each_async, "for_each")
 
@@ -248,31 +235,20 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         async for _ in self._map_async(*iterables, **options):
             pass
 
-    @property
-    def spawn_map(self) -> DualPair[..., None]:
+    @dual
+    def spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[None]:
         """`f.spawn_map(iterable, ..., kwargs={})`: start one call per element and return when all have been accepted; their
         results are not handed out. `f.spawn_map.aio(...)` takes async iterables too."""
-        return DualPair(self._spawn_map, self._spawn_map_async, "spawn_map")
+        parts = many.Parts(iterables)
+        while (inputs := (yield parts)) is not None:
+            yield from self._spawn_each(inputs, kwargs)
 
-    @property
-    def experimental_spawn_map(self) -> DualPair[..., FunctionCall[R]]:
+    @dual
+    def experimental_spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> Steps[FunctionCall[R]]:
         """The same as one call with an input per element, whose handle is returned."""
-        return DualPair(self._spawn_one_map, self._spawn_one_map_async, "experimental_spawn_map")
-
-    def _spawn_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> None:
-        run_blocking(self._spawn_each(many.zipped(iterables), kwargs))
-
-    async def _spawn_map_async(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> None:
-        async for inputs in many.in_parts(many.zipped_async(iterables)):
-            await run_async(self._spawn_each(inputs, kwargs))
-
-    def _spawn_one_map(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> FunctionCall[R]:
-        return run_blocking(self._spawn_inputs(new_call_id(), 0, many.zipped(iterables), kwargs))[0]
-
-    async def _spawn_one_map_async(self, *iterables: Any, kwargs: dict[str, Any] | None = None) -> FunctionCall[R]:
-        call_id, count = new_call_id(), 0
-        async for inputs in many.in_parts(many.zipped_async(iterables)):
-            call, count = await run_async(self._spawn_inputs(call_id, count, inputs, kwargs))
+        call_id, count, parts = new_call_id(), 0, many.Parts(iterables)
+        while (inputs := (yield parts)) is not None:
+            call, count = yield from self._spawn_inputs(call_id, count, inputs, kwargs)
         return call
 
     def _spawn_each(self, inputs: Inputs, kwargs: dict[str, Any] | None) -> Steps[None]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable
 from typing import Any, ClassVar, Generic, TypeVar
 
 from motet.client.connection import Connection, checked
-from motet.client.dual import Dual, DualIterator, Steps, dual, run_async, run_blocking
+from motet.client.dual import Dual, HandOut, ItemSteps, Steps, dual, dual_items
 from motet.client.running_app import any_running
 from motet.client.waiter import Waiter
 from motet.context.container import is_local
@@ -76,24 +76,14 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
             raise builtins.TimeoutError(f"{self._call_id}: no result yet")
         return reply.ended  # type: ignore[no-any-return]
 
-    @property
-    def iter(self) -> DualIterator[..., R]:
+    @dual_items
+    def iter(self, *, start: int = 0, end: int | None = None) -> ItemSteps[R]:
         """`for result in call.iter(start=0, end=None)`: the results in index order, each as soon as it is there."""
-        return DualIterator(self._iter_blocking, self._iter_waiting, "iter")
-
-    def _iter_blocking(self, *, start: int = 0, end: int | None = None) -> Iterator[R]:
-        stop = run_blocking(self._end_of(start, end))
+        stop = yield from self._end_of(start, end)
         while start < stop:
-            for ended in run_blocking(self._outcomes(start, None))[: stop - start]:
-                yield result_of(ended)
-                start += 1
-
-    async def _iter_waiting(self, *, start: int = 0, end: int | None = None) -> AsyncIterator[R]:
-        stop = await run_async(self._end_of(start, end))
-        while start < stop:
-            for ended in (await run_async(self._outcomes(start, None)))[: stop - start]:
-                yield result_of(ended)
-                start += 1
+            found = (yield from self._outcomes(start, None))[: stop - start]
+            start += len(found)
+            yield HandOut(map(result_of, found))
 
     def _end_of(self, start: int, end: int | None) -> Steps[int]:
         count = yield from self._count()

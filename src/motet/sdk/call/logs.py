@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
 from motet.client.connection import Connection
-from motet.client.dual import DualIterator, Steps, dual, run_async, run_blocking
+from motet.client.dual import HandOut, ItemSteps, Steps, dual, dual_items
 from motet.errors import InvalidError
 from motet.model.ids import input_id, split_input_id
 from motet.records.logs import LogLine
@@ -89,31 +89,18 @@ class Logs:
         found = yield from self._connect().request(FindLogs(query))
         return [_entry(line) for line in found.lines]
 
-    @property
-    def stream(self) -> DualIterator[..., LogEntry]:
+    @dual_items
+    def stream(self, *, source: Source | None = None) -> ItemSteps[LogEntry]:
         """`for entry in logs.stream(source=None):` all lines from the first, and those to come, until what writes them has
         ended: a call when all of its inputs have."""
-        return DualIterator(self._stream_blocking, self._stream_waiting, "stream")
-
-    def _stream_blocking(self, *, source: Source | None = None) -> Iterator[LogEntry]:
         after = -1
         while True:
-            found = run_blocking(self._next(source, after))
-            for line in found.lines:
-                after = line.position
-                yield _entry(line)
+            found = yield from self._next(source, after)
+            yield HandOut(map(_entry, found.lines))
             if found.over and len(found.lines) < _PAGE:
                 return
-
-    async def _stream_waiting(self, *, source: Source | None = None) -> AsyncIterator[LogEntry]:
-        after = -1
-        while True:
-            found = await run_async(self._next(source, after))
-            for line in found.lines:
-                after = line.position
-                yield _entry(line)
-            if found.over and len(found.lines) < _PAGE:
-                return
+            if found.lines:
+                after = found.lines[-1].position
 
     def _next(self, source: Source | None, after: int) -> Steps[LogsFound]:
         query = LogQuery(

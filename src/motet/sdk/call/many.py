@@ -76,7 +76,8 @@ async def _feed(work: Mapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]]) 
         if not isinstance(inputs, Inputs):
             async for arguments in inputs:
                 await _wait_room(work)
-                work.send([work.encoded(arguments)])
+                work.add(arguments)
+                work.send()
             work.exhaust()
         else:
             while not work.exhausted:
@@ -115,17 +116,35 @@ def tuples_async(iterable: Any) -> Inputs | AsyncIterator[tuple[Any, ...]]:
     return _tuples(iterable) if isinstance(iterable, AsyncIterable) else tuples(iterable)
 
 
-async def in_parts(inputs: Inputs | AsyncIterator[tuple[Any, ...]]) -> AsyncIterator[Inputs]:
-    """All of them, or, where they are waited for, each; at least one part."""
-    if isinstance(inputs, Inputs):
-        yield inputs
-        return
-    is_empty = True
-    async for arguments in inputs:
-        is_empty = False
-        yield Inputs(iter((arguments,)), ())
-    if is_empty:
-        yield Inputs(iter(()), ())
+class Parts:
+    """The inputs of a spawned map, for a body to wait for: all of them or, where they are waited for, each; at least one part.
+    None: there are no more."""
+
+    def __init__(self, iterables: tuple[Any, ...]) -> None:
+        self._iterables = iterables
+        self._is_first = True
+        self._rest: AsyncIterator[tuple[Any, ...]] | None = None
+
+    def wait(self) -> Inputs | None:
+        """All at once."""
+        return zipped(self._iterables) if self._begins() else None
+
+    async def wait_async(self) -> Inputs | None:
+        """Those of async iterables as they come."""
+        is_first = self._begins()
+        if is_first:
+            inputs = zipped_async(self._iterables)
+            if isinstance(inputs, Inputs):
+                return inputs
+            self._rest = inputs
+        if self._rest is not None:
+            async for arguments in self._rest:
+                return Inputs(iter((arguments,)), ())
+        return Inputs(iter(()), ()) if is_first else None
+
+    def _begins(self) -> bool:
+        is_first, self._is_first = self._is_first, False
+        return is_first
 
 
 async def _tuples(iterable: AsyncIterable[Any]) -> AsyncIterator[tuple[Any, ...]]:

@@ -13,6 +13,7 @@ from typing import Any
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.new_ids import new_call_id
+from motet.client.outgoing import Outgoing
 from motet.client.tracing import CallSpan, header
 from motet.client.waiter import Waiter
 from motet.context.notices import warn_user
@@ -72,17 +73,14 @@ class Mapping:
     ) -> None:
         self.call_id = new_call_id()
         self._connection = connection
-        self._function_id = function_id
-        self._method = method
+        self._outgoing = Outgoing(self.call_id, function_id, CallKind.ATTACHED, method, parent, header(traced))
         self._what = f"the arguments of {what}"
         self._kwargs = kwargs
         self._ordered = ordered
         self._return_exceptions = return_exceptions
         self._by_value = by_value
-        self._parent = parent
         self._traced = traced
         self._clock = clock
-        self._trace = header(traced)
         self._accepted = 0
         self._ended = 0
         self._exhausted = False
@@ -138,36 +136,33 @@ class Mapping:
     def feed(self, inputs: Inputs) -> None:
         """Pull some inputs and send them: together if pulling takes no time, else each before the next is pulled, which may
         take any. What the iterator raises goes to the caller."""
-        chunk: list[NewInput] = []
-        clock = self._clock
+        outgoing, clock = self._outgoing, self._clock
         limit, deadline = min(self.room, CHUNK_INPUTS), clock() + CHUNK_SECONDS
         pulled = size = 0
         try:
             while pulled < limit and size < CHUNK_BYTES and clock() < deadline:
-                chunk.append(self.encoded(next(inputs.arguments)))
+                size += self.add(next(inputs.arguments))
                 pulled += 1
-                size += len(chunk[-1].payload)
-                if not inputs.at_hand:
-                    self.send(chunk)
-                    chunk = []
+                if not (inputs.at_hand or outgoing.is_announced):
+                    self._connection.announce(outgoing)
         except StopIteration:
             self._exhausted = True
         finally:
-            self.send(chunk)
+            self.send()
 
-    def encoded(self, arguments: tuple[Any, ...]) -> NewInput:
-        """The next input, for `send`."""
+    def add(self, arguments: tuple[Any, ...]) -> int:
+        """One more input, to be sent; its bytes."""
         data = payload.dumps((arguments, self._kwargs), self._what, by_value=self._by_value)
-        new = NewInput(self._accepted, data)
+        new = self._unanswered[self._accepted] = NewInput(self._accepted, data)
         self._accepted += 1
-        self._unanswered[new.index] = new
-        return new
+        self._outgoing.inputs.append(new)
+        return len(data)
 
-    def send(self, chunk: list[NewInput]) -> None:
-        if chunk:
-            self._connection.submit(
-                self.call_id, self._function_id, CallKind.ATTACHED, self._method, chunk, self._parent, self._trace
-            )
+    def send(self) -> None:
+        """What was added leaves, if it has not yet."""
+        outgoing = self._outgoing
+        if outgoing.inputs and not outgoing.is_announced:
+            self._connection.announce(outgoing)
 
     def exhaust(self) -> None:
         """There are no more inputs."""
@@ -219,8 +214,8 @@ class Mapping:
     def _resend(self) -> None:
         refused, self._refused = self._refused, []
         self._unanswered.update((new.index, new) for new in refused)
-        for first in range(0, len(refused), CHUNK_INPUTS):
-            self.send(refused[first : first + CHUNK_INPUTS])
+        self._outgoing.inputs.extend(refused)
+        self.send()
 
     def take(self) -> Iterator[Any]:
         """What can be handed out now: results, or exceptions with `return_exceptions`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
 from motet.client.connection import Connection
@@ -63,17 +64,14 @@ class Stream:
 
     # --- the consumer -----------------------------------------------------------------------------------------------
 
-    @property
-    def has_items(self) -> bool:
-        """Whether an item is there to take."""
-        return bool(self._items)
-
-    def take(self) -> Any:
-        """The next item, which must be there."""
-        self._taken += 1
-        if self._taken % ACK_EVERY == 0 and self._end is None:
-            self._connection.ack_items(self.call_id, ACK_EVERY)
-        return payload.loads(self._items.popleft(), "an item")
+    def take(self) -> Iterator[Any]:
+        """The items that are there."""
+        items = self._items
+        while items:
+            self._taken += 1
+            if self._taken % ACK_EVERY == 0 and self._end is None:
+                self._connection.ack_items(self.call_id, ACK_EVERY)
+            yield payload.loads(items.popleft(), "an item")
 
     def wait_item(self) -> Steps[bool]:
         """Wait until an item is there; False at the end. Raises what the generator raised, after its last item."""
