@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Concatenate, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from motet.errors import InvalidError
 from motet.model.scaling import Batching, Concurrency
 from motet.sdk.call.function import Function
 from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
-from motet.sdk.options.batching import batching_from
 from motet.sdk.options.checks import check_bool, refuse_positional
-from motet.sdk.options.scaling import concurrency_from
+from motet.sdk.options.keywords import BatchingOptions, ConcurrencyOptions
+from motet.sdk.options.specification import batching_from, concurrency_from
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 NOT_ON_METHODS = "The `@motet.concurrent` decorator cannot be used on methods; decorate the class instead."
-
-# Required, but its absence is reported in words of our own.
-_REQUIRED: Any = None
 
 
 class MethodDecorator(Protocol):
@@ -34,12 +31,7 @@ class MethodDecorator(Protocol):
     def __call__(self, method: Callable[Concatenate[Any, P], R], /) -> PartialMethod[P, R]: ...
 
 
-def concurrent(
-    *positional: Never,
-    max_inputs: int = _REQUIRED,
-    target_inputs: int | Literal["auto"] | None = None,
-    slo_p95: float | None = None,
-) -> Callable[[Decorated], Decorated]:
+def concurrent(*positional: Never, **options: Unpack[ConcurrencyOptions]) -> Callable[[Decorated], Decorated]:
     """Let each container of a function or class run up to `max_inputs` inputs at once, 1 to 1000.
 
     The autoscaler provides for `target_inputs` per container (default: `max_inputs`); above it a container bursts. "auto"
@@ -49,7 +41,7 @@ def concurrent(
     Raises `InvalidError` for values out of range and for what cannot be decorated.
     """
     refuse_positional(positional, "@motet.concurrent()")
-    concurrency = concurrency_from(max_inputs, target_inputs, slo_p95)
+    concurrency = concurrency_from(options, "concurrent", "@motet.concurrent()")
 
     def decorate(wrapped: Decorated) -> Decorated:
         return cast(Decorated, _with_concurrency(wrapped, concurrency))
@@ -78,7 +70,7 @@ def _with_concurrency(wrapped: object, concurrency: Concurrency) -> PartialFunct
 
 
 def batched(
-    *positional: Never, max_batch_size: int, wait_ms: int | Literal["auto"]
+    *positional: Never, **options: Unpack[BatchingOptions]
 ) -> Callable[[Callable[..., Any] | PartialMethod[..., Any]], Any]:
     """Collect inputs into batches: the function gets a list of values for each parameter and returns a list of results.
 
@@ -88,7 +80,7 @@ def batched(
     `@motet.concurrent(max_inputs=k)` a container runs k batches at once. Raises `InvalidError`.
     """
     refuse_positional(positional, "@motet.batched()")
-    batching = batching_from(max_batch_size, wait_ms)
+    batching = batching_from(options, "batched")
     return lambda wrapped: _with_batching(wrapped, batching)
 
 

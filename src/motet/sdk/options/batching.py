@@ -1,4 +1,4 @@
-"""`max_batch_size` and `wait_ms` as a value, and which functions and classes can be batched at all."""
+"""Which functions and classes can be batched at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ from typing import Any, Protocol
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.scaling import Batching
-from motet.sdk.options.checks import is_int
 
 
 class DecoratedMember(Protocol):
@@ -20,15 +19,6 @@ class DecoratedMember(Protocol):
     batching: Batching | None
 
     def named_spec(self) -> MethodSpec: ...
-
-
-def batching_from(max_batch_size: Any, wait_ms: Any) -> Batching:
-    """The two keywords, checked. Raises `InvalidError`."""
-    if not is_int(max_batch_size):
-        raise InvalidError("max_batch_size must be a positive integer.")
-    if not is_int(wait_ms) and wait_ms != "auto":
-        raise InvalidError("wait_ms must be a non-negative integer.")
-    return Batching(max_batch_size=max_batch_size, wait_ms=wait_ms)
 
 
 def check_batched(raw: Callable[..., Any], spec: MethodSpec) -> None:
