@@ -1,8 +1,9 @@
-"""What holds for all tests: a home of their own for what they record, and how many of them run concurrently."""
+"""What holds for all tests: a home of their own for what they record, Ctrl-C, and how many of them run concurrently."""
 
 from __future__ import annotations
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -15,6 +16,9 @@ settings.load_profile("motet")
 
 def pytest_configure(config: pytest.Config) -> None:
     """MOTET_HOME for everything that tests start; before any of them is imported, as some keep the environment."""
+    # Programs inherit that SIGINT is ignored, and a shell's background jobs are started so: CI among them.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     home = tempfile.TemporaryDirectory(prefix="motet-home-", ignore_cleanup_errors=True)
     os.environ["MOTET_HOME"] = home.name
     config.add_cleanup(home.cleanup)

@@ -13,7 +13,7 @@ from motet.records.logs import LogBatch
 from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, StallRecord
 from motet.store.home import ServerDirectory
 from motet.store.sqlite_records import SqliteRecords
-from motet.wire import failure
+from motet.wire import report
 
 AT = 1_790_000_000.0
 """When it began."""
@@ -34,7 +34,7 @@ def made_home(home: Path, *, killed: bool = False) -> None:
 
 def _records() -> RecordBatch:
     ok, lost, failed = OutcomeKind.SUCCESS, OutcomeKind.LOST, OutcomeKind.FAILURE
-    error = failure.Failure(
+    error = report.Failure(
         "ValueError", "item 1 is not there", "Traceback: \x1b[2Jshop.py:14\nValueError: item 1 is not there\n"
     )
     first = [

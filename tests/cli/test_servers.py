@@ -17,8 +17,8 @@ from motet.model.server_identity import ServerIdentity
 from motet.store.home import ServerDirectory
 from motet.wire import client_messages as m
 from motet.wire import codec
-from motet.wire.failure import Failure
 from motet.wire.framing import FrameReader
+from motet.wire.report import Failure
 
 
 class Planted:

@@ -13,7 +13,7 @@ from motet.client.outgoing import Outgoing
 from motet.errors import ConnectionError, NotFoundError
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.wire import client_messages as m
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.hello import Refused
 from motet.wire.message import Message
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot
@@ -69,7 +69,7 @@ def test_a_request_gets_the_reply_with_its_number() -> None:
 
 def test_a_refused_request_raises_the_servers_error() -> None:
     connection = Connection()
-    Link(connection, m.RequestFailed(failure.of(NotFoundError("no such call"))))
+    Link(connection, m.RequestFailed(report.of(NotFoundError("no such call"))))
     with pytest.raises(NotFoundError, match="no such call"):
         run_blocking(connection.request(m.ViewCall("fc-1")))
 

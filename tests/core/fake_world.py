@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from motet.core import commands as c
 from motet.core import events as e
 from motet.core.autoscaler import Policy
-from motet.core.engine import Engine
 from motet.core.host import HostLimits
 from motet.core.policies import POLICIES
 from motet.core.policies.modal import ModalPolicy
@@ -24,6 +23,7 @@ from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
+from tests.core.recording_engine import RecordingEngine
 
 InputKey = tuple[str, int]
 
@@ -109,8 +109,8 @@ class FakeWorld:
     def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"], inputs_per_turn: int = 500) -> None:
         self.limits = limits
         self.policy = policy
-        self.engine = Engine(
-            failure=text_failure, limits=limits, policy=policy, records=True, inputs_per_turn=inputs_per_turn
+        self.engine = RecordingEngine(
+            failure=text_failure, limits=limits, policy=policy, inputs_per_turn=inputs_per_turn
         )
         self.now = 0.0
         self.wake_at: float | None = None

@@ -11,13 +11,13 @@ import pytest
 
 from motet.core import events as e
 from motet.core.commands import CancelAttempts, Command, RecordInputs, SaveOutcomes, SendOutcomes, WakeAt
-from motet.core.engine import Engine
 from motet.core.host import HostLimits
 from motet.core.turn import INPUTS_PER_TURN
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.scaling import MAX_INPUTS_LIMIT
 from motet.testing.playbook import text_failure
 from motet.testing.transcript import cancel, container_id, finished, function, ready, start_failed, submit
+from tests.core.recording_engine import RecordingEngine
 
 SPAWNED = CallKind.SPAWNED
 LATER = 100.0
@@ -28,7 +28,7 @@ class Turns:
 
     def __init__(self, *events: e.Event, limits: HostLimits | None = None) -> None:
         limits = limits or HostLimits(waiting=10**6)
-        self.engine = Engine(failure=text_failure, limits=limits, records=True)
+        self.engine = RecordingEngine(failure=text_failure, limits=limits)
         self.ended: list[int] = []
         self.recorded = 0
         self.given_up: list[int] = []

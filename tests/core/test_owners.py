@@ -6,7 +6,6 @@ import msgspec
 
 from motet.core import events as e
 from motet.core.commands import SendOutcomes
-from motet.core.engine import Engine
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.testing.playbook import Containing, Playbook, text_failure
 from motet.testing.transcript import (
@@ -20,6 +19,7 @@ from motet.testing.transcript import (
     submit,
     yielded,
 )
+from tests.core.recording_engine import RecordingEngine
 
 OWNER, CONTAINER, STRANGER = 1, 2, 3
 CANCELLED, LOST = OutcomeKind.CANCELLED, OutcomeKind.LOST
@@ -68,7 +68,7 @@ def test_inputs_that_a_stranger_adds_are_refused_to_it_and_its_client_hears_noth
 
 
 def test_what_a_stranger_adds_is_not_recorded_as_the_clients() -> None:
-    engine = Engine(failure=text_failure, records=True)
+    engine = RecordingEngine(failure=text_failure)
     engine.handle([function(), submit("a", client=OWNER)], 0.0)
     (command,) = engine.handle([submit("a", first=7, client=STRANGER, kind=CallKind.SPAWNED)], 1.0)
     assert isinstance(command, SendOutcomes)

@@ -23,6 +23,7 @@ from motet.core.events import (
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.records.inputs import InputRecord
 from motet.testing.transcript import container_id, function
+from tests.core.recording_engine import RecordingEngine
 
 
 def submitted(call: str, count: int = 1, parent: str | None = None) -> InputsSubmitted:
@@ -30,8 +31,8 @@ def submitted(call: str, count: int = 1, parent: str | None = None) -> InputsSub
     return InputsSubmitted(f"fc-{call}", "fu-f", 1, CallKind.ATTACHED, "", inputs, parent)
 
 
-def an_engine(**options: object) -> Engine:
-    engine = Engine(failure=lambda error: str(error).encode(), records=True)
+def an_engine(**options: object) -> RecordingEngine:
+    engine = RecordingEngine(failure=lambda error: str(error).encode())
     engine.handle([function(**options)], 0.0)
     return engine
 
@@ -46,7 +47,7 @@ def attempts_of(commands: list[Command]) -> list[int]:
     return [each.attempt for it in commands if isinstance(it, DeliverAttempts) for each in it.attempts]
 
 
-def started_in(engine: Engine, now: float, call: str = "a") -> list[int]:
+def started_in(engine: RecordingEngine, now: float, call: str = "a") -> list[int]:
     """An input of `call` runs in container 1."""
     engine.handle([submitted(call)], now)
     return attempts_of(engine.handle([ContainerReady(container_id(1))], now + 1.0))

@@ -231,7 +231,7 @@ def test_log_of_a_call_that_has_ended_begins_at_its_end(page: Any) -> None:
 
 
 def test_function_with_a_long_name_leaves_room_for_its_numbers(page: Any) -> None:
-    for width, last in ((1280, "Last decision"), (800, "Succeeded")):
+    for width, last in ((1280, "Last decision"), (800, "Succeeded"), (390, "Failed")):
         page.set_viewport_size({"width": width, "height": 800})
         expect(page.get_by_role("columnheader", name=last)).to_be_in_viewport(ratio=1)
     name = page.get_by_role("link", name=re.compile("talkative_with"))

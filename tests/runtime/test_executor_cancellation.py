@@ -20,12 +20,12 @@ from motet.errors import InputCancellation
 from motet.model.function import FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.model.scaling import Batching, Concurrency
-from motet.runtime.batch import batch_of
+from motet.runtime.attempts.batch import batch_of
+from motet.runtime.cancellation.interrupter import CANCEL_SIGNAL
 from motet.runtime.executor import Executor
-from motet.runtime.interrupter import CANCEL_SIGNAL
-from motet.runtime.loader import Service
+from motet.runtime.loading.loader import Service
 from motet.runtime.sender import Sender
-from motet.wire import codec, failure, payload
+from motet.wire import codec, payload, report
 from motet.wire.client_messages import STREAM_WINDOW
 from motet.wire.container_messages import Finished, Items
 
@@ -442,7 +442,7 @@ def test_a_cancelled_error_of_its_own_is_a_sync_inputs_failure(call: Callable[..
     inside.deliver(1)
     end = inside.ends.get(timeout=TIMEOUT)
     assert end.kind is OutcomeKind.FAILURE
-    assert "Nobody cancelled this input" in failure.read(end.payload).traceback
+    assert "Nobody cancelled this input" in report.read(end.payload).traceback
     inside.close()
 
 
@@ -461,7 +461,7 @@ def test_a_cancelled_error_of_its_own_is_an_async_inputs_failure(call: Callable[
     loop.run_until_complete(asyncio.wait_for(inside.idle.wait(), TIMEOUT))
     end = inside.ends.get(timeout=TIMEOUT)
     assert end.kind is OutcomeKind.FAILURE
-    assert "Nobody cancelled this input" in failure.read(end.payload).traceback
+    assert "Nobody cancelled this input" in report.read(end.payload).traceback
     inside.close()
     loop.close()
 

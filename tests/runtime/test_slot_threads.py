@@ -1,4 +1,4 @@
-"""The threads that run sync inputs."""
+"""Threads for sync inputs: as many as needed, no more than slots, used again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from queue import SimpleQueue
 
 import pytest
 
-from motet.runtime.threads import SlotThreads
+from motet.runtime.slot_threads import SlotThreads
 
 TIMEOUT = 10
 
@@ -18,13 +18,42 @@ def _run(work: Callable[[], None]) -> None:
     work()
 
 
-def test_items_run_side_by_side_up_to_the_limit() -> None:
-    threads = SlotThreads(_run, 3)
-    together = threading.Barrier(3)
-    met: SimpleQueue[int] = SimpleQueue()
-    for _ in range(3):
-        threads.submit(lambda: met.put(together.wait(TIMEOUT)))
-    assert sorted(met.get(timeout=TIMEOUT) for _ in range(3)) == [0, 1, 2]
+class Work:
+    """Items that hold until they are let go, and the threads they ran on."""
+
+    def __init__(self, limit: int) -> None:
+        self.started: SimpleQueue[int] = SimpleQueue()
+        self.ended: SimpleQueue[int] = SimpleQueue()
+        self.gate = threading.Event()
+        self.idents: list[int] = []
+        self.threads: SlotThreads[int] = SlotThreads(self._run, limit)
+
+    def _run(self, item: int) -> None:
+        self.idents.append(threading.get_ident())
+        self.started.put(item)
+        assert self.gate.wait(TIMEOUT)
+        self.ended.put(item)
+
+
+def test_items_run_at_once_up_to_the_limit_and_the_rest_waits() -> None:
+    work = Work(3)
+    for item in range(5):
+        work.threads.submit(item)
+    assert {work.started.get(timeout=TIMEOUT) for _ in range(3)} == {0, 1, 2}
+    assert work.started.empty()
+    work.gate.set()
+    assert {work.ended.get(timeout=TIMEOUT) for _ in range(5)} == set(range(5))
+    assert len(set(work.idents)) == 3
+
+
+def test_one_item_after_the_other_needs_hardly_more_than_one_thread() -> None:
+    work = Work(100)
+    work.gate.set()
+    for item in range(50):
+        work.threads.submit(item)
+        work.ended.get(timeout=TIMEOUT)
+    # An item may come in the moment between the end of the last one and its thread's being free.
+    assert len(set(work.idents)) < 10
 
 
 def test_a_thread_whose_work_raises_says_so_and_goes_on(capfd: pytest.CaptureFixture[str]) -> None:

@@ -188,7 +188,7 @@ class Stage:
     def state(self, function_id: str, container_id: str) -> str:
         """What the engine takes a container for."""
         driver = self.server._driver
-        containers = driver.engine.inspection.view(function_id, driver.now).containers
+        containers = driver.engine.inspection.view(function_id, driver.clock.now()).containers
         return next(it.state for it in containers if it.container_id == container_id)
 
     async def end(self, container: Container, code: int = 0) -> None:

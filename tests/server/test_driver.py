@@ -8,12 +8,28 @@ from typing import Any
 
 import pytest
 
-from motet.core.commands import Command, KillContainer, WakeAt
+from motet.core.commands import (
+    Command,
+    KillContainer,
+    RecordCalls,
+    RecordEnd,
+    RecordInputs,
+    RecordStart,
+    RecordSuccesses,
+    ReportDecision,
+    WakeAt,
+)
 from motet.core.events import ContainerReady, Event, InputsSubmitted, ServerStoodStill, TimerFired
 from motet.errors import InternalError
 from motet.model.outcome import CallKind, NewInput
+from motet.server.clock import Clock
+from motet.server.config import ServerConfig
 from motet.server.driver import HEARING, Driver
+from motet.server.facts import AppEnded
 from motet.server.recent_turns import TURNS, RecentTurns
+from motet.server.server import Server
+from motet.store.memory import MemoryCallStore
+from motet.testing.backends import FakeBackend
 from motet.testing.virtual_loop import VirtualLoop
 
 
@@ -22,6 +38,7 @@ class Script:
 
     def __init__(self, answer: Callable[[Event], list[Command]]) -> None:
         self.turns: list[list[Event]] = []
+        self.recorded: list[bool] = []
         self.done: list[Command] = []
         self.depth = 0
         self.on_perform: Callable[[Command], None] = lambda command: None
@@ -29,8 +46,9 @@ class Script:
         self.stood: list[float] = []
         self._answer = answer
 
-    def handle(self, events: Iterable[Event], now: float) -> list[Command]:
+    def handle(self, events: Iterable[Event], now: float, *, records: bool) -> list[Command]:
         assert self.depth == 0, "the engine was entered while it was at work"
+        self.recorded.append(records)
         self.turns.append(list(events))
         return [command for event in self.turns[-1] for command in self._answer(event)]
 
@@ -43,13 +61,11 @@ class Script:
         finally:
             self.depth -= 1
 
-    def stood_still(self, seconds: float) -> None:
-        self.stood.append(seconds)
-
 
 def driver_of(script: Script, loop: Any) -> Driver:
-    driver = Driver(script, loop)  # type: ignore[arg-type]
-    driver.attach(script, script.broken.append)
+    driver = Driver(script, loop, Clock.of_loop(loop))  # type: ignore[arg-type]
+    everything = dict.fromkeys(Command.__subclasses__(), script.perform)
+    driver.attach(everything, script.broken.append, script.stood.append)
     return driver
 
 
@@ -130,6 +146,71 @@ def test_a_report_that_the_engine_must_not_miss_and_that_raises_is_a_broken_prom
         assert len(script.broken) == 1
 
     run(scene)
+
+
+def test_observers_are_told_of_turns_that_were_carried_out_and_of_facts_in_between() -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(answer)
+        driver = driver_of(script, loop)
+        told: list[Any] = []
+        driver.listen(told.append)
+        driver.follow(lambda events, commands, now: told.append((events, list(commands), list(script.done))))
+
+        def on_perform(command: Command) -> None:
+            driver.tell(AppEnded("in a turn"))
+            if command == kill("1"):
+                driver.take(ready("2"))
+
+        script.on_perform = on_perform
+        driver.tell(AppEnded("before"))
+        driver.take(ready("1"))
+        driver.tell(AppEnded("after"))
+        assert told == [
+            AppEnded("before"),
+            ((ready("1"),), [kill("1")], [kill("1")]),
+            AppEnded("in a turn"),
+            ((ready("2"),), [kill("2")], [kill("1"), kill("2")]),
+            AppEnded("in a turn"),
+            AppEnded("after"),
+        ]
+
+    run(scene)
+
+
+def test_the_engine_tells_of_inputs_once_somebody_follows() -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(answer)
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        driver.listen(lambda fact: None)
+        driver.take(ready("2"))
+        driver.follow(lambda events, commands, now: None)
+        driver.take(ready("3"))
+        assert script.recorded == [False, False, True]
+
+    run(scene)
+
+
+def test_an_observer_that_fails_is_a_broken_promise() -> None:
+    def scene(loop: asyncio.AbstractEventLoop) -> None:
+        script = Script(answer)
+        driver = driver_of(script, loop)
+        driver.follow(divide)
+        driver.take(ready("1"))
+        assert len(script.broken) == 1
+
+    run(scene)
+
+
+def test_each_command_is_carried_out_or_told_to_observers_alone() -> None:
+    async def main() -> None:
+        server = Server(ServerConfig(), FakeBackend(), MemoryCallStore())
+        performed = set(server._driver._performers or ())
+        told = {RecordCalls, RecordInputs, RecordSuccesses, RecordStart, RecordEnd, ReportDecision}
+        assert performed | told == set(Command.__subclasses__())
+        assert not performed & told
+
+    asyncio.run(main())
 
 
 def test_the_story_has_the_last_turns_alone_and_a_long_turn_shortened() -> None:

@@ -15,7 +15,8 @@ from motet.records.batch import RecordBatch
 from motet.records.logs import LogLine
 from motet.records.queries import LogQuery
 from motet.server.config import ServerConfig
-from motet.server.records_config import RecordsConfig
+from motet.server.records.config import RecordsConfig
+from motet.server.records.queue import RecordQueue
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.store.records import RecordStore
@@ -63,7 +64,7 @@ def play(scene: Scene) -> None:
         await server.start()
         on = Stage(server, backend)
         try:
-            await on.wait(lambda: stores and server._recorder is not None and server._recorder.store is not None)
+            await on.wait(lambda: stores and server._records.store is not None)
             await scene(on, on.client(), stores[0])
         finally:
             await on.close()
@@ -96,14 +97,14 @@ def test_a_follower_looks_when_lines_were_kept_that_may_be_meant_and_lists_no_in
         follower = on.client()
         follower.ask(FindLogs(LogQuery(call_id="fc-1", after=-1, newest=False), wait=True))
         await on.wait(lambda: store.looks == 1)
-        recorder = on.server._recorder
-        assert recorder is not None
+        records = on.server._records
+        assert isinstance(records, RecordQueue)
         for attempt in attempts[:20]:
             container.finish([attempt])
             write(container, attempt.index, "of another call", "fc-2")
             before = store.kept
-            await on.wait(lambda: recorder._timer is not None)
-            await recorder.flush()
+            await on.wait(lambda: records._timer is not None)
+            await records.flush()
             await on.wait(lambda before=before: store.kept > before)
         assert store.looks == 1
         write(container, attempts[30].index, "mine")

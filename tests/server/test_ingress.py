@@ -15,7 +15,7 @@ from motet.model.web import WebSpec
 from motet.server.http.answers import answer_for
 from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.web import BodyPiece, ResponseStart
 
 from .virtual_loop import run_virtually
@@ -131,7 +131,7 @@ def test_request_that_is_not_idempotent_is_sent_to_an_app_once_unless_its_functi
     ],
 )
 def test_input_that_ended_without_an_answer_has_a_status(kind: OutcomeKind, status: int) -> None:
-    payload = failure.of(ValueError("away"))
+    payload = report.of(ValueError("away"))
     answer = answer_for(InputEnd(0, kind, payload))
     assert answer.status == status
     assert ("ValueError: away" in answer.text) is (kind is not OutcomeKind.SUCCESS)

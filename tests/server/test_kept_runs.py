@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from motet.server import record_keeper
 from motet.server.config import ServerConfig
-from motet.server.records_config import RecordsConfig
+from motet.server.records import keeper
+from motet.server.records.config import RecordsConfig
 from motet.server.wiring import build_server
 from motet.store.home import ServerDirectory
 from motet.testing.backends import FakeBackend
@@ -45,5 +45,5 @@ def test_runs_that_end_meanwhile_go_when_they_are_too_old_or_too_much(
         assert (kept.exists(), gone.exists()) == (True, False)
         await server.stop()
 
-    monkeypatch.setattr(record_keeper, "FORGET_INTERVAL", 0.0)
+    monkeypatch.setattr(keeper, "FORGET_INTERVAL", 0.0)
     asyncio.run(main())

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet.model.outcome import Delivery
+from motet.server.clock import Clock
 from motet.server.output import KEPT_ERROR_LINES, MAX_LINE_BYTES, ContainerOutput
 from motet.wire.client_messages import OutputLines
 from motet.wire.output_messages import Written
@@ -19,7 +20,8 @@ class Shown:
     def __init__(self) -> None:
         self.all: list[OutputLines] = []
         self.now = 100.0
-        self.output = ContainerOutput("ta-1", self._show, clock=lambda: self.now)
+        self.clock = Clock(lambda: self.now, lambda: self.now + 1000.0)
+        self.output = ContainerOutput("ta-1", self._show, lambda: None, self.clock)
 
     def _show(self, make: object) -> None:
         class App:
@@ -104,7 +106,7 @@ class Attributed(Shown):
 
     def __init__(self) -> None:
         super().__init__()
-        self.output = ContainerOutput("ta-1", self._show, self._report)
+        self.output = ContainerOutput("ta-1", self._show, self._report, self.clock)
         self.pipe: list[bytes] = []
         self.output.ready()
 
@@ -181,7 +183,7 @@ def test_bytes_without_any_input_betray_a_writer_that_nobody_saw() -> None:
 
 def test_what_is_written_before_it_is_ready_is_the_containers_own_and_betrays_nobody() -> None:
     it = Attributed()
-    it.output = ContainerOutput("ta-1", it._show, it._report)
+    it.output = ContainerOutput("ta-1", it._show, it._report, it.clock)
     it.pipe.append(b"import\n")
     it.output.ready()
     it.deliver(0)
@@ -194,8 +196,8 @@ def test_lines_that_come_with_their_input_are_shown_as_its_and_its_errors_are_re
     it = Attributed()
     it.output.wrote([Written(5.0, "fc-9", 4, "stderr", ["a", "b"]), Written(6.0, "", -1, "system", ["motet: c"])])
     assert it.all == [
-        OutputLines("ap-1", "speak", "ta-1", "stderr", ["a", "b"], "fc-9", 4, 5.0),
-        OutputLines("ap-1", "speak", "ta-1", "system", ["motet: c"], "", -1, 6.0),
+        OutputLines("ap-1", "speak", "ta-1", "stderr", ["a", "b"], "fc-9", 4, 1005.0),
+        OutputLines("ap-1", "speak", "ta-1", "system", ["motet: c"], "", -1, 1006.0),
     ]
     assert list(it.output.last_errors) == ["a", "b"]
 

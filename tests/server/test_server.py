@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
+from motet.core.commands import SaveOutcomes
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.parameters import ParameterSpec, encoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import client_messages as m
-from motet.wire import codec, failure
+from motet.wire import codec, failure, report
 from motet.wire.container_messages import AckAttemptItems, Cancel, Finished, Items, Ready, StartFailed, Stop
 from tests.server.stage import Client, Stage, app, function, play, refusal
 
@@ -211,7 +212,7 @@ def test_who_asks_for_outcomes_gets_as_many_as_asked_for_and_few_that_are_large(
         )
         sizes = (3_000_000, 1_000_000, 3_000_000, 9_000_000, 1)
         ended = [InputEnd(n, OutcomeKind.SUCCESS, bytes(size)) for n, size in enumerate(sizes)]
-        on.server._calls.save("fc-1", ended)
+        on.server._calls.save(SaveOutcomes("fc-1", ended))
 
         async def got(index: int, count: int) -> list[int]:
             return [each.index for each in (await client.answer(m.AwaitOutcomes("fc-1", index, count=count))).ended]
@@ -346,7 +347,7 @@ def test_a_container_that_cannot_start_gives_its_failure_to_the_callers() -> Non
         client.call(function_id)
         container = await on.container(ready=False)
         # Its end is reported before what it said last has been read.
-        container.executor.say(StartFailed("loading", failure.of(ImportError("no module named x"))))
+        container.executor.say(StartFailed("loading", report.of(ImportError("no module named x"))))
         await on.end(container, 1)
         (ended,) = (await client.wait(m.Outcomes)).ended
         assert "no module named x" in str(failure.rebuild(ended.payload))

@@ -11,7 +11,9 @@ from motet.core import commands as c
 from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
 from motet.records.inputs import InputRecord
+from motet.records.pools import FunctionRecord
 from motet.records.successes import Successes
+from motet.server.facts import FunctionDeclared, FunctionGone
 from motet.server.histogram import BOUNDS, Histogram
 from motet.server.tally import KEPT_AFTER_END, WAITING_INPUTS, Counts, Tally
 
@@ -21,6 +23,10 @@ SUCCESS, FAILURE, LOST, CANCELLED = (
     OutcomeKind.LOST,
     OutcomeKind.CANCELLED,
 )
+
+
+def declared(function_id: str) -> FunctionDeclared:
+    return FunctionDeclared(FunctionRecord(function_id, "ap-1", "price", 1, 1), "shop", has_pool=True)
 
 
 def attempt(
@@ -39,8 +45,8 @@ def succeeded(call_id: str = "fc-1", began: float = 4.0) -> Successes:
 
 def counted(*records: InputRecord) -> Counts:
     tally = Tally()
-    tally.function_added("fu-1", "shop", "price")
-    tally.inputs_ended(c.RecordInputs("fu-1", list(records)))
+    tally.told(declared("fu-1"))
+    tally.turned((), [c.RecordInputs("fu-1", list(records))], 0.0)
     return tally.counts()["shop", "price"]
 
 
@@ -74,9 +80,9 @@ def test_an_input_cancelled_while_its_retry_waited_counts_its_attempt_as_its_las
 
 def test_successes_are_counted_when_enough_have_come_and_none_twice() -> None:
     tally = Tally()
-    tally.function_added("fu-1", "shop", "price")
+    tally.told(declared("fu-1"))
     for number in range(3 * WAITING_INPUTS):
-        tally.inputs_succeeded(c.RecordSuccesses("fu-1", succeeded(f"fc-{number % 2}")))
+        tally.turned((), [c.RecordSuccesses("fu-1", succeeded(f"fc-{number % 2}"))], 0.0)
     for _ in range(2):
         assert tally.counts()["shop", "price"].ended[SUCCESS] == 3 * WAITING_INPUTS
 
@@ -86,9 +92,9 @@ def test_successes_are_timed_as_other_inputs_are_and_are_left_as_they_were() -> 
     inputs.extend(succeeded("fc-1", 0.0))
     before = inputs.copy()
     counts, same = counted(*inputs.records()), Tally()
-    same.function_added("fu-1", "shop", "price")
+    same.told(declared("fu-1"))
     for _ in range(2):
-        same.inputs_succeeded(c.RecordSuccesses("fu-1", inputs))
+        same.turned((), [c.RecordSuccesses("fu-1", inputs)], 0.0)
     assert inputs == before
     twice = same.counts()["shop", "price"]
     for one, two in (
@@ -102,10 +108,10 @@ def test_successes_are_timed_as_other_inputs_are_and_are_left_as_they_were() -> 
 
 def test_inputs_told_of_after_their_app_has_ended_are_counted_and_those_of_no_function_are_not() -> None:
     tally = Tally()
-    tally.function_added("fu-1", "shop", "price")
-    tally.function_gone("fu-1")
-    tally.inputs_ended(c.RecordInputs("fu-1", [ended(CANCELLED)]))
-    tally.inputs_ended(c.RecordInputs("fu-unknown", [ended(LOST)]))
+    tally.told(declared("fu-1"))
+    tally.told(FunctionGone("fu-1"))
+    tally.turned((), [c.RecordInputs("fu-1", [ended(CANCELLED)])], 0.0)
+    tally.turned((), [c.RecordInputs("fu-unknown", [ended(LOST)])], 0.0)
     counts = tally.counts()
     assert list(counts) == [("shop", "price")]
     assert counts["shop", "price"].ended[CANCELLED] == 1
@@ -114,10 +120,10 @@ def test_inputs_told_of_after_their_app_has_ended_are_counted_and_those_of_no_fu
 
 def test_containers_are_counted_by_how_they_ended() -> None:
     tally = Tally()
-    tally.function_added("fu-1", "shop", "price")
-    tally.container_ordered(c.StartContainer("ta-1", "fu-1", "why"))
-    tally.container_started(c.RecordStart("fu-1", 2.0))
-    tally.container_ended(c.RecordEnd("fu-1", "died"))
+    tally.told(declared("fu-1"))
+    tally.turned((), [c.StartContainer("ta-1", "fu-1", "why")], 0.0)
+    tally.turned((), [c.RecordStart("fu-1", 2.0)], 0.0)
+    tally.turned((), [c.RecordEnd("fu-1", "died")], 0.0)
     counts = tally.counts()["shop", "price"]
     assert (counts.container_starts, counts.start.sum) == (1, 2.0)
     assert counts.container_ends == {"stopped": 0, "failed": 0, "died": 1}
@@ -135,10 +141,10 @@ def test_a_histogram_counts_each_duration_once_for_every_bound_that_is_no_less(b
 def test_names_of_functions_that_are_gone_are_not_kept_though_nobody_asks_and_nothing_is_missing() -> None:
     tally = Tally()
     for number in range(1000):
-        tally.function_added(f"fu-{number}", "shop", "price")
-        tally.inputs_succeeded(c.RecordSuccesses(f"fu-{number}", succeeded()))
-        tally.function_gone(f"fu-{number}")
-        tally.inputs_ended(c.RecordInputs(f"fu-{number}", [ended(FAILURE)]))
+        tally.told(declared(f"fu-{number}"))
+        tally.turned((), [c.RecordSuccesses(f"fu-{number}", succeeded())], 0.0)
+        tally.told(FunctionGone(f"fu-{number}"))
+        tally.turned((), [c.RecordInputs(f"fu-{number}", [ended(FAILURE)])], 0.0)
     assert len(tally._names) == len(tally._gone) <= KEPT_AFTER_END
     assert len(tally._succeeded) <= KEPT_AFTER_END
     counts = tally.counts()["shop", "price"]

@@ -14,7 +14,7 @@ from motet.server.http.calls import WebCalls
 from motet.server.http.config import WebConfig
 from motet.server.http.ingress import Ingress
 from motet.wire import client_messages as m
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.web import AnyFrame, BodyPiece, RequestHead, ResponseStart, decode_frame, decode_head, encode
 
 
@@ -75,7 +75,7 @@ class Engine:
 
     def end(self, call_id: str, kind: OutcomeKind = OutcomeKind.SUCCESS) -> None:
         assert self.peer is not None
-        self.peer.send([m.Outcomes(call_id, [InputEnd(0, kind, failure.of(ValueError("away")))])])
+        self.peer.send([m.Outcomes(call_id, [InputEnd(0, kind, report.of(ValueError("away")))])])
 
 
 class Browser:

@@ -29,7 +29,7 @@ _encode = msgspec.msgpack.Encoder().encode
 def kinds() -> list[type[msgspec.Struct]]:
     """Everything that is sent as a message, a frame of a web request, or a failure."""
     assert codec  # which has all messages imported
-    of_template = [*typing.get_args(template.Report), template.Fork, template.Kill]
+    of_template = [*typing.get_args(template.TemplateReport), template.Fork, template.Kill]
     found = [*Message.__subclasses__(), *web.Frame.__subclasses__(), web.RequestHead, *of_template, report.Failure]
     return sorted((kind for kind in found if kind.__module__.startswith("motet.")), key=lambda kind: kind.__name__)
 

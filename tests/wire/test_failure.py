@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from motet import errors
-from motet.wire import failure
+from motet.wire import failure, report
 
 
 class Unprintable(Exception):
@@ -116,7 +116,7 @@ def test_leading_frames_of_our_own_are_left_out() -> None:
 
 
 def test_a_failure_that_was_never_raised_has_a_type_and_a_text() -> None:
-    arrived = failure.rebuild(failure.of(errors.FunctionTimeoutError("too slow")))
+    arrived = failure.rebuild(report.of(errors.FunctionTimeoutError("too slow")))
     assert type(arrived) is errors.FunctionTimeoutError
     assert str(arrived) == "too slow"
     assert arrived.__cause__ is None
@@ -129,7 +129,7 @@ def test_text_that_is_not_utf8_is_told() -> None:
     arrived = travelled(error)
     assert (type(arrived), arrived.args, arrived.__notes__) == (ValueError, (f"cannot read {name}",), [name])
     assert "cannot read caf\\udce9.txt" in str(arrived.__cause__)
-    described = failure.read(failure.of(errors.NotFoundError(name)))
+    described = report.read(report.of(errors.NotFoundError(name)))
     assert described.message == "caf\\udce9.txt"
 
 
@@ -166,8 +166,8 @@ def test_the_way_of_an_import_is_left_out_of_the_traceback(tmp_path: Path, monke
 
 
 def test_a_full_queues_failure_says_when_to_come_again() -> None:
-    encoded = failure.of(errors.ResourceExhaustedError("full", 2.5))
-    assert failure.read(encoded).exception is None, "the server pickles nothing"
+    encoded = report.of(errors.ResourceExhaustedError("full", 2.5))
+    assert report.read(encoded).exception is None, "the server pickles nothing"
     arrived = failure.rebuild(encoded)
     assert isinstance(arrived, errors.ResourceExhaustedError)
     assert (str(arrived), arrived.retry_after) == ("full", 2.5)
@@ -175,7 +175,7 @@ def test_a_full_queues_failure_says_when_to_come_again() -> None:
 
 @pytest.mark.parametrize("error", [errors.NotFoundError("no app 'x'"), errors.ResourceExhaustedError("full", 7.0)])
 def test_motets_own_errors_are_told_as_themselves_by_their_text(error: errors.Error) -> None:
-    told = failure.told(failure.of(error))
+    told = failure.told(report.of(error))
     assert (type(told), str(told)) == (type(error), str(error))
 
 
@@ -183,5 +183,5 @@ def test_motets_own_errors_are_told_as_themselves_by_their_text(error: errors.Er
     "name", ["builtins.eval", "ValueError", "motet.errors.builtins", "motet.errors.InputCancellation"]
 )
 def test_what_else_is_told_is_a_remote_error(name: str) -> None:
-    told = failure.told(failure.Failure(name, "why", "", b"no pickle").encoded())
+    told = failure.told(report.Failure(name, "why", "", b"no pickle").encoded())
     assert (type(told), str(told)) == (errors.RemoteError, f"{name}: why")

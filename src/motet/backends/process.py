@@ -20,7 +20,7 @@ from motet.backends.output_pipes import OutputPipes
 from motet.backends.template_link import TemplateLink
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
-from motet.wire.template import Fork, Forked, Froze, Kill, Report, Thawed
+from motet.wire.template import Fork, Forked, Froze, Kill, TemplateReport, Thawed
 
 ENTRY = "motet.runtime.container:main"
 
@@ -139,7 +139,7 @@ class ProcessBackend:
             "-P",
             *(["-" + "O" * sys.flags.optimize] if sys.flags.optimize else []),
             "-m",
-            "motet.runtime.template",
+            "motet.runtime.lifecycle.template",
             "--entry",
             self._entry,
             "--scratch",
@@ -174,7 +174,7 @@ class ProcessBackend:
     def _output(self, container_id: str, stream: Stream, data: bytes) -> None:
         self._reports.container_output(container_id, stream, data)
 
-    def _reported(self, report: Report) -> None:
+    def _reported(self, report: TemplateReport) -> None:
         if isinstance(report, Forked):
             self._served = True
             self._containers[report.container_id].pid = report.pid

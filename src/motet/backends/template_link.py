@@ -18,7 +18,7 @@ import msgspec
 from motet.backends.base import describe_exit
 from motet.errors import ConnectionError
 from motet.wire.framing import FrameReader
-from motet.wire.template import Fork, Kill, Report, decode_to_backend, frame
+from motet.wire.template import Fork, Kill, TemplateReport, decode_to_backend, frame
 
 CLOSE_TIMEOUT = 10.0
 
@@ -62,7 +62,7 @@ class TemplateLink:
         command: Sequence[str],
         env: Mapping[str, str],
         directory: Path,
-        reported: Callable[[Report], None],
+        reported: Callable[[TemplateReport], None],
         ended: Callable[[str], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()

@@ -28,7 +28,7 @@ from motet.records.inputs import InputRecord
 from motet.records.queries import MAX_FOUND, InputQuery
 from motet.records.timeline import MEANINGS, Timeline, timeline
 from motet.sdk.run.terminal_text import harmless
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.operator_messages import EndCall
 
 _PIPE_BAR = 100
@@ -143,10 +143,10 @@ def _show_input(found: Known, input_id: str, as_json: bool) -> None:
     for line in blockers(drawn, places):
         out.print(line)
     if made.failure:
-        told = failure.read(made.failure)
+        told = report.read(made.failure)
         out.print()
         out.print(
-            Text(harmless((told.traceback or failure.summary(made.failure)).rstrip("\n")), style="red"), soft_wrap=True
+            Text(harmless((told.traceback or report.summary(made.failure)).rstrip("\n")), style="red"), soft_wrap=True
         )
     if graph.calls:
         out.print()
@@ -201,7 +201,7 @@ def _input_json(
     summary: CallSummary | None,
     graph: InputNode,
 ) -> dict[str, Any]:
-    told = failure.read(record.failure) if record.failure else None
+    told = report.read(record.failure) if record.failure else None
     ended = graph.record is not None
     return {
         "input_id": input_id,

@@ -17,7 +17,7 @@ from motet.model.views import InputView
 from motet.records.calls import CallSummary
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery
-from motet.server.records_config import home_directory
+from motet.server.records.config import home_directory
 from motet.server.wiring import open_archive
 from motet.store.records import RecordArchive
 

@@ -13,7 +13,7 @@ from motet.cli.app_command import function_rows, functions_table, view_of
 from motet.cli.finding import Known, known
 from motet.cli.function_stats import Percentiles, RecordedStats, execution, function_stats, queuing, stats_json
 from motet.cli.options import (
-    Moment,
+    MomentType,
     ViewGroup,
     bounds_options,
     json_option,
@@ -193,7 +193,9 @@ def show_settings(*, function: str, app: str | None, as_json: bool) -> None:
 @click.option(
     "-n", "--limit", type=click.IntRange(1, 1000), default=10, show_default=True, help="How many decisions to list."
 )
-@click.option("--since", type=Moment(), metavar="TIME", help="From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00.")
+@click.option(
+    "--since", type=MomentType(), metavar="TIME", help="From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00."
+)
 @json_option
 def list_decisions(*, function: str, app: str | None, limit: int, since: float | None, as_json: bool) -> None:
     """List why a pool was to have another size, the latest last; also when it has ended."""

@@ -44,7 +44,7 @@ class ViewGroup(click.Group):
     group_class = type
 
 
-class Moment(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
+class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only
     """A moment: so long ago (5m), or when; gives wall-clock seconds."""
 
     name = "time"
@@ -79,7 +79,7 @@ def moment_options(command: F) -> F:
         ("--until", "Up to then; the same forms."),
         ("--since", "From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00 (local time)."),
     ):
-        command = click.option(name, type=Moment(), metavar="TIME", help=help_text)(command)
+        command = click.option(name, type=MomentType(), metavar="TIME", help=help_text)(command)
     return command
 
 

@@ -28,9 +28,9 @@ class Engine:
     """All pools, calls and containers of one server; `inspection` is for those who look at them.
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
-    form of failures from `failure`. `policy` says how many containers pools should have. With `records` the commands tell of
-    calls that are made and inputs that end. What ends many inputs at one moment (a cancellation, a stop, a deadline) is spread
-    over turns of `inputs_per_turn` each. Not thread-safe: one owner calls `handle`.
+    form of failures from `failure`. `policy` says how many containers pools should have. What ends many inputs at one moment
+    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Not thread-safe: one owner calls
+    `handle`.
     """
 
     def __init__(
@@ -40,13 +40,10 @@ class Engine:
         id_base: str = "",
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
-        records: bool = False,
         inputs_per_turn: int = INPUTS_PER_TURN,
     ) -> None:
         self.state = state = State(limits, id_base)
         self.inspection = Inspection(state)
-        self.records = records
-        """Whether commands tell of calls, inputs and containers, for whoever counts or keeps them."""
         self._pools = state.pools
         self._timers = state.timers
         self._inputs_per_turn = inputs_per_turn
@@ -81,9 +78,10 @@ class Engine:
             **dict.fromkeys(PASSES, containers.passes),
         }
 
-    def handle(self, events: Iterable[e.Event], now: float) -> list[Command]:
-        """Take in what happened, in order; return what to do, in order. Never waits."""
-        turn = Turn(now, self.records, self._inputs_per_turn)
+    def handle(self, events: Iterable[e.Event], now: float, *, records: bool = False) -> list[Command]:
+        """Take in what happened, in order; return what to do, in order. Never waits. With `records` the commands tell of calls
+        that are made and inputs that end, too, for whoever counts or keeps them."""
+        turn = Turn(now, records, self._inputs_per_turn)
         for event in events:
             self._handlers[type(event)](event, turn)
         if turn.orphaned:

@@ -142,6 +142,7 @@ class FunctionSpec:
         if "autoscaler_changes" in given:
             del given["autoscaler_changes"]
             given["autoscaler"] = self.autoscaler.updated(variant.autoscaler_changes)  # type: ignore[arg-type]
+        # What a variant says of the environment comes on top; all else takes the place of what was there.
         if "env" in given:
             given["env"] = {**self.env, **given["env"]}
         return replace(self, **given)

@@ -31,6 +31,9 @@ class CallKind(enum.IntEnum):
     STREAM = 2
 
 
+# What follows is on the path of every input: arrays without names, which the collector need not look at.
+
+
 class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One input of a call: its place in the call and its pickled `(args, kwargs)`."""
 
@@ -55,7 +58,7 @@ class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """How an attempt ended: a pickled result, or an encoded failure for every kind but SUCCESS.
 
-    `began` and `finished`: when the user's code ran, in seconds of the machine's monotonic clock; 0 where nobody looked.
+    `began` and `finished`: when the user's code ran, on the container's clock, and then on the server's; 0 where nobody looked.
     """
 
     attempt: int

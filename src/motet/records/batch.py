@@ -41,6 +41,7 @@ class RecordBatch(msgspec.Struct):
         ]
         if len(records) < 2:
             return None
+        # In the order of the fields, in which nothing refers to what follows: the first half is whole by itself.
         first, second = RecordBatch(clock=self.clock), RecordBatch(clock=self.clock)
         for place, (name, key, record) in enumerate(records):
             into = getattr(first if place < len(records) // 2 else second, name)

@@ -100,6 +100,7 @@ class CallGraph:
         self._records = records
         self._live = live
         self._limits = limits
+        # Of all branches together: the first ones may take it all, and those after them are told of as left out.
         self._room = limits.inputs
         self._always = always
 

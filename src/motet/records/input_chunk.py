@@ -95,6 +95,7 @@ class GrowingChunk:
 
     def _encode(self, inputs: Successes) -> None:
         containers, first, last = set(inputs.container_ids), min(inputs.ended_at), max(inputs.ended_at)
+        # Raw: the chunk takes it as it is, so that nothing is encoded twice.
         self._parts.append(msgspec.Raw(_encode(inputs.shortened(containers, first, last))))
         self._indices += (min(inputs.indices), max(inputs.indices))
         self._ended += (first, last)

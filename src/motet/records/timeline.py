@@ -125,6 +125,7 @@ class _Cutter:
 
 def _wait(cutter: _Cutter, attempt: AttemptRecord, container: ContainerRecord | None, rest: Phase) -> None:
     delivered = attempt.delivered_at
+    # Only a container that was not ready yet when the wait began has kept it waiting by its start.
     if container is not None and container.ready_at is not None and container.ready_at > cutter.cursor:
         cutter.until(min(container.wanted_at, delivered), "queued")
         cutter.until(min(container.started_at, delivered), "placing")

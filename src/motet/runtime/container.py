@@ -18,40 +18,39 @@ from typing import Literal
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.sockets import SocketLink, connect, read_frames
+from motet.client.sockets import SocketLink, connect, read_frames, send_all
 from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
 from motet.model.ids import split_input_id
-from motet.runtime import (
-    context_propagation,
-    forked_child,
-    leaving,
-    own_tasks,
-    paused_loop,
-    standard_streams,
-    surroundings,
-)
-from motet.runtime.attempt import describe_start_failure
+from motet.runtime.attempts.outcomes import describe_start_failure
+from motet.runtime.attribution import context_propagation, own_tasks
+from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
+from motet.runtime.cancellation.signalled_thread import let_callers_wait
 from motet.runtime.executor import Executor
-from motet.runtime.keyboard_interrupts import KeyboardInterrupts
-from motet.runtime.loader import Hook, Service, load, quiet_declarations
-from motet.runtime.loop_choice import LoopChoice
-from motet.runtime.orphans import Orphans
-from motet.runtime.own_clock import INTERVAL, OwnClock
-from motet.runtime.preemption import Preemption
-from motet.runtime.processes import Processes
+from motet.runtime.lifecycle import leaving
+from motet.runtime.lifecycle.preemption import Preemption
+from motet.runtime.loading import surroundings
+from motet.runtime.loading.loader import Hook, Service, load, quiet_declarations
+from motet.runtime.loop import paused_loop
+from motet.runtime.loop.loop_choice import LoopChoice
+from motet.runtime.loop.user_loop import UserLoop
+from motet.runtime.output import standard_streams
+from motet.runtime.output.started_processes import Processes
+from motet.runtime.processes import forked_child
+from motet.runtime.processes.orphans import Orphans
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
-from motet.runtime.stalls import Stall
-from motet.runtime.stuck import Stuck, stuck_after
-from motet.runtime.user_loop import UserLoop
-from motet.runtime.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
+from motet.runtime.stalls.own_clock import INTERVAL, OwnClock
+from motet.runtime.stalls.stalls import Stall
+from motet.runtime.stalls.stuck import Stuck, stuck_after
+from motet.runtime.stalls.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.wire import codec
 from motet.wire.container_messages import (
     AckAttemptItems,
     AskStandstill,
     Cancel,
+    ClockRead,
     Configure,
     LimitInputs,
     Ready,
@@ -92,6 +91,8 @@ def _read_configuration(sock: socket.socket) -> Configure:
         for frame in reader.received(count):
             message = codec.decode_to_executor(frame)[0]
             if isinstance(message, Configure):
+                # At once: all moments that this container tells are of this clock, which may not be the server's.
+                send_all(sock, b"".join(codec.frames((ClockRead(time.monotonic()),))))
                 return message
             if isinstance(message, Refused):
                 raise message.error("this container")
@@ -124,6 +125,7 @@ class _ConnectedContainer:
         own_tasks.hide_threads()
         self._own_tasks.install()
         self._keyboard_interrupts.install()
+        let_callers_wait()
         paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()
@@ -272,7 +274,7 @@ class _ConnectedContainer:
         self._sender.queue(Stalled(call_id, index, now - stall.seconds, now, what))
         with contextlib.suppress(OSError):
             if warning is not None:
-                self._sender.write(Written(time.time(), call_id, index, "system", [warning]), len(warning))
+                self._sender.write(Written(now, call_id, index, "system", [warning]), len(warning))
             self._sender.flush()
 
     def _say_ready(self) -> None:

@@ -9,35 +9,41 @@ import sys
 import threading
 import time
 import traceback
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple
 
 from motet.client.gate import Gate
 from motet.errors import InternalError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.attempt import Cancelled, failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.batch import Batched, BatchEnd, batch_of, failed_batch, run_batch, run_batch_async
-from motet.runtime.hold import Hold
-from motet.runtime.input_contexts import InputContexts
-from motet.runtime.interrupter import Interrupter
-from motet.runtime.loader import Service
+from motet.runtime.attempts.attempt import Fail, ItemWindow, RunningAttempt
+from motet.runtime.attempts.batch import Batched, BatchEnd, batch_of, failed_batch
+from motet.runtime.attempts.outcomes import failed
+from motet.runtime.attempts.streams import StreamWindow
+from motet.runtime.attempts.ways import Way, way_of
+from motet.runtime.attribution.input_contexts import InputContexts
+from motet.runtime.cancellation.interrupter import Interrupter
+from motet.runtime.loading.loader import Service
 from motet.runtime.local_limit import LocalLimit
-from motet.runtime.raw_writers import RawWriters
+from motet.runtime.output.raw_writers import RawWriters
 from motet.runtime.sender import Sender
+from motet.runtime.slot_threads import SlotThreads
 from motet.runtime.slots import Slots
 from motet.runtime.spans import AttemptSpans
-from motet.runtime.streams import StreamWindow
-from motet.runtime.threads import SlotThreads
-from motet.runtime.watchdog import Watchdog
-from motet.runtime.web.app import WebApp
+from motet.runtime.stalls.hold import Hold
+from motet.runtime.stalls.watchdog import Watchdog
+from motet.runtime.web.app import serve
 from motet.runtime.web.request import WebRequest
 from motet.wire.container_messages import Blocked, StopDelivering
 
-Method = tuple[MethodSpec, Callable[..., Any]]
-RunSync = Callable[[Callable[..., Any], Delivery, Gate, Cancelled], AttemptEnd]
-RunAsync = Callable[[Callable[..., Any], Delivery, Cancelled], Coroutine[Any, Any, AttemptEnd]]
-Failed = Callable[[Delivery, BaseException, bool], AttemptEnd]
+
+class _Method(NamedTuple):
+    """How inputs of one method run."""
+
+    spec: MethodSpec
+    call: Callable[..., Any]
+    way: Way
 
 
 class Executor:
@@ -60,15 +66,10 @@ class Executor:
         raw_writers: RawWriters | None = None,
         context: contextvars.Context | None = None,
     ) -> None:
-        self._methods: dict[str, Method] = {m.name: (m, service.methods[m.name]) for m in spec.methods}
-        self._run_sync: RunSync = run_sync
-        self._run_async: RunAsync = run_async
-        self._failed: Failed = failed
-        self._send = self._send_one
-        if spec.batching is not None:  # all of its deliveries are batches
-            self._methods = {name: (method, Batched(method, call)) for name, (method, call) in self._methods.items()}
-            self._run_sync, self._run_async, self._failed = run_batch, run_batch_async, failed_batch
-            self._send = self._send_batch
+        batched = spec.batching is not None  # all of its deliveries are batches
+        self._methods = {method.name: _method(method, service.methods[method.name], batched) for method in spec.methods}
+        self._fail: Fail = failed_batch if batched else failed
+        self._send = self._send_batch if batched else self._send_one
         self._parts: list[Delivery] = []
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
@@ -77,13 +78,12 @@ class Executor:
         self._on_idle = on_idle
         self._raw_writers = raw_writers
         self._slots = Slots(spec.concurrency.max_inputs)
-        self._windows: dict[int, StreamWindow | WebRequest] = {}
         self._ready_at = time.monotonic() if loop is None else loop.time()
-        self._tasks: dict[int, asyncio.Task[None]] = {}
-        self._gates: dict[int, Gate] = {}
-        self._gates_gone: threading.Event | None = None
+        self._attempts: dict[int, RunningAttempt] = {}
+        self._threads_done: threading.Event | None = None
+        """There from when the container stops; set when no attempt runs on a thread."""
         self._interrupter = Interrupter()
-        self._threads: SlotThreads[Delivery] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
+        self._threads: SlotThreads[RunningAttempt] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._contexts = InputContexts(context or contextvars.copy_context())
         self._spans = AttemptSpans.wanted(spec)
         self._hold: Hold | None = None
@@ -113,28 +113,22 @@ class Executor:
         if self._hold is not None:
             deliveries = self._without_given_back(deliveries)
         for delivery in deliveries:
-            method, _ = self._methods[delivery.method]
-            gate = None
-            if not method.is_async:
-                # Before the slot: once that is taken, a cancellation may come.
-                gate = self._gates[delivery.attempt] = Gate()
+            spec, call, _ = self._methods[delivery.method]
+            gate = None if spec.is_async else Gate()
+            window = self._window(spec, delivery) if spec.is_generator or spec.web is not None else None
+            attempt = RunningAttempt(call, delivery, gate, self._sender, window, self._slots.cancelled, self._fail)
+            # Before the slot: once that is taken, a cancellation may come.
+            self._attempts[delivery.attempt] = attempt
             if self._slots.take(delivery.attempt) and gate is not None:  # a task looks by itself
                 gate.ask()
-            if method.web is not None:
-                assert self._loop is not None
-                self._windows[delivery.attempt] = WebRequest(delivery, self._sender, self._loop, self._ready_at)
-            elif method.is_generator:
-                self._windows[delivery.attempt] = StreamWindow()
-            if method.is_async:
+            if gate is None:
                 assert self._loop is not None
                 # Not by the loop's task factory: one of the user's may run a task before it is known here.
-                self._tasks[delivery.attempt] = asyncio.Task(
-                    self._in_task(delivery), loop=self._loop, context=self._contexts.new()
-                )
+                attempt.task = asyncio.Task(self._in_task(attempt), loop=self._loop, context=self._contexts.new())
             elif self._alone:
-                self._run_main(lambda delivery=delivery: self._on_thread(delivery))  # type: ignore[misc]
+                self._run_main(partial(self._on_thread, attempt))
             else:
-                self._threads.submit(delivery)
+                self._threads.submit(attempt)
         if self.watchdog is not None and self.watchdog.asleep:
             self.watchdog.wake()
 
@@ -143,7 +137,7 @@ class Executor:
         parts = self._hold.parted(deliveries)
         for delivery in parts[True]:
             now = time.monotonic()
-            self._send(self._failed(delivery, asyncio.CancelledError(), True), now, now)
+            self._send(self._fail(delivery, asyncio.CancelledError(), True), now, now)
         self._sender.flush()
         return parts[False]
 
@@ -152,7 +146,8 @@ class Executor:
         hold = Hold()
         with hold.lock:
             self._hold = hold
-            hold.take(self._seen, list(self._tasks.items()))
+            running = list(self._attempts.items())  # in one step: the loop's thread goes on
+            hold.take(self._seen, [(number, it.task) for number, it in running if it.task is not None])
         return Blocked(hold.seen, sorted(hold.given_back))
 
     def resume(self) -> None:
@@ -168,43 +163,37 @@ class Executor:
 
     def feed(self, attempt: int, items: list[bytes]) -> None:
         """Pieces of a request came for an attempt."""
-        request = self._windows.get(attempt)
-        if isinstance(request, WebRequest):
-            request.feed(items)
+        running = self._attempts.get(attempt)
+        if running is not None and isinstance(running.window, WebRequest):
+            running.window.feed(items)
 
     def grant(self, attempt: int, count: int) -> None:
         """The consumer of a stream took items."""
-        window = self._windows.get(attempt)
-        if window is not None:
-            window.grant(count)
+        running = self._attempts.get(attempt)
+        if running is not None and running.window is not None:
+            running.window.grant(count)
 
-    # --- the three ways to run ----------------------------------------------------------------------------------------
+    # --- the two ways to run ------------------------------------------------------------------------------------------
 
-    async def _in_task(self, delivery: Delivery) -> None:
-        if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
+    async def _in_task(self, attempt: RunningAttempt) -> None:
+        delivery = attempt.delivery
+        number = delivery.attempt
+        if self.limit.is_lowered and (turn := self.limit.turn_of(number, self.held)) is not None:
             with contextlib.suppress(asyncio.CancelledError):  # its end is made below
                 await turn.wait_async()
-            self.limit.give_up(delivery.attempt)
+            self.limit.give_up(number)
         began = time.monotonic()
-        _, call = self._methods[delivery.method]
-        window = self._windows.get(delivery.attempt)
-        span = None if self._spans is None else self._spans.begin(delivery, window)
-        cancelled = self._slots.cancelled
         try:
-            if cancelled(delivery.attempt) or (self._hold is not None and self._hold.has(delivery.attempt)):
-                end = self._failed(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
-            elif isinstance(window, WebRequest):
-                app: WebApp = call  # type: ignore[assignment]
-                end = await app.serve(delivery, window, cancelled)
-            elif isinstance(window, StreamWindow):
-                end = await stream_async(call, delivery, window, self._sender, cancelled)
+            span = None if self._spans is None else self._spans.begin(attempt)
+            if self._slots.cancelled(number) or (self._hold is not None and self._hold.has(number)):
+                end = attempt.fail(delivery, asyncio.CancelledError(), True)  # before there was a task to cancel
             else:
-                end = await self._run_async(call, delivery, cancelled)
+                end = await self._methods[delivery.method].way(attempt)
             if self._spans is not None and span is not None:
                 self._spans.end(span, end)
         except BaseException as error:
-            end = self._without_outcome(delivery, error)
-        self._tasks.pop(delivery.attempt, None)
+            end = self._without_outcome(attempt, error)
+        del self._attempts[number]
         self._finish(end, began, own_tasks=2)
         if not self._slots:
             self._sender.flush()
@@ -213,26 +202,28 @@ class Executor:
             # Others may end in this turn of the loop too: one write for all of them.
             self._sender.flush_soon(asyncio.get_running_loop())
 
-    def _on_thread(self, delivery: Delivery) -> None:
-        # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
-        gate = self._gates[delivery.attempt]
+    def _on_thread(self, attempt: RunningAttempt) -> None:
+        delivery, gate = attempt.delivery, attempt.gate
+        assert gate is not None
         gate.enter()
         if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
             turn.wait()
         began = time.monotonic()
         try:
-            run = self._run_on_thread if self._spans is None else self._run_in_span
-            end = self._contexts.new().run(run, delivery, gate)
+            way = self._methods[delivery.method].way if self._spans is None else self._run_in_span
+            # A context of its own: what one input sets in a context variable is not there for the next one on this thread.
+            end = self._contexts.new().run(way, attempt)
         except BaseException as error:
-            end = self._without_outcome(delivery, error)
+            end = self._without_outcome(attempt, error)
         gate.leave()
         if gate.harm is not None:
             self._retire(gate.harm)
         self._finish(end, began)
         self._sender.flush()
-        del self._gates[delivery.attempt]
-        if self._gates_gone is not None and not self._gates:
-            self._gates_gone.set()
+        # Last: who stops the container waits until its outcome is on its way.
+        del self._attempts[delivery.attempt]
+        if self._threads_done is not None and not self._on_threads():
+            self._threads_done.set()
 
     def _retire(self, harm: str) -> None:
         """An attempt was interrupted where it may have broken something that all inputs here use: no more come here."""
@@ -244,34 +235,31 @@ class Executor:
         )
         self._sender.queue(StopDelivering())
 
-    def _without_outcome(self, delivery: Delivery, error: BaseException) -> AttemptEnd:
+    def _without_outcome(self, attempt: RunningAttempt, error: BaseException) -> AttemptEnd:
         """The end of an attempt whose outcome could not be made: an input without an end would keep its slot for good."""
         with contextlib.suppress(BaseException):
             traceback.print_exc()
-        return self._failed(
-            delivery, InternalError(f"no outcome could be made: {type(error).__name__} came instead"), False
-        )
+        told = InternalError(f"no outcome could be made: {type(error).__name__} came instead")
+        return self._fail(attempt.delivery, told, False)
 
-    def _run_in_span(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
+    def _run_in_span(self, attempt: RunningAttempt) -> AttemptEnd:
         assert self._spans is not None
-        span = self._spans.begin(delivery)
-        end = self._run_on_thread(delivery, gate)
+        span = self._spans.begin(attempt)
+        end: AttemptEnd = self._methods[attempt.delivery.method].way(attempt)
         self._spans.end(span, end)
         return end
 
-    def _run_on_thread(self, delivery: Delivery, gate: Gate) -> AttemptEnd:
-        _, call = self._methods[delivery.method]
-        window = self._windows.get(delivery.attempt)
-        if isinstance(window, StreamWindow):
-            return stream_sync(call, delivery, window, self._sender, gate, self._slots.cancelled)
-        return self._run_sync(call, delivery, gate, self._slots.cancelled)
+    def _window(self, method: MethodSpec, delivery: Delivery) -> ItemWindow:
+        if method.web is None:
+            return StreamWindow()
+        assert self._loop is not None
+        return WebRequest(delivery, self._sender, self._loop, self._ready_at)
 
     def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
         """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""
         self._slots.release(end.attempt)
         if self.limit.is_lowered:
             self.limit.look(self.held)
-        self._windows.pop(end.attempt, None)
         if self._raw_writers is not None and not self._slots:
             self._raw_writers.look(own_tasks)
         self._send(end, began, time.monotonic())
@@ -292,37 +280,47 @@ class Executor:
         One that waits for its thread ends when it gets it. Those that are not here, or were cancelled before, are left alone.
         """
         gates = []
-        for attempt in attempts:
-            if self._slots.cancel(attempt):
-                task = self._tasks.get(attempt)
-                if task is not None and self._loop is not None:
-                    self._loop.call_soon_threadsafe(task.cancel)
-                    continue
-                self.limit.give_up(attempt)
-                if (window := self._windows.get(attempt)) is not None:
-                    window.cancel()
-                if (gate := self._gates.get(attempt)) is not None:
-                    gates.append(gate)
+        for number in attempts:
+            # In this order: what has a slot is known here until it has ended.
+            if not self._slots.cancel(number) or (attempt := self._attempts.get(number)) is None:
+                continue
+            if attempt.task is not None and self._loop is not None:
+                self._loop.call_soon_threadsafe(attempt.task.cancel)
+                continue
+            self.limit.give_up(number)
+            if attempt.window is not None:
+                attempt.window.cancel()
+            if attempt.gate is not None:
+                gates.append(attempt.gate)
         for gate in gates:  # last: each may take a moment
             self._interrupter.interrupt(gate)
 
     def stop(self) -> None:
         """End everything that runs: the container is about to run its exit hooks."""
-        self._gates_gone = threading.Event()
-        attempts = [*self._tasks, *self._gates]
-        if not self._gates:
-            self._gates_gone.set()
+        self._threads_done = threading.Event()
+        attempts = list(self._attempts)
+        if not self._on_threads():
+            self._threads_done.set()
         self.cancel(attempts)
+
+    def _on_threads(self) -> bool:
+        """Whether attempts run on threads, or on the main one."""
+        return any(attempt.gate is not None for attempt in list(self._attempts.values()))
 
     def wait_threads(self, patience: float) -> None:
         """After `stop`: let interrupted threads run their `finally` blocks, for `patience` seconds at most."""
-        if self._gates_gone is not None:
-            self._gates_gone.wait(patience)
+        if self._threads_done is not None:
+            self._threads_done.wait(patience)
 
     async def wait_tasks(self, patience: float) -> None:
         """The same for tasks, and for threads meanwhile: they may need the loop."""
-        waiting: set[asyncio.Future[Any]] = set(self._tasks.values())
-        if self._gates:
+        waiting: set[asyncio.Future[Any]] = {it.task for it in self._attempts.values() if it.task is not None}
+        if self._on_threads():
             waiting.add(asyncio.get_running_loop().run_in_executor(None, self.wait_threads, patience))
         if waiting:
             await asyncio.wait(waiting, timeout=patience)
+
+
+def _method(spec: MethodSpec, call: Callable[..., Any], batched: bool) -> _Method:
+    way = serve if spec.web is not None else way_of(spec, batched=batched)
+    return _Method(spec, Batched(spec, call) if batched else call, way)

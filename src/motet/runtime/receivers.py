@@ -10,10 +10,10 @@ from time import perf_counter
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
-from motet.runtime.attempt import tell_of_stray
+from motet.runtime.attempts.outcomes import tell_of_stray
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
-from motet.runtime.user_loop import UserLoop
+from motet.runtime.loop.user_loop import UserLoop
 from motet.wire import codec
 from motet.wire.container_messages import Deliver, DeliverBatched, FeedItems, Resume
 from motet.wire.framing import FrameReader

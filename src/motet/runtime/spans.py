@@ -9,7 +9,8 @@ from motet.context.container import current_container_id
 from motet.model.function import FunctionSpec
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime.batch import BatchDelivery, BatchEnd
+from motet.runtime.attempts.attempt import RunningAttempt
+from motet.runtime.attempts.batch import BatchDelivery, BatchEnd
 from motet.runtime.web.request import WebRequest
 
 if TYPE_CHECKING:
@@ -30,12 +31,13 @@ class AttemptSpans:
         tracer = tracing.tracer(spec.app_name)
         return None if tracer is None else cls(tracer, spec)
 
-    def begin(self, delivery: Delivery, window: object = None) -> Span:
-        """An attempt begins. Its span is current from now on in this context, which is to be the attempt's own; if its
-        `window` is a web request, the app's spans lie within, too."""
+    def begin(self, attempt: RunningAttempt) -> Span:
+        """An attempt begins. Its span is current from now on in this context, which is to be the attempt's own; if it is a web
+        request, the app's spans lie within, too."""
         from opentelemetry.context import attach
         from opentelemetry.trace import SpanKind, set_span_in_context
 
+        delivery = attempt.delivery
         name = f"{self._function}.{delivery.method}" if delivery.method else self._function
         members = delivery.members if isinstance(delivery, BatchDelivery) else [delivery]
         span = self._tracer.start_span(
@@ -54,8 +56,8 @@ class AttemptSpans:
             },
         )
         attach(set_span_in_context(span))
-        if isinstance(window, WebRequest):
-            window.trace = tracing.header_of(span)
+        if isinstance(attempt.window, WebRequest):
+            attempt.window.trace = tracing.header_of(span)
         return span
 
     def end(self, span: Span, end: AttemptEnd) -> None:

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from motet.core import events as e
+from motet.core.commands import ReportAppStopped, ReportFunctionRetired
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, RequestSizeError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import AppId, numbered_suffix
@@ -17,9 +18,9 @@ from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
 from motet.records.pools import FunctionRecord
+from motet.server import facts
 from motet.server.driver import Driver
-from motet.server.recorder import Recorder
-from motet.server.tally import Tally
+from motet.server.records.recorder import Recorder
 from motet.server.variants import Bound, Variants
 from motet.wire.client_messages import OutputLines
 from motet.wire.container_messages import Configure
@@ -74,7 +75,6 @@ class Apps:
         on_stopped: Callable[[str], None],
         web: Web,
         recorder: Recorder | None = None,
-        tally: Tally | None = None,
     ) -> None:
         self._driver = driver
         self._id_base = id_base
@@ -82,7 +82,6 @@ class Apps:
         self._on_stopped = on_stopped
         self._web = web
         self._recorder = recorder
-        self._tally = tally or Tally()
         self._apps: dict[str, ServedApp] = {}
         self._functions: dict[str, tuple[ServedApp, FunctionSpec]] = {}
         self._variants = Variants()
@@ -98,8 +97,7 @@ class Apps:
         app.declared = {self._new_id(): function for function in spec.functions}
         app.web_urls = self._web.open(app)
         self._apps[app_id] = app
-        if self._recorder is not None:
-            self._recorder.app_started(app_id, spec.name)
+        self._driver.tell(facts.AppStarted(app_id, spec.name))
         for function_id, function in app.declared.items():
             self._add(app, function_id, function)
         return app
@@ -117,15 +115,11 @@ class Apps:
         retires: Retires = "never",
     ) -> None:
         self._functions[function_id] = (app, spec)
-        if spec.has_pool:
-            self._tally.function_added(function_id, app.spec.name, spec.name)
-        if self._recorder is not None:
-            concurrency = spec.concurrency
-            self._recorder.function_added(
-                FunctionRecord(
-                    function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
-                )
-            )
+        concurrency = spec.concurrency
+        record = FunctionRecord(
+            function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
+        )
+        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool))
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
 
@@ -161,11 +155,12 @@ class Apps:
         if self._variants.is_retired(function_id):
             self._find(function_id)
 
-    def retired(self, function_id: str) -> None:
+    def retired(self, command: ReportFunctionRetired) -> None:
         """The engine says that nobody has used a variant for a while: nothing of it is kept but what brings it back."""
+        function_id = command.function_id
         del self._functions[function_id]
         self._variants.retire(function_id)
-        self._tally.function_gone(function_id)
+        self._driver.tell(facts.FunctionGone(function_id))
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
         """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other or there is none."""
@@ -224,7 +219,7 @@ class Apps:
         app = self._apps.get(app_id)
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
-        functions = self._driver.engine.inspection.views(app_id, self._driver.now)
+        functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
         return AppView(app_id=app_id, name=app.spec.name, functions=functions)
 
     def views(self) -> tuple[AppView, ...]:
@@ -246,16 +241,8 @@ class Apps:
         if found is None:
             return
         output = lines(*found)
-        if self._recorder is not None and output.part != "begun":
-            self._recorder.lines_written(
-                function_id,
-                output.container_id,
-                output.stream,
-                output.lines,
-                call_id=output.call_id,
-                index=output.index,
-                at=output.at,
-            )
+        if self._recorder is not None:
+            self._recorder.wrote(function_id, output)
         found[0].owner.send_lines(output)
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -272,17 +259,17 @@ class Apps:
         self._web.close(app_id)
         self._driver.take(e.AppStopped(app_id, self._stop_grace))
 
-    def stopped(self, app_id: str) -> None:
+    def stopped(self, command: ReportAppStopped) -> None:
         """The engine says that an app's last container is gone."""
+        app_id = command.app_id
         app = self._apps.pop(app_id)
         gone = {function_id for function_id, (owner, _) in self._functions.items() if owner is app}
         for function_id in gone:
             del self._functions[function_id]
-            self._tally.function_gone(function_id)
+            self._driver.tell(facts.FunctionGone(function_id))
         self._variants.forget(gone)
         self._on_stopped(app_id)
-        if self._recorder is not None:
-            self._recorder.app_stopped(app_id)
+        self._driver.tell(facts.AppEnded(app_id))
         for then in app.stopping or ():
             then()
 

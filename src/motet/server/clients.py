@@ -11,6 +11,7 @@ from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.apps import Apps
 from motet.server.driver import Driver
+from motet.server.facts import InputTraced
 from motet.server.operations import Operations
 from motet.server.operator_requests import OperatorRequests, refuse_inside
 from motet.server.peers import Peer
@@ -50,8 +51,6 @@ class ClientSession:
         queues: Queues,
         operations: Operations,
         open_dashboard: Callable[[], tuple[str, str]],
-        on_trace: Callable[[str], None] = lambda function_id: None,
-        on_app: Callable[[str], None] = lambda name: None,
         from_container: bool = False,
         principal: int | None = None,
         operator: bool = False,
@@ -65,8 +64,6 @@ class ClientSession:
         self._apps = apps
         self._calls = calls
         self._queues = queues
-        self._on_trace = on_trace
-        self._on_app = on_app
         self._operator = OperatorRequests(operations, self.reply, open_dashboard)
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
@@ -171,7 +168,7 @@ class ClientSession:
 
     def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
         if message.trace:
-            self._on_trace(message.function_id)
+            self._driver.tell(InputTraced(message.function_id))
         return e.InputsSubmitted(
             message.call_id,
             message.function_id,
@@ -188,7 +185,6 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        self._on_app(body.spec.name)
         app = self._apps.create(AppId(body.app_id), body.spec, self)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
@@ -206,7 +202,7 @@ class ClientSession:
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
         self._apps.revive(body.function_id)
-        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.now))
+        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.clock.now()))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._apps.view(body.app_id))

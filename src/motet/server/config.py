@@ -16,7 +16,7 @@ from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
-from motet.server.records_config import RecordsConfig
+from motet.server.records.config import RecordsConfig
 
 SECRETS = frozenset(
     {

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from motet.core import events as e
+from motet.server.container_clock import ContainerClock
 from motet.server.driver import Driver
 from motet.server.output import ContainerOutput
 from motet.wire import container_messages as m
@@ -26,13 +27,17 @@ class ContainerReports(Protocol):
 
 
 class ExecutorSession:
-    """The connection that carries a container's attempts."""
+    """The connection that carries a container's attempts. Made when the container has been sent its configuration.
+
+    From here on all moments are of the server's clock.
+    """
 
     def __init__(self, container_id: str, driver: Driver, reports: ContainerReports, output: ContainerOutput) -> None:
         self._container_id = container_id
         self._driver = driver
         self._reports = reports
         self._output = output
+        self._clock = ContainerClock(driver.clock.now())
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the container said, in order; all of it reaches the engine in one turn."""
@@ -41,7 +46,7 @@ class ExecutorSession:
         for message in messages:
             if isinstance(message, m.Finished):
                 self._output.finished(len(message.attempts))
-                events.append(e.AttemptsFinished(self._container_id, message.attempts))
+                events.append(e.AttemptsFinished(self._container_id, self._clock.ends(message.attempts)))
             elif isinstance(message, m.Items):
                 earlier = yielded.get(message.attempt)
                 if earlier is None:
@@ -76,17 +81,20 @@ class ExecutorSession:
                 return self._reports.stood_still(container_id, message.seconds)
             case m.Ready():
                 return self._reports.ready(container_id, message.entering)
+            case m.ClockRead():
+                self._clock.told(message.moment, self._driver.clock.now())
+                return []
             case _:
                 return []
         return [event]
 
     def _receive_output(self, message: Output | OutputShared | Stalled) -> None:
         if isinstance(message, Output):
-            self._output.wrote(message.entries)
+            self._output.wrote(message.entries, self._clock.behind)
         elif isinstance(message, OutputShared):
             self._output.shared(message.shared)
         else:
-            self._reports.stalled(self._container_id, message)
+            self._reports.stalled(self._container_id, self._clock.stall(message))
 
     def disconnected(self) -> None:
         self._reports.executor_gone(self._container_id)

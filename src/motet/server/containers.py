@@ -22,12 +22,13 @@ from motet.core.commands import (
     StopContainer,
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
+from motet.records.pools import StallRecord
+from motet.server import facts
 from motet.server.apps import Apps
 from motet.server.container_sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.output import ContainerOutput
 from motet.server.peers import Peer
-from motet.server.recorder import Recorder
 from motet.wire import container_messages as m
 from motet.wire.hello import Hello
 from motet.wire.log_allowance import log_rate
@@ -75,7 +76,6 @@ class Containers:
         apps: Apps,
         base_env: dict[str, str],
         stop_grace: float,
-        recorder: Recorder | None = None,
     ) -> None:
         self.address = ""
         self._driver = driver
@@ -83,7 +83,6 @@ class Containers:
         self._apps = apps
         self._base_env = base_env
         self._stop_grace = stop_grace
-        self._recorder = recorder
         self._containers: dict[str, _KnownContainer] = {}
         self._search: asyncio.Task[None] | None = None
 
@@ -95,10 +94,9 @@ class Containers:
             container_id,
             lambda lines: self._apps.show_output(function_id, lines),
             lambda: self._backend.report_output_nowait(container_id),
+            self._driver.clock,
         )
         container = self._containers[container_id] = _KnownContainer(function_id, output)
-        if self._recorder is not None:
-            self._recorder.container_started(container_id, function_id, command.waited, command.reason)
         configuration = self._apps.configuration(function_id)
         env = {
             **self._base_env,
@@ -123,8 +121,6 @@ class Containers:
         )
 
     def stop(self, command: StopContainer) -> None:
-        if self._recorder is not None:
-            self._recorder.container_stopped(command.container_id, command.reason)
         container = self._containers.get(command.container_id)
         if container is None:
             return
@@ -134,8 +130,6 @@ class Containers:
             container.control.send((m.Stop(self._stop_grace),))
 
     def kill(self, command: KillContainer) -> None:
-        if self._recorder is not None:
-            self._recorder.container_stopped(command.container_id, command.reason)
         self._kill(command.container_id)
 
     def _kill(self, container_id: str, timeout: float = KILL_TIMEOUT) -> None:
@@ -259,10 +253,10 @@ class Containers:
         if container.executor is not None:
             raise ConnectionError("this container's executor is connected already")
         container.executor = peer
-        if self._recorder is not None:
-            self._recorder.container_connected(hello.container_id)
+        self._driver.tell(facts.ContainerConnected(hello.container_id))
+        session = ExecutorSession(hello.container_id, self._driver, self, container.output)
         peer.send((self._apps.configuration(container.function_id),))
-        return ExecutorSession(hello.container_id, self._driver, self, container.output)
+        return session
 
     def control(self, hello: Hello, peer: Peer) -> ControlSession:
         self._containers[hello.container_id].control = peer
@@ -289,17 +283,16 @@ class Containers:
     def ready(self, container_id: str, entering: float) -> list[e.Event]:
         """A container says that it is ready. What it said just before it froze may be heard only after that report."""
         container = self._containers.get(container_id)
-        if self._recorder is not None:
-            self._recorder.container_ready(container_id, entering)
+        self._driver.tell(facts.ContainerEntered(container_id, entering))
         if container is not None:
             container.output.ready()
         ready: list[e.Event] = [e.ContainerReady(container_id)]
         return [*ready, e.ContainerFrozen(container_id)] if container is not None and container.frozen else ready
 
     def stalled(self, container_id: str, stall: Stalled) -> None:
-        """An input kept the others of its container waiting; its moments are of this machine's monotonic clock."""
-        if self._recorder is not None:
-            self._recorder.stalled(container_id, stall.call_id, stall.index, stall.began, stall.ended, stall.what)
+        """An input kept the others of its container waiting; its moments are of the server's clock."""
+        began, ended = map(self._driver.clock.wall, (stall.began, stall.ended))
+        self._driver.tell(StallRecord(container_id, stall.call_id, stall.index, began, ended, stall.what))
 
     def container_ended(self, ended: ContainerEnd) -> None:
         container = self._containers.get(ended.container_id)
@@ -338,8 +331,7 @@ class Containers:
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"
-        if self._recorder is not None:
-            self._recorder.container_ended(ended.container_id, ended.description)
+        self._driver.tell(facts.ContainerGone(ended.container_id, ended.description))
         self._driver.take(e.ContainerEnded(ended.container_id, description, ended.blameless))
 
     def backend_lost(self, reason: str) -> None:

@@ -1,21 +1,21 @@
-"""The loop around the engine: events go in, commands are carried out. Owns the clock."""
+"""The loop around the engine: events go in, commands are carried out."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import time
 import traceback
 from collections import deque
-from collections.abc import Callable
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from motet.core.commands import Command, WakeAt
 from motet.core.engine import Engine
 from motet.core.events import Event, ServerStoodStill, TimerFired
 from motet.errors import InternalError
+from motet.server.clock import Clock
+from motet.server.facts import Fact
 from motet.server.recent_turns import RecentTurns
-from motet.server.wall_clock import WallClock
 
 logger = logging.getLogger("motet.server")
 
@@ -28,19 +28,10 @@ HEARING = 1.0
 """Seconds for what came while the server stood still to be heard, before the engine is told the time."""
 
 
-class Effects(Protocol):
-    """Carries out commands; may call `Driver.take` again while it does."""
-
-    def perform(self, command: Command) -> None: ...
-
-    def stood_still(self, seconds: float) -> None:
-        """The server did nothing for so long, until now: containers are asked whether they did, too."""
-        ...
-
-
-def clock_of(loop: asyncio.AbstractEventLoop) -> Callable[[], float]:
-    """A loop's clock, exactly: uvloop reads the monotonic one once a turn, in whole milliseconds, and inputs take less."""
-    return time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
+Performers = Mapping[type[Command], Callable[[Any], None]]
+"""What carries out each kind of command; it may call `Driver.take` again while it does. Others are for observers alone."""
+Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
+"""Is told of a turn: what happened, what the engine answered, and when."""
 
 
 class Driver:
@@ -49,58 +40,97 @@ class Driver:
     An exception in the engine or in an effect is a broken promise: what was to follow is lost, so nothing that runs can be
     trusted to end. The driver takes nothing any more then, and tells who was attached, with the story.
 
+    Observers are told of each turn when its commands have been carried out, so that nobody waits for them, and of facts that
+    the engine need not know. An exception of theirs is a broken promise, too.
+
     After a standstill of the whole program (Ctrl-Z, a paused machine) what came meanwhile is heard before the engine is told
     that time is over for anything.
     """
 
-    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, engine: Engine, loop: asyncio.AbstractEventLoop, clock: Clock) -> None:
         self.engine = engine
+        self.clock = clock
         self._loop = loop
-        self._effects: Effects | None = None
+        self._performers: Performers | None = None
         self._on_broken: Callable[[InternalError], None] | None = None
+        self._on_standstill: Callable[[float], None] = lambda seconds: None
         self._turns = RecentTurns()
+        self._of_turns: tuple[Turned, ...] = ()
+        self._of_facts: tuple[Callable[[Fact], None], ...] = ()
+        self._facts: list[Fact] = []
+        """Those that came up in the turn that is being carried out."""
         self._pending: deque[Event] = deque()
         self._busy = False
         self._timer: asyncio.TimerHandle | None = None
         self._look: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         """The engine is not told the time earlier."""
-        self._clock = clock_of(loop)
-        self._wall_clock = WallClock(self._clock)
+        self._now = clock.now
 
-    def attach(self, effects: Effects, on_broken: Callable[[InternalError], None]) -> None:
-        """Have `effects` carry out commands from now on; `on_broken` is called at most once."""
-        self._effects = effects
+    def attach(
+        self,
+        performers: Performers,
+        on_broken: Callable[[InternalError], None],
+        on_standstill: Callable[[float], None],
+    ) -> None:
+        """Have commands carried out from now on. `on_broken` is called at most once; `on_standstill` when the server did
+        nothing for so many seconds until now: containers are to be asked whether they did, too."""
+        self._performers = {**performers, WakeAt: self._wake_at}
         self._on_broken = on_broken
+        self._on_standstill = on_standstill
 
-    @property
-    def now(self) -> float:
-        return self._clock()
+    # --- observers ----------------------------------------------------------------------------------------------------
 
-    def wall(self, moment: float) -> float:
-        """A moment of the loop's clock, on the wall clock as it is now."""
-        return moment + self._wall_clock.offset
+    def follow(self, turned: Turned) -> None:
+        """Tell of turns from now on. While nobody is told, the engine does not say what calls and inputs went through."""
+        self._of_turns += (turned,)
+
+    def listen(self, told: Callable[[Fact], None]) -> None:
+        """Tell of facts from now on."""
+        self._of_facts += (told,)
+
+    def tell(self, fact: Fact) -> None:
+        """Something happened that the engine need not know. Of what comes up in a turn is told after that turn."""
+        if self._busy:
+            self._facts.append(fact)
+        else:
+            for told in self._of_facts:
+                told(fact)
+
+    def _tell_facts(self) -> None:
+        while self._facts:
+            facts, self._facts = self._facts, []
+            for fact in facts:
+                for told in self._of_facts:
+                    told(fact)
+
+    # --- turns --------------------------------------------------------------------------------------------------------
 
     def take(self, *events: Event) -> None:
         """Something happened. Events that come up while commands are carried out wait for the next turn."""
-        if self._effects is None:
+        if self._performers is None:
             return
         self._pending.extend(events)
         if self._busy:
             return
         self._busy = True
-        perform = self._effects.perform
+        performer_of = self._performers.get
         try:
             while self._pending:
                 batch = tuple(self._pending)
                 self._pending.clear()
-                now = self._clock()
+                now = self._now()
                 self._turns.add(now, batch)
-                for command in self.engine.handle(batch, now):
-                    if type(command) is WakeAt:
-                        self._wake_at(command.deadline)
-                    else:
+                observers = self._of_turns
+                commands = self.engine.handle(batch, now, records=bool(observers))
+                for command in commands:
+                    perform = performer_of(type(command))
+                    if perform is not None:
                         perform(command)
+                for turned in observers:
+                    turned(batch, commands, now)
+                if self._facts:
+                    self._tell_facts()
         except Exception as error:
             self.fail(error)
         finally:
@@ -129,13 +159,18 @@ class Driver:
             logger.critical("%s", story, exc_info=error)
             on_broken(story)
 
-    def _wake_at(self, deadline: float) -> None:
+    # --- time ---------------------------------------------------------------------------------------------------------
+
+    def _wake_at(self, command: WakeAt) -> None:
+        self._ring_at(command.deadline)
+
+    def _ring_at(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         deadline = max(deadline, self._not_before)
         self._timer = self._loop.call_at(deadline, self._ring, deadline)
         if self._look is None:
-            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._now() + LOOK_INTERVAL)
 
     def _ring(self, deadline: float) -> None:
         self._timer = None
@@ -147,20 +182,20 @@ class Driver:
         self._look = None
         self._was_late(due)
         if self._timer is not None:
-            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._clock() + LOOK_INTERVAL)
+            self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._now() + LOOK_INTERVAL)
 
     def _was_late(self, due: float) -> bool:
         """Whether the loop stood still until now, so that what came meanwhile is still to be heard."""
-        now = self._clock()
+        now = self._now()
         seconds = now - due
         if seconds <= LATE or due < self._not_before:  # or this was noticed already
             return False
         self._not_before = now + HEARING
         if self._timer is None or self._timer.when() < self._not_before:
-            self._wake_at(self._not_before)
+            self._ring_at(self._not_before)
         self.take(ServerStoodStill(seconds))
-        if self._effects is not None:
-            self._effects.stood_still(seconds)
+        if self._performers is not None:
+            self._on_standstill(seconds)
         return True
 
     def close(self) -> None:
@@ -169,4 +204,4 @@ class Driver:
             if timer is not None:
                 timer.cancel()
         self._timer = self._look = None
-        self._effects = None
+        self._performers = None

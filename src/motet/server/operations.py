@@ -14,7 +14,7 @@ from motet.records.batch import RecordBatch
 from motet.server.apps import Apps
 from motet.server.containers import Containers
 from motet.server.driver import Driver
-from motet.server.recorder import Recorder
+from motet.server.records.queue import NoRecords, RecordQueue
 from motet.store.records import RecordReader
 
 INPUTS_AT_ONCE = 500
@@ -24,21 +24,20 @@ INPUTS_AT_ONCE = 500
 class Operations:
     """See `Observed`. One for each server, for all who look at it."""
 
-    def __init__(self, driver: Driver, apps: Apps, containers: Containers, recorder: Recorder | None) -> None:
+    def __init__(self, driver: Driver, apps: Apps, containers: Containers, records: RecordQueue | NoRecords) -> None:
         self._driver = driver
         self._apps = apps
         self._containers = containers
-        self._recorder = recorder
+        self._records = records
 
     @property
     def records(self) -> RecordReader | None:
         """See `Observed`."""
-        return None if self._recorder is None else self._recorder.store
+        return self._records.store
 
     async def flush(self) -> None:
         """See `Observed`."""
-        if self._recorder is not None:
-            await self._recorder.flush()
+        await self._records.flush()
 
     def views(self) -> tuple[AppView, ...]:
         """See `Observed`."""
@@ -46,7 +45,7 @@ class Operations:
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         """See `Observed`."""
-        return self._driver.engine.inspection.live_inputs(call_id, function_id, limit, self._driver.wall)
+        return self._driver.engine.inspection.live_inputs(call_id, function_id, limit, self._driver.clock.wall)
 
     async def all_live_inputs(self, call_id: str | None, function_id: str | None, limit: int) -> list[InputView]:
         """The same, for many: a few at a time, so that the loop goes on meanwhile. Those that end meanwhile are left out."""
@@ -54,7 +53,7 @@ class Operations:
         items = engine.inspection.unfinished(call_id, function_id, limit)
         views: list[InputView] = []
         for first in range(0, len(items), INPUTS_AT_ONCE):
-            views += engine.inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.wall)
+            views += engine.inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.clock.wall)
             await asyncio.sleep(0)
         return views
 
@@ -72,7 +71,7 @@ class Operations:
 
     def live_input(self, input_id: str) -> InputView | None:
         """See `Observed`."""
-        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.wall)
+        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.clock.wall)
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """See `Observed`."""
@@ -104,4 +103,4 @@ class Operations:
 
     def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
         """See `Observed`."""
-        return (lambda: None) if self._recorder is None else self._recorder.subscribe(listener)
+        return self._records.subscribe(listener)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
-from time import monotonic
 from typing import Literal
 
 from motet.backends.base import Stream
 from motet.model.function import FunctionSpec
 from motet.model.outcome import Delivery
 from motet.server.apps import ServedApp
+from motet.server.clock import Clock
 from motet.wire.client_messages import OutputLines
 from motet.wire.log_allowance import LINES_PER_SECOND, LogAllowance
 from motet.wire.output_messages import LinePart, Written
@@ -43,14 +43,14 @@ class ContainerOutput:
         self,
         container_id: str,
         show: Show,
-        report: Callable[[], None] = lambda: None,
-        clock: Callable[[], float] = monotonic,
+        report: Callable[[], None],
+        clock: Clock,
     ) -> None:
         self._container_id = container_id
         self._show = show
         self._report = report
         self._clock = clock
-        self._allowance = LogAllowance(LINES_PER_SECOND, clock())
+        self._allowance = LogAllowance(LINES_PER_SECOND, clock.now())
         self._partial: dict[Stream, bytes] = {}
         self._held = 0
         self._ready = self._shared = self._unseen = False
@@ -60,7 +60,7 @@ class ContainerOutput:
 
     def limit(self, rate: float) -> None:
         """So many lines per second may come through the pipes after a burst; 0: any."""
-        self._allowance = LogAllowance(rate, self._clock())
+        self._allowance = LogAllowance(rate, self._clock.now())
 
     # --- what the container holds ---------------------------------------------------------------------------------------
 
@@ -97,14 +97,15 @@ class ContainerOutput:
 
     # --- what it writes -------------------------------------------------------------------------------------------------
 
-    def wrote(self, entries: Iterable[Written]) -> None:
-        """Lines of which the container knows whose they are."""
+    def wrote(self, entries: Iterable[Written], behind: float = 0.0) -> None:
+        """Lines of which the container knows whose they are. Its clock is so many seconds behind the server's."""
+        to_wall = behind + self._clock.offset
         for entry in entries:
             whose = entry.call_id, entry.index
             if entry.part == "begun":
-                self._tell(entry.stream, entry.lines, whose, entry.at, entry.part)
+                self._tell(entry.stream, entry.lines, whose, entry.at + to_wall, entry.part)
             else:
-                self._emit(entry.stream, entry.lines, whose, entry.at, entry.part)
+                self._emit(entry.stream, entry.lines, whose, entry.at + to_wall, entry.part)
 
     def written(self, stream: Stream, data: bytes) -> None:
         """More bytes of a stream."""
@@ -126,7 +127,7 @@ class ContainerOutput:
         """Nothing more comes."""
         self._flush()
         if self._allowance.left_out:
-            self._notice(self._clock())
+            self._notice(self._clock.now())
 
     def _flush(self) -> None:
         for stream, rest in self._partial.items():
@@ -134,7 +135,7 @@ class ContainerOutput:
         self._partial.clear()
 
     def _emit_bytes(self, stream: Stream, raw: list[bytes]) -> None:
-        now = self._clock()
+        now = self._clock.now()
         allowed = self._allowance.take(len(raw), sum(map(len, raw)), now)
         if not allowed:
             self._allowance.left_out += len(raw)

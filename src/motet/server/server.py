@@ -8,7 +8,6 @@ import itertools
 import os
 import secrets
 import socket
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -17,30 +16,32 @@ from typing import Any, Protocol
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.client.socket_path import socket_path
-from motet.core import commands as c
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
+from motet.records.pools import ContainerRecord
 from motet.server.apps import Apps
 from motet.server.clients import ClientSession
+from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.driver import Driver, logger
-from motet.server.effects import ServerEffects
+from motet.server.effects import performers
 from motet.server.http.ingress import Ingress
+from motet.server.load_trace import LoadTrace
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.queues import Queues
-from motet.server.recorded_engine import RecordedEngine
-from motet.server.recorder import Recorder
-from motet.server.sampler import Sampler
+from motet.server.records.queue import NoRecords, RecordQueue
+from motet.server.records.recorder import Recorder
+from motet.server.records.sampler import Sampler
 from motet.server.spans import QueueSpans
 from motet.server.spawned import SpawnedCalls
 from motet.server.tally import Tally
@@ -74,23 +75,28 @@ class Server:
         self._config = config
         self._backend = backend
         self._token = secrets.token_hex(16)
-        id_base = id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
-        kind = Engine if config.trace_directory is None else RecordedEngine
-        self.server_id = "se-" + id_base
         loop = asyncio.get_running_loop()
+        self._clock = Clock.of_loop(loop)
+        id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
+        self.server_id = "se-" + id_base
+        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits)
+        self._driver = Driver(engine, loop, self._clock)
+        self._tally = tally or Tally()
+        self._sampler = Sampler(self._driver)
+        self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._recorder: Recorder | None = None
+        self._records: RecordQueue | NoRecords = NoRecords()
         if config.records is not None and open_records is not None:
-            self._recorder = Recorder(
-                loop, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
+            self._records = RecordQueue(
+                loop, self._clock, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
             )
-        engine = kind(failure=report.of, id_base=id_base, limits=config.limits, records=self._recorder is not None)
-        self._driver = Driver(engine, loop)
+            self._recorder = Recorder(self._records, self._clock)
+        self._attach_observers()
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
         )
-        self._tally = tally or Tally()
         self._apps = Apps(
             self._driver,
             id_base,
@@ -98,25 +104,23 @@ class Server:
             self._calls.forget_app,
             self._web,
             self._recorder,
-            self._tally,
         )
-        self._metrics = Metrics(self._apps.views, self._tally, self._count)
-        self._containers = Containers(
-            self._driver, backend, self._apps, config.base_env, config.stop_grace, self._recorder
-        )
-        self.operations = Operations(self._driver, self._apps, self._containers, self._recorder)
+        self._metrics = Metrics(self._apps.views, self._tally, lambda: self._driver.follow(self._tally.turned))
+        self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
+        self.operations = Operations(self._driver, self._apps, self._containers, self._records)
         self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
         self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
         self.metrics_url: str | None = None
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
-        self._sampler = Sampler(self._driver, self._recorder) if self._recorder is not None else None
+        self._driver.listen(self._metered.told)
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
-        effects = self._effects = ServerEffects(
-            self._containers, self._apps, self._calls, self._clients, self._recorder
+        self._driver.attach(
+            performers(self._containers, self._apps, self._calls, self._clients),
+            self._broke,
+            self._containers.ask_standstill,
         )
-        self._driver.attach(effects, self._broke)
         self.program: int | None = None
         """The client whose program this server runs inside, if any: processes forked from it act for it."""
         self.broken: InternalError | None = None
@@ -125,11 +129,22 @@ class Server:
         """Set when whoever runs this server is to `stop` it."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
-        containers = {} if self._recorder is None else self._recorder.containers
-        self._spans = QueueSpans(self._driver, self._tally.name, containers, self._trace)
         self._strangers = Strangers()
         self._listener: asyncio.Server | None = None
         self._scratch = scratch
+
+    def _attach_observers(self) -> None:
+        driver, containers = self._driver, dict[str, ContainerRecord]()
+        if self._recorder is not None:
+            containers = self._recorder.containers
+            driver.listen(self._recorder.told)
+            driver.follow(self._recorder.turned)
+            driver.follow(self._sampler.turned)
+        if self._load_trace is not None:
+            driver.follow(self._load_trace.turned)
+        driver.listen(self._tally.told)
+        # After the recorder: what became of containers is known there then.
+        driver.listen(QueueSpans(driver, self._tally.name, containers).told)
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
@@ -151,9 +166,7 @@ class Server:
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
         await self._backend.open(self._containers)
-        if self._recorder is not None and self._sampler is not None:
-            self._recorder.open()
-            self._sampler.start()
+        self._records.open()
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
@@ -166,12 +179,10 @@ class Server:
             await self._metrics_endpoint.close()
         await self._backend.close()
         self._driver.close()
-        if self._recorder is not None and self._sampler is not None:
-            self._sampler.stop()
-            await self._recorder.close()
-        engine = self._driver.engine
-        if isinstance(engine, RecordedEngine) and self._config.trace_directory is not None:
-            engine.save(self._config.trace_directory)
+        self._sampler.stop()
+        await self._records.close()
+        if self._load_trace is not None:
+            self._load_trace.save()
         if self._listener is not None:
             self._listener.close()
             self._listener = None
@@ -230,8 +241,6 @@ class Server:
             self._queues,
             self.operations,
             self._dashboard.invite,
-            self._spans.begin,
-            self._metered.begin,
             container_id is not None,
             principal,
             operator,
@@ -246,21 +255,10 @@ class Server:
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._apps.bind(function_id, variant, by_request=True)
 
-    def _count(self) -> None:
-        tally = self._tally
-        self._driver.engine.records = True
-        self._effects.also(c.RecordInputs, tally.inputs_ended)
-        self._effects.also(c.RecordSuccesses, tally.inputs_succeeded)
-        self._effects.also(c.StartContainer, tally.container_ordered)
-        self._effects.also(c.RecordStart, tally.container_started)
-        self._effects.also(c.RecordEnd, tally.container_ended)
-
-    def _trace(self) -> None:
-        self._driver.engine.records = True
-        self._effects.also(c.RecordInputs, self._spans.inputs_ended)
-
     def _identity(self) -> ServerIdentity:
-        return ServerIdentity(self.server_id, os.getpid(), time.time(), self._containers.address, self._token)
+        return ServerIdentity(
+            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._token
+        )
 
     def _accept(self, hello: Hello, peer: Peer) -> Handler:
         if self.broken is not None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from motet.client import tracing
-from motet.core.commands import RecordInputs
+from motet.core.commands import Command, RecordInputs
+from motet.core.events import Event
 from motet.model.ids import input_id
 from motet.records.inputs import InputRecord
 from motet.records.pools import ContainerRecord
 from motet.records.timeline import COLD_START, Phase, Span, Timeline, timeline
+from motet.server import facts
 from motet.server.driver import Driver
 from motet.server.tally import Name
 
@@ -22,30 +24,35 @@ WAITING: tuple[Phase, ...] = ("queued", *COLD_START, "slot")
 
 
 class QueueSpans:
-    """Made when an input ends that is part of a trace: one for each wait for an attempt, with one in it for each part of
-    its container's start. `names` says how functions are called, `containers` knows those that live."""
+    """An observer. Made when an input ends that is part of a trace: one for each wait for an attempt, with one in it for each
+    part of its container's start. `names` says how functions are called, `containers` knows those that live."""
 
     def __init__(
         self,
         driver: Driver,
         names: Callable[[str], Name | None],
         containers: Mapping[str, ContainerRecord],
-        follow: Callable[[], None],
     ) -> None:
         self._driver = driver
         self._names = names
         self._containers = containers
-        self._follow = follow
-        self._begun = False
+        self._follows = False
 
-    def begin(self, function_id: str) -> None:
-        """An input came that is part of a trace: if this program makes spans, have those that end be told of. Idempotent."""
-        if not self._begun and (name := self._names(function_id)) and tracing.tracer(name[0]) is not None:
-            self._begun = True
-            self._follow()
+    def told(self, fact: facts.Fact) -> None:
+        """See `Driver.listen`. After the first input that is part of a trace it follows turns, if this program makes spans."""
+        if isinstance(fact, facts.InputTraced) and not self._follows:
+            name = self._names(fact.function_id)
+            if name is not None and tracing.tracer(name[0]) is not None:
+                self._follows = True
+                self._driver.follow(self.turned)
 
-    def inputs_ended(self, command: RecordInputs) -> None:
-        """Inputs ended, some of them part of a trace."""
+    def turned(self, events: Sequence[Event], commands: Sequence[Command], now: float) -> None:
+        """See `Driver.follow`."""
+        for command in commands:
+            if type(command) is RecordInputs:
+                self._inputs_ended(command)
+
+    def _inputs_ended(self, command: RecordInputs) -> None:
         traced = [record for record in command.inputs if record.trace]
         name = self._names(command.function_id) if traced else None
         tracer = None if name is None else tracing.tracer(name[0])
@@ -74,7 +81,7 @@ class QueueSpans:
                     _add(tracer, span.phase, span.began, span.ended, {}, within)
 
     def _timeline(self, record: InputRecord) -> Timeline:
-        return timeline(record.later(self._driver.wall(0.0)), self._containers)
+        return timeline(record.later(self._driver.clock.offset), self._containers)
 
 
 def waits(of: Timeline) -> list[list[Span]]:

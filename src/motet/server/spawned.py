@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from motet.core.commands import SaveOutcomes
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd
 from motet.server.asker import Asker
@@ -50,10 +51,11 @@ class SpawnedCalls:
         self._waiting.setdefault((call_id, index), {})[request] = asker
         self._keys[request] = (call_id, index)
 
-    def save(self, call_id: str, ended: list[InputEnd]) -> None:
+    def save(self, command: SaveOutcomes) -> None:
         """Inputs ended: keep their outcomes, and answer those who wait."""
-        self.store.save_outcomes(call_id, ended)
-        for each in ended:
+        call_id = command.call_id
+        self.store.save_outcomes(call_id, command.ended)
+        for each in command.ended:
             for (number, request_id), asker in self._waiting.pop((call_id, each.index), {}).items():
                 self._keys.pop((number, request_id), None)
                 asker.reply(request_id, Outcomes(call_id, [each]))

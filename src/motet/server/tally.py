@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from operator import sub
+from typing import Any
 
 from motet.core import commands as c
+from motet.core.events import Event
 from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
 from motet.records.inputs import InputRecord
 from motet.records.successes import Successes
+from motet.server import facts
 from motet.server.histogram import Histogram
 
 WAITING_INPUTS = 512
@@ -62,21 +66,38 @@ def _execution(attempt: AttemptRecord) -> float:
 
 
 class Tally:
-    """Takes commands as they are carried out, on the loop's thread, and counts when it is asked or enough has come."""
+    """An observer: takes what turns tell, and counts when it is asked or enough has come."""
 
     def __init__(self) -> None:
         self._names: dict[str, Name] = {}
         self._gone: list[str] = []
         self._counts: dict[Name, Counts] = {}
         self._succeeded: dict[str, Successes] = {}
+        self._counters: dict[type[c.Command], Callable[[Any], None]] = {
+            c.RecordInputs: self._inputs_ended,
+            c.RecordSuccesses: self._inputs_succeeded,
+            c.StartContainer: self._container_ordered,
+            c.RecordStart: self._container_started,
+            c.RecordEnd: self._container_ended,
+        }
 
-    def function_added(self, function_id: str, app: str, function: str) -> None:
-        """It goes by this name."""
-        self._names[function_id] = (app, function)
+    def turned(self, events: Sequence[Event], commands: Sequence[c.Command], now: float) -> None:
+        """See `Driver.follow`."""
+        for command in commands:
+            if (count := self._counters.get(type(command))) is not None:
+                count(command)
 
-    def function_gone(self, function_id: str) -> None:
-        """Its app has stopped; what it has counted stays."""
-        self._gone.append(function_id)  # the last of its inputs may be told of after this
+    def told(self, fact: facts.Fact) -> None:
+        """See `Driver.listen`. Names are noted whether or not somebody counts."""
+        match fact:
+            case facts.FunctionDeclared(has_pool=True):
+                self._names[fact.record.function_id] = (fact.app_name, fact.record.name)
+            case facts.FunctionGone():
+                self._function_gone(fact.function_id)
+
+    def _function_gone(self, function_id: str) -> None:
+        """What it has counted stays."""
+        self._gone.append(function_id)  # inputs that are refused because it is gone may be told of after this
         if len(self._gone) > KEPT_AFTER_END:
             self._forget(self._gone[: KEPT_AFTER_END // 2])
             del self._gone[: KEPT_AFTER_END // 2]
@@ -85,13 +106,11 @@ class Tally:
         """What a function goes by; None if there is none."""
         return self._names.get(function_id)
 
-    def inputs_ended(self, command: c.RecordInputs) -> None:
-        """Inputs ended."""
+    def _inputs_ended(self, command: c.RecordInputs) -> None:
         if (counts := self._of(command.function_id)) is not None:
             counts.add(command.inputs)
 
-    def inputs_succeeded(self, command: c.RecordSuccesses) -> None:
-        """Inputs ended as most do."""
+    def _inputs_succeeded(self, command: c.RecordSuccesses) -> None:
         succeeded = self._succeeded.get(command.function_id)
         if succeeded is None:
             self._succeeded[command.function_id] = command.inputs.copy()
@@ -100,18 +119,15 @@ class Tally:
             if len(succeeded) > WAITING_INPUTS:
                 self._settle(command.function_id)
 
-    def container_ordered(self, command: c.StartContainer) -> None:
-        """The backend was told to start one."""
+    def _container_ordered(self, command: c.StartContainer) -> None:
         if (counts := self._of(command.function_id)) is not None:
             counts.container_starts += 1
 
-    def container_started(self, command: c.RecordStart) -> None:
-        """One became ready."""
+    def _container_started(self, command: c.RecordStart) -> None:
         if (counts := self._of(command.function_id)) is not None:
             counts.start.add([command.seconds])
 
-    def container_ended(self, command: c.RecordEnd) -> None:
-        """One is gone."""
+    def _container_ended(self, command: c.RecordEnd) -> None:
         if (counts := self._of(command.function_id)) is not None:
             counts.container_ends[command.how] += 1
 

@@ -14,13 +14,15 @@ from motet.client.gate import Gate
 from motet.errors import InputCancellation, UnimplementedError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
-from motet.runtime import batch
-from motet.runtime.attempt import describe_start_failure, failed, run_async, run_sync, stream_async, stream_sync
-from motet.runtime.input_contexts import InputContexts
-from motet.runtime.loader import Hook, Service, load
+from motet.runtime.attempts import batch
+from motet.runtime.attempts.attempt import RunningAttempt
+from motet.runtime.attempts.outcomes import describe_start_failure, failed
+from motet.runtime.attempts.streams import StreamWindow
+from motet.runtime.attempts.ways import way_of
+from motet.runtime.attribution.input_contexts import InputContexts
+from motet.runtime.loading.loader import Hook, Service, load
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
-from motet.runtime.streams import StreamWindow
 from motet.testing.pipe import Pipe
 from motet.testing.stepped import SteppedThread, current_stepped
 from motet.testing.virtual_loop import VirtualLoop
@@ -265,19 +267,18 @@ class WorldContainer:
             )
         call = self._service.methods[delivery.method]
         sender = cast(Sender, _ItemSender(self._send))
-        cancelled = self._slots.cancelled
-        if method.is_generator:
-            window = self._windows[delivery.attempt] = StreamWindow() if method.is_async else _ParkingWindow()
-            if method.is_async:
-                return await stream_async(call, delivery, window, sender, cancelled)
-            return await self._on_thread(
-                delivery.attempt, partial(stream_sync, call, delivery, window, sender, Gate(), cancelled)
-            )
-        if method.is_async:
-            run = run_async if self._spec.batching is None else batch.run_batch_async
-            return await run(call, delivery, cancelled)
-        run_on_thread = run_sync if self._spec.batching is None else batch.run_batch
-        return await self._on_thread(delivery.attempt, partial(run_on_thread, call, delivery, Gate(), cancelled))
+        batched = self._spec.batching is not None
+        window = (StreamWindow() if method.is_async else _ParkingWindow()) if method.is_generator else None
+        gate = None if method.is_async else Gate()
+        fail = batch.failed_batch if batched else failed
+        attempt = RunningAttempt(call, delivery, gate, sender, window, self._slots.cancelled, fail)
+        if window is not None:
+            self._windows[delivery.attempt] = window
+        way = way_of(method, batched=batched)
+        end: AttemptEnd = await (
+            way(attempt) if method.is_async else self._on_thread(delivery.attempt, partial(way, attempt))
+        )
+        return end
 
     async def _on_thread(self, number: int, call: Callable[[], T]) -> T:
         """Run sync code where it may park. Its result, or what it raised."""

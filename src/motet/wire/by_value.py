@@ -93,6 +93,8 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         return NotImplemented if _is_in_main(function) else super().reducer_override(function)
 
 
+# A class that went out by value and comes back is the one that is here, and not a copy of it: only classes that did not
+# come by value themselves are noted as originals.
 _copies: weakref.WeakSet[type] = weakref.WeakSet()
 _originals: weakref.WeakSet[type] = weakref.WeakSet()
 

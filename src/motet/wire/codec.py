@@ -29,6 +29,7 @@ def frames(messages: Sequence[Message], split: int = _SPLIT_BYTES, most: int = M
     What is larger than `split` bytes goes in several frames if it can be cut. Raises `RequestSizeError` for one value that is
     too large by itself.
     """
+    # All at once, and only then looked at: nearly always it fits, and to measure it first would take as long.
     body = _encode(messages)
     if len(body) > split:
         middle = len(messages) // 2

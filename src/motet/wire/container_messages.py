@@ -93,6 +93,12 @@ class Ready(Message, tag="ready", frozen=True):
     entering: Moment = 0.0
 
 
+class ClockRead(Message, tag="clock_read", frozen=True):
+    """The answer to `Configure`: what the clock says that the container's moments are of."""
+
+    moment: Moment
+
+
 class StartFailed(Message, tag="start_failed", frozen=True):
     """The container could not start. `phase`: "loading" (import) or "entering" (hooks)."""
 
@@ -154,7 +160,8 @@ class Unblocked(Message, tag="unblocked", frozen=True):
 
 
 FromContainer = (
-    Ready
+    ClockRead
+    | Ready
     | StartFailed
     | Finished
     | Items

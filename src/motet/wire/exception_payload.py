@@ -31,6 +31,7 @@ def dumps(error: BaseException, text: str, limit: int, by_value: ByValue = NOTHI
 
     Its `__init__` is not called where they are read. What of it cannot be pickled is left behind. None if nothing can.
     """
+    # From the one that keeps most to the one that keeps least; the last two make it smaller as well.
     ways: list[Callable[[], bytes]] = [
         lambda: _checked(_pickled(error, limit, by_value, own=True), error, as_own=True),
         lambda: _checked(_pickled(error, limit, by_value), error),

@@ -92,6 +92,7 @@ class Told(RemoteError):
 
 
 def _made(error_type: type[BaseException], group: tuple[Any, ...]) -> BaseException:
+    # The nearest `__new__` that is written in C: one in Python, like `__init__`, may want arguments that nobody has.
     for base in error_type.__mro__:
         if isinstance(new := vars(base).get("__new__"), types.BuiltinFunctionType):
             return new(error_type, *group)  # type: ignore[no-any-return]

@@ -11,9 +11,7 @@ from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.wire import exception_payload
 from motet.wire.by_value import MAIN_IN_CONTAINERS, NOTHING, ByValue
 from motet.wire.exceptions import chain
-from motet.wire.report import MAX_TEXT, Failure, message, of, own_error, read, sendable, summary, type_name
-
-__all__ = ["Failure", "describe", "of", "read", "rebuild", "summary", "told"]
+from motet.wire.report import MAX_TEXT, Failure, message, own_error, read, sendable, summary, type_name
 
 MAX_EXCEPTION_BYTES = MAX_PAYLOAD_BYTES - 2 * 1024 * 1024
 """With its texts it is a payload, too."""

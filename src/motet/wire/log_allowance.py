@@ -64,8 +64,9 @@ class LogAllowance:
     def take(self, lines: int, chars: int, now: float) -> bool:
         """Whether lines, of so many characters together, may be written now; if so, they count."""
         if self._lines <= 0 or self._chars <= 0:
-            if not self.rate:
+            if not self.rate:  # there never was an allowance
                 return True
+            # Only now that it is used up: a writer who stays below it costs two subtractions.
             self._refill(now)
             if self._lines <= 0 or self._chars <= 0:
                 return False

@@ -15,7 +15,7 @@ LinePart = Literal["", "begun", "wiped"]
 
 
 class Written(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """Lines that came together; `at` is on the wall clock. `call_id` is empty if no input wrote them. `part`: see
+    """Lines that came together; `at` is of the container's clock. `call_id` is empty if no input wrote them. `part`: see
     `LinePart`."""
 
     at: Moment
@@ -39,7 +39,8 @@ class OutputShared(Message, tag="output_shared", frozen=True):
 
 
 class Stalled(Message, tag="stalled", frozen=True):
-    """An input kept the others of its container from running (`call_id` empty: code of no input did); monotonic seconds."""
+    """An input kept the others of its container from running (`call_id` empty: code of no input did). Moments are of
+    the container's clock."""
 
     call_id: Name
     index: Index

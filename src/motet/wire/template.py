@@ -61,15 +61,15 @@ class Thawed(msgspec.Struct, array_like=True, tag="thawed", frozen=True):
     container_id: str
 
 
-Report = Forked | Froze | Thawed | Exited
+TemplateReport = Forked | Froze | Thawed | Exited
 """What a template tells its backend."""
 
 _encode = msgspec.msgpack.Encoder().encode
 decode_to_template = msgspec.msgpack.Decoder(Fork | Kill).decode
-decode_to_backend = msgspec.msgpack.Decoder(Report).decode
+decode_to_backend = msgspec.msgpack.Decoder(TemplateReport).decode
 
 
-def frame(message: Fork | Kill | Report) -> bytes:
+def frame(message: Fork | Kill | TemplateReport) -> bytes:
     """The bytes to write for a message: its length and itself."""
     body = _encode(message)
     return LENGTH.pack(len(body)) + body

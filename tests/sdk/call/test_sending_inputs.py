@@ -19,7 +19,7 @@ from motet.sdk.call.mapping import CHUNK_SECONDS, Mapping
 from motet.sdk.call.spawning import MAX_UNANSWERED, in_chunks, spawn_all
 from motet.testing import world
 from motet.wire import client_messages as m
-from motet.wire import failure
+from motet.wire import report
 from motet.wire.by_value import NOTHING
 from motet.wire.message import Message
 
@@ -157,7 +157,7 @@ def test_spawns_that_find_a_full_queue_go_again_and_others_do_not() -> None:
     link = Link(connection)
     steps = spawn_all(connection, [spawn(0), spawn(1)])
     next(steps)
-    full = m.RequestFailed(failure.of(ResourceExhaustedError("full", 2.5)))
+    full = m.RequestFailed(report.of(ResourceExhaustedError("full", 2.5)))
     connection.receive([m.Reply(link.sent[0].request_id, full), m.Reply(link.sent[1].request_id, m.Done())])
     pause = steps.send(None)
     assert pause.timeout == 2.5
@@ -174,7 +174,7 @@ def test_a_spawn_that_is_refused_otherwise_raises_and_the_answers_of_others_are_
     assert link.sent[3:] == [m.Forget(request.request_id) for request in link.sent[:3]]
     steps = spawn_all(connection, [spawn(0)])
     next(steps)
-    connection.receive([m.Reply(link.sent[-1].request_id, m.RequestFailed(failure.of(InternalError("broken"))))])
+    connection.receive([m.Reply(link.sent[-1].request_id, m.RequestFailed(report.of(InternalError("broken"))))])
     with pytest.raises(InternalError, match="broken"):
         run_blocking(steps)
 

@@ -17,7 +17,7 @@ from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
 from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
-from motet.wire.failure import Failure
+from motet.wire.report import Failure
 
 NOW = 1_750_000_000.0
 APP, OLD_APP = "ap-made", "ap-old"

@@ -1,0 +1,1 @@
+"""Web functions inside a container: requests as ASGI, WSGI, or on to a server on a port of its own."""

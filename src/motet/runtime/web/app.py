@@ -7,27 +7,25 @@ import contextlib
 import sys
 import traceback
 from collections.abc import MutableMapping
+from functools import partial
 from typing import Any
 
-from motet.context.current_input import CurrentInput, current
 from motet.errors import ExecutionError
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.runtime import forked_child
-from motet.runtime.attempt import Cancelled, end_output, failed
-from motet.runtime.user_loop import allow_threads
+from motet.runtime.attempts.attempt import RunningAttempt
+from motet.runtime.attempts.outcomes import NONE, failed
+from motet.runtime.loop.user_loop import allow_threads
+from motet.runtime.processes import forked_child
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.request import App, WebRequest
-from motet.wire import payload
-
-_NONE = payload.dumps(None, "None")
 
 
 class WebApp:
     """An ASGI app with its lifespan."""
 
     def __init__(self, app: App) -> None:
-        self._app = app
-        self._state: dict[str, Any] = {}
+        self.app = app
+        self.state: dict[str, Any] = {}
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
         self._from_app: asyncio.Queue[MutableMapping[str, Any]] = asyncio.Queue()
         self._lifespan: asyncio.Task[None] | None = None
@@ -63,7 +61,7 @@ class WebApp:
         return None
 
     async def _live(self) -> None:
-        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self._state}
+        scope = {"type": "lifespan", "asgi": {"version": "3.0", "spec_version": "2.0"}, "state": self.state}
         received: list[str] = []
 
         async def receive() -> dict[str, Any]:
@@ -72,7 +70,7 @@ class WebApp:
             return message
 
         try:
-            await self._app(scope, receive, self._from_app.put)
+            await self.app(scope, receive, self._from_app.put)
         except Exception as error:
             # An app that does not know the lifespan raises, or returns: both mean that it has nothing to start. One that
             # has asked for it knows it.
@@ -82,25 +80,30 @@ class WebApp:
                 tb = error.__traceback__
                 traceback.print_exception(type(error), error, tb and tb.tb_next)
 
-    async def serve(self, delivery: Delivery, request: WebRequest, cancelled: Cancelled) -> AttemptEnd:
-        """Run a request through the app. Never raises, also when it is cancelled."""
-        running = CurrentInput(delivery.call_id, delivery.index)
-        current.set(running)
-        try:
-            await self._app(request.scope(self._state), request.receive, request.send)
+
+async def serve(attempt: RunningAttempt) -> AttemptEnd:
+    """Run a request through its app. Never raises, also when it is cancelled."""
+    web: WebApp = attempt.call  # type: ignore[assignment]
+    request = attempt.window
+    assert isinstance(request, WebRequest)
+    attempt.fail = partial(_failed, request)
+    try:
+        with attempt:
+            await web.app(request.scope(web.state), request.receive, request.send)
             forked_child.leave()
             request.end()
-            return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
-        except BaseException as error:
-            forked_child.leave(error)
-            if is_about_client(error, request.told_of_leaving):
-                if request.was_closed_well:
-                    return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, _NONE)
-                return failed(delivery, asyncio.CancelledError(), True)  # not the app's fault: no traceback
-            was_cancelled = cancelled(delivery.attempt)
-            if not (was_cancelled and isinstance(error, asyncio.CancelledError)):
-                request.fail()
-            return failed(delivery, error, was_cancelled)
-        finally:
-            request.close()
-            end_output(running)
+            attempt.end = AttemptEnd(attempt.delivery.attempt, OutcomeKind.SUCCESS, NONE)
+    finally:
+        request.close()
+    return attempt.end
+
+
+def _failed(request: WebRequest, delivery: Delivery, error: BaseException, cancelled: bool) -> AttemptEnd:
+    forked_child.leave(error)
+    if is_about_client(error, request.told_of_leaving):
+        if request.was_closed_well:
+            return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, NONE)
+        return failed(delivery, asyncio.CancelledError(), True)  # not the app's fault: no traceback
+    if not (cancelled and isinstance(error, asyncio.CancelledError)):
+        request.fail()
+    return failed(delivery, error, cancelled)

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 
 import motet
 from motet.errors import ExecutionError
-from motet.runtime import context_propagation
-from motet.runtime.family import Process, descendants
+from motet.runtime.attribution import context_propagation
+from motet.runtime.processes.family import Process, descendants
 
 HOSTS = ("127.0.0.1", "::1")
 """Where a server may be; some take the name localhost for the second one alone."""

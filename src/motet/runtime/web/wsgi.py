@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
 from wsgiref.util import FileWrapper
 
-from motet.runtime.threads import SlotThreads
+from motet.runtime.slot_threads import SlotThreads
 from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.wsgi_body import gathered
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from motet.client.tracing import EXPORT_TIMEOUT, export_timeout, exporter_class, is_asked_for, resource_attributes
 from motet.model.version import VERSION
+from motet.server import facts
 from motet.server.metrics.catalogue import METRICS, Metric
 from motet.server.metrics.metrics import Metrics
 
@@ -23,16 +24,21 @@ Values = list[tuple[tuple[str, ...], float]]
 
 
 class MeteredServer:
-    """Has the meter provider's exporters read a server's numbers, from `begin` to `close`."""
+    """Has the meter provider's exporters read a server's numbers, from the first app to `close`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._loop = asyncio.get_running_loop()
         self._provider: Any = None
 
-    def begin(self, service: str) -> None:
-        """Look whether somebody wants them, and count from then on; nothing otherwise. Idempotent."""
-        if self._provider is not None or (provider := _provider(service)) is None:
+    def told(self, fact: facts.Fact) -> None:
+        """See `Driver.listen`. When an app starts: look whether somebody wants them, and count from then on."""
+        if isinstance(fact, facts.AppStarted) and self._provider is None:
+            self._begin(fact.name)
+
+    def _begin(self, service: str) -> None:
+        provider = _provider(service)
+        if provider is None:
             return
         self._provider = provider
         self._metrics.begin()
@@ -85,12 +91,13 @@ class MeteredServer:
 
 def instrument_of(metric: Metric) -> tuple[str, str]:
     """A metric's name and unit by OpenTelemetry's conventions. Of a histogram there is the sum: instruments that are
-        observed have no buckets.
+            observed have no buckets.
 
-        >>> from motet.model.version import VERSION
+            >>> from motet.model.version import VERSION
+        from motet.server import facts
     from motet.server.metrics.catalogue import QUEUED, WAITING
-        >>> instrument_of(WAITING), instrument_of(QUEUED)
-        (('motet.inputs.waiting', '1'), ('motet.input.queue.time', 's'))
+            >>> instrument_of(WAITING), instrument_of(QUEUED)
+            (('motet.inputs.waiting', '1'), ('motet.input.queue.time', 's'))
     """
     name = metric.name.replace("_", ".")
     return (f"{name.removesuffix('.seconds')}.time", "s") if metric.kind == "histogram" else (name, "1")

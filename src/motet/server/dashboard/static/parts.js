@@ -17,7 +17,7 @@ export function time(at) {
 /** Where a page is in the whole: links to what it belongs to. Also tells `Esc` where to go. */
 export function crumbs(page, ...links) {
   page.parent = links.at(-1)[1];
-  return h("nav", { class: "crumbs", "aria-label": "Where this is" }, links.map(([text, href]) => [h("a", { href }, text), h("span", { "aria-hidden": "true" }, "/")]));
+  return h("nav", { class: "crumbs", "aria-label": "Where this is" }, links.map(([text, href], index) => [index > 0 && h("span", { "aria-hidden": "true" }, "/"), h("a", { href }, text)]));
 }
 
 export function heading(kind, name, id, ...more) {
@@ -67,20 +67,20 @@ export function kindText(call) {
   return call.parent_input_id ? "from inside" : "from outside";
 }
 
-/** Calls as a table. */
+/** Calls as a table. What is `spare` has no place on a narrow page; the page that a row leads to has it. */
 export function callTable(calls, { withFunction = true } = {}) {
   if (!calls.length) return nothing("No calls.");
   return h("div", { class: "scroll" }, h("table", null,
     h("thead", null, h("tr", null, h("th", null, "Call"), withFunction && h("th", null, "Function"), h("th", null, "Made"),
-      h("th", null, "Kind"), h("th", { class: "number" }, "Ended"), h("th", null, "Outcomes"), h("th", { class: "number" }, "Until the last"))),
+      h("th", { class: "spare" }, "Kind"), h("th", { class: "number spare" }, "Ended"), h("th", null, "Outcomes"), h("th", { class: "number spare" }, "Until the last"))),
     h("tbody", null, calls.map((call) => h("tr", { key: call.call_id },
       h("td", null, idLink(call.call_id, { "data-row": true })),
       withFunction && h("td", null, idLink(call.function_id, { class: "" }, call.function_name), call.method && h("span", { class: "dim" }, `.${call.method}`)),
       h("td", null, time(call.submitted_at)),
-      h("td", { class: "dim" }, call.parent_input_id ? ["by ", idLink(call.parent_input_id)] : kindText(call)),
-      h("td", { class: "number" }, count(call.ended_inputs)),
+      h("td", { class: "dim spare" }, call.parent_input_id ? ["by ", idLink(call.parent_input_id)] : kindText(call)),
+      h("td", { class: "number spare" }, count(call.ended_inputs)),
       h("td", null, call.ended_inputs ? h("div", { class: "with-bar" }, outcomeBar(call.counts), h("span", null, outcomeText(call.counts))) : h("span", { class: "dim" }, "none yet")),
-      h("td", { class: "number" }, call.ended_at ? seconds(call.ended_at - call.submitted_at) : "–"))))));
+      h("td", { class: "number spare" }, call.ended_at ? seconds(call.ended_at - call.submitted_at) : "–"))))));
 }
 
 /** A group of choices, any number of which can be on. `selected`: those that are; none stands for all. */

@@ -67,7 +67,7 @@ class InputTable {
     this.setFrom = debounced(200, (from) => this.#set({ from }));
     this.rows = new RowWindow({
       label: "Inputs",
-      head: [["", "Input"], ["", "State"], ["", "Submitted"], ["number", "Waited"], ["number", "Took"], ["number", "Attempts"], ["", "Container"], ["", "Failure"]].map(([style, text]) => h("th", { class: style }, text)),
+      head: [["", "Input"], ["", "State"], ["spare", "Submitted"], ["number", "Waited"], ["number", "Took"], ["number spare", "Attempts"], ["spare", "Container"], ["", "Failure"]].map(([style, text]) => h("th", { class: style }, text)),
       key: (item) => item.input_id,
       row: cells,
       more: () => this.#more(),
@@ -157,11 +157,11 @@ function cells(item) {
   return [
     h("td", null, idLink(item.input_id, { "data-row": true }, `#${item.index}`)),
     h("td", null, badge(item.state)),
-    h("td", null, time(item.submitted_at)),
+    h("td", { class: "spare" }, time(item.submitted_at)),
     h("td", { class: "number" }, item.delivered_at ? seconds(item.delivered_at - item.submitted_at) : "–"),
     h("td", { class: "number" }, item.ended_at && item.delivered_at ? seconds(item.ended_at - item.delivered_at) : "–"),
-    h("td", { class: "number" }, item.attempts),
-    h("td", null, item.container_id ? idLink(item.container_id) : "–"),
+    h("td", { class: "number spare" }, item.attempts),
+    h("td", { class: "spare" }, item.container_id ? idLink(item.container_id) : "–"),
     h("td", { class: "cut ink failure", title: item.failure }, item.failure),
   ];
 }

@@ -47,7 +47,7 @@ export async function show(page) {
     h("form", { class: "filters", onsubmit: (event) => event.preventDefault() },
       h("label", null, "Function", h("input", { name: "function", "data-search": true, list: "function-names", value: page.query.get("function") ?? "", placeholder: "name or id", oninput: (event) => setSoon({ function: event.target.value.trim() }) })),
       h("datalist", { id: "function-names" }, functions.map((name) => h("option", { value: name }))),
-      h("label", null, "Since", h("input", { name: "since", value: page.query.get("since") ?? "", placeholder: "5m, 2h, 2026-01-31T12:00", oninput: (event) => setSoon({ since: event.target.value.trim() }) })),
+      h("label", null, "Since", h("input", { name: "since", value: page.query.get("since") ?? "", placeholder: "5m, 2h or a time", oninput: (event) => setSoon({ since: event.target.value.trim() }) })),
       page.query.get("app") && h("button", { type: "button", class: "chip", onclick: () => set({ app: null }) }, `app ${page.query.get("app")} ×`),
       page.query.get("parent") && h("button", { type: "button", class: "chip", onclick: () => set({ parent: null }) }, `made by ${page.query.get("parent")} ×`),
       chips("With an input that", Object.entries(OUTCOMES).slice(0, 5), (page.query.get("kind") ?? "").split(",").filter(Boolean), (kinds) => set({ kind: kinds.join(",") }))),

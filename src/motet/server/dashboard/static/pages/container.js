@@ -74,11 +74,11 @@ function phases(container) {
 function inputTable(inputs) {
   if (!inputs.length) return nothing("No inputs.");
   return h("div", { class: "scroll low" }, h("table", null,
-    h("thead", null, h("tr", null, h("th", null, "Input"), h("th", null, "State"), h("th", null, "Delivered"), h("th", { class: "number" }, "Took"), h("th", null, "Failure"))),
+    h("thead", null, h("tr", null, h("th", null, "Input"), h("th", null, "State"), h("th", { class: "spare" }, "Delivered"), h("th", { class: "number" }, "Took"), h("th", null, "Failure"))),
     h("tbody", null, inputs.map((input) => h("tr", { key: input.input_id },
       h("td", null, idLink(input.input_id, { "data-row": true })),
       h("td", null, badge(input.state)),
-      h("td", null, time(input.delivered_at)),
+      h("td", { class: "spare" }, time(input.delivered_at)),
       h("td", { class: "number" }, input.ended_at && input.delivered_at ? seconds(input.ended_at - input.delivered_at) : "–"),
       h("td", { class: "cut ink failure", title: input.failure }, input.failure))))));
 }

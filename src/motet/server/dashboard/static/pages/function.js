@@ -138,13 +138,13 @@ function perSecond(samples, field, until) {
 function decisionTable(decisions) {
   if (!decisions.length) return nothing("No decision is kept.");
   return h("div", { class: "scroll low" }, h("table", null,
-    h("thead", null, h("tr", null, h("th", null, "Time"), h("th", { class: "number" }, "Containers"), h("th", null, "Why"), h("th", { class: "number" }, "Waiting"), h("th", { class: "number" }, "Running"))),
+    h("thead", null, h("tr", null, h("th", null, "Time"), h("th", { class: "number" }, "Containers"), h("th", null, "Why"), h("th", { class: "number spare" }, "Waiting"), h("th", { class: "number spare" }, "Running"))),
     h("tbody", null, decisions.toReversed().map((decision, index) => h("tr", { key: `${decision.at} ${decisions.length - index}` },
       h("td", null, h("time", null, clock(decision.at, true))),
       h("td", { class: "number" }, h("span", { class: "dim", title: `${decision.live} there were, ${decision.starting} of them starting` }, `${decision.live} → `), h("b", null, decision.desired)),
       h("td", { class: "wrap" }, decision.reason),
-      h("td", { class: "number" }, count(decision.waiting_inputs)),
-      h("td", { class: "number" }, count(decision.running_inputs)))))));
+      h("td", { class: "number spare" }, count(decision.waiting_inputs)),
+      h("td", { class: "number spare" }, count(decision.running_inputs)))))));
 }
 
 function settingsForm(page, settings, name, onChanged) {
@@ -170,14 +170,14 @@ function settingsForm(page, settings, name, onChanged) {
 function containerTable(containers) {
   if (!containers.length) return nothing("None yet.");
   return h("div", { class: "scroll low" }, h("table", null,
-    h("thead", null, h("tr", null, h("th", null, "Container"), h("th", null, "State"), h("th", null, "Started"), h("th", { class: "number" }, "Cold start"), h("th", { class: "number" }, "Lived"), h("th", null, "Why it was started"), h("th", null, "How it ended"))),
+    h("thead", null, h("tr", null, h("th", null, "Container"), h("th", null, "State"), h("th", null, "Started"), h("th", { class: "number" }, "Cold start"), h("th", { class: "number spare" }, "Lived"), h("th", { class: "spare" }, "Why it was started"), h("th", { class: "spare" }, "How it ended"))),
     h("tbody", null, containers.map((each) => h("tr", { key: each.container_id },
       h("td", null, idLink(each.container_id, { "data-row": true })),
       h("td", null, badge(each.state)),
       h("td", null, time(each.started_at)),
       h("td", { class: "number" }, each.ready_at ? seconds(each.ready_at - each.wanted_at) : "–"),
-      h("td", { class: "number" }, each.ended_at ? seconds(each.ended_at - each.started_at) : "–"),
-      h("td", { class: "wrap dim" }, each.reason),
-      h("td", { class: "wrap dim" }, each.end))))));
+      h("td", { class: "number spare" }, each.ended_at ? seconds(each.ended_at - each.started_at) : "–"),
+      h("td", { class: "wrap dim spare" }, each.reason),
+      h("td", { class: "wrap dim spare" }, each.end))))));
 }
 

@@ -1,0 +1,117 @@
+"""From a fresh fork of the template to a container: own session, streams, directory and environment, then its entry."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from io import TextIOWrapper
+from typing import NoReturn
+
+from motet.runtime.cpython.threads import run_exit_functions
+from motet.runtime.lifecycle import leaving
+from motet.runtime.processes import family
+from motet.wire.template import Fork
+
+Entry = Callable[[Fork], int]
+"""Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
+
+CRASHED = 70
+_SACRIFICE = 500
+"""Of 1000: what counts more than half of the machine's memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Birth:
+    """What the child of a fork needs to become a container: the request, its streams, and the template's pid."""
+
+    fork: Fork
+    stdout: int
+    stderr: int
+    template: int
+
+
+def live(birth: Birth, entry: Entry) -> NoReturn:
+    """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
+    code = CRASHED
+    try:
+        _take_streams(birth)
+        _become_own_session(birth.template)
+        _take_surroundings(birth.fork)
+        gc.enable()
+        code = entry(birth.fork)
+    except SystemExit as request:
+        code = request.code if isinstance(request.code, int) else int(request.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        _leave(code)
+
+
+def _take_streams(birth: Birth) -> None:
+    """Only stdin (/dev/null since the template started), stdout and stderr stay open; lines are written at once."""
+    os.dup2(birth.stdout, 1)
+    os.dup2(birth.stderr, 2)
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2:
+            # The descriptor of the listing itself is in the list, and closed by now.
+            with contextlib.suppress(OSError):
+                os.close(int(name))
+    sys.stdout = _line_writer(1)
+    sys.stderr = _line_writer(2)
+
+
+def _line_writer(descriptor: int) -> TextIOWrapper:
+    return open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+
+
+def _become_own_session(template: int) -> None:
+    os.setsid()
+    _go_before_others_when_memory_runs_out()
+    family.die_with_parent(signal.SIGKILL, template)
+    # Daemons it starts become its own children, so that they are known to be the template's to kill once it is gone.
+    family.adopt_orphans()
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _go_before_others_when_memory_runs_out() -> None:
+    """The kernel's killer is to take a container, which is started again, not the template or the server with all of them."""
+    with contextlib.suppress(OSError, ValueError):
+        path = "/proc/self/oom_score_adj"
+        with open(path) as file:
+            score = int(file.read())
+        with open(path, "w") as file:
+            file.write(str(min(1000, score + _SACRIFICE)))
+
+
+def _take_surroundings(fork: Fork) -> None:
+    os.environb.clear()
+    os.environb.update(fork.env)
+    time.tzset()
+    os.chdir(fork.directory)
+    sys.argv[:] = ["motet-container"]
+
+
+def _leave(code: int) -> NoReturn:
+    try:
+        # os._exit skips these, but users expect them, and logging flushes in one. One joins all child processes: those of
+        # pools end when they are told to, which Python does where it waits for threads.
+        leaving.end_threads()
+        run_exit_functions()
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        # Not sys.exit: a thread of the user's that never ends must not keep the container.
+        os._exit(code & 0xFF)

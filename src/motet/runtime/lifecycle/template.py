@@ -1,0 +1,243 @@
+"""`python -m motet.runtime.lifecycle.template`: a warm, single-threaded process that forks containers and reports on them.
+
+It has imported what a container needs, so that one starts in milliseconds and shares its memory. It leads a session of
+its own (Ctrl-C in a terminal does not reach it), adopts whatever its containers leave behind, and outlives neither its
+backend nor a container: when the control socket ends, or the thread that started it, everything it forked is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import gc
+import importlib
+import os
+import select
+import shutil
+import signal
+import socket
+from array import array
+from collections import deque
+from pathlib import Path
+
+from motet.client.scratch import remove_if_left
+from motet.runtime.lifecycle.birth import Birth, Entry, live
+from motet.runtime.processes import family
+from motet.wire.framing import FrameReader
+from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
+
+CANNOT_FORK = 71
+LAST_REPORTS_TIMEOUT = 1.0
+LEFT_TIMEOUT = 2.0
+"""Seconds that a process which was killed may take to let go of its files."""
+
+_PRELOADED = ("asyncio", "uvloop", "msgspec", "cloudpickle", "motet")
+_DESCRIPTORS_PER_FORK = 2
+
+
+class Template:
+    """Forks on request until its control socket ends. One thread: a lock held by another would stay locked in forks."""
+
+    def __init__(self, control: socket.socket, wakeup: int) -> None:
+        control.setblocking(False)
+        self._control = control
+        self._wakeup = wakeup
+        self._reader = FrameReader()
+        self._descriptors: deque[int] = deque()
+        self._outgoing = bytearray()
+        self._containers: dict[int, str] = {}
+        self._pids: dict[str, int] = {}
+        self._frozen: set[int] = set()
+        self._over = False
+        self._ended_by_signal = False
+
+    def end(self) -> None:
+        """Make `serve` end, as the end of the control socket does. May be called by a signal handler."""
+        self._over = self._ended_by_signal = True
+
+    def lost_backend(self) -> bool:
+        """Whether the backend's process seems to have ended; one that wants the template to end waits for that."""
+        poll = select.poll()
+        poll.register(self._control, 0)
+        return self._ended_by_signal or any(event & select.POLLHUP for _, event in poll.poll(0))
+
+    def serve(self) -> Birth | None:
+        """Perform requests until the control socket ends; then all containers are gone, and None is returned.
+
+        Returns in every forked child, too, with the birth of its container. That unwinds the stack: no frame or object
+        of the template stays in a container.
+        """
+        while not self._over:
+            self._wait()
+            self._note_frozen()
+            self._reap()
+            for request in self._requests():
+                if isinstance(request, Kill):
+                    self._kill(request)
+                elif birth := self._fork(request):
+                    return birth
+        self._end_containers()
+        return None
+
+    def _wait(self) -> None:
+        poll = select.poll()
+        poll.register(self._wakeup, select.POLLIN)
+        poll.register(self._control, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
+        poll.poll()
+        with contextlib.suppress(BlockingIOError):
+            os.read(self._wakeup, 4096)
+        self._send()
+
+    def _requests(self) -> list[Fork | Kill]:
+        space = socket.CMSG_SPACE(16 * array("i").itemsize)
+        try:
+            count, ancillary, flags, _ = self._control.recvmsg_into([self._reader.buffer()], space)
+        except BlockingIOError:
+            return []
+        except ConnectionResetError:
+            count, ancillary, flags = 0, [], 0
+        for _, _, data in ancillary:
+            self._descriptors.extend(array("i", data))
+        if flags & socket.MSG_CTRUNC:
+            raise RuntimeError("descriptors got lost on the control socket: the template has too many files open")
+        if not count:
+            self._over = True
+        return [decode_to_template(request) for request in self._reader.received(count)]
+
+    def _fork(self, request: Fork) -> Birth | None:
+        stdout, stderr = (self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
+        template = os.getpid()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                os.write(stderr, f"motet: the container could not be forked: {error}\n".encode())
+            self._report(Exited(request.container_id, CANNOT_FORK))
+            pid = -1
+        if pid == 0:
+            # `live` closes every descriptor; the socket object must not close that number a second time later.
+            self._control.detach()
+            return Birth(fork=request, stdout=stdout, stderr=stderr, template=template)
+        os.close(stdout)
+        os.close(stderr)
+        if pid > 0:
+            self._containers[pid] = request.container_id
+            self._pids[request.container_id] = pid
+            self._report(Forked(request.container_id, pid))
+        return None
+
+    def _kill(self, request: Kill) -> None:
+        pid = self._pids.get(request.container_id)
+        if pid is not None:
+            family.kill(pid)
+
+    def _note_frozen(self) -> None:
+        """Report the containers that were stopped by a signal, or go on: SIGCHLD tells of both."""
+        while changed := family.stopped_or_continued_child():
+            pid, frozen = changed
+            container_id = self._containers.get(pid)
+            if container_id is not None and frozen != (pid in self._frozen):
+                if frozen:
+                    self._frozen.add(pid)
+                    self._report(Froze(container_id))
+                else:
+                    self._frozen.discard(pid)
+                    self._report(Thawed(container_id))
+
+    def _reap(self) -> None:
+        """Collect the ended children, kill what they leave behind, then report them."""
+        ended = []
+        while (pid := family.ended_child()) is not None:
+            if pid in self._containers:
+                family.kill(pid)
+            _, status = os.waitpid(pid, 0)
+            if container_id := self._containers.pop(pid, None):
+                del self._pids[container_id]
+                self._frozen.discard(pid)
+                ended.append(Exited(container_id, os.waitstatus_to_exitcode(status), self._over))
+            # A container adopts its own orphans. So a child that is none was left by one that has ended; what that
+            # child leaves is found when it ends in its turn.
+            for orphan in family.children():
+                if orphan not in self._containers:
+                    with contextlib.suppress(ProcessLookupError, PermissionError):
+                        os.kill(orphan, signal.SIGKILL)
+        for report in ended:
+            self._report(report)
+
+    def _end_containers(self) -> None:
+        for pid in self._containers:
+            family.kill(pid)
+        self._control.settimeout(LAST_REPORTS_TIMEOUT)
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOWAIT)
+                self._reap()
+
+    def _report(self, message: TemplateReport) -> None:
+        self._outgoing += frame(message)
+        self._send()
+
+    def _send(self) -> None:
+        try:
+            while self._outgoing:
+                del self._outgoing[: self._control.send(self._outgoing)]
+        except BlockingIOError:
+            pass
+        except OSError:
+            # The backend is gone, or (at the end) stuck. Nobody reads; reading the socket tells the loop.
+            self._outgoing.clear()
+
+
+def _import_entry(name: str) -> Entry:
+    """The function named "module:function", with all that containers use imported and hidden from the collector."""
+    gc.disable()
+    for module in _PRELOADED:
+        importlib.import_module(module)
+    module, _, function = name.partition(":")
+    entry: Entry = getattr(importlib.import_module(module), function)
+    gc.collect()
+    # Shared pages stay shared: without this the first collection in a container copies them all.
+    gc.freeze()
+    return entry
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m motet.runtime.lifecycle.template")
+    parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket to the backend")
+    parser.add_argument("--parent", type=int, required=True, help="pid of the backend's process")
+    parser.add_argument("--scratch", required=True, help="directory to remove at the end")
+    parser.add_argument("--left-behind", help="directory to remove if the backend's process was killed")
+    parser.add_argument("--entry", required=True, help="module:function that runs a container; tests give their own")
+    return parser.parse_args()
+
+
+def _serve(arguments: argparse.Namespace) -> Birth | None:
+    wakeup, wakeup_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    template = Template(socket.socket(fileno=arguments.control), wakeup)
+    signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    signal.signal(signal.SIGTERM, lambda *_: template.end())
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    family.adopt_orphans()
+    # The socket's end can be late: a process forked from the backend's, as multiprocessing does, holds it open.
+    family.die_with_parent(signal.SIGTERM, arguments.parent)
+    birth = template.serve()
+    if birth is None:
+        shutil.rmtree(arguments.scratch, ignore_errors=True)
+        if arguments.left_behind and template.lost_backend():
+            remove_if_left(Path(arguments.left_behind), LEFT_TIMEOUT)
+    return birth
+
+
+def main() -> None:
+    """Serve until the backend is gone. Every container forked on the way runs, and ends, in here as well."""
+    arguments = _arguments()
+    entry = _import_entry(arguments.entry)
+    if birth := _serve(arguments):
+        live(birth, entry)
+    # Not by returning: the backend takes the end of the socket for the end of the process.
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,100 @@
+"""What a container has of the program that its app was started from: directory, arguments, search path, functions."""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from motet.client.connection import Connection
+from motet.client.own_connection import OwnConnection
+from motet.client.running_app import RunningApp, enter_container_app
+from motet.context import sources
+from motet.context.container import run_alone
+from motet.runtime.loading.program import know_main
+from motet.wire.container_messages import Configure
+
+_SHOWN = 5
+_LOOKED_AT = 1000
+"""Files left in the temporary directory that are counted."""
+
+_LONGEST_PATH = 74
+"""Bytes: sockets have paths of 107, and those that `multiprocessing` makes are 33 below its temporary directory."""
+project_directory: str | None = None
+"""Where the program was when its app started."""
+
+
+def carry_name(container_id: str) -> None:
+    """Let other processes know which container this one is, wherever its code goes: an open file says so, by its name."""
+    os.memfd_create(container_id)
+
+
+def take_temporary_directory() -> str:
+    """The current directory, which goes with the container, as the one for temporary files, unless the function has another."""
+    directory = os.getcwd()
+    if len(os.fsencode(directory)) <= _LONGEST_PATH:
+        os.environ.setdefault("TMPDIR", directory)
+    tempfile.tempdir = None  # the template may have looked for it
+    return directory
+
+
+def enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
+    """Begin where the program is; make functions of the app callable from here, and its modules importable."""
+    global project_directory
+    project_directory = configuration.project_dir or None
+    if configuration.project_dir:
+        _change_directory(configuration.project_dir)
+    if configuration.argv:
+        sys.argv[:] = configuration.argv
+    sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
+    if configuration.main is not None:
+        know_main(configuration.main)
+    if configuration.sources:
+        sources.use(sources.Sources(Path(configuration.sources)))
+    spec = configuration.spec
+    if spec.concurrency.max_inputs == 1 and spec.autoscaler.max_containers == 1 and spec.batching is None:
+        run_alone(configuration.function_id)
+    enter_container_app(
+        RunningApp(
+            configuration.app_id,
+            configuration.app_name,
+            OwnConnection(connect_client),
+            configuration.functions,
+            configuration.web_urls,
+        )
+    )
+
+
+def _change_directory(directory: str) -> None:
+    try:
+        os.chdir(directory)
+    except OSError as error:
+        print(
+            f"motet: this container begins in {os.getcwd()}, for it cannot be in {directory}, where its app was started: "
+            f"{error.strerror}",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def tell_what_goes(directory: str) -> None:
+    """Say which files are removed with the container's temporary directory: somebody may have passed on their names."""
+    found = sorted(_files_below(directory))
+    if found:
+        shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
+        print(
+            f"motet: removed with this container's temporary directory (TMPDIR): {shown}. Files that are to stay go elsewhere.",
+            file=sys.stderr,
+            flush=True,
+        )
+
+
+def _files_below(directory: str) -> list[str]:
+    found: list[str] = []
+    for place, _, names in os.walk(directory):
+        found += [os.path.relpath(os.path.join(place, name), directory) for name in names]
+        if len(found) > _LOOKED_AT:
+            break
+    return [name for name in found if Path(directory, name).is_file()]

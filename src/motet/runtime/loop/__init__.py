@@ -1,0 +1,1 @@
+"""The one event loop of a container's async code."""

@@ -1,0 +1,1 @@
+"""Processes beside the container's own: its family, forked children, and orphans."""

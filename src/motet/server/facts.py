@@ -1,0 +1,77 @@
+"""What only the server's own parts know of, and observers are told: past tense; values only. All else is in the engine's turns.
+
+A record (`motet.records`) that is complete when it happens is a fact, too: it is told, and kept, as it is.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from motet.records.pools import FunctionRecord, SampleRecord, StallRecord
+
+
+class AppStarted(msgspec.Struct, frozen=True):
+    """Its functions follow."""
+
+    app_id: str
+    name: str
+
+
+class AppEnded(msgspec.Struct, frozen=True):
+    """Its last container is gone."""
+
+    app_id: str
+
+
+class FunctionDeclared(msgspec.Struct, frozen=True):
+    """It can be called from now on; without a pool, only variants of it can."""
+
+    record: FunctionRecord
+    app_name: str
+    has_pool: bool
+
+
+class FunctionGone(msgspec.Struct, frozen=True):
+    """Its app has stopped, or nobody has used it for a while."""
+
+    function_id: str
+
+
+class InputTraced(msgspec.Struct, frozen=True):
+    """Inputs came for this function that are part of a trace."""
+
+    function_id: str
+
+
+class ContainerConnected(msgspec.Struct, frozen=True):
+    """Its process runs and has said hello."""
+
+    container_id: str
+
+
+class ContainerEntered(msgspec.Struct, frozen=True):
+    """It takes inputs; the last `seconds` were spent in its hooks."""
+
+    container_id: str
+    seconds: float
+
+
+class ContainerGone(msgspec.Struct, frozen=True):
+    """Its process has ended, as `description` says."""
+
+    container_id: str
+    description: str
+
+
+Fact = (
+    AppStarted
+    | AppEnded
+    | FunctionDeclared
+    | FunctionGone
+    | InputTraced
+    | ContainerConnected
+    | ContainerEntered
+    | ContainerGone
+    | SampleRecord
+    | StallRecord
+)
