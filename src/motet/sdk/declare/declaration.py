@@ -16,6 +16,7 @@ from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.definition import Code, by_value_of, check_scope, place_of, public_name
 from motet.sdk.declare.parameters import parameter_specs
 from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.declare.rules import refuse
 from motet.sdk.declare.stacking import refuse_hidden
 from motet.sdk.declare.user_class import check_class, members, methods
 from motet.sdk.options.batching import check_batched, check_class_batching
@@ -65,7 +66,8 @@ def declare_function(app: Any, function: object, given: Given) -> Declared:
     decorated, batching, web = None, None, None
     if isinstance(function, PartialFunction):
         decorated, batching, web = function.concurrency, function.batching, function.web
-    raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    raw: Any = function.raw if isinstance(function, PartialFunction) else function
+    refuse("app.function", raw)
     refuse_hidden(raw, f"The function {raw.__qualname__}")
     adopt_main(raw)
     said = given.of("declared")
@@ -83,14 +85,11 @@ def declare_function(app: Any, function: object, given: Given) -> Declared:
     return Declared(handle=handle, spec=spec, code=raw, serialized=serialized)
 
 
-def declare_class(app: Any, wrapped: object, given: Given) -> Declared:
+def declare_class(app: Any, wrapped: Any, given: Given) -> Declared:
     """What `@app.cls` makes of a class. Raises `InvalidError`, or `TypeError` for what is no class."""
-    if isinstance(wrapped, Cls):
-        raise InvalidError("Cannot apply `@app.cls` twice.")
+    refuse("app.cls", wrapped)
     decorated = wrapped.concurrency if isinstance(wrapped, PartialClass) else None
     user_cls = wrapped.user_cls if isinstance(wrapped, PartialClass) else wrapped
-    if not isinstance(user_cls, type):
-        raise TypeError("The @app.cls decorator must be used on a class.")
     check_class(user_cls)
     for base in user_cls.__mro__[:-1]:
         for name, value in vars(base).items():
@@ -112,21 +111,6 @@ def declare_class(app: Any, wrapped: object, given: Given) -> Declared:
     cls: Cls[Any] = Cls(Target(app, spec), user_cls)
     cls.register()
     return Declared(handle=cls, spec=spec, code=user_cls, serialized=serialized)
-
-
-def _checked_function(raw: Any) -> Any:
-    if isinstance(raw, type | PartialClass | Cls):
-        raise TypeError("The `@app.function` decorator cannot be used on a class. Please use `@app.cls` instead.")
-    if isinstance(raw, Function):
-        raise InvalidError("Cannot apply `@app.function` twice; a function belongs to one app under one name.")
-    if isinstance(raw, PartialMethod | staticmethod | classmethod):
-        raise InvalidError(
-            "The `@app.function` decorator cannot be used on class methods. Swap with `@motet.method`, and decorate the "
-            "class with `@app.cls()`."
-        )
-    if not callable(raw) or not hasattr(raw, "__qualname__") or getattr(raw, "__module__", None) is None:
-        raise InvalidError(f"The `@app.function` decorator must be used on a function, not on {raw!r}")
-    return raw
 
 
 def _spec(

@@ -9,15 +9,11 @@ from typing import Any, Never, Unpack
 from motet.context.notices import warn_user
 from motet.errors import DeprecationError, InvalidError
 from motet.model.web import WebSpec
-from motet.sdk.call.function import Function
-from motet.sdk.declare.cls import Cls
-from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod
+from motet.sdk.declare.partials import PartialFunction
+from motet.sdk.declare.rules import refuse
 from motet.sdk.options.checks import is_int, refuse_positional
 from motet.sdk.options.keyword import read
 from motet.sdk.options.keywords import ENDPOINT, WEB, WEB_SERVER, EndpointOptions, WebOptions, WebServerOptions
-
-CALLABLE_AND_WEB = "Callable decorators cannot be combined with web interface decorators."
-LIFECYCLE_AND_WEB = "Interface decorators cannot be combined with lifecycle decorators."
 
 Decorator = Callable[[Callable[..., Any]], Any]
 
@@ -79,25 +75,10 @@ def _decorator(name: str, web: WebSpec) -> Decorator:
 
 
 def _with_web(wrapped: Any, web: WebSpec, decorator: str) -> PartialFunction:
-    if isinstance(wrapped, Function):
-        raise InvalidError(
-            f"Cannot stack `{decorator}` on top of `@app.function`. Hint: swap the order of the decorators."
-        )
-    if isinstance(wrapped, type | PartialClass | Cls):
-        raise InvalidError(f"Cannot apply `{decorator}` to a class. Hint: consider applying to a method instead.")
-    if isinstance(wrapped, PartialMethod):
-        callable_too = wrapped.spec is not None or wrapped.batching is not None
-        raise InvalidError(CALLABLE_AND_WEB if callable_too else LIFECYCLE_AND_WEB)
+    refuse("web", wrapped, decorator)
+    raw, concurrency = wrapped, None
     if isinstance(wrapped, PartialFunction):
-        if wrapped.batching is not None:
-            raise InvalidError(CALLABLE_AND_WEB)
-        if wrapped.web is not None:
-            raise InvalidError("A function can have one web interface decorator only.")
         raw, concurrency = wrapped.raw, wrapped.concurrency
-    else:
-        raw, concurrency = wrapped, None
-    if not inspect.isfunction(raw):
-        raise InvalidError(f"`{decorator}` must be used on a function, not on {raw!r}")
     _check(raw, web, decorator)
     return PartialFunction(raw, concurrency, web=web)
 

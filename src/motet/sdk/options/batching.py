@@ -10,6 +10,8 @@ from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.scaling import Batching
 
+CALLABLE_AND_WEB = "Callable decorators cannot be combined with web interface decorators."
+
 
 class DecoratedMember(Protocol):
     """A decorated member of a user's class (`PartialMethod`); `spec` is None for hooks."""
@@ -28,7 +30,7 @@ def check_batched(raw: Callable[..., Any], spec: MethodSpec) -> None:
     """
     called = f"Motet batched function {raw.__name__}"
     if spec.web is not None:
-        raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
+        raise InvalidError(CALLABLE_AND_WEB)
     if spec.is_generator:
         raise InvalidError(f"{called} cannot return generators")
     parameters = list(inspect.signature(raw).parameters.values())[1 if spec.name else 0 :]
