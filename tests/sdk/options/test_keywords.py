@@ -30,8 +30,7 @@ TABLES: list[tuple[dict[str, Keyword], dict[str, Any]]] = [
 
 def fields_of(table: dict[str, Keyword]) -> list[tuple[str, str, Setting]]:
     settings = {name: row for name, row in table.items() if isinstance(row, Setting)}
-    split = [(*(row.field or name).rpartition("."), row) for name, row in settings.items()]
-    return [(part, field, row) for part, _, field, row in split if part != "declared"]
+    return [(row.part, row.field or name, row) for name, row in settings.items() if row.part != "declared"]
 
 
 @pytest.mark.parametrize(("table", "parts"), TABLES)
@@ -76,11 +75,10 @@ def test_later_rows_win_and_dictionaries_are_merged() -> None:
     table: dict[str, Keyword] = {
         "first": Setting(lambda _, value: value, field="env"),
         "second": Setting(lambda _, value: value, field="env"),
-        "third": Setting(check_bool, field="part.third", takes_none=False),
+        "third": Setting(check_bool, part="part", takes_none=False),
     }
     given = read("f", {"second": {"a": 2, "b": 2}, "first": {"a": 1, "c": 1}, "third": True}, table)
     given.put_below("env", {"c": 0, "d": 0})
-    given.put_below("part.third", False)
     assert given.of() == {"env": {"a": 2, "b": 2, "c": 1, "d": 0}}
     assert given.of("part") == {"third": True}
     with pytest.raises(InvalidError, match="`third` must be True or False, got None"):

@@ -22,6 +22,7 @@ Trait = Literal[
     "method",
     "enter",
     "exit",
+    "hook",
     # what it is
     "class",
     "member",
@@ -50,12 +51,8 @@ _NO_CALLABLE = "The object wrapped by `{decorator}` must be callable."
 _TWICE = "Cannot apply `{decorator}` twice."
 
 _ON_MEMBERS = (
-    Rule("concurrent", NOT_ON_METHODS),
     Rule("class", "`{decorator}()` cannot be used on a class. Use `@app.cls()` for it, and `{decorator}()` inside."),
-    Rule(
-        "declared class",
-        "`{decorator}()` cannot be used on a class. Use `@app.cls()` for it, and `{decorator}()` inside.",
-    ),
+    Rule("concurrent", NOT_ON_METHODS),
     Rule(
         "declared function",
         "`{decorator}()` cannot be combined with `@app.function`. Use it alone, in an `@app.cls()` class.",
@@ -63,8 +60,8 @@ _ON_MEMBERS = (
     Rule("not a plain function", "`{decorator}()` must be used on a method that takes `self`, not on {wrapped}"),
 )
 _HOOKS = (
-    Rule("web", _INTERFACE_AND_LIFECYCLE),
     *_ON_MEMBERS,
+    Rule("web", _INTERFACE_AND_LIFECYCLE),
     Rule("method", _INTERFACE_AND_LIFECYCLE),
     Rule("batched", _INTERFACE_AND_LIFECYCLE),
 )
@@ -84,42 +81,31 @@ RULES: dict[Column, tuple[Rule, ...]] = {
     "batched": (
         Rule("declared function", _SWAP),
         Rule("class", _NO_CLASS),
-        Rule("declared class", _NO_CLASS),
         Rule("batched", "Cannot set `batch_max_size` twice."),
-        Rule("enter", _INTERFACE_AND_LIFECYCLE),
-        Rule("exit", _INTERFACE_AND_LIFECYCLE),
+        Rule("hook", _INTERFACE_AND_LIFECYCLE),
         Rule("web", CALLABLE_AND_WEB),
         Rule("not callable", _NO_CALLABLE),
     ),
     "web": (
         Rule("declared function", _SWAP),
         Rule("class", _NO_CLASS),
-        Rule("declared class", _NO_CLASS),
         Rule("method", CALLABLE_AND_WEB),
         Rule("batched", CALLABLE_AND_WEB),
-        Rule("enter", _INTERFACE_AND_LIFECYCLE),
-        Rule("exit", _INTERFACE_AND_LIFECYCLE),
+        Rule("hook", _INTERFACE_AND_LIFECYCLE),
         Rule("web", "A function can have one web interface decorator only."),
         Rule("not a function", "`{decorator}` must be used on a function, not on {wrapped}"),
     ),
     "method": (
-        Rule("concurrent", NOT_ON_METHODS),
-        Rule("web", CALLABLE_AND_WEB),
         *_ON_MEMBERS,
+        Rule("web", CALLABLE_AND_WEB),
         Rule("method", _TWICE),
-        Rule("enter", _INTERFACE_AND_LIFECYCLE),
-        Rule("exit", _INTERFACE_AND_LIFECYCLE),
+        Rule("hook", _INTERFACE_AND_LIFECYCLE),
     ),
     "enter": (*_HOOKS, Rule("enter", _TWICE)),
     "exit": (*_HOOKS, Rule("exit", _TWICE)),
     "app.function": (
         Rule(
             "class",
-            "The `@app.function` decorator cannot be used on a class. Please use `@app.cls` instead.",
-            TypeError,
-        ),
-        Rule(
-            "declared class",
             "The `@app.function` decorator cannot be used on a class. Please use `@app.cls` instead.",
             TypeError,
         ),
@@ -146,7 +132,7 @@ def refuse(column: Column, wrapped: object, decorator: str = "") -> None:
 
 _OF_TYPES: tuple[tuple[type, set[Trait]], ...] = (
     (Function, {"declared function", "not a class"}),
-    (Cls, {"declared class"}),
+    (Cls, {"class", "declared class", "not a class"}),
     (PartialClass, {"class", "concurrent"}),
     (type, {"class"}),
 )
@@ -163,13 +149,9 @@ def traits_of(wrapped: object) -> set[Trait]:
             marks = {"concurrent": wrapped.concurrency, "batched": wrapped.batching, "web": wrapped.web}
             return _held(marks) | (_bare(wrapped.raw) - {"not a plain function"})
         case PartialMethod():
-            hook = wrapped.enter_phase
-            marks = {
-                "method": wrapped.spec,
-                "batched": wrapped.batching,
-                "enter": hook,
-                "exit": wrapped.is_exit or None,
-            }
+            enter, leave = wrapped.enter_phase, wrapped.is_exit or None
+            marks = {"method": wrapped.spec, "batched": wrapped.batching, "enter": enter, "exit": leave}
+            marks["hook"] = enter or leave
             return _held(marks) | {"member", "not a class"}
     return _bare(wrapped)
 

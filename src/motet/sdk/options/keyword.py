@@ -17,8 +17,8 @@ Check = Callable[[str, Any], Any]
 class Setting:
     """A keyword whose value becomes a field. `means` and `default` say what it is for, as the guide and the command line do.
 
-    `field` is given where it has another name than the keyword; "autoscaler.min_containers" is one of a part. `takes_none`:
-    None is as if it were not given. `deprecated`: what is said to those who use it.
+    `field` is given where it has another name than the keyword, and `part` where it is one of a part of the specification.
+    `takes_none`: None is as if it were not given. `deprecated`: what is said to those who use it.
     """
 
     check: Check
@@ -26,6 +26,7 @@ class Setting:
     default: str = ""
     _: KW_ONLY
     field: str = ""
+    part: str = ""
     takes_none: bool = True
     deprecated: str = ""
 
@@ -63,25 +64,26 @@ _told: set[str] = set()
 class Given:
     """What keywords said, checked, by the field it is for. Its `repr` shows nothing: there are secrets in it."""
 
-    __slots__ = ("_values",)
+    __slots__ = ("_parts",)
 
     def __init__(self) -> None:
-        self._values: dict[str, Any] = {}
+        self._parts: dict[str, dict[str, Any]] = {}
 
-    def put(self, field: str, value: Any) -> None:
+    def put(self, field: str, value: Any, part: str = "") -> None:
         """A later value takes the place of an earlier one; in dictionaries, each entry does."""
-        earlier = self._values.get(field)
-        self._values[field] = earlier | value if isinstance(earlier, dict) else value
+        fields = self._parts.setdefault(part, {})
+        fields[field] = fields[field] | value if isinstance(fields.get(field), dict) else value
 
     def put_below(self, field: str, value: Any) -> None:
         """A value that holds for what was not said."""
-        given = self._values.get(field, value)
-        self._values[field] = value | given if isinstance(value, dict) else given
+        said = self.of().get(field)
+        self.put(field, value)
+        if said is not None:
+            self.put(field, said)
 
     def of(self, part: str = "") -> dict[str, Any]:
         """The fields of a part, or those of no part."""
-        split = {field: field.rpartition(".") for field in self._values}
-        return {name: self._values[field] for field, (its, _, name) in split.items() if its == part}
+        return dict(self._parts.get(part, {}))
 
 
 def rows(options: Any) -> dict[str, Keyword]:
@@ -108,7 +110,7 @@ def read(where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -
         match row:
             case Setting():
                 if value is not None or not row.takes_none:
-                    given.put(row.field or name, row.check(name, value))
+                    given.put(row.field or name, row.check(name, value), row.part)
                     if row.deprecated:
                         warn_user(DeprecationError(row.deprecated))
             case Unavailable(instead):

@@ -6,6 +6,7 @@ Another keyword is a row here, the field of the specification that it is for, an
 # Without `from __future__ import annotations`: the rows are read from them.
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Annotated, Any, Literal, TypedDict
 
 from motet.sdk.options import checked
@@ -17,34 +18,22 @@ from motet.sdk.options.secret import Secret
 
 _FILES = "Containers run on this machine and see its files: pass the functions a path instead."
 _NETWORK = "Containers use this machine's network:"
+_bound = partial(Setting, part="autoscaler")
+_resource = partial(Setting, part="resources")
+_declared = partial(Setting, part="declared")
 _off = WithoutEffect((None, False))
 
 
 class AutoscalerOptions(TypedDict, total=False):
     """The keywords of `update_autoscaler`. Leaving one out, or None, changes nothing."""
 
-    min_containers: Annotated[
-        int | None,
-        Setting(checked.count, "containers kept at all times", "0", field="autoscaler.min_containers"),
-    ]
-    max_containers: Annotated[
-        int | None,
-        Setting(checked.limit, "never more than this", "8 per core, 16 at least", field="autoscaler.max_containers"),
-    ]
+    min_containers: Annotated[int | None, _bound(checked.count, "containers kept at all times", "0")]
+    max_containers: Annotated[int | None, _bound(checked.limit, "never more than this", "8 per core, 16 at least")]
     buffer_containers: Annotated[
-        int | None,
-        Setting(
-            checked.count,
-            "idle containers on top of demand while there are inputs",
-            "0",
-            field="autoscaler.buffer_containers",
-        ),
+        int | None, _bound(checked.count, "idle containers on top of demand while there are inputs", "0")
     ]
     scaledown_window: Annotated[
-        float | None,
-        Setting(
-            checked.window, "seconds a container may be idle, 2 to 3600", "60", field="autoscaler.scaledown_window"
-        ),
+        float | None, _bound(checked.window, "seconds a container may be idle, 2 to 3600", "60")
     ]
 
 
@@ -52,8 +41,7 @@ class VariantOptions(AutoscalerOptions, total=False):
     """What `with_options` can change of a function or class. Leaving a keyword out, or None, changes nothing."""
 
     timeout: Annotated[
-        float | None,
-        Setting(checked.timeout, "seconds an attempt may take, up to 86400", "300", takes_none=False),
+        float | None, Setting(checked.timeout, "seconds an attempt may take, up to 86400", "300", takes_none=False)
     ]
     # Checked with the function's name, which its message has.
     retries: Annotated[int | Retries | None, Setting(checked.later, "an int, or `motet.Retries`", "0")]
@@ -66,20 +54,15 @@ class VariantOptions(AutoscalerOptions, total=False):
     ]
     gpu: Annotated[
         str | list[str] | None,
-        Setting(
-            checked.gpu,
-            'GPUs of its own for each container: `"H100"`, `"A100:2"`, `["H100", "any:0.5"]`',
-            "none",
-            field="resources.gpu",
+        _resource(
+            checked.gpu, 'GPUs of its own for each container: `"H100"`, `"A100:2"`, `["H100", "any:0.5"]`', "none"
         ),
     ]
     cpu: Annotated[  # cores, or (request, limit)
-        float | tuple[float, float] | None,
-        Setting(checked.cpu, "recorded, not enforced", "none", field="resources.cpu"),
+        float | tuple[float, float] | None, _resource(checked.cpu, "recorded, not enforced", "none")
     ]
     memory: Annotated[  # MiB, or (request, limit)
-        int | tuple[int, int] | None,
-        Setting(checked.memory, "recorded, not enforced", "none", field="resources.memory_mib"),
+        int | tuple[int, int] | None, _resource(checked.memory, "recorded, not enforced", "none", field="memory_mib")
     ]
     volumes: Annotated[Mapping[Any, Any] | None, Unavailable(_FILES)]
     cloud: Annotated[str | None, WithoutEffect()]
@@ -105,8 +88,7 @@ class ClassOptions(VariantOptions, total=False):
         float | None, Setting(checked.timeout, "seconds for imports and enter hooks", "as `timeout`")
     ]
     queue_timeout: Annotated[
-        float | None,
-        Setting(checked.seconds, "seconds an input may wait for its first attempt", "as long as it takes"),
+        float | None, Setting(checked.seconds, "seconds an input may wait for its first attempt", "as long as it takes")
     ]
     max_waiting_inputs: Annotated[
         int | None,
@@ -126,20 +108,12 @@ class ClassOptions(VariantOptions, total=False):
     ]
     image: Annotated[
         Image | None,
-        Setting(
-            checked.image,
-            "a `motet.Image`: recorded and compared with this environment, not built",
-            "the app's",
-        ),
+        Setting(checked.image, "a `motet.Image`: recorded and compared with this environment, not built", "the app's"),
     ]
     serialized: Annotated[
         bool,
-        Setting(
-            check_bool,
-            "the code travels by value instead of being imported in containers",
-            "False",
-            field="declared.serialized",
-            takes_none=False,
+        _declared(
+            check_bool, "the code travels by value instead of being imported in containers", "False", takes_none=False
         ),
     ]
     single_use_containers: Annotated[
@@ -168,8 +142,8 @@ class ClassOptions(VariantOptions, total=False):
 class FunctionOptions(ClassOptions, total=False):
     """The keywords of `@app.function`."""
 
-    name: Annotated[str | None, Setting(checked.name, "the function's name", "the Python name", field="declared.name")]
-    is_generator: Annotated[bool | None, Setting(check_bool, field="declared.is_generator")]  # None: looked up
+    name: Annotated[str | None, _declared(checked.name, "the function's name", "the Python name")]
+    is_generator: Annotated[bool | None, _declared(check_bool)]  # None: looked up
     schedule: Annotated[
         Any,
         Unavailable("Schedules need the stand-alone server. Call the function from cron or a systemd timer for now."),
@@ -192,8 +166,7 @@ class ConcurrencyOptions(_MaxInputs, total=False):
         ),
     ]
     slo_p95: Annotated[
-        float | None,
-        Setting(checked.slo, 'with `"auto"`: seconds that 95 % of inputs may run at most', "none"),
+        float | None, Setting(checked.slo, 'with `"auto"`: seconds that 95 % of inputs may run at most', "none")
     ]
 
 
@@ -228,12 +201,7 @@ class WebOptions(TypedDict, total=False):
     ]
     redeliver_non_idempotent: Annotated[
         bool,
-        Setting(
-            check_bool,
-            "a request of any method is run again when its container dies",
-            "False",
-            takes_none=False,
-        ),
+        Setting(check_bool, "a request of any method is run again when its container dies", "False", takes_none=False),
     ]
 
 
@@ -248,8 +216,7 @@ class WebServerOptions(WebOptions, total=False):
     """The keywords of `@motet.web_server`."""
 
     startup_timeout: Annotated[
-        float,
-        Setting(checked.server_startup, "seconds until the port must accept connections", "5", takes_none=False),
+        float, Setting(checked.server_startup, "seconds until the port must accept connections", "5", takes_none=False)
     ]
 
 
