@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from motet.model.outcome import Delivery
 from motet.server.clock import Clock
-from motet.server.output import KEPT_ERROR_LINES, MAX_LINE_BYTES, ContainerOutput
+from motet.server.lines import Lines
+from motet.server.output import KEPT_ERROR_LINES, MAX_LINE_BYTES, ContainerOutput, LineSource
 from motet.wire.client_messages import OutputLines
 from motet.wire.output_messages import Written
-from tests.server.stage import function
+
+SOURCE = LineSource("ap-1", "fu-1", "speak", "ta-1")
 
 
 class Shown:
@@ -20,14 +22,10 @@ class Shown:
     def __init__(self) -> None:
         self.all: list[OutputLines] = []
         self.now = 100.0
+        self.to = Lines()
+        self.to.show("ap-1", self.all.append)
         self.clock = Clock(lambda: self.now, lambda: self.now + 1000.0)
-        self.output = ContainerOutput("ta-1", self._show, lambda: None, self.clock)
-
-    def _show(self, make: object) -> None:
-        class App:
-            app_id = "ap-1"
-
-        self.all.append(make(App(), function("speak")))  # type: ignore[operator]
+        self.output = ContainerOutput(SOURCE, self.to, lambda: None, self.clock)
 
     def lines(self, stream: str = "stdout") -> list[str]:
         return [line for it in self.all if it.stream == stream for line in it.lines]
@@ -106,7 +104,7 @@ class Attributed(Shown):
 
     def __init__(self) -> None:
         super().__init__()
-        self.output = ContainerOutput("ta-1", self._show, self._report, self.clock)
+        self.output = ContainerOutput(SOURCE, self.to, self._report, self.clock)
         self.pipe: list[bytes] = []
         self.output.ready()
 
@@ -183,7 +181,7 @@ def test_bytes_without_any_input_betray_a_writer_that_nobody_saw() -> None:
 
 def test_what_is_written_before_it_is_ready_is_the_containers_own_and_betrays_nobody() -> None:
     it = Attributed()
-    it.output = ContainerOutput("ta-1", it._show, it._report, it.clock)
+    it.output = ContainerOutput(SOURCE, it.to, it._report, it.clock)
     it.pipe.append(b"import\n")
     it.output.ready()
     it.deliver(0)

@@ -15,7 +15,7 @@ import uvloop
 from motet.errors import ConnectionError
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.server import peers
-from motet.server.unread_lines import UNREAD_BYTES
+from motet.server.lines import NOTICE_INTERVAL, UNREAD_BYTES, LineReader
 from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.container_messages import Finished, Items, LimitInputs, Ready, StopDelivering, TakeFeed
@@ -432,8 +432,9 @@ def test_lines_that_a_client_does_not_read_are_left_out_and_counted_and_it_is_no
     async def main() -> None:
         transport = deaf("client")
         transport.take(transport.unsent)
+        reader = LineReader(transport._protocol)
         for _ in range(2_000):
-            transport._protocol.send([lines(1)])
+            reader.show(lines(1))
         assert UNREAD_BYTES < transport.unsent < UNREAD_BYTES + 100_000
         before = transport.unsent
         transport._protocol.send([m.Outcomes("fc-1", [])])
@@ -443,7 +444,7 @@ def test_lines_that_a_client_does_not_read_are_left_out_and_counted_and_it_is_no
         assert not transport.aborted
         transport.take(transport.unsent)
         transport.written.clear()
-        transport._protocol._notice()
+        await asyncio.sleep(NOTICE_INTERVAL)
         (notice,) = codec.decode_to_client(memoryview(b"".join(transport.written))[LENGTH.size :])
         assert isinstance(notice, m.OutputLines)
         left_out = 2_000 - -(-UNREAD_BYTES // len(b"".join(codec.frames([lines(1)]))))

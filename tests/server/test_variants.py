@@ -10,7 +10,7 @@ import pytest
 
 from motet.errors import ResourceExhaustedError
 from motet.model.function import FunctionVariant
-from motet.model.parameters import ParameterSpec, encoded_parameters
+from motet.model.parameters import ParameterSpec
 from motet.model.scaling import AutoscalerUpdate
 from motet.server import variants
 from motet.server.config import ServerConfig
@@ -18,6 +18,7 @@ from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
 from motet.wire import client_messages as m
+from motet.wire.parameters import encoded_parameters
 from tests.server.stage import Client, function
 from tests.server.virtual_loop import run_virtually
 
@@ -44,8 +45,8 @@ def variant(number: int) -> FunctionVariant:
 
 def kept(server: Server) -> tuple[int, int, int, int]:
     """Of variants: functions, variants, pools, names that are counted."""
-    apps, engine = server._apps, server._driver.engine
-    return len(apps._functions) - 1, len(apps._variants), len(engine.state.pools), len(server._tally._names)
+    catalogue, engine = server._catalogue, server._driver.engine
+    return len(catalogue._functions) - 1, len(catalogue._variants), len(engine.state.pools), len(server._tally._names)
 
 
 def test_nothing_is_kept_of_a_variant_that_nobody_calls_and_its_id_brings_it_back_as_it_was() -> None:
@@ -61,7 +62,7 @@ def test_nothing_is_kept_of_a_variant_that_nobody_calls_and_its_id_brings_it_bac
         assert [launch.env["MOTET_APP_ID"] for launch in server._backend.launches] == ["ap-1"]
         assert kept(server)[:3] == (1, 1, 1)
         assert (await client.answer(m.ViewFunction(bound))).view.waiting_inputs == 1
-        assert server._apps.settings(bound).max_containers == 3
+        assert server._catalogue.settings(bound).max_containers == 3
         assert (await client.answer(m.BindFunction(function_id, variant(1)))).function_id == bound
 
     play(scene)
@@ -75,7 +76,7 @@ def test_whoever_asks_about_a_retired_variant_is_answered(body: Callable[[str], 
         assert not isinstance(await client.answer(body(bound)), m.RequestFailed)
         await client.answer(m.StopApp("ap-1"))
         assert isinstance(await client.answer(body(bound)), m.RequestFailed)
-        assert server._apps._variants._retired == {}
+        assert server._catalogue._variants._retired == {}
 
     play(scene)
 
@@ -84,7 +85,7 @@ def test_requests_make_so_many_variants_and_the_next_ones_when_those_are_idle(mo
     monkeypatch.setattr(variants, "MAX_BY_REQUESTS", 5)
 
     async def scene(server: Server, client: Client, function_id: str) -> None:
-        bind = server._apps.bind
+        bind = server._catalogue.bind
         first = [bind(function_id, variant(n), by_request=True) for n in range(5)]
         with pytest.raises(ResourceExhaustedError, match="requests with 5 different parameters were served lately"):
             bind(function_id, variant(5), by_request=True)
@@ -95,8 +96,8 @@ def test_requests_make_so_many_variants_and_the_next_ones_when_those_are_idle(mo
         bind(function_id, variant(1), by_request=True)
         await asyncio.sleep(61)
         assert kept(server)[:3] == (1, 1, 1)
-        assert server._apps._variants.is_retired(first[0])
-        assert len(server._apps._variants._retired) == 1, "those of requests are not remembered"
+        assert server._catalogue._variants.is_retired(first[0])
+        assert len(server._catalogue._variants._retired) == 1, "those of requests are not remembered"
         assert bind(function_id, variant(2), by_request=True) not in first
 
     play(scene)

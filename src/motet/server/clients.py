@@ -9,9 +9,11 @@ from motet.core import events as e
 from motet.errors import InvalidError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
-from motet.server.apps import Apps
+from motet.server.catalogue import Catalogue
 from motet.server.driver import Driver
 from motet.server.facts import InputTraced
+from motet.server.lifetimes import Lifetimes
+from motet.server.lines import LineReader
 from motet.server.operations import Operations
 from motet.server.operator_requests import OperatorRequests, refuse_inside
 from motet.server.peers import Peer
@@ -46,7 +48,8 @@ class ClientSession:
         number: int,
         peer: Peer,
         driver: Driver,
-        apps: Apps,
+        catalogue: Catalogue,
+        lifetimes: Lifetimes,
         calls: SpawnedCalls,
         queues: Queues,
         operations: Operations,
@@ -61,7 +64,9 @@ class ClientSession:
         self._by = None if operator else self.principal
         self._peer = peer
         self._driver = driver
-        self._apps = apps
+        self._catalogue = catalogue
+        self._lifetimes = lifetimes
+        self.show_lines = LineReader(peer).show
         self._calls = calls
         self._queues = queues
         self._operator = OperatorRequests(operations, self.reply, open_dashboard)
@@ -91,7 +96,7 @@ class ClientSession:
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
                 else:
-                    self._apps.revive(message.function_id)
+                    self._catalogue.revive(message.function_id)
                     events.append(self._submitted(message))
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
@@ -121,7 +126,7 @@ class ClientSession:
         self._queues.forget_client(self.number)
         self._operator.close()
         self._driver.take(e.ClientLost(self.number))
-        self._apps.owner_gone(self)
+        self._lifetimes.disconnected(self)
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
@@ -145,9 +150,6 @@ class ClientSession:
 
     def send_feed_taken(self, call_id: str, index: int, count: int) -> None:
         self._peer.send((m.CallFeedTaken(call_id, index, count),))
-
-    def send_lines(self, lines: m.OutputLines) -> None:
-        self._peer.send((lines,))
 
     def _answer(self, request: m.Request) -> None:
         # A number that is used again: whoever did that wants the later answer.
@@ -185,27 +187,27 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._apps.create(AppId(body.app_id), body.spec, self)
+        app = self._lifetimes.start(AppId(body.app_id), body.spec, self)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
-        self._apps.check_owner(body.app_id, self._by)
-        self._apps.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
+        self._lifetimes.check_owner(body.app_id, self._by)
+        self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
-        return m.FunctionBound(self._apps.bind(body.function_id, body.variant))
+        return m.FunctionBound(self._catalogue.bind(body.function_id, body.variant))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
-        self._apps.check_owner(self._apps.app_of(body.function_id), self._by)
-        settings = self._apps.update_autoscaler(body.function_id, body.change)
+        self._lifetimes.check_owner(self._catalogue.app_of(body.function_id).app_id, self._by)
+        settings = self._catalogue.update_autoscaler(body.function_id, body.change)
         return m.AutoscalerUpdated(settings)
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
-        self._apps.revive(body.function_id)
+        self._catalogue.revive(body.function_id)
         return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.clock.now()))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
-        return m.AppViewed(self._apps.view(body.app_id))
+        return m.AppViewed(self._catalogue.view(body.app_id))
 
     def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
         self._calls.check_owner(body.call_id, self._by)
@@ -220,7 +222,7 @@ class ClientSession:
         return None
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
-        app_id = self._apps.app_of(body.function_id)
+        app_id = self._catalogue.app_of(body.function_id).app_id
         if body.kind is CallKind.SPAWNED:
             if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
                 raise InvalidError(

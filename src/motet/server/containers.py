@@ -24,10 +24,11 @@ from motet.core.commands import (
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.records.pools import StallRecord
 from motet.server import facts
-from motet.server.apps import Apps
+from motet.server.catalogue import Catalogue
 from motet.server.container_sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
-from motet.server.output import ContainerOutput
+from motet.server.lines import Lines
+from motet.server.output import ContainerOutput, LineSource
 from motet.server.peers import Peer
 from motet.wire import container_messages as m
 from motet.wire.hello import Hello
@@ -73,14 +74,16 @@ class Containers:
         self,
         driver: Driver,
         backend: Backend,
-        apps: Apps,
+        catalogue: Catalogue,
+        lines: Lines,
         base_env: dict[str, str],
         stop_grace: float,
     ) -> None:
         self.address = ""
         self._driver = driver
         self._backend = backend
-        self._apps = apps
+        self._catalogue = catalogue
+        self._lines = lines
         self._base_env = base_env
         self._stop_grace = stop_grace
         self._containers: dict[str, _KnownContainer] = {}
@@ -90,14 +93,14 @@ class Containers:
 
     def start(self, command: StartContainer) -> None:
         container_id, function_id = command.container_id, command.function_id
+        configuration = self._catalogue.configuration(function_id)
         output = ContainerOutput(
-            container_id,
-            lambda lines: self._apps.show_output(function_id, lines),
+            LineSource(configuration.app_id, function_id, configuration.spec.name, container_id),
+            self._lines,
             lambda: self._backend.report_output_nowait(container_id),
             self._driver.clock,
         )
         container = self._containers[container_id] = _KnownContainer(function_id, output)
-        configuration = self._apps.configuration(function_id)
         env = {
             **self._base_env,
             # GPUs are for those who ask for them.
@@ -255,7 +258,7 @@ class Containers:
         container.executor = peer
         self._driver.tell(facts.ContainerConnected(hello.container_id))
         session = ExecutorSession(hello.container_id, self._driver, self, container.output)
-        peer.send((self._apps.configuration(container.function_id),))
+        peer.send((self._catalogue.configuration(container.function_id),))
         return session
 
     def control(self, hello: Hello, peer: Peer) -> ControlSession:

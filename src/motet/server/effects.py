@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from motet.core import commands as c
-from motet.server.apps import Apps
+from motet.server.catalogue import Catalogue
 from motet.server.clients import ClientSession
 from motet.server.containers import Containers
 from motet.server.driver import Performers
+from motet.server.lifetimes import Lifetimes
 from motet.server.spawned import SpawnedCalls
 
 
 def performers(
-    containers: Containers, apps: Apps, calls: SpawnedCalls, clients: Mapping[int, ClientSession]
+    containers: Containers,
+    catalogue: Catalogue,
+    lifetimes: Lifetimes,
+    calls: SpawnedCalls,
+    clients: Mapping[int, ClientSession],
 ) -> Performers:
     """By kind of command. What is only told of (`Record...`, `ReportDecision`) is for observers."""
 
@@ -44,6 +49,6 @@ def performers(
         c.SendItems: send_items,
         c.AckFeed: ack_feed,
         c.SaveOutcomes: calls.save,
-        c.ReportAppStopped: apps.stopped,
-        c.ReportFunctionRetired: apps.retired,
+        c.ReportAppStopped: lifetimes.stopped,
+        c.ReportFunctionRetired: catalogue.retired,
     }

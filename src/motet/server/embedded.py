@@ -89,6 +89,7 @@ class LocalPeer:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.unsent_bytes = 0
 
     def send(self, messages: Sequence[Message]) -> None:
         try:

@@ -11,7 +11,7 @@ from motet.model.ids import split_input_id
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
 from motet.records.batch import RecordBatch
-from motet.server.apps import Apps
+from motet.server.catalogue import Catalogue
 from motet.server.containers import Containers
 from motet.server.driver import Driver
 from motet.server.records.queue import NoRecords, RecordQueue
@@ -24,9 +24,11 @@ INPUTS_AT_ONCE = 500
 class Operations:
     """See `Observed`. One for each server, for all who look at it."""
 
-    def __init__(self, driver: Driver, apps: Apps, containers: Containers, records: RecordQueue | NoRecords) -> None:
+    def __init__(
+        self, driver: Driver, catalogue: Catalogue, containers: Containers, records: RecordQueue | NoRecords
+    ) -> None:
         self._driver = driver
-        self._apps = apps
+        self._catalogue = catalogue
         self._containers = containers
         self._records = records
 
@@ -41,7 +43,7 @@ class Operations:
 
     def views(self) -> tuple[AppView, ...]:
         """See `Observed`."""
-        return self._apps.views()
+        return self._catalogue.views()
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         """See `Observed`."""
@@ -67,7 +69,7 @@ class Operations:
 
     def runs(self, app: str | None, function: str | None) -> bool:
         """Whether an app, or a function of it, by id or name, runs; None: any."""
-        return self._apps.runs(app, function)
+        return self._catalogue.runs(app, function)
 
     def live_input(self, input_id: str) -> InputView | None:
         """See `Observed`."""
@@ -75,11 +77,11 @@ class Operations:
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """See `Observed`."""
-        return self._apps.settings(function_id)
+        return self._catalogue.settings(function_id)
 
     def module_of(self, function_id: str) -> str:
         """The module that a function is imported from, or empty. Any thread may ask."""
-        return self._apps.module_of(function_id)
+        return self._catalogue.module_of(function_id)
 
     def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
         """See `Observed`."""
@@ -99,7 +101,7 @@ class Operations:
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
         """See `Observed`."""
-        return self._apps.update_autoscaler(function_id, change)
+        return self._catalogue.update_autoscaler(function_id, change)
 
     def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
         """See `Observed`."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Literal
 
 from motet.backends.base import Stream
-from motet.model.function import FunctionSpec
 from motet.model.outcome import Delivery
-from motet.server.apps import ServedApp
 from motet.server.clock import Clock
+from motet.server.lines import Lines
 from motet.wire.client_messages import OutputLines
 from motet.wire.log_allowance import LINES_PER_SECOND, LogAllowance
 from motet.wire.output_messages import LinePart, Written
@@ -18,12 +18,21 @@ from motet.wire.output_messages import LinePart, Written
 MAX_LINE_BYTES = 64 * 1024
 KEPT_ERROR_LINES = 12
 
-Show = Callable[[Callable[[ServedApp, FunctionSpec], OutputLines]], None]
 _NOBODY = ("", -1)
 
 
+@dataclass(frozen=True, slots=True)
+class LineSource:
+    """A container, and what it runs."""
+
+    app_id: str
+    function_id: str
+    function_name: str
+    container_id: str
+
+
 class ContainerOutput:
-    """The output of one container, on its way to be shown.
+    """The output of one container, on its way to `Lines`.
 
     Python code in a container says which input writes. What comes through the container's pipes instead (C code, mostly)
     can be one input's only while that input runs alone since the container had none, and nothing else in it could write
@@ -35,19 +44,13 @@ class ContainerOutput:
     """
 
     __slots__ = (
-        "_allowance", "_alone", "_clock", "_container_id", "_held", "_partial", "_ready",
-        "_report", "_shared", "_show", "_unseen", "last_errors",
+        "_allowance", "_alone", "_clock", "_held", "_lines", "_partial", "_ready",
+        "_report", "_shared", "_source", "_unseen", "last_errors",
     )  # fmt: skip
 
-    def __init__(
-        self,
-        container_id: str,
-        show: Show,
-        report: Callable[[], None],
-        clock: Clock,
-    ) -> None:
-        self._container_id = container_id
-        self._show = show
+    def __init__(self, source: LineSource, lines: Lines, report: Callable[[], None], clock: Clock) -> None:
+        self._source = source
+        self._lines = lines
         self._report = report
         self._clock = clock
         self._allowance = LogAllowance(LINES_PER_SECOND, clock.now())
@@ -101,11 +104,7 @@ class ContainerOutput:
         """Lines of which the container knows whose they are. Its clock is so many seconds behind the server's."""
         to_wall = behind + self._clock.offset
         for entry in entries:
-            whose = entry.call_id, entry.index
-            if entry.part == "begun":
-                self._tell(entry.stream, entry.lines, whose, entry.at + to_wall, entry.part)
-            else:
-                self._emit(entry.stream, entry.lines, whose, entry.at + to_wall, entry.part)
+            self._emit(entry.stream, entry.lines, (entry.call_id, entry.index), entry.at + to_wall, entry.part)
 
     def written(self, stream: Stream, data: bytes) -> None:
         """More bytes of a stream."""
@@ -157,20 +156,12 @@ class ContainerOutput:
         at: float,
         part: LinePart = "",
     ) -> None:
-        if stream == "stderr":
+        if stream == "stderr" and part != "begun":
             self.last_errors.extend(lines[-KEPT_ERROR_LINES:])
-        self._tell(stream, lines, whose, at, part)
-
-    def _tell(
-        self,
-        stream: Literal["stdout", "stderr", "system"],
-        lines: list[str],
-        whose: tuple[str, int],
-        at: float,
-        part: LinePart,
-    ) -> None:
-        self._show(
-            lambda app, spec: OutputLines(app.app_id, spec.name, self._container_id, stream, lines, *whose, at, part)
+        source = self._source
+        self._lines.written(
+            source.function_id,
+            OutputLines(source.app_id, source.function_name, source.container_id, stream, lines, *whose, at, part),
         )
 
 

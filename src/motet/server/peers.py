@@ -8,9 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from motet.errors import ConnectionError, RequestSizeError, VersionError
-from motet.server.unread_lines import UnreadLines
 from motet.wire import codec, report
-from motet.wire.client_messages import OutputLines, Reply, RequestFailed
+from motet.wire.client_messages import Reply, RequestFailed
 from motet.wire.codec import ToServer
 from motet.wire.framing import FrameReader
 from motet.wire.hello import WIRE_VERSIONS, Agreed, Hello, Refused, agreed_version
@@ -29,10 +28,7 @@ MAX_STRANGERS = 1000
 
 UNSENT_BYTES = 64 * 1024 * 1024
 """What a client may be behind in reading; nothing is read from one that is further behind. Lines that containers write are left
-out long before (`unread_lines.py`), so this is of what matters."""
-
-NOTICE_INTERVAL = 1.0
-"""Seconds after which it is looked whether a client that did not read lines reads again."""
+out long before (`lines.py`), so this is of what matters."""
 
 UNSENT_TIMEOUT = 60.0
 """Seconds after which such a client is cut off, unless it has read `UNSENT_BYTES` since."""
@@ -43,6 +39,11 @@ CLOSE_TIMEOUT = 10.0
 
 class Peer(Protocol):
     """The server's end of one connection. `send` never waits; after the end of the connection it does nothing."""
+
+    @property
+    def unsent_bytes(self) -> int:
+        """What waits to be sent, because the other end does not read."""
+        ...
 
     def send(self, messages: Sequence[Message]) -> None: ...
 
@@ -101,8 +102,6 @@ class SocketPeer(asyncio.BufferedProtocol):
         self._is_client = False
         self._behind = False
         self._sent_behind = 0
-        self._unread = UnreadLines()
-        self._noticing: asyncio.TimerHandle | None = None
 
     # --- asyncio calls these ----------------------------------------------------------------------------------------
 
@@ -163,14 +162,13 @@ class SocketPeer(asyncio.BufferedProtocol):
 
     # --- the server calls these -------------------------------------------------------------------------------------
 
+    @property
+    def unsent_bytes(self) -> int:
+        """See `Peer`."""
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
     def send(self, messages: Sequence[Message]) -> None:
         if self._transport is not None and not self._transport.is_closing():
-            if (
-                self._is_client
-                and isinstance(messages[0], OutputLines)
-                and self._left_out(messages[0], self._transport)
-            ):
-                return
             try:
                 data = codec.frames(messages)
             except RequestSizeError:
@@ -178,24 +176,6 @@ class SocketPeer(asyncio.BufferedProtocol):
             if self._behind:
                 self._sent_behind += sum(map(len, data))
             self._transport.writelines(data)
-
-    def _left_out(self, output: OutputLines, transport: asyncio.Transport) -> bool:
-        """Whether these lines, which are always a message of their own, are not sent, because others have not been read."""
-        if not self._unread.leave_out(output, transport.get_write_buffer_size()):
-            return False
-        if self._noticing is None:
-            self._noticing = asyncio.get_running_loop().call_later(NOTICE_INTERVAL, self._notice)
-        return True
-
-    def _notice(self) -> None:
-        """Say what was left out, as soon as it is read."""
-        self._noticing = None
-        if self._transport is None or self._transport.is_closing():
-            return
-        if notices := self._unread.notices(self._transport.get_write_buffer_size()):
-            self.send(notices)
-        if self._unread:
-            self._noticing = asyncio.get_running_loop().call_later(NOTICE_INTERVAL, self._notice)
 
     def _sendable(self, message: Message) -> list[bytes]:
         """A message as frames, or what there is to say in its place if no peer takes it."""

@@ -23,7 +23,7 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
-from motet.server.apps import Apps
+from motet.server.catalogue import Catalogue
 from motet.server.clients import ClientSession
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
@@ -32,6 +32,8 @@ from motet.server.dashboard.dashboard import Dashboard
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.http.ingress import Ingress
+from motet.server.lifetimes import Lifetimes
+from motet.server.lines import Lines
 from motet.server.load_trace import LoadTrace
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
@@ -91,23 +93,22 @@ class Server:
                 loop, self._clock, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
             )
             self._recorder = Recorder(self._records, self._clock)
+        self._lines = Lines()
         self._attach_observers()
         self._calls = SpawnedCalls(store)
         self._queues = Queues()
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
         )
-        self._apps = Apps(
-            self._driver,
-            id_base,
-            config.stop_grace,
-            self._calls.forget_app,
-            self._web,
-            self._recorder,
+        self._catalogue = Catalogue(self._driver, id_base)
+        self._lifetimes = Lifetimes(
+            self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
         )
-        self._metrics = Metrics(self._apps.views, self._tally, lambda: self._driver.follow(self._tally.turned))
-        self._containers = Containers(self._driver, backend, self._apps, config.base_env, config.stop_grace)
-        self.operations = Operations(self._driver, self._apps, self._containers, self._records)
+        self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
+        self._containers = Containers(
+            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
+        )
+        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
         self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
         self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
         self.metrics_url: str | None = None
@@ -117,7 +118,7 @@ class Server:
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
-            performers(self._containers, self._apps, self._calls, self._clients),
+            performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
             self._broke,
             self._containers.ask_standstill,
         )
@@ -139,6 +140,7 @@ class Server:
             containers = self._recorder.containers
             driver.listen(self._recorder.told)
             driver.follow(self._recorder.turned)
+            self._lines.keep(self._recorder.wrote)
             driver.follow(self._sampler.turned)
         if self._load_trace is not None:
             driver.follow(self._load_trace.turned)
@@ -200,7 +202,7 @@ class Server:
         return self._token
 
     async def _stop_apps(self) -> None:
-        self._apps.stop_all(self._stopped.set)
+        self._lifetimes.stop_all(self._stopped.set)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
 
@@ -231,12 +233,14 @@ class Server:
         number = next(self._client_numbers)
         principal = self.program if operator else None
         if container_id is not None:
-            principal = self._apps.owner_of(self._containers.function_of(container_id)).principal
+            app = self._catalogue.app_of(self._containers.function_of(container_id))
+            principal = self._lifetimes.owner_of(app.app_id).principal
         session = self._clients[number] = ClientSession(
             number,
             peer,
             self._driver,
-            self._apps,
+            self._catalogue,
+            self._lifetimes,
             self._calls,
             self._queues,
             self.operations,
@@ -253,7 +257,7 @@ class Server:
             session.disconnected()
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._apps.bind(function_id, variant, by_request=True)
+        return self._catalogue.bind(function_id, variant, by_request=True)
 
     def _identity(self) -> ServerIdentity:
         return ServerIdentity(

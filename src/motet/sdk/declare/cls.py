@@ -9,7 +9,6 @@ from typing import Any, Generic, NoReturn, TypeVar, Unpack, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
-from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.sdk.call.bound_method import is_registered, register
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function import Function
@@ -22,6 +21,7 @@ from motet.sdk.declare.user_class import members, parameters_of
 from motet.sdk.options.batching import check_class_batching
 from motet.sdk.options.keywords import BatchingOptions, ConcurrencyOptions, VariantOptions
 from motet.sdk.options.specification import batching_from, concurrency_from, variant_from
+from motet.wire.parameters import checked_parameters, encoded_parameters
 
 T = TypeVar("T", covariant=True)
 

@@ -169,6 +169,8 @@ class WebCalls:
 
     # --- as the peer of its session -----------------------------------------------------------------------------------
 
+    unsent_bytes = 0
+
     def send(self, messages: Sequence[Message]) -> None:
         """What the server tells this client."""
         for message in messages:

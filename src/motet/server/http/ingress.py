@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
-from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
-from motet.model.parameters import checked_parameters, encoded_parameters
+from motet.model.function import FunctionVariant
+from motet.server.catalogue import ServedApp
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer
@@ -24,6 +24,7 @@ from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.query import split_query
 from motet.server.http.routes import Route, RouteMatch, Routes
 from motet.server.http.rules import IDEMPOTENT
+from motet.wire.parameters import checked_parameters, encoded_parameters
 from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
@@ -31,12 +32,6 @@ Refusal = Callable[[str], ResourceExhaustedError | None]
 
 CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
 """HTTP wants a 401 to name a scheme; this one is by headers of its own."""
-
-
-class _OpenedApp(Protocol):
-    app_id: str
-    spec: AppSpec
-    declared: dict[str, FunctionSpec]
 
 
 class Ingress:
@@ -58,7 +53,7 @@ class Ingress:
         self._listener = Listener(config, self)
         self._doors = Doors(config, self._listener)
 
-    def open(self, app: _OpenedApp) -> list[tuple[str, str, str]]:
+    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
         """Take requests for an app's web functions; their URLs by function id and method.
 
         Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one needs
