@@ -7,9 +7,9 @@ from motet.runtime.local_limit import LocalLimit
 
 def test_without_a_lower_limit_nobody_is_asked() -> None:
     limit = LocalLimit(4)
-    assert not limit.is_lowered
+    assert not limit.was_lowered
     limit.change(9, held=4)
-    assert (limit.value, limit.is_lowered) == (4, False)
+    assert (limit.value, limit.was_lowered) == (4, False)
 
 
 def test_of_those_delivered_together_only_as_many_begin_as_the_first_one_wants() -> None:

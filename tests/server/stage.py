@@ -117,10 +117,15 @@ class Wire:
 
     async def hear(self, decode: Any) -> list[Any]:
         """The messages of the next frame that says more than which version is spoken."""
+        messages = await self.hear_any(decode)
+        return await self.hear(decode) if isinstance(messages[0], Agreed) else messages
+
+    async def hear_any(self, decode: Any) -> list[Any]:
+        """The messages of the next frame."""
         async with asyncio.timeout(PATIENCE):
             (length,) = LENGTH.unpack(await self._reader.readexactly(LENGTH.size))
             messages: list[Any] = decode(memoryview(await self._reader.readexactly(length)))
-        return await self.hear(decode) if isinstance(messages[0], Agreed) else messages
+        return messages
 
     async def refusal(self) -> str:
         """Why the server refused; it must close the connection then."""

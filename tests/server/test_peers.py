@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from motet.errors import VersionError
 from motet.model.scaling import AutoscalerSettings
 from motet.server.peers import MAX_STRANGERS
 from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.container_messages import Finished, Ready
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
-from motet.wire.hello import Hello
+from motet.wire.hello import WIRE_VERSIONS, Agreed, Hello
 from motet.wire.operator_messages import EnvironmentViewed
 from tests.server.stage import Stage, Wire, function, refusal, stage
 
@@ -113,6 +114,28 @@ def test_a_hello_that_comes_byte_by_byte_is_a_hello() -> None:
         wire.say(m.Request(1, m.ViewFunction("fu-unknown")))
         (reply,) = await wire.hear(codec.decode_to_client)
         assert isinstance(reply.body, m.RequestFailed)
+
+    play(scene)
+
+
+def test_the_first_that_a_peer_hears_is_the_version_that_both_speak() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        launch = on.backend.launches[0]
+        wire.say(Hello("client", launch.token, launch.container_id, versions=(WIRE_VERSIONS[0], 99)))
+        assert await wire.hear_any(codec.decode_to_client) == [Agreed(WIRE_VERSIONS[1])]
+
+    play(scene)
+
+
+def test_a_peer_of_another_version_is_told_which_the_server_speaks_whatever_it_says_next() -> None:
+    async def scene(on: Stage, wire: Wire) -> None:
+        launch = on.backend.launches[0]
+        hello = Hello("executor", launch.token, launch.container_id, versions=(98, 99))
+        unknown = b"\x91\x91\xa6future"
+        wire.write(b"".join(codec.frames([hello])) + LENGTH.pack(len(unknown)) + unknown)
+        (refused,) = await wire.hear_any(codec.decode_to_executor)
+        assert refused.versions == WIRE_VERSIONS
+        assert isinstance(refused.error("this container"), VersionError)
 
     play(scene)
 

@@ -12,11 +12,12 @@ from motet.core.commands import SaveOutcomes
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
-from motet.model.parameters import ParameterSpec, encoded_parameters
+from motet.model.parameters import ParameterSpec
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.wire import client_messages as m
 from motet.wire import codec, failure, report
 from motet.wire.container_messages import AckAttemptItems, Cancel, Finished, Items, Ready, StartFailed, Stop
+from motet.wire.parameters import encoded_parameters
 from tests.server.stage import Client, Stage, app, function, play, refusal
 
 # --- calls ------------------------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ import pytest
 
 from motet.errors import ResourceExhaustedError
 from motet.model.function import FunctionVariant
-from motet.model.parameters import ParameterSpec, encoded_parameters
+from motet.model.parameters import ParameterSpec
 from motet.model.scaling import AutoscalerUpdate
 from motet.server import variants
 from motet.server.config import ServerConfig
@@ -18,6 +18,7 @@ from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
 from motet.wire import client_messages as m
+from motet.wire.parameters import encoded_parameters
 from tests.server.stage import Client, function
 from tests.server.virtual_loop import run_virtually
 

@@ -7,6 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from motet.wire.parameters import encoded_parameters
+
 from .golden import AGAIN, kinds, sent, written
 
 CHANGED = (
@@ -22,6 +24,12 @@ def test_the_bytes_of_a_message_are_those_that_are_written_down(name: str, made:
     assert before is not None, f"the bytes of {name} are not written down yet. {AGAIN}"
     assert before == data, CHANGED.format(name=name, before=before.hex(), now=data.hex())
     assert msgspec.msgpack.decode(before, type=type(made)) == made
+
+
+def test_the_bytes_of_class_parameters_are_what_they_were() -> None:
+    """They say which pool an instance has, and travel as a part of its spec."""
+    data = encoded_parameters({"number": 7, "text": "x", "data": b"y", "flag": True}, "Model")
+    assert data.hex() == "84a66e756d62657207a474657874a178a464617461c40179a4666c6167c3"
 
 
 def test_no_message_that_was_sent_is_gone() -> None:

@@ -178,7 +178,7 @@ class Executor:
     async def _in_task(self, attempt: RunningAttempt) -> None:
         delivery = attempt.delivery
         number = delivery.attempt
-        if self.limit.is_lowered and (turn := self.limit.turn_of(number, self.held)) is not None:
+        if self.limit.was_lowered and (turn := self.limit.turn_of(number, self.held)) is not None:
             with contextlib.suppress(asyncio.CancelledError):  # its end is made below
                 await turn.wait_async()
             self.limit.give_up(number)
@@ -206,7 +206,7 @@ class Executor:
         delivery, gate = attempt.delivery, attempt.gate
         assert gate is not None
         gate.enter()
-        if self.limit.is_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
+        if self.limit.was_lowered and (turn := self.limit.turn_of(delivery.attempt, self.held)) is not None:
             turn.wait()
         began = time.monotonic()
         try:
@@ -258,7 +258,7 @@ class Executor:
     def _finish(self, end: AttemptEnd, began: float, own_tasks: int = 1) -> None:
         """`own_tasks` of ours are on the loop at this moment: one that serves, and the one that calls this."""
         self._slots.release(end.attempt)
-        if self.limit.is_lowered:
+        if self.limit.was_lowered:
             self.limit.look(self.held)
         if self._raw_writers is not None and not self._slots:
             self._raw_writers.look(own_tasks)
@@ -306,6 +306,10 @@ class Executor:
     def _on_threads(self) -> bool:
         """Whether attempts run on threads, or on the main one."""
         return any(attempt.gate is not None for attempt in list(self._attempts.values()))
+
+    def wake_main(self) -> None:
+        """Have the main thread run handlers of signals that have come, also in a blocking call."""
+        self._interrupter.wake_main()
 
     def wait_threads(self, patience: float) -> None:
         """After `stop`: let interrupted threads run their `finally` blocks, for `patience` seconds at most."""

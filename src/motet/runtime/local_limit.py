@@ -18,11 +18,8 @@ class LocalLimit:
         self._max_inputs = max_inputs
         self._lock = threading.Lock()
         self._parked: dict[int, Waiter[None]] = {}
-
-    @property
-    def is_lowered(self) -> bool:
-        """False where there is nothing to ask."""
-        return self.value < self._max_inputs or bool(self._parked)
+        self.was_lowered = False
+        """False: there is nothing to ask. A plain value, because every attempt looks at it twice; it never goes back."""
 
     def running(self, held: int) -> int:
         """How many of the `held` have begun."""
@@ -31,6 +28,7 @@ class LocalLimit:
     def change(self, value: int, held: int) -> None:
         """From now on at most so many run, of the `held` attempts that are here. Those that run already go on."""
         self.value = min(value, self._max_inputs)
+        self.was_lowered = self.was_lowered or self.value < self._max_inputs
         self.look(held)
 
     def turn_of(self, attempt: int, held: int) -> Waiter[None] | None:

@@ -12,7 +12,6 @@ from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, Reques
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
 from motet.model.ids import numbered_suffix
 from motet.model.limits import MAX_PAYLOAD_BYTES
-from motet.model.parameters import checked_parameters, decoded_parameters
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
@@ -21,6 +20,7 @@ from motet.server import facts
 from motet.server.driver import Driver
 from motet.server.variants import Bound, Variants
 from motet.wire.container_messages import Configure
+from motet.wire.parameters import checked_parameters, decoded_parameters
 
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 

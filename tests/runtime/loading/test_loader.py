@@ -12,8 +12,8 @@ import pytest
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition, MethodSpec, SerializedDefinition
-from motet.model.parameters import encoded_parameters
 from motet.runtime.loading.loader import load
+from motet.wire.parameters import encoded_parameters
 
 MODULE = """
 import motet

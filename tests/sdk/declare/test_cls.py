@@ -13,12 +13,12 @@ import pytest
 import motet
 from motet.exception import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
-from motet.model.parameters import decoded_parameters
 from motet.sdk.call.bound_method import BoundMethod, register
 from motet.sdk.call.function import Function
 from motet.sdk.declare.definition import by_value_of
 from motet.sdk.declare.user_class import instantiate
 from motet.wire.by_value import NOTHING
+from motet.wire.parameters import decoded_parameters
 
 app = motet.App("classes")
 

@@ -9,9 +9,10 @@ import pytest
 
 import motet
 from motet.exception import InvalidError
-from motet.model.parameters import ParameterSpec, checked_parameters, decoded_parameters, encoded_parameters
+from motet.model.parameters import ParameterSpec
 from motet.sdk.declare.parameters import parameter_specs
 from motet.sdk.declare.user_class import instantiate
+from motet.wire.parameters import checked_parameters, decoded_parameters, encoded_parameters
 
 
 class Base:

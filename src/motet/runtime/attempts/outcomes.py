@@ -18,13 +18,16 @@ from motet.wire import failure, payload, report
 
 _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 NONE = payload.dumps(None, "None")
+_UNFINISHED = (GeneratorType, AsyncGeneratorType, CoroutineType)
 
 
 def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     """The outcome of an attempt that returned `value`; a failure if that cannot be sent."""
-    forked_child.leave()
+    if forked_child.is_one:
+        forked_child.leave()
     try:
-        _refuse_unfinished(value)
+        if isinstance(value, _UNFINISHED):
+            raise _unfinished(value)
         data = payload.dumps(value, "the result")
     except (InvalidError, RequestSizeError, SerializationError) as error:
         # Ours, not the user's code's: the message says all, the traceback is of no use.
@@ -33,19 +36,20 @@ def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     return AttemptEnd(delivery.attempt, OutcomeKind.SUCCESS, data)
 
 
-def _refuse_unfinished(value: Any) -> None:
-    if isinstance(value, (GeneratorType, AsyncGeneratorType, CoroutineType)):
-        if not isinstance(value, AsyncGeneratorType):
-            value.close()
-        if isinstance(value, CoroutineType):
-            raise InvalidError(
-                f"Sync function returned a coroutine, of {value.__qualname__}. Is that async, below a decorator that is not? "
-                "Make the decorator's wrapper `async def` and await the function in it."
-            )
-        raise InvalidError(
-            f"Sync (non-generator) function return value of type {type(value)}. "
-            "You might need to use @app.function(..., is_generator=True)."
+def _unfinished(
+    value: GeneratorType[Any, Any, Any] | AsyncGeneratorType[Any, Any] | CoroutineType[Any, Any, Any],
+) -> InvalidError:
+    if not isinstance(value, AsyncGeneratorType):
+        value.close()
+    if isinstance(value, CoroutineType):
+        return InvalidError(
+            f"Sync function returned a coroutine, of {value.__qualname__}. Is that async, below a decorator that is not? "
+            "Make the decorator's wrapper `async def` and await the function in it."
         )
+    return InvalidError(
+        f"Sync (non-generator) function return value of type {type(value)}. "
+        "You might need to use @app.function(..., is_generator=True)."
+    )
 
 
 def failed(delivery: Delivery, error: BaseException, cancelled: bool = False) -> AttemptEnd:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import decimal
 import sys
+from collections.abc import Callable
 from contextvars import Context, ContextVar
 from typing import Any
 
@@ -21,12 +22,12 @@ class InputContexts:
         self._changeable: list[tuple[ContextVar[Any], Any]] = [
             (variable, value) for variable, value in self._entered.items() if _is_changed_in_place(value)
         ]
+        self.new: Callable[[], Context] = self._with_copies if self._changeable else self._entered.copy
+        """Makes a context for one input."""
 
-    def new(self) -> Context:
-        """A context for one input."""
+    def _with_copies(self) -> Context:
         context = self._entered.copy()
-        if self._changeable:
-            context.run(self._set_copies)
+        context.run(self._set_copies)
         return context
 
     def _set_copies(self) -> None:

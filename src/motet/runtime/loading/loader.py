@@ -16,10 +16,10 @@ from typing import Any
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
-from motet.model.parameters import decoded_parameters
 from motet.runtime.loading.program import import_main
 from motet.sdk.declare import user_class
 from motet.sdk.declare.definition import unwrap
+from motet.wire.parameters import decoded_parameters
 
 Hook = Callable[[], Any]
 

@@ -11,11 +11,11 @@ from motet.client.dual import Steps
 from motet.client.running_app import NO_VARIANT, HasRunning, RunningApp, container_app, find_running, running_with
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionSpec, FunctionVariant, ImageSpec, ImportedDefinition, MethodSpec
-from motet.model.parameters import decoded_parameters
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.wire.by_value import NOTHING, ByValue
 from motet.wire.client_messages import UpdateAutoscaler, ViewFunction
+from motet.wire.parameters import decoded_parameters
 
 
 class _Elsewhere:

@@ -9,7 +9,6 @@ from typing import Any, Generic, Literal, NoReturn, TypeVar, Unpack, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
-from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.sdk.call.bound_method import is_registered, register
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function import Function
@@ -21,6 +20,7 @@ from motet.sdk.declare.partials import cannot_inherit
 from motet.sdk.declare.user_class import members, parameters_of
 from motet.sdk.options.batching import batching_from, check_class_batching
 from motet.sdk.options.keywords import VariantOptions, concurrency_from, variant_from_options
+from motet.wire.parameters import checked_parameters, encoded_parameters
 
 T = TypeVar("T", covariant=True)
 

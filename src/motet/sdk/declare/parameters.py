@@ -7,8 +7,9 @@ import sys
 from typing import Any
 
 from motet.errors import InvalidError
-from motet.model.parameters import TYPES, ParameterSpec, TypeName, encoded_value, is_a
+from motet.model.parameters import ParameterSpec, TypeName
 from motet.sdk.options.checks import check_bool, type_name
+from motet.wire.parameters import TYPES, encoded_value, is_a
 
 
 class NoDefault:

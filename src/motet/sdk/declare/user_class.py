@@ -10,9 +10,9 @@ from typing import Any, Literal
 from motet.context.notices import warn_user
 from motet.errors import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
-from motet.model.parameters import checked_parameters
 from motet.sdk.declare.parameters import parameter_specs
 from motet.sdk.declare.partials import PartialFunction, PartialMethod
+from motet.wire.parameters import checked_parameters
 
 Hook = Callable[[Any], Any]
 

@@ -7,7 +7,6 @@ from typing import Any
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
 from motet.model.function import FunctionVariant
-from motet.model.parameters import checked_parameters, encoded_parameters
 from motet.server.catalogue import ServedApp
 from motet.server.clients import ClientSession
 from motet.server.http import websocket
@@ -25,6 +24,7 @@ from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.query import split_query
 from motet.server.http.routes import Route, RouteMatch, Routes
 from motet.server.http.rules import IDEMPOTENT
+from motet.wire.parameters import checked_parameters, encoded_parameters
 from motet.wire.web import RequestHead
 
 Bind = Callable[[str, FunctionVariant], str]
