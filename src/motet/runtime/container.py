@@ -29,6 +29,7 @@ from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.cancellation.signalled_thread import let_callers_wait
 from motet.runtime.executor import Executor
 from motet.runtime.lifecycle import leaving
+from motet.runtime.lifecycle.late_signals import LateSignals
 from motet.runtime.lifecycle.preemption import Preemption
 from motet.runtime.loading import surroundings
 from motet.runtime.loading.loader import Hook, Service, load, quiet_declarations
@@ -126,6 +127,8 @@ class _ConnectedContainer:
         self._own_tasks.install()
         self._keyboard_interrupts.install()
         let_callers_wait()
+        self._late_signals = LateSignals(self._wake_main)
+        self._late_signals.install()
         paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()
@@ -133,6 +136,7 @@ class _ConnectedContainer:
         self._control_socket = control_socket
         self._control_poll = select.poll()
         self._control_poll.register(control_socket, select.POLLIN)
+        self._control_poll.register(self._late_signals.descriptor, select.POLLIN)
         self._clock = OwnClock()
         self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
@@ -234,6 +238,7 @@ class _ConnectedContainer:
             receiver = LoopReceiver(self._executor_socket, self._loop)
         else:
             receiver = BlockingReceiver(self._executor_socket)
+            self._late_signals.listen()  # a loop does so by itself
         executor = Executor(
             self._spec,
             service,
@@ -331,10 +336,16 @@ class _ConnectedContainer:
             os._exit(LOST_SERVER)
 
     def _receive_control(self, buffer: memoryview) -> int:
-        while not self._control_poll.poll(INTERVAL * 1000):
+        readable: dict[int, int] = {}
+        while self._control_socket.fileno() not in readable:
+            pause = min(self._late_signals.look(), INTERVAL)
+            readable = dict(self._control_poll.poll(pause * 1000))
             self._clock.look()
-        self._clock.look()
         return self._control_socket.recv_into(buffer)
+
+    def _wake_main(self) -> None:
+        if self._executor is not None:
+            self._executor.wake_main()
 
     def _on_control(self, frame: memoryview) -> None:
         for message in codec.decode_to_control(frame):

@@ -307,6 +307,10 @@ class Executor:
         """Whether attempts run on threads, or on the main one."""
         return any(attempt.gate is not None for attempt in list(self._attempts.values()))
 
+    def wake_main(self) -> None:
+        """Have the main thread run handlers of signals that have come, also in a blocking call."""
+        self._interrupter.wake_main()
+
     def wait_threads(self, patience: float) -> None:
         """After `stop`: let interrupted threads run their `finally` blocks, for `patience` seconds at most."""
         if self._threads_done is not None:

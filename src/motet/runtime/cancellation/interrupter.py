@@ -96,6 +96,15 @@ class Interrupter:
         if (pause := self._try(gate, 0.0)) is not None:
             self._held_back.add(gate, pause)
 
+    def wake_main(self) -> None:
+        """Have a blocking call of the main thread run handlers, of which there may be more to run than the signal's own."""
+        if self._is_installed and self._main is not None:
+            signal.pthread_kill(self._main, CANCEL_SIGNAL)
+
+    @property
+    def _is_installed(self) -> bool:
+        return signal.getsignal(CANCEL_SIGNAL) == self._on_signal
+
     @property
     def reaches_blocking_calls(self) -> bool:
         """Whether other threads than the main one can be interrupted while they block. The first time it is tried out."""
@@ -119,7 +128,7 @@ class Interrupter:
 
     def _interrupt(self, gate: Gate) -> bool:
         """False: the thread did not answer."""
-        is_ours = signal.getsignal(CANCEL_SIGNAL) == self._on_signal
+        is_ours = self._is_installed
         if is_ours and gate.thread == self._main:
             return self._send(gate, _WAITS)
         if is_ours and self.reaches_blocking_calls and self._signalled is not None:
