@@ -135,7 +135,7 @@ class WebRequest:
         self._taken += len(data)
         if self._taken >= ACK_BYTES and self._gone is None:
             self._sender.send(TakeFeed(self._delivery.attempt, self._taken))
-            self._taken = 0
+            self._taken = 0  # told in portions: a word for each piece would cost as much as the piece
         return decode_frame(data)
 
     def _message(self, frame: AnyFrame) -> AsgiMessage:

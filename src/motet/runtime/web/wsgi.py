@@ -73,6 +73,7 @@ class _WsgiExchange:
         try:
             await done
         finally:
+            # Before they are cancelled: the thread may be about to begin another one.
             self._over = True
             for step in self._steps:
                 step.cancel()
@@ -165,6 +166,7 @@ class _WsgiExchange:
         messages: list[AsgiMessage] = [] if self._started else [self._start]
         messages.append({"type": "http.response.body", "body": b"" if self._bodiless else data, "more_body": more})
         self.on_loop(self._send_all(messages))
+        # Not before: what is not sent may still be replaced.
         self._started = True
 
     async def _send_all(self, messages: list[AsgiMessage]) -> None:
