@@ -27,7 +27,7 @@ class UnimplementedError(Error):
 
 
 class VersionError(Error):
-    """Client, server and container speak different versions of the wire protocol."""
+    """Client, server or container speak no version of the wire in common; the message says where to upgrade Motet."""
 
 
 # --- the call cannot be made or its result not had ------------------------------------------------------------------

@@ -64,7 +64,7 @@ def answering(directory: Path, *messages: Message) -> tuple[NamedServer, Callabl
 
     def answer() -> None:
         accepted, _ = listener.socket.accept()
-        with accepted, contextlib.suppress(ConnectionResetError):
+        with accepted, contextlib.suppress(OSError):
             accepted.sendall(b"".join(codec.frames(messages)))
             while accepted.recv(1024 * 1024):
                 pass

@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 
 from motet.core import events as e
-from motet.core.commands import CancelAttempts, Command, RecordInputs, SaveOutcomes, SendOutcomes, WakeAt
+from motet.core.commands import (
+    CancelAttempts,
+    Command,
+    RecordInputs,
+    ReportAppStopped,
+    SaveOutcomes,
+    SendOutcomes,
+    WakeAt,
+)
 from motet.core.host import HostLimits
 from motet.core.turn import INPUTS_PER_TURN
 from motet.model.outcome import CallKind, OutcomeKind
@@ -239,3 +247,19 @@ def test_looking_at_live_inputs_costs_what_is_shown_and_not_what_waits() -> None
             sys.setprofile(None)
         costs.append(calls)
     assert costs[0] == costs[1]
+
+
+def test_an_app_whose_last_inputs_end_in_the_turn_in_which_another_stops_is_reported() -> None:
+    engine = RecordingEngine(failure=text_failure, inputs_per_turn=3)
+    commands: list[Command] = []
+    for event in (
+        function(max_containers=1),
+        function("g", app="ap-2"),
+        submit("a", 4),
+        e.AppStopped("ap-1", 5.0),
+        e.ContainerEnded(container_id(1), "was killed"),
+        e.AppStopped("ap-2", 5.0),
+    ):
+        commands = engine.handle([event], 0.0)
+        engine.check()
+    assert [it.app_id for it in commands if isinstance(it, ReportAppStopped)] == ["ap-2", "ap-1"]

@@ -55,6 +55,18 @@ def test_container_told_to_end_finishes_what_it_holds_and_runs_exit_hooks(
     assert len(gate.held) == at_once + 1, "no input ran twice"
 
 
+@pytest.mark.usefixtures("running")
+def test_container_is_told_to_end_though_its_main_thread_waits_and_another_gets_the_signal(
+    gate: Gate, tmp_path: Path
+) -> None:
+    call = OnThreads(notes=str(tmp_path)).hold_and_be_told.spawn(gate.path)
+    gate.wait_held(1)
+    wait_until(lambda: container_states(app) == ["draining"], "the drain")
+    gate.open()
+    call.get()
+    wait_until(lambda: f"exited-{pids(gate)[0]}" in noted(tmp_path), "its exit hook")
+
+
 def test_what_does_not_end_within_the_drain_grace_runs_elsewhere(
     gate: Gate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -74,6 +74,7 @@ class Engine:
             e.ClientLost: calls.client_lost,
             e.ItemsTaken: calls.items_taken,
             e.InputFed: calls.fed,
+            e.AttemptsFinished: containers.finished,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }
@@ -89,8 +90,6 @@ class Engine:
         # What is left of earlier turns has turns of its own: others must not pay for it with every event.
         if self._backlog.groups and (self._backlog.is_new or self._wake_at is None):
             self._backlog.work(turn)
-            for app_id in list(self._stopping_apps):
-                self._report_if_stopped(app_id, turn)
         for pool in turn.pools:
             if pool.closed:
                 self._forget_if_gone(pool, turn)

@@ -297,6 +297,7 @@ class Executor:
 
     def stop(self) -> None:
         """End everything that runs: the container is about to run its exit hooks."""
+        # Before looking at them: whichever ends from here on finds it.
         self._threads_done = threading.Event()
         attempts = list(self._attempts)
         if not self._on_threads():
@@ -306,6 +307,10 @@ class Executor:
     def _on_threads(self) -> bool:
         """Whether attempts run on threads, or on the main one."""
         return any(attempt.gate is not None for attempt in list(self._attempts.values()))
+
+    def wake_main(self) -> None:
+        """Have the main thread run handlers of signals that have come, also in a blocking call."""
+        self._interrupter.wake_main()
 
     def wait_threads(self, patience: float) -> None:
         """After `stop`: let interrupted threads run their `finally` blocks, for `patience` seconds at most."""

@@ -45,6 +45,12 @@ class OnThreads(Noting):
         stand(gate, f"{name}-{os.getpid()}")
         return os.getpid()
 
+    @motet.method()
+    def hold_and_be_told(self, gate: str) -> None:
+        """SIGTERM comes to this thread, while the main one waits for the next input."""
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+        stand(gate, f"0-{os.getpid()}")
+
 
 @app.cls(max_containers=2)
 class Alone(Noting):

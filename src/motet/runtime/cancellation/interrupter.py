@@ -96,10 +96,20 @@ class Interrupter:
         if (pause := self._try(gate, 0.0)) is not None:
             self._held_back.add(gate, pause)
 
+    def wake_main(self) -> None:
+        """Have a blocking call of the main thread run handlers, of which there may be more to run than the signal's own."""
+        if self._is_installed and self._main is not None:
+            signal.pthread_kill(self._main, CANCEL_SIGNAL)
+
+    @property
+    def _is_installed(self) -> bool:
+        return signal.getsignal(CANCEL_SIGNAL) == self._on_signal
+
     @property
     def reaches_blocking_calls(self) -> bool:
         """Whether other threads than the main one can be interrupted while they block. The first time it is tried out."""
         if not self._tried:
+            # Before it is: what cannot be tried out is not to be tried each time, for it takes a second.
             self._tried = True
             self._signalled = self._find()
             if self._signalled is not None and not self._works(self._signalled):
@@ -119,7 +129,7 @@ class Interrupter:
 
     def _interrupt(self, gate: Gate) -> bool:
         """False: the thread did not answer."""
-        is_ours = signal.getsignal(CANCEL_SIGNAL) == self._on_signal
+        is_ours = self._is_installed
         if is_ours and gate.thread == self._main:
             return self._send(gate, _WAITS)
         if is_ours and self.reaches_blocking_calls and self._signalled is not None:
@@ -132,6 +142,7 @@ class Interrupter:
     def _send(self, gate: Gate, waits: Sequence[float], *, arming: bool = False) -> bool:
         """Until the handler has run there. `arming`: an asynchronous exception goes along with the last signal."""
         heard, over = self._heard, self._over = Waiter[None](), Waiter[None]()
+        # Before the signal, whose handler looks at them.
         self._steps_until, self._target = time.monotonic() + sum(waits), gate
         try:
             for turn, seconds in enumerate(waits):
@@ -147,6 +158,7 @@ class Interrupter:
                     return True
             return False
         finally:
+            # A signal that comes after this is late: its handler minds the gate alone.
             self._target = None
 
     def _see_out(self, gate: Gate, over: Waiter[None]) -> None:
