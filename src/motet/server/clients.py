@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from motet.core import events as e
@@ -14,16 +14,24 @@ from motet.server.driver import Driver
 from motet.server.facts import InputTraced
 from motet.server.lifetimes import Lifetimes
 from motet.server.lines import LineReader
+from motet.server.log_search import find_logs
 from motet.server.operations import Operations
-from motet.server.operator_requests import OperatorRequests, refuse_inside
 from motet.server.peers import Peer
+from motet.server.pending_answers import PendingAnswers
 from motet.server.queues import Queues
 from motet.server.refusals import answer, refusal
 from motet.server.spawned import SpawnedCalls
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer
-from motet.wire.operator_messages import EndCall, EndContainer, OpenDashboard, ViewEnvironment
+from motet.wire.operator_messages import (
+    DashboardOpened,
+    EndCall,
+    EndContainer,
+    FindLogs,
+    OpenDashboard,
+    ViewEnvironment,
+)
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, QueueViewed, ViewQueue
 
 MAX_SPAWNED_AT_ONCE = 1000
@@ -69,7 +77,8 @@ class ClientSession:
         self.show_lines = LineReader(peer).show
         self._calls = calls
         self._queues = queues
-        self._operator = OperatorRequests(operations, self.reply, open_dashboard)
+        self._pending = PendingAnswers(self.reply)
+        self._operations = operations
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
@@ -83,10 +92,11 @@ class ClientSession:
             PutItems: lambda request_id, body: queues.put(self, request_id, body),
             GetItems: lambda request_id, body: queues.get(self, request_id, body),
             ViewQueue: lambda request_id, body: QueueViewed(queues.view(body)),
-            **self._operator.handlers,
+            OpenDashboard: lambda request_id, body: DashboardOpened(*open_dashboard()),
+            FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
         if from_container:  # code in containers makes calls; what runs where is for the program outside to say
-            self._requests |= dict.fromkeys(OUTSIDE_ONLY, refuse_inside)
+            self._requests |= dict.fromkeys(OUTSIDE_ONLY, _refuse_inside)
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
@@ -112,7 +122,7 @@ class ClientSession:
             elif isinstance(message, m.Forget):
                 self._calls.forget(self.number, message.request_id)
                 self._queues.forget(self.number, message.request_id)
-                self._operator.forget(message.request_id)
+                self._pending.forget(message.request_id)
             elif isinstance(message, Confirm):
                 self._queues.confirm(self.number, message.request_id, message.count)
             elif isinstance(message, AnswerNow):
@@ -124,7 +134,7 @@ class ClientSession:
         """The client is gone: what only it wanted ends, and so do its apps."""
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
-        self._operator.close()
+        self._pending.close()
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
 
@@ -155,13 +165,24 @@ class ClientSession:
         # A number that is used again: whoever did that wants the later answer.
         self._calls.forget(self.number, request.request_id)
         self._queues.forget(self.number, request.request_id)
-        self._operator.forget(request.request_id)
+        self._pending.forget(request.request_id)
         try:
-            body = self._requests[type(request.body)](request.request_id, request.body)
+            body = self._found(request)
         except Exception as error:
             body = refusal(request.body, error)
         if body is not None:
             answer(lambda body: self.reply(request.request_id, body), request.body, body)
+
+    def _found(self, request: m.Request) -> m.ReplyBody | None:
+        """The answer, or None if there is to be one later."""
+        kind = type(request.body)
+        if (handle := self._requests.get(kind)) is not None:
+            return handle(request.request_id, request.body)
+        found = self._operations.answers[kind](request.body)
+        if not isinstance(found, Coroutine):
+            return found
+        self._pending.add(request.request_id, request.body, found)
+        return None
 
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
@@ -235,3 +256,8 @@ class ClientSession:
         if body.inputs:
             self._driver.take(self._submitted(body))
         return m.Done()
+
+
+def _refuse_inside(request_id: int, body: m.RequestBody) -> m.ReplyBody:
+    """For what only those outside may ask."""
+    raise InvalidError(f"{type(body).__name__} is refused to code in containers: ask from outside")

@@ -46,7 +46,8 @@ class ExecutorSession:
         for message in messages:
             if isinstance(message, m.Finished):
                 self._output.finished(len(message.attempts))
-                events.append(e.AttemptsFinished(self._container_id, self._clock.ends(message.attempts)))
+                ends = self._clock.ends(message.attempts) if self._clock.behind else message.attempts
+                events.append(e.AttemptsFinished(self._container_id, ends))
             elif isinstance(message, m.Items):
                 earlier = yielded.get(message.attempt)
                 if earlier is None:

@@ -28,8 +28,8 @@ HEARING = 1.0
 """Seconds for what came while the server stood still to be heard, before the engine is told the time."""
 
 
-Performers = Mapping[type[Command], Callable[[Any], None]]
-"""What carries out each kind of command; it may call `Driver.take` again while it does. Others are for observers alone."""
+Performers = Mapping[type[Command], Callable[[Any], None] | None]
+"""What carries out each kind of command; it may call `Driver.take` again while it does. None: it is for observers alone."""
 Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
 """Is told of a turn: what happened, what the engine answered, and when."""
 
@@ -114,7 +114,7 @@ class Driver:
         if self._busy:
             return
         self._busy = True
-        performer_of = self._performers.get
+        performers = self._performers
         try:
             while self._pending:
                 batch = tuple(self._pending)
@@ -124,7 +124,7 @@ class Driver:
                 observers = self._of_turns
                 commands = self.engine.handle(batch, now, records=bool(observers))
                 for command in commands:
-                    perform = performer_of(type(command))
+                    perform = performers[type(command)]
                     if perform is not None:
                         perform(command)
                 for turned in observers:

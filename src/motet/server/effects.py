@@ -20,7 +20,7 @@ def performers(
     calls: SpawnedCalls,
     clients: Mapping[int, ClientSession],
 ) -> Performers:
-    """By kind of command. What is only told of (`Record...`, `ReportDecision`) is for observers."""
+    """By kind of command."""
 
     def send_outcomes(command: c.SendOutcomes) -> None:
         if (client := clients.get(command.client)) is not None:
@@ -51,4 +51,7 @@ def performers(
         c.SaveOutcomes: calls.save,
         c.ReportAppStopped: lifetimes.stopped,
         c.ReportFunctionRetired: catalogue.retired,
+        **dict.fromkeys(
+            (c.ReportDecision, c.RecordCalls, c.RecordInputs, c.RecordSuccesses, c.RecordStart, c.RecordEnd), None
+        ),
     }

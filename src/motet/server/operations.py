@@ -1,9 +1,10 @@
-"""What one may see of a running server and ask of it: `Observed`, carried out."""
+"""What one may see of a running server and ask of it: the seam for its dashboard, `motet` commands and metrics."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
 
 from motet.core import events as e
 from motet.errors import NotFoundError
@@ -11,18 +12,29 @@ from motet.model.ids import split_input_id
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
 from motet.records.batch import RecordBatch
+from motet.records.call_graph import CallGraph
+from motet.records.queries import MAX_FOUND
 from motet.server.catalogue import Catalogue
 from motet.server.containers import Containers
 from motet.server.driver import Driver
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.store.records import RecordReader
+from motet.wire import operator_messages as m
+from motet.wire.call_graph import flattened
+from motet.wire.client_messages import AutoscalerUpdated, Done, ReplyBody
 
 INPUTS_AT_ONCE = 500
 """How many inputs are seen in one go."""
 
+T = TypeVar("T")
+
 
 class Operations:
-    """See `Observed`. One for each server, for all who look at it."""
+    """One for each server, for all who look at it. All methods are called on its loop's thread, and return at once, except
+    coroutines, and `module_of`, which any thread may ask.
+
+    `answers`, by kind of request: the same for operators at the other end of a connection.
+    """
 
     def __init__(
         self, driver: Driver, catalogue: Catalogue, containers: Containers, records: RecordQueue | NoRecords
@@ -31,33 +43,71 @@ class Operations:
         self._catalogue = catalogue
         self._containers = containers
         self._records = records
+        self.answers: dict[type[Any], Callable[[Any], ReplyBody | Coroutine[Any, Any, ReplyBody]]] = {
+            m.ViewServer: lambda body: m.ServerViewed(list(self.views())),
+            m.ViewInputs: self._view_inputs,
+            m.ViewSettings: lambda body: AutoscalerUpdated(self.settings(body.function_id)),
+            m.ViewEnvironment: lambda body: m.EnvironmentViewed(containers.environment(body.container_id)),
+            m.EndCall: self._end_call,
+            m.EndContainer: self._end_container,
+            m.FindCalls: lambda body: self.read(lambda records: m.CallsFound(records.calls(body.query))),
+            m.FindCallGraph: self._find_call_graph,
+            m.FindInput: lambda body: self.read(lambda records: _find_input(records, body.input_id)),
+        }
+
+    # --- what is kept -------------------------------------------------------------------------------------------------
 
     @property
     def records(self) -> RecordReader | None:
-        """See `Observed`."""
+        """What is kept, also of apps that have ended here; thread-safe, and best asked on another thread. None: nothing is."""
         return self._records.store
 
     async def flush(self) -> None:
-        """See `Observed`."""
+        """Return when all that happened until now is in `records`."""
         await self._records.flush()
 
+    async def read(self, question: Callable[[RecordReader], T], *, flush: bool = True) -> T:
+        """What `question` finds in the records, asked on another thread; with all that happened until now, if `flush`. Raises
+        `NotFoundError` if nothing is kept."""
+        if flush or self.records is None:  # perhaps they are just being opened
+            await self.flush()
+        records = self.records
+        if records is None:
+            raise NotFoundError("this server keeps no records (MOTET_RECORDS is off, or they could not be written)")
+        return await asyncio.to_thread(question, records)
+
+    def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
+        """Have `listener` called with every batch of records, moments on the wall clock, right after it was kept (several
+        times a second while things happen); call what this returns to stop that."""
+        return self._records.subscribe(listener)
+
+    # --- what runs ----------------------------------------------------------------------------------------------------
+
     def views(self) -> tuple[AppView, ...]:
-        """See `Observed`."""
+        """The apps that run, and their functions and containers as they are now."""
         return self._catalogue.views()
 
+    def runs(self, app: str | None, function: str | None) -> bool:
+        """Whether an app, or a function of it, by id or name, runs; None: any."""
+        return self._catalogue.runs(app, function)
+
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
-        """See `Observed`."""
+        """Inputs that have not ended: of a call or a function, running ones first. None for unknown ids."""
         return self._driver.engine.inspection.live_inputs(call_id, function_id, limit, self._driver.clock.wall)
 
     async def all_live_inputs(self, call_id: str | None, function_id: str | None, limit: int) -> list[InputView]:
         """The same, for many: a few at a time, so that the loop goes on meanwhile. Those that end meanwhile are left out."""
-        engine = self._driver.engine
-        items = engine.inspection.unfinished(call_id, function_id, limit)
+        inspection = self._driver.engine.inspection
+        items = inspection.unfinished(call_id, function_id, limit)
         views: list[InputView] = []
         for first in range(0, len(items), INPUTS_AT_ONCE):
-            views += engine.inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.clock.wall)
+            views += inspection.view_inputs(items[first : first + INPUTS_AT_ONCE], self._driver.clock.wall)
             await asyncio.sleep(0)
         return views
+
+    def live_input(self, input_id: str) -> InputView | None:
+        """One of them; None if there is none of this id. Raises `ValueError` for what is no id."""
+        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.clock.wall)
 
     def has_call(self, call_id: str) -> bool:
         """Whether a call has unfinished inputs."""
@@ -67,42 +117,68 @@ class Operations:
         """Whether an input has not ended. Raises `ValueError` for what is no id."""
         return self._driver.engine.inspection.has_input(*split_input_id(input_id))
 
-    def runs(self, app: str | None, function: str | None) -> bool:
-        """Whether an app, or a function of it, by id or name, runs; None: any."""
-        return self._catalogue.runs(app, function)
-
-    def live_input(self, input_id: str) -> InputView | None:
-        """See `Observed`."""
-        return self._driver.engine.inspection.live_input(*split_input_id(input_id), self._driver.clock.wall)
-
     def settings(self, function_id: str) -> AutoscalerSettings:
-        """See `Observed`."""
+        """A pool's bounds. Raises `NotFoundError`."""
         return self._catalogue.settings(function_id)
 
-    def module_of(self, function_id: str) -> str:
-        """The module that a function is imported from, or empty. Any thread may ask."""
-        return self._catalogue.module_of(function_id)
+    # --- commands of an operator --------------------------------------------------------------------------------------
 
     def cancel_call(self, call_id: str, *, terminate_containers: bool = False) -> None:
-        """See `Observed`."""
-        if not self._driver.engine.inspection.has_call(call_id):
+        """End a call's unfinished inputs. Raises `NotFoundError` for a call that has none."""
+        if not self.has_call(call_id):
             raise NotFoundError(f"no call {call_id} has unfinished inputs on this server")
         self._driver.take(e.CallCancelled(call_id, "by an operator", terminate_containers))
 
     def stop_container(self, container_id: str, *, graceful: bool) -> None:
-        """See `Observed`."""
+        """Have a container end: when it has finished what it runs, or now, and what it runs is run elsewhere. Raises
+        `NotFoundError`."""
         if not self._driver.engine.inspection.has_container(container_id):
             raise NotFoundError(f"no container {container_id} runs on this server")
         self._driver.take(e.ContainerStopAsked(container_id, graceful))
 
-    def environment(self, container_id: str) -> dict[str, str]:
-        """What a container was given. Raises `NotFoundError`."""
-        return self._containers.environment(container_id)
-
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
-        """See `Observed`."""
+        """Other bounds for a pool. Raises `NotFoundError`, `InvalidError`."""
         return self._catalogue.update_autoscaler(function_id, change)
 
-    def subscribe(self, listener: Callable[[RecordBatch], None]) -> Callable[[], None]:
-        """See `Observed`."""
-        return self._records.subscribe(listener)
+    # --- answers to requests ------------------------------------------------------------------------------------------
+
+    async def _view_inputs(self, body: m.ViewInputs) -> ReplyBody:
+        return m.InputsViewed(await self.all_live_inputs(body.call_id, body.function_id, min(body.limit, MAX_FOUND)))
+
+    def _end_call(self, body: m.EndCall) -> ReplyBody:
+        self.cancel_call(body.call_id, terminate_containers=body.terminate_containers)
+        return Done()
+
+    def _end_container(self, body: m.EndContainer) -> ReplyBody:
+        self.stop_container(body.container_id, graceful=body.graceful)
+        return Done()
+
+    async def _find_call_graph(self, body: m.FindCallGraph) -> ReplyBody:
+        loop = asyncio.get_running_loop()
+
+        def live(call_id: str) -> list[InputView]:
+            """Asked on the thread that reads records."""
+            return asyncio.run_coroutine_threadsafe(self._inputs_of(call_id), loop).result()
+
+        def find(records: RecordReader) -> ReplyBody:
+            summary = records.call(body.call_id)
+            if summary is None:
+                raise NotFoundError(f"no function call {body.call_id} is known on this server")
+            return m.CallGraphFound(flattened(CallGraph(records, live).below_call(summary), self._catalogue.module_of))
+
+        return await self.read(find)
+
+    async def _inputs_of(self, call_id: str) -> list[InputView]:
+        """Those of a call that have not ended; all others of it are in the records then."""
+        found = await self.all_live_inputs(call_id, None, MAX_FOUND)
+        await self.flush()
+        return found
+
+
+def _find_input(records: RecordReader, input_id: str) -> ReplyBody:
+    record = records.input(input_id)
+    if record is None:
+        return m.InputFound(None, [], [])
+    ids = list(dict.fromkeys(attempt.container_id for attempt in record.attempts))
+    stalls = records.stalls(ids, record.submitted_at, record.ended_at)
+    return m.InputFound(record, records.containers(ids=ids), stalls)

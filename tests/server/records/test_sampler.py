@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+from motet.core.commands import Command
 from motet.core.engine import Engine
 from motet.records.pools import SampleRecord
 from motet.server.clock import Clock
@@ -50,7 +51,7 @@ def test_numbers_are_told_once_a_second_while_something_happens_and_nobody_wakes
     async def main() -> None:
         loop = asyncio.get_running_loop()
         driver = Driver(Engine(failure=text_failure), loop, Clock.of_loop(loop))
-        driver.attach({}, lambda error: None, lambda seconds: None)
+        driver.attach(dict.fromkeys(Command.__subclasses__()), lambda error: None, lambda seconds: None)
         samples, sampler = Samples(driver), Sampler(driver)
         driver.follow(sampler.turned)
         driver.take(function("f"))

@@ -22,7 +22,7 @@ from motet.server.dashboard.call_tree import call_tree
 from motet.server.dashboard.filters import Filters, call_query, checked_id, input_query, log_query
 from motet.server.dashboard.series import latencies, thinned
 from motet.server.dashboard.shown import Json
-from motet.server.observation import Observed
+from motet.server.operations import Operations
 from motet.store.records import RecordReader
 
 T = TypeVar("T")
@@ -50,19 +50,19 @@ class StopRequest(msgspec.Struct, forbid_unknown_fields=True):
 class Api:
     """Questions and commands about one server. Records are read on other threads, so that the server's loop goes on."""
 
-    def __init__(self, observed: Observed, clock: Callable[[], float] = time.time) -> None:
-        self._observed = observed
+    def __init__(self, operations: Operations, clock: Callable[[], float] = time.time) -> None:
+        self._operations = operations
         self.clock = clock
 
     @property
-    def observed(self) -> Observed:
+    def operations(self) -> Operations:
         """The server."""
-        return self._observed
+        return self._operations
 
     async def read(self, question: Callable[[RecordReader], T]) -> T:
         """What `question` finds in the records, with all that happened until now in them. Raises `ServiceError`."""
-        await self._observed.flush()
-        records = self._observed.records
+        await self._operations.flush()
+        records = self._operations.records
         if records is None:
             raise ServiceError(
                 "this server keeps no records, so only what runs now can be seen "
@@ -75,8 +75,8 @@ class Api:
     async def apps(self, filters: Filters) -> Json:
         """All apps, those that run with their functions."""
         filters.done()
-        views = {view.app_id: view for view in self._observed.views()}
-        kept = [] if self._observed.records is None else await self.read(lambda records: records.apps())
+        views = {view.app_id: view for view in self._operations.views()}
+        kept = [] if self._operations.records is None else await self.read(lambda records: records.apps())
         known = {app.app_id for app in kept}
         unknown = [shown.app_without_record(view) for view in views.values() if view.app_id not in known]
         return {"apps": unknown + [shown.app_json(app, views.get(app.app_id)) for app in kept]}
@@ -85,7 +85,7 @@ class Api:
         """One app and its functions."""
         filters.done()
         checked_id(app_id, "ap", "app")
-        view = next((each for each in self._observed.views() if each.app_id == app_id), None)
+        view = next((each for each in self._operations.views() if each.app_id == app_id), None)
 
         def find(records: RecordReader) -> Json:
             return {
@@ -117,7 +117,7 @@ class Api:
             }
 
         found = await self.read(find)
-        found["settings"] = None if view is None else msgspec.to_builtins(self._observed.settings(function_id))
+        found["settings"] = None if view is None else msgspec.to_builtins(self._operations.settings(function_id))
         return found
 
     async def series(self, function_id: str, filters: Filters) -> Json:
@@ -147,7 +147,7 @@ class Api:
         """Change a pool's bounds; those it has then."""
         checked_id(function_id, "fu", "function")
         change = read_body(body, AutoscalerUpdate)
-        settings = self._observed.update_autoscaler(function_id, change)
+        settings = self._operations.update_autoscaler(function_id, change)
         return {"settings": msgspec.to_builtins(settings)}
 
     # --- calls and inputs ---------------------------------------------------------------------------------------------
@@ -162,7 +162,7 @@ class Api:
         """One call: how its inputs ended, and those that have not."""
         filters.done()
         checked_id(call_id, "fc", "call")
-        live = self._observed.live_inputs(call_id=call_id, limit=LIVE_INPUTS)
+        live = self._operations.live_inputs(call_id=call_id, limit=LIVE_INPUTS)
         found = await self.read(lambda records: records.call(call_id))
         if found is None:
             raise NotFoundError(f"no call {call_id} is known here")
@@ -183,14 +183,14 @@ class Api:
         filters.done()
         if (call_id is None) == (function_id is None):
             raise InvalidError("give call= or function=")
-        found = self._observed.live_inputs(call_id=call_id, function_id=function_id, limit=limit)
+        found = self._operations.live_inputs(call_id=call_id, function_id=function_id, limit=limit)
         return {"inputs": [shown.live_input_json(each) for each in found]}
 
     async def input(self, input_id: str, filters: Filters) -> Json:
         """One input: its attempts, where its time went, how it ended."""
         filters.done()
         call_id, _ = split_input_id(checked_id(input_id, "in", "input"))
-        live = self._observed.live_input(input_id)
+        live = self._operations.live_input(input_id)
 
         def find(records: RecordReader) -> Json:
             record, summary = records.input(input_id), records.call(call_id)
@@ -224,16 +224,16 @@ class Api:
 
     async def _live_inputs(self, call_id: str, wanted: str) -> list[InputView]:
         """Inputs of a call that have not ended, that one among them if it is; all that have ended are in the records then."""
-        found = self._observed.live_inputs(call_id=call_id, limit=LIVE_INPUTS)
-        own = self._observed.live_input(wanted)
-        await self._observed.flush()
+        found = self._operations.live_inputs(call_id=call_id, limit=LIVE_INPUTS)
+        own = self._operations.live_input(wanted)
+        await self._operations.flush()
         return found if own is None or own.call_id != call_id or own in found else [*found, own]
 
     async def cancel_call(self, call_id: str, body: bytes) -> Json:
         """End a call's unfinished inputs."""
         checked_id(call_id, "fc", "call")
         wanted = read_body(body, CancelRequest)
-        self._observed.cancel_call(call_id, terminate_containers=wanted.terminate_containers)
+        self._operations.cancel_call(call_id, terminate_containers=wanted.terminate_containers)
         return {}
 
     # --- containers and lines -----------------------------------------------------------------------------------------
@@ -254,7 +254,7 @@ class Api:
         found = await self.read(find)
         record, function = found.pop("record"), found["function"]
         _, view = self._pool(record.function_id)
-        live = self._observed.live_inputs(function_id=record.function_id, limit=LIVE_INPUTS) if view else []
+        live = self._operations.live_inputs(function_id=record.function_id, limit=LIVE_INPUTS) if view else []
         found["container"] = shown.container_json(record, _containers_of(view).get(container_id))
         found["function"] = shown.function_json(function)
         found["live"] = [shown.live_input_json(each) for each in live if each.container_id == container_id]
@@ -264,7 +264,7 @@ class Api:
         """Have a container end."""
         checked_id(container_id, "ta", "container")
         wanted = read_body(body, StopRequest)
-        self._observed.stop_container(container_id, graceful=wanted.graceful)
+        self._operations.stop_container(container_id, graceful=wanted.graceful)
         return {}
 
     async def logs(self, filters: Filters) -> Json:
@@ -276,7 +276,7 @@ class Api:
     # --- what runs now ------------------------------------------------------------------------------------------------
 
     def _pool(self, function_id: str) -> tuple[AppView | None, FunctionView | None]:
-        for app in self._observed.views():
+        for app in self._operations.views():
             for function in app.functions:
                 if function.function_id == function_id:
                     return app, function

@@ -13,15 +13,15 @@ from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener, listening_socket
 from motet.server.metrics.endpoint import load_app
 from motet.server.metrics.metrics import Metrics
-from motet.server.observation import Observed
+from motet.server.operations import Operations
 
 
 class Dashboard:
     """Serves pages about one server, on that server's loop."""
 
-    def __init__(self, config: DashboardConfig, observed: Observed, metrics: Metrics | None = None) -> None:
+    def __init__(self, config: DashboardConfig, operations: Operations, metrics: Metrics | None = None) -> None:
         self._config = config
-        self._observed = observed
+        self._operations = operations
         self._metrics = metrics
         self._listener: Listener | None = None
         self._url: str | None = None
@@ -55,7 +55,7 @@ class Dashboard:
         from motet.server.dashboard.api import Api
         from motet.server.dashboard.events import Watchers
 
-        api = Api(self._observed)
+        api = Api(self._operations)
         metrics = None
         if self._metrics is not None:
             metrics = load_app(self._metrics, extra="dashboard")

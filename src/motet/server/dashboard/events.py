@@ -62,7 +62,7 @@ class Watcher:
 
     async def events(self) -> AsyncIterator[bytes]:
         """The stream, in the form of `text/event-stream`, until `end`."""
-        unsubscribe = self._api.observed.subscribe(self._on_batch)
+        unsubscribe = self._api.operations.subscribe(self._on_batch)
         self._open_ones.add(self)  # here, because a page that is gone at once never gets here
         try:
             yield b"retry: 1000\n\n"
@@ -122,7 +122,7 @@ class Watcher:
         return news
 
     def _pools(self) -> bytes:
-        apps = self._api.observed.views()
+        apps = self._api.operations.views()
         return encode(
             {
                 "apps": [

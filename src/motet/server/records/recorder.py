@@ -25,7 +25,8 @@ class Recorder:
         self.containers: dict[str, ContainerRecord] = {}
         """Those that have not ended, by id."""
         self._apps: dict[str, AppRecord] = {}
-        self._of: dict[type[c.Command], Callable[[Any, float], None]] = {
+        self._of: dict[type[c.Command], Callable[[Any, float], None] | None] = {
+            **dict.fromkeys(c.Command.__subclasses__(), None),
             c.RecordCalls: lambda command, now: records.add_calls(command.calls),
             c.RecordInputs: lambda command, now: records.add_inputs(command.function_id, command.inputs),
             c.RecordSuccesses: lambda command, now: records.add_successes(command.function_id, command.inputs),
@@ -37,9 +38,9 @@ class Recorder:
 
     def turned(self, events: Sequence[Event], commands: Sequence[c.Command], now: float) -> None:
         """See `Driver.follow`."""
-        recording = self._of.get
+        recording = self._of
         for command in commands:
-            record = recording(type(command))
+            record = recording[type(command)]
             if record is not None:
                 record(command, now)
 
