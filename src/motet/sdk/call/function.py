@@ -95,6 +95,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         connection, function_id = yield from self.target.resolve()
         data = self._encoded(args, kwargs)
         call_id, outcome = new_call_id(), _OneOutcome()
+        # Before it is submitted: its outcome may be here before `submit` returns.
         connection.open_call(call_id, outcome)
         traced, ended = self._traced("call", call_id), None
         inputs, parent = [NewInput(0, data)], current_input_id()
@@ -105,6 +106,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
             connection.submit(call_id, function_id, CallKind.ATTACHED, self.method.name, inputs, parent, trace)
             ended = yield outcome.waiter
         finally:
+            # Without an outcome the caller was interrupted, and the input would run for nobody.
             connection.close_call(call_id, cancel=ended is None)
             if traced is not None:
                 traced.end(ended)

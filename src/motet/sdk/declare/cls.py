@@ -154,6 +154,7 @@ class Obj(Handle):
             if method is None:
                 return getattr(self.__local.get() if self.__cls.is_here else self.__cls, name)
             raw = self.__local.method(members(self.__cls.user_cls)[name].raw) if self.__cls.is_here else None
+            # Kept: `obj.method` is written at each call, and the handle is to be made once.
             self.__functions[name] = Function(self.__target, method, raw)
         return self.__functions[name]
 
