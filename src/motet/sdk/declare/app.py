@@ -213,14 +213,12 @@ class App(Handle):
     @property
     def registered_functions(self) -> dict[str, Function[..., Any]]:
         """Its functions by name, with those of included apps."""
-        handles = {name: it.handle for name, it in self._all_declared().items()}
-        return {name: handle for name, handle in handles.items() if isinstance(handle, Function)}
+        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Function)}
 
     @property
     def registered_classes(self) -> dict[str, Cls[Any]]:
         """Its classes by name, with those of included apps."""
-        handles = {name: it.handle for name, it in self._all_declared().items()}
-        return {name: handle for name, handle in handles.items() if isinstance(handle, Cls)}
+        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Cls)}
 
     @property
     def registered_entrypoints(self) -> dict[str, LocalEntrypoint[..., Any]]:
