@@ -64,8 +64,10 @@ class Attempts:
         kind = end.kind
         if kind is not OutcomeKind.SUCCESS:
             self.failed(item, turn)
-        now = turn.now
-        item.released((item.container_id or "", now, kind, end.began, end.finished) if turn.recording else None)
+        now, over = turn.now, None
+        if turn.records is not None:
+            over = (item.container_id or "", now, kind, end.began, end.finished)
+        item.released(over)
         self._deadlines.over(item.attempt)
         self.running -= 1
         self._scaler.served(now - item.delivered_at)
@@ -81,7 +83,8 @@ class Attempts:
 
     def over(self, item: Input, kind: OutcomeKind, turn: Turn) -> None:
         """It does not run any more, or nobody waits for it; its container has not said how it ended."""
-        item.released((item.container_id or "", turn.now, kind, 0.0, 0.0) if turn.recording else None)
+        over = None if turn.records is None else (item.container_id or "", turn.now, kind, 0.0, 0.0)
+        item.released(over)
         self._deadlines.over(item.attempt)
         self.running -= 1
 

@@ -154,7 +154,7 @@ class BatchSlots:
         container = batch.container
         if not batch.members:
             del self._batches[batch.number]
-            container.let_go_of_batch(batch.number)
+            container.let_go_of_batch(batch.number, turn.now)
         elif batch.wanted is not None:
             container.fill(batch.number, batch.wanted)
         elif container.running[batch.number] is not None:

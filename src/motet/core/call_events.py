@@ -39,8 +39,8 @@ class CallEvents:
         if refused and (full := pool.admission.refusal(call.kind)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
         if known is None:
-            if turn.recording:
-                turn.record_call(call)
+            if turn.records is not None:
+                turn.records.made(call)
             if call.inputs:
                 self._calls.add(call)
         turn.changed(pool)

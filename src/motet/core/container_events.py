@@ -28,6 +28,14 @@ class ContainerEvents:
             CHANGES[type(event)](pool, container, event, turn)
             turn.changed(pool)
 
+    def finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
+        """Attempts ended. By itself, as it comes with every input."""
+        container = self._containers.get(event.container_id)
+        if container is not None:
+            pool = self._pools[container.function_id]
+            pool.finished(container, event.attempts, turn)
+            turn.changed(pool)
+
     def passes(self, event: Any, turn: Turn) -> None:
         """One of `PASSES`."""
         container = self._containers.get(event.container_id)
@@ -91,10 +99,6 @@ def _stop_asked(pool: Pool, container: Container, event: e.ContainerStopAsked, t
         pool.losses.evict(container, reason, turn, kill=deaf)
 
 
-def _finished(pool: Pool, container: Container, event: e.AttemptsFinished, turn: Turn) -> None:
-    pool.finished(container, event.attempts, turn)
-
-
 def _yielded(pool: Pool, container: Container, event: e.ItemsYielded, turn: Turn) -> None:
     streams.yielded(container, event.attempt, event.items, turn)
 
@@ -117,7 +121,6 @@ CHANGES: dict[type[e.Event], Heard] = {
     e.InputsLimited: _limited,
     e.DrainAsked: _drain_asked,
     e.ContainerStopAsked: _stop_asked,
-    e.AttemptsFinished: _finished,
 }
 """What may let others run, or call for more or fewer containers: the pool is pumped."""
 

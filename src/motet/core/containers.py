@@ -90,6 +90,8 @@ class Container:
         except KeyError:
             raise InternalError(f"container cannot be {event} while {self.state}: {self.story()}") from None
         self.history.append((now, f"{event}: {reason}" if reason else event))
+        if event == "became_ready":
+            self.idle_since = now  # nobody could use it before
         self._look_at_reach()
 
     @property
@@ -153,18 +155,25 @@ class Container:
         """One slot holds this input, or a batch of which it is one that somebody waits for; None: what nobody waits for."""
         self.running[number] = item
 
-    def let_go(self, ends: Iterable[AttemptEnd]) -> list[tuple[Input | None, AttemptEnd]]:
+    def let_go(self, ends: Iterable[AttemptEnd], now: float) -> list[tuple[Input | None, AttemptEnd]]:
         """Attempts of it ended: those that it held, each with its input. What it does not hold is stale."""
         running = self.running
-        gone = [(running.pop(end.attempt), end) for end in ends if end.attempt in running]
+        gone = []
+        for end in ends:
+            if end.attempt in running:
+                gone.append((running.pop(end.attempt), end))
         self.finished += len(gone)
+        if not running:
+            self.idle_since = now
         if self.stuck:
             self.stuck &= running.keys()
         return gone
 
-    def let_go_of_batch(self, number: int) -> None:
+    def let_go_of_batch(self, number: int, now: float) -> None:
         """All that a slot held has ended."""
         del self.running[number]
+        if not self.running:
+            self.idle_since = now
         self.stuck.discard(number)
 
     def count_finished(self, inputs: int) -> None:
@@ -179,10 +188,6 @@ class Container:
         """What it held is no longer there."""
         self.running.clear()
         self.stuck.clear()
-
-    def idle(self, now: float) -> None:
-        """It holds nothing from now on."""
-        self.idle_since = now
 
     def story(self) -> str:
         """Why it is where it is, for humans."""

@@ -39,8 +39,8 @@ class Endings:
         if not call.inputs:
             self._calls.forget(call)
         turn.add_outcome(call, item.index, kind, payload)
-        if turn.recording:
-            turn.record(item, kind, payload)
+        if turn.records is not None:
+            turn.records.ended(item, kind, payload)
 
     def fail(self, item: Input, event: str, kind: OutcomeKind, error: Exception, turn: Turn) -> None:
         """It has its outcome, which is this error."""

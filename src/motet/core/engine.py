@@ -74,6 +74,7 @@ class Engine:
             e.ClientLost: calls.client_lost,
             e.ItemsTaken: calls.items_taken,
             e.InputFed: calls.fed,
+            e.AttemptsFinished: containers.finished,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }

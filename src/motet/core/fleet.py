@@ -125,8 +125,7 @@ class Fleet:
     def became_ready(self, container: Container, turn: Turn) -> None:
         """It imported and entered: it may be given attempts."""
         self._move(container, "became_ready", turn)
-        container.idle(turn.now)
-        if turn.recording:
+        if turn.records is not None:
             turn.commands.append(RecordStart(self.function_id, turn.now - container.started_at))
         self.start_failures.forget()  # the code can start, so the next one that fails does not wait long
         if self.gpu:
@@ -169,10 +168,8 @@ class Fleet:
         if self.learned is not None:
             self.learned.unloaded(container, turn.now)
             self.target_inputs = self.learned.target  # it changes only when inputs have ended
-        if not container.running:
-            container.idle(turn.now)
-            if self.gpu:
-                self.claim.unsettle()
+        if self.gpu and not container.running:
+            self.claim.unsettle()
         if container.takes_inputs:
             self.index.put(container)
         elif container.state is states.DRAINING:
@@ -257,7 +254,7 @@ class Fleet:
         asked = container.state is states.STOPPING
         self._move(container, "ended", turn)
         self.host.container_ended(was_leaving=asked)
-        if turn.recording:
+        if turn.records is not None:
             how: Literal["stopped", "failed", "died"] = "failed" if container.failed else "stopped" if asked else "died"
             turn.commands.append(RecordEnd(self.function_id, how))
         del self.containers[container.container_id]

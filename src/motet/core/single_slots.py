@@ -71,7 +71,7 @@ class SingleSlots:
 
     def finished(self, container: Container, ends: list[AttemptEnd], turn: Turn) -> int:
         """Outcomes from a container: how many. One that names an attempt it does not hold is stale, and dropped."""
-        gone = container.let_go(ends)
+        gone = container.let_go(ends, turn.now)
         finished = self._attempts.finished
         for item, end in gone:
             if item is not None:

@@ -76,7 +76,8 @@ class WaitingQueue:
         while left:
             call = next(iter(calls))
             waiting = call.waiting
-            turn = 1 if len(calls) > 1 else left
+            alone = len(calls) == 1
+            turn = left if alone else 1
             for _ in range(turn):
                 taken.append(waiting.popleft())
             left -= turn
@@ -84,6 +85,6 @@ class WaitingQueue:
                 self.spawned -= turn
             if not waiting:
                 del calls[call]
-            elif len(calls) > 1:
+            elif not alone:
                 calls.move_to_end(call)
         return taken

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from typing import Any, Generic, Literal, ParamSpec, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, TypeVar, Unpack
 
 from motet.client import tracing
 from motet.client.connection import Connection
@@ -29,8 +29,9 @@ from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.call.spawning import in_chunks, spawn_all
 from motet.sdk.call.stream import Stream
 from motet.sdk.call.target import Target
-from motet.sdk.options import keywords as options
-from motet.sdk.options.batching import batching_from, check_batched
+from motet.sdk.options.batching import check_batched
+from motet.sdk.options.keywords import AutoscalerOptions, BatchingOptions, ConcurrencyOptions, VariantOptions
+from motet.sdk.options.specification import batching_from, concurrency_from, update_from, variant_from
 from motet.wire import payload
 from motet.wire.client_messages import SubmitInputs
 
@@ -297,46 +298,31 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         return stats_of((yield from self.target.view()))
 
     @dual
-    def update_autoscaler(
-        self,
-        *,
-        min_containers: int | None = None,
-        max_containers: int | None = None,
-        buffer_containers: int | None = None,
-        scaledown_window: int | None = None,
-    ) -> Steps[AutoscalerSettings]:
+    def update_autoscaler(self, **bounds: Unpack[AutoscalerOptions]) -> Steps[AutoscalerSettings]:
         """Change the running pool's bounds; what is not given stays as it is. Lasts until the app stops."""
         if self.method.name:
             raise InvalidError("Cannot call .update_autoscaler() on a method. Call it on the class instance instead.")
-        change = options.autoscaler_update_from(min_containers, max_containers, buffer_containers, scaledown_window)
-        return (yield from self.target.update_autoscaler(change))
+        return (yield from self.target.update_autoscaler(update_from(bounds)))
 
-    def with_options(self, **changes: Any) -> Function[P, R]:
-        """The same function with other options and a pool of its own.
+    def with_options(self, **changes: Unpack[VariantOptions]) -> Function[P, R]:
+        """The same function with other options and a pool of its own. Chainable; later values win."""
+        resources, is_generator = self.target.spec.resources, self.method.is_generator
+        return self._varied(variant_from(changes, onto=resources, is_generator=is_generator))
 
-        Takes `cpu, memory, gpu, env, secrets, retries, max_containers, buffer_containers, scaledown_window, timeout`.
-        """
-        variant = options.variant_from_options(
-            onto=self.target.spec.resources, is_generator=self.method.is_generator, **changes
-        )
-        return Function(self.target.varied(variant), self.method, self.raw)
-
-    def with_concurrency(
-        self, *, max_inputs: int, target_inputs: int | Literal["auto"] | None = None, slo_p95: float | None = None
-    ) -> Function[P, R]:
+    def with_concurrency(self, **options: Unpack[ConcurrencyOptions]) -> Function[P, R]:
         """The same function with another input concurrency, as of `@motet.concurrent`, and a pool of its own."""
-        concurrency = options.concurrency_from(max_inputs, target_inputs, slo_p95, decorator="with_concurrency()")
-        return Function(self.target.varied(FunctionVariant(concurrency=concurrency)), self.method, self.raw)
+        concurrency = concurrency_from(options, "with_concurrency", "with_concurrency()")
+        return self._varied(FunctionVariant(concurrency=concurrency))
 
-    def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Function[P, R]:
+    def with_batching(self, **options: Unpack[BatchingOptions]) -> Function[P, R]:
         """The same function, which must take lists and return one, with `@motet.batched` of these values and a pool of
         its own."""
         if self.method.name:
             raise InvalidError("Cannot call .with_batching() on a method. Call it on the class instead.")
-        batching = batching_from(max_batch_size, wait_ms)
+        batching = batching_from(options, "with_batching")
         if self.raw is not None:
             check_batched(self.raw, self.method)
-        return Function(self.target.varied(FunctionVariant(batching=batching)), self.method, self.raw)
+        return self._varied(FunctionVariant(batching=batching))
 
     @property
     def get_web_url(self) -> AtOnce[[], str | None]:
@@ -348,6 +334,9 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         return AtOnce(lambda: self.target.web_url(self.method) if self.method.web is not None else None)
 
     # --- inside -----------------------------------------------------------------------------------------------------
+
+    def _varied(self, variant: FunctionVariant) -> Function[P, R]:
+        return Function(self.target.varied(variant), self.method, self.raw)
 
     def _traced(self, way: tracing.Way, call_id: str = "") -> tracing.CallSpan | None:
         return tracing.begin(way, self.target.declared.app_name, self.name, call_id)

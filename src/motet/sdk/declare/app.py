@@ -22,9 +22,9 @@ from motet.sdk.declare.declaration import Declared, declare_class, declare_funct
 from motet.sdk.declare.entrypoint import LocalEntrypoint
 from motet.sdk.options.checks import check_name, refuse_positional, type_name
 from motet.sdk.options.image import Image
-from motet.sdk.options.keywords import ClassOptions, FunctionOptions, read_options, refuse_unknown
+from motet.sdk.options.keyword import Given, Keyword, read
+from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOptions
 from motet.sdk.options.secret import Secret, merged_env
-from motet.sdk.options.unavailable import refuse_unavailable, warn_without_effect
 from motet.sdk.run.app_run import AppRun
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
@@ -61,9 +61,8 @@ class App(Handle):
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
-        merged_env(secrets, None)
-        refuse_unavailable({"volumes": volumes})
-        warn_without_effect({"include_source": include_source})
+        merged_env(secrets)
+        read("App", {"volumes": volumes, "include_source": include_source}, CLASS)
         self._name = None if name is None else check_name("the name of an app", name)
         self.key = app_key(self._name or "")
         """Tells it from other apps of the program, also in containers."""
@@ -125,11 +124,10 @@ class App(Handle):
         if positional and isinstance(positional[0], Image):
             raise InvalidError("`image` needs to be a keyword argument: `@app.function(image=image)`.")
         refuse_positional(positional, "@app.function()")
-        refuse_unknown("App.function", options, FunctionOptions.__optional_keys__)
-        read = read_options(options, app_image=self._image, app_secrets=self._secrets)
+        given = self._read("App.function", options, FUNCTION)
 
         def decorate(function: object, /) -> Function[..., Any]:
-            declared = declare_function(self, function, read, options.get("name"), options.get("is_generator"))
+            declared = declare_function(self, function, given)
             return cast("Function[..., Any]", self._add(declared))
 
         return cast(FunctionDecorator, decorate)
@@ -138,11 +136,10 @@ class App(Handle):
         """Make a class's `@motet.method()`s run in containers, whose objects live as long as they do. Keywords as in Modal;
         see `ClassOptions`. Raises `InvalidError` for what cannot work."""
         refuse_positional(positional, "@app.cls()")
-        refuse_unknown("App.cls", options, ClassOptions.__optional_keys__)
-        read = read_options(options, app_image=self._image, app_secrets=self._secrets)
+        given = self._read("App.cls", options, CLASS)
 
         def decorate(user_cls: type[T]) -> Cls[T]:
-            return cast("Cls[T]", self._add(declare_class(self, user_cls, read)))
+            return cast("Cls[T]", self._add(declare_class(self, user_cls, given)))
 
         return decorate
 
@@ -179,6 +176,13 @@ class App(Handle):
         if inherit_tags:
             self._tags = {**other_app._tags, **self._tags}
         return self
+
+    def _read(self, where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -> Given:
+        given = read(where, options, table)
+        given.put_below("env", merged_env(self._secrets))
+        if self._image is not None:
+            given.put_below("image", self._image.spec)
+        return given
 
     def _add(self, declared: Declared) -> Function[..., Any] | Cls[Any]:
         name = declared.spec.name

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, Generic, Literal, NoReturn, TypeVar, Unpack, cast
+from typing import Any, Generic, NoReturn, TypeVar, Unpack, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
@@ -18,8 +18,9 @@ from motet.sdk.call.target import Target
 from motet.sdk.declare.local_instance import LocalInstance
 from motet.sdk.declare.partials import cannot_inherit
 from motet.sdk.declare.user_class import members, parameters_of
-from motet.sdk.options.batching import batching_from, check_class_batching
-from motet.sdk.options.keywords import VariantOptions, concurrency_from, variant_from_options
+from motet.sdk.options.batching import check_class_batching
+from motet.sdk.options.keywords import BatchingOptions, ConcurrencyOptions, VariantOptions
+from motet.sdk.options.specification import batching_from, concurrency_from, variant_from
 from motet.wire.parameters import checked_parameters, encoded_parameters
 
 T = TypeVar("T", covariant=True)
@@ -51,18 +52,16 @@ class Cls(Hydrated, Handle, Generic[T]):
 
     def with_options(self, **options: Unpack[VariantOptions]) -> Cls[T]:
         """This class with other options: its objects have containers of their own. Chainable; later values win."""
-        return self._varied(variant_from_options(onto=self.target.spec.resources, **options))
+        return self._varied(variant_from(options, onto=self.target.spec.resources))
 
-    def with_concurrency(
-        self, *, max_inputs: int, target_inputs: int | Literal["auto"] | None = None, slo_p95: float | None = None
-    ) -> Cls[T]:
+    def with_concurrency(self, **options: Unpack[ConcurrencyOptions]) -> Cls[T]:
         """This class with another `@motet.concurrent`; otherwise as `with_options`."""
-        concurrency = concurrency_from(max_inputs, target_inputs, slo_p95, decorator="with_concurrency()")
+        concurrency = concurrency_from(options, "with_concurrency", "with_concurrency()")
         return self._varied(FunctionVariant(concurrency=concurrency))
 
-    def with_batching(self, *, max_batch_size: int, wait_ms: int | Literal["auto"]) -> Cls[T]:
+    def with_batching(self, **options: Unpack[BatchingOptions]) -> Cls[T]:
         """This class with its one method batched, as by `@motet.batched`; otherwise as `with_options`."""
-        batching = batching_from(max_batch_size, wait_ms)
+        batching = batching_from(options, "with_batching")
         if self.is_here:
             check_class_batching(self.user_cls.__name__, members(self.user_cls), batching)
         return self._varied(FunctionVariant(batching=batching))

@@ -17,6 +17,8 @@ from motet.sdk.call.bound_method import BoundMethod, is_registered
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
+NOT_ON_METHODS = "The `@motet.concurrent` decorator cannot be used on methods; decorate the class instead."
+
 EnterPhase = Literal["snapshot", "start"]
 
 
