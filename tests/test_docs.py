@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import motet
+from motet.sdk.options.keyword import Setting
+from motet.sdk.options.keywords import BATCHING, CONCURRENCY, ENDPOINT, FUNCTION, WEB_SERVER
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
@@ -33,6 +35,19 @@ def test_every_environment_variable_of_the_server_is_documented() -> None:
     assert read
     production = (ROOT / "docs/guide/production.md").read_text()
     assert [name for name in sorted(read) if f"`{name}`" not in production] == []
+
+
+TABLES = {"functions": FUNCTION, "concurrency": CONCURRENCY, "batching": BATCHING, "web": ENDPOINT | WEB_SERVER}
+"""Pages of the guide, and the keywords in their tables."""
+
+
+@pytest.mark.parametrize("page", TABLES)
+def test_the_guides_tables_of_keywords_say_what_the_code_does(page: str) -> None:
+    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", (ROOT / f"docs/guide/{page}.md").read_text())
+    lines = re.findall(r"^\| (`\w+`(?:, `\w+`)*) \| (.*) \| (.*) \|$", text, re.MULTILINE)
+    told = {name: (means, default) for names, means, default in lines for name in re.findall(r"\w+", names)}
+    rows = {name: row for name, row in TABLES[page].items() if isinstance(row, Setting) and row.means}
+    assert {name: told.get(name) for name in rows} == {name: (row.means, row.default) for name, row in rows.items()}
 
 
 def test_the_guide_lists_its_pages() -> None:

@@ -104,5 +104,5 @@ def mistakes() -> None:
     sync(1)  # type: ignore[operator]
     asynchronous.remote(1, 2)  # type: ignore[call-arg]
     Model().predict.remote("x")  # type: ignore[arg-type]
-    motet.concurrent(10)  # type: ignore[arg-type]
+    motet.concurrent(10)  # type: ignore[arg-type, call-arg]
     generate.remote_gen("x")  # type: ignore[arg-type]

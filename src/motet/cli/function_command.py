@@ -12,15 +12,25 @@ from rich.text import Text
 from motet.cli.app_command import function_rows, functions_table, view_of
 from motet.cli.finding import Known, known
 from motet.cli.function_stats import Percentiles, RecordedStats, execution, function_stats, queuing, stats_json
-from motet.cli.options import MomentType, ViewGroup, json_option, moment_options, print_json
+from motet.cli.options import (
+    MomentType,
+    ViewGroup,
+    bounds_options,
+    json_option,
+    moment_options,
+    option_name,
+    print_json,
+)
 from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, kind_word, moment, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import input_id
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.records.facts import DecisionRecord
 from motet.records.pools import FunctionRecord
 from motet.records.queries import MAX_FOUND, InputQuery
+from motet.sdk.options.specification import update_from
 from motet.wire.client_messages import AutoscalerUpdated, UpdateAutoscaler
 from motet.wire.operator_messages import ViewSettings
 
@@ -192,7 +202,7 @@ def list_decisions(*, function: str, app: str | None, limit: int, since: float |
     """List why a pool was to have another size, the latest last; also when it has ended."""
     with known() as found:
         record = _function(found, function, app)
-        decisions = found.archive.decisions(record.function_id, since=since, limit=limit)
+        decisions = found.archive.facts(DecisionRecord, [record.function_id], since=since, limit=limit)
         if as_json:
             print_json([msgspec.structs.asdict(each) for each in decisions])
         elif decisions:
@@ -208,27 +218,19 @@ def list_decisions(*, function: str, app: str | None, limit: int, since: float |
 @autoscaler_group.command("update")
 @click.argument("function")
 @app_option
-@click.option("--min-containers", type=click.IntRange(0), help="Containers that are kept at all times.")
-@click.option("--max-containers", type=click.IntRange(1), help="Containers that there are at most.")
-@click.option(
-    "--buffer-containers", type=click.IntRange(0), help="Idle containers beyond demand, while the function is in use."
-)
-@click.option("--scaledown-window", type=float, metavar="SECONDS", help="How long a container may be idle.")
+@bounds_options
 @json_option
-def update_settings(*, function: str, app: str | None, as_json: bool, **change: Any) -> None:
+def update_settings(*, function: str, app: str | None, as_json: bool, **bounds: Any) -> None:
     """Change a pool's bounds while it runs; what is not given stays. They hold until the app ends."""
-    if all(value is None for value in change.values()):
-        raise InvalidError(
-            "give at least one of --min-containers, --max-containers, --buffer-containers, --scaledown-window"
-        )
+    change = update_from(bounds)
+    if change == AutoscalerUpdate():
+        raise InvalidError(f"give at least one of {', '.join(map(option_name, bounds))}, other than a maximum of 0")
     with known() as found:
         record = _function(found, function, app)
         running = found.servers.function(record.function_id)
         if running is None:
             raise _not_running(record)
-        settings = (
-            running[0].ask(UpdateAutoscaler(record.function_id, AutoscalerUpdate(**change)), AutoscalerUpdated).settings
-        )
+        settings = running[0].ask(UpdateAutoscaler(record.function_id, change), AutoscalerUpdated).settings
         _print_settings(record, settings, as_json=as_json)
 
 

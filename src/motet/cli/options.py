@@ -13,6 +13,8 @@ import msgspec
 from motet.cli.interrupts import INTERRUPTED
 from motet.cli.terminal import tell
 from motet.errors import Error, InvalidError
+from motet.sdk.options.keyword import Setting
+from motet.sdk.options.keywords import AUTOSCALER
 from motet.sdk.run.terminal_text import ACTING, harmless
 from motet.server.moments import parse_moment
 
@@ -55,6 +57,20 @@ class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in the n
             return parse_moment(value.strip(), time.time(), "--" + ((param.name if param else None) or "since"))
         except InvalidError as error:
             raise click.UsageError(str(error), ctx) from error
+
+
+def option_name(keyword: str) -> str:
+    """How a keyword is written on the command line."""
+    return f"--{keyword.replace('_', '-')}"
+
+
+def bounds_options(command: F) -> F:
+    """The keywords of `update_autoscaler`. Their values are for it to check."""
+    for name, row in reversed(AUTOSCALER.items()):
+        assert isinstance(row, Setting)
+        kind = float if "seconds" in row.means else int
+        command = click.option(option_name(name), type=kind, help=f"{row.means[0].upper()}{row.means[1:]}.")(command)
+    return command
 
 
 def moment_options(command: F) -> F:

@@ -297,6 +297,7 @@ class Executor:
 
     def stop(self) -> None:
         """End everything that runs: the container is about to run its exit hooks."""
+        # Before looking at them: whichever ends from here on finds it.
         self._threads_done = threading.Event()
         attempts = list(self._attempts)
         if not self._on_threads():

@@ -12,8 +12,9 @@ from motet.model.function import FunctionSpec, FunctionVariant, Resources
 from motet.model.gpu import GpuRequest
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
-from motet.sdk.options.keywords import autoscaler_update_from, variant_from_options
-from motet.sdk.options.scaling import concurrency_from
+from motet.sdk.options.keyword import Setting
+from motet.sdk.options.keywords import CLASS
+from motet.sdk.options.specification import concurrency_from, update_from, variant_from
 
 
 def double(x: int) -> int:
@@ -28,6 +29,10 @@ class Plain:
     @motet.method()
     def double(self, x: int) -> int:
         return 2 * x
+
+
+def variant_of(is_generator: bool = False, **options: Any) -> FunctionVariant:
+    return variant_from(options, onto=Resources(), is_generator=is_generator)
 
 
 def spec_of(function: Any = double, /, **options: Any) -> FunctionSpec:
@@ -48,108 +53,128 @@ def test_defaults() -> None:
         assert (spec.env, spec.resources, spec.single_use_containers) == ({}, Resources(), False)
 
 
-@pytest.mark.parametrize(
-    ("options", "field", "expected"),
-    [
-        ({"timeout": 5}, "timeout", 5.0),
-        ({"timeout": 5}, "startup_timeout", 5.0),
-        ({"timeout": 5, "startup_timeout": 7}, "startup_timeout", 7.0),
-        ({"timeout": 86400}, "timeout", 86400.0),
-        ({"single_use_containers": True}, "single_use_containers", True),
-        ({"cpu": 0.5}, "resources", Resources(cpu=0.5)),
-        ({"cpu": (1, 2)}, "resources", Resources(cpu=(1.0, 2.0))),
-        ({"memory": 512}, "resources", Resources(memory_mib=512)),
-        ({"memory": (512, 512)}, "resources", Resources(memory_mib=(512, 512))),
-        ({"gpu": "H100"}, "resources", Resources(gpu=(GpuRequest(kind="H100"),))),
-        (
-            {"gpu": ["h100!", "A100-80GB:2", "any:0.5"]},
-            "resources",
-            Resources(
-                gpu=(
-                    GpuRequest(kind="H100", exact=True),
-                    GpuRequest(kind="A100", memory_gb=80, count=2),
-                    GpuRequest(kind="any", count=0.5),
-                )
-            ),
+VALUES: list[tuple[dict[str, Any], str, Any]] = [
+    ({"timeout": 5}, "timeout", 5.0),
+    ({"timeout": 5}, "startup_timeout", 5.0),
+    ({"timeout": 5, "startup_timeout": 7}, "startup_timeout", 7.0),
+    ({"timeout": 86400}, "timeout", 86400.0),
+    ({"single_use_containers": True}, "single_use_containers", True),
+    ({"cpu": 0.5}, "resources", Resources(cpu=0.5)),
+    ({"cpu": (1, 2)}, "resources", Resources(cpu=(1.0, 2.0))),
+    ({"memory": 512}, "resources", Resources(memory_mib=512)),
+    ({"memory": (512, 512)}, "resources", Resources(memory_mib=(512, 512))),
+    ({"gpu": "H100"}, "resources", Resources(gpu=(GpuRequest(kind="H100"),))),
+    (
+        {"gpu": ["h100!", "A100-80GB:2", "any:0.5"]},
+        "resources",
+        Resources(
+            gpu=(
+                GpuRequest(kind="H100", exact=True),
+                GpuRequest(kind="A100", memory_gb=80, count=2),
+                GpuRequest(kind="any", count=0.5),
+            )
         ),
-        ({"min_containers": 2}, "autoscaler", AutoscalerSettings(min_containers=2)),
-        ({"max_containers": 2}, "autoscaler", AutoscalerSettings(max_containers=2)),
-        ({"max_containers": 0}, "autoscaler", AutoscalerSettings()),
-        ({"max_containers": 0, "min_containers": 3}, "autoscaler", AutoscalerSettings(min_containers=3)),
-        ({"buffer_containers": 2}, "autoscaler", AutoscalerSettings(buffer_containers=2)),
-        ({"scaledown_window": 2}, "autoscaler", AutoscalerSettings(scaledown_window=2.0)),
-        ({"scaledown_window": 3600}, "autoscaler", AutoscalerSettings(scaledown_window=3600.0)),
-        ({"retries": 0}, "retries", RetryPolicy(max_retries=0, backoff_coefficient=1.0)),
-        ({"retries": 3}, "retries", RetryPolicy(max_retries=3, backoff_coefficient=1.0, initial_delay=1.0)),
-        ({"env": {"A": "1", "B": None}}, "env", {"A": "1"}),
-    ],
-)
+    ),
+    ({"min_containers": 2}, "autoscaler", AutoscalerSettings(min_containers=2)),
+    ({"max_containers": 2}, "autoscaler", AutoscalerSettings(max_containers=2)),
+    ({"max_containers": 0}, "autoscaler", AutoscalerSettings()),
+    ({"max_containers": 0, "min_containers": 3}, "autoscaler", AutoscalerSettings(min_containers=3)),
+    ({"buffer_containers": 2}, "autoscaler", AutoscalerSettings(buffer_containers=2)),
+    ({"scaledown_window": 2}, "autoscaler", AutoscalerSettings(scaledown_window=2.0)),
+    ({"scaledown_window": 3600}, "autoscaler", AutoscalerSettings(scaledown_window=3600.0)),
+    ({"retries": 0}, "retries", RetryPolicy(max_retries=0, backoff_coefficient=1.0)),
+    ({"retries": 3}, "retries", RetryPolicy(max_retries=3, backoff_coefficient=1.0, initial_delay=1.0)),
+    ({"env": {"A": "1", "B": None}}, "env", {"A": "1"}),
+    ({"secrets": [motet.Secret.from_dict({"A": "1"})]}, "env", {"A": "1"}),
+    ({"queue_timeout": 5}, "queue_timeout", 5.0),
+    ({"max_waiting_inputs": 5}, "max_waiting_inputs", 5),
+    ({"cancellation_grace": 5}, "cancellation_grace", 5.0),
+    ({"sync_cancellation": "container"}, "sync_cancellation", "container"),
+    (
+        {"image": motet.Image.debian_slim().pip_install("one")},
+        "image",
+        motet.Image.debian_slim().pip_install("one").spec,
+    ),
+]
+
+
+@pytest.mark.parametrize(("options", "field", "expected"), VALUES)
 def test_values_reach_the_spec(options: dict[str, Any], field: str, expected: Any) -> None:
     assert getattr(spec_of(**options), field) == expected
     assert getattr(class_spec_of(**options), field) == expected
 
 
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        (
-            {"min_containers": 5, "max_containers": 2},
-            "`min_containers` (5) cannot be greater than `max_containers` (2)",
-        ),
-        ({"min_containers": 1.5}, "`min_containers` must be an int, not float"),
-        ({"max_containers": "2"}, "`max_containers` must be an int, not str"),
-        ({"buffer_containers": True}, "`buffer_containers` must be an int, not bool"),
-        ({"min_containers": -1}, "`min_containers` must not be negative, got -1"),
-        ({"max_containers": -1}, "`max_containers` must not be negative, got -1"),
-        ({"buffer_containers": -1}, "`buffer_containers` must not be negative, got -1"),
-        ({"scaledown_window": 1.9}, "`scaledown_window` must be between 2 and 3600 (inclusive)"),
-        ({"scaledown_window": 3601}, "`scaledown_window` must be between 2 and 3600 (inclusive)"),
-        ({"scaledown_window": float("nan")}, "`scaledown_window` must be between 2 and 3600 (inclusive)"),
-        ({"scaledown_window": "60"}, "`scaledown_window` must be a number of seconds, not str"),
-        ({"scaledown_window": True}, "`scaledown_window` must be a number of seconds, not bool"),
-        ({"timeout": None}, "The `timeout` parameter cannot be set to None"),
-        ({"timeout": 0}, "The `timeout` parameter must be greater than 0"),
-        ({"timeout": -1}, "The `timeout` parameter must be greater than 0"),
-        ({"timeout": 86401}, "at most 86400 seconds, got 86401"),
-        ({"timeout": "60"}, "The `timeout` parameter must be a number of seconds, got '60'"),
-        ({"timeout": True}, "The `timeout` parameter must be a number of seconds, got True"),
-        ({"startup_timeout": 0}, "The `startup_timeout` parameter must be greater than 0"),
-        ({"cpu": 0}, "`cpu` must be a positive number"),
-        ({"cpu": "1"}, "`cpu` must be a positive number"),
-        ({"cpu": (2, 1)}, "`cpu` request (2) cannot be greater than its limit (1)"),
-        ({"cpu": (1, 2, 3)}, "`cpu` takes one number or a tuple (request, limit)"),
-        ({"memory": 1.5}, "`memory` must be a positive int"),
-        ({"memory": -1}, "`memory` must be a positive int"),
-        ({"memory": (1024, 512)}, "`memory` request (1024) cannot be greater than its limit (512)"),
-        ({"gpu": 1}, "`gpu` must be a str or a list of str"),
-        ({"gpu": ["H100", None]}, "`gpu` must be a str or a list of str"),
-        ({"gpu": "H100:zero"}, '`gpu` is a kind, or a kind and a count such as "A100:2"'),
-        ({"gpu": ""}, "`gpu` is a kind"),
-        ({"single_use_containers": 1}, "`single_use_containers` must be True or False"),
-        ({"serialized": "yes"}, "`serialized` must be True or False"),
-        ({"image": "debian"}, "`image=` has to be a `motet.Image` object"),
-        ({"secrets": motet.Secret.from_dict({})}, "`secrets=` has to be a list of `motet.Secret` objects"),
-        ({"secrets": ["a"]}, "`secrets=` has to be a list of `motet.Secret` objects"),
-        ({"secrets": 5}, "`secrets=` has to be a list of `motet.Secret` objects"),
-        ({"env": ["A"]}, "`env` has to be a dict[str, str | None], not list"),
-        ({"env": {"A": 1}}, "the value of 'A' is int"),
-        ({"env": {"A=B": "1"}}, "cannot name an environment variable"),
-        ({"max_inputs": "1"}, "`max_inputs` must be an int, not str"),
-        ({"max_inputs": 0}, "`max_inputs` must be positive"),
-        ({"max_inputs": 2}, "Only `max_inputs=1` is currently supported"),
-        (
-            {"retries": "3"},
-            "Retries parameter must be an integer or instance of motet.Retries. Found: <class 'str'> on Function",
-        ),
-        ({"retries": True}, "Retries parameter must be an integer or instance of motet.Retries."),
-        ({"retries": -1}, "Invalid retries number: -1. Function retries must be non-negative."),
-    ],
-)
+WRONG: list[tuple[dict[str, Any], str]] = [
+    (
+        {"min_containers": 5, "max_containers": 2},
+        "`min_containers` (5) cannot be greater than `max_containers` (2)",
+    ),
+    ({"min_containers": 1.5}, "`min_containers` must be an int, not float"),
+    ({"max_containers": "2"}, "`max_containers` must be an int, not str"),
+    ({"buffer_containers": True}, "`buffer_containers` must be an int, not bool"),
+    ({"min_containers": -1}, "`min_containers` must not be negative, got -1"),
+    ({"max_containers": -1}, "`max_containers` must not be negative, got -1"),
+    ({"buffer_containers": -1}, "`buffer_containers` must not be negative, got -1"),
+    ({"scaledown_window": 1.9}, "`scaledown_window` must be between 2 and 3600 (inclusive)"),
+    ({"scaledown_window": 3601}, "`scaledown_window` must be between 2 and 3600 (inclusive)"),
+    ({"scaledown_window": float("nan")}, "`scaledown_window` must be between 2 and 3600 (inclusive)"),
+    ({"scaledown_window": "60"}, "`scaledown_window` must be a number of seconds, not str"),
+    ({"scaledown_window": True}, "`scaledown_window` must be a number of seconds, not bool"),
+    ({"timeout": None}, "The `timeout` parameter cannot be set to None"),
+    ({"timeout": 0}, "The `timeout` parameter must be greater than 0"),
+    ({"timeout": -1}, "The `timeout` parameter must be greater than 0"),
+    ({"timeout": 86401}, "at most 86400 seconds, got 86401"),
+    ({"timeout": "60"}, "The `timeout` parameter must be a number of seconds, got '60'"),
+    ({"timeout": True}, "The `timeout` parameter must be a number of seconds, got True"),
+    ({"startup_timeout": 0}, "The `startup_timeout` parameter must be greater than 0"),
+    ({"queue_timeout": 0}, "`queue_timeout` must be a number of seconds, more than 0 and at most 86400, got 0"),
+    ({"cancellation_grace": "1"}, "`cancellation_grace` must be a number of seconds, more than 0"),
+    ({"max_waiting_inputs": 0}, "`max_waiting_inputs` must be an int between 1 and 10000000, got 0"),
+    ({"sync_cancellation": "both"}, '`sync_cancellation` must be "input"'),
+    ({"cpu": 0}, "`cpu` must be a positive number"),
+    ({"cpu": "1"}, "`cpu` must be a positive number"),
+    ({"cpu": (2, 1)}, "`cpu` request (2) cannot be greater than its limit (1)"),
+    ({"cpu": (1, 2, 3)}, "`cpu` takes one number or a tuple (request, limit)"),
+    ({"memory": 1.5}, "`memory` must be a positive int"),
+    ({"memory": -1}, "`memory` must be a positive int"),
+    ({"memory": (1024, 512)}, "`memory` request (1024) cannot be greater than its limit (512)"),
+    ({"gpu": 1}, "`gpu` must be a str or a list of str"),
+    ({"gpu": ["H100", None]}, "`gpu` must be a str or a list of str"),
+    ({"gpu": "H100:zero"}, '`gpu` is a kind, or a kind and a count such as "A100:2"'),
+    ({"gpu": ""}, "`gpu` is a kind"),
+    ({"single_use_containers": 1}, "`single_use_containers` must be True or False"),
+    ({"serialized": "yes"}, "`serialized` must be True or False"),
+    ({"image": "debian"}, "`image=` has to be a `motet.Image` object"),
+    ({"secrets": motet.Secret.from_dict({})}, "`secrets=` has to be a list of `motet.Secret` objects"),
+    ({"secrets": ["a"]}, "`secrets=` has to be a list of `motet.Secret` objects"),
+    ({"secrets": 5}, "`secrets=` has to be a list of `motet.Secret` objects"),
+    ({"env": ["A"]}, "`env` has to be a dict[str, str | None], not list"),
+    ({"env": {"A": 1}}, "the value of 'A' is int"),
+    ({"env": {"A=B": "1"}}, "cannot name an environment variable"),
+    ({"max_inputs": "1"}, "`max_inputs` must be an int, not str"),
+    ({"max_inputs": 0}, "`max_inputs` must be positive"),
+    ({"max_inputs": 2}, "Only `max_inputs=1` is currently supported"),
+    (
+        {"retries": "3"},
+        "Retries parameter must be an integer or instance of motet.Retries. Found: <class 'str'> on Function",
+    ),
+    ({"retries": True}, "Retries parameter must be an integer or instance of motet.Retries."),
+    ({"retries": -1}, "Invalid retries number: -1. Function retries must be non-negative."),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), WRONG)
 def test_wrong_values_are_refused_at_the_decorator(options: dict[str, Any], message: str) -> None:
     for declare in (spec_of, class_spec_of):
         with pytest.raises(InvalidError) as caught:
             declare(**options)
         assert message in str(caught.value)
+
+
+def test_every_keyword_has_a_value_that_is_taken_and_one_that_is_refused() -> None:
+    settings = {name for name, row in CLASS.items() if isinstance(row, Setting) and row.means}
+    assert settings - {name for options, *_ in VALUES for name in options} == {"serialized"}
+    assert settings - {name for options, _ in WRONG for name in options} == set()
 
 
 def test_the_retries_message_names_the_function() -> None:
@@ -304,7 +329,7 @@ def test_max_inputs_of_app_function_is_single_use_containers() -> None:
 
 
 def test_with_options_changes_what_is_given() -> None:
-    variant = variant_from_options(
+    variant = variant_of(
         timeout=5, retries=2, max_containers=3, env={"A": "1"}, secrets=[motet.Secret.from_dict({"B": "2"})], cpu=1
     )
     assert variant == FunctionVariant(
@@ -317,7 +342,7 @@ def test_with_options_changes_what_is_given() -> None:
 
 
 def test_with_options_without_values_changes_nothing() -> None:
-    assert variant_from_options(timeout=None, max_containers=0, env={}, secrets=[], gpu=None) == FunctionVariant()
+    assert variant_of(timeout=None, max_containers=0, env={}, secrets=[], gpu=None) == FunctionVariant()
 
 
 def test_with_options_keeps_the_other_resources() -> None:
@@ -352,9 +377,7 @@ def test_with_options_checks_like_the_decorator(options: dict[str, Any], error: 
 
 def test_old_names_in_with_options() -> None:
     with pytest.warns(DeprecationError) as caught:
-        variant = variant_from_options(
-            concurrency_limit=4, keep_warm=2, container_idle_timeout=30, allow_concurrent_inputs=5
-        )
+        variant = variant_of(concurrency_limit=4, keep_warm=2, container_idle_timeout=30, allow_concurrent_inputs=5)
     assert len(caught) == 4
     assert variant == FunctionVariant(
         concurrency=Concurrency(max_inputs=5, target_inputs=5),
@@ -364,18 +387,17 @@ def test_old_names_in_with_options() -> None:
 
 def test_variants_of_generators_have_no_retries() -> None:
     with pytest.raises(InvalidError, match="Generator Functions do not support retries"):
-        variant_from_options(is_generator=True, retries=1)
+        variant_of(is_generator=True, retries=1)
 
 
 # --- update_autoscaler ---
 
 
 def test_an_update_has_what_is_given() -> None:
-    assert autoscaler_update_from(1, 4, 2, 30) == AutoscalerUpdate(
-        min_containers=1, max_containers=4, buffer_containers=2, scaledown_window=30.0
-    )
-    assert autoscaler_update_from(min_containers=0) == AutoscalerUpdate(min_containers=0)
-    assert autoscaler_update_from(max_containers=0) == AutoscalerUpdate()
+    every = {"min_containers": 1, "max_containers": 4, "buffer_containers": 2, "scaledown_window": 30.0}
+    assert update_from(every) == AutoscalerUpdate(**every)  # type: ignore[arg-type]
+    assert update_from({"min_containers": 0}) == AutoscalerUpdate(min_containers=0)
+    assert update_from({"max_containers": 0}) == AutoscalerUpdate()
 
 
 @pytest.mark.parametrize(
@@ -384,9 +406,9 @@ def test_an_update_has_what_is_given() -> None:
 )
 def test_an_update_is_checked(arguments: dict[str, Any]) -> None:
     with pytest.raises(InvalidError):
-        autoscaler_update_from(**arguments)
+        update_from(arguments)
 
 
 def test_the_missing_max_inputs_message_names_the_caller() -> None:
     with pytest.raises(TypeError, match=r"`with_concurrency\(\)` missing required argument: `max_inputs`"):
-        concurrency_from(None, decorator="with_concurrency()")
+        concurrency_from({"max_inputs": None}, "with_concurrency", "with_concurrency()")

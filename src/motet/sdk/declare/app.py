@@ -9,7 +9,6 @@ from typing import Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overl
 
 from motet.client.running_app import RunningApp, apps_in, container_app
 from motet.context.main_module import may_be_declared_again
-from motet.context.notices import warn_user
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.call.function import Function
@@ -19,12 +18,13 @@ from motet.sdk.declare.app_key import app_key
 from motet.sdk.declare.app_spec import app_spec
 from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.declaration import Declared, declare_class, declare_function
+from motet.sdk.declare.declarations import Declarations, warn_of_collision
 from motet.sdk.declare.entrypoint import LocalEntrypoint
 from motet.sdk.options.checks import check_name, refuse_positional, type_name
 from motet.sdk.options.image import Image
-from motet.sdk.options.keywords import ClassOptions, FunctionOptions, read_options, refuse_unknown
+from motet.sdk.options.keyword import Given, Keyword, read
+from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOptions
 from motet.sdk.options.secret import Secret, merged_env
-from motet.sdk.options.unavailable import refuse_unavailable, warn_without_effect
 from motet.sdk.run.app_run import AppRun
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
@@ -61,19 +61,15 @@ class App(Handle):
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise InvalidError("Invalid value for `name`: Must be string.")
-        merged_env(secrets, None)
-        refuse_unavailable({"volumes": volumes})
-        warn_without_effect({"include_source": include_source})
+        merged_env(secrets)
+        read("App", {"volumes": volumes, "include_source": include_source}, CLASS)
         self._name = None if name is None else check_name("the name of an app", name)
         self.key = app_key(self._name or "")
         """Tells it from other apps of the program, also in containers."""
         self._tags = _checked_tags(tags)
         self._image = _checked_image(image)
         self._secrets = tuple(secrets)
-        self._declared: dict[str, Declared] = {}
-        self._replaced: list[tuple[FunctionSpec, str]] = []
-        self._aside: list[Declared] = []
-        """Those whose name another function has taken: they run for whoever has their handle."""
+        self._declarations = Declarations()
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
         self.runs: Runs = Runs()
@@ -125,11 +121,10 @@ class App(Handle):
         if positional and isinstance(positional[0], Image):
             raise InvalidError("`image` needs to be a keyword argument: `@app.function(image=image)`.")
         refuse_positional(positional, "@app.function()")
-        refuse_unknown("App.function", options, FunctionOptions.__optional_keys__)
-        read = read_options(options, app_image=self._image, app_secrets=self._secrets)
+        given = self._read("App.function", options, FUNCTION)
 
         def decorate(function: object, /) -> Function[..., Any]:
-            declared = declare_function(self, function, read, options.get("name"), options.get("is_generator"))
+            declared = declare_function(self, function, given)
             return cast("Function[..., Any]", self._add(declared))
 
         return cast(FunctionDecorator, decorate)
@@ -138,11 +133,10 @@ class App(Handle):
         """Make a class's `@motet.method()`s run in containers, whose objects live as long as they do. Keywords as in Modal;
         see `ClassOptions`. Raises `InvalidError` for what cannot work."""
         refuse_positional(positional, "@app.cls()")
-        refuse_unknown("App.cls", options, ClassOptions.__optional_keys__)
-        read = read_options(options, app_image=self._image, app_secrets=self._secrets)
+        given = self._read("App.cls", options, CLASS)
 
         def decorate(user_cls: type[T]) -> Cls[T]:
-            return cast("Cls[T]", self._add(declare_class(self, user_cls, read)))
+            return cast("Cls[T]", self._add(declare_class(self, user_cls, given)))
 
         return decorate
 
@@ -173,28 +167,27 @@ class App(Handle):
             raise InvalidError(f"`app.include` takes a motet.App, not {type_name(other_app)}")
         for name, theirs in other_app._all_declared().items():
             if (mine := self._all_declared().get(name)) is not None and mine is not theirs:
-                _warn_of_collision(mine, theirs)
+                warn_of_collision(mine, theirs)
         if other_app is not self and other_app not in self._included:
             self._included.append(other_app)
         if inherit_tags:
             self._tags = {**other_app._tags, **self._tags}
         return self
 
+    def _read(self, where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -> Given:
+        given = read(where, options, table)
+        given.put_below("env", merged_env(self._secrets))
+        if self._image is not None:
+            given.put_below("image", self._image.spec)
+        return given
+
     def _add(self, declared: Declared) -> Function[..., Any] | Cls[Any]:
-        name = declared.spec.name
-        if (old := self._declared.get(name)) is not None:
-            _warn_of_collision(old, declared)
-            if old.code is not declared.code:
-                self._replaced.append((old.spec, declared.where))
-                if not may_be_declared_again(declared.code) and not old.has_url:
-                    taken = 1 + sum(name == it.spec.name for it in self._aside)
-                    self._aside.append(old.set_aside(taken))
-        self._declared[name] = declared
+        self._declarations.add(declared)
         return declared.handle
 
     def successor_of(self, spec: FunctionSpec) -> str | None:
         """Where the function is that took the name of this declaration; None if it still has it."""
-        return next((where for old, where in self._replaced if old is spec), None)
+        return self._declarations.successor_of(spec)
 
     # --- looking ---
 
@@ -213,21 +206,19 @@ class App(Handle):
     def _all_declared(self) -> dict[str, Declared]:
         merged: dict[str, Declared] = {}
         for app in (self, *self.included):
-            for name, declared in app._declared.items():
+            for name, declared in app._declarations.by_name.items():
                 merged.setdefault(name, declared)
         return merged
 
     @property
     def registered_functions(self) -> dict[str, Function[..., Any]]:
         """Its functions by name, with those of included apps."""
-        handles = {name: it.handle for name, it in self._all_declared().items()}
-        return {name: handle for name, handle in handles.items() if isinstance(handle, Function)}
+        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Function)}
 
     @property
     def registered_classes(self) -> dict[str, Cls[Any]]:
         """Its classes by name, with those of included apps."""
-        handles = {name: it.handle for name, it in self._all_declared().items()}
-        return {name: handle for name, handle in handles.items() if isinstance(handle, Cls)}
+        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Cls)}
 
     @property
     def registered_entrypoints(self) -> dict[str, LocalEntrypoint[..., Any]]:
@@ -262,7 +253,7 @@ class App(Handle):
     def _merged(self) -> dict[tuple[str, str], Declared]:
         merged: dict[tuple[str, str], Declared] = {}
         for app in (self, *self.included):
-            for declared in (*app._declared.values(), *app._aside):
+            for declared in app._declarations:
                 merged.setdefault((declared.spec.app_key, declared.spec.key), declared)
         return merged
 
@@ -302,7 +293,7 @@ class App(Handle):
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        empty: dict[str, Any] = {"_declared": {}, "_replaced": [], "_aside": [], "_entrypoints": {}, "_included": []}
+        empty: dict[str, Any] = {"_declarations": Declarations(), "_entrypoints": {}, "_included": []}
         return {**kept, **empty, "runs": Runs(), "own_run": None}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -311,7 +302,7 @@ class App(Handle):
 
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
-        return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declared)} functions>"
+        return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declarations)} functions>"
 
 
 def _checked_image(image: Any) -> Image | None:
@@ -335,14 +326,3 @@ def _checked_tags(tags: Any) -> dict[str, str]:
     if not isinstance(tags, Mapping) or not all(isinstance(it, str) for pair in tags.items() for it in pair):
         raise InvalidError(f"`tags` has to be a dict[str, str], got {tags!r}")
     return {check_name("a tag", name): check_name("the value of a tag", value) for name, value in tags.items()}
-
-
-def _warn_of_collision(old: Declared, new: Declared) -> None:
-    if may_be_declared_again(new.code):
-        return
-    warn_user(
-        UserWarning(
-            f"function name '{new.spec.name}' collision! Overriding existing function {old.where} with new function "
-            f"{new.where}"
-        )
-    )

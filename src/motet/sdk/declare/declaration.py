@@ -16,11 +16,13 @@ from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.definition import Code, by_value_of, check_scope, place_of, public_name
 from motet.sdk.declare.parameters import parameter_specs
 from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
+from motet.sdk.declare.rules import refuse
 from motet.sdk.declare.stacking import refuse_hidden
 from motet.sdk.declare.user_class import check_class, members, methods
 from motet.sdk.options.batching import check_batched, check_class_batching
 from motet.sdk.options.checks import check_name
-from motet.sdk.options.keywords import ReadOptions
+from motet.sdk.options.keyword import Given
+from motet.sdk.options.specification import NO_RETRIES_OF_GENERATORS, spec_fields
 from motet.wire.by_value import ByValue
 
 
@@ -59,49 +61,48 @@ class Declared:
         return f"[{self.code.__module__}].{self.code.__qualname__}"
 
 
-def declare_function(app: Any, function: object, options: ReadOptions, name: Any, is_generator: Any) -> Declared:
+def declare_function(app: Any, function: object, given: Given) -> Declared:
     """What `@app.function` makes of `function`. Raises `InvalidError`, or `TypeError` for a class."""
     decorated, batching, web = None, None, None
     if isinstance(function, PartialFunction):
         decorated, batching, web = function.concurrency, function.batching, function.web
-    raw: Any = _checked_function(function.raw if isinstance(function, PartialFunction) else function)
+    raw: Any = function.raw if isinstance(function, PartialFunction) else function
+    refuse("app.function", raw)
     refuse_hidden(raw, f"The function {raw.__qualname__}")
     adopt_main(raw)
-    check_scope(raw, serialized=options.serialized)
-    if name is not None and (not isinstance(name, str) or not name):
-        raise InvalidError(f"Invalid value for `name`: Must be string, and not empty; got {name!r}.")
+    said = given.of("declared")
+    serialized = said.get("serialized", False)
+    check_scope(raw, serialized=serialized)
     if isinstance(function, PartialFunction) and web is not None:
         method = function.method_spec
     else:
-        method = method_spec(raw, is_generator=is_generator)
+        method = method_spec(raw, is_generator=said.get("is_generator"))
     if batching is not None:
         check_batched(raw, method)
-    tag = name or public_name(raw)
-    spec = _spec(app, tag, options, options.concurrency(decorated), batching, methods=(method,), is_class=False)
+    name = said.get("name") or public_name(raw)
+    spec = _spec(app, name, given, decorated, batching, methods=(method,), is_class=False)
     handle: Function[..., Any] = Function(Target(app, spec), method, raw)
-    return Declared(handle=handle, spec=spec, code=raw, serialized=options.serialized)
+    return Declared(handle=handle, spec=spec, code=raw, serialized=serialized)
 
 
-def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
+def declare_class(app: Any, wrapped: Any, given: Given) -> Declared:
     """What `@app.cls` makes of a class. Raises `InvalidError`, or `TypeError` for what is no class."""
-    if isinstance(wrapped, Cls):
-        raise InvalidError("Cannot apply `@app.cls` twice.")
+    refuse("app.cls", wrapped)
     decorated = wrapped.concurrency if isinstance(wrapped, PartialClass) else None
     user_cls = wrapped.user_cls if isinstance(wrapped, PartialClass) else wrapped
-    if not isinstance(user_cls, type):
-        raise TypeError("The @app.cls decorator must be used on a class.")
     check_class(user_cls)
     for base in user_cls.__mro__[:-1]:
         for name, value in vars(base).items():
             if not isinstance(value, PartialMethod | PartialFunction | type):
                 refuse_hidden(value, f"{user_cls.__name__}.{name}")
     adopt_main(user_cls)
-    check_scope(user_cls, serialized=options.serialized)
+    serialized = given.of("declared").get("serialized", False)
+    check_scope(user_cls, serialized=serialized)
     spec = _spec(
         app,
         public_name(user_cls),
-        options,
-        options.concurrency(decorated),
+        given,
+        decorated,
         check_class_batching(user_cls.__name__, members(user_cls)),
         methods=methods(user_cls),
         is_class=True,
@@ -109,29 +110,14 @@ def declare_class(app: Any, wrapped: object, options: ReadOptions) -> Declared:
     )
     cls: Cls[Any] = Cls(Target(app, spec), user_cls)
     cls.register()
-    return Declared(handle=cls, spec=spec, code=user_cls, serialized=options.serialized)
-
-
-def _checked_function(raw: Any) -> Any:
-    if isinstance(raw, type | PartialClass | Cls):
-        raise TypeError("The `@app.function` decorator cannot be used on a class. Please use `@app.cls` instead.")
-    if isinstance(raw, Function):
-        raise InvalidError("Cannot apply `@app.function` twice; a function belongs to one app under one name.")
-    if isinstance(raw, PartialMethod | staticmethod | classmethod):
-        raise InvalidError(
-            "The `@app.function` decorator cannot be used on class methods. Swap with `@motet.method`, and decorate the "
-            "class with `@app.cls()`."
-        )
-    if not callable(raw) or not hasattr(raw, "__qualname__") or getattr(raw, "__module__", None) is None:
-        raise InvalidError(f"The `@app.function` decorator must be used on a function, not on {raw!r}")
-    return raw
+    return Declared(handle=cls, spec=spec, code=user_cls, serialized=serialized)
 
 
 def _spec(
     app: Any,
     name: str,
-    options: ReadOptions,
-    concurrency: Concurrency,
+    given: Given,
+    concurrency: Concurrency | None,
     batching: Batching | None,
     *,
     methods: tuple[MethodSpec, ...],
@@ -140,10 +126,8 @@ def _spec(
 ) -> FunctionSpec:
     for method in methods:
         check_name("the name of a method", method.name)
-    if options.retry_policy(name).max_retries and any(method.web for method in methods):
-        raise InvalidError("Web Functions do not support retries.")
     is_generator = not is_class and methods[0].is_generator
-    return FunctionSpec(
+    spec = FunctionSpec(
         name=check_name("the name of a function", name),
         app_name=app.name or "",
         app_key=app.key,
@@ -151,18 +135,11 @@ def _spec(
         methods=methods,
         is_class=is_class,
         parameters=parameters,
-        concurrency=concurrency,
         batching=batching,
-        autoscaler=options.autoscaler,
-        timeout=options.timeout,
-        startup_timeout=options.startup_timeout,
-        retries=options.retry_policy(name, is_generator=is_generator),
-        env=options.env,
-        resources=options.resources,
-        image=options.image,
-        single_use_containers=options.single_use_containers,
-        cancellation_grace=options.service.cancellation_grace,
-        sync_cancellation=options.service.sync_cancellation,
-        queue_timeout=options.service.queue_timeout,
-        max_waiting_inputs=options.service.max_waiting_inputs,
+        **spec_fields(given, name, decorated=concurrency),
     )
+    if spec.retries.max_retries and any(method.web for method in methods):
+        raise InvalidError("Web Functions do not support retries.")
+    if spec.retries.max_retries and is_generator:
+        raise InvalidError(NO_RETRIES_OF_GENERATORS)
+    return spec

@@ -4,25 +4,19 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Coroutine
-from typing import Any, Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, cast, overload
+from typing import Any, Concatenate, Literal, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
 from motet.errors import InvalidError
 from motet.model.scaling import Batching, Concurrency
-from motet.sdk.call.function import Function
-from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod, method_spec
-from motet.sdk.options.batching import batching_from
+from motet.sdk.declare.rules import refuse
 from motet.sdk.options.checks import check_bool, refuse_positional
-from motet.sdk.options.scaling import concurrency_from
+from motet.sdk.options.keywords import BatchingOptions, ConcurrencyOptions
+from motet.sdk.options.specification import batching_from, concurrency_from
 
 P = ParamSpec("P")
 R = TypeVar("R")
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
-
-NOT_ON_METHODS = "The `@motet.concurrent` decorator cannot be used on methods; decorate the class instead."
-
-# Required, but its absence is reported in words of our own.
-_REQUIRED: Any = None
 
 
 class MethodDecorator(Protocol):
@@ -34,12 +28,7 @@ class MethodDecorator(Protocol):
     def __call__(self, method: Callable[Concatenate[Any, P], R], /) -> PartialMethod[P, R]: ...
 
 
-def concurrent(
-    *positional: Never,
-    max_inputs: int = _REQUIRED,
-    target_inputs: int | Literal["auto"] | None = None,
-    slo_p95: float | None = None,
-) -> Callable[[Decorated], Decorated]:
+def concurrent(*positional: Never, **options: Unpack[ConcurrencyOptions]) -> Callable[[Decorated], Decorated]:
     """Let each container of a function or class run up to `max_inputs` inputs at once, 1 to 1000.
 
     The autoscaler provides for `target_inputs` per container (default: `max_inputs`); above it a container bursts. "auto"
@@ -49,7 +38,7 @@ def concurrent(
     Raises `InvalidError` for values out of range and for what cannot be decorated.
     """
     refuse_positional(positional, "@motet.concurrent()")
-    concurrency = concurrency_from(max_inputs, target_inputs, slo_p95)
+    concurrency = concurrency_from(options, "concurrent", "@motet.concurrent()")
 
     def decorate(wrapped: Decorated) -> Decorated:
         return cast(Decorated, _with_concurrency(wrapped, concurrency))
@@ -57,28 +46,15 @@ def concurrent(
     return decorate
 
 
-def _with_concurrency(wrapped: object, concurrency: Concurrency) -> PartialFunction | PartialClass:
-    if isinstance(wrapped, PartialFunction | PartialClass) and wrapped.concurrency is not None:
-        raise InvalidError("Cannot set `max_concurrent_inputs` twice.")
+def _with_concurrency(wrapped: Any, concurrency: Concurrency) -> PartialFunction | PartialClass:
+    refuse("concurrent", wrapped)
     if isinstance(wrapped, PartialFunction):
         return PartialFunction(wrapped.raw, concurrency, wrapped.batching, wrapped.web)
-    if isinstance(wrapped, Function):
-        raise InvalidError(
-            "Cannot stack `@motet.concurrent` on top of `@app.function`. Hint: swap the order of the decorators."
-        )
-    if isinstance(wrapped, Cls):
-        raise InvalidError(
-            "Cannot stack `@motet.concurrent` on top of `@app.cls()`. Hint: swap the order of the decorators."
-        )
-    if isinstance(wrapped, PartialMethod | staticmethod | classmethod):
-        raise InvalidError(NOT_ON_METHODS)
-    if not callable(wrapped):
-        raise InvalidError("The object wrapped by `@motet.concurrent` must be callable.")
     return PartialClass(wrapped, concurrency) if isinstance(wrapped, type) else PartialFunction(wrapped, concurrency)
 
 
 def batched(
-    *positional: Never, max_batch_size: int, wait_ms: int | Literal["auto"]
+    *positional: Never, **options: Unpack[BatchingOptions]
 ) -> Callable[[Callable[..., Any] | PartialMethod[..., Any]], Any]:
     """Collect inputs into batches: the function gets a list of values for each parameter and returns a list of results.
 
@@ -88,30 +64,17 @@ def batched(
     `@motet.concurrent(max_inputs=k)` a container runs k batches at once. Raises `InvalidError`.
     """
     refuse_positional(positional, "@motet.batched()")
-    batching = batching_from(max_batch_size, wait_ms)
+    batching = batching_from(options, "batched")
     return lambda wrapped: _with_batching(wrapped, batching)
 
 
-def _with_batching(wrapped: object, batching: Batching) -> PartialFunction | PartialMethod[Any, Any]:
-    if isinstance(wrapped, Function):
-        raise InvalidError(
-            "Cannot stack `@motet.batched` on top of `@app.function`. Hint: swap the order of the decorators."
-        )
-    if isinstance(wrapped, type | PartialClass | Cls):
-        raise InvalidError("Cannot apply `@motet.batched` to a class. Hint: consider applying to a method instead.")
-    if isinstance(wrapped, PartialFunction | PartialMethod) and wrapped.batching is not None:
-        raise InvalidError("Cannot set `batch_max_size` twice.")
+def _with_batching(wrapped: Any, batching: Batching) -> PartialFunction | PartialMethod[Any, Any]:
+    refuse("batched", wrapped)
     if isinstance(wrapped, PartialMethod):
-        if wrapped.spec is None:
-            raise _mixed()
         wrapped.batching = batching
         return wrapped
     if isinstance(wrapped, PartialFunction):
-        if wrapped.web is not None:
-            raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
         return PartialFunction(wrapped.raw, wrapped.concurrency, batching)
-    if not callable(wrapped):
-        raise InvalidError("The object wrapped by `@motet.batched` must be callable.")
     return PartialFunction(wrapped, batching=batching)
 
 
@@ -125,11 +88,7 @@ def method(*positional: Never, is_generator: bool | None = None) -> MethodDecora
         check_bool("is_generator", is_generator)
 
     def decorate(wrapped: Any, /) -> PartialMethod[Any, Any]:
-        partial = _partial_method(wrapped, "@motet.method()")
-        if partial.spec is not None:
-            raise InvalidError("Cannot apply `@motet.method` twice.")
-        if partial.enter_phase is not None or partial.is_exit:
-            raise _mixed()
+        partial = _partial_method(wrapped, "method")
         partial.spec = method_spec(partial.raw, is_generator=is_generator)
         return partial
 
@@ -142,9 +101,7 @@ def enter(*positional: Never, snap: bool = False) -> Callable[[Callable[[Any], A
     check_bool("snap", snap)
 
     def decorate(wrapped: Callable[[Any], Any]) -> PartialMethod[[], Any]:
-        partial = _hook(wrapped, "@motet.enter()")
-        if partial.enter_phase is not None:
-            raise InvalidError("Cannot apply `@motet.enter` twice.")
+        partial = _hook(wrapped, "enter")
         partial.enter_phase = "snapshot" if snap else "start"
         return partial
 
@@ -156,21 +113,17 @@ def exit(*positional: Never) -> Callable[[Callable[[Any], Any]], PartialMethod[[
     refuse_positional(positional, "@motet.exit()")
 
     def decorate(wrapped: Callable[[Any], Any]) -> PartialMethod[[], Any]:
-        partial = _hook(wrapped, "@motet.exit()")
-        if partial.is_exit:
-            raise InvalidError("Cannot apply `@motet.exit` twice.")
+        partial = _hook(wrapped, "exit")
         partial.is_exit = True
         return partial
 
     return decorate
 
 
-def _hook(wrapped: object, decorator: str) -> PartialMethod[[], Any]:
-    partial = _partial_method(wrapped, decorator)
-    if partial.spec is not None or partial.batching is not None:
-        raise _mixed()
+def _hook(wrapped: object, kind: Literal["enter", "exit"]) -> PartialMethod[[], Any]:
+    partial = _partial_method(wrapped, kind)
     if inspect.isgeneratorfunction(partial.raw) or inspect.isasyncgenfunction(partial.raw):
-        raise InvalidError(f"`{decorator}` cannot be used on a generator: {partial.raw.__qualname__}")
+        raise InvalidError(f"`@motet.{kind}()` cannot be used on a generator: {partial.raw.__qualname__}")
     required = [
         it.name
         for it in inspect.signature(partial.raw).parameters.values()
@@ -178,36 +131,18 @@ def _hook(wrapped: object, decorator: str) -> PartialMethod[[], Any]:
     ]
     if len(required) > 1:
         raise InvalidError(
-            f"`{decorator}` methods are called without arguments; {partial.raw.__qualname__} needs {', '.join(required[1:])}"
+            f"`@motet.{kind}()` methods are called without arguments; {partial.raw.__qualname__} needs "
+            f"{', '.join(required[1:])}"
         )
     return partial
 
 
-def _partial_method(wrapped: object, decorator: str) -> PartialMethod[Any, Any]:
+def _partial_method(wrapped: Any, decorator: Literal["method", "enter", "exit"]) -> PartialMethod[Any, Any]:
+    refuse(decorator, wrapped)
     if isinstance(wrapped, PartialMethod):
         return wrapped
-    if isinstance(wrapped, PartialFunction):
-        if wrapped.concurrency is not None:
-            raise InvalidError(NOT_ON_METHODS)
-        if wrapped.web is not None:
-            if decorator != "@motet.method()":
-                raise _mixed()
-            raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
-        partial = PartialMethod[Any, Any](wrapped.raw)
-        partial.batching = wrapped.batching
-        return partial
-    if isinstance(wrapped, type | PartialClass | Cls):
-        raise InvalidError(
-            f"`{decorator}` cannot be used on a class. Use `@app.cls()` for it, and `{decorator}` inside."
-        )
-    if isinstance(wrapped, Function):
-        raise InvalidError(
-            f"`{decorator}` cannot be combined with `@app.function`. Use it alone, in an `@app.cls()` class."
-        )
-    if not inspect.isfunction(wrapped):
-        raise InvalidError(f"`{decorator}` must be used on a method that takes `self`, not on {wrapped!r}")
-    return PartialMethod(wrapped)
-
-
-def _mixed() -> InvalidError:
-    return InvalidError("Interface decorators cannot be combined with lifecycle decorators.")
+    if not isinstance(wrapped, PartialFunction):
+        return PartialMethod(wrapped)
+    partial = PartialMethod[Any, Any](wrapped.raw)
+    partial.batching = wrapped.batching
+    return partial

@@ -11,7 +11,7 @@ from motet.context.notices import warn_user
 from motet.errors import DeprecationError, InvalidError
 from motet.model.function import MethodSpec
 from motet.sdk.declare.parameters import parameter_specs
-from motet.sdk.declare.partials import PartialFunction, PartialMethod
+from motet.sdk.declare.partials import NOT_ON_METHODS, PartialFunction, PartialMethod
 from motet.wire.parameters import checked_parameters
 
 Hook = Callable[[Any], Any]
@@ -70,7 +70,7 @@ def parameters_of(instance: Any) -> dict[str, Any]:
 def check_class(user_cls: type) -> None:
     """Raises `InvalidError` for a class that cannot run in containers; warns of a constructor."""
     if any(isinstance(value, PartialFunction) for base in user_cls.__mro__ for value in vars(base).values()):
-        raise InvalidError("The `@motet.concurrent` decorator cannot be used on methods; decorate the class instead.")
+        raise InvalidError(NOT_ON_METHODS)
     if user_cls.__init__ is object.__init__:  # type: ignore[misc]
         return
     name = user_cls.__name__

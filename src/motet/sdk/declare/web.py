@@ -3,92 +3,53 @@
 from __future__ import annotations
 
 import inspect
-import re
-from collections.abc import Callable, Sequence
-from typing import Any, Never
+from collections.abc import Callable
+from typing import Any, Never, Unpack
 
 from motet.context.notices import warn_user
 from motet.errors import DeprecationError, InvalidError
 from motet.model.web import WebSpec
-from motet.sdk.call.function import Function
-from motet.sdk.declare.cls import Cls
-from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod
-from motet.sdk.options.checks import check_bool, is_int, is_number, refuse_positional
-
-MAX_LABEL = 63
-METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
-
-CALLABLE_AND_WEB = "Callable decorators cannot be combined with web interface decorators."
-LIFECYCLE_AND_WEB = "Interface decorators cannot be combined with lifecycle decorators."
+from motet.sdk.declare.partials import PartialFunction
+from motet.sdk.declare.rules import refuse
+from motet.sdk.options.checks import is_int, refuse_positional
+from motet.sdk.options.keyword import read
+from motet.sdk.options.keywords import ENDPOINT, WEB, WEB_SERVER, EndpointOptions, WebOptions, WebServerOptions
 
 Decorator = Callable[[Callable[..., Any]], Any]
 
 
-def asgi_app(
-    *positional: Never,
-    label: str | None = None,
-    custom_domains: Sequence[str] | None = None,
-    requires_proxy_auth: bool = False,
-    redeliver_non_idempotent: bool = False,
-) -> Decorator:
+def asgi_app(*positional: Never, **options: Unpack[WebOptions]) -> Decorator:
     """Serve the ASGI app (FastAPI, Starlette, Django ...) that the function returns; `f.get_web_url()` is its URL.
 
     The function is called once per container, when it starts. Goes under `@app.function`, or on a method of an `@app.cls`
     class, with `@motet.concurrent` above or below: each request is one input. `label` names the URL, and
     `custom_domains` are host names that lead here too. With `requires_proxy_auth` only requests with a proxy token are let
-    in (see MOTET_PROXY_TOKENS in the guide); others get 401 and are no inputs. A request whose container died before its
+    in (docs/guide/web.md); others get 401 and are no inputs. A request whose container died before its
     response began goes to the app again only if its method is idempotent (not POST or PATCH), or
     `redeliver_non_idempotent` says that it may. Raises `InvalidError`.
     """
     refuse_positional(positional, "@motet.asgi_app()")
-    web = WebSpec(kind="asgi", **_common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent))
-    return lambda wrapped: _with_web(wrapped, web, "@motet.asgi_app")
+    return _decorator("asgi_app", WebSpec(kind="asgi", **read("asgi_app", options, WEB).of()))
 
 
-def wsgi_app(
-    *positional: Never,
-    label: str | None = None,
-    custom_domains: Sequence[str] | None = None,
-    requires_proxy_auth: bool = False,
-    redeliver_non_idempotent: bool = False,
-) -> Decorator:
+def wsgi_app(*positional: Never, **options: Unpack[WebOptions]) -> Decorator:
     """Serve the WSGI app (Flask, Django ...) that the function returns; otherwise as `asgi_app`. Requests run on threads."""
     refuse_positional(positional, "@motet.wsgi_app()")
-    web = WebSpec(kind="wsgi", **_common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent))
-    return lambda wrapped: _with_web(wrapped, web, "@motet.wsgi_app")
+    return _decorator("wsgi_app", WebSpec(kind="wsgi", **read("wsgi_app", options, WEB).of()))
 
 
-def fastapi_endpoint(
-    *positional: Never,
-    method: str = "GET",
-    label: str | None = None,
-    custom_domains: Sequence[str] | None = None,
-    docs: bool = False,
-    requires_proxy_auth: bool = False,
-    redeliver_non_idempotent: bool = False,
-) -> Decorator:
+def fastapi_endpoint(*positional: Never, **options: Unpack[EndpointOptions]) -> Decorator:
     """Have the function answer requests, with parameters and results as FastAPI reads and writes them.
 
     `method` is the one of HTTP; `docs` adds the pages /docs and /redoc. Pages of any origin may call it. Otherwise as
     `asgi_app`.
     """
     refuse_positional(positional, "@motet.fastapi_endpoint()")
-    if not isinstance(method, str) or method.upper() not in METHODS:
-        raise InvalidError(f"`method` must be one of {', '.join(METHODS)}; got {method!r}")
-    common = _common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent)
-    web = WebSpec(kind="fastapi", method=method.upper(), docs=check_bool("docs", docs), **common)
-    return lambda wrapped: _with_web(wrapped, web, "@motet.fastapi_endpoint")
+    web = WebSpec(kind="fastapi", **read("fastapi_endpoint", options, ENDPOINT).of())
+    return _decorator("fastapi_endpoint", web)
 
 
-def web_server(
-    port: int,
-    *,
-    startup_timeout: float = 5.0,
-    label: str | None = None,
-    custom_domains: Sequence[str] | None = None,
-    requires_proxy_auth: bool = False,
-    redeliver_non_idempotent: bool = False,
-) -> Decorator:
+def web_server(port: int, **options: Unpack[WebServerOptions]) -> Decorator:
     """Pass requests on to a server that the function starts on `port`, in whatever language.
 
     The function is called once per container, starts the server without waiting for it, and returns; `startup_timeout`
@@ -98,11 +59,8 @@ def web_server(
     """
     if not is_int(port) or not 1 <= port <= 65535:
         raise InvalidError("First argument of `@web_server` must be a local port, such as `@web_server(8000)`.")
-    if not is_number(startup_timeout) or startup_timeout <= 0:
-        raise InvalidError("The `startup_timeout` argument of `@web_server` must be positive.")
-    common = _common(label, custom_domains, requires_proxy_auth, redeliver_non_idempotent)
-    web = WebSpec(kind="server", port=port, startup_timeout=float(startup_timeout), **common)
-    return lambda wrapped: _with_web(wrapped, web, "@motet.web_server")
+    web = WebSpec(kind="server", port=port, **read("web_server", options, WEB_SERVER).of())
+    return _decorator("web_server", web)
 
 
 def web_endpoint(*positional: Never, **options: Any) -> Decorator:
@@ -112,44 +70,15 @@ def web_endpoint(*positional: Never, **options: Any) -> Decorator:
     return fastapi_endpoint(**options)
 
 
-def _common(label: Any, custom_domains: Any, requires_proxy_auth: Any, redeliver_non_idempotent: Any) -> dict[str, Any]:
-    if label is not None and not (
-        isinstance(label, str) and len(label) <= MAX_LABEL and re.fullmatch(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?", label)
-    ):
-        raise InvalidError(
-            f"`label` becomes a part of a host name: up to {MAX_LABEL} lower-case letters, digits and dashes; got {label!r}"
-        )
-    domains = custom_domains or ()
-    if isinstance(domains, str) or not all(isinstance(it, str) and it for it in domains):
-        raise InvalidError(f"`custom_domains` has to be a list of host names, got {custom_domains!r}")
-    return {
-        "label": label,
-        "custom_domains": tuple(domains),
-        "requires_proxy_auth": check_bool("requires_proxy_auth", requires_proxy_auth),
-        "redeliver_non_idempotent": check_bool("redeliver_non_idempotent", redeliver_non_idempotent),
-    }
+def _decorator(name: str, web: WebSpec) -> Decorator:
+    return lambda wrapped: _with_web(wrapped, web, f"@motet.{name}")
 
 
 def _with_web(wrapped: Any, web: WebSpec, decorator: str) -> PartialFunction:
-    if isinstance(wrapped, Function):
-        raise InvalidError(
-            f"Cannot stack `{decorator}` on top of `@app.function`. Hint: swap the order of the decorators."
-        )
-    if isinstance(wrapped, type | PartialClass | Cls):
-        raise InvalidError(f"Cannot apply `{decorator}` to a class. Hint: consider applying to a method instead.")
-    if isinstance(wrapped, PartialMethod):
-        callable_too = wrapped.spec is not None or wrapped.batching is not None
-        raise InvalidError(CALLABLE_AND_WEB if callable_too else LIFECYCLE_AND_WEB)
+    refuse("web", wrapped, decorator)
+    raw, concurrency = wrapped, None
     if isinstance(wrapped, PartialFunction):
-        if wrapped.batching is not None:
-            raise InvalidError(CALLABLE_AND_WEB)
-        if wrapped.web is not None:
-            raise InvalidError("A function can have one web interface decorator only.")
         raw, concurrency = wrapped.raw, wrapped.concurrency
-    else:
-        raw, concurrency = wrapped, None
-    if not inspect.isfunction(raw):
-        raise InvalidError(f"`{decorator}` must be used on a function, not on {raw!r}")
     _check(raw, web, decorator)
     return PartialFunction(raw, concurrency, web=web)
 

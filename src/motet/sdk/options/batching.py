@@ -1,4 +1,4 @@
-"""`max_batch_size` and `wait_ms` as a value, and which functions and classes can be batched at all."""
+"""Which functions and classes can be batched at all."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import Any, Protocol
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.scaling import Batching
-from motet.sdk.options.checks import is_int
+
+CALLABLE_AND_WEB = "Callable decorators cannot be combined with web interface decorators."
 
 
 class DecoratedMember(Protocol):
@@ -22,15 +23,6 @@ class DecoratedMember(Protocol):
     def named_spec(self) -> MethodSpec: ...
 
 
-def batching_from(max_batch_size: Any, wait_ms: Any) -> Batching:
-    """The two keywords, checked. Raises `InvalidError`."""
-    if not is_int(max_batch_size):
-        raise InvalidError("max_batch_size must be a positive integer.")
-    if not is_int(wait_ms) and wait_ms != "auto":
-        raise InvalidError("wait_ms must be a non-negative integer.")
-    return Batching(max_batch_size=max_batch_size, wait_ms=wait_ms)
-
-
 def check_batched(raw: Callable[..., Any], spec: MethodSpec) -> None:
     """Raises `InvalidError` for a function or method that cannot take lists and return one.
 
@@ -38,7 +30,7 @@ def check_batched(raw: Callable[..., Any], spec: MethodSpec) -> None:
     """
     called = f"Motet batched function {raw.__name__}"
     if spec.web is not None:
-        raise InvalidError("Callable decorators cannot be combined with web interface decorators.")
+        raise InvalidError(CALLABLE_AND_WEB)
     if spec.is_generator:
         raise InvalidError(f"{called} cannot return generators")
     parameters = list(inspect.signature(raw).parameters.values())[1 if spec.name else 0 :]

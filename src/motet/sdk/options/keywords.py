@@ -1,219 +1,231 @@
-"""Keywords of `@app.function`, `@app.cls` and `with_options` as the fields of a `FunctionSpec`: all checks of them."""
+"""The keywords of decorators, and of what changes a function later: one row for each, of which type checkers read the type.
 
-from __future__ import annotations
+Another keyword is a row here, the field of the specification that it is for, and a line of the guide's table.
+"""
+
+# Without `from __future__ import annotations`: the rows are read from them.
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal, TypedDict, Unpack
+from functools import partial
+from typing import Annotated, Any, Literal, TypedDict
 
-from motet.errors import InvalidError
-from motet.model.function import DEFAULT_TIMEOUT, FunctionVariant, ImageSpec, Resources
-from motet.model.hidden import hides_secrets
-from motet.model.retries import RetryPolicy
-from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
-from motet.sdk.options import resources as resource_options
-from motet.sdk.options.checks import check_bool, is_number, type_name
+from motet.sdk.options import checked
+from motet.sdk.options.checks import check_bool
 from motet.sdk.options.image import Image
-from motet.sdk.options.legacy_names import renamed, single_use_from_max_inputs, take_allow_concurrent_inputs
-from motet.sdk.options.resources import resources_from
-from motet.sdk.options.retries import Retries, retry_policy_from
-from motet.sdk.options.scaling import autoscaler_settings_from, autoscaler_update_from, concurrency_from
-from motet.sdk.options.secret import Secret, merged_env
-from motet.sdk.options.service import ServiceOptions, service_options_from
-from motet.sdk.options.unavailable import refuse_unavailable, warn_without_effect
+from motet.sdk.options.keyword import REQUIRED, Renamed, Setting, Unavailable, WithoutEffect, rows
+from motet.sdk.options.retries import Retries
+from motet.sdk.options.secret import Secret
 
-__all__ = [
-    "ClassOptions",
-    "FunctionOptions",
-    "ReadOptions",
-    "VariantOptions",
-    "autoscaler_update_from",
-    "concurrency_from",
-    "read_options",
-    "refuse_unknown",
-    "variant_from_options",
-]
-
-MAX_TIMEOUT = 86400.0
+_FILES = "Containers run on this machine and see its files: pass the functions a path instead."
+_NETWORK = "Containers use this machine's network:"
+_bound = partial(Setting, part="autoscaler")
+_resource = partial(Setting, part="resources")
+_declared = partial(Setting, part="declared")
+_off = WithoutEffect((None, False))
 
 
-class VariantOptions(TypedDict, total=False):
+class AutoscalerOptions(TypedDict, total=False):
+    """The keywords of `update_autoscaler`. Leaving one out, or None, changes nothing."""
+
+    min_containers: Annotated[int | None, _bound(checked.count, "containers kept at all times", "0")]
+    max_containers: Annotated[int | None, _bound(checked.limit, "never more than this", "8 per core, 16 at least")]
+    buffer_containers: Annotated[
+        int | None, _bound(checked.count, "idle containers on top of demand while there are inputs", "0")
+    ]
+    scaledown_window: Annotated[
+        float | None, _bound(checked.window, "seconds a container may be idle, 2 to 3600", "60")
+    ]
+
+
+class VariantOptions(AutoscalerOptions, total=False):
     """What `with_options` can change of a function or class. Leaving a keyword out, or None, changes nothing."""
 
-    cpu: float | tuple[float, float] | None  # cores, or (request, limit)
-    memory: int | tuple[int, int] | None  # MiB, or (request, limit)
-    gpu: str | list[str] | None  # a kind such as "H100" or "A100:2"; a list is in order of preference
-    env: Mapping[str, str | None] | None
-    secrets: Sequence[Secret] | None
-    volumes: Mapping[Any, Any] | None
-    retries: int | Retries | None
-    min_containers: int | None
-    max_containers: int | None
-    buffer_containers: int | None  # idle ones on top of demand while the function is active
-    scaledown_window: float | None  # seconds a container may be idle, 2 to 3600
-    timeout: float | None  # seconds per attempt, up to 24 hours
-    cloud: str | None
-    region: str | Sequence[str] | None
-    routing_region: str | None
-    # Deprecated names.
-    allow_concurrent_inputs: int | None
-    concurrency_limit: int | None
-    keep_warm: int | None
-    container_idle_timeout: float | None
+    timeout: Annotated[
+        float | None, Setting(checked.timeout, "seconds an attempt may take, up to 86400", "300", takes_none=False)
+    ]
+    # Checked with the function's name, which its message has.
+    retries: Annotated[int | Retries | None, Setting(checked.later, "an int, or `motet.Retries`", "0")]
+    secrets: Annotated[
+        Sequence[Secret] | None,
+        Setting(checked.secrets, "environment variables of its containers", "none", field="env"),
+    ]
+    env: Annotated[
+        Mapping[str, str | None] | None, Setting(checked.env, "environment variables of its containers", "none")
+    ]
+    gpu: Annotated[
+        str | list[str] | None,
+        _resource(
+            checked.gpu, 'GPUs of its own for each container: `"H100"`, `"A100:2"`, `["H100", "any:0.5"]`', "none"
+        ),
+    ]
+    cpu: Annotated[  # cores, or (request, limit)
+        float | tuple[float, float] | None, _resource(checked.cpu, "recorded, not enforced", "none")
+    ]
+    memory: Annotated[  # MiB, or (request, limit)
+        int | tuple[int, int] | None, _resource(checked.memory, "recorded, not enforced", "none", field="memory_mib")
+    ]
+    volumes: Annotated[Mapping[Any, Any] | None, Unavailable(_FILES)]
+    cloud: Annotated[str | None, WithoutEffect()]
+    region: Annotated[str | Sequence[str] | None, WithoutEffect()]
+    routing_region: Annotated[str | None, WithoutEffect()]
+    concurrency_limit: Annotated[int | None, Renamed("max_containers")]
+    keep_warm: Annotated[int | None, Renamed("min_containers")]
+    container_idle_timeout: Annotated[float | None, Renamed("scaledown_window")]
+    allow_concurrent_inputs: Annotated[
+        int | None,
+        Setting(
+            checked.concurrent_inputs,
+            field="concurrency",
+            deprecated="The 'allow_concurrent_inputs' parameter is deprecated. Use the '@motet.concurrent' decorator instead.",
+        ),
+    ]
 
 
 class ClassOptions(VariantOptions, total=False):
     """The keywords of `@app.cls`."""
 
-    image: Image | None
-    serialized: bool  # the code travels by value (cloudpickle) instead of being imported in the container
-    network_file_systems: Mapping[Any, Any] | None
-    ephemeral_disk: int | None
-    proxy: Any
-    startup_timeout: float | None  # seconds for imports and enter hooks; `timeout` if not given
-    nonpreemptible: bool
-    enable_memory_snapshot: bool
-    block_network: bool
-    restrict_modal_access: bool
-    single_use_containers: bool  # a container ends after one input
-    queue_timeout: float | None  # seconds an input may wait for its first attempt; None: as long as it takes
-    max_waiting_inputs: int | None  # None: 2,000, or 1,000,000 of spawned calls
-    cancellation_grace: float | None  # seconds a cancelled input has to end before its container is given up; 10
-    sync_cancellation: Literal["input", "container"] | None  # what cancelling a sync input among others ends
-    i6pn: bool | None
-    include_source: bool | None
-    experimental_options: Mapping[str, Any] | None
-    max_inputs: int | None  # deprecated: only 1, which is `single_use_containers=True`
+    startup_timeout: Annotated[
+        float | None, Setting(checked.timeout, "seconds for imports and enter hooks", "as `timeout`")
+    ]
+    queue_timeout: Annotated[
+        float | None, Setting(checked.seconds, "seconds an input may wait for its first attempt", "as long as it takes")
+    ]
+    max_waiting_inputs: Annotated[
+        int | None,
+        Setting(checked.waiting_inputs, "inputs that may wait; more are refused", "2,000; of spawned calls 1,000,000"),
+    ]
+    cancellation_grace: Annotated[
+        float | None,
+        Setting(checked.seconds, "seconds a cancelled input has to end before its container is given up", "10"),
+    ]
+    sync_cancellation: Annotated[
+        Literal["input", "container"] | None,
+        Setting(
+            checked.sync_cancellation,
+            'what cancelling a sync input among others ends: `"input"` or `"container"`',
+            '`"input"`',
+        ),
+    ]
+    image: Annotated[
+        Image | None,
+        Setting(checked.image, "a `motet.Image`: recorded and compared with this environment, not built", "the app's"),
+    ]
+    serialized: Annotated[
+        bool,
+        _declared(
+            check_bool, "the code travels by value instead of being imported in containers", "False", takes_none=False
+        ),
+    ]
+    single_use_containers: Annotated[
+        bool, Setting(check_bool, "a container ends after one input", "False", takes_none=False)
+    ]
+    max_inputs: Annotated[
+        int | None,
+        Setting(
+            checked.single_use,
+            field="single_use_containers",
+            deprecated="The 'max_inputs' parameter is deprecated. Use 'single_use_containers=True' instead.",
+        ),
+    ]
+    network_file_systems: Annotated[Mapping[Any, Any] | None, Unavailable(_FILES)]
+    proxy: Annotated[Any, Unavailable(f"{_NETWORK} set HTTP_PROXY and HTTPS_PROXY with `env=` instead.")]
+    block_network: Annotated[bool, Unavailable(f"{_NETWORK} leave it out, or run the program where there is none.")]
+    i6pn: Annotated[bool | None, Unavailable("Containers run on one machine: let them talk over localhost instead.")]
+    ephemeral_disk: Annotated[int | None, WithoutEffect()]
+    nonpreemptible: Annotated[bool, _off]
+    enable_memory_snapshot: Annotated[bool, _off]
+    restrict_modal_access: Annotated[bool, _off]
+    include_source: Annotated[bool | None, WithoutEffect((None, True))]
+    experimental_options: Annotated[Mapping[str, Any] | None, WithoutEffect((None, {}))]
 
 
 class FunctionOptions(ClassOptions, total=False):
     """The keywords of `@app.function`."""
 
-    name: str | None
-    is_generator: bool | None  # None: looked up from the function
-    schedule: Any
+    name: Annotated[str | None, _declared(checked.name, "the function's name", "the Python name")]
+    is_generator: Annotated[bool | None, _declared(check_bool)]  # None: looked up
+    schedule: Annotated[
+        Any,
+        Unavailable("Schedules need the stand-alone server. Call the function from cron or a systemd timer for now."),
+    ]
 
 
-@hides_secrets
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadOptions:
-    """Keywords after all checks that need no function. `legacy_concurrency` comes of `allow_concurrent_inputs`."""
-
-    autoscaler: AutoscalerSettings
-    timeout: float
-    startup_timeout: float
-    retries: object
-    env: dict[str, str]
-    resources: Resources
-    image: ImageSpec
-    single_use_containers: bool
-    service: ServiceOptions
-    serialized: bool
-    legacy_concurrency: Concurrency | None
-
-    def concurrency(self, decorated: Concurrency | None) -> Concurrency:
-        """What holds, given what `@motet.concurrent` says (None: it is not there)."""
-        if decorated is not None and self.legacy_concurrency is not None:
-            raise InvalidError(
-                "`allow_concurrent_inputs` and `@motet.concurrent` are both given. Keep `@motet.concurrent`."
-            )
-        return decorated or self.legacy_concurrency or Concurrency()
-
-    def retry_policy(self, name: str, *, is_generator: bool = False) -> RetryPolicy:
-        """The retries of function `name`. Raises `InvalidError`, also for a generator that asks for any."""
-        policy = retry_policy_from(self.retries, name)
-        if is_generator and policy.max_retries:
-            raise InvalidError("Generator Functions do not support retries.")
-        return policy
+class _MaxInputs(TypedDict):
+    max_inputs: Annotated[int, Setting(checked.max_inputs, "inputs at once in a container, 1 to 1000", REQUIRED)]
 
 
-def refuse_unknown(where: str, options: Mapping[str, Any], known: frozenset[str]) -> None:
-    """Raises the `TypeError` that Python would for a keyword `where` does not have."""
-    for name in options:
-        if name not in known:
-            raise TypeError(f"{where}() got an unexpected keyword argument {name!r}")
+class ConcurrencyOptions(_MaxInputs, total=False):
+    """The keywords of `@motet.concurrent` and `with_concurrency`."""
+
+    target_inputs: Annotated[
+        int | Literal["auto"] | None,
+        Setting(
+            checked.target_inputs,
+            'inputs per container that the autoscaler provides for; `"auto"`: learned',
+            "as `max_inputs`",
+        ),
+    ]
+    slo_p95: Annotated[
+        float | None, Setting(checked.slo, 'with `"auto"`: seconds that 95 % of inputs may run at most', "none")
+    ]
 
 
-def read_options(
-    options: Mapping[str, Any], *, app_image: Image | None = None, app_secrets: Sequence[Secret] = ()
-) -> ReadOptions:
-    """The keywords of a decorator, checked; the app's image and secrets are the defaults. Raises `InvalidError`,
-    or `UnimplementedError` for what this version cannot do."""
-    given = renamed(options)
-    legacy_concurrency = take_allow_concurrent_inputs(given)
-    refuse_unavailable(given)
-    warn_without_effect(given)
-    image = _image_spec(given.get("image"), app_image)
-    timeout = _checked_timeout("timeout", given.get("timeout", DEFAULT_TIMEOUT))
-    startup_timeout = given.get("startup_timeout")
-    single_use = single_use_from_max_inputs(given.get("max_inputs"))
-    return ReadOptions(
-        autoscaler=autoscaler_settings_from(given),
-        timeout=timeout,
-        startup_timeout=timeout if startup_timeout is None else _checked_timeout("startup_timeout", startup_timeout),
-        retries=given.get("retries"),
-        env=merged_env(app_secrets, None) | merged_env(given.get("secrets") or (), given.get("env")),
-        resources=resources_from(given),
-        image=image,
-        single_use_containers=check_bool("single_use_containers", given.get("single_use_containers", False))
-        or single_use,
-        service=service_options_from(given, MAX_TIMEOUT),
-        serialized=check_bool("serialized", given.get("serialized", False)),
-        legacy_concurrency=legacy_concurrency,
-    )
+class BatchingOptions(TypedDict):
+    """The keywords of `@motet.batched` and `with_batching`."""
+
+    max_batch_size: Annotated[
+        int, Setting(checked.batch_size, "inputs in a batch, 1 to 1000", REQUIRED, takes_none=False)
+    ]
+    wait_ms: Annotated[
+        int | Literal["auto"],
+        Setting(
+            checked.wait_ms,
+            'milliseconds that a batch waits after its first input, 0 to 600,000; `"auto"`: learned',
+            REQUIRED,
+            takes_none=False,
+        ),
+    ]
 
 
-def variant_from_options(
-    *,
-    onto: Resources = Resources(),  # noqa: B008 - frozen
-    is_generator: bool = False,
-    **options: Unpack[VariantOptions],
-) -> FunctionVariant:
-    """What `with_options` changes. `onto`: the resources so far, of which those not given stay. Raises as the decorator."""
-    refuse_unknown("with_options", options, VariantOptions.__optional_keys__)
-    given = renamed(options)
-    concurrency = take_allow_concurrent_inputs(given)
-    refuse_unavailable(given)
-    warn_without_effect(given)
-    env = merged_env(given.get("secrets") or (), given.get("env"))
-    timeout, retries = given.get("timeout"), given.get("retries")
-    policy = None if retries is None else retry_policy_from(retries, "")
-    if is_generator and policy is not None and policy.max_retries:
-        raise InvalidError("Generator Functions do not support retries.")
-    return FunctionVariant(
-        concurrency=concurrency,
-        autoscaler_changes=_autoscaler_changes(given),
-        timeout=None if timeout is None else _checked_timeout("timeout", timeout),
-        retries=policy,
-        env=env or None,
-        resources=resources_from(given, onto) if any(given.get(it) for it in resource_options.KEYWORDS) else None,
-    )
+class WebOptions(TypedDict, total=False):
+    """The keywords of `@motet.asgi_app` and `@motet.wsgi_app`."""
+
+    label: Annotated[
+        str | None, Setting(checked.label, "the part of its URL that names it", "the names of app and function")
+    ]
+    custom_domains: Annotated[
+        Sequence[str] | None, Setting(checked.host_names, "host names that lead here too", "none")
+    ]
+    requires_proxy_auth: Annotated[
+        bool, Setting(check_bool, "only requests with a proxy token are let in", "False", takes_none=False)
+    ]
+    redeliver_non_idempotent: Annotated[
+        bool,
+        Setting(check_bool, "a request of any method is run again when its container dies", "False", takes_none=False),
+    ]
 
 
-def _autoscaler_changes(given: Mapping[str, Any]) -> AutoscalerUpdate | None:
-    names = ("min_containers", "max_containers", "buffer_containers", "scaledown_window")
-    update = autoscaler_update_from(*(given.get(name) for name in names))
-    return None if update == AutoscalerUpdate() else update
+class EndpointOptions(WebOptions, total=False):
+    """The keywords of `@motet.fastapi_endpoint`."""
+
+    method: Annotated[str, Setting(checked.http_method, "the method of HTTP", "`GET`", takes_none=False)]
+    docs: Annotated[bool, Setting(check_bool, "adds the pages /docs and /redoc", "False", takes_none=False)]
 
 
-def _image_spec(image: Any, app_image: Image | None) -> ImageSpec:
-    chosen = app_image if image is None else image
-    if chosen is None:
-        return ImageSpec()
-    if not isinstance(chosen, Image):
-        raise InvalidError(f"`image=` has to be a `motet.Image` object, not {type_name(chosen)}")
-    return chosen.spec
+class WebServerOptions(WebOptions, total=False):
+    """The keywords of `@motet.web_server`."""
+
+    startup_timeout: Annotated[
+        float, Setting(checked.server_startup, "seconds until the port must accept connections", "5", takes_none=False)
+    ]
 
 
-def _checked_timeout(name: str, value: Any) -> float:
-    if value is None:
-        raise InvalidError(
-            f"The `{name}` parameter cannot be set to None: give the seconds an attempt may take, up to {MAX_TIMEOUT:.0f}."
-        )
-    if not is_number(value):
-        raise InvalidError(f"The `{name}` parameter must be a number of seconds, got {value!r}.")
-    if not 0 < value <= MAX_TIMEOUT:
-        raise InvalidError(
-            f"The `{name}` parameter must be greater than 0 and at most {MAX_TIMEOUT:.0f} seconds, got {value}."
-        )
-    return float(value)
+AUTOSCALER = rows(AutoscalerOptions)
+VARIANT = rows(VariantOptions)
+CLASS = rows(ClassOptions)
+FUNCTION = rows(FunctionOptions)
+CONCURRENCY = rows(ConcurrencyOptions)
+BATCHING = rows(BatchingOptions)
+WEB = rows(WebOptions)
+ENDPOINT = rows(EndpointOptions)
+WEB_SERVER = rows(WebServerOptions)

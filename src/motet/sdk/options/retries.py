@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 from motet.errors import InvalidError
-from motet.model.retries import NO_RETRIES, RetryPolicy
+from motet.model.retries import RetryPolicy
 from motet.sdk.options.checks import is_int, is_number, type_name
 
 
@@ -44,8 +44,6 @@ class Retries:
 
 def retry_policy_from(retries: Any, name: str) -> RetryPolicy:
     """The `retries` keyword of function `name` as a policy. An int n: n retries, each a second after the failure."""
-    if retries is None:
-        return NO_RETRIES
     if isinstance(retries, Retries):
         return retries.policy
     if is_int(retries):

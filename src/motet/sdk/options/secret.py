@@ -86,11 +86,11 @@ def checked_env(what: str, env: Any) -> dict[str, str]:
     return {plain(key): plain(value) for key, value in env.items() if value is not None}
 
 
-def merged_env(secrets: Any, env: Any) -> dict[str, str]:
-    """The variables of `secrets`, later ones winning, and over them those of `env`. Raises `InvalidError`."""
+def merged_env(secrets: Any) -> dict[str, str]:
+    """The variables of `secrets`, later ones winning. Raises `InvalidError`."""
     if not isinstance(secrets, Iterable) or not all(isinstance(secret, Secret) for secret in secrets):
         raise InvalidError("`secrets=` has to be a list of `motet.Secret` objects")
     merged: dict[str, str] = {}
     for secret in secrets:
         merged.update(secret.env)
-    return merged | checked_env("`env`", {} if env is None else env)
+    return merged
