@@ -7,18 +7,15 @@ import contextlib
 import contextvars
 import inspect
 import os
-import select
 import socket
 import sys
-import threading
 import time
-import traceback
 from collections.abc import Callable
 from typing import Literal
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.sockets import SocketLink, connect, read_frames, send_all
+from motet.client.sockets import SocketLink, connect, send_all
 from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
@@ -27,9 +24,9 @@ from motet.runtime.attempts.outcomes import describe_start_failure
 from motet.runtime.attribution import context_propagation, own_tasks
 from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.cancellation.signalled_thread import let_callers_wait
+from motet.runtime.control import Control
 from motet.runtime.executor import Executor
 from motet.runtime.lifecycle import leaving
-from motet.runtime.lifecycle.late_signals import LateSignals
 from motet.runtime.lifecycle.preemption import Preemption
 from motet.runtime.loading import surroundings
 from motet.runtime.loading.loader import Hook, Service, load, quiet_declarations
@@ -42,22 +39,16 @@ from motet.runtime.processes import forked_child
 from motet.runtime.processes.orphans import Orphans
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
-from motet.runtime.stalls.own_clock import INTERVAL, OwnClock
 from motet.runtime.stalls.stalls import Stall
 from motet.runtime.stalls.stuck import Stuck, stuck_after
 from motet.runtime.stalls.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
 from motet.wire import codec
 from motet.wire.container_messages import (
-    AckAttemptItems,
-    AskStandstill,
-    Cancel,
     ClockRead,
     Configure,
     LimitInputs,
     Ready,
     StartFailed,
-    StoodStill,
-    Stop,
     StopDelivering,
     Unblocked,
 )
@@ -67,9 +58,6 @@ from motet.wire.log_allowance import LIVE_LINES, log_rate
 from motet.wire.message import Message
 from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
-
-LOST_SERVER = 69
-"""Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
 
 
 def main(fork: Fork) -> int:
@@ -127,26 +115,18 @@ class _ConnectedContainer:
         self._own_tasks.install()
         self._keyboard_interrupts.install()
         let_callers_wait()
-        self._late_signals = LateSignals(self._wake_main)
-        self._late_signals.install()
+        self._control = Control(control_socket, self._sender)
         paused_loop.install(lambda: self._loop)
         Processes(self._outputs).install()
         Orphans().install()
         self._executor_socket = executor_socket
-        self._control_socket = control_socket
-        self._control_poll = select.poll()
-        self._control_poll.register(control_socket, select.POLLIN)
-        self._control_poll.register(self._late_signals.descriptor, select.POLLIN)
-        self._clock = OwnClock()
         self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
         self._executor: Executor | None = None
-        self._receiver: BlockingReceiver | LoopReceiver | None = None
-        self._stop_asked = threading.Event()
         self._blocked_after = 0.0
         self._entering = 0.0
         provide(self)
-        threading.Thread(target=self._control, name="motet-control", daemon=True).start()
+        self._control.start()
 
     @property
     def input_concurrency(self) -> int:
@@ -178,6 +158,7 @@ class _ConnectedContainer:
         return self._exit(service)
 
     def _load(self) -> Service:
+        # Here, where a value that is none is told as a failure to load.
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ), is_watched=bool(os.environ.get(LIVE_LINES)))
         service = load(self._spec)
@@ -238,7 +219,7 @@ class _ConnectedContainer:
             receiver = LoopReceiver(self._executor_socket, self._loop)
         else:
             receiver = BlockingReceiver(self._executor_socket)
-            self._late_signals.listen()  # a loop does so by itself
+            self._control.hear_signals()  # a loop does so by itself
         executor = Executor(
             self._spec,
             service,
@@ -249,7 +230,8 @@ class _ConnectedContainer:
             self._outputs.raw_writers,
             self._context,
         )
-        self._receiver, self._executor = receiver, executor
+        self._executor = executor
+        self._control.serve(executor, receiver)
         # One input alone keeps nobody waiting.
         if self._spec.concurrency.max_inputs > 1 and (self._blocked_after or self._loop is not None):
             executor.watchdog = Watchdog(
@@ -264,7 +246,7 @@ class _ConnectedContainer:
                     lambda: self._tell_soon(Unblocked()),
                 ),
             )
-        if not self._stop_asked.is_set():
+        if not self._control.stop_asked:
             receiver.run(executor, self._say_ready)
 
     def _tell_soon(self, message: Message) -> None:
@@ -296,7 +278,7 @@ class _ConnectedContainer:
 
     def _ask_for_replacement(self) -> None:
         """What the enter hooks opened has failed, such as a task of a task group: no more inputs for it."""
-        if self._stop_asked.is_set():
+        if self._control.stop_asked:
             return
         print(
             "motet: the task that ran this container's enter hooks was cancelled, as a task group does when one of its tasks "
@@ -321,50 +303,3 @@ class _ConnectedContainer:
         if self._loop is not None:
             self._loop.close(leaving.end_tasks(self._loop.shutdown_asyncgens))
         return status
-
-    # --- the control thread -------------------------------------------------------------------------------------------
-
-    def _control(self) -> None:
-        try:
-            read_frames(self._control_socket, self._on_control, self._receive_control)
-        except (OSError, ConnectionError):
-            pass
-        except BaseException:
-            traceback.print_exc()  # nobody hears of cancellations from here on
-        if not self._stop_asked.is_set():
-            # The server is gone without a word: nobody waits for what runs here.
-            os._exit(LOST_SERVER)
-
-    def _receive_control(self, buffer: memoryview) -> int:
-        readable: dict[int, int] = {}
-        while self._control_socket.fileno() not in readable:
-            pause = min(self._late_signals.look(), INTERVAL)
-            readable = dict(self._control_poll.poll(pause * 1000))
-            self._clock.look()
-        return self._control_socket.recv_into(buffer)
-
-    def _wake_main(self) -> None:
-        if self._executor is not None:
-            self._executor.wake_main()
-
-    def _on_control(self, frame: memoryview) -> None:
-        for message in codec.decode_to_control(frame):
-            if isinstance(message, AckAttemptItems):
-                if self._executor is not None:
-                    self._executor.grant(message.attempt, message.count)
-            elif isinstance(message, Cancel):
-                if self._executor is not None:
-                    self._executor.cancel(message.attempts)
-            elif isinstance(message, AskStandstill):
-                self._sender.send(StoodStill(self._clock.stood_still()))
-            elif isinstance(message, Stop):
-                leaving.allow(message.grace)
-                self._stop()
-
-    def _stop(self) -> None:
-        self._stop_asked.set()
-        if self._executor is not None:
-            self._executor.stop()
-        if self._receiver is not None:
-            with contextlib.suppress(OSError):
-                self._receiver.stop()

@@ -184,6 +184,7 @@ class Sender:
             loop.call_soon(self._flush_scheduled_now)
 
     def _flush_scheduled_now(self) -> None:
+        # Before: what is queued while this sends may need another turn.
         self._flush_scheduled = False
         self.flush()
 

@@ -57,4 +57,5 @@ class SlotThreads(Generic[T]):
                 work(item)
             finally:
                 with lock:
+                    # Several threads count: an end that got lost would start a thread too many.
                     self._finished += 1

@@ -33,6 +33,7 @@ class Slots:
             raise InternalError(
                 f"attempt {attempt} was delivered on top of {len(self._held)}, max_inputs={self.max_inputs}"
             )
+        # In this order: a cancellation takes what is newer, and not held, for still on its way.
         self._held.add(attempt)
         self._newest = attempt
         if not self._early or not self._act_on(attempt):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol
 
@@ -25,6 +26,7 @@ class ItemWindow(Protocol):
     def cancel(self) -> None: ...
 
 
+@dataclass(slots=True, eq=False)
 class RunningAttempt:
     """Calls `call` with what is in `delivery`. The ways to do so (`ways.py`) differ; this is what they share.
 
@@ -36,38 +38,16 @@ class RunningAttempt:
     Motet has cancelled the attempt of a number, for code may raise `CancelledError` without that.
     """
 
-    __slots__ = (
-        "_cancelled",
-        "_running",
-        "call",
-        "delivery",
-        "end",
-        "fail",
-        "gate",
-        "sender",
-        "task",
-        "window",
-    )
-
-    def __init__(
-        self,
-        call: Callable[..., Any],
-        delivery: Delivery,
-        gate: Gate | None,
-        sender: Sender,
-        window: ItemWindow | None,
-        cancelled: Callable[[int], bool],
-        fail: Fail = failed,
-    ) -> None:
-        self.call = call
-        self.delivery = delivery
-        self.gate = gate
-        self.sender = sender
-        self.window = window
-        self.task: asyncio.Task[None] | None = None
-        self.fail = fail
-        self.end: AttemptEnd
-        self._cancelled = cancelled
+    call: Callable[..., Any]
+    delivery: Delivery
+    gate: Gate | None
+    sender: Sender
+    window: ItemWindow | None
+    cancelled: Callable[[int], bool]
+    fail: Fail = failed
+    task: asyncio.Task[None] | None = None
+    end: AttemptEnd = field(init=False)
+    _running: CurrentInput = field(init=False)
 
     def __enter__(self) -> None:
         delivery = self.delivery
@@ -82,7 +62,7 @@ class RunningAttempt:
                 if self.gate is not None:
                     # Also a cancellation that came in the moment between the user's code and the shutting of the gate.
                     self.gate.raised(error)
-                self.end = self.fail(self.delivery, error, self._cancelled(self.delivery.attempt))
+                self.end = self.fail(self.delivery, error, self.cancelled(self.delivery.attempt))
         finally:
             if (output := self._running.output) is not None:
                 output.end()

@@ -65,6 +65,7 @@ class StreamWindow:
                 if self._credit > 0:
                     self._credit -= 1
                     return
+                # Under the lock: a grant from here on wakes this.
                 self._wake = (asyncio.get_running_loop(), event)
             await event.wait()
 

@@ -53,6 +53,7 @@ class OwnTasks:
             mine = current.get()
             return {task for task in tasks if task is not self.main and _owner(task) is mine}
 
+        # Under both names: user code uses the first, code of asyncio itself the second.
         asyncio.all_tasks = asyncio.tasks.all_tasks = all_tasks
 
 

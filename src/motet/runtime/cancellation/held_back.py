@@ -52,5 +52,6 @@ class HeldBack(Generic[T]):
                     _, _, item, pause = heapq.heappop(self._due)
                     return item, pause
                 self._changed.wait(rest)
+            # Under the lock: whoever adds one from here on starts a thread again.
             self._runs = False
             return None

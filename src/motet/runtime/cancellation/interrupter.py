@@ -109,6 +109,7 @@ class Interrupter:
     def reaches_blocking_calls(self) -> bool:
         """Whether other threads than the main one can be interrupted while they block. The first time it is tried out."""
         if not self._tried:
+            # Before it is: what cannot be tried out is not to be tried each time, for it takes a second.
             self._tried = True
             self._signalled = self._find()
             if self._signalled is not None and not self._works(self._signalled):
@@ -141,6 +142,7 @@ class Interrupter:
     def _send(self, gate: Gate, waits: Sequence[float], *, arming: bool = False) -> bool:
         """Until the handler has run there. `arming`: an asynchronous exception goes along with the last signal."""
         heard, over = self._heard, self._over = Waiter[None](), Waiter[None]()
+        # Before the signal, whose handler looks at them.
         self._steps_until, self._target = time.monotonic() + sum(waits), gate
         try:
             for turn, seconds in enumerate(waits):
@@ -156,6 +158,7 @@ class Interrupter:
                     return True
             return False
         finally:
+            # A signal that comes after this is late: its handler minds the gate alone.
             self._target = None
 
     def _see_out(self, gate: Gate, over: Waiter[None]) -> None:

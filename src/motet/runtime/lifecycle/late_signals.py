@@ -47,6 +47,7 @@ class LateSignals:
         now = time.monotonic()
         with contextlib.suppress(BlockingIOError):
             if not _HEARD.isdisjoint(os.read(self.descriptor, 4096)):
+                # Anew for each signal: what is left from the one before may have come too early for it.
                 self._due = [now + seconds for seconds in _WAKES]
         while self._due and self._due[0] <= now:
             del self._due[0]

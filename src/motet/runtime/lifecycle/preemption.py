@@ -36,6 +36,7 @@ class Preemption:
             _thread.start_new_thread(self._ask, ())
 
     def _hold_back(self) -> None:
+        # For each thread: several may fork at a time.
         self._forking.mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTERM])
 
     def _let_through(self) -> None:

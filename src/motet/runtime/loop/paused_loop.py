@@ -35,6 +35,7 @@ def install(user_loop: Callable[[], UserLoop | None]) -> None:
             future.user_loop = ours  # type: ignore[attr-defined]
         return future
 
+    # Under both names, either of which user code may import.
     asyncio.run_coroutine_threadsafe = asyncio.tasks.run_coroutine_threadsafe = run_coroutine_threadsafe
 
 

@@ -128,6 +128,7 @@ class UserLoop:
                 except BaseException as error:
                     job.error = error
                 forked_child.leave(job.error)
+                # Before the loop stops, after which `run` looks at it.
                 job.is_done = True
                 self.loop.stop()
 
@@ -142,4 +143,5 @@ def allow_threads(max_inputs: int) -> None:
         import anyio.to_thread
 
         limiter = anyio.to_thread.current_default_thread_limiter()
+        # Never fewer: the program may have set more.
         limiter.total_tokens = max(limiter.total_tokens, max_inputs)

@@ -59,6 +59,7 @@ class ChildOutput:
                 return ends
             with contextlib.suppress(OSError):
                 ends = self._write_ends[output] = self._make(output)
+                # For its end, which spares all other inputs this lock.
                 output.has_children = True
             return ends
 

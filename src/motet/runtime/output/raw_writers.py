@@ -85,6 +85,7 @@ class RawWriters:
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             return True
+        # Until one is started again: the kernel need not be asked after each input.
         self._children_possible = False
         return False
 

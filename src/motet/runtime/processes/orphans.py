@@ -82,6 +82,7 @@ class Orphans:
         """This process is the code's own."""
         self._own.add(pid)
         if not self._watching:
+            # Before it runs: another thread may start a process meanwhile.
             self._watching = True
             threading.Thread(target=self._watch, name="motet-orphans", daemon=True).start()
         self._some.set()

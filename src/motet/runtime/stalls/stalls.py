@@ -102,6 +102,7 @@ class Stalls:
         """
         waited = late(sample.slept, sample.starved, self._tick)
         if waited >= self._threshold and sample.busiest is not None and self._held_gil(sample, waited):
+            # The loop stood still for the same reason: told once.
             self._stretch = None
             return [Stall("gil", sample.busiest, waited, _others(sample.busiest, sample.held))]
         if sample.answered is not None or sample.on_loop is None:

@@ -31,6 +31,7 @@ class Stuck:
         if sample.answered is None:
             self._since += max(0.0, min(sample.slept, 2 * tick) - sample.loop_starved)
             if self._since >= self._seconds and not self._is_blocked:
+                # Once for each time, however long it lasts.
                 self._is_blocked = True
                 self._blocked()
             return

@@ -92,6 +92,7 @@ class Watchdog:
 
     def wake(self) -> None:
         """There are inputs again. From any thread."""
+        # At once: deliveries from here on need not wake it.
         self.asleep = False
         self._woken.set()
 
@@ -117,6 +118,7 @@ class Watchdog:
     def _watch(self) -> None:
         """Take samples for as long as there are inputs, and a little longer."""
         self._stalls.forget()
+        # An answer from before the pause says nothing of now.
         self._asked = False
         self._ask()
         self._note_clocks(monotonic())

@@ -17,13 +17,14 @@ from motet.runtime.attempts.outcomes import NONE, failed
 from motet.runtime.loop.user_loop import allow_threads
 from motet.runtime.processes import forked_child
 from motet.runtime.web.client_left import is_about_client
-from motet.runtime.web.request import App, WebRequest
+from motet.runtime.web.request import WebRequest
+from motet.wire.asgi import AsgiApp
 
 
 class WebApp:
     """An ASGI app with its lifespan."""
 
-    def __init__(self, app: App) -> None:
+    def __init__(self, app: AsgiApp) -> None:
         self.app = app
         self.state: dict[str, Any] = {}
         self._to_app: asyncio.Queue[dict[str, Any]] = asyncio.Queue()

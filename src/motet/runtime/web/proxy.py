@@ -5,17 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sys
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from motet.context.container import current_control
 from motet.runtime.web.client_left import is_about_client
 from motet.runtime.web.port import Address
-
-Message = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
-Headers = list[tuple[bytes, bytes]]
+from motet.wire.asgi import AsgiMessage, Receive, Send
+from motet.wire.web import Headers
 
 READ_BYTES = 64 * 1024
 MAX_HEAD_BYTES = 64 * 1024
@@ -50,7 +46,7 @@ class PortProxy:
             raise NotImplementedError("the server behind the proxy has a life of its own")
         started = False
 
-        async def send_on(message: Message) -> None:
+        async def send_on(message: AsgiMessage) -> None:
             nonlocal started
             await send(message)
             started = True

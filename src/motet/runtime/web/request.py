@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from motet.context.container import current_container_id
@@ -13,6 +12,7 @@ from motet.model.outcome import Delivery
 from motet.runtime.sender import Sender
 from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.response import Response
+from motet.wire.asgi import AsgiMessage
 from motet.wire.container_messages import Items, TakeFeed
 from motet.wire.web import (
     ACK_BYTES,
@@ -32,9 +32,6 @@ from motet.wire.web import (
     decode_head,
     encode,
 )
-
-Message = MutableMapping[str, Any]
-App = Callable[[dict[str, Any], Callable[[], Awaitable[Message]], Callable[[Message], Awaitable[None]]], Awaitable[Any]]
 
 
 class WebRequest:
@@ -116,7 +113,7 @@ class WebRequest:
             scope["method"] = head.method
         return scope
 
-    async def receive(self) -> Message:
+    async def receive(self) -> AsgiMessage:
         """The next message for the app; the last one is that the client is gone."""
         if not self._opened:
             self._opened = True
@@ -138,10 +135,10 @@ class WebRequest:
         self._taken += len(data)
         if self._taken >= ACK_BYTES and self._gone is None:
             self._sender.send(TakeFeed(self._delivery.attempt, self._taken))
-            self._taken = 0
+            self._taken = 0  # told in portions: a word for each piece would cost as much as the piece
         return decode_frame(data)
 
-    def _message(self, frame: AnyFrame) -> Message:
+    def _message(self, frame: AnyFrame) -> AsgiMessage:
         match frame:
             case BodyPiece():
                 return {"type": "http.request", "body": frame.data, "more_body": frame.more}
@@ -157,14 +154,14 @@ class WebRequest:
         """Whether the client closed a WebSocket as one does: going away is a part of that."""
         return self.is_websocket and self._gone is not None and self._gone.code in (1000, 1001, 1005)
 
-    def _disconnect(self) -> Message:
+    def _disconnect(self) -> AsgiMessage:
         self.told_of_leaving = True
         if not self.is_websocket:
             return {"type": "http.disconnect"}
         gone = self._gone or Closed(1005, "")
         return {"type": "websocket.disconnect", "code": gone.code, "reason": gone.reason}
 
-    async def send(self, message: Message) -> None:
+    async def send(self, message: AsgiMessage) -> None:
         """Pass on what the app sends, once there is room.
 
         Raises `ClientLeft` when nobody is there to take it, and what `Response.take` raises for what no client could.

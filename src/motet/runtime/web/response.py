@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import MutableMapping
 from typing import Any
 
+from motet.wire.asgi import AsgiMessage
 from motet.wire.web import Accepted, AnyFrame, Binary, BodyPiece, Closed, Headers, ResponseStart, Text
-
-Message = MutableMapping[str, Any]
 
 MAX_REASON_BYTES = 123
 """What a closing frame has room for."""
@@ -67,7 +65,7 @@ class Response:
         """Whether nothing can follow what the app has sent."""
         return self._state is _COMPLETE
 
-    def take(self, message: Message, age: float) -> AnyFrame:
+    def take(self, message: AsgiMessage, age: float) -> AnyFrame:
         """The next message as a frame. `age`: seconds since the container became ready.
 
         Raises `RuntimeError` for what is out of order, and `TypeError` and `ValueError` for what it is made of. Nothing
@@ -97,7 +95,7 @@ class Response:
         self._state = _COMPLETE
         return closed
 
-    def _start(self, message: Message, age: float) -> ResponseStart:
+    def _start(self, message: AsgiMessage, age: float) -> ResponseStart:
         status = message["status"]
         if not isinstance(status, int) or not 200 <= status <= 599:  # what is below announces a response, and is none
             raise ValueError(f"the status of a response is an int from 200 to 599, not {status!r}")
@@ -105,7 +103,7 @@ class Response:
         self._state = _BODY
         return ResponseStart(int(status), headers, age)
 
-    def _headers(self, message: Message) -> Headers:
+    def _headers(self, message: AsgiMessage) -> Headers:
         headers: Headers = []
         for name, value in message.get("headers") or ():
             if not isinstance(name, bytes | bytearray) or not isinstance(value, bytes | bytearray):
@@ -116,7 +114,7 @@ class Response:
                 headers.append((bytes(name), bytes(value)))
         return headers + self._own_headers
 
-    def _body(self, message: Message) -> BodyPiece:
+    def _body(self, message: AsgiMessage) -> BodyPiece:
         data = message.get("body", b"")
         if type(data) is not bytes:
             data = _bytes(data, "a body")
@@ -172,7 +170,7 @@ def _bytes(data: Any, what: str) -> bytes:
     return bytes(data)
 
 
-def _message(message: Message) -> Text | Binary:
+def _message(message: AsgiMessage) -> Text | Binary:
     text = message.get("text")
     if text is None:
         return Binary(_bytes(message.get("bytes"), "a WebSocket message without text"))
@@ -181,7 +179,7 @@ def _message(message: Message) -> Text | Binary:
     return Text(text)
 
 
-def _closed(message: Message) -> Closed:
+def _closed(message: AsgiMessage) -> Closed:
     code, reason = message.get("code"), message.get("reason") or ""
     code = 1000 if code is None else code
     # 1004 to 1006 and 1015 only say what happened; 2999 and below are the protocol's, the rest anybody's.

@@ -6,7 +6,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import sys
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from types import TracebackType
 from typing import Any, TypeVar
 from urllib.parse import unquote_to_bytes
@@ -15,10 +15,8 @@ from wsgiref.util import FileWrapper
 from motet.runtime.slot_threads import SlotThreads
 from motet.runtime.web.client_left import ClientLeft
 from motet.runtime.web.wsgi_body import gathered
+from motet.wire.asgi import AsgiMessage, Receive, Send
 
-Message = Any
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 WsgiApp = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 T = TypeVar("T")
@@ -63,7 +61,7 @@ class _WsgiExchange:
         self._loop = asyncio.get_running_loop()
         self._steps: set[asyncio.Task[Any]] = set()
         self._over = False
-        self._start: Message | None = None
+        self._start: AsgiMessage | None = None
         self._started = False
         """Whether the head of the response was sent."""
 
@@ -75,6 +73,7 @@ class _WsgiExchange:
         try:
             await done
         finally:
+            # Before they are cancelled: the thread may be about to begin another one.
             self._over = True
             for step in self._steps:
                 step.cancel()
@@ -164,12 +163,13 @@ class _WsgiExchange:
             raise AssertionError("the app gave a body before it called start_response()")
         if not isinstance(data, bytes):
             raise TypeError(f"a body is bytes, not {type(data).__name__}")
-        messages: list[Message] = [] if self._started else [self._start]
+        messages: list[AsgiMessage] = [] if self._started else [self._start]
         messages.append({"type": "http.response.body", "body": b"" if self._bodiless else data, "more_body": more})
         self.on_loop(self._send_all(messages))
+        # Not before: what is not sent may still be replaced.
         self._started = True
 
-    async def _send_all(self, messages: list[Message]) -> None:
+    async def _send_all(self, messages: list[AsgiMessage]) -> None:
         for message in messages:
             await self._send(message)
 

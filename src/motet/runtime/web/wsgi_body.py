@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import io
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any, BinaryIO, cast
 
 from motet.runtime.web.client_left import ClientLeft
+from motet.wire.asgi import Receive
 
-Receive = Callable[[], Awaitable[Any]]
 OnLoop = Callable[[Coroutine[Any, Any, bytes]], bytes]
 
 IN_MEMORY = 1024 * 1024

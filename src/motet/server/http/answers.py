@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from motet.model.ids import input_id
 from motet.model.outcome import InputEnd, OutcomeKind
 from motet.wire import report
-
-Headers = list[tuple[bytes, bytes]]
+from motet.wire.web import Headers
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 from motet.server.http.answers import TOO_LATE, Answer, answer_for
 from motet.server.http.calls import GONE, LEAVE_PATIENCE, WebCall
-from motet.server.http.head import Receive, Scope, Send, head_of
+from motet.server.http.head import head_of
+from motet.wire.asgi import Receive, Scope, Send
 from motet.wire.web import BodyPiece, RequestHead, ResponseStart, Wanted
 
 _BODY = (b"content-length", b"transfer-encoding")

@@ -7,7 +7,7 @@ from functools import lru_cache
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from motet.errors import InvalidError
-from motet.server.http.head import Scope
+from motet.wire.asgi import Scope
 from motet.wire.web import Headers
 
 _CLAIMS = frozenset(

@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
-
+from motet.wire.asgi import Scope
 from motet.wire.web import RequestHead
-
-Message = MutableMapping[str, Any]
-Scope = MutableMapping[str, Any]
-Receive = Callable[[], Awaitable[Message]]
-Send = Callable[[Message], Awaitable[None]]
 
 
 def head_of(scope: Scope, body: bytes, complete: bool, waits: bool = False) -> RequestHead:

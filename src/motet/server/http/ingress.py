@@ -16,7 +16,6 @@ from motet.server.http.config import WebConfig
 from motet.server.http.doors import Doors
 from motet.server.http.exchange import Exchange, give
 from motet.server.http.forwarded import settle
-from motet.server.http.head import Receive, Scope, Send
 from motet.server.http.listener import Listener
 from motet.server.http.own_cookies import without_own
 from motet.server.http.parked import Parked, called_for, redirect
@@ -24,6 +23,7 @@ from motet.server.http.proxy_tokens import HOW_TO_SET, without_tokens
 from motet.server.http.query import split_query
 from motet.server.http.routes import Route, RouteMatch, Routes
 from motet.server.http.rules import IDEMPOTENT
+from motet.wire.asgi import Receive, Scope, Send
 from motet.wire.parameters import checked_parameters, encoded_parameters
 from motet.wire.web import RequestHead
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from motet.model.outcome import OutcomeKind
 from motet.server.http.answers import Answer, answer_for
 from motet.server.http.calls import WebCall
-from motet.server.http.head import Receive, Scope, Send, head_of
+from motet.server.http.head import head_of
+from motet.wire.asgi import Receive, Scope, Send
 from motet.wire.web import Accepted, AnyFrame, Binary, BodyPiece, Closed, RequestHead, ResponseStart, Text
 
 LEAVE_PATIENCE = 5.0
