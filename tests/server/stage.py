@@ -12,8 +12,10 @@ from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDe
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
-from motet.server.door import EVERYTHING, OPERATOR, Principal
+from motet.server.door import Principal
+from motet.server.rights import EVERYTHING
 from motet.server.server import Server
+from motet.server.tokens import OPERATOR
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
 from motet.wire import client_messages as m
@@ -43,11 +45,9 @@ class Client:
 
     unsent_bytes = 0
 
-    def __init__(self, server: Server, container_id: str | None = None, *, operator: bool = False) -> None:
+    def __init__(self, server: Server, container_id: str | None = None, *, principal: Principal | None = None) -> None:
         self.sent: list[Any] = []
-        self.session: ClientSession = server.connect(
-            self, Principal(OPERATOR, EVERYTHING) if operator else None, container_id=container_id
-        )
+        self.session: ClientSession = server.connect(self, principal, container_id=container_id)
         self._server = server
         self._requests = 0
         self._changed = asyncio.Event()
@@ -182,7 +182,11 @@ class Stage:
         return Client(self.server, container_id)
 
     def operator(self) -> Client:
-        return Client(self.server, operator=True)
+        return self.principal(Principal(OPERATOR, EVERYTHING))
+
+    def principal(self, principal: Principal) -> Client:
+        """A client that came in by the door."""
+        return Client(self.server, principal=principal)
 
     async def wait(self, condition: Any) -> None:
         """Let the server work until `condition` holds."""

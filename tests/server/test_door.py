@@ -8,10 +8,13 @@ import sys
 
 import pytest
 
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InvalidError
 from motet.server import door
-from motet.server.door import EVERYTHING, OPERATOR, HomeDoor, OwnDoor, Principal
+from motet.server.door import HomeDoor, OwnDoor, Principal
 from motet.server.peer_process import PeerProcess, descends_from
+from motet.server.rights import CALL, EVERYTHING, LOOK, OPERATE
+from motet.server.tokens import OPERATOR, Tokens
+from tests.server.test_tokens import Kept
 
 ME = PeerProcess(os.getpid(), os.geteuid())
 
@@ -27,7 +30,7 @@ def test_a_servers_own_token_opens_its_door() -> None:
 def test_the_user_is_let_in_by_the_home_socket_unless_the_process_is_of_a_container(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    home = HomeDoor()
+    home = HomeDoor(Tokens(Kept(), lambda: 0.0))
     assert home.token == ""
     parent = PeerProcess(os.getppid(), os.geteuid())
     assert home.admit("", parent) == Principal(OPERATOR, EVERYTHING)
@@ -43,6 +46,26 @@ def test_the_user_is_let_in_by_the_home_socket_unless_the_process_is_of_a_contai
         child.communicate(b"\n")
     monkeypatch.setattr(door, "descends_from", lambda pid, ancestor: False)
     assert home.admit("", ME).name == OPERATOR
+
+
+def test_a_token_lets_in_wherever_one_comes_from_with_its_rights_and_until_it_expires() -> None:
+    now = 100.0
+    tokens = Tokens(Kept(), lambda: now)
+    home = HomeDoor(tokens)
+    calls, operates = tokens.new("ci", ("call",)), tokens.new("ops", ("operate",), 60.0)
+    stranger = PeerProcess(os.getpid(), 4711)
+    assert home.admit(calls, None) == home.admit(calls, stranger) == Principal("ci", CALL)
+    assert home.admit(operates, None) == Principal("ops", OPERATE | LOOK, 160.0)
+    now = 160.0
+    tokens.revoke("ci")
+    for token in (calls, operates, "motet_", "ü"):
+        with pytest.raises(ConnectionError, match="was revoked, has expired or never was"):
+            home.admit(token, PeerProcess(os.getppid(), os.geteuid()))
+
+
+def test_a_server_inside_a_program_has_no_tokens() -> None:
+    with pytest.raises(InvalidError, match="`motet server` is one that has"):
+        OwnDoor().tokens  # noqa: B018
 
 
 def test_a_process_that_has_ended_may_have_been_anybodys() -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerUpdate
-from motet.server.door import OPERATOR
+from motet.server.tokens import OPERATOR
 from motet.wire import client_messages as m
 from motet.wire.operator_messages import EndCall
 from tests.server.stage import Client, Stage, function, play, refusal

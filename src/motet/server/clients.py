@@ -6,7 +6,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import InvalidError
+from motet.errors import ConnectionError, InvalidError, PermissionDeniedError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.catalogue import Catalogue
@@ -20,32 +20,21 @@ from motet.server.peers import Peer
 from motet.server.pending_answers import PendingAnswers
 from motet.server.queues import Queues
 from motet.server.refusals import answer, refusal
+from motet.server.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.spawned import SpawnedCalls
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer
+from motet.wire.hello import Hello
 from motet.wire.operator_messages import (
     DashboardOpened,
-    EndCall,
-    EndContainer,
     FindLogs,
     OpenDashboard,
-    ViewEnvironment,
 )
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, QueueViewed, ViewQueue
 
 MAX_SPAWNED_AT_ONCE = 1000
 """Inputs of a spawned call in one request: they are let in together, if there is room for any."""
-
-OUTSIDE_ONLY = (
-    m.StopApp,
-    m.UpdateAutoscaler,
-    ViewEnvironment,
-    EndCall,
-    EndContainer,
-    OpenDashboard,
-)
-"""Requests that are refused to code in containers."""
 
 
 class ClientSession:
@@ -62,14 +51,18 @@ class ClientSession:
         queues: Queues,
         operations: Operations,
         open_dashboard: Callable[[], tuple[str, str]],
-        from_container: bool = False,
+        rights: Right = EVERYTHING,
         principal: int | None = None,
-        operator: bool = False,
+        is_inside: bool = False,
     ) -> None:
         self.number = number
         self.principal = number if principal is None else principal
         """Who it acts for: itself, or the client on whose app it works, if it is a container."""
-        self._by = None if operator else self.principal
+        # Who came in from outside to operate may do so with what is others', too.
+        self._by = None if principal is not None and OPERATE in rights else self.principal
+        self._rights = rights
+        self._refused = refused_to(rights)
+        self._is_inside = is_inside
         self._peer = peer
         self._driver = driver
         self._catalogue = catalogue
@@ -95,14 +88,14 @@ class ClientSession:
             OpenDashboard: lambda request_id, body: DashboardOpened(*open_dashboard()),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
-        if from_container:  # code in containers makes calls; what runs where is for the program outside to say
-            self._requests |= dict.fromkeys(OUTSIDE_ONLY, _refuse_inside)
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
         events: list[e.Event] = []
         for message in messages:
-            if isinstance(message, m.SubmitInputs):
+            if type(message) in self._refused:
+                self._refuse(message)
+            elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
                 else:
@@ -119,16 +112,21 @@ class ClientSession:
                 self._driver.take(*events)
                 events = []
                 self._answer(message)
-            elif isinstance(message, m.Forget):
-                self._calls.forget(self.number, message.request_id)
-                self._queues.forget(self.number, message.request_id)
-                self._pending.forget(message.request_id)
-            elif isinstance(message, Confirm):
-                self._queues.confirm(self.number, message.request_id, message.count)
-            elif isinstance(message, AnswerNow):
-                self._queues.answer_now(self.number, message.request_id)
+            else:
+                self._follow_up(message)
         if events:
             self._driver.take(*events)
+
+    def _follow_up(self, message: ToServer) -> None:
+        """Take what is about a request that was made before."""
+        if isinstance(message, m.Forget):
+            self._calls.forget(self.number, message.request_id)
+            self._queues.forget(self.number, message.request_id)
+            self._pending.forget(message.request_id)
+        elif isinstance(message, Confirm):
+            self._queues.confirm(self.number, message.request_id, message.count)
+        elif isinstance(message, AnswerNow):
+            self._queues.answer_now(self.number, message.request_id)
 
     def disconnected(self) -> None:
         """The client is gone: what only it wanted ends, and so do its apps."""
@@ -176,6 +174,8 @@ class ClientSession:
     def _found(self, request: m.Request) -> m.ReplyBody | None:
         """The answer, or None if there is to be one later."""
         kind = type(request.body)
+        if kind in self._refused:
+            raise self._denied(kind)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
         found = self._operations.answers[kind](request.body)
@@ -183,6 +183,23 @@ class ClientSession:
             return found
         self._pending.add(request.request_id, request.body, found)
         return None
+
+    def _denied(self, kind: type[Any]) -> PermissionDeniedError:
+        if self._is_inside:
+            return PermissionDeniedError(f"{kind.__name__} is refused to code in containers: ask from outside")
+        return PermissionDeniedError(
+            f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self._rights}"
+        )
+
+    def _refuse(self, message: ToServer) -> None:
+        """Answer what nobody with these rights may send. Raises `ConnectionError` where there is no answer to be sent."""
+        kind = type(message)
+        if isinstance(message, Hello):
+            raise ConnectionError("only the first message may be a hello")
+        if not isinstance(message, m.SubmitInputs):
+            raise ConnectionError(str(self._denied(kind)))
+        told = report.of(self._denied(kind))
+        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
@@ -256,8 +273,3 @@ class ClientSession:
         if body.inputs:
             self._driver.take(self._submitted(body))
         return m.Done()
-
-
-def _refuse_inside(request_id: int, body: m.RequestBody) -> m.ReplyBody:
-    """For what only those outside may ask."""
-    raise InvalidError(f"{type(body).__name__} is refused to code in containers: ask from outside")

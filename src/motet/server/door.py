@@ -2,31 +2,15 @@
 
 from __future__ import annotations
 
-import enum
 import os
 import secrets
 from dataclasses import dataclass
 from typing import Protocol
 
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InvalidError
 from motet.server.peer_process import PeerProcess, descends_from
-
-
-class Right(enum.Flag):
-    """What a principal may do. `SERVE` is a container's, to carry out what it was started for: no token has it."""
-
-    CALL = enum.auto()
-    DEPLOY = enum.auto()
-    LOOK = enum.auto()
-    OPERATE = enum.auto()
-    ADMINISTER = enum.auto()
-    SERVE = enum.auto()
-
-
-OPERATOR = "operator"
-"""The principal that is the user a server runs as."""
-
-EVERYTHING = Right.CALL | Right.DEPLOY | Right.LOOK | Right.OPERATE | Right.ADMINISTER
+from motet.server.rights import EVERYTHING, Right, named_rights
+from motet.server.tokens import OPERATOR, Tokens
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +19,8 @@ class Principal:
 
     name: str
     rights: Right
+    until: float | None = None
+    """When its rights end, on the wall clock."""
 
 
 class Door(Protocol):
@@ -43,9 +29,16 @@ class Door(Protocol):
     @property
     def token(self) -> str:
         """What the user's other processes on this machine are to show; empty if they need nothing."""
+        ...
 
     def admit(self, token: str, process: PeerProcess | None) -> Principal:
         """Whom somebody speaks for, by what it shows, or by the process that it is. Raises `ConnectionError`."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Those that it lets in by. Raises `InvalidError` if it has none."""
+        ...
 
 
 class OwnDoor:
@@ -65,19 +58,30 @@ class OwnDoor:
             raise ConnectionError("not an operator of this server")
         return Principal(OPERATOR, EVERYTHING)
 
+    @property
+    def tokens(self) -> Tokens:
+        """See `Door`."""
+        raise InvalidError("this server ends with its program, and has no tokens: `motet server` is one that has")
+
 
 class HomeDoor:
-    """Of a server that stays: the user it runs as may do everything from this machine, but for the processes of its
-    containers, which are its descendants."""
+    """Of a server that stays: who shows a token may do what that is for. Without one, the user that the server runs as may do
+    everything from this machine, but for the processes of its containers, which are its descendants."""
 
     token = ""
 
-    def __init__(self) -> None:
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
         self._uid = os.geteuid()
         self._pid = os.getpid()
 
     def admit(self, token: str, process: PeerProcess | None) -> Principal:
         """See `Door`."""
+        if token:
+            found = self.tokens.find(token)
+            if found is None:
+                raise ConnectionError("the token (MOTET_TOKEN) is none here: it was revoked, has expired or never was")
+            return Principal(found.name, named_rights(found.rights), found.expires_at)
         if process is None:
             raise ConnectionError("a token is needed here: put one in MOTET_TOKEN")
         if process.uid != self._uid:

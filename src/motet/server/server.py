@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,10 +27,11 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
-from motet.server.door import Door, OwnDoor, Principal, Right
+from motet.server.door import Door, OwnDoor, Principal
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
+from motet.server.guests import Guests
 from motet.server.http.ingress import Ingress
 from motet.server.lifetimes import Lifetimes
 from motet.server.lines import Lines
@@ -44,14 +45,15 @@ from motet.server.queues import Queues
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
+from motet.server.rights import EVERYTHING, INSIDE
 from motet.server.spans import QueueSpans
 from motet.server.spawned import SpawnedCalls
 from motet.server.tally import Tally
+from motet.server.token_answers import token_answers
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
-from motet.wire.message import Message
 
 
 class OpenRecords(Protocol):
@@ -136,7 +138,8 @@ class Server:
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
-        self._entrances = Entrances(self.new_peer)
+        self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
         self._scratch = scratch
 
     def _attach_observers(self) -> None:
@@ -234,7 +237,9 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.name, number)
+        rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
+            rights = INSIDE
             app = self._catalogue.app_of(self._containers.function_of(container_id))
             by = self._lifetimes.owner_of(app.app_id).principal
         session = self._clients[number] = ClientSession(
@@ -247,9 +252,9 @@ class Server:
             self._queues,
             self.operations,
             self._dashboard.invite,
-            container_id is not None,
+            rights,
             by,
-            principal is not None and Right.OPERATE in principal.rights,
+            container_id is not None,
         )
         return session
 
@@ -272,26 +277,11 @@ class Server:
         if hello.role == "client" and not hello.container_id:
             if self.ending.is_set():
                 raise ConnectionError("this server is ending")
-            return _RemoteClient(self, self.connect(peer, self._door.admit(hello.token, peer.process)))
+            principal = self._door.admit(hello.token, peer.process)
+            return self._guests.add(self.connect(peer, principal), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return _RemoteClient(self, self.connect(peer, container_id=hello.container_id))
-
-
-class _RemoteClient:
-    """A client at the other end of a socket."""
-
-    def __init__(self, server: Server, session: ClientSession) -> None:
-        self._server = server
-        self._session = session
-
-    def receive(self, messages: Sequence[Message]) -> None:
-        if any(isinstance(message, Hello) for message in messages):
-            raise ConnectionError("only the first message may be a hello")
-        self._session.receive(messages)  # type: ignore[arg-type]
-
-    def disconnected(self) -> None:
-        self._server.disconnect(self._session)
+        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
