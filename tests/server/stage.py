@@ -112,6 +112,10 @@ class Wire:
         host, _, port = where.rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port)))
 
+    @property
+    def is_closed(self) -> bool:
+        return self._writer.transport.is_closing()
+
     def write(self, data: bytes) -> None:
         self._writer.write(data)
 

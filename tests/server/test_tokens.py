@@ -89,6 +89,15 @@ def test_last_use_is_known_at_once_and_kept_once_a_minute_at_most() -> None:
     assert tokens.find(token) is not None
 
 
+def test_there_are_so_many_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motet.server.tokens.MAX_TOKENS", 2)
+    tokens = Tokens(Kept(), Time())
+    tokens.new("first", ("call",))
+    tokens.new("second", ("call",))
+    with pytest.raises(InvalidError, match="has 2 tokens, which are the most"):
+        tokens.new("third", ("call",))
+
+
 @pytest.mark.parametrize(
     ("name", "rights", "lifetime", "message"),
     [

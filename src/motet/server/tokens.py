@@ -18,6 +18,9 @@ OPERATOR = "operator"
 """The principal that is the user a server runs as."""
 
 PREFIX = "motet_"
+MAX_TOKENS = 1000
+"""All of them are compared with what is shown, and listed in one message."""
+
 SAVE_INTERVAL = 60.0
 """Seconds between two moments of last use that are kept, at least."""
 
@@ -56,6 +59,8 @@ class Tokens:
             raise AlreadyExistsError(f"there is a token {name!r} already: revoke it first, or take another name")
         token = PREFIX + secrets.token_urlsafe(_BYTES)
         expires_at = None if lifetime is None else now + lifetime
+        if len(self._kept) >= MAX_TOKENS:
+            raise InvalidError(f"this server has {MAX_TOKENS} tokens, which are the most: revoke some")
         made = KeptToken(name, _hash(token), tuple(dict.fromkeys(rights)), now, expires_at)
         self._save({**self._kept, name: made})
         return token
