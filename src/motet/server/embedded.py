@@ -22,11 +22,11 @@ from motet.client.scratch import sweep
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, InternalError
-from motet.server.clients import ClientSession
+from motet.server.clients.session import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.driver import logger
 from motet.server.green_threads import refuse_green_threads
-from motet.server.tally import Tally
+from motet.server.metrics.tally import Tally
 from motet.server.wiring import build_server
 from motet.wire.hello import Hello
 from motet.wire.message import Message

@@ -23,30 +23,30 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
-from motet.server.catalogue import Catalogue
-from motet.server.clients import ClientSession
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.queues import Queues
+from motet.server.clients.session import ClientSession
+from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
-from motet.server.containers import Containers
+from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.http.ingress import Ingress
-from motet.server.lifetimes import Lifetimes
 from motet.server.lines import Lines
-from motet.server.load_trace import LoadTrace
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
+from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
-from motet.server.queues import Queues
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
-from motet.server.spans import QueueSpans
-from motet.server.spawned import SpawnedCalls
-from motet.server.tally import Tally
+from motet.server.traces.load_trace import LoadTrace
+from motet.server.traces.spans import QueueSpans
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report

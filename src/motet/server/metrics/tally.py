@@ -14,7 +14,7 @@ from motet.model.outcome import OutcomeKind
 from motet.records.inputs import InputRecord
 from motet.records.successes import Successes
 from motet.server import facts
-from motet.server.histogram import Histogram
+from motet.server.metrics.histogram import Histogram
 
 WAITING_INPUTS = 512
 """Inputs that are counted at once."""

@@ -24,11 +24,11 @@ from motet.core.commands import (
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.records.facts import StallRecord
 from motet.server import facts
-from motet.server.catalogue import Catalogue
-from motet.server.container_sessions import ControlSession, ExecutorSession
+from motet.server.apps.catalogue import Catalogue
+from motet.server.containers.output import ContainerOutput, LineSource
+from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.lines import Lines
-from motet.server.output import ContainerOutput, LineSource
 from motet.server.peers import Peer
 from motet.wire import container_messages as m
 from motet.wire.hello import Hello

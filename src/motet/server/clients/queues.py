@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 
-from motet.server.asker import Asker
+from motet.server.clients.asker import Asker
 from motet.wire.client_messages import ReplyBody
 from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 

@@ -10,7 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
-from motet.server.catalogue import Catalogue, ServedApp
+from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.wire.client_messages import OutputLines

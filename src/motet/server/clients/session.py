@@ -9,18 +9,18 @@ from motet.core import events as e
 from motet.errors import InvalidError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
-from motet.server.catalogue import Catalogue
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.log_search import find_logs
+from motet.server.clients.pending_answers import PendingAnswers
+from motet.server.clients.queues import Queues
+from motet.server.clients.refusals import answer, refusal
+from motet.server.clients.spawned import SpawnedCalls
 from motet.server.driver import Driver
 from motet.server.facts import InputTraced
-from motet.server.lifetimes import Lifetimes
 from motet.server.lines import LineReader
-from motet.server.log_search import find_logs
 from motet.server.operations import Operations
 from motet.server.peers import Peer
-from motet.server.pending_answers import PendingAnswers
-from motet.server.queues import Queues
-from motet.server.refusals import answer, refusal
-from motet.server.spawned import SpawnedCalls
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer

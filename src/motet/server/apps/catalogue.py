@@ -17,8 +17,8 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
 from motet.records.pools import FunctionRecord
 from motet.server import facts
+from motet.server.apps.variants import Bound, Variants
 from motet.server.driver import Driver
-from motet.server.variants import Bound, Variants
 from motet.wire.container_messages import Configure
 from motet.wire.parameters import checked_parameters, decoded_parameters
 

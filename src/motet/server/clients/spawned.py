@@ -5,7 +5,7 @@ from __future__ import annotations
 from motet.core.commands import SaveOutcomes
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd
-from motet.server.asker import Asker
+from motet.server.clients.asker import Asker
 from motet.store.base import CallStore
 from motet.wire import report
 from motet.wire.client_messages import Outcomes, RequestFailed

@@ -10,7 +10,7 @@ from pathlib import Path
 from motet.core import commands as c
 from motet.core import events as e
 from motet.model.outcome import AttemptEnd, Delivery, InputEnd
-from motet.server.container_trace import ContainerTrace
+from motet.server.traces.container_trace import ContainerTrace
 
 InputKey = tuple[str, int]
 """A call and an index in it."""

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from motet.core import events as e
-from motet.server.container_clock import ContainerClock
+from motet.server.containers.container_clock import ContainerClock
+from motet.server.containers.output import ContainerOutput
 from motet.server.driver import Driver
-from motet.server.output import ContainerOutput
 from motet.wire import container_messages as m
 from motet.wire.codec import ToServer
 from motet.wire.output_messages import Output, OutputShared, Stalled
