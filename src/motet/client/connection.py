@@ -143,6 +143,7 @@ class Connection:
     def ask(self, body: RequestBody, on_reply: Callable[[ReplyBody | Exception], None]) -> int:
         """Ask without waiting: `on_reply` gets the reply's body, or why there is none, on the I/O thread."""
         number = next(self._numbers)
+        # Before it is sent: the reply may come on the I/O thread before `send` returns.
         self._requests[number] = on_reply
         try:
             self.send(Request(number, body))
@@ -178,6 +179,7 @@ class Connection:
         """A call has inputs to send. Raises `ConnectionError` when the connection has ended."""
         if self._link is None or self._error is not None:
             raise self._error or ConnectionError("the connection to the server is closed")
+        # Before it is handed over: the I/O thread may clear the mark at once.
         outgoing.is_announced = True
         self._link.send_outgoing(outgoing)
 
@@ -251,6 +253,7 @@ class Connection:
         """The connection has ended: everybody who waits is told. Idempotent."""
         if self._error is not None:
             return
+        # Marked before anybody is told: whoever is told may try again at once.
         self._error = error
         self.ended = True
         for on_reply in list(self._requests.values()):

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from motet.core.grace import SetAlarm
 from motet.core.inputs import WAITING, Input
 
 SKIPPED_PER_TURN = 10_000
@@ -19,7 +20,7 @@ class QueueTimes:
 
     __slots__ = ("_alarm", "_compact_beyond", "_shift", "_timeout", "line")
 
-    def __init__(self, timeout: float | None, alarm: Callable[[float], None]) -> None:
+    def __init__(self, timeout: float | None, alarm: SetAlarm) -> None:
         self._timeout = timeout
         self._alarm = alarm
         self.line: OrderedDict[tuple[float, Input], float] = OrderedDict()

@@ -133,6 +133,7 @@ class AppRun(Generic[A]):
             running.dashboard_url = f"{pages.url}/apps/{running.app_id}?code={pages.code}"
             print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
         _say_what_is_missing(spec)
+        # Not before all of it is set: whoever asks for a running app, from any thread, gets it from now on.
         begins_here(running)
         self._print_output(running)
         return running
@@ -153,6 +154,7 @@ class AppRun(Generic[A]):
         self._exits.callback(running.on_output, None)
 
     def _stop(self) -> Steps[None]:
+        # Taken away first: a block that is left twice, or was never entered, has nothing to stop.
         running, self._running = self._running, None
         if running is None:
             return
