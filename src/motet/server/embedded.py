@@ -134,6 +134,7 @@ class EmbeddedServer:
 
     def stop(self) -> Steps[None]:
         """Stop all apps and the server, and wait until nothing is left of it."""
+        # Not before it has started: half a server could not be stopped.
         self._started.add_done_callback(self._ask_to_stop)
         yield from _finished(self._ended)
         self._thread.join()
@@ -157,6 +158,7 @@ class EmbeddedServer:
             await server.start()
             self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
+            # Processes that the program forks connect as operators, and act for this client.
             server.program = session.number
             link = LocalLink(self._loop, session)
             self.connection.attach(link)

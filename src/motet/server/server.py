@@ -26,7 +26,7 @@ from motet.records.pools import ContainerRecord
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.queues import Queues
-from motet.server.clients.session import ClientSession
+from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
@@ -96,7 +96,6 @@ class Server:
         self._lines = Lines()
         self._attach_observers()
         self._calls = SpawnedCalls(store)
-        self._queues = Queues()
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
         )
@@ -115,6 +114,15 @@ class Server:
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
+        self._parts = SharedParts(
+            self._driver,
+            self._catalogue,
+            self._lifetimes,
+            self._calls,
+            Queues(),
+            self.operations,
+            self._dashboard.invite,
+        )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
@@ -208,7 +216,7 @@ class Server:
 
     def _broke(self, error: InternalError) -> None:
         """A promise was broken: nobody is to wait for what may never come. All clients are told, and all containers go."""
-        self.broken = error
+        self.broken = error  # first: who connects while the others are told is told, too
         problem = report.of(error)
         for session in list(self._clients.values()):
             self._try(session.broken, problem)
@@ -238,16 +246,10 @@ class Server:
         session = self._clients[number] = ClientSession(
             number,
             peer,
-            self._driver,
-            self._catalogue,
-            self._lifetimes,
-            self._calls,
-            self._queues,
-            self.operations,
-            self._dashboard.invite,
-            container_id is not None,
-            principal,
-            operator,
+            self._parts,
+            from_container=container_id is not None,
+            principal=principal,
+            operator=operator,
         )
         return session
 

@@ -115,6 +115,7 @@ class Queues:
             for partition in chosen:
                 self._bytes -= _size(partition.items) + sum(map(_size, partition.lent.values()))
                 partition.items.clear()
+                # Their answers are open still: what they confirm or give back is nothing then.
                 partition.lent = {key: [] for key in partition.lent}
                 self._serve(partition)
         return length

@@ -37,7 +37,7 @@ class LoadTrace:
 
     def turned(self, events: Sequence[e.Event], commands: Sequence[c.Command], now: float) -> None:
         """See `Driver.follow`."""
-        if self._began_at is None:
+        if self._began_at is None:  # the first turn: arrivals are counted from there
             self._began_at = now
         for event in events:
             if isinstance(event, e.AttemptsFinished):
