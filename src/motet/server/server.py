@@ -86,15 +86,8 @@ class Server:
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
-        self._recorder: Recorder | None = None
-        self._records: RecordQueue | NoRecords = NoRecords()
-        if config.records is not None and open_records is not None:
-            self._records = RecordQueue(
-                loop, self._clock, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
-            )
-            self._recorder = Recorder(self._records, self._clock)
         self._lines = Lines()
-        self._attach_observers()
+        self._records = self._attach_observers(open_records, tidy_records)
         self._calls = SpawnedCalls(store)
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
@@ -142,19 +135,32 @@ class Server:
         self._listener: asyncio.Server | None = None
         self._scratch = scratch
 
-    def _attach_observers(self) -> None:
-        driver, containers = self._driver, dict[str, ContainerRecord]()
-        if self._recorder is not None:
-            containers = self._recorder.containers
-            driver.listen(self._recorder.told)
-            driver.follow(self._recorder.turned)
-            self._lines.keep(self._recorder.wrote)
+    def _attach_observers(
+        self, open_records: OpenRecords | None, tidy: Callable[[], object]
+    ) -> RecordQueue | NoRecords:
+        """Have told who is told of anything. What keeps records."""
+        driver, config, containers = self._driver, self._config, dict[str, ContainerRecord]()
+        records: RecordQueue | NoRecords = NoRecords()
+        if config.records is not None and open_records is not None:
+            records = RecordQueue(
+                asyncio.get_running_loop(),
+                self._clock,
+                lambda: open_records(self._identity()),
+                config.records.keep_for,
+                tidy,
+            )
+            recorder = Recorder(records, self._clock)
+            containers = recorder.containers
+            driver.listen(recorder.told)
+            driver.follow(recorder.turned)
+            self._lines.keep(recorder.wrote)
             driver.follow(self._sampler.turned)
         if self._load_trace is not None:
             driver.follow(self._load_trace.turned)
         driver.listen(self._tally.told)
         # After the recorder: what became of containers is known there then.
         driver.listen(QueueSpans(driver, self._tally.name, containers).told)
+        return records
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
