@@ -23,7 +23,7 @@ from motet.client.gate import Gate, shield_cancellation
 from motet.errors import InputCancellation
 from motet.runtime.cancellation.interrupter import CANCEL_SIGNAL, Interrupter
 from motet.runtime.cancellation.signalled_thread import SignalledThread
-from tests.runtime.cancellation.victims import LONG, TIMEOUT, Victim, cancelled
+from tests.runtime.cancellation.victims import LONG, TIMEOUT, Victim, cancelled, live_on
 
 
 def loop() -> None:
@@ -405,6 +405,7 @@ def test_short_inputs_that_end_while_they_are_cancelled_end_once_and_their_threa
     gates: queue.SimpleQueue[Gate | None] = queue.SimpleQueue()
     ends: list[str] = []
     stray: list[BaseException] = []
+    over = threading.Event()
 
     def serve() -> None:
         try:
@@ -421,14 +422,15 @@ def test_short_inputs_that_end_while_they_are_cancelled_end_once_and_their_threa
                     ends.append("cancelled")
         except BaseException as error:
             stray.append(error)
+        over.set()
+        live_on()
 
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
+    threading.Thread(target=serve, daemon=True).start()
     for _ in range(1500):
         gate = Gate()
         gates.put(gate)
         interrupter.interrupt(gate)
     gates.put(None)
-    thread.join(TIMEOUT)
+    assert over.wait(TIMEOUT)
     assert stray == []
     assert len(ends) == 1500
