@@ -57,7 +57,7 @@ class QueueTimes:
         skipped = 0
         while self.line:
             key, shift = next(iter(self.line.items()))
-            item, deadline = key[1], key[0] + self._shift - shift
+            item, deadline = key[1], key[0] + (self._shift - shift)
             if item.state is WAITING and item.call.cancelled is None:
                 if deadline > now:
                     self._alarm(deadline)
