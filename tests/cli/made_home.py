@@ -8,9 +8,10 @@ from motet.model.attempt import AttemptRecord
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
+from motet.records.facts import DecisionRecord, StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.store.home import ServerDirectory
 from motet.store.sqlite_records import SqliteRecords
 from motet.wire import report
@@ -71,8 +72,8 @@ def _records() -> RecordBatch:
                 "ta-00003", "fu-2", AT - 5, AT - 5, "", AT - 4, AT - 4, AT - 3, AT + 9, "exited with status 0"
             ),
         ],
-        stalls=[StallRecord("ta-00002", "fc-2", 2, AT + 3.2, AT + 3.7, "kept the event loop at shop.py:12")],
-        decisions=[
+        facts=[
+            StallRecord("ta-00002", "fc-2", 2, AT + 3.2, AT + 3.7, "kept the event loop at shop.py:12"),
             DecisionRecord(AT + 0.5, "fu-1", 1, 0, 0, 3, 0, "3 inputs at 5 each want 1"),
             DecisionRecord(AT + 2, "fu-1", 2, 1, 0, 2, 5, "7 inputs at 5 each want 2"),
         ],

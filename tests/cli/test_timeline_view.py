@@ -13,8 +13,9 @@ from rich.console import Console, RenderableType
 from motet.cli.timeline_view import Row, attempts_view, bar, blockers, inputs_view, legend, short_legend
 from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
+from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
-from motet.records.pools import ContainerRecord, StallRecord
+from motet.records.pools import ContainerRecord
 from motet.records.timeline import MEANINGS, Phase, Span, Timeline, timeline
 
 OK, LOST, FAILED = OutcomeKind.SUCCESS, OutcomeKind.LOST, OutcomeKind.FAILURE

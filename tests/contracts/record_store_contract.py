@@ -16,9 +16,10 @@ from motet.model.ids import input_id
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
+from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch, LogLine, LogSource
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.records import RecordStore
 
@@ -142,8 +143,8 @@ class RecordStoreContract:
             assert store.inputs(InputQuery(call_id=strange)) == store.inputs(InputQuery(container_id=strange)) == []
             assert store.calls(CallQuery(function=strange)) == store.calls(CallQuery(parent_input_id=strange)) == []
             assert store.functions(strange) == store.containers(strange) == store.containers(ids=[strange]) == []
-            assert store.stalls([strange], 0, 9) == store.decisions(strange) == []
-            assert store.samples(strange, since=0, until=9) == []
+            for kind in (StallRecord, DecisionRecord, SampleRecord):
+                assert store.facts(kind, [strange], since=0, until=9) == []
 
     def test_a_call_and_an_input_of_another_one_find_nothing(self, store: RecordStore) -> None:
         store.add(shop(logs=[lines("a line", call=1, index=0)]))
@@ -305,18 +306,18 @@ class RecordStoreContract:
         stalls = [
             StallRecord(f"ta-{1 + number % 2}", "fc-1", number, float(number), number + 2.0) for number in range(6)
         ]
-        store.add(RecordBatch(stalls=stalls))
-        assert store.stalls(["ta-1"], 3, 4) == [stalls[2], stalls[4]]
-        assert store.stalls(["ta-1", "ta-2"], 3.5, 3.5) == [stalls[2], stalls[3]]
-        assert store.stalls([], 0, 9) == []
+        store.add(RecordBatch(facts=[*stalls]))
+        assert store.facts(StallRecord, ["ta-1"], since=3, until=4) == [stalls[2], stalls[4]]
+        assert store.facts(StallRecord, ["ta-1", "ta-2"], since=3.5, until=3.5) == [stalls[2], stalls[3]]
+        assert store.facts(StallRecord, [], since=0, until=9) == []
 
     def test_decisions_and_samples_come_in_order(self, store: RecordStore) -> None:
         decisions = [DecisionRecord(float(at), f"fu-{at % 2}", 2, 1, 1, 10, 5, "demand 3") for at in range(10)]
         samples = [SampleRecord(float(at), f"fu-{at % 2}", 1, 2, 3, 4, 5, 6, 7, 8) for at in range(10)]
-        store.add(RecordBatch(decisions=decisions, samples=samples))
-        assert store.decisions("fu-1", limit=2) == [decisions[7], decisions[9]]
-        assert store.decisions("fu-1", since=8) == [decisions[9]]
-        assert store.samples("fu-1", since=3, until=6) == [samples[3], samples[5]]
+        store.add(RecordBatch(facts=[*decisions, *samples]))
+        assert store.facts(DecisionRecord, ["fu-1"], limit=2) == [decisions[7], decisions[9]]
+        assert store.facts(DecisionRecord, ["fu-1"], since=8) == [decisions[9]]
+        assert store.facts(SampleRecord, ["fu-1"], since=3, until=6) == [samples[3], samples[5]]
 
     # --- keeping ----------------------------------------------------------------------------------------------------
 
@@ -325,14 +326,14 @@ class RecordStoreContract:
             shop(
                 logs=[lines(f"line {at}", at=float(at)) for at in range(20)],
                 inputs={"fu-1": [ended(index, 1 + index, at=float(index)) for index in range(1, 20)]},
-                decisions=[DecisionRecord(float(at), "fu-1", 2, 1, 1, 10, 5, "demand 3") for at in range(20)],
+                facts=[DecisionRecord(float(at), "fu-1", 2, 1, 1, 10, 5, "demand 3") for at in range(20)],
             )
         )
         assert store.forget(before=15.0) == 15
         assert (
             texts(store, LogQuery()) == texts(store, LogQuery(search="line")) == [f"line {at}" for at in range(15, 20)]
         )
-        assert [it.at for it in store.decisions("fu-1")] == [15, 16, 17, 18, 19]
+        assert [it.at for it in store.facts(DecisionRecord, ["fu-1"])] == [15, 16, 17, 18, 19]
         assert len(store.inputs(InputQuery())) >= 5
         assert store.forget(before=15.0) == 0
         assert store.forget(before=100.0) == 5

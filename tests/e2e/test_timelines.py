@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from motet.model.outcome import OutcomeKind
+from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.queries import CallQuery, InputQuery
 from motet.records.timeline import Timeline, timeline
@@ -37,7 +38,8 @@ def timelines_of(function: str, app_id: str | None) -> list[tuple[InputRecord, T
 def _timeline(records: RecordArchive, record: InputRecord) -> Timeline:
     ids = [attempt.container_id for attempt in record.attempts]
     containers = {each.container_id: each for each in records.containers(ids=ids)}
-    return timeline(record, containers, records.stalls(ids, record.submitted_at, record.ended_at))
+    stalls = records.facts(StallRecord, ids, since=record.submitted_at, until=record.ended_at)
+    return timeline(record, containers, stalls)
 
 
 def test_a_cold_start_and_the_wait_for_a_slot_are_told_apart() -> None:

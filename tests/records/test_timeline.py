@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
+from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
-from motet.records.pools import ContainerRecord, StallRecord
+from motet.records.pools import ContainerRecord
 from motet.records.timeline import timeline
 
 OK, LOST = OutcomeKind.SUCCESS, OutcomeKind.LOST

@@ -13,9 +13,10 @@ from motet.model.ids import input_id
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
+from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.archive import Archive
 from motet.store.home import ServerDirectory
@@ -36,9 +37,11 @@ class Running:
                 calls=[CallRecord(f"fc-{letter}", f"fu-{letter}", CallKind.ATTACHED, "", at)],
                 inputs={f"fu-{letter}": [InputRecord(f"fc-{letter}", 0, at, at + 1, OutcomeKind.SUCCESS)]},
                 containers=[ContainerRecord(f"ta-{letter}", f"fu-{letter}", at, at)],
-                stalls=[StallRecord(f"ta-{letter}", f"fc-{letter}", 0, at, at + 1)],
-                decisions=[DecisionRecord(at, f"fu-{letter}", 2, 1, 1, 1, 1, "why")],
-                samples=[SampleRecord(at, f"fu-{letter}", 1, 2, 3, 4, 5, 6, 7, 8)],
+                facts=[
+                    StallRecord(f"ta-{letter}", f"fc-{letter}", 0, at, at + 1),
+                    DecisionRecord(at, f"fu-{letter}", 2, 1, 1, 1, 1, "why"),
+                    SampleRecord(at, f"fu-{letter}", 1, 2, 3, 4, 5, 6, 7, 8),
+                ],
             )
         )
 
@@ -74,15 +77,18 @@ def test_what_runs_and_what_ran_is_found_together(tmp_path: Path, archive: Archi
     assert [it.call.call_id for it in archive.calls(CallQuery(function="fetch"))] == ["fc-b", "fc-a"]
     assert [it.call_id for it in archive.inputs(InputQuery(app="shop"))] == ["fc-b", "fc-a"]
     assert [it.container_id for it in archive.containers("fetch")] == ["ta-b", "ta-a"]
-    assert [it.container_id for it in archive.stalls(["ta-a", "ta-b"], 0, 999)] == ["ta-a", "ta-b"]
+    assert [it.container_id for it in archive.facts(StallRecord, ["ta-b", "ta-a"], since=0, until=999)] == [
+        "ta-a",
+        "ta-b",
+    ]
     for letter in "ab":
         assert (call := archive.call(f"fc-{letter}")) is not None
         assert call.app_id == f"ap-{letter}"
         assert (found := archive.input(input_id(f"fc-{letter}", 0))) is not None
         assert archive.inputs(InputQuery(call_id=f"fc-{letter}")) == [found]
         assert archive.container(f"ta-{letter}") is not None
-        assert len(archive.decisions(f"fu-{letter}")) == 1
-        assert len(archive.samples(f"fu-{letter}", since=0, until=999)) == 1
+        assert len(archive.facts(DecisionRecord, [f"fu-{letter}"])) == 1
+        assert len(archive.facts(SampleRecord, [f"fu-{letter}"], since=0, until=999)) == 1
     assert (archive.call("fc-c"), archive.input("nonsense"), archive.container("")) == (None, None, None)
     b.end()
 

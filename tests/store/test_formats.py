@@ -11,6 +11,7 @@ from motet.errors import ServiceError
 from motet.model.outcome import OutcomeKind
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.sqlite_database import VERSION
+from motet.store.sqlite_facts import TABLES
 from motet.store.sqlite_records import SqliteRecords
 from motet.wire import report
 
@@ -55,12 +56,10 @@ def test_a_file_is_read_or_its_format_is_named(packed: Path, tmp_path: Path) -> 
     assert [(it.index, it.kind, it.ended_at) for it in many] == [
         (index, OutcomeKind.SUCCESS, kept.clock + 20.0 + index / 8) for index in range(MANY)
     ]
-    assert store.stalls(["ta-1"], 0.0, 100.0) == kept.stalls
+    assert [fact for kind in TABLES for fact in store.facts(kind, ["ta-1", "fu-1"])] == kept.facts
     assert [(it.at, it.call_id, it.index, it.source, it.text) for it in store.logs(LogQuery())] == [
         (of.at, of.call_id, of.index, of.source, text) for of in kept.logs for text in of.lines
     ]
-    assert store.decisions("fu-1") == kept.decisions
-    assert store.samples("fu-1", since=0.0, until=100.0) == kept.samples
     store.close()
 
 

@@ -16,8 +16,10 @@ import pytest
 
 from motet.errors import ServiceError
 from motet.records.batch import RecordBatch
+from motet.records.facts import FactRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store import sqlite_database
+from motet.store.sqlite_facts import TABLES
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import RecordStoreContract, call, ended, lines, shop, texts
 
@@ -213,3 +215,11 @@ def _pages(store: SqliteRecords) -> Iterator[list[int]]:
         page = [it.index for it in store.inputs(InputQuery(call_id="fc-1", after_index=last, limit=10_000))]
         yield page
         last = page[-1] if page else last
+
+
+def test_each_kind_of_fact_has_a_table() -> None:
+    assert set(TABLES) == set(FactRecord.__subclasses__())
+    for kind, table in TABLES.items():
+        columns = table.columns.split(", ")
+        assert len(columns) == len(kind.__struct_fields__)
+        assert {table.about, table.first, table.last} <= {*columns}

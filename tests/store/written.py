@@ -16,10 +16,11 @@ from motet.model.attempt import AttemptRecord
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
+from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
 from motet.records.input_chunk import GrowingChunk
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.successes import Successes
 from motet.store.sqlite_database import VERSION
 from motet.store.sqlite_records import SqliteRecords
@@ -78,13 +79,15 @@ def batch() -> RecordBatch:
             ContainerRecord("ta-1", "fu-1", 2.0, 3.0, "one waits", 4.0, 5.0, 6.0, 98.0, "was stopped"),
             ContainerRecord("ta-2", "fu-1", 2.5, 3.5),
         ],
-        stalls=[StallRecord("ta-1", "fc-one", 0, 10.2, 10.8, "kept the GIL at shop.py:3, in fetch")],
         logs=[
             LogBatch(10.5, "fu-1", "ta-1", "fc-one", 0, "stdout", ["first line", "second line"]),
             LogBatch(10.6, "fu-1", "ta-1", "", -1, "system", ["ends"]),
         ],
-        decisions=[DecisionRecord(2.0, "fu-1", 2, 0, 0, 5, 0, "5 inputs wait")],
-        samples=[SampleRecord(7.0, "fu-1", 5, 3, 1, 2, 4, 2, 1, 0)],
+        facts=[
+            StallRecord("ta-1", "fc-one", 0, 10.2, 10.8, "kept the GIL at shop.py:3, in fetch"),
+            DecisionRecord(2.0, "fu-1", 2, 0, 0, 5, 0, "5 inputs wait"),
+            SampleRecord(7.0, "fu-1", 5, 3, 1, 2, 4, 2, 1, 0),
+        ],
     )
 
 

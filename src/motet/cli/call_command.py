@@ -24,6 +24,7 @@ from motet.model.outcome import OutcomeKind
 from motet.model.views import InputView
 from motet.records.call_graph import CallGraph, InputNode
 from motet.records.calls import CallSummary
+from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.queries import MAX_FOUND, InputQuery
 from motet.records.timeline import MEANINGS, Timeline, timeline
@@ -180,7 +181,7 @@ def _timeline(found: Known, record: InputRecord) -> tuple[Timeline, dict[str, st
     """Its timeline, and where in their code those were who blocked it."""
     ids = list(dict.fromkeys(attempt.container_id for attempt in record.attempts))
     containers = {each.container_id: each for each in found.archive.containers(ids=ids)} if ids else {}
-    stalls = found.archive.stalls(ids, record.submitted_at, record.ended_at) if ids else []
+    stalls = found.archive.facts(StallRecord, ids, since=record.submitted_at, until=record.ended_at) if ids else []
     return timeline(record, containers, stalls), {input_id_of(it.call_id, it.index): it.what for it in stalls}
 
 

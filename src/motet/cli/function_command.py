@@ -27,6 +27,7 @@ from motet.cli.terminal import console, tell
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import input_id
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.records.facts import DecisionRecord
 from motet.records.pools import FunctionRecord
 from motet.records.queries import MAX_FOUND, InputQuery
 from motet.sdk.options.specification import update_from
@@ -201,7 +202,7 @@ def list_decisions(*, function: str, app: str | None, limit: int, since: float |
     """List why a pool was to have another size, the latest last; also when it has ended."""
     with known() as found:
         record = _function(found, function, app)
-        decisions = found.archive.decisions(record.function_id, since=since, limit=limit)
+        decisions = found.archive.facts(DecisionRecord, [record.function_id], since=since, limit=limit)
         if as_json:
             print_json([msgspec.structs.asdict(each) for each in decisions])
         elif decisions:

@@ -77,6 +77,7 @@ class RunningApp:
             raise self._is_not_here(spec, takes_part)
         if variant is NO_VARIANT or variant == NO_VARIANT:
             return base
+        # By its bytes: a variant holds dictionaries and so cannot be a key itself.
         key = (base, _encode(variant))
         bound = self._variants.get(key)
         if bound is None:

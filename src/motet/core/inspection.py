@@ -10,7 +10,7 @@ from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, v
 from motet.errors import NotFoundError, ResourceExhaustedError
 from motet.model.outcome import CallKind
 from motet.model.views import FunctionView, InputView, LearnedTargetView
-from motet.records.pools import SampleRecord
+from motet.records.facts import SampleRecord
 
 
 class Inspection:

@@ -10,7 +10,7 @@ from motet.core.inputs import ENDED, RUNNING, Call, Input
 from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
 from motet.model.views import ContainerView, FunctionView, InputView
-from motet.records.pools import SampleRecord
+from motet.records.facts import SampleRecord
 
 
 def view_pool(pool: Pool, now: float) -> FunctionView:

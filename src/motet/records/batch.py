@@ -5,10 +5,11 @@ from __future__ import annotations
 import msgspec
 
 from motet.records.calls import CallRecord
+from motet.records.facts import FactRecord
 from motet.records.input_chunk import InputChunk
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 
 
 class RecordBatch(msgspec.Struct):
@@ -25,10 +26,8 @@ class RecordBatch(msgspec.Struct):
     """What is to be added to the moments of `inputs` and `chunks` to have them on the wall clock."""
     containers: list[ContainerRecord] = msgspec.field(default_factory=list)
     """The newest state of each that changed."""
-    stalls: list[StallRecord] = msgspec.field(default_factory=list)
     logs: list[LogBatch] = msgspec.field(default_factory=list)
-    decisions: list[DecisionRecord] = msgspec.field(default_factory=list)
-    samples: list[SampleRecord] = msgspec.field(default_factory=list)
+    facts: list[FactRecord] = msgspec.field(default_factory=list)
 
     def halves(self) -> tuple[RecordBatch, RecordBatch] | None:
         """All of it in two, what others refer to first; None if it is one record."""

@@ -25,8 +25,8 @@ class LostRecords:
             self.inputs[chunk.function_id] += sum(chunk.summary.kinds.values())
         for lines in batch.logs:
             self.lines[lines.function_id] += len(lines.lines)
-        self.others += len(batch.apps) + len(batch.functions) + len(batch.calls) + len(batch.containers)
-        self.others += len(batch.stalls) + len(batch.decisions) + len(batch.samples)
+        self.others += len(batch.apps) + len(batch.functions) + len(batch.calls)
+        self.others += len(batch.containers) + len(batch.facts)
 
     def update(self, other: LostRecords) -> None:
         """And all that somebody else has counted."""

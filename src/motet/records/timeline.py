@@ -9,8 +9,9 @@ import msgspec
 
 from motet.model.attempt import AttemptRecord
 from motet.model.outcome import OutcomeKind
+from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
-from motet.records.pools import ContainerRecord, StallRecord
+from motet.records.pools import ContainerRecord
 
 Phase = Literal[
     "queued", "placing", "starting", "loading", "entering", "delayed", "slot", "sending", "running", "blocked"

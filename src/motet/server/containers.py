@@ -22,7 +22,7 @@ from motet.core.commands import (
     StopContainer,
 )
 from motet.errors import ConnectionError, InvalidError, NotFoundError
-from motet.records.pools import StallRecord
+from motet.records.facts import StallRecord
 from motet.server import facts
 from motet.server.catalogue import Catalogue
 from motet.server.container_sessions import ControlSession, ExecutorSession

@@ -1,13 +1,14 @@
 """What only the server's own parts know of, and observers are told: past tense; values only. All else is in the engine's turns.
 
-A record (`motet.records`) that is complete when it happens is a fact, too: it is told, and kept, as it is.
+So are the records that are complete when it happens (`records/facts.py`): the recorder keeps them as they are told.
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from motet.records.pools import FunctionRecord, SampleRecord, StallRecord
+from motet.records.facts import FactRecord
+from motet.records.pools import FunctionRecord
 
 
 class AppStarted(msgspec.Struct, frozen=True):
@@ -72,6 +73,5 @@ Fact = (
     | ContainerConnected
     | ContainerEntered
     | ContainerGone
-    | SampleRecord
-    | StallRecord
+    | FactRecord
 )

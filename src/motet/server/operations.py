@@ -13,6 +13,7 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
 from motet.records.batch import RecordBatch
 from motet.records.call_graph import CallGraph
+from motet.records.facts import StallRecord
 from motet.records.queries import MAX_FOUND
 from motet.server.catalogue import Catalogue
 from motet.server.containers import Containers
@@ -180,5 +181,5 @@ def _find_input(records: RecordReader, input_id: str) -> ReplyBody:
     if record is None:
         return m.InputFound(None, [], [])
     ids = list(dict.fromkeys(attempt.container_id for attempt in record.attempts))
-    stalls = records.stalls(ids, record.submitted_at, record.ended_at)
+    stalls = records.facts(StallRecord, ids, since=record.submitted_at, until=record.ended_at)
     return m.InputFound(record, records.containers(ids=ids), stalls)

@@ -18,9 +18,10 @@ from motet.model.ids import split_input_id
 from motet.records.calls import CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import MAX_FOUND, CallQuery, InputQuery, LogQuery
 from motet.store.home import RECORDS, foreign_directories, is_live, last_written_at, live_servers, server_directories
+from motet.store.sqlite_facts import TABLES, F
 from motet.store.sqlite_records import SqliteRecords
 
 LOOK_AGAIN = 0.2
@@ -84,19 +85,26 @@ class Archive:
     def container(self, container_id: str) -> ContainerRecord | None:
         return self._first(lambda store: store.container(container_id))
 
-    def stalls(self, container_ids: Sequence[str], since: float, until: float) -> list[StallRecord]:
-        return sorted(self._all(lambda store: store.stalls(container_ids, since, until)), key=attrgetter("began"))
+    def facts(
+        self,
+        kind: type[F],
+        about: Sequence[str],
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int | None = None,
+    ) -> list[F]:
+        def ask(store: SqliteRecords) -> list[F]:
+            return store.facts(kind, about, since=since, until=until, limit=limit)
+
+        if len(about) == 1:  # those about one container or function are all on its server
+            return self._first(ask) or []
+        return sorted(self._all(ask), key=attrgetter(TABLES[kind].first))[-limit if limit else 0 :]
 
     def logs(self, query: LogQuery) -> list[LogLine]:
         if query.newest:
             return self._latest(lambda store: store.logs(query), _at, query.limit, query.since)
         return sorted(self._all(lambda store: store.logs(query)), key=_at)[: query.limit]
-
-    def decisions(self, function_id: str, *, since: float | None = None, limit: int = 100) -> list[DecisionRecord]:
-        return self._first(lambda store: store.decisions(function_id, since=since, limit=limit)) or []
-
-    def samples(self, function_id: str, *, since: float, until: float) -> list[SampleRecord]:
-        return self._first(lambda store: store.samples(function_id, since=since, until=until)) or []
 
     def follow(self, query: LogQuery) -> Iterator[LogLine]:
         """See `RecordArchive`; a line is there at most `LOOK_AGAIN` seconds after it was kept."""

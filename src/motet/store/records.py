@@ -4,14 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallSummary
+from motet.records.facts import FactRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
+
+F = TypeVar("F", bound=FactRecord)
 
 
 class RecordReader(Protocol):
@@ -44,17 +47,20 @@ class RecordReader(Protocol):
 
     def container(self, container_id: str) -> ContainerRecord | None: ...
 
-    def stalls(self, container_ids: Sequence[str], since: float, until: float) -> list[StallRecord]:
-        """Stalls in these containers that overlap a span of time, in order."""
+    def facts(
+        self,
+        kind: type[F],
+        about: Sequence[str],
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int | None = None,
+    ) -> list[F]:
+        """Facts of a kind about these containers or functions that overlap a span of time, in order; of more than `limit`, the
+        latest."""
         ...
 
     def logs(self, query: LogQuery) -> list[LogLine]: ...
-
-    def decisions(self, function_id: str, *, since: float | None = None, limit: int = 100) -> list[DecisionRecord]:
-        """The latest decisions about a function's pool, the oldest of them first."""
-        ...
-
-    def samples(self, function_id: str, *, since: float, until: float) -> list[SampleRecord]: ...
 
 
 class RecordStore(RecordReader, Protocol):

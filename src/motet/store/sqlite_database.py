@@ -9,11 +9,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from motet.errors import ServiceError
+from motet.store import sqlite_facts
 
 VERSION = 1
 """Goes up with every change of the schema, or of what is encoded in it: a Motet reads what one of its own format wrote."""
 
-SCHEMA = """
+SCHEMA = f"""
 CREATE TABLE apps(app_id TEXT PRIMARY KEY, name TEXT, started_at REAL, ended_at REAL);
 CREATE TABLE functions(key INTEGER PRIMARY KEY, function_id TEXT UNIQUE, app_id TEXT, name TEXT, max_inputs INTEGER,
     target_inputs INTEGER, variant_of TEXT);
@@ -30,15 +31,7 @@ CREATE TABLE chunks(key INTEGER PRIMARY KEY, function INTEGER, call INTEGER, fir
     last_call TEXT, calls BLOB, others TEXT, data BLOB);
 CREATE INDEX chunks_of_function ON chunks(function, last_ended);
 CREATE INDEX chunks_of_calls ON chunks(first_call, last_call) WHERE first_call IS NOT NULL;
-CREATE TABLE stalls(container_id TEXT, began REAL, ended REAL, call_id TEXT, number INTEGER, what TEXT);
-CREATE INDEX stalls_of_container ON stalls(container_id, began);
-CREATE TABLE decisions(function_id TEXT, at REAL, desired INTEGER, live INTEGER, starting INTEGER, waiting INTEGER,
-    running INTEGER, reason TEXT);
-CREATE INDEX decisions_of_function ON decisions(function_id, at);
-CREATE TABLE samples(function_id TEXT, at REAL, waiting INTEGER, running INTEGER, succeeded INTEGER, failed INTEGER,
-    cancelled INTEGER, ready INTEGER, starting INTEGER, other INTEGER);
-CREATE INDEX samples_of_function ON samples(function_id, at);
-CREATE TABLE segments(number INTEGER PRIMARY KEY, first_position INTEGER NOT NULL);
+{sqlite_facts.SCHEMA}CREATE TABLE segments(number INTEGER PRIMARY KEY, first_position INTEGER NOT NULL);
 CREATE TABLE blocks(number INTEGER PRIMARY KEY, earliest REAL NOT NULL, latest REAL NOT NULL);
 """
 

@@ -12,10 +12,11 @@ from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord, CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
 from motet.store.sqlite_database import Database
+from motet.store.sqlite_facts import F, add_facts, find_facts, forget_facts
 from motet.store.sqlite_inputs import EndedByCall, InputWriter, by_call, find_input, find_inputs, forget_inputs
 from motet.store.sqlite_keys import Keys, function_keys, mended
 from motet.store.sqlite_logs import LINES_PER_SEGMENT, LogWriter, find_lines
@@ -114,34 +115,21 @@ class SqliteRecords:
         found = self.containers(ids=[container_id])
         return found[0] if found else None
 
-    def stalls(self, container_ids: Sequence[str], since: float, until: float) -> list[StallRecord]:
-        ask = (
-            "SELECT container_id, call_id, number, began, ended, what FROM stalls "
-            f"WHERE container_id IN ({', '.join('?' * len(container_ids))}) AND began <= ? AND ended >= ? ORDER BY began, rowid"
-        )
+    def facts(
+        self,
+        kind: type[F],
+        about: Sequence[str],
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int | None = None,
+    ) -> list[F]:
         with self._database.reading() as connection:
-            return [StallRecord(*row) for row in connection.execute(ask, (*map(mended, container_ids), until, since))]
+            return find_facts(connection, kind, about, since, until, limit)
 
     def logs(self, query: LogQuery) -> list[LogLine]:
         with self._database.reading() as connection:
             return find_lines(connection, query)
-
-    def decisions(self, function_id: str, *, since: float | None = None, limit: int = 100) -> list[DecisionRecord]:
-        ask = (
-            "SELECT at, function_id, desired, live, starting, waiting, running, reason FROM decisions "
-            "WHERE function_id = ? AND at >= ? ORDER BY at DESC, rowid DESC LIMIT ?"
-        )
-        with self._database.reading() as connection:
-            rows = connection.execute(ask, (mended(function_id), since or 0.0, limit)).fetchall()
-        return [DecisionRecord(*row) for row in reversed(rows)]
-
-    def samples(self, function_id: str, *, since: float, until: float) -> list[SampleRecord]:
-        ask = (
-            "SELECT at, function_id, waiting, running, succeeded, failed, cancelled, ready, starting, other FROM samples "
-            "WHERE function_id = ? AND at BETWEEN ? AND ? ORDER BY at, rowid"
-        )
-        with self._database.reading() as connection:
-            return [SampleRecord(*row) for row in connection.execute(ask, (mended(function_id), since, until))]
 
 
 class _Writer:
@@ -169,29 +157,13 @@ class _Writer:
         for function_id, ended_of in ended.items():
             self._inputs.add(function_id, ended_of, batch.clock, short)
         self._logs.add(batch.logs)
-        self._put(
-            "INSERT INTO decisions(at, function_id, desired, live, starting, waiting, running, reason) VALUES",
-            8,
-            map(_fields, batch.decisions),
-        )
-        self._put(
-            "INSERT INTO samples(at, function_id, waiting, running, succeeded, failed, cancelled, ready, starting, "
-            "other) VALUES",
-            10,
-            map(_fields, batch.samples),
-        )
-        self._put(
-            "INSERT INTO stalls(container_id, call_id, number, began, ended, what) VALUES",
-            6,
-            map(_fields, batch.stalls),
-        )
+        add_facts(self._connection, batch.facts)
 
     def forget(self, before: float) -> int:
         lines = self._logs.forget(before)
         forget_inputs(self._connection, before)
         forget_calls(self._connection, before, self._logs.oldest_call())
-        for table, column in (("stalls", "ended"), ("decisions", "at"), ("samples", "at")):
-            self._connection.execute(f"DELETE FROM {table} WHERE {column} < ?", (before,))
+        forget_facts(self._connection, before)
         return lines
 
     def _add_functions(self, records: Iterable[FunctionRecord]) -> None:
@@ -211,7 +183,7 @@ class _Writer:
         self._connection.executemany(f"{insert} ({', '.join('?' * columns)})", rows)
 
 
-def _fields(record: AppRecord | FunctionRecord | ContainerRecord | StallRecord | DecisionRecord | SampleRecord) -> Any:
+def _fields(record: AppRecord | FunctionRecord | ContainerRecord) -> Any:
     return tuple(getattr(record, name) for name in record.__struct_fields__)
 
 

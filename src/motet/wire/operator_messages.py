@@ -5,9 +5,10 @@ from __future__ import annotations
 from motet.model.hidden import hides_secrets
 from motet.model.views import AppView, InputView
 from motet.records.calls import CallSummary
+from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import ContainerRecord, StallRecord
+from motet.records.pools import ContainerRecord
 from motet.records.queries import CallQuery, LogQuery
 from motet.wire.call_graph import GraphInput
 from motet.wire.message import Message

@@ -28,6 +28,13 @@ ran: list[int] = []
 
 
 @app.function()
+def stop(x: int) -> int:
+    if x == 1:
+        raise StopIteration
+    return x
+
+
+@app.function()
 def note(x: int) -> int:
     ran.append(x)
     return x
@@ -239,6 +246,15 @@ def test_async_inputs_are_spawned_as_they_come() -> None:
     with world() as here, app.run():
         assert here.run(scene()) == ([0, 1, 2], 0)
     assert ran == [0, 1, 0, 1, 2]
+
+
+def test_a_stop_iteration_of_an_input_does_not_end_an_iteration_over_results_quietly() -> None:
+    with world(), app.run():
+        call = stop.experimental_spawn_map(range(3))
+        results = call.iter()
+        assert next(results) == 0
+        with pytest.raises(RuntimeError, match="StopIteration"):
+            next(results)
 
 
 def test_a_spawned_map_of_nothing_is_a_call_without_inputs() -> None:

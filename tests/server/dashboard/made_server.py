@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import Any
 
 from motet.errors import NotFoundError
 from motet.model.attempt import AttemptRecord
@@ -13,10 +14,12 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord, CallSummary
+from motet.records.facts import DecisionRecord, SampleRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
+from motet.store.records import F
 from motet.wire.report import Failure
 
 NOW = 1_750_000_000.0
@@ -107,8 +110,20 @@ class MadeRecords:
     def container(self, container_id: str) -> ContainerRecord | None:
         return next((each for each in self.all_containers if each.container_id == container_id), None)
 
-    def stalls(self, container_ids: Sequence[str], since: float, until: float) -> list[StallRecord]:
-        return []
+    def facts(
+        self,
+        kind: type[F],
+        about: Sequence[str],
+        *,
+        since: float | None = None,
+        until: float | None = None,
+        limit: int | None = None,
+    ) -> list[F]:
+        made: list[Any] = {DecisionRecord: self.all_decisions, SampleRecord: self.all_samples}.get(kind, [])
+        found = [
+            each for each in made if each.function_id in about and (since or 0.0) <= each.at <= (until or float("inf"))
+        ]
+        return found[-limit if limit else 0 :]
 
     def logs(self, query: LogQuery) -> list[LogLine]:
         call_id, index = split_input_id(query.input_id) if query.input_id else (query.call_id, None)
@@ -126,12 +141,6 @@ class MadeRecords:
             and (query.after is None or each.position > query.after)
         ]
         return found[-query.limit :] if query.newest else found[: query.limit]
-
-    def decisions(self, function_id: str, *, since: float | None = None, limit: int = 100) -> list[DecisionRecord]:
-        return [each for each in self.all_decisions if each.function_id == function_id][-limit:]
-
-    def samples(self, function_id: str, *, since: float, until: float) -> list[SampleRecord]:
-        return [each for each in self.all_samples if each.function_id == function_id and since <= each.at <= until]
 
 
 class MadeServer:

@@ -98,7 +98,7 @@ def test_page_is_told_what_changed() -> None:
         page = Page(server, topics="changes")
         waiting = asyncio.create_task(page.next())
         await asyncio.sleep(0)
-        server.keep(RecordBatch(calls=server.kept.all_calls[:1], samples=server.kept.all_samples[:1]))
+        server.keep(RecordBatch(calls=server.kept.all_calls[:1], facts=[*server.kept.all_samples[:1]]))
         assert await waiting == ("changes", {"changed": ["calls", "samples"]})
 
     run_virtually(scene())

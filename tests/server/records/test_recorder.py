@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from motet.core.commands import Command, KillContainer, ReportDecision, StartContainer
-from motet.records.pools import FunctionRecord, SampleRecord, StallRecord
+from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
+from motet.records.pools import FunctionRecord
 from motet.records.queries import LogQuery
 from motet.server import facts
 from motet.server.clock import Clock
@@ -98,7 +99,7 @@ def test_of_a_container_that_nobody_started_nothing_is_kept() -> None:
 def test_decisions_are_kept_with_their_reason() -> None:
     async def scene(on: Stage) -> None:
         on.turn(ReportDecision("fu-1", 3, 1, 1, 7, 2, "7 inputs want 3"))
-        (kept,) = (await on.kept()).decisions("fu-1")
+        (kept,) = (await on.kept()).facts(DecisionRecord, ["fu-1"])
         assert (kept.desired, kept.waiting_inputs, kept.reason) == (3, 7, "7 inputs want 3")
         assert kept.at == pytest.approx(on.clock.wall_now(), abs=5.0)
 
@@ -112,8 +113,8 @@ def test_facts_that_are_records_are_kept_as_they_are() -> None:
         on.recorder.told(stall)
         on.recorder.told(sample)
         store = await on.kept()
-        assert store.stalls(["ta-1"], 0.0, 9.0) == [stall]
-        assert store.samples("fu-1", since=0.0, until=9.0) == [sample]
+        assert store.facts(StallRecord, ["ta-1"]) == [stall]
+        assert store.facts(SampleRecord, ["fu-1"]) == [sample]
 
     play(scene)
 

@@ -6,7 +6,7 @@ import asyncio
 
 from motet.core.commands import Command
 from motet.core.engine import Engine
-from motet.records.pools import SampleRecord
+from motet.records.facts import SampleRecord
 from motet.server.clock import Clock
 from motet.server.driver import Driver
 from motet.server.facts import Fact

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, Self, TypeVar
 from weakref import WeakKeyDictionary
 
-from motet.model.function import MethodSpec
+from motet.model.function import FunctionVariant, MethodSpec
 from motet.sdk.call.function import Function
 from motet.sdk.call.target import Target
 
@@ -37,6 +37,11 @@ class BoundMethod(Function[P, R]):
             self.method = self._spec()
             return self.method
         raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _varied(self, variant: FunctionVariant) -> Self:
+        varied = type(self)(self.raw, self._instance, self._spec)
+        varied.target = self.target.varied(variant)
+        return varied
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> Any:
         """Run the method here: the result, or the coroutine or generator it makes."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from typing import Any, Generic, ParamSpec, TypeVar, Unpack
+from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack
 
 from motet.client import tracing
 from motet.client.connection import Connection
@@ -15,13 +15,12 @@ from motet.context.current_input import current_input_id
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, InputEnd, NewInput
-from motet.model.scaling import AutoscalerSettings
+from motet.model.scaling import AutoscalerSettings, Batching
 from motet.sdk.call import many
 from motet.sdk.call.current_stats import FunctionStats, stats_of
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function_call import FunctionCall, result_of
 from motet.sdk.call.handle import NamedAfter
-from motet.sdk.call.hydration import Hydrated
 from motet.sdk.call.logs import Logs
 from motet.sdk.call.many import MapOptions, Results
 from motet.sdk.call.mapping import Inputs, Mapping
@@ -29,9 +28,11 @@ from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.call.spawning import in_chunks, spawn_all
 from motet.sdk.call.stream import Stream
 from motet.sdk.call.target import Target
+from motet.sdk.call.variants import Varied
+from motet.sdk.call.ways import refuse_other_kinds
 from motet.sdk.options.batching import check_batched
-from motet.sdk.options.keywords import AutoscalerOptions, BatchingOptions, ConcurrencyOptions, VariantOptions
-from motet.sdk.options.specification import batching_from, concurrency_from, update_from, variant_from
+from motet.sdk.options.keywords import AutoscalerOptions
+from motet.sdk.options.specification import update_from
 from motet.wire import payload
 from motet.wire.client_messages import SubmitInputs
 
@@ -63,7 +64,7 @@ class _OneOutcome:
         self.waiter.set(error)
 
 
-class Function(Hydrated, NamedAfter, Generic[P, R]):
+class Function(Varied, NamedAfter, Generic[P, R]):
     """A declared function, or one method of a class. Handles are cheap, thread-safe, and can be pickled.
 
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
@@ -90,13 +91,11 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
 
         `await f.remote.aio(...)` in async code.
         """
-        self._refuse_web("remote")
-        self._refuse_generator(
-            "A generator function cannot be called with `.remote(...)`. Use `.remote_gen(...)` instead."
-        )
+        refuse_other_kinds(self.method, "remote")
         connection, function_id = yield from self.target.resolve()
         data = self._encoded(args, kwargs)
         call_id, outcome = new_call_id(), _OneOutcome()
+        # Before it is submitted: its outcome may be here before `submit` returns.
         connection.open_call(call_id, outcome)
         traced, ended = self._traced("call", call_id), None
         inputs, parent = [NewInput(0, data)], current_input_id()
@@ -107,6 +106,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
             connection.submit(call_id, function_id, CallKind.ATTACHED, self.method.name, inputs, parent, trace)
             ended = yield outcome.waiter
         finally:
+            # Without an outcome the caller was interrupted, and the input would run for nobody.
             connection.close_call(call_id, cancel=ended is None)
             if traced is not None:
                 traced.end(ended)
@@ -121,11 +121,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
 
         `async for x in f.remote_gen.aio(...)` in async code. Leaving the loop early cancels the generator.
         """
-        self._refuse_web("remote_gen")
-        if not self.method.is_generator:
-            raise InvalidError(
-                "A non-generator function cannot be called with `.remote_gen(...)`. Use `.remote(...)` instead."
-            )
+        refuse_other_kinds(self.method, "remote_gen")
         connection, function_id = yield from self.target.resolve()
         data, call_id = self._encoded(args, kwargs), new_call_id()
         traced = self._traced("stream", call_id)
@@ -152,8 +148,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
 
         Raises `ResourceExhaustedError` if too many inputs of the function wait (a million, or `max_waiting_inputs`).
         """
-        self._refuse_web("spawn")
-        self._refuse_generator("Cannot `spawn` a generator function.")
+        refuse_other_kinds(self.method, "spawn")
         connection, function_id = yield from self.target.resolve()
         call_id, data = new_call_id(), self._encoded(args, kwargs)
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
@@ -202,8 +197,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         return_exceptions: bool = False,
         wrap_returned_exceptions: bool | None = None,
     ) -> Steps[Mapping]:
-        self._refuse_web("map")
-        self._refuse_generator("A generator function cannot be called with `.map(...)`.")
+        refuse_other_kinds(self.method, "map")
         connection, function_id = yield from self.target.resolve()
         say_if_it_cannot_begin(function_id)
         return Mapping(
@@ -280,8 +274,7 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
         return FunctionCall(call_id, connection), count
 
     def _resolved_for_spawn_map(self) -> Steps[tuple[Connection, str]]:
-        self._refuse_web("spawn_map")
-        self._refuse_generator("Cannot `spawn_map` over a generator function.")
+        refuse_other_kinds(self.method, "spawn_map")
         return (yield from self.target.resolve())
 
     # --- the pool ---------------------------------------------------------------------------------------------------
@@ -304,26 +297,6 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
             raise InvalidError("Cannot call .update_autoscaler() on a method. Call it on the class instance instead.")
         return (yield from self.target.update_autoscaler(update_from(bounds)))
 
-    def with_options(self, **changes: Unpack[VariantOptions]) -> Function[P, R]:
-        """The same function with other options and a pool of its own. Chainable; later values win."""
-        resources, is_generator = self.target.spec.resources, self.method.is_generator
-        return self._varied(variant_from(changes, onto=resources, is_generator=is_generator))
-
-    def with_concurrency(self, **options: Unpack[ConcurrencyOptions]) -> Function[P, R]:
-        """The same function with another input concurrency, as of `@motet.concurrent`, and a pool of its own."""
-        concurrency = concurrency_from(options, "with_concurrency", "with_concurrency()")
-        return self._varied(FunctionVariant(concurrency=concurrency))
-
-    def with_batching(self, **options: Unpack[BatchingOptions]) -> Function[P, R]:
-        """The same function, which must take lists and return one, with `@motet.batched` of these values and a pool of
-        its own."""
-        if self.method.name:
-            raise InvalidError("Cannot call .with_batching() on a method. Call it on the class instead.")
-        batching = batching_from(options, "with_batching")
-        if self.raw is not None:
-            check_batched(self.raw, self.method)
-        return self._varied(FunctionVariant(batching=batching))
-
     @property
     def get_web_url(self) -> AtOnce[[], str | None]:
         """The URL at which a web function answers while its app runs, without a slash at its end; None for any other.
@@ -335,25 +308,24 @@ class Function(Hydrated, NamedAfter, Generic[P, R]):
 
     # --- inside -----------------------------------------------------------------------------------------------------
 
-    def _varied(self, variant: FunctionVariant) -> Function[P, R]:
-        return Function(self.target.varied(variant), self.method, self.raw)
+    @property
+    def _is_generator(self) -> bool:
+        return self.method.is_generator
+
+    def _check_batching(self, batching: Batching) -> None:
+        if self.method.name:
+            raise InvalidError("Cannot call .with_batching() on a method. Call it on the class instead.")
+        if self.raw is not None:
+            check_batched(self.raw, self.method)
+
+    def _varied(self, variant: FunctionVariant) -> Self:
+        return type(self)(self.target.varied(variant), self.method, self.raw)
 
     def _traced(self, way: tracing.Way, call_id: str = "") -> tracing.CallSpan | None:
         return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
         return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
-
-    def _refuse_web(self, way: str) -> None:
-        if self.method.web is not None:
-            raise InvalidError(
-                f"A webhook function cannot be invoked for remote execution with `.{way}`. "
-                "Invoke this function via its web url, which `.get_web_url()` gives."
-            )
-
-    def _refuse_generator(self, message: str) -> None:
-        if self.method.is_generator:
-            raise InvalidError(message)
 
     def __reduce__(self) -> tuple[Any, ...]:
         raw = None if self.method.name else self.raw

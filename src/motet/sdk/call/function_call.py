@@ -83,7 +83,8 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
         while start < stop:
             found = (yield from self._outcomes(start, None))[: stop - start]
             start += len(found)
-            yield HandOut(map(result_of, found))
+            # Not `map`: a StopIteration that an input raised would be taken for its end.
+            yield HandOut(result_of(ended) for ended in found)
 
     def _end_of(self, start: int, end: int | None) -> Steps[int]:
         count = yield from self._count()

@@ -90,6 +90,7 @@ async def _feed(work: Mapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]]) 
 
 async def _wait_room(work: Mapping) -> None:
     while work.room <= 0:
+        # A new one for each wait: one that was set for an earlier wait must not end this one.
         work.has_room = asyncio.Event()
         await work.has_room.wait()
 

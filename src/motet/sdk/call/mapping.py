@@ -153,6 +153,7 @@ class Mapping:
     def add(self, arguments: tuple[Any, ...]) -> int:
         """One more input, to be sent; its bytes."""
         data = payload.dumps((arguments, self._kwargs), self._what, by_value=self._by_value)
+        # Kept until its outcome is here: a full queue may refuse it, and then it goes again.
         new = self._unanswered[self._accepted] = NewInput(self._accepted, data)
         self._accepted += 1
         self._outgoing.inputs.append(new)
@@ -173,6 +174,7 @@ class Mapping:
 
     def collect(self) -> bool:
         """Take in what has arrived. True if `take` has something to hand out."""
+        # A deque between two threads: the I/O thread appends to it, and no lock is held while outcomes are looked at.
         inbox = self._inbox
         while inbox:
             for ended in inbox.popleft():
@@ -206,6 +208,7 @@ class Mapping:
             problem = failure.rebuild(ended.payload)
             wait = problem.retry_after if isinstance(problem, ResourceExhaustedError) else 1.0
             self._resend_at = self._clock() + wait
+            # Told once, when the waits together pass the patience: a queue that is full now and then is as it should be.
             if self._held_up <= PATIENCE < self._held_up + wait:
                 warn_user(ServerWarning(f"the map progresses slowly: {problem}"))
             self._held_up += wait
@@ -251,6 +254,7 @@ class Mapping:
         """Wait until something arrives, or refused inputs may go again."""
         wait = max(0.0, self._resend_at - self._clock()) if self._refused else None
         self._waiter = Waiter(wait)
+        # Looked at after the waiter is there: what arrives in between is seen here, or wakes it.
         if not self._inbox and self._lost is None:
             with contextlib.suppress(builtins.TimeoutError):
                 yield self._waiter
@@ -258,6 +262,7 @@ class Mapping:
 
     def close(self) -> None:
         """The consumer is through; inputs without an outcome are cancelled. Idempotent."""
+        # What still runs would run for nobody.
         self._connection.close_call(self.call_id, cancel=self._ended < self._accepted)
         if self._traced is not None:
             self._traced.end(self._failed or self._lost)

@@ -76,6 +76,7 @@ class _Spawning:
     def wait_accepted(self) -> Steps[None]:
         """Wait for the answers; what was refused because too much waits is sent again."""
         while self._asked:
+            # There before the answers are counted: the last one finds it, or is counted.
             self._all_here = Waiter()
             if len(self._answers) < len(self._asked):
                 yield self._all_here

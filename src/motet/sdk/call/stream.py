@@ -68,6 +68,7 @@ class Stream:
         """The items that are there."""
         items = self._items
         while items:
+            # A quarter of the window at a time: the producer never stands still for want of an acknowledgement on its way.
             self._taken += 1
             if self._taken % ACK_EVERY == 0 and self._end is None:
                 self._connection.ack_items(self.call_id, ACK_EVERY)
@@ -85,6 +86,7 @@ class Stream:
                 raise self._lost
             else:
                 self._waiter = Waiter()
+                # Looked at once more: what came before the waiter was there has woken nobody.
                 if not self._items and self._end is None and self._lost is None:
                     yield self._waiter
                 self._waiter = None

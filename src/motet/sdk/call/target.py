@@ -69,6 +69,7 @@ class Target:
         """The connection to call it over, and the id of its pool. Raises `ExecutionError` if its app is not running."""
         running = find_running(self.app, self.declared.name)
         resolved = self._resolved
+        # Each run has pools of its own, and the same handle may be called in several, one after the other or by turns.
         if resolved is None or resolved[0] is not running:
             declared = self._declared_in(running)
             if not running.began_with(declared):

@@ -9,7 +9,6 @@ from typing import Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overl
 
 from motet.client.running_app import RunningApp, apps_in, container_app
 from motet.context.main_module import may_be_declared_again
-from motet.context.notices import warn_user
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.call.function import Function
@@ -19,6 +18,7 @@ from motet.sdk.declare.app_key import app_key
 from motet.sdk.declare.app_spec import app_spec
 from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.declaration import Declared, declare_class, declare_function
+from motet.sdk.declare.declarations import Declarations, warn_of_collision
 from motet.sdk.declare.entrypoint import LocalEntrypoint
 from motet.sdk.options.checks import check_name, refuse_positional, type_name
 from motet.sdk.options.image import Image
@@ -69,10 +69,7 @@ class App(Handle):
         self._tags = _checked_tags(tags)
         self._image = _checked_image(image)
         self._secrets = tuple(secrets)
-        self._declared: dict[str, Declared] = {}
-        self._replaced: list[tuple[FunctionSpec, str]] = []
-        self._aside: list[Declared] = []
-        """Those whose name another function has taken: they run for whoever has their handle."""
+        self._declarations = Declarations()
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
         self.runs: Runs = Runs()
@@ -170,7 +167,7 @@ class App(Handle):
             raise InvalidError(f"`app.include` takes a motet.App, not {type_name(other_app)}")
         for name, theirs in other_app._all_declared().items():
             if (mine := self._all_declared().get(name)) is not None and mine is not theirs:
-                _warn_of_collision(mine, theirs)
+                warn_of_collision(mine, theirs)
         if other_app is not self and other_app not in self._included:
             self._included.append(other_app)
         if inherit_tags:
@@ -185,20 +182,12 @@ class App(Handle):
         return given
 
     def _add(self, declared: Declared) -> Function[..., Any] | Cls[Any]:
-        name = declared.spec.name
-        if (old := self._declared.get(name)) is not None:
-            _warn_of_collision(old, declared)
-            if old.code is not declared.code:
-                self._replaced.append((old.spec, declared.where))
-                if not may_be_declared_again(declared.code) and not old.has_url:
-                    taken = 1 + sum(name == it.spec.name for it in self._aside)
-                    self._aside.append(old.set_aside(taken))
-        self._declared[name] = declared
+        self._declarations.add(declared)
         return declared.handle
 
     def successor_of(self, spec: FunctionSpec) -> str | None:
         """Where the function is that took the name of this declaration; None if it still has it."""
-        return next((where for old, where in self._replaced if old is spec), None)
+        return self._declarations.successor_of(spec)
 
     # --- looking ---
 
@@ -217,21 +206,19 @@ class App(Handle):
     def _all_declared(self) -> dict[str, Declared]:
         merged: dict[str, Declared] = {}
         for app in (self, *self.included):
-            for name, declared in app._declared.items():
+            for name, declared in app._declarations.by_name.items():
                 merged.setdefault(name, declared)
         return merged
 
     @property
     def registered_functions(self) -> dict[str, Function[..., Any]]:
         """Its functions by name, with those of included apps."""
-        handles = {name: it.handle for name, it in self._all_declared().items()}
-        return {name: handle for name, handle in handles.items() if isinstance(handle, Function)}
+        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Function)}
 
     @property
     def registered_classes(self) -> dict[str, Cls[Any]]:
         """Its classes by name, with those of included apps."""
-        handles = {name: it.handle for name, it in self._all_declared().items()}
-        return {name: handle for name, handle in handles.items() if isinstance(handle, Cls)}
+        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Cls)}
 
     @property
     def registered_entrypoints(self) -> dict[str, LocalEntrypoint[..., Any]]:
@@ -266,7 +253,7 @@ class App(Handle):
     def _merged(self) -> dict[tuple[str, str], Declared]:
         merged: dict[tuple[str, str], Declared] = {}
         for app in (self, *self.included):
-            for declared in (*app._declared.values(), *app._aside):
+            for declared in app._declarations:
                 merged.setdefault((declared.spec.app_key, declared.spec.key), declared)
         return merged
 
@@ -306,7 +293,7 @@ class App(Handle):
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        empty: dict[str, Any] = {"_declared": {}, "_replaced": [], "_aside": [], "_entrypoints": {}, "_included": []}
+        empty: dict[str, Any] = {"_declarations": Declarations(), "_entrypoints": {}, "_included": []}
         return {**kept, **empty, "runs": Runs(), "own_run": None}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -315,7 +302,7 @@ class App(Handle):
 
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
-        return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declared)} functions>"
+        return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declarations)} functions>"
 
 
 def _checked_image(image: Any) -> Image | None:
@@ -339,14 +326,3 @@ def _checked_tags(tags: Any) -> dict[str, str]:
     if not isinstance(tags, Mapping) or not all(isinstance(it, str) for pair in tags.items() for it in pair):
         raise InvalidError(f"`tags` has to be a dict[str, str], got {tags!r}")
     return {check_name("a tag", name): check_name("the value of a tag", value) for name, value in tags.items()}
-
-
-def _warn_of_collision(old: Declared, new: Declared) -> None:
-    if may_be_declared_again(new.code):
-        return
-    warn_user(
-        UserWarning(
-            f"function name '{new.spec.name}' collision! Overriding existing function {old.where} with new function "
-            f"{new.where}"
-        )
-    )

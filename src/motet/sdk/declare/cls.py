@@ -5,28 +5,27 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from contextvars import ContextVar
-from typing import Any, Generic, NoReturn, TypeVar, Unpack, cast
+from typing import Any, Generic, NoReturn, Self, TypeVar, cast
 
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
+from motet.model.scaling import Batching
 from motet.sdk.call.bound_method import is_registered, register
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function import Function
 from motet.sdk.call.handle import Handle
-from motet.sdk.call.hydration import Hydrated
 from motet.sdk.call.target import Target
+from motet.sdk.call.variants import Varied
 from motet.sdk.declare.local_instance import LocalInstance
 from motet.sdk.declare.partials import cannot_inherit
 from motet.sdk.declare.user_class import members, parameters_of
 from motet.sdk.options.batching import check_class_batching
-from motet.sdk.options.keywords import BatchingOptions, ConcurrencyOptions, VariantOptions
-from motet.sdk.options.specification import batching_from, concurrency_from, variant_from
 from motet.wire.parameters import checked_parameters, encoded_parameters
 
 T = TypeVar("T", covariant=True)
 
 
-class Cls(Hydrated, Handle, Generic[T]):
+class Cls(Varied, Handle, Generic[T]):
     """A class whose methods run in containers. `MyClass()` gives an object whose methods have `.remote` and the like.
 
     `user_cls` is the class itself, `target` the function it is to the server. Immutable. A handle travels as a name: if the
@@ -50,24 +49,12 @@ class Cls(Hydrated, Handle, Generic[T]):
             )
         return cast(T, Obj(self, checked_parameters(spec.parameters, parameters, spec.name)))
 
-    def with_options(self, **options: Unpack[VariantOptions]) -> Cls[T]:
-        """This class with other options: its objects have containers of their own. Chainable; later values win."""
-        return self._varied(variant_from(options, onto=self.target.spec.resources))
-
-    def with_concurrency(self, **options: Unpack[ConcurrencyOptions]) -> Cls[T]:
-        """This class with another `@motet.concurrent`; otherwise as `with_options`."""
-        concurrency = concurrency_from(options, "with_concurrency", "with_concurrency()")
-        return self._varied(FunctionVariant(concurrency=concurrency))
-
-    def with_batching(self, **options: Unpack[BatchingOptions]) -> Cls[T]:
-        """This class with its one method batched, as by `@motet.batched`; otherwise as `with_options`."""
-        batching = batching_from(options, "with_batching")
+    def _check_batching(self, batching: Batching) -> None:
         if self.is_here:
             check_class_batching(self.user_cls.__name__, members(self.user_cls), batching)
-        return self._varied(FunctionVariant(batching=batching))
 
-    def _varied(self, variant: FunctionVariant) -> Cls[T]:
-        return Cls(self.target.varied(variant), self.user_cls, is_here=self.is_here)
+    def _varied(self, variant: FunctionVariant) -> Self:
+        return type(self)(self.target.varied(variant), self.user_cls, is_here=self.is_here)
 
     def register(self) -> None:
         """Give `self.method` inside the class's own objects its `.remote` and the like, on this class's pool."""
@@ -167,6 +154,7 @@ class Obj(Handle):
             if method is None:
                 return getattr(self.__local.get() if self.__cls.is_here else self.__cls, name)
             raw = self.__local.method(members(self.__cls.user_cls)[name].raw) if self.__cls.is_here else None
+            # Kept: `obj.method` is written at each call, and the handle is to be made once.
             self.__functions[name] = Function(self.__target, method, raw)
         return self.__functions[name]
 

@@ -114,6 +114,7 @@ class PartialMethod(Generic[P, R]):
         """On an object: the plain method, or, once the class is declared, the function that it also is."""
         if instance is None:
             return self
+        # As cheap as can be: `self.method(x)` may be the innermost loop of somebody's program.
         bound = self.raw.__get__(instance, owner)
         if self.spec is None or not is_registered(type(instance)):
             return bound

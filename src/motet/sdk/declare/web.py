@@ -24,7 +24,7 @@ def asgi_app(*positional: Never, **options: Unpack[WebOptions]) -> Decorator:
     The function is called once per container, when it starts. Goes under `@app.function`, or on a method of an `@app.cls`
     class, with `@motet.concurrent` above or below: each request is one input. `label` names the URL, and
     `custom_domains` are host names that lead here too. With `requires_proxy_auth` only requests with a proxy token are let
-    in (see MOTET_PROXY_TOKENS in the guide); others get 401 and are no inputs. A request whose container died before its
+    in (docs/guide/web.md); others get 401 and are no inputs. A request whose container died before its
     response began goes to the app again only if its method is idempotent (not POST or PATCH), or
     `redeliver_non_idempotent` says that it may. Raises `InvalidError`.
     """

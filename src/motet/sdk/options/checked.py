@@ -32,7 +32,6 @@ def later(_: str, value: Any) -> Any:
 
 
 def count(name: str, value: Any) -> int:
-    """A number of containers."""
     if not is_int(value):
         raise InvalidError(f"`{name}` must be an int, not {type_name(value)}")
     if value < 0:
@@ -46,7 +45,6 @@ def limit(name: str, value: Any) -> int | None:
 
 
 def window(name: str, value: Any) -> float:
-    """Seconds that a container may be idle."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidError(f"`{name}` must be a number of seconds, not {type_name(value)}")
     if not is_number(value) or not MIN_SCALEDOWN_WINDOW <= value <= MAX_SCALEDOWN_WINDOW:
@@ -60,7 +58,6 @@ def window(name: str, value: Any) -> float:
 
 
 def max_inputs(name: str, value: Any) -> int:
-    """Inputs at once in a container."""
     if not is_int(value):
         raise InvalidError(f"The `{name}` argument must be an integer, got {value!r} ({type_name(value)}).")
     if not 1 <= value <= MAX_INPUTS_LIMIT:
@@ -86,7 +83,6 @@ def target_inputs(name: str, value: Any) -> int | Literal["auto"]:
 
 
 def slo(name: str, value: Any) -> float:
-    """Seconds that 95 % of inputs may run."""
     if not is_number(value) or value <= 0:
         raise InvalidError(f"The `{name}` argument must be a number of seconds above 0, got {value!r}.")
     return float(value)
@@ -132,7 +128,6 @@ def wait_ms(name: str, value: Any) -> int | Literal["auto"]:
 
 
 def timeout(name: str, value: Any) -> float:
-    """Seconds that something of an attempt may take."""
     if value is None:
         raise InvalidError(
             f"The `{name}` parameter cannot be set to None: give the seconds an attempt may take, up to {MAX_TIMEOUT:.0f}."
@@ -147,7 +142,6 @@ def timeout(name: str, value: Any) -> float:
 
 
 def seconds(name: str, value: Any) -> float:
-    """Seconds that something around attempts may take."""
     if not is_number(value) or not 0 < value <= MAX_TIMEOUT:
         raise InvalidError(
             f"`{name}` must be a number of seconds, more than 0 and at most {MAX_TIMEOUT:.0f}, got {value!r}"
@@ -156,14 +150,12 @@ def seconds(name: str, value: Any) -> float:
 
 
 def waiting_inputs(name: str, value: Any) -> int:
-    """How many inputs may wait."""
     if not is_int(value) or not 1 <= value <= MAX_WAITING_INPUTS:
         raise InvalidError(f"`{name}` must be an int between 1 and {MAX_WAITING_INPUTS}, got {value!r}")
     return int(value)
 
 
 def sync_cancellation(name: str, value: Any) -> SyncCancellation:
-    """What cancelling a sync input among others ends."""
     match value:
         case "input" | "container":
             return value  # type: ignore[no-any-return]
@@ -177,7 +169,6 @@ def sync_cancellation(name: str, value: Any) -> SyncCancellation:
 
 
 def cpu(name: str, value: Any) -> float | tuple[float, float]:
-    """Cores."""
     request, most = _request_and_limit(name, value)
     for each in (request, most):
         if not is_number(each) or each <= 0:
@@ -189,7 +180,6 @@ def cpu(name: str, value: Any) -> float | tuple[float, float]:
 
 
 def memory(name: str, value: Any) -> int | tuple[int, int]:
-    """MiB."""
     request, most = _request_and_limit(name, value)
     for each in (request, most):
         if not is_int(each) or each <= 0:
@@ -222,7 +212,6 @@ def gpu(name: str, value: Any) -> tuple[GpuRequest, ...]:
 
 
 def image(name: str, value: Any) -> ImageSpec:
-    """What its containers are to have installed."""
     if not isinstance(value, Image):
         raise InvalidError(f"`{name}=` has to be a `motet.Image` object, not {type_name(value)}")
     return value.spec
@@ -232,7 +221,6 @@ def image(name: str, value: Any) -> ImageSpec:
 
 
 def env(name: str, value: Any) -> dict[str, str]:
-    """Environment variables."""
     return checked_env(f"`{name}`", value)
 
 
@@ -242,7 +230,6 @@ def secrets(name: str, value: Any) -> dict[str, str]:
 
 
 def name(keyword: str, value: Any) -> str:
-    """A function's name."""
     if not isinstance(value, str) or not value:
         raise InvalidError(f"Invalid value for `{keyword}`: Must be string, and not empty; got {value!r}.")
     return value
@@ -252,7 +239,6 @@ def name(keyword: str, value: Any) -> str:
 
 
 def label(name: str, value: Any) -> str:
-    """What names it in URLs."""
     if (
         not isinstance(value, str)
         or len(value) > MAX_LABEL
@@ -265,7 +251,6 @@ def label(name: str, value: Any) -> str:
 
 
 def host_names(name: str, value: Any) -> tuple[str, ...]:
-    """Host names that lead to it."""
     if isinstance(value, str) or not all(isinstance(it, str) and it for it in value):
         raise InvalidError(f"`{name}` has to be a list of host names, got {value!r}")
     return tuple(value)
@@ -279,7 +264,6 @@ def http_method(name: str, value: Any) -> str:
 
 
 def server_startup(name: str, value: Any) -> float:
-    """Seconds that a server may take to start."""
     if not is_number(value) or value <= 0:
         raise InvalidError(f"The `{name}` argument of `@web_server` must be positive.")
     return float(value)

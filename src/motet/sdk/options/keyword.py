@@ -101,6 +101,7 @@ def read(where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -
     said = _under_new_names(options, table)
     _refuse_missing(where, said, table)
     given = Given()
+    # In the order of the table, not of the call: which of two keywords for one field wins is written in one place.
     for name, row in table.items():
         if name not in said:
             continue

@@ -26,6 +26,7 @@ def spec_fields(given: Given, function: str, *, decorated: Concurrency | None) -
             )
         fields["concurrency"] = decorated
     if "timeout" in fields:
+        # As in Modal: one number is for both, until somebody gives two.
         fields.setdefault("startup_timeout", fields["timeout"])
     if "retries" in fields:
         fields["retries"] = retry_policy_from(fields["retries"], function)
@@ -42,6 +43,7 @@ def variant_from(options: Mapping[str, Any], *, onto: Resources, is_generator: b
         fields["retries"] = policy = retry_policy_from(fields["retries"], "")
         if is_generator and policy.max_retries:
             raise InvalidError(NO_RETRIES_OF_GENERATORS)
+    # An empty one would be a variant, with a pool of its own, that differs in nothing.
     if not fields.get("env"):
         fields.pop("env", None)
     change, resources = autoscaler_update(given), given.of("resources")

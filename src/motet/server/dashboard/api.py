@@ -13,6 +13,7 @@ from motet.errors import InvalidError, NotFoundError, ServiceError
 from motet.model.ids import split_input_id
 from motet.model.scaling import AutoscalerUpdate
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
+from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.pools import AppRecord, FunctionRecord
 from motet.records.queries import InputQuery
@@ -107,13 +108,14 @@ class Api:
             owner = _app(records, record.app_id)
             ended = records.containers(function_id)[:ENDED_CONTAINERS]
             known = {each.container_id for each in ended}
+            decisions = records.facts(DecisionRecord, [function_id], limit=DECISIONS)
             older = records.containers(ids=[each for each in views if each not in known]) if views else []
             return {
                 "function": shown.function_json(record),
                 "app": {"name": owner.name, "started_at": owner.started_at, "ended_at": owner.ended_at},
                 "view": None if view is None else shown.function_view_json(view),
                 "containers": shown.containers_json([*ended, *older], views),
-                "decisions": [shown.decision_json(each) for each in records.decisions(function_id, limit=DECISIONS)],
+                "decisions": [shown.decision_json(each) for each in decisions],
             }
 
         found = await self.read(find)
@@ -133,7 +135,7 @@ class Api:
 
         def find(records: RecordReader) -> Json:
             # The sample before the span tells what its beginning was like: samples are taken when something has changed.
-            samples = records.samples(function_id, since=since, until=until)
+            samples = records.facts(SampleRecord, [function_id], since=since, until=until)
             return {
                 "since": since,
                 "until": until,
@@ -286,7 +288,8 @@ class Api:
 def _timeline(records: RecordReader, record: InputRecord) -> Timeline:
     ids = list(dict.fromkeys(attempt.container_id for attempt in record.attempts))
     containers = {each.container_id: each for each in records.containers(ids=ids)}
-    return timeline(record, containers, records.stalls(ids, record.submitted_at, record.ended_at))
+    stalls = records.facts(StallRecord, ids, since=record.submitted_at, until=record.ended_at)
+    return timeline(record, containers, stalls)
 
 
 def _containers_of(view: FunctionView | None) -> dict[str, ContainerView]:

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 from motet.errors import Error, ServiceError
 from motet.records.batch import RecordBatch
+from motet.records.facts import DecisionRecord, FactRecord, SampleRecord
 from motet.records.logs import LogBatch
 from motet.records.queries import LogQuery
 from motet.server.dashboard import shown
@@ -20,7 +21,9 @@ LINES_AT_ONCE = 500
 """Lines of one update; of more that came in the meantime, these are the newest."""
 MAX_WATCHERS = 100
 TOPICS = ("views", "changes", "logs")
-CHANGES = ("apps", "functions", "calls", "inputs", "containers", "decisions", "samples")
+CHANGES = ("apps", "functions", "calls", "inputs", "containers")
+"""Of a batch, those that pages are told of by these names."""
+FACTS: dict[type[FactRecord], str] = {DecisionRecord: "decisions", SampleRecord: "samples"}
 
 
 class Watchers:
@@ -93,6 +96,7 @@ class Watcher:
 
     def _on_batch(self, batch: RecordBatch) -> None:
         self._changed.update(name for name in CHANGES if getattr(batch, name))
+        self._changed.update(FACTS[kind] for kind in set(map(type, batch.facts)) if kind in FACTS)
         if not self._lines_came and any(self._may_match(each) for each in batch.logs):
             self._lines_came = True
             if "logs" in self._topics:

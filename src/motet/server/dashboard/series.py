@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motet.records.pools import SampleRecord
+from motet.records.facts import SampleRecord
 from motet.records.queries import InputQuery
 from motet.server.dashboard.shown import Json
 from motet.store.records import RecordReader

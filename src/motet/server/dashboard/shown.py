@@ -11,9 +11,10 @@ from motet.model.attempt import AttemptRecord
 from motet.model.ids import input_id
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.records.calls import CallSummary
+from motet.records.facts import DecisionRecord, SampleRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.timeline import MEANINGS, Timeline
 from motet.wire import report
 

@@ -13,11 +13,12 @@ import msgspec
 from motet.errors import ServiceError
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
+from motet.records.facts import FactRecord
 from motet.records.input_chunk import INPUTS_PER_CHUNK, GrowingChunk
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
 from motet.records.lost import LostRecords
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, FunctionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.successes import Successes
 from motet.server.clock import Clock
 from motet.server.driver import logger
@@ -148,16 +149,10 @@ class RecordQueue:
         self._bytes += RECORD_BYTES + sum(map(len, lines.lines))
         self._gathered().logs.append(lines)
 
-    def add(self, record: DecisionRecord | SampleRecord | StallRecord) -> None:
-        """One of the small kinds."""
+    def add_fact(self, record: FactRecord) -> None:
+        """It is kept as it is."""
         if self._has_room():
-            batch = self._gathered()
-            if isinstance(record, DecisionRecord):
-                batch.decisions.append(record)
-            elif isinstance(record, SampleRecord):
-                batch.samples.append(record)
-            else:
-                batch.stalls.append(record)
+            self._gathered().facts.append(record)
 
     # --- the way to the store -----------------------------------------------------------------------------------------
 

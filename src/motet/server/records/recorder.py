@@ -7,8 +7,9 @@ from typing import Any
 
 from motet.core import commands as c
 from motet.core.events import Event
+from motet.records.facts import DecisionRecord, FactRecord
 from motet.records.logs import LogBatch
-from motet.records.pools import AppRecord, ContainerRecord, DecisionRecord, SampleRecord, StallRecord
+from motet.records.pools import AppRecord, ContainerRecord
 from motet.server import facts
 from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
@@ -47,8 +48,8 @@ class Recorder:
     def told(self, fact: facts.Fact) -> None:
         """See `Driver.listen`."""
         match fact:
-            case StallRecord() | SampleRecord():
-                self._records.add(fact)
+            case FactRecord():
+                self._records.add_fact(fact)
             case facts.AppStarted():
                 record = self._apps[fact.app_id] = AppRecord(fact.app_id, fact.name, self._clock.wall_now())
                 self._records.add_app(record)
@@ -77,7 +78,7 @@ class Recorder:
             )
 
     def _decided(self, decision: c.ReportDecision, now: float) -> None:
-        self._records.add(
+        self._records.add_fact(
             DecisionRecord(
                 self._clock.wall(now),
                 decision.function_id,
