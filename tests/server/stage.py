@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
-from motet.server.clients import ClientSession
+from motet.server.access.door import Principal
+from motet.server.access.rights import EVERYTHING
+from motet.server.access.tokens import OPERATOR
+from motet.server.clients.session import ClientSession
 from motet.server.config import ServerConfig
-from motet.server.door import Principal
-from motet.server.rights import EVERYTHING
 from motet.server.server import Server
-from motet.server.tokens import OPERATOR
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
 from motet.wire import client_messages as m

@@ -16,11 +16,11 @@ from motet.client.descriptors import fill_standard_descriptors
 from motet.client.home import standing_directory
 from motet.client.scratch import sweep
 from motet.model.version import VERSION
+from motet.server.access.door import HomeDoor
+from motet.server.access.peer_process import keep_descendants
+from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
-from motet.server.door import HomeDoor
-from motet.server.peer_process import keep_descendants
 from motet.server.server import Server
-from motet.server.tokens import Tokens
 from motet.server.wiring import build_server, open_tokens, take_home
 
 ENDING_GRACE = 15.0
