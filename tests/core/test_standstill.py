@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from motet.core import events as e
@@ -96,3 +98,14 @@ def test_inputs_that_waited_while_the_server_stood_still_may_wait_that_much_long
     play.at(6.0) >> submit("c")
     play.at(8.0) << send("b", 0, kind=TIMED_OUT)
     play.at(11.0) << send("c", 0, kind=TIMED_OUT)
+
+
+def test_an_input_that_came_after_a_standstill_has_its_whole_time(play: Playbook) -> None:
+    due = 0.1 + 3.0  # of which (due + 0.7) - 0.7 is the next smaller number
+    play >> function(max_containers=1, queue_timeout=3.0)
+    play >> submit("a") << start(1)
+    play >> ready(1) << deliver(1, "a0#1")
+    play.at(0.05) >> e.ServerStoodStill(0.7)
+    play.at(0.1) >> submit("b")
+    play.at(math.nextafter(due, 0.0)) >> e.TimerFired()
+    play.at(due) << send("b", 0, kind=TIMED_OUT)

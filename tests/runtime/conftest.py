@@ -13,9 +13,11 @@ from tests.runtime.receiver import Receiver
 
 
 @pytest.fixture(scope="session", autouse=True)
-def waiting_callers() -> None:
-    """As in a container: fixtures set handlers while threads may be interrupted."""
+def signals_as_in_containers() -> None:
+    """What tests put back is a handler, too: a signal that comes late, as to a thread that was interrupted otherwise, would
+    end the process. And fixtures set handlers while threads are interrupted."""
     let_callers_wait()
+    Interrupter().install()
 
 
 @pytest.fixture

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 from motet.core.containers import Container
 from motet.core.deadlines import Deadlines
 from motet.core.endings import Endings
-from motet.core.grace import Grace
+from motet.core.grace import Grace, SetAlarm
 from motet.core.inputs import Input
 from motet.core.learned_target import LearnedTarget
 from motet.core.queue_times import QueueTimes
@@ -31,7 +31,7 @@ class Attempts:
         endings: Endings,
         scaler: Scaler,
         learned: LearnedTarget | None,
-        alarm: Callable[[float], None],
+        alarm: SetAlarm,
     ) -> None:
         self.running = 0
         """How many inputs run."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from motet.core.attempts import Attempts
 from motet.core.batch_window import window_for
 from motet.core.commands import CancelAttempts, DeliverBatch
 from motet.core.containers import Container
 from motet.core.fleet import Fleet
+from motet.core.grace import SetAlarm
 from motet.core.inputs import WAITING, Input
 from motet.core.running_batch import RunningBatch
 from motet.core.turn import Turn
@@ -37,7 +38,7 @@ class BatchSlots:
         fleet: Fleet,
         queue: WaitingQueue,
         attempts: Attempts,
-        alarm: Callable[[float], None],
+        alarm: SetAlarm,
     ) -> None:
         self.inputs_per_slot = batching.max_batch_size
         self._fleet = fleet

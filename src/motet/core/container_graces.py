@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 
 from motet.core.containers import DRAINING, FROZEN, STARTING, STOPPING, Container
-from motet.core.grace import Grace
+from motet.core.grace import Grace, SetAlarm
 from motet.core.host import HostLimits
 
 
@@ -14,7 +14,7 @@ class ContainerGraces:
 
     __slots__ = ("_alarm", "_closing_deadline", "drains", "freezes", "starts", "stops", "stuck")
 
-    def __init__(self, startup_timeout: float, limits: HostLimits, alarm: Callable[[float], None]) -> None:
+    def __init__(self, startup_timeout: float, limits: HostLimits, alarm: SetAlarm) -> None:
         self.starts: Grace[Container] = Grace(startup_timeout, alarm)
         self.freezes: Grace[Container] = Grace(limits.freeze_grace, alarm)
         self.drains: Grace[Container] = Grace(limits.drain_grace, alarm)

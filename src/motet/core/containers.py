@@ -33,7 +33,7 @@ class Container:
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
     `blocked`: its event loop does not turn. `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could
-    not start. `leaving`: why it takes no more inputs and goes when it holds none, perhaps in a `hurry`; "" while it stays.
+    not start. `leaving`: why it takes no more inputs and goes when it holds none, perhaps in a `hurry`; None while it stays.
     `takes_inputs`: anybody's inputs may be sent there, if it has room.
     """
 
@@ -69,7 +69,7 @@ class Container:
         self.exclusive = False
         self.blocked = False
         self.failed = False
-        self.leaving = ""
+        self.leaving: str | None = None
         self.hurry = False
         self.froze_at: float | None = None
         """Since when its process is stopped; None while it runs."""
@@ -163,7 +163,7 @@ class Container:
             if end.attempt in running:
                 gone.append((running.pop(end.attempt), end))
         self.finished += len(gone)
-        if not running:
+        if gone and not running:
             self.idle_since = now
         if self.stuck:
             self.stuck &= running.keys()
@@ -209,7 +209,7 @@ class Cause(NamedTuple):
 CAUSED: dict[str, tuple[Cause, ...]] = {
     READY: (
         Cause("froze", "its process is stopped", lambda it: it.froze_at is not None),
-        Cause("drained", "it is leaving", lambda it: bool(it.leaving)),
+        Cause("drained", "it is leaving", lambda it: it.leaving is not None),
     ),
     FROZEN: (Cause("thawed", "its process runs", lambda it: it.froze_at is None),),
     DRAINING: (
@@ -217,7 +217,7 @@ CAUSED: dict[str, tuple[Cause, ...]] = {
         Cause(
             "recovered",
             "it is not leaving, nothing is stuck in it, its process runs",
-            lambda it: not it.leaving and not it.stuck and it.froze_at is None,
+            lambda it: it.leaving is None and not it.stuck and it.froze_at is None,
         ),
         Cause("stopped", "it is empty", lambda it: not it.running),
     ),

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from motet.core.grace import SetAlarm
 from motet.core.inputs import Input
 
 
@@ -16,7 +17,7 @@ class Deadlines:
 
     __slots__ = ("_alarm", "_order", "_postponed", "_running", "_sum", "timeout")
 
-    def __init__(self, timeout: float, alarm: Callable[[float], None]) -> None:
+    def __init__(self, timeout: float, alarm: SetAlarm) -> None:
         self.timeout = timeout
         self._alarm = alarm
         self._running: OrderedDict[int, Input] = OrderedDict()

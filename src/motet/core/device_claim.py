@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from motet.core.containers import Container
 from motet.core.devices import Grant, Holder, Requests
+from motet.core.grace import SetAlarm
 from motet.core.host import Host, Starter
 from motet.core.turn import Turn
 
@@ -15,7 +14,7 @@ class DeviceClaim:
 
     __slots__ = ("_alarm", "_devices", "_host", "_lacks", "requests")
 
-    def __init__(self, requests: Requests, host: Host, alarm: Callable[[float], None]) -> None:
+    def __init__(self, requests: Requests, host: Host, alarm: SetAlarm) -> None:
         self.requests = requests
         self._host = host
         self._devices = host.devices

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Literal
 
 from motet.core import containers as states
@@ -10,6 +10,7 @@ from motet.core.commands import KillContainer, RecordEnd, RecordStart, ResumeCon
 from motet.core.container_graces import ContainerGraces
 from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
+from motet.core.grace import SetAlarm
 from motet.core.host import Host
 from motet.core.learned_target import LearnedTarget
 from motet.core.roster import Roster
@@ -28,14 +29,7 @@ class Fleet:
     `alarm` is how it asks for `Pool.tick` when one of them is to be looked after.
     """
 
-    def __init__(
-        self,
-        function_id: str,
-        spec: FunctionSpec,
-        host: Host,
-        roster: Roster,
-        alarm: Callable[[float], None],
-    ) -> None:
+    def __init__(self, function_id: str, spec: FunctionSpec, host: Host, roster: Roster, alarm: SetAlarm) -> None:
         self.function_id = function_id
         self.spec = spec
         self.gpu = spec.resources.gpu
@@ -64,11 +58,6 @@ class Fleet:
         """The one that has been starting for longest."""
         return next(iter(self.graces.starts), None)
 
-    @property
-    def serves(self) -> bool:
-        """Some container takes inputs, now or when it has a free slot."""
-        return self.live > self.starting
-
     # --- states, and what follows from them ---------------------------------------------------------------------------
 
     def _move(self, container: Container, event: str, turn: Turn, reason: str = "") -> None:
@@ -92,7 +81,7 @@ class Fleet:
             if event == "stopped":
                 self.stop(container, why, turn)
             elif event == "drained":
-                why = container.leaving  # if it is empty, it stops for the same reason
+                why = container.leaving or why  # if it is empty, it stops for the same reason
                 self._move(container, event, turn, why)
             else:
                 self._move(container, event, turn)
@@ -141,8 +130,7 @@ class Fleet:
     def limit(self, container: Container, limit: int) -> None:
         """It takes at most so many attempts at a time from now on."""
         container.limit_to(limit)
-        if container in self.index:
-            self.index.put(container)
+        self._index(container)
 
     def set_aside(self, container: Container) -> None:
         """It is for suspects alone from now on."""

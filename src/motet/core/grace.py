@@ -8,6 +8,9 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T", bound=Hashable)
 
+SetAlarm = Callable[[float], None]
+"""Asks to be looked after at this moment, or earlier."""
+
 
 class Grace(Generic[T]):
     """Those that have `seconds` for something. All have the same, so whoever began first is due first: nothing is ever
@@ -15,7 +18,7 @@ class Grace(Generic[T]):
 
     __slots__ = ("_alarm", "_due", "seconds")
 
-    def __init__(self, seconds: float, alarm: Callable[[float], None]) -> None:
+    def __init__(self, seconds: float, alarm: SetAlarm) -> None:
         self.seconds = seconds
         self._alarm = alarm
         self._due: OrderedDict[T, float] = OrderedDict()

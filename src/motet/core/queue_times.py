@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
+from motet.core.grace import SetAlarm
 from motet.core.inputs import WAITING, Input
 
 SKIPPED_PER_TURN = 10_000
@@ -19,7 +20,7 @@ class QueueTimes:
 
     __slots__ = ("_alarm", "_compact_beyond", "_shift", "_timeout", "line")
 
-    def __init__(self, timeout: float | None, alarm: Callable[[float], None]) -> None:
+    def __init__(self, timeout: float | None, alarm: SetAlarm) -> None:
         self._timeout = timeout
         self._alarm = alarm
         self.line: OrderedDict[tuple[float, Input], float] = OrderedDict()
@@ -56,7 +57,7 @@ class QueueTimes:
         skipped = 0
         while self.line:
             key, shift = next(iter(self.line.items()))
-            item, deadline = key[1], key[0] + self._shift - shift
+            item, deadline = key[1], key[0] + (self._shift - shift)
             if item.state is WAITING and item.call.cancelled is None:
                 if deadline > now:
                     self._alarm(deadline)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import ceil, inf
-from typing import Protocol
 
 from motet.core.arrivals import Arrivals
 from motet.core.autoscaler import (
@@ -16,6 +14,8 @@ from motet.core.autoscaler import (
     ScalingDecision,
     bound,
 )
+from motet.core.fleet import Fleet
+from motet.core.grace import SetAlarm
 from motet.core.history import History
 from motet.core.levels import LOOKS, Levels
 from motet.core.repetition import SHORTEST as STEPS
@@ -36,22 +36,6 @@ STARTS = 10
 """A load that repeats is expected to do so if its period is as long as so many starts, or longer."""
 LEVEL_MEMORY = 0.3
 """How long it remembers, as a share of `scaledown_window`."""
-
-
-class Sized(Protocol):
-    """The containers of a pool: how many are `live`, of which some are `starting`, and what each takes."""
-
-    @property
-    def live(self) -> int: ...
-
-    @property
-    def starting(self) -> int: ...
-
-    @property
-    def max_inputs(self) -> int: ...
-
-    @property
-    def target_inputs(self) -> int: ...
 
 
 class Scaler:
@@ -80,7 +64,7 @@ class Scaler:
         "submitted",
     )
 
-    def __init__(self, policy: Policy, fleet: Sized, running: Running, alarm: Callable[[float], None]) -> None:
+    def __init__(self, policy: Policy, fleet: Fleet, running: Running, alarm: SetAlarm) -> None:
         self._fleet = fleet
         self._running = running
         self.cold_start: float | None = None

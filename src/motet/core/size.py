@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from motet.core import containers as states
 from motet.core.attempts import Attempts
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
@@ -11,6 +9,7 @@ from motet.core.commands import ReportDecision
 from motet.core.containers import Container
 from motet.core.devices import Grant
 from motet.core.fleet import Fleet
+from motet.core.grace import SetAlarm
 from motet.core.isolation import Isolation
 from motet.core.scaler import Scaler
 from motet.core.turn import Turn
@@ -33,7 +32,7 @@ class Size:
         queue: WaitingQueue,
         isolation: Isolation,
         attempts: Attempts,
-        alarm: Callable[[float], None],
+        alarm: SetAlarm,
     ) -> None:
         self.settings = fleet.spec.autoscaler
         self.decision = NOTHING
@@ -148,7 +147,7 @@ class Size:
             return max(count, 0)
         # The code fails to start. Whoever waits where nothing serves has come since (the others were told): probe for
         # it at once, one container at a time. Those with a ready container, and min_containers, wait out the backoff.
-        untold = (demand.inputs or demand.alone) and not fleet.serves
+        untold = (demand.inputs or demand.alone) and fleet.live == fleet.starting
         if not untold and turn.now < fleet.start_failures.pause_until:
             self._alarm(fleet.start_failures.pause_until)
             return 0

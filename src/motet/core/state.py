@@ -5,7 +5,6 @@ from __future__ import annotations
 from itertools import islice
 
 from motet.core.calls import Calls
-from motet.core.containers import Container
 from motet.core.host import Host, HostLimits
 from motet.core.pool import Pool
 from motet.core.roster import Roster
@@ -31,10 +30,6 @@ class State:
     def pools_of(self, app_id: str) -> list[Pool]:
         """All of an app's."""
         return [pool for pool in self.pools.values() if pool.app_id == app_id]
-
-    def pool_of(self, container: Container) -> Pool:
-        """The one that a container is in."""
-        return self.pools[container.function_id]
 
     def what_keeps(self, input_id: str) -> str:
         """To follow what is said of an input: which of the calls that it has made has not begun, and why; "" if all have."""

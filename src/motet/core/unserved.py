@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from motet.core.endings import Endings
 from motet.core.fleet import Fleet
+from motet.core.grace import SetAlarm
 from motet.core.inputs import Input
 from motet.core.isolation import Isolation
 from motet.core.queue_times import QueueTimes
@@ -40,7 +41,7 @@ class Unserved:
         isolation: Isolation,
         times: QueueTimes,
         endings: Endings,
-        alarm: Callable[[float], None],
+        alarm: SetAlarm,
     ) -> None:
         self._queue = queue
         self._isolation = isolation

@@ -16,7 +16,7 @@ from motet.runtime.lifecycle import leaving
 from motet.runtime.lifecycle.late_signals import LateSignals
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
-from motet.runtime.stalls.own_clock import INTERVAL, OwnClock
+from motet.runtime.stalls.standstill import INTERVAL, Standstills
 from motet.wire import codec
 from motet.wire.container_messages import AckAttemptItems, AskStandstill, Cancel, StoodStill, Stop
 
@@ -35,7 +35,7 @@ class Control:
         """The server wants the container to end."""
         self._socket = sock
         self._sender = sender
-        self._clock = OwnClock()
+        self._clock = Standstills()
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._signals = LateSignals(self._wake_main)
@@ -82,7 +82,7 @@ class Control:
                     self._executor.grant(message.attempt, message.count)
             elif isinstance(message, Cancel):
                 if self._executor is not None:
-                    self._executor.cancel(message.attempts)
+                    self._executor.canceller.cancel(message.attempts)
             elif isinstance(message, AskStandstill):
                 self._sender.send(StoodStill(self._clock.stood_still()))
             elif isinstance(message, Stop):
@@ -93,11 +93,11 @@ class Control:
         # Before looking whom to tell: a container that begins to serve just now looks at it afterwards.
         self.stop_asked = True
         if self._executor is not None:
-            self._executor.stop()
+            self._executor.canceller.stop()
         if self._receiver is not None:
             with contextlib.suppress(OSError):
                 self._receiver.stop()
 
     def _wake_main(self) -> None:
         if self._executor is not None:
-            self._executor.wake_main()
+            self._executor.canceller.wake_main()

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import contextvars
 import sys
-import threading
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -23,7 +22,7 @@ from motet.runtime.attempts.outcomes import failed
 from motet.runtime.attempts.streams import StreamWindow
 from motet.runtime.attempts.ways import Way, way_of
 from motet.runtime.attribution.input_contexts import InputContexts
-from motet.runtime.cancellation.interrupter import Interrupter
+from motet.runtime.cancellation.canceller import Canceller
 from motet.runtime.loading.loader import Service
 from motet.runtime.local_limit import LocalLimit
 from motet.runtime.output.raw_writers import RawWriters
@@ -80,9 +79,6 @@ class Executor:
         self._slots = Slots(spec.concurrency.max_inputs)
         self._ready_at = time.monotonic() if loop is None else loop.time()
         self._attempts: dict[int, RunningAttempt] = {}
-        self._threads_done: threading.Event | None = None
-        """There from when the container stops; set when no attempt runs on a thread."""
-        self._interrupter = Interrupter()
         self._threads: SlotThreads[RunningAttempt] = SlotThreads(self._on_thread, spec.concurrency.max_inputs)
         self._contexts = InputContexts(context or contextvars.copy_context())
         self._spans = AttemptSpans.wanted(spec)
@@ -92,8 +88,9 @@ class Executor:
         """Woken by deliveries, if there is one."""
         self.limit = LocalLimit(spec.concurrency.max_inputs)
         """May be lowered by the user's code."""
+        self.canceller = Canceller(self._slots, self._attempts, self.limit, loop)
         if not all(method.is_async for method in spec.methods):
-            self._interrupter.install()
+            self.canceller.install()
 
     @property
     def held(self) -> int:
@@ -222,8 +219,8 @@ class Executor:
         self._sender.flush()
         # Last: who stops the container waits until its outcome is on its way.
         del self._attempts[delivery.attempt]
-        if self._threads_done is not None and not self._on_threads():
-            self._threads_done.set()
+        if self.canceller.is_stopping:
+            self.canceller.look()
 
     def _retire(self, harm: str) -> None:
         """An attempt was interrupted where it may have broken something that all inputs here use: no more come here."""
@@ -271,59 +268,6 @@ class Executor:
         assert isinstance(end, BatchEnd)
         for member in end.members:
             self._send_one(member, began, finished)
-
-    # --- cancellation, on the control thread ----------------------------------------------------------------------------
-
-    def cancel(self, attempts: Sequence[int]) -> None:
-        """End these attempts if they run: `CancelledError` in a task, `InputCancellation` on a thread.
-
-        One that waits for its thread ends when it gets it. Those that are not here, or were cancelled before, are left alone.
-        """
-        gates = []
-        for number in attempts:
-            # In this order: what has a slot is known here until it has ended.
-            if not self._slots.cancel(number) or (attempt := self._attempts.get(number)) is None:
-                continue
-            if attempt.task is not None and self._loop is not None:
-                self._loop.call_soon_threadsafe(attempt.task.cancel)
-                continue
-            self.limit.give_up(number)
-            if attempt.window is not None:
-                attempt.window.cancel()
-            if attempt.gate is not None:
-                gates.append(attempt.gate)
-        for gate in gates:  # last: each may take a moment
-            self._interrupter.interrupt(gate)
-
-    def stop(self) -> None:
-        """End everything that runs: the container is about to run its exit hooks."""
-        # Before looking at them: whichever ends from here on finds it.
-        self._threads_done = threading.Event()
-        attempts = list(self._attempts)
-        if not self._on_threads():
-            self._threads_done.set()
-        self.cancel(attempts)
-
-    def _on_threads(self) -> bool:
-        """Whether attempts run on threads, or on the main one."""
-        return any(attempt.gate is not None for attempt in list(self._attempts.values()))
-
-    def wake_main(self) -> None:
-        """Have the main thread run handlers of signals that have come, also in a blocking call."""
-        self._interrupter.wake_main()
-
-    def wait_threads(self, patience: float) -> None:
-        """After `stop`: let interrupted threads run their `finally` blocks, for `patience` seconds at most."""
-        if self._threads_done is not None:
-            self._threads_done.wait(patience)
-
-    async def wait_tasks(self, patience: float) -> None:
-        """The same for tasks, and for threads meanwhile: they may need the loop."""
-        waiting: set[asyncio.Future[Any]] = {it.task for it in self._attempts.values() if it.task is not None}
-        if self._on_threads():
-            waiting.add(asyncio.get_running_loop().run_in_executor(None, self.wait_threads, patience))
-        if waiting:
-            await asyncio.wait(waiting, timeout=patience)
 
 
 def _method(spec: MethodSpec, call: Callable[..., Any], batched: bool) -> _Method:

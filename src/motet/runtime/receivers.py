@@ -63,7 +63,7 @@ class BlockingReceiver:
             read_frames(self._socket, lambda frame: handle(executor, frame), self._receive)
         except (OSError, ConnectionError):
             return
-        executor.wait_threads(STOP_TIMEOUT)
+        executor.canceller.wait_threads(STOP_TIMEOUT)
 
     def _receive(self, buffer: memoryview) -> int:
         while True:
@@ -124,7 +124,7 @@ class LoopReceiver(asyncio.BufferedProtocol):
             self._user_loop.turn()
             while self._work:
                 self._work.pop(0)()
-        self._user_loop.run(executor.wait_tasks(STOP_TIMEOUT))
+        self._user_loop.run(executor.canceller.wait_tasks(STOP_TIMEOUT))
 
     def stop(self) -> None:
         """Make `run` return; from any thread."""

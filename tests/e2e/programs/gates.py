@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PATIENCE = 30.0
-"""Seconds after which a held input gives up, so that a failing test ends."""
+PATIENCE = 120.0
+"""Seconds after which a held input gives up, so that a failing test ends: as long as a test may take."""
 
 
 @contextmanager

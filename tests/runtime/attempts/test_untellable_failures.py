@@ -13,7 +13,7 @@ import pytest
 from motet.errors import InternalError, InvalidError, RequestSizeError
 from motet.model.outcome import OutcomeKind
 from motet.wire import failure, payload
-from tests.runtime.test_executor_cancellation import TIMEOUT, Inside
+from tests.runtime.inside import TIMEOUT, Inside
 
 NAME = os.fsdecode(b"caf\xe9.txt")
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import queue
 import random
 import sys
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -226,21 +228,44 @@ def test_an_import_is_finished_first_and_its_module_is_whole(
     assert victim.gate.harm is None
 
 
-def test_a_cancellation_does_not_get_lost_in_a_destructor(interrupter: Interrupter) -> None:
+@pytest.mark.parametrize("how", ["__del__", "weakref.finalize", "gc.callbacks", "an object in gc.callbacks"])
+def test_a_cancellation_does_not_get_lost_in_what_the_interpreter_calls(how: str, interrupter: Interrupter) -> None:
     inside = threading.Event()
 
     class Slow:
         def __del__(self) -> None:
+            if how == "__del__":
+                take_long()
+
+        def __call__(self, _phase: str, _info: dict[str, int]) -> None:
+            take_long()
+
+    def take_long() -> None:
+        if threading.current_thread() is not threading.main_thread():
             inside.set()
             end = time.monotonic() + 0.02
             while time.monotonic() < end:
                 pass
 
+    def take_long_after(_phase: str, _info: dict[str, int]) -> None:
+        take_long()
+
     def work() -> None:
         while True:
-            Slow()
+            one = Slow()
+            if how == "weakref.finalize":
+                weakref.finalize(one, take_long)
+            elif "gc" in how:
+                gc.collect(0)
 
+    called = {"gc.callbacks": take_long_after, "an object in gc.callbacks": Slow()}.get(how)
+    if called is not None:
+        gc.callbacks.append(called)
     victim = Victim(work)
     assert inside.wait(TIMEOUT)
     interrupter.interrupt(victim.gate)
-    assert cancelled(victim.result())
+    try:
+        assert cancelled(victim.result())
+    finally:
+        if called is not None:
+            gc.callbacks.remove(called)

@@ -12,7 +12,7 @@ import pytest
 from motet.model.outcome import OutcomeKind
 from motet.runtime.stalls.stalls import Sample
 from motet.runtime.stalls.stuck import Stuck, stuck_after
-from tests.runtime.test_executor_cancellation import TIMEOUT, Inside
+from tests.runtime.inside import TIMEOUT, Inside
 
 
 class Heard:

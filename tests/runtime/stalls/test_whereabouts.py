@@ -7,6 +7,7 @@ import contextvars
 import hashlib
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -144,21 +145,26 @@ def test_input_on_a_loop_is_that_of_its_task_also_of_one_that_it_made() -> None:
 def test_busiest_thread_is_the_one_that_ran_most_since_the_clocks_were_noted() -> None:
     clocks = ThreadClocks()
     clocks.note()
-    enough = threading.Event()
+    ran, enough = threading.Event(), threading.Event()
 
     def compute() -> None:
-        while not enough.is_set():
+        while time.thread_time() < 0.2:
             sum(range(10_000))
+        ran.set()
+        enough.wait(PATIENCE)
 
     threads = [threading.Thread(target=compute), threading.Thread(target=enough.wait, args=(PATIENCE,))]
     for thread in threads:
         thread.start()
-    while (busiest := clocks.busiest()) is None or busiest.ran < 0.2:
-        enough.wait(0.01)
+    # Not asked until then: to look at many threads takes time of its own.
+    assert ran.wait(PATIENCE)
+    busiest = clocks.busiest()
     enough.set()
     for thread in threads:
         thread.join(PATIENCE)
+    assert busiest is not None
     assert busiest.ident == threads[0].ident
+    assert busiest.ran > 0.19
     assert busiest.starved >= 0
     assert busiest.others_ran < busiest.ran
 

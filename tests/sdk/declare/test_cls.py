@@ -217,6 +217,8 @@ def test_inside_the_class_a_method_is_both_plain_and_a_function() -> None:
     assert bound() == bound.local() == "a/9"
     assert bound.target.spec.parameters_given == Sized(name="a", size=9).label.target.spec.parameters_given
     assert bound.remote is not None
+    varied = bound.with_options(timeout=7)
+    assert (varied(), varied.target.spec.timeout, bound.target.spec.timeout) == ("a/9", 7.0, 300.0)
 
 
 def test_a_local_object_sees_the_same() -> None:

@@ -350,6 +350,13 @@ def test_with_options_keeps_the_other_resources() -> None:
     assert cls.target.spec.resources == Resources(cpu=2.0, memory_mib=512, gpu=(GpuRequest(kind="H100"),))
 
 
+def test_with_options_takes_gpus_away_and_refuses_no_cores() -> None:
+    cls = motet.App().cls(cpu=2, gpu="H100")(Plain)
+    assert cls.with_options(gpu=[]).target.spec.resources == Resources(cpu=2.0)
+    with pytest.raises(InvalidError, match="`cpu` must be a positive number of cores"):
+        cls.with_options(cpu=0)
+
+
 def test_with_options_is_chainable_and_the_later_wins() -> None:
     cls = motet.App().cls(timeout=9)(Plain)
     changed = cls.with_options(timeout=5, env={"A": "1"}).with_options(timeout=6).with_concurrency(max_inputs=4)

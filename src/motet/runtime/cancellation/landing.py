@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from enum import Enum
 from types import FrameType, TracebackType
@@ -28,8 +29,6 @@ _GUARDED_FAMILIES = ("logging", "concurrent")
 _GUARDED_FUNCTIONS = {("tempfile", "_gettempdir"), ("tempfile", "_get_candidate_names")}
 _CALLS_BACK_WITHIN = "queue"
 """This module calls the user's code (comparisons) in the middle of its own."""
-_DROPS = {"__del__"}
-"""What is raised there is dropped by the interpreter: the input would go on."""
 
 
 class Landing(Enum):
@@ -50,7 +49,7 @@ def landing_at(frame: FrameType | None) -> Landing:
         if is_import(file):
             return Landing.LATER
         if not file.startswith(_MOTET):
-            if frame.f_code.co_name in _DROPS or frame.f_globals.get("__name__") == _CALLS_BACK_WITHIN:
+            if _drops(frame) or frame.f_globals.get("__name__") == _CALLS_BACK_WITHIN:
                 found = Landing.SOON
             if inner is None:
                 inner = frame
@@ -93,6 +92,16 @@ def _innermost(frame: FrameType | None) -> FrameType | None:
     return frame
 
 
+def _drops(frame: FrameType) -> bool:
+    """Whether the interpreter drops what is raised in this call, as it is the one that made it: the input would go on."""
+    code = frame.f_code
+    return (
+        code.co_name == "__del__"
+        or (code.co_name in ("__call__", "_cb") and frame.f_globals.get("__name__") == "weakref")
+        or any(code is getattr(it, "__code__", getattr(type(it).__call__, "__code__", None)) for it in gc.callbacks)
+    )
+
+
 def _is_guarded(frame: FrameType) -> bool:
     module = frame.f_globals.get("__name__")
     if not isinstance(module, str) or (module == "threading" and begins_thread(frame.f_code.co_name)):
@@ -112,7 +121,7 @@ def _leave(frame: FrameType) -> bool:
     while caller is not None:
         name = caller.f_code.co_name
         # A wait for a thread that is being started is short, and half a start is worse.
-        if name in _DROPS or (starts_threads(name) and _is_guarded(caller)):
+        if _drops(caller) or (starts_threads(name) and _is_guarded(caller)):
             return False
         caller = caller.f_back
     return leave_wait(frame)

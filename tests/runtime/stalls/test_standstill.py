@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from motet.runtime.stalls.own_clock import INTERVAL, LATELY, OwnClock
+from motet.runtime.stalls.standstill import INTERVAL, LATELY, Standstills
 
 
 class Machine:
     def __init__(self) -> None:
         self.now = self.used = 50.0
-        self.clock = OwnClock(lambda: self.now, lambda: self.used)
+        self.clock = Standstills(lambda: self.now, lambda: self.used)
 
     def passes(self, seconds: float, used: float = 0.0) -> None:
         self.now += seconds

@@ -14,7 +14,7 @@ LATELY = 5.0
 """Seconds within which a standstill must have ended to be the one that is asked about."""
 
 
-class OwnClock:
+class Standstills:
     """Looked at once a second. A look that comes late tells of a standstill, unless the process has used the processor
     meanwhile: then its code kept this thread from looking, and ran."""
 

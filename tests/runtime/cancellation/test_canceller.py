@@ -7,7 +7,6 @@ import contextlib
 import queue
 import random
 import signal
-import socket
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,87 +14,16 @@ from typing import Any
 
 import pytest
 
-from motet.client.sockets import read_frames
 from motet.errors import InputCancellation
-from motet.model.function import FunctionSpec, MethodSpec, SerializedDefinition
-from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
-from motet.model.scaling import Batching, Concurrency
+from motet.model.outcome import OutcomeKind
+from motet.model.scaling import Batching
 from motet.runtime.attempts.batch import batch_of
 from motet.runtime.cancellation.interrupter import CANCEL_SIGNAL
-from motet.runtime.executor import Executor
-from motet.runtime.loading.loader import Service
-from motet.runtime.sender import Sender
-from motet.wire import codec, payload, report
+from motet.wire import payload, report
 from motet.wire.client_messages import STREAM_WINDOW
-from motet.wire.container_messages import Finished, Items
+from tests.runtime.inside import TIMEOUT, Inside, delivery
 
-TIMEOUT = 20.0
 LONG = 60.0
-
-
-class Inside:
-    """What runs inside a container, without the container: an executor, and what it sends."""
-
-    def __init__(
-        self,
-        call: Callable[..., Any],
-        max_inputs: int = 2,
-        *,
-        generator: bool = False,
-        batching: Batching | None = None,
-        run_main: Callable[[Callable[[], None]], None] = lambda work: work(),
-        is_async: bool = False,
-        loop: asyncio.AbstractEventLoop | None = None,
-    ) -> None:
-        ours, theirs = socket.socketpair()
-        self._sockets = (ours, theirs)
-        self.ends: queue.SimpleQueue[AttemptEnd] = queue.SimpleQueue()
-        self.items: queue.SimpleQueue[Any] = queue.SimpleQueue()
-        method = MethodSpec(is_generator=generator, is_async=is_async)
-        spec = FunctionSpec(
-            name="f",
-            app_name="a",
-            definition=SerializedDefinition(pickled=b"", qualname="f"),
-            methods=(method,),
-            concurrency=Concurrency(max_inputs=max_inputs, target_inputs=max_inputs),
-            batching=batching,
-        )
-        self.idle = asyncio.Event()
-        service = Service({"": call}, [], [])
-        self.executor = Executor(spec, service, Sender(theirs), loop, run_main, self.idle.set)
-        self._reader = threading.Thread(target=read_frames, args=(ours, self._received))
-        self._reader.start()
-
-    def _received(self, frame: memoryview) -> None:
-        for message in codec.decode_to_server(frame):
-            if isinstance(message, Finished):
-                for end in message.attempts:
-                    self.ends.put(end)
-            elif isinstance(message, Items):
-                for item in message.items:
-                    self.items.put(payload.loads(item, ""))
-
-    def deliver(self, attempt: int, *args: Any) -> None:
-        self.executor.deliver([delivery(attempt, *args)])
-
-    def deliver_all(self, *attempts: int) -> None:
-        """In one frame; each gets its number as its argument."""
-        self.executor.deliver([delivery(attempt, attempt) for attempt in attempts])
-
-    def end(self) -> tuple[int, OutcomeKind, Any]:
-        """The next end: attempt, kind, and the value of a success."""
-        end = self.ends.get(timeout=TIMEOUT)
-        value = payload.loads(end.payload, "") if end.kind is OutcomeKind.SUCCESS else None
-        return end.attempt, end.kind, value
-
-    def close(self) -> None:
-        self._sockets[1].close()
-        self._reader.join(TIMEOUT)
-        self._sockets[0].close()
-
-
-def delivery(attempt: int, *args: Any) -> Delivery:
-    return Delivery(attempt, f"fc-{attempt}", 0, "", payload.dumps((args, {}), ""))
 
 
 @pytest.fixture(autouse=True)
@@ -127,9 +55,9 @@ def test_only_the_cancelled_one_ends_and_its_thread_serves_the_next(begun: queue
     inside.deliver(1, 1)
     inside.deliver(2, 2)
     assert {begun.get(timeout=TIMEOUT) for _ in range(2)} == {1, 2}
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     assert inside.end() == (1, OutcomeKind.CANCELLED, None)
-    inside.executor.cancel([1, 77])
+    inside.executor.canceller.cancel([1, 77])
     inside.deliver(3, 3)
     assert inside.end() == (3, OutcomeKind.SUCCESS, "done 3")
     neighbour.set()
@@ -153,8 +81,8 @@ def test_on_the_main_thread_too(begun: queue.SimpleQueue[int]) -> None:
 
     def cancel() -> None:
         begun.get(timeout=TIMEOUT)
-        inside.executor.cancel([1])
-        inside.executor.cancel([1])
+        inside.executor.canceller.cancel([1])
+        inside.executor.canceller.cancel([1])
 
     canceller = threading.Thread(target=cancel)
     canceller.start()
@@ -170,7 +98,7 @@ def test_what_is_cancelled_before_it_has_a_thread_ends_without_running() -> None
     held: list[Callable[[], None]] = []
     inside = Inside(ran.append, max_inputs=1, run_main=held.append)
     inside.deliver(1, "ran")
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     held.pop()()
     assert inside.end() == (1, OutcomeKind.CANCELLED, None)
     assert ran == []
@@ -186,7 +114,7 @@ def test_what_is_cancelled_before_it_is_delivered_ends_without_running(generator
         yield number
 
     inside = Inside(work if generator else ran.append, generator=generator)
-    inside.executor.cancel([2])
+    inside.executor.canceller.cancel([2])
     inside.deliver(2, "cancelled")
     assert inside.end() == (2, OutcomeKind.CANCELLED, None)
     assert ran == []
@@ -202,7 +130,7 @@ def test_a_task_that_is_cancelled_before_it_is_delivered_ends_without_running() 
 
     async def main() -> None:
         inside = Inside(work, is_async=True, loop=asyncio.get_running_loop())
-        inside.executor.cancel([2])
+        inside.executor.canceller.cancel([2])
         inside.deliver(1, 1)
         inside.deliver(2, 2)
         await asyncio.wait_for(inside.idle.wait(), TIMEOUT)
@@ -221,7 +149,7 @@ def test_a_batch_that_is_cancelled_before_it_is_delivered_ends_without_running()
         return numbers
 
     inside = Inside(work, batching=Batching(max_batch_size=2, wait_ms=100))
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     inside.executor.deliver([batch_of([delivery(1, 1), delivery(2, 2)])])
     assert [inside.end() for _ in range(2)] == [(n, OutcomeKind.CANCELLED, None) for n in (1, 2)]
     assert ran == []
@@ -240,7 +168,7 @@ def test_what_swallows_it_succeeds_with_what_it_returns(begun: queue.SimpleQueue
     inside = Inside(work)
     inside.deliver(1)
     begun.get(timeout=TIMEOUT)
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     assert inside.end() == (1, OutcomeKind.SUCCESS, "swallowed")
     inside.close()
 
@@ -260,7 +188,7 @@ def test_a_generator_is_interrupted_while_it_makes_an_item_and_its_finally_runs(
     inside = Inside(work, generator=True)
     inside.deliver(1)
     begun.get(timeout=TIMEOUT)
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     assert inside.end() == (1, OutcomeKind.CANCELLED, None)
     assert closed.is_set()
     assert inside.items.get(timeout=TIMEOUT) == 1
@@ -285,7 +213,7 @@ def test_a_generator_that_waits_for_its_consumer_is_closed(begun: queue.SimpleQu
     inside.deliver(1)
     begun.get(timeout=TIMEOUT)
     time.sleep(0.02)
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     assert inside.end() == (1, OutcomeKind.CANCELLED, None)
     assert closed == [True]
     inside.close()
@@ -304,7 +232,7 @@ def test_a_generator_that_swallows_it_and_goes_on_ends_at_its_next_item(begun: q
     inside = Inside(work, generator=True)
     inside.deliver(1)
     begun.get(timeout=TIMEOUT)
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     assert inside.end() == (1, OutcomeKind.CANCELLED, None)
     inside.close()
 
@@ -321,7 +249,7 @@ def test_one_cancellation_ends_a_batch(begun: queue.SimpleQueue[int]) -> None:
     for _ in range(2):
         begun.get(timeout=TIMEOUT)
     assert inside.end() == (3, OutcomeKind.SUCCESS, 3)
-    inside.executor.cancel([1])
+    inside.executor.canceller.cancel([1])
     assert [inside.end() for _ in range(2)] == [(n, OutcomeKind.CANCELLED, None) for n in (1, 2)]
     inside.close()
 
@@ -342,16 +270,16 @@ def test_stopping_interrupts_everything_and_waits_for_finally_blocks(begun: queu
         inside.deliver(number, number)
     for _ in range(5):
         begun.get(timeout=TIMEOUT)
-    inside.executor.stop()
-    inside.executor.wait_threads(TIMEOUT)
+    inside.executor.canceller.stop()
+    inside.executor.canceller.wait_threads(TIMEOUT)
     assert sorted(closed) == [0, 1, 2, 3, 4]
     inside.close()
 
 
 def test_stopping_what_runs_nothing_takes_no_time() -> None:
     inside = Inside(lambda: None)
-    inside.executor.stop()
-    inside.executor.wait_threads(LONG)
+    inside.executor.canceller.stop()
+    inside.executor.canceller.wait_threads(LONG)
     inside.close()
 
 
@@ -384,7 +312,7 @@ def test_random_cancels_end_those_asked_for_and_every_attempt_ends_once() -> Non
         if chosen.random() < 0.4:
             victim = chosen.randrange(max(0, started - 20), started)
             asked.add(victim)
-            inside.executor.cancel([victim])
+            inside.executor.canceller.cancel([victim])
         with contextlib.suppress(queue.Empty):
             end = inside.ends.get(timeout=0.0005 if started < 600 else TIMEOUT)
             assert end.attempt not in ends
@@ -510,7 +438,7 @@ def test_a_task_that_was_cancelled_before_it_was_one_does_not_run() -> None:
 
     loop = CancelsFirst()
     inside = Inside(work, is_async=True, loop=loop)
-    loop.before = lambda: inside.executor.cancel([1])
+    loop.before = lambda: inside.executor.canceller.cancel([1])
     inside.deliver(1)
     loop.run_until_complete(asyncio.wait_for(inside.idle.wait(), TIMEOUT))
     assert inside.end() == (1, OutcomeKind.CANCELLED, None)
