@@ -32,7 +32,8 @@ def test_public_name_is_documented(name: str) -> None:
 
 
 def test_every_environment_variable_of_the_server_is_documented() -> None:
-    read = set(re.findall(r"MOTET_\w+", (ROOT / "src/motet/server/config.py").read_text()))
+    files = ("server/config.py", "server/container_environment.py", "client/reach.py")
+    read = set(re.findall(r"MOTET_\w+", "".join((ROOT / "src/motet" / file).read_text() for file in files)))
     assert read
     production = (ROOT / "docs/guide/production.md").read_text()
     assert [name for name in sorted(read) if f"`{name}`" not in production] == []

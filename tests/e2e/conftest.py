@@ -7,7 +7,7 @@ import contextlib
 import os
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import motet
 from motet.records.logs import LogLine
 from motet.records.queries import LogQuery
 from motet.server.wiring import open_archive
+from tests.e2e.standing import standing_server
 
 MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"
 
@@ -28,6 +29,27 @@ def mark_processes() -> None:
     os.environ[name] = value
 
 
+@pytest.fixture(scope="module", params=["embedded", "server"])
+def either(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Tests run twice: on a server inside their program, and on one that stays."""
+    if request.param == "embedded":
+        yield
+        return
+    home = Path(os.environ["MOTET_HOME"])
+    with standing_server(home, env={"MOTET_CONTAINER_ENV": MARK.partition("=")[0]}) as server:
+        os.environ["MOTET_SERVER"] = "home"
+        _standing.add(server.process.pid)
+        try:
+            yield
+        finally:
+            _standing.clear()
+            del os.environ["MOTET_SERVER"]
+
+
+_standing: set[int] = set()
+"""Servers that outlive the apps of tests, and so do their templates."""
+
+
 def marked_processes() -> list[int]:
     """Processes, other than this one and zombies, that this test run started."""
     return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdecimal() and _is_marked(entry)]
@@ -35,7 +57,10 @@ def marked_processes() -> list[int]:
 
 def _is_marked(entry: Path) -> bool:
     try:
-        return MARK.encode() in (entry / "environ").read_bytes()
+        if MARK.encode() not in (entry / "environ").read_bytes():
+            return False
+        parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
+        return not _standing & {int(entry.name), parent}
     except OSError:
         return False
 

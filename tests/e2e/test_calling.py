@@ -17,7 +17,7 @@ from tests.e2e.programs.calling import Account, app
 
 
 @pytest.fixture(scope="module", autouse=True)
-def running() -> Iterator[None]:
+def running(either: None) -> Iterator[None]:
     with app.run():
         yield
     assert_nothing_left()

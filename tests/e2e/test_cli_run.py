@@ -150,6 +150,9 @@ def stubborn() -> None:
 MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
 
 
+pytestmark = pytest.mark.usefixtures("either")
+
+
 @pytest.fixture(scope="module")
 def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("program")

@@ -19,7 +19,7 @@ from tests.e2e.programs.calling import add, app, check, hold, hold_first, hold_u
 
 
 @pytest.fixture(scope="module", autouse=True)
-def running() -> Iterator[None]:
+def running(either: None) -> Iterator[None]:
     with app.run():
         yield
     assert_nothing_left()

@@ -24,7 +24,7 @@ MEGABYTES_12 = 12_000_000
 
 
 @pytest.fixture(scope="module", autouse=True)
-def running() -> Iterator[None]:
+def running(either: None) -> Iterator[None]:
     with web.app.run():
         yield
     assert_nothing_left()

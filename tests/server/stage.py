@@ -12,6 +12,7 @@ from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDe
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
+from motet.server.door import EVERYTHING, OPERATOR, Principal
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
@@ -44,7 +45,9 @@ class Client:
 
     def __init__(self, server: Server, container_id: str | None = None, *, operator: bool = False) -> None:
         self.sent: list[Any] = []
-        self.session: ClientSession = server.connect(self, container_id=container_id, operator=operator)
+        self.session: ClientSession = server.connect(
+            self, Principal(OPERATOR, EVERYTHING) if operator else None, container_id=container_id
+        )
         self._server = server
         self._requests = 0
         self._changed = asyncio.Event()

@@ -38,7 +38,7 @@ def test_every_client_gets_the_story_of_a_bug_and_the_server_ends() -> None:
         container = await on.container()
         await container.deliveries()
         remote = await on.connect()
-        remote.say(Hello("client", on.server._token))
+        remote.say(Hello("client", on.server.token))
         remote.say(m.Request(1, m.AwaitOutcomes("fc-9", 0)))
         await remote.hear(codec.decode_to_client)
         await breaks(on, client)
@@ -62,7 +62,7 @@ def test_who_comes_to_a_broken_server_is_told_so() -> None:
         late = await on.connect()
         await breaks(on, client)
         await client.wait(m.Broken)
-        late.say(Hello("client", on.server._token))
+        late.say(Hello("client", on.server.token))
         assert "the backend is not open" in await late.refusal()
 
     play(scene)

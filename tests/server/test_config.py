@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
+from motet.client import reach
 from motet.errors import InvalidError
 from motet.server import config
 from motet.server.config import ServerConfig
+from motet.server.container_environment import SECRETS
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
@@ -39,12 +41,13 @@ def test_a_servers_secrets_are_not_for_containers(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("MOTET_PROXY_TOKENS_FILE", str(tmp_path / "tokens"))
     monkeypatch.setenv("MOTET_WEB_TLS_CERTIFICATE", "c.pem")
     monkeypatch.setenv("MOTET_WEB_TLS_KEY", "k.pem")
+    monkeypatch.setenv("MOTET_TOKEN", "secret")
     monkeypatch.setenv("MOTET_WEB_PORT", "8000")
     base_env = ServerConfig.from_environment().base_env
     assert [name for name in base_env if name.startswith(("MOTET_PROXY", "MOTET_WEB"))] == ["MOTET_WEB_PORT"]
-    source = Path(config.__file__).read_text()
+    source = Path(config.__file__).read_text() + Path(reach.__file__).read_text()
     read = set(re.findall(r"MOTET_[A-Z_]*(?:TOKEN|SECRET|PASSWORD|KEY|CERTIFICATE)[A-Z_]*", source))
-    assert read == set(config.SECRETS)
+    assert read == set(SECRETS)
 
 
 def test_a_host_has_64_containers_for_each_core_unless_the_environment_says_how_many(

@@ -97,7 +97,7 @@ def test_an_operator_comes_in_with_the_servers_token() -> None:
         client.call(function_id)
         await on.wait(lambda: on.backend.launches)
         wire = await on.connect()
-        wire.say(Hello("client", on.server._token), Request(1, m.ViewServer()))
+        wire.say(Hello("client", on.server.token), Request(1, m.ViewServer()))
         (reply,) = await wire.hear(codec.decode_to_client)
         assert [view.app_id for view in reply.body.views] == ["ap-1"]
 

@@ -8,6 +8,7 @@ import pytest
 
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerUpdate
+from motet.server.door import OPERATOR
 from motet.wire import client_messages as m
 from motet.wire.operator_messages import EndCall
 from tests.server.stage import Client, Stage, function, play, refusal
@@ -99,7 +100,7 @@ def test_an_app_is_its_clients_and_an_operators_to_stop_and_to_scale() -> None:
 
 def test_a_process_forked_from_the_program_acts_for_it() -> None:
     async def scene(on: Stage, client: Client) -> None:
-        on.server.program = client.session.number
+        on.server.principals[OPERATOR] = client.session.number
         (function_id,) = await client.create()
         forked = on.operator()
         assert await spawn(forked, function_id) == m.Done()

@@ -16,7 +16,7 @@ from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.container_messages import Finished, Ready
 from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
-from motet.wire.hello import WIRE_VERSIONS, Agreed, Hello
+from motet.wire.hello import PYTHON, WIRE_VERSIONS, Agreed, Hello
 from motet.wire.operator_messages import EnvironmentViewed
 from tests.server.stage import Stage, Wire, function, refusal, stage
 
@@ -122,7 +122,7 @@ def test_the_first_that_a_peer_hears_is_the_version_that_both_speak() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         launch = on.backend.launches[0]
         wire.say(Hello("client", launch.token, launch.container_id, versions=(WIRE_VERSIONS[0], 99)))
-        assert await wire.hear_any(codec.decode_to_client) == [Agreed(WIRE_VERSIONS[1])]
+        assert await wire.hear_any(codec.decode_to_client) == [Agreed(WIRE_VERSIONS[1], PYTHON)]
 
     play(scene)
 

@@ -11,13 +11,13 @@ from typing import NamedTuple, TypeVar
 from motet.cli.servers import LiveServers, live_servers
 from motet.cli.summary import count
 from motet.cli.terminal import tell
+from motet.client.home import home_directory
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import checked_id, split_input_id
 from motet.model.views import InputView
 from motet.records.calls import CallSummary
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery
-from motet.server.records.config import home_directory
 from motet.server.wiring import open_archive
 from motet.store.records import RecordArchive
 

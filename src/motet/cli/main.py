@@ -13,6 +13,7 @@ from motet.cli.streams import failed_to_print, flushed, give_up_stderr_if_broken
 COMMANDS = {
     "run": "run_command:run_command",
     "serve": "serve:serve_command",
+    "server": "server_command:server_command",
     "logs": "logs_command:logs_command",
     "call": "call_command:call_command",
     "app": "app_command:app_command",

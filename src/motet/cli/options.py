@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
@@ -27,21 +28,33 @@ class ViewCommand(click.Command):
 
     def invoke(self, ctx: click.Context) -> Any:
         """See `click.Command`."""
-        try:
+        with errors_on_a_line():
             return super().invoke(ctx)
-        except InvalidError as error:
-            raise click.UsageError(harmless(str(error))) from error
-        except Error as error:
-            raise click.ClickException(harmless(str(error))) from error
-        except KeyboardInterrupt:
-            sys.exit(INTERRUPTED)
 
 
 class ViewGroup(click.Group):
-    """A group of such commands."""
+    """A group of such commands, and one itself if it is invoked without any."""
 
     command_class = ViewCommand
     group_class = type
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """See `click.Command`."""
+        with errors_on_a_line():
+            return super().invoke(ctx)
+
+
+@contextlib.contextmanager
+def errors_on_a_line() -> Iterator[None]:
+    """Tell `motet.Error`s as the command line tells its own."""
+    try:
+        yield
+    except InvalidError as error:
+        raise click.UsageError(harmless(str(error))) from error
+    except Error as error:
+        raise click.ClickException(harmless(str(error))) from error
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 class MomentType(click.ParamType):  # type: ignore[type-arg]  # generic in the newest click only

@@ -17,6 +17,8 @@ from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.result_file import check_result
 from motet.cli.run import RunnableCall, RunOptions, run
+from motet.client.reach import SERVER, named
+from motet.errors import InvalidError
 from motet.wire.log_allowance import LIVE_LINES
 
 _SCREEN = "motet.screen"
@@ -30,6 +32,12 @@ class RunGroup(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command:
         reference = references.parse(cmd_name, is_module=ctx.params["module"])
+        if ctx.params["server"]:
+            os.environ[SERVER] = ctx.params["server"]
+        try:
+            named(os.environ)
+        except InvalidError as error:
+            raise click.UsageError(str(error)) from error
         write_pipes_by_line()
         if not ctx.params["quiet"]:
             screen = ctx.meta[_SCREEN] = share_terminal()
@@ -83,6 +91,12 @@ def command_for(runnable: Runnable) -> click.Command:
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor container output.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line of container output.")
 @click.option("--dashboard", is_flag=True, help="Serve pages that show the run, and print where they are.")
+@click.option(
+    "--server",
+    metavar="SERVER",
+    help="Run on this server: home (the one under MOTET_HOME), unix:PATH or tcp:127.0.0.1:PORT. Default: MOTET_SERVER, or a "
+    "server that ends with the run.",
+)
 @click.option("-d", "--detach", is_flag=True, help="Not available in this version.")
 @click.option("-i", "--interactive", is_flag=True, help="Not available in this version.")
 @click.pass_context
@@ -94,6 +108,7 @@ def run_command(
     quiet: bool,
     timestamps: bool,
     dashboard: bool,
+    server: str | None,
     detach: bool,
     interactive: bool,
 ) -> None:

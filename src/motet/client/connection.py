@@ -30,7 +30,7 @@ from motet.wire.client_messages import (
     SubmitInputs,
     ToClient,
 )
-from motet.wire.hello import Refused
+from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.portions import joined
 from motet.wire.queue_messages import AnswerNow, Confirm
@@ -73,7 +73,8 @@ class Connection:
     """One client's connection to a server; thread-safe.
 
     The link calls `receive` and, at the end, `lost`, on one thread of its own. `rebuild` makes an exception of an encoded
-    failure: `failure.told` where the server is not trusted with code to run here.
+    failure: `failure.told` where the server is not trusted with code to run here. `on_answer` gets what the server agreed to,
+    or None if the connection ends before that.
     """
 
     is_parents = False
@@ -81,8 +82,11 @@ class Connection:
     ended = False
     """The connection is gone; nothing can be sent over it any more."""
 
-    def __init__(self, rebuild: Rebuild = failure.rebuild) -> None:
+    def __init__(
+        self, rebuild: Rebuild = failure.rebuild, on_answer: Callable[[Agreed | None], None] | None = None
+    ) -> None:
         self._rebuild = rebuild
+        self._on_answer = on_answer
         self._link: Link | None = None
         self._error: Exception | None = None
         self._requests: dict[int, Callable[[ReplyBody | Exception], None]] = {}
@@ -90,6 +94,11 @@ class Connection:
         self._numbers = itertools.count(1)
         self._sinks: dict[str, Sink] = {}
         self._listeners: dict[str, Callable[[OutputLines], None]] = {}
+
+    @property
+    def error(self) -> Exception | None:
+        """Why it has ended, if it has."""
+        return self._error
 
     def attach(self, link: Link) -> None:
         """Use `link` from now on."""
@@ -237,6 +246,8 @@ class Connection:
                 self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
                 self.lost(message.error("the connection"))
+            elif isinstance(message, Agreed) and self._on_answer is not None:
+                self._on_answer(message)
 
     def _replied(self, reply: Reply) -> None:
         number, body = reply.request_id, reply.body
@@ -256,6 +267,8 @@ class Connection:
         # Marked before anybody is told: whoever is told may try again at once.
         self._error = error
         self.ended = True
+        if self._on_answer is not None:
+            self._on_answer(None)
         for on_reply in list(self._requests.values()):
             on_reply(error)
         for sink in list(self._sinks.values()):

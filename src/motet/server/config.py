@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from motet.client.home import standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
 from motet.server.records.config import RecordsConfig
-
-SECRETS = frozenset(
-    {
-        "MOTET_PROXY_TOKENS",
-        "MOTET_PROXY_TOKENS_FILE",
-        "MOTET_WEB_TLS_CERTIFICATE",
-        "MOTET_WEB_TLS_KEY",
-    }
-)
-"""Variables that are secrets of the server, or say where they lie: containers do not inherit them. Each new one goes here."""
 
 CONTAINERS_PER_CORE = 64
 
@@ -40,6 +32,8 @@ class ServerConfig:
 
     `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
     (whoever starts them brings connections).
+    `socket`: where the socket is, if it is not in a directory that goes with the server.
+    `port`: a port of 127.0.0.1 to listen on for clients that show a token, 0 for a free one; None: none.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
@@ -50,6 +44,8 @@ class ServerConfig:
     """
 
     listen: str = "unix"
+    socket: Path | None = None
+    port: int | None = None
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
@@ -58,6 +54,18 @@ class ServerConfig:
     dashboard: DashboardConfig = DashboardConfig()
     metrics: MetricsConfig | None = None
     trace_directory: Path | None = None
+
+    @classmethod
+    def of_standing(cls, home: Path, port: int | None) -> ServerConfig:
+        """That of the server that stays under a home: containers get few variables of its environment. Raises
+        `InvalidError`, which names the variable."""
+        return replace(
+            cls.from_environment(),
+            listen="unix",
+            socket=standing_socket(home),
+            port=port,
+            base_env=inherited(os.environ),
+        )
 
     @classmethod
     def from_environment(cls) -> ServerConfig:
@@ -76,7 +84,7 @@ class ServerConfig:
         )
         return cls(
             listen=os.environ.get("MOTET_LISTEN", "unix"),
-            base_env=_container_environment(),
+            base_env=container_environment(os.environ),
             limits=limits,
             stop_grace=stop_grace,
             web=_web(),
@@ -166,12 +174,3 @@ def _missing_gpu() -> MissingGpu:
             return choice
         case other:
             raise InvalidError(f"MOTET_MISSING_GPU must be 'error', 'wait' or 'ignore'; it is {other!r}")
-
-
-def _container_environment() -> dict[str, str]:
-    """The client's environment, but for `TMPDIR`: containers have temporary directories of their own. Relative search paths
-    are made absolute, for the template is elsewhere."""
-    env = {name: value for name, value in os.environ.items() if name not in SECRETS and name != "TMPDIR"}
-    if path := env.get("PYTHONPATH"):
-        env["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
-    return env

@@ -8,9 +8,10 @@ import contextlib
 import os
 import threading
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Protocol
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
 
 import uvloop
 
@@ -24,6 +25,7 @@ from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, InternalError
 from motet.server.clients import ClientSession
 from motet.server.config import ServerConfig
+from motet.server.door import OPERATOR
 from motet.server.driver import logger
 from motet.server.green_threads import refuse_green_threads
 from motet.server.tally import Tally
@@ -106,6 +108,9 @@ class LocalPeer:
 class EmbeddedServer:
     """A server on a background thread with its own event loop, and one connection to it."""
 
+    carried: Mapping[str, str] = MappingProxyType({})
+    """Nothing: containers have the program's environment."""
+
     def __init__(self, config: ServerConfig) -> None:
         self.connection = Connection()
         self._address = self._token = ""
@@ -132,6 +137,10 @@ class EmbeddedServer:
             ) from None
         return connection
 
+    def release(self) -> Steps[None]:
+        """One user less; the last one stops the server, and waits for its end."""
+        yield from _release()
+
     def stop(self) -> Steps[None]:
         """Stop all apps and the server, and wait until nothing is left of it."""
         self._started.add_done_callback(self._ask_to_stop)
@@ -157,7 +166,7 @@ class EmbeddedServer:
             await server.start()
             self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
-            server.program = session.number
+            server.principals[OPERATOR] = session.number
             link = LocalLink(self._loop, session)
             self.connection.attach(link)
         except BaseException as error:
@@ -196,46 +205,25 @@ def _finished(future: Future[None]) -> Steps[None]:
     future.result()
 
 
-class Reachable(Protocol):
-    """A server as its users see it."""
-
-    connection: Connection
-
-    def wait_started(self) -> Steps[None]:
-        """Wait until it can be used."""
-
-    def reconnect(self) -> Connection:
-        """A connection for a process that was forked from the one with `connection`. Raises `ConnectionError`."""
-
-
 _lock = threading.Lock()
 _tally = Tally()
 """What all servers of this process have counted, one after the other: counters must not start anew."""
 
 _server: EmbeddedServer | None = None
-_substitute: Reachable | None = None
 _users = 0
 
 
 def is_running() -> bool:
-    """Whether this process has a server, or something in its place."""
-    return _server is not None or _substitute is not None
+    """Whether this process has a server."""
+    return _server is not None
 
 
-def substitute(server: Reachable | None) -> None:
-    """Have this one be used in place of an embedded server, until it is None."""
-    global _substitute
-    _substitute = server
-
-
-def acquire() -> Reachable:
+def acquire() -> EmbeddedServer:
     """The embedded server of this process, which its first user has started. Each `acquire` needs a `release`.
 
     Raises `InvalidError` where no server can run.
     """
     global _server, _users
-    if _substitute is not None:
-        return _substitute
     refuse_green_threads()
     with _lock:
         if _server is None or _server.connection.ended:  # what runs on a broken one has been told
@@ -246,16 +234,14 @@ def acquire() -> Reachable:
         return _server
 
 
-def release() -> Steps[None]:
-    """One user less; the last one stops the server, and waits for its end."""
+def _release() -> Steps[None]:
     global _server, _users
     server: EmbeddedServer | None = None
     with _lock:
-        if _substitute is None:
-            _users -= 1
-            if _users == 0:
-                server, _server = _server, None
-                atexit.unregister(_stop_at_exit)
+        _users -= 1
+        if _users == 0:
+            server, _server = _server, None
+            atexit.unregister(_stop_at_exit)
     if server is not None:
         yield from server.stop()
 

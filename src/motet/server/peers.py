@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from motet.errors import ConnectionError, RequestSizeError, VersionError
+from motet.server.peer_process import PeerProcess, peer_process
 from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
 from motet.wire.codec import ToServer
 from motet.wire.framing import FrameReader
-from motet.wire.hello import WIRE_VERSIONS, Agreed, Hello, Refused, agreed_version
+from motet.wire.hello import PYTHON, WIRE_VERSIONS, Agreed, Hello, Refused, agreed_version
 from motet.wire.message import Message
 
 logger = logging.getLogger("motet.server")
@@ -58,7 +59,7 @@ class Handler(Protocol):
     def disconnected(self) -> None: ...
 
 
-Accept = Callable[[Hello, Peer], Handler]
+Accept = Callable[[Hello, "SocketPeer"], Handler]
 """Makes the handler for a connection, or raises `ConnectionError` with the reason for refusing it."""
 
 
@@ -163,6 +164,11 @@ class SocketPeer(asyncio.BufferedProtocol):
     # --- the server calls these -------------------------------------------------------------------------------------
 
     @property
+    def process(self) -> PeerProcess | None:
+        """The process at the other end, if it is one of this machine that came over a Unix socket."""
+        return None if self._transport is None else peer_process(self._transport.get_extra_info("socket"))
+
+    @property
     def unsent_bytes(self) -> int:
         """See `Peer`."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
@@ -202,8 +208,13 @@ class SocketPeer(asyncio.BufferedProtocol):
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        self.send((Agreed(agreed_version(hello)),))
-        handler = self._accept(hello, self)
+        agreed = (Agreed(agreed_version(hello), PYTHON),)
+        if hello.role == "client":  # who waits for the answer is let in by it
+            handler = self._accept(hello, self)
+            self.send(agreed)
+        else:  # the configuration comes right after it
+            self.send(agreed)
+            handler = self._accept(hello, self)
         self._strangers.remove(self)
         self._set_deadline(None)
         if hello.role == "client" and self._transport is not None:

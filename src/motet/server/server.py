@@ -7,7 +7,6 @@ import contextlib
 import itertools
 import os
 import secrets
-import socket
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -15,7 +14,6 @@ from typing import Any, Protocol
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
-from motet.client.socket_path import socket_path
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
@@ -29,8 +27,10 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.door import Door, OwnDoor, Principal, Right
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
+from motet.server.entrances import Entrances
 from motet.server.http.ingress import Ingress
 from motet.server.lifetimes import Lifetimes
 from motet.server.lines import Lines
@@ -62,7 +62,8 @@ class OpenRecords(Protocol):
 
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
-    it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server."""
+    it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
+    lets in those who are no containers; without one, the server has a token of its own."""
 
     def __init__(
         self,
@@ -73,10 +74,11 @@ class Server:
         tally: Tally | None = None,
         tidy_records: Callable[[], object] = lambda: None,
         scratch: Scratch | None = None,
+        door: Door | None = None,
     ) -> None:
         self._config = config
         self._backend = backend
-        self._token = secrets.token_hex(16)
+        self._door = door or OwnDoor()
         loop = asyncio.get_running_loop()
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
@@ -122,16 +124,19 @@ class Server:
             self._broke,
             self._containers.ask_standstill,
         )
-        self.program: int | None = None
-        """The client whose program this server runs inside, if any: processes forked from it act for it."""
+        self.principals: dict[str, int] = {}
+        """How the engine names those who came in by the door: the number of the client that was the first of that name. Where
+        the server is inside a program, that is the program: processes forked from it act for it."""
         self.broken: InternalError | None = None
         """What made it end before its time, if anything did."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
+        self.tcp_address: str | None = None
+        """Where it listens for those who show a token, if it does, once it has started."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
-        self._listener: asyncio.Server | None = None
+        self._entrances = Entrances(self.new_peer)
         self._scratch = scratch
 
     def _attach_observers(self) -> None:
@@ -150,25 +155,22 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
-        loop = asyncio.get_running_loop()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.listen == "tcp":
-            self._listener = await loop.create_server(self.new_peer, "127.0.0.1", 0)
-            host, port = self._listener.sockets[0].getsockname()
-            self._containers.address = f"tcp:{host}:{port}"
+            self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
-            self._scratch = self._scratch or Scratch("server")
-            path = self._scratch.path / "socket"
-            try:
-                self._listener = await loop.create_unix_server(self.new_peer, sock=_bound(path))
-            except OSError as error:
-                raise ServiceError(f"cannot listen for containers on the socket {path}: {error}") from error
-            self._containers.address = f"unix:{path}"
+            self._containers.address = await self._entrances.open_unix(self._config.socket or self._own_socket())
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
         await self._backend.open(self._containers)
         self._records.open()
+        if self._config.port is not None:
+            self.tcp_address = await self._entrances.open_tcp(self._config.port)
+
+    def _own_socket(self) -> Path:
+        self._scratch = self._scratch or Scratch("server")
+        return self._scratch.path / "socket"
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
@@ -185,9 +187,7 @@ class Server:
         await self._records.close()
         if self._load_trace is not None:
             self._load_trace.save()
-        if self._listener is not None:
-            self._listener.close()
-            self._listener = None
+        self._entrances.close()
         if self._scratch is not None:
             self._scratch.remove()
 
@@ -199,7 +199,7 @@ class Server:
     @property
     def token(self) -> str:
         """What proves that a client is one of the user who runs it."""
-        return self._token
+        return self._door.token
 
     async def _stop_apps(self) -> None:
         self._lifetimes.stop_all(self._stopped.set)
@@ -227,14 +227,16 @@ class Server:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
         return SocketPeer(self._accept, self._strangers)
 
-    def connect(self, peer: Peer, *, container_id: str | None = None, operator: bool = False) -> ClientSession:
-        """A client in this process or in a container, or an operator, who may do with all calls and apps as their clients
-        do: what it sends goes to `receive`, what it gets to `peer`."""
+    def connect(
+        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None
+    ) -> ClientSession:
+        """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
+        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
         number = next(self._client_numbers)
-        principal = self.program if operator else None
+        by = None if principal is None else self.principals.setdefault(principal.name, number)
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
-            principal = self._lifetimes.owner_of(app.app_id).principal
+            by = self._lifetimes.owner_of(app.app_id).principal
         session = self._clients[number] = ClientSession(
             number,
             peer,
@@ -246,8 +248,8 @@ class Server:
             self.operations,
             self._dashboard.invite,
             container_id is not None,
-            principal,
-            operator,
+            by,
+            principal is not None and Right.OPERATE in principal.rights,
         )
         return session
 
@@ -261,16 +263,16 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         return ServerIdentity(
-            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._token
+            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
         )
 
-    def _accept(self, hello: Hello, peer: Peer) -> Handler:
+    def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if not secrets.compare_digest(self._token.encode(), hello.token.encode()):
-                raise ConnectionError("not an operator of this server")
-            return _RemoteClient(self, self.connect(peer, operator=True))
+            if self.ending.is_set():
+                raise ConnectionError("this server is ending")
+            return _RemoteClient(self, self.connect(peer, self._door.admit(hello.token, peer.process)))
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
@@ -293,16 +295,3 @@ class _RemoteClient:
 
     def disconnected(self) -> None:
         self._server.disconnect(self._session)
-
-
-def _bound(path: Path) -> socket.socket:
-    """A socket at this path that only this user can reach."""
-    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    try:
-        with socket_path(str(path)) as short:
-            bound.bind(short)
-        path.chmod(0o600)
-    except BaseException:
-        bound.close()
-        raise
-    return bound

@@ -17,12 +17,16 @@ from motet.server.tally import Tally
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
+    from motet.server.door import Door
     from motet.server.server import Server
+    from motet.store.server_home import HomeHolder, ServerHome
 
 
-def build_server(config: ServerConfig, backend: Backend | None = None, tally: Tally | None = None) -> Server:
+def build_server(
+    config: ServerConfig, backend: Backend | None = None, tally: Tally | None = None, door: Door | None = None
+) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
-    memory; it goes on from what `tally` has."""
+    memory; it goes on from what `tally` has. `door`: who may come in, beside containers."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -31,9 +35,23 @@ def build_server(config: ServerConfig, backend: Backend | None = None, tally: Ta
     scratch = Scratch("server")
     backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
-        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch)
+        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door)
     records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch)
+    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door)
+
+
+def take_home(directory: Path) -> ServerHome:
+    """Have a home for the server that stays. Raises `AlreadyExistsError`, which says who has it, or `ServiceError`."""
+    from motet.store.server_home import ServerHome
+
+    return ServerHome.take(directory)
+
+
+def home_holder(directory: Path) -> HomeHolder | None:
+    """The server that stays there now, if one does."""
+    from motet.store.server_home import holder_of
+
+    return holder_of(directory)
 
 
 def open_archive(home: Path) -> RecordArchive:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
 from typing import Any, Literal, TypeVar
 
 from motet.backends.base import Launch
-from motet.client import waiter
+from motet.client import reach, waiter
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.running_app import RunningApp, enter_container_app
@@ -77,6 +77,7 @@ class World:
         self._backend = WorldBackend(self._loop)
         self._server: Server
         self._real_sleep = time.sleep
+        self.carried: Mapping[str, str] = {}
         self.connection = self._backend.connection
         """What functions are called over."""
 
@@ -157,11 +158,11 @@ class World:
     # --- beginning and end --------------------------------------------------------------------------------------------
 
     def __enter__(self) -> World:
-        if embedded.is_running():
+        if embedded.is_running() or reach.is_substituted():
             self._loop.close()
             raise RuntimeError("a world cannot begin while an app runs, or inside another world")
         self.run(self._open())
-        embedded.substitute(self)
+        reach.substitute(self)
         waiter.block = self._block
         time.sleep = self._sleep  # type: ignore[assignment]
         return self
@@ -175,13 +176,17 @@ class World:
         finally:
             time.sleep = self._real_sleep
             waiter.block = None
-            embedded.substitute(None)
+            reach.substitute(None)
             enter_container_app(None)
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
             self._loop.close()
 
     def wait_started(self) -> Steps[None]:
         """It is there already."""
+        yield from ()
+
+    def release(self) -> Steps[None]:
+        """It goes on until its block ends."""
         yield from ()
 
     def reconnect(self) -> Connection:

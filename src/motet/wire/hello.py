@@ -44,10 +44,11 @@ class Hello(Message, tag="hello", frozen=True):
 class Agreed(Message, tag="agreed", frozen=True):
     """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
 
-    Who speaks one version alone need not wait for it.
+    Who speaks one version alone need not wait for it. `python`: what the server, and its containers, run on.
     """
 
     version: int
+    python: Name = ""
 
 
 class Refused(Message, tag="refused", frozen=True):

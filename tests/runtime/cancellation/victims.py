@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -15,6 +16,13 @@ LONG = 60.0
 """Seconds that something blocks unless it is interrupted."""
 
 
+def live_on() -> None:
+    """As threads of slots do: a signal may only be sent to a thread that there is."""
+    while True:
+        with contextlib.suppress(BaseException):
+            threading.Event().wait()
+
+
 class Victim:
     """A thread that runs `work` as the runtime runs an input, and how that ended."""
 
@@ -24,8 +32,8 @@ class Victim:
         self.hits = 0
         self._work = work
         self._in_work = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._over = threading.Event()
+        threading.Thread(target=self._run, daemon=True).start()
 
     def _run(self) -> None:
         self.gate.enter()
@@ -47,13 +55,14 @@ class Victim:
                 time.sleep(0.0005)
         except BaseException as error:
             self.ended = f"hit outside of user code: {error!r}"
+        self._over.set()
+        live_on()
 
     def wait_in_work(self) -> None:
         assert self._in_work.wait(TIMEOUT)
 
     def result(self) -> Any:
-        self._thread.join(TIMEOUT)
-        assert not self._thread.is_alive()
+        assert self._over.wait(TIMEOUT)
         return self.ended
 
 

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Generic, Protocol, Self, TypeVar
 
+from motet.client import reach
 from motet.client.connection import Connection
 from motet.client.dual import Steps, run_async, run_blocking
 from motet.client.new_ids import new_app_id
 from motet.client.own_connection import OwnConnection
+from motet.client.reach import Reachable
 from motet.client.running_app import HasRunning, RunningApp, begins_here, ends_here
 from motet.context.container import is_local
 from motet.context.main_module import know_container_name
@@ -26,8 +28,6 @@ from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
 from motet.wire.client_messages import CreateApp, StopApp
 from motet.wire.operator_messages import OpenDashboard
-
-SERVER = "motet.server.embedded"
 
 
 class CanRun(HasRunning, Protocol):
@@ -66,6 +66,18 @@ def _say_what_is_missing(app: AppSpec) -> None:
         )
 
 
+def _with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
+    """The app with these variables in its containers, under the functions' own."""
+    if not env:
+        return app
+    return replace(
+        app,
+        functions=tuple(
+            replace(each, image=replace(each.image, env={**env, **each.image.env})) for each in app.functions
+        ),
+    )
+
+
 class AppRun(Generic[A]):
     """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers."""
 
@@ -75,6 +87,7 @@ class AppRun(Generic[A]):
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
         self._running: RunningApp | None = None
+        self._server: Reachable | None = None
         self._parts: tuple[CanRun, ...] = ()
         self._process = 0
 
@@ -86,8 +99,8 @@ class AppRun(Generic[A]):
 
     async def __aenter__(self) -> A:
         # Not on the loop: that takes longer than other tasks should wait.
-        if SERVER not in sys.modules:
-            await asyncio.to_thread(importlib.import_module, SERVER)
+        if reach.must_load():
+            await asyncio.to_thread(reach.load)
         return self._entered(await run_async(self._start()))
 
     async def __aexit__(self, *exc: object) -> None:
@@ -109,22 +122,20 @@ class AppRun(Generic[A]):
                 "App is already running and can't be started again.\n"
                 "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
             )
-        # The one place where a client reaches a server: late, so that `import motet` and containers stay light.
-        from motet.server import embedded
-
         know_container_name()
         (spec, by_value), declared = app.described(), app.declared_specs()
-        server = embedded.acquire()
+        server = reach.acquire()
         try:
             yield from server.wait_started()
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
-            running = yield from self._create(connect, spec, declared)
+            running = yield from self._create(connect, _with_environment(spec, server.carried), declared)
             running.by_value, running.included = by_value, lambda: app.included
         except BaseException:
-            yield from embedded.release()
+            yield from server.release()
             raise
+        self._server = server
         self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
         running.apps, app.own_run = self._parts, running
         for each in self._parts:
@@ -156,10 +167,9 @@ class AppRun(Generic[A]):
     def _stop(self) -> Steps[None]:
         # Taken away first: a block that is left twice, or was never entered, has nothing to stop.
         running, self._running = self._running, None
-        if running is None:
+        server, self._server = self._server, None
+        if running is None or server is None:
             return
-        from motet.server import embedded
-
         # A process that was forked inside of the block leaves it as well: the app goes on in its parent.
         is_ours = self._process == os.getpid()
         try:
@@ -172,7 +182,7 @@ class AppRun(Generic[A]):
             self._forget(running)
             self._exits.close()
             if is_ours:
-                yield from embedded.release()
+                yield from server.release()
 
     def _forget(self, running: RunningApp) -> None:
         runs.leave(running)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from motet.client.home import home_directory
 from motet.errors import InvalidError
 
 DAY = 86400.0
@@ -36,11 +37,6 @@ class RecordsConfig:
             keep_for=_positive(env, "MOTET_KEEP_RECORDS_DAYS", DEFAULT_KEEP_DAYS) * DAY,
             keep_bytes=int(_positive(env, "MOTET_KEEP_RECORDS_MIB", DEFAULT_KEEP_MIB) * 1024 * 1024),
         )
-
-
-def home_directory(env: Mapping[str, str]) -> Path:
-    """Where Motet keeps what outlives a run: MOTET_HOME, or `.motet` in the user's home."""
-    return Path(env.get("MOTET_HOME") or Path(env.get("HOME") or "~").expanduser() / ".motet").absolute()
 
 
 def _positive(env: Mapping[str, str], name: str, default: float) -> float:

@@ -1,0 +1,182 @@
+"""Which server a program uses: the one that MOTET_SERVER names, or else one that it brings along."""
+
+from __future__ import annotations
+
+import builtins
+import importlib
+import os
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from motet.client.connection import Connection
+from motet.client.dual import Steps
+from motet.client.home import home_directory, standing_socket
+from motet.client.sockets import SocketLink
+from motet.client.waiter import Waiter
+from motet.errors import ConnectionError, InvalidError, VersionError
+from motet.model.hidden import hides_secrets
+from motet.wire.hello import PYTHON, Agreed, Hello
+from motet.wire.log_allowance import LIVE_LINES, VARIABLE
+
+SERVER = "MOTET_SERVER"
+TOKEN = "MOTET_TOKEN"
+HOME = "home"
+
+ANSWER_TIMEOUT = 30.0
+"""Seconds that a server may take to say that it will talk."""
+
+_EMBEDDED = "motet.server.embedded"
+_CARRIED = (LIVE_LINES, VARIABLE, "MOTET_BLOCKED_AFTER")
+_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
+
+
+class Reachable(Protocol):
+    """A server as its users see it."""
+
+    connection: Connection
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """What containers are to have of this process's environment, and would not from the server."""
+
+    def wait_started(self) -> Steps[None]:
+        """Wait until it can be used. Raises why it cannot."""
+
+    def reconnect(self) -> Connection:
+        """A connection for a process that was forked from the one with `connection`. Raises `ConnectionError`."""
+
+    def release(self) -> Steps[None]:
+        """Its user needs it no more."""
+
+
+@hides_secrets
+@dataclass(frozen=True, slots=True)
+class NamedServer:
+    """Where a server is ("unix:/path" or "tcp:host:port"), and the token that is shown to it, if any."""
+
+    address: str
+    token: str = ""
+
+
+def named(env: Mapping[str, str]) -> NamedServer | None:
+    """The server that the environment names; None: none, a program brings its own. Raises `InvalidError`."""
+    text = env.get(SERVER, "")
+    token = env.get(TOKEN, "")
+    kind, _, where = text.partition(":")
+    match kind:
+        case "":
+            return None
+        case "home" if not where:
+            return NamedServer(f"unix:{standing_socket(home_directory(env))}", token)
+        case "unix" if where:
+            return NamedServer(f"unix:{os.path.abspath(where)}", token)
+        case "tcp":
+            host, _, port = where.rpartition(":")
+            if host in _LOOPBACK and port.isdecimal():
+                if not token:
+                    raise InvalidError(f"{SERVER}={text} needs a token in {TOKEN}; `motet token new` makes one")
+                return NamedServer(f"tcp:{host.strip('[]')}:{port}", token)
+            if port.isdecimal():
+                raise InvalidError(f"{SERVER}={text}: only servers on this machine (tcp:127.0.0.1:PORT) can be reached")
+    raise InvalidError(
+        f"{SERVER} is {text!r}; it must be 'home' (the server under MOTET_HOME), 'unix:PATH' or 'tcp:127.0.0.1:PORT'"
+    )
+
+
+class SocketServer:
+    """A server that another process is, and one connection to it. Raises `ConnectionError` if nobody listens there."""
+
+    def __init__(self, where: NamedServer, env: Mapping[str, str]) -> None:
+        self._where = where
+        self._env = env
+        self._answered: Waiter[Agreed | None] = Waiter(ANSWER_TIMEOUT)
+        self.connection = self._connect(self._answered.set)  # the first answer counts: its end comes later
+
+    @property
+    def carried(self) -> Mapping[str, str]:
+        """See `Reachable`. Its containers have the server's environment: what they read of ours for us goes along."""
+        found = {name: value for name in _CARRIED if (value := self._env.get(name))}
+        if path := self._env.get("PYTHONPATH"):
+            found["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
+        return found
+
+    def wait_started(self) -> Steps[None]:
+        """See `Reachable`."""
+        try:
+            agreed: Agreed | None = yield self._answered
+        except builtins.TimeoutError:
+            raise ConnectionError(
+                f"the server at {self._where.address} has not answered within {ANSWER_TIMEOUT:g} s"
+            ) from None
+        if agreed is None:
+            raise self.connection.error or ConnectionError("the connection to the server is closed")
+        if agreed.python and _minor(agreed.python) != _minor(PYTHON):
+            raise VersionError(
+                f"the server at {self._where.address} runs containers on Python {agreed.python}, and this program is on "
+                f"{PYTHON}: run it on Python {_minor(agreed.python)}, or start a server with this one"
+            )
+
+    def reconnect(self) -> Connection:
+        """See `Reachable`."""
+        return self._connect(None)
+
+    def release(self) -> Steps[None]:
+        """See `Reachable`."""
+        self.connection.close()
+        yield from ()
+
+    def _connect(self, on_answer: Callable[[Agreed | None], None] | None) -> Connection:
+        connection = Connection(on_answer=on_answer)
+        try:
+            SocketLink(self._where.address, Hello("client", self._where.token), connection)
+        except ConnectionError as error:
+            raise ConnectionError(
+                f"{error}. Start a server there (`motet server`), or unset {SERVER}: a program brings its own server then"
+            ) from None
+        return connection
+
+
+def _minor(version: str) -> str:
+    return ".".join(version.split(".")[:2])
+
+
+_substitute: Reachable | None = None
+
+
+def substitute(server: Reachable | None) -> None:
+    """Have this one be used in place of all others, until it is None."""
+    global _substitute
+    _substitute = server
+
+
+def is_substituted() -> bool:
+    """Whether something stands in for servers in this process."""
+    return _substitute is not None
+
+
+def acquire() -> Reachable:
+    """The server that this program is to use. Each `acquire` needs a `release` of what it gave.
+
+    Raises `ConnectionError` if the server that is named cannot be reached, and `InvalidError` if there is no sense in the
+    name, or no server can run in this process.
+    """
+    if _substitute is not None:
+        return _substitute
+    if (where := named(os.environ)) is not None:
+        return SocketServer(where, os.environ)
+    # The one place where a client reaches for a server's code: late, so that `import motet` and containers stay light.
+    from motet.server import embedded
+
+    return embedded.acquire()
+
+
+def must_load() -> bool:
+    """Whether the next `acquire` would import the code of a server, which takes a while: `load` does."""
+    return _substitute is None and named(os.environ) is None and _EMBEDDED not in sys.modules
+
+
+def load() -> None:
+    """Import the code of a server."""
+    importlib.import_module(_EMBEDDED)

@@ -1,0 +1,68 @@
+"""Where a server listens: sockets for its containers, and for those who reach it from other processes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from motet.client.socket_path import socket_path
+from motet.errors import ServiceError
+
+Protocol = Callable[[], asyncio.BaseProtocol]
+
+LOOPBACK = "127.0.0.1"
+
+
+class Entrances:
+    """The sockets that a server listens on. `make` makes what takes a new connection."""
+
+    def __init__(self, make: Protocol) -> None:
+        self._make = make
+        self._servers: list[asyncio.Server] = []
+        self._paths: list[Path] = []
+
+    async def open_unix(self, path: Path) -> str:
+        """Listen at this path, where a server that was killed may have left its socket; the address. Raises `ServiceError`."""
+        try:
+            bound = _bound(path)
+            self._servers.append(await asyncio.get_running_loop().create_unix_server(self._make, sock=bound))
+        except OSError as error:
+            raise ServiceError(f"cannot listen on the socket {path}: {error}") from error
+        self._paths.append(path)
+        return f"unix:{path}"
+
+    async def open_tcp(self, port: int = 0) -> str:
+        """Listen on a port of this machine alone, 0 for a free one; the address. Raises `ServiceError`."""
+        try:
+            server = await asyncio.get_running_loop().create_server(self._make, LOOPBACK, port)
+        except OSError as error:
+            raise ServiceError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror or error}") from error
+        self._servers.append(server)
+        return "tcp:{}:{}".format(*server.sockets[0].getsockname())
+
+    def close(self) -> None:
+        """Let nobody in any more. Idempotent."""
+        for server in self._servers:
+            server.close()
+        self._servers.clear()
+        for path in self._paths:
+            with contextlib.suppress(OSError):
+                path.unlink()
+        self._paths.clear()
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket at this path that only this user can reach."""
+    bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        path.unlink(missing_ok=True)
+        with socket_path(str(path)) as short:
+            bound.bind(short)
+        path.chmod(0o600)
+    except BaseException:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,95 @@
+"""The server that stays: a process of its own, one under each home, until it is told to end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvloop
+
+from motet.client.descriptors import fill_standard_descriptors
+from motet.client.home import standing_directory
+from motet.client.scratch import sweep
+from motet.model.version import VERSION
+from motet.server.config import ServerConfig
+from motet.server.door import HomeDoor
+from motet.server.peer_process import keep_descendants
+from motet.server.server import Server
+from motet.server.wiring import build_server, take_home
+
+ENDING_GRACE = 15.0
+"""Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
+
+HUNG = 1
+
+Say = Callable[[str], None]
+
+
+def stand(home: Path, port: int | None, say: Say) -> int:
+    """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
+    containers with it. Raises `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
+    fill_standard_descriptors()
+    config = ServerConfig.of_standing(home, port)
+    place = take_home(standing_directory(home))
+    try:
+        # What containers leave behind stays below this process, where the door knows it.
+        keep_descendants()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            return runner.run(_serve(config, say))
+    finally:
+        place.close()
+
+
+async def _serve(config: ServerConfig, say: Say) -> int:
+    server = build_server(config, door=HomeDoor())
+    with _signals(server, say):
+        try:
+            await server.start()
+        except BaseException:
+            await server.stop()
+            raise
+        _say_where(server, say)
+        sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        await server.ending.wait()
+        await sweeping
+        try:
+            async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
+                await server.stop()
+        except TimeoutError:
+            say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
+            os._exit(HUNG)
+    if server.broken is not None:
+        raise server.broken
+    say("The server has ended.")
+    return 0
+
+
+def _say_where(server: Server, say: Say) -> None:
+    say(f"Motet {VERSION} listens at {server.address}")
+    if server.tcp_address is not None:
+        say(f"and at {server.tcp_address}, for clients with a token")
+    say(f"Ready (process {os.getpid()})")
+
+
+@contextlib.contextmanager
+def _signals(server: Server, say: Say) -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+
+    def asked(number: signal.Signals) -> None:
+        if server.ending.is_set():
+            os._exit(128 + number)
+        count = len(server.operations.views())
+        say(f"Stopping: {count} app{'' if count == 1 else 's'} and all containers ({number.name}; again ends at once)")
+        server.ending.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
