@@ -295,6 +295,9 @@ class FakeWorld:
             # What had been fed stays, though: that is there.
             above = [it for it in container.above(event.seen) if container.held.get(it) not in self.were_fed]
             container.cancelled.update(dict.fromkeys(above, self.now))
+            for number in container.unread:
+                if number in above:  # it lets go of these when it reads them
+                    container.read.cancel(number)
 
     def _may_go(self, container: FakeContainer, grace: float) -> None:
         deadline = self.now + grace
