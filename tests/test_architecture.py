@@ -8,6 +8,7 @@ import sys
 from collections.abc import Container, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -105,6 +106,14 @@ def test_no_two_classes_share_a_name() -> None:
             if isinstance(node, ast.ClassDef):
                 places.setdefault(node.name.lstrip("_"), []).append(f"{named(path)}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}
+
+
+def test_the_package_shows_what_it_lists() -> None:
+    """An editor offers all names without an underscore, after `motet.`; packages of ours are attributes once imported."""
+    shown = {
+        name for name, value in vars(motet).items() if not name.startswith("_") and not isinstance(value, ModuleType)
+    }
+    assert shown <= set(motet.__all__)
 
 
 @pytest.mark.parametrize("name", [name for name in motet.__all__ if not name.startswith("__")])

@@ -1,11 +1,11 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
 from motet import batching, exception, experimental, functions, queue
-from motet.client.descriptors import fill_standard_descriptors
+from motet.client.descriptors import fill_standard_descriptors as _fill_standard_descriptors
 from motet.client.gate import shield_cancellation
 from motet.context.container import is_local
 from motet.context.current_input import current_function_call_id, current_input_id
-from motet.model.version import VERSION
+from motet.model.version import VERSION as _VERSION
 from motet.sdk.call.function import Function
 from motet.sdk.call.function_call import FunctionCall
 from motet.sdk.call.queue import Queue
@@ -22,9 +22,9 @@ from motet.sdk.run.output import enable_output
 
 Error = exception.Error
 
-__version__ = VERSION
+__version__ = _VERSION
 
-fill_standard_descriptors()  # before anything of ours opens a file
+_fill_standard_descriptors()  # before anything of ours opens a file
 
 __all__ = [
     # declaring

@@ -419,3 +419,8 @@ def test_an_update_is_checked(arguments: dict[str, Any]) -> None:
 def test_the_missing_max_inputs_message_names_the_caller() -> None:
     with pytest.raises(TypeError, match=r"`with_concurrency\(\)` missing required argument: `max_inputs`"):
         concurrency_from({"max_inputs": None}, "with_concurrency", "with_concurrency()")
+
+
+def test_a_misspelled_keyword_is_named_before_what_is_missing() -> None:
+    with pytest.raises(TypeError, match=r"concurrent\(\) got an unexpected keyword argument 'max_input'"):
+        concurrency_from({"max_input": 3}, "concurrent", "@motet.concurrent()")

@@ -97,9 +97,7 @@ def read(where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -
     Raises `TypeError` for a keyword that is not in the table, as Python does, `InvalidError` for a value that cannot be, and
     `UnimplementedError` for what this version cannot do.
     """
-    for name in options:
-        if name not in table:
-            raise TypeError(f"{where}() got an unexpected keyword argument {name!r}")
+    refuse_unknown(where, options, table)
     said = _under_new_names(options, table)
     _refuse_missing(where, said, table)
     given = Given()
@@ -124,6 +122,13 @@ def read(where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -
                         UserWarning(f"`{name}={value!r}` has no effect: containers run on this machine, as processes.")
                     )
     return given
+
+
+def refuse_unknown(where: str, options: Mapping[str, Any], table: Mapping[str, Keyword]) -> None:
+    """Raises `TypeError`, as Python does, for a keyword that is not in the table."""
+    for name in options:
+        if name not in table:
+            raise TypeError(f"{where}() got an unexpected keyword argument {name!r}")
 
 
 def _refuse_missing(where: str, said: Mapping[str, Any], table: Mapping[str, Keyword]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 from motet.errors import InvalidError
 from motet.model.function import FunctionVariant, Resources
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
-from motet.sdk.options.keyword import Given, read
+from motet.sdk.options.keyword import Given, read, refuse_unknown
 from motet.sdk.options.keywords import AUTOSCALER, BATCHING, CONCURRENCY, VARIANT
 from motet.sdk.options.retries import retry_policy_from
 
@@ -70,8 +70,9 @@ def autoscaler_update(given: Given) -> AutoscalerUpdate:
 def concurrency_from(options: Mapping[str, Any], where: str, shown: str) -> Concurrency:
     """Inputs at once as `where` was told; `shown` is how that is written. A target of None or 0 is the maximum.
 
-    Raises `TypeError` when `max_inputs` is missing, else `InvalidError`.
+    Raises `TypeError` for an unknown keyword and when `max_inputs` is missing, else `InvalidError`.
     """
+    refuse_unknown(where, options, CONCURRENCY)  # first: a misspelled `max_inputs` is missing, too
     if options.get("max_inputs") is None:
         raise TypeError(f"`{shown}` missing required argument: `max_inputs`.")
     fields = read(where, options, CONCURRENCY).of()
