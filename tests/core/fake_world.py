@@ -47,6 +47,8 @@ class FakeContainer:
     busy: bool = False
     unread: list[int] = field(default_factory=list)
     """Deliveries that wait to be read, by attempt, or by the first of a batch."""
+    given_back: set[int] = field(default_factory=set)
+    """Attempts that were not read when its event loop was stuck: they will not begin."""
     read: Slots = field(default_factory=lambda: Slots(10**6))
     gpus: tuple[str, ...] = ()
     share: float = 1.0
@@ -151,10 +153,10 @@ class FakeWorld:
         return commands
 
     def read(self, container: FakeContainer) -> None:
-        """It reads what was delivered: what was cancelled before ends without running."""
+        """It reads what was delivered: what was cancelled or given back before ends without running."""
         container.busy = False
         unread, container.unread = container.unread, []
-        early = [attempt for attempt in unread if container.read.take(attempt)]
+        early = [attempt for attempt in unread if container.read.take(attempt) or attempt in container.given_back]
         assert early == [attempt for attempt in unread if attempt in container.cancelled], "a cancellation was lost"
         ends = [it for attempt in early for it in container.members(attempt) if it in container.held]
         if ends:
@@ -295,6 +297,7 @@ class FakeWorld:
             # What had been fed stays, though: that is there.
             above = [it for it in container.above(event.seen) if container.held.get(it) not in self.were_fed]
             container.cancelled.update(dict.fromkeys(above, self.now))
+            container.given_back.update(above)
 
     def _may_go(self, container: FakeContainer, grace: float) -> None:
         deadline = self.now + grace

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
-from motet.server.clients import ClientSession
+from motet.server.clients.session import ClientSession
 from motet.server.config import ServerConfig
 from motet.server.door import EVERYTHING, OPERATOR, Principal
 from motet.server.server import Server

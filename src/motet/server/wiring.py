@@ -12,8 +12,8 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
+from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.server.tally import Tally
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:

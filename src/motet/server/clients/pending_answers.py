@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from motet.server.refusals import answer, refusal
+from motet.server.clients.refusals import answer, refusal
 from motet.wire.client_messages import ReplyBody, RequestBody
 
 

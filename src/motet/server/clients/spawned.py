@@ -5,7 +5,7 @@ from __future__ import annotations
 from motet.core.commands import SaveOutcomes
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd
-from motet.server.asker import Asker
+from motet.server.clients.asker import Asker
 from motet.store.base import CallStore
 from motet.wire import report
 from motet.wire.client_messages import Outcomes, RequestFailed
@@ -55,7 +55,7 @@ class SpawnedCalls:
         """Inputs ended: keep their outcomes, and answer those who wait."""
         call_id = command.call_id
         self.store.save_outcomes(call_id, command.ended)
-        for each in command.ended:
+        for each in command.ended:  # kept first: whoever is answered may ask again at once
             for (number, request_id), asker in self._waiting.pop((call_id, each.index), {}).items():
                 self._keys.pop((number, request_id), None)
                 asker.reply(request_id, Outcomes(call_id, [each]))
@@ -63,7 +63,7 @@ class SpawnedCalls:
     def forget(self, client: int, request_id: int) -> None:
         """This answer is not wanted any more."""
         key = self._keys.pop((client, request_id), None)
-        if key is not None:
+        if key is not None:  # an answer that is on its way has none
             askers = self._waiting[key]
             del askers[client, request_id]
             if not askers:

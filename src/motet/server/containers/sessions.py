@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from motet.core import events as e
-from motet.server.container_clock import ContainerClock
+from motet.server.containers.container_clock import ContainerClock
+from motet.server.containers.output import ContainerOutput
 from motet.server.driver import Driver
-from motet.server.output import ContainerOutput
 from motet.wire import container_messages as m
 from motet.wire.codec import ToServer
 from motet.wire.output_messages import Output, OutputShared, Stalled
@@ -42,9 +42,11 @@ class ExecutorSession:
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the container said, in order; all of it reaches the engine in one turn."""
         events: list[e.Event] = []
+        # Of a stream, all that one read brought is one event: its consumer is told once.
         yielded: dict[int, list[bytes]] = {}
         for message in messages:
             if isinstance(message, m.Finished):
+                # First: what the pipes hold until now may be this input's, and is asked for in here.
                 self._output.finished(len(message.attempts))
                 ends = self._clock.ends(message.attempts) if self._clock.behind else message.attempts
                 events.append(e.AttemptsFinished(self._container_id, ends))

@@ -14,7 +14,7 @@ from motet.model.outcome import OutcomeKind
 from motet.records.inputs import InputRecord
 from motet.records.successes import Successes
 from motet.server import facts
-from motet.server.histogram import Histogram
+from motet.server.metrics.histogram import Histogram
 
 WAITING_INPUTS = 512
 """Inputs that are counted at once."""
@@ -113,7 +113,7 @@ class Tally:
     def _inputs_succeeded(self, command: c.RecordSuccesses) -> None:
         succeeded = self._succeeded.get(command.function_id)
         if succeeded is None:
-            self._succeeded[command.function_id] = command.inputs.copy()
+            self._succeeded[command.function_id] = command.inputs.copy()  # others are told of it, too: it is not grown
         else:
             succeeded.extend(command.inputs)
             if len(succeeded) > WAITING_INPUTS:

@@ -79,7 +79,7 @@ class ContainerOutput:
 
     def delivered(self, attempts: list[Delivery], *, together: bool = False) -> None:
         """These were given to the container; `together`: as a batch, whose output is its first member's."""
-        if self._alone is not None:
+        if self._alone is not None:  # it has company from now on, and bytes are nobody's in particular
             self._settle()
         elif not (self._held or self._shared or self._unseen) and (together or len(attempts) == 1):
             self._alone = (attempts[0].call_id, attempts[0].index)
@@ -93,7 +93,7 @@ class ContainerOutput:
 
     def _settle(self) -> None:
         """What was written until now is whose it was; what comes next is the container's own."""
-        self._report()
+        self._report()  # bytes in the pipe were written before what the caller knows of
         if self._partial:
             self._flush()
         self._alone = None

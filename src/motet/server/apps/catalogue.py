@@ -17,8 +17,8 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
 from motet.records.pools import FunctionRecord
 from motet.server import facts
+from motet.server.apps.variants import Bound, Variants
 from motet.server.driver import Driver
-from motet.server.variants import Bound, Variants
 from motet.wire.container_messages import Configure
 from motet.wire.parameters import checked_parameters, decoded_parameters
 
@@ -139,7 +139,7 @@ class Catalogue:
             raise _needs_instance(spec)
         varied = spec.varied(FunctionVariant(autoscaler_changes=change))
         self._functions[function_id] = (app, varied)
-        self._variants.change(function_id, change)
+        self._variants.change(function_id, change)  # one that is retired comes back with these bounds
         self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
         return varied.autoscaler
 
@@ -157,6 +157,7 @@ class Catalogue:
         if bound is not None and self._driver.engine.inspection.takes(bound):
             if not by_request:
                 self._variants.hold(bound)
+            # It may be about to go: whoever got its id is to find it.
             self._driver.take(e.FunctionWanted(bound, retires))
         else:
             if by_request:
@@ -167,6 +168,7 @@ class Catalogue:
             if not varied.has_pool:
                 raise _needs_instance(spec)
             _check_size(varied)
+            # A new id also for one whose pool is just being closed: what was asked of that one ends there.
             bound = self._new_id()
             self._variants.add(bound, Bound(key, function_id, variant, not by_request))
             self._add(app, bound, varied, function_id, retires)
@@ -205,6 +207,7 @@ class Catalogue:
         variant_of: str | None = None,
         retires: Retires = "never",
     ) -> None:
+        # Before the engine is told: it may start a container at once, whose configuration is asked for here.
         self._functions[function_id] = (app, spec)
         concurrency = spec.concurrency
         record = FunctionRecord(

@@ -12,7 +12,7 @@ from motet.errors import ResourceExhaustedError
 from motet.model.function import FunctionVariant
 from motet.model.parameters import ParameterSpec
 from motet.model.scaling import AutoscalerUpdate
-from motet.server import variants
+from motet.server.apps import variants
 from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from motet.model.outcome import Delivery
 from motet.server.clock import Clock
+from motet.server.containers.output import KEPT_ERROR_LINES, MAX_LINE_BYTES, ContainerOutput, LineSource
 from motet.server.lines import Lines
-from motet.server.output import KEPT_ERROR_LINES, MAX_LINE_BYTES, ContainerOutput, LineSource
 from motet.wire.client_messages import OutputLines
 from motet.wire.output_messages import Written
 

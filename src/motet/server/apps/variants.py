@@ -85,6 +85,7 @@ class Variants:
         bound = self._retired.pop(function_id, None)
         if bound is not None:
             self._bound[function_id] = bound
+            # Not over another one: while it was away, the same variant may have been made under a new id.
             self._ids.setdefault(bound.key, function_id)
         return bound
 
@@ -99,6 +100,7 @@ class Variants:
         bound = self._bound.pop(function_id, None)
         if bound is not None:
             self._by_requests -= not bound.held
+            # Two ids may stand for one variant (see `revive`): the key goes with the one it finds.
             if self._ids.get(bound.key) == function_id:
                 del self._ids[bound.key]
         return bound

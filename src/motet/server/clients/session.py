@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from motet.core import events as e
 from motet.errors import InvalidError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
-from motet.server.catalogue import Catalogue
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.log_search import find_logs
+from motet.server.clients.pending_answers import PendingAnswers
+from motet.server.clients.queues import Queues
+from motet.server.clients.refusals import answer, refusal
+from motet.server.clients.spawned import SpawnedCalls
 from motet.server.driver import Driver
 from motet.server.facts import InputTraced
-from motet.server.lifetimes import Lifetimes
 from motet.server.lines import LineReader
-from motet.server.log_search import find_logs
 from motet.server.operations import Operations
 from motet.server.peers import Peer
-from motet.server.pending_answers import PendingAnswers
-from motet.server.queues import Queues
-from motet.server.refusals import answer, refusal
-from motet.server.spawned import SpawnedCalls
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer
@@ -48,6 +49,19 @@ OUTSIDE_ONLY = (
 """Requests that are refused to code in containers."""
 
 
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What all sessions of a server work with."""
+
+    driver: Driver
+    catalogue: Catalogue
+    lifetimes: Lifetimes
+    calls: SpawnedCalls
+    queues: Queues
+    operations: Operations
+    open_dashboard: Callable[[], tuple[str, str]]
+
+
 class ClientSession:
     """One connected client. `number` is how the engine names it."""
 
@@ -55,13 +69,8 @@ class ClientSession:
         self,
         number: int,
         peer: Peer,
-        driver: Driver,
-        catalogue: Catalogue,
-        lifetimes: Lifetimes,
-        calls: SpawnedCalls,
-        queues: Queues,
-        operations: Operations,
-        open_dashboard: Callable[[], tuple[str, str]],
+        parts: SharedParts,
+        *,
         from_container: bool = False,
         principal: int | None = None,
         operator: bool = False,
@@ -71,14 +80,14 @@ class ClientSession:
         """Who it acts for: itself, or the client on whose app it works, if it is a container."""
         self._by = None if operator else self.principal
         self._peer = peer
-        self._driver = driver
-        self._catalogue = catalogue
-        self._lifetimes = lifetimes
+        self._driver = parts.driver
+        self._catalogue = parts.catalogue
+        self._lifetimes = parts.lifetimes
         self.show_lines = LineReader(peer).show
-        self._calls = calls
-        self._queues = queues
+        self._calls = parts.calls
+        self._queues = queues = parts.queues
         self._pending = PendingAnswers(self.reply)
-        self._operations = operations
+        self._operations = operations = parts.operations
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
@@ -92,7 +101,7 @@ class ClientSession:
             PutItems: lambda request_id, body: queues.put(self, request_id, body),
             GetItems: lambda request_id, body: queues.get(self, request_id, body),
             ViewQueue: lambda request_id, body: QueueViewed(queues.view(body)),
-            OpenDashboard: lambda request_id, body: DashboardOpened(*open_dashboard()),
+            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
         if from_container:  # code in containers makes calls; what runs where is for the program outside to say
@@ -116,6 +125,7 @@ class ClientSession:
                 terminate = message.terminate_containers
                 events.append(e.CallCancelled(message.call_id, "by its caller", terminate, self._by))
             elif isinstance(message, m.Request):
+                # What was sent before a request has happened when that is answered.
                 self._driver.take(*events)
                 events = []
                 self._answer(message)
@@ -135,6 +145,7 @@ class ClientSession:
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
         self._pending.close()
+        # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
 
@@ -251,6 +262,7 @@ class ClientSession:
                 )
             if refusal := self._driver.engine.inspection.refusal(body.function_id, body.kind):
                 raise refusal
+            # Before anything is kept: another's call is not added to.
             self._calls.claim(body.call_id, self.principal)
             self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
         if body.inputs:

@@ -10,7 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
-from motet.server.catalogue import Catalogue, ServedApp
+from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.wire.client_messages import OutputLines
@@ -70,6 +70,7 @@ class Lifetimes:
     def start(self, app_id: str, spec: AppSpec, owner: Owner) -> ServedApp:
         """Begin an app. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
         app = self._catalogue.new_app(app_id, spec)
+        # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
         self._lives[app_id] = WhileConnected(owner)
         # Before its functions are added: containers begin to start with them.
@@ -94,7 +95,9 @@ class Lifetimes:
         life = self._find(app_id)
         life.on_stopped.append(then)
         if not life.stopping:
-            life.stopping = True
+            life.stopping = (
+                True  # before the engine hears of it: an app without containers has stopped within that call
+            )
             self._web.close(app_id)
             self._driver.take(e.AppStopped(app_id, self._stop_grace))
 

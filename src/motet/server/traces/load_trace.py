@@ -10,7 +10,7 @@ from pathlib import Path
 from motet.core import commands as c
 from motet.core import events as e
 from motet.model.outcome import AttemptEnd, Delivery, InputEnd
-from motet.server.container_trace import ContainerTrace
+from motet.server.traces.container_trace import ContainerTrace
 
 InputKey = tuple[str, int]
 """A call and an index in it."""
@@ -37,7 +37,7 @@ class LoadTrace:
 
     def turned(self, events: Sequence[e.Event], commands: Sequence[c.Command], now: float) -> None:
         """See `Driver.follow`."""
-        if self._began_at is None:
+        if self._began_at is None:  # the first turn: arrivals are counted from there
             self._began_at = now
         for event in events:
             if isinstance(event, e.AttemptsFinished):

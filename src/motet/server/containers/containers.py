@@ -24,11 +24,11 @@ from motet.core.commands import (
 from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.records.facts import StallRecord
 from motet.server import facts
-from motet.server.catalogue import Catalogue
-from motet.server.container_sessions import ControlSession, ExecutorSession
+from motet.server.apps.catalogue import Catalogue
+from motet.server.containers.output import ContainerOutput, LineSource
+from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.driver import HEARING, LATE, Driver, logger
 from motet.server.lines import Lines
-from motet.server.output import ContainerOutput, LineSource
 from motet.server.peers import Peer
 from motet.wire import container_messages as m
 from motet.wire.hello import Hello
@@ -100,6 +100,7 @@ class Containers:
             lambda: self._backend.report_output_nowait(container_id),
             self._driver.clock,
         )
+        # Before it is started: the backend may report of it at once, and it connects when it likes.
         container = self._containers[container_id] = _KnownContainer(function_id, output)
         env = {
             **self._base_env,
@@ -127,7 +128,7 @@ class Containers:
         container = self._containers.get(command.container_id)
         if container is None:
             return
-        if container.control is None:
+        if container.control is None:  # it has not connected: nobody there could be told
             self._kill(command.container_id)
         else:
             container.control.send((m.Stop(self._stop_grace),))
@@ -142,6 +143,7 @@ class Containers:
         if container is None or container.ended is not None:
             return
         loop = asyncio.get_running_loop()
+        # Killed before: the earlier moment counts, or each further kill would put the end off.
         if container.doom is not None and container.doom.when() <= loop.time() + timeout:
             return
         if container.doom is not None:
@@ -160,6 +162,7 @@ class Containers:
             return
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
+        # As if its backend had said so: what that says later finds nobody.
         container.ended = ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=reason)
         self._gone(container_id)
         for peer in (container.executor, container.control):
@@ -172,6 +175,7 @@ class Containers:
             self._backend.kill_nowait(container_id)
 
     def find_gpus(self, command: FindGpus) -> None:
+        # Held: a loop knows its tasks weakly.
         self._search = asyncio.get_running_loop().create_task(self._find_gpus())
 
     async def _find_gpus(self) -> None:
@@ -207,9 +211,7 @@ class Containers:
             container.executor.send((m.DeliverBatched(command.attempts),))
 
     def feed(self, command: FeedAttempt) -> None:
-        container = self._containers.get(command.container_id)
-        if container is not None and container.executor is not None:
-            container.executor.send((m.FeedItems(command.attempt, command.items),))
+        self._to_executor(command.container_id, m.FeedItems(command.attempt, command.items))
 
     def ack(self, command: AckItems) -> None:
         self._to_control(command.container_id, m.AckAttemptItems(command.attempt, command.count))
@@ -229,13 +231,17 @@ class Containers:
         container = self._containers.get(container_id)
         if container is None:
             return []
+        # The question is used up: a container that tells of standstills by itself would buy its inputs time.
         counted, container.asked = min(seconds, container.asked), 0.0
         return [e.ContainerStoodStill(container_id, counted)] if counted > 0 else []
 
     def resume(self, command: ResumeContainer) -> None:
-        container = self._containers.get(command.container_id)
+        self._to_executor(command.container_id, m.Resume())
+
+    def _to_executor(self, container_id: str, message: Message) -> None:
+        container = self._containers.get(container_id)
         if container is not None and container.executor is not None:
-            container.executor.send((m.Resume(),))
+            container.executor.send((message,))
 
     def _to_control(self, container_id: str, message: Message) -> None:
         container = self._containers.get(container_id)
@@ -257,6 +263,7 @@ class Containers:
             raise ConnectionError("this container's executor is connected already")
         container.executor = peer
         self._driver.tell(facts.ContainerConnected(hello.container_id))
+        # Before its configuration is sent, for the session notes when that was: the answer tells the container's clock.
         session = ExecutorSession(hello.container_id, self._driver, self, container.output)
         peer.send((self._catalogue.configuration(container.function_id),))
         return session
@@ -275,7 +282,7 @@ class Containers:
 
     def container_frozen(self, container_id: str) -> None:
         if (container := self._containers.get(container_id)) is not None:
-            container.frozen = True
+            container.frozen = True  # for `ready`, which may be heard after this
             self._driver.take(e.ContainerFrozen(container_id))
 
     def container_thawed(self, container_id: str) -> None:
@@ -301,7 +308,7 @@ class Containers:
         container = self._containers.get(ended.container_id)
         if container is None or container.ended is not None:  # it was given up
             return
-        container.ended = ended
+        container.ended = ended  # from here on its connection has `LAST_WORDS_TIMEOUT`, and then nobody listens
         if container.executor is None:
             self._gone(ended.container_id)
         else:
@@ -313,7 +320,7 @@ class Containers:
         container = self._containers.get(container_id)
         if container is None:
             return
-        container.executor = None
+        container.executor = None  # nothing can be delivered any more, whatever the engine still believes
         if container.ended is None:
             # Cut off or dead: either way it can serve nobody. Its backend reports how it ended.
             self._kill(container_id, CUT_TIMEOUT)

@@ -7,7 +7,7 @@ from motet.model.outcome import OutcomeKind
 from motet.records.inputs import InputRecord
 from motet.records.pools import ContainerRecord
 from motet.records.timeline import timeline
-from motet.server.spans import waits
+from motet.server.traces.spans import waits
 
 
 def waits_of(*attempts: AttemptRecord, ended: float, containers: dict[str, ContainerRecord]) -> list[list[str]]:

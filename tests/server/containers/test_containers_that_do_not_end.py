@@ -9,11 +9,10 @@ from typing import Any
 from motet.core.events import ContainerStopAsked
 from motet.model.outcome import OutcomeKind
 from motet.model.scaling import AutoscalerSettings
-from motet.server.containers import CUT_TIMEOUT, KILL_TIMEOUT
+from motet.server.containers.containers import CUT_TIMEOUT, KILL_TIMEOUT
 from motet.wire import client_messages as m
 from tests.server.stage import Client, Container, Stage, function, stage
-
-from .virtual_loop import run_virtually
+from tests.server.virtual_loop import run_virtually
 
 Scene = Callable[[Stage, Client], Coroutine[Any, Any, None]]
 

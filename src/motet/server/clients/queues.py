@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection
 
-from motet.server.asker import Asker
+from motet.server.clients.asker import Asker
 from motet.wire.client_messages import ReplyBody
 from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 
@@ -115,6 +115,7 @@ class Queues:
             for partition in chosen:
                 self._bytes -= _size(partition.items) + sum(map(_size, partition.lent.values()))
                 partition.items.clear()
+                # Their answers are open still: what they confirm or give back is nothing then.
                 partition.lent = {key: [] for key in partition.lent}
                 self._serve(partition)
         return length

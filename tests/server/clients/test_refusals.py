@@ -13,9 +13,9 @@ import pytest
 
 from motet.errors import InternalError, NotFoundError
 from motet.records.queries import CallQuery, LogQuery
+from motet.server.clients.refusals import answer
 from motet.server.config import ServerConfig
 from motet.server.records.config import RecordsConfig
-from motet.server.refusals import answer
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.store.sqlite_records import SqliteRecords

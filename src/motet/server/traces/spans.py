@@ -14,7 +14,7 @@ from motet.records.pools import ContainerRecord
 from motet.records.timeline import COLD_START, Phase, Span, Timeline, timeline
 from motet.server import facts
 from motet.server.driver import Driver
-from motet.server.tally import Name
+from motet.server.metrics.tally import Name
 
 if TYPE_CHECKING:
     from opentelemetry.context import Context

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from motet.server import queues as queues_module
-from motet.server.queues import MAX_ANSWER_BYTES, MAX_ITEMS, Queues
+from motet.server.clients import queues as queues_module
+from motet.server.clients.queues import MAX_ANSWER_BYTES, MAX_ITEMS, Queues
 from motet.wire.client_messages import ReplyBody
 from motet.wire.queue_messages import GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 

@@ -10,7 +10,7 @@ from motet.core.events import Event, TimerFired
 from motet.errors import InvalidError
 from motet.model.outcome import OutcomeKind
 from motet.server.config import ServerConfig
-from motet.server.load_trace import LoadTrace
+from motet.server.traces.load_trace import LoadTrace
 from motet.simulation.trace_file import parse_trace
 from motet.testing.playbook import text_failure
 from motet.testing.transcript import cancel, ended, finished, function, ready, submit

@@ -14,8 +14,8 @@ from motet.records.inputs import InputRecord
 from motet.records.pools import FunctionRecord
 from motet.records.successes import Successes
 from motet.server.facts import FunctionDeclared, FunctionGone
-from motet.server.histogram import BOUNDS, Histogram
-from motet.server.tally import KEPT_AFTER_END, WAITING_INPUTS, Counts, Tally
+from motet.server.metrics.histogram import BOUNDS, Histogram
+from motet.server.metrics.tally import KEPT_AFTER_END, WAITING_INPUTS, Counts, Tally
 
 SUCCESS, FAILURE, LOST, CANCELLED = (
     OutcomeKind.SUCCESS,
