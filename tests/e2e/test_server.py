@@ -264,6 +264,17 @@ def test_the_first_start_prints_an_admin_token_this_once_and_others_are_made_wit
         assert not [line for line in server.said if "Admin token" in line]
 
 
+def test_where_a_server_serves_web_functions_is_not_for_programs_to_say(
+    server: StandingServer, directory: Path
+) -> None:
+    command = [sys.executable, "-m", "motet", "serve", "--port", "8000", "shop.py"]
+    done = subprocess.run(
+        command, cwd=directory, env=server.client_env, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 2
+    assert "--port is for a server of this program's own, and MOTET_SERVER=home names another" in done.stderr
+
+
 def test_without_a_server_there_a_run_says_what_to_do(tmp_path: Path, directory: Path) -> None:
     env = {**os.environ, "MOTET_HOME": str(tmp_path), "MOTET_SERVER": "home"}
     command = [sys.executable, "-m", "motet", "run", "shop.py::main"]

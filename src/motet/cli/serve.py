@@ -19,6 +19,7 @@ from motet.cli.loading import ProgramFailed, load_file, load_module, module_dire
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.client.reach import SERVER
 from motet.client.scratch import Scratch
 from motet.context.sources import Sources, in_use, use
 from motet.errors import Error
@@ -270,6 +271,11 @@ def serve_command(reference: str, module: bool, dashboard: bool, **options: str 
     it in service. Each option has an environment variable: --tls-key is MOTET_WEB_TLS_KEY, and so on.
     """
     for option, value in options.items():
+        if value is not None and (server := os.environ.get(SERVER)):
+            raise click.UsageError(
+                f"--{option.replace('_', '-')} is for a server of this program's own, and {SERVER}={server} names another: web "
+                "functions are served there as that one was started"
+            )
         if value is not None:
             os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
     write_pipes_by_line()
