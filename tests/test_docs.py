@@ -14,6 +14,7 @@ from motet.sdk.options.keywords import BATCHING, CONCURRENCY, ENDPOINT, FUNCTION
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("benchmarks/*.md")])
+ARCHITECTURE = ROOT / "docs/architecture.md"
 GUIDE = sorted(ROOT.glob("docs/guide/*.md"))
 FOR_USERS = "".join(page.read_text() for page in [ROOT / "README.md", *GUIDE])
 WRAPPED = 100
@@ -56,11 +57,18 @@ def test_the_guide_lists_its_pages() -> None:
     assert sorted(listed) == [page.name for page in GUIDE if page.name != "README.md"]
 
 
-@pytest.mark.parametrize("page", GUIDE, ids=lambda page: page.name)
+@pytest.mark.parametrize("page", [*GUIDE, ARCHITECTURE, ROOT / "docs/glossary.md"], ids=lambda page: page.name)
 def test_prose_is_wrapped(page: Path) -> None:
     prose = re.sub(r"```.*?```", "", page.read_text(), flags=re.DOTALL).splitlines()
-    too_long = [line for line in prose if len(line) > WRAPPED and not line.startswith("|")]
+    too_long = [line for line in prose if len(line) > WRAPPED and not line.startswith(("|", "    "))]
     assert too_long == []
+
+
+def test_files_that_the_architecture_names_are_there() -> None:
+    files = [f"/{path.relative_to(ROOT / 'src/motet')}" for path in (ROOT / "src/motet").rglob("*.py")]
+    named = re.findall(r"`([\w/]+\.py)`", ARCHITECTURE.read_text())
+    assert named
+    assert [name for name in named if not any(path.endswith(f"/{name}") for path in files)] == []
 
 
 @pytest.mark.parametrize("block", PYTHON_BLOCKS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -210,6 +211,57 @@ def test_a_second_signal_ends_it_at_once_with_all_containers_and_another_may_fol
         assert "ConnectionError: " in out
     with standing_server(home) as server:
         assert run(server, directory, "-q", "shop.py::main").stdout == "sum 18\n"
+
+
+def test_the_first_start_prints_an_admin_token_this_once_and_others_are_made_with_it(
+    tmp_path: Path, directory: Path
+) -> None:
+    home = tmp_path / "home"
+    with standing_server(home, "--port", "0") as server:
+        (told,) = [line for line in server.said if "Admin token" in line]
+        admin = told.split()[-1]
+        (address,) = re.findall(r"tcp:127\.0\.0\.1:\d+", "".join(server.said))
+        assert admin not in (home / "server" / "tokens.json").read_text()
+
+        def with_token(token: str, *argv: str) -> subprocess.CompletedProcess[str]:
+            env = {**server.client_env, "MOTET_SERVER": address, "MOTET_TOKEN": token}
+            command = [sys.executable, "-m", "motet", *argv]
+            return subprocess.run(
+                command, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False
+            )
+
+        made = with_token(admin, "token", "new", "ci", "--right", "call", "--right", "deploy", "--expires", "1h")
+        assert made.returncode == 0, made.stderr
+        ci = made.stdout.strip()
+        assert with_token(ci, "run", "-q", "shop.py::main").stdout == "sum 18\n"
+        denied = with_token(ci, "token", "list")
+        assert denied.returncode == 1
+        assert (
+            "ListTokens needs a right that this token does not give: administer; it gives: call, deploy"
+            in denied.stderr
+        )
+        assert "the token (MOTET_TOKEN) is none here" in with_token("motet_wrong", "run", "shop.py::main").stderr
+        assert "needs a token in MOTET_TOKEN" in with_token("", "run", "shop.py::main").stderr
+
+        listed = json.loads(motet(server, "token", "list", "--json").stdout)
+        assert [(each["name"], each["rights"]) for each in listed] == [
+            ("admin", ["administer"]),
+            ("ci", ["call", "deploy"]),
+        ]
+        assert listed[1]["expires_at"] - listed[1]["made_at"] == 3600
+        assert listed[1]["last_used_at"] >= listed[1]["made_at"]
+        assert ci not in motet(server, "token", "list").stdout
+
+        waits = [sys.executable, "-m", "motet", "run", "-q", "shop.py::waits", "--path", str(tmp_path / "held")]
+        env = {**server.client_env, "MOTET_SERVER": address, "MOTET_TOKEN": ci}
+        program = subprocess.Popen(waits, cwd=directory, env=env, stderr=subprocess.PIPE, text=True)
+        wait_until((tmp_path / "held").exists, "the input to run")
+        assert motet(server, "token", "revoke", "ci").returncode == 0
+        assert "the token was revoked" in program.communicate(timeout=PATIENCE)[1]
+        assert program.returncode == 1
+        assert "none here" in with_token(ci, "run", "shop.py::main").stderr
+    with standing_server(home) as server:
+        assert not [line for line in server.said if "Admin token" in line]
 
 
 def test_without_a_server_there_a_run_says_what_to_do(tmp_path: Path, directory: Path) -> None:

@@ -10,9 +10,11 @@ from typing import Any, TypeVar
 
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
-from motet.server.clients import ClientSession
+from motet.server.access.door import Principal
+from motet.server.access.rights import EVERYTHING
+from motet.server.access.tokens import OPERATOR
+from motet.server.clients.session import ClientSession
 from motet.server.config import ServerConfig
-from motet.server.door import EVERYTHING, OPERATOR, Principal
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
@@ -43,11 +45,9 @@ class Client:
 
     unsent_bytes = 0
 
-    def __init__(self, server: Server, container_id: str | None = None, *, operator: bool = False) -> None:
+    def __init__(self, server: Server, container_id: str | None = None, *, principal: Principal | None = None) -> None:
         self.sent: list[Any] = []
-        self.session: ClientSession = server.connect(
-            self, Principal(OPERATOR, EVERYTHING) if operator else None, container_id=container_id
-        )
+        self.session: ClientSession = server.connect(self, principal, container_id=container_id)
         self._server = server
         self._requests = 0
         self._changed = asyncio.Event()
@@ -111,6 +111,10 @@ class Wire:
             return cls(*await asyncio.open_unix_connection(where))
         host, _, port = where.rpartition(":")
         return cls(*await asyncio.open_connection(host, int(port)))
+
+    @property
+    def is_closed(self) -> bool:
+        return self._writer.transport.is_closing()
 
     def write(self, data: bytes) -> None:
         self._writer.write(data)
@@ -182,7 +186,11 @@ class Stage:
         return Client(self.server, container_id)
 
     def operator(self) -> Client:
-        return Client(self.server, operator=True)
+        return self.principal(Principal(OPERATOR, EVERYTHING))
+
+    def principal(self, principal: Principal) -> Client:
+        """A client that came in by the door."""
+        return Client(self.server, principal=principal)
 
     async def wait(self, condition: Any) -> None:
         """Let the server work until `condition` holds."""

@@ -9,7 +9,7 @@ import pytest
 
 from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.server.clock import DRIFT, Clock
-from motet.server.container_clock import ContainerClock
+from motet.server.containers.container_clock import ContainerClock
 from motet.testing.virtual_loop import VirtualLoop
 from motet.wire.output_messages import Stalled
 

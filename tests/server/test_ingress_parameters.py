@@ -46,8 +46,8 @@ def test_the_default_that_a_container_declares_is_read_and_never_run(tmp_path: P
             (function_id,) = await owner.create(function())
             owner.call(function_id)
             await on.container()
-            launch, wire = on.backend.launches[0], await on.connect()
-            wire.say(Hello("client", launch.token, launch.container_id), Request(1, CreateApp("ap-2", app(spec))))
+            wire = await on.connect()
+            wire.say(Hello("client", on.server.token), Request(1, CreateApp("ap-2", app(spec))))
             (reply,) = await wire.hear(codec.decode_to_client)
             ((_, _, url),) = reply.body.web_urls
             async with httpx.AsyncClient(timeout=5) as http:

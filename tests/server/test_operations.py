@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from motet.errors import InvalidError, NotFoundError
+from motet.errors import NotFoundError, PermissionDeniedError
 from motet.model.outcome import CallKind
 from motet.model.scaling import AutoscalerSettings
 from motet.records.queries import LogQuery
@@ -85,7 +85,7 @@ def test_code_in_a_container_cannot_reach_for_others(body: Any) -> None:
         wire.say(Hello("client", launch.token, launch.container_id), Request(1, body))
         (reply,) = await wire.hear(codec.decode_to_client)
         problem = refusal(reply.body)
-        assert isinstance(problem, InvalidError)
+        assert isinstance(problem, PermissionDeniedError)
         assert "refused to code in containers" in str(problem)
 
     play(scene)

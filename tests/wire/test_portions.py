@@ -14,6 +14,7 @@ from motet.errors import ConnectionError, RequestSizeError
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
 from motet.wire import client_messages as m
 from motet.wire import codec, portions
+from motet.wire.access_messages import TokensListed
 from motet.wire.container_messages import (
     Blocked,
     Cancel,
@@ -42,9 +43,10 @@ SMALL = {
     (InputFound, "stalls"),
     (PutItems, "items"),
     (Blocked, "not_begun"),
+    (TokensListed, "found"),
 }
-"""Lists that are not cut here: of names, of what became of one input, of items that their sender puts in portions, and of
-numbers of attempts that one container holds."""
+"""Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items that their
+sender puts in portions, and of numbers of attempts that one container holds."""
 
 payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)

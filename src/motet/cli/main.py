@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "run_command:run_command",
     "serve": "serve:serve_command",
     "server": "server_command:server_command",
+    "token": "token_command:token_command",
     "logs": "logs_command:logs_command",
     "call": "call_command:call_command",
     "app": "app_command:app_command",

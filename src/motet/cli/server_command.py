@@ -8,14 +8,11 @@ from typing import Any
 
 import click
 
+from motet.cli.named_server import named_server
 from motet.cli.options import ViewCommand, ViewGroup, json_option, print_json
-from motet.cli.servers import LiveServer
+from motet.cli.tables import moment
 from motet.cli.terminal import tell
-from motet.client.home import home_directory, standing_directory, standing_socket
-from motet.client.reach import NamedServer, named
-from motet.errors import ConnectionError
-from motet.model.server_identity import ServerIdentity
-from motet.server.wiring import home_holder
+from motet.client.home import home_directory
 
 
 @click.group("server", cls=ViewGroup, invoke_without_command=True)
@@ -41,27 +38,15 @@ def server_command(ctx: click.Context, *, port: int | None) -> None:
 @json_option
 def status(*, as_json: bool) -> None:
     """Say whether the server is ready: the one that MOTET_SERVER names, or that under MOTET_HOME. Exit status 0: it is."""
-    home = home_directory(os.environ)
-    named_one = named(os.environ)
-    where = named_one or NamedServer(f"unix:{standing_socket(home)}", os.environ.get("MOTET_TOKEN", ""))
-    holder = home_holder(standing_directory(home)) if named_one is None else None
-    try:
-        pid, since = (holder.pid, holder.since) if holder is not None else (0, 0.0)
-        server = LiveServer(ServerIdentity("", pid, since, where.address, where.token))
-    except ConnectionError as error:
-        if holder is not None:
-            raise ConnectionError(f"the server of {home} is not ready: {holder} ({error})") from None
-        raise ConnectionError(f"no server is there: {error}") from None
-    try:
+    with named_server() as server:
         asked = time.monotonic()
         views = server.views()
         took = time.monotonic() - asked
-    finally:
-        server.close()
+        there = server.identity
     about: dict[str, Any] = {
-        "address": where.address,
-        "pid": None if holder is None else holder.pid,
-        "since": None if holder is None else holder.since,
+        "address": there.address,
+        "pid": there.pid or None,
+        "since": there.started_at or None,
         "apps": len(views),
         "containers": sum(len(each.containers) for view in views for each in view.functions),
         "answered_in": took,
@@ -69,5 +54,5 @@ def status(*, as_json: bool) -> None:
     if as_json:
         print_json(about)
         return
-    process = f", {holder}" if holder is not None else ""
-    tell(f"ready at {where.address}{process}: {about['apps']} apps, {about['containers']} containers")
+    process = f", process {there.pid}, since {moment(there.started_at)}" if there.pid else ""
+    tell(f"ready at {there.address}{process}: {about['apps']} apps, {about['containers']} containers")

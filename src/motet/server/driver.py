@@ -113,6 +113,7 @@ class Driver:
         self._pending.extend(events)
         if self._busy:
             return
+        # Whatever comes up until the end waits: commands of a later turn must not overtake those of this one.
         self._busy = True
         performers = self._performers
         try:
@@ -120,6 +121,7 @@ class Driver:
                 batch = tuple(self._pending)
                 self._pending.clear()
                 now = self._now()
+                # Before it is handled: the turn that breaks a promise is to be in the story.
                 self._turns.add(now, batch)
                 observers = self._of_turns
                 commands = self.engine.handle(batch, now, records=bool(observers))
@@ -146,6 +148,7 @@ class Driver:
     def fail(self, error: Exception) -> None:
         """A promise of ours was broken. Idempotent."""
         self._pending.clear()
+        # Taken away first: what is done because of this may fail, too, and comes back here.
         on_broken, self._on_broken = self._on_broken, None
         self.close()
         if on_broken is not None:
@@ -190,6 +193,7 @@ class Driver:
         seconds = now - due
         if seconds <= LATE or due < self._not_before:  # or this was noticed already
             return False
+        # Timers that were due meanwhile ring then, too: what came while nobody listened is older than they are.
         self._not_before = now + HEARING
         if self._timer is None or self._timer.when() < self._not_before:
             self._ring_at(self._not_before)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from motet.core import commands as c
-from motet.server.catalogue import Catalogue
-from motet.server.clients import ClientSession
-from motet.server.containers import Containers
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.session import ClientSession
+from motet.server.clients.spawned import SpawnedCalls
+from motet.server.containers.containers import Containers
 from motet.server.driver import Performers
-from motet.server.lifetimes import Lifetimes
-from motet.server.spawned import SpawnedCalls
 
 
 def performers(

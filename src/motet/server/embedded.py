@@ -23,12 +23,12 @@ from motet.client.scratch import sweep
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, InternalError
-from motet.server.clients import ClientSession
+from motet.server.access.tokens import OPERATOR
+from motet.server.clients.session import ClientSession
 from motet.server.config import ServerConfig
-from motet.server.door import OPERATOR
 from motet.server.driver import logger
 from motet.server.green_threads import refuse_green_threads
-from motet.server.tally import Tally
+from motet.server.metrics.tally import Tally
 from motet.server.wiring import build_server
 from motet.wire.hello import Hello
 from motet.wire.message import Message
@@ -143,6 +143,7 @@ class EmbeddedServer:
 
     def stop(self) -> Steps[None]:
         """Stop all apps and the server, and wait until nothing is left of it."""
+        # Not before it has started: half a server could not be stopped.
         self._started.add_done_callback(self._ask_to_stop)
         yield from _finished(self._ended)
         self._thread.join()
@@ -166,6 +167,7 @@ class EmbeddedServer:
             await server.start()
             self._address, self._token = server.address, server.token
             session = server.connect(LocalPeer(self.connection))
+            # Processes that the program forks connect as operators, and act for this client.
             server.principals[OPERATOR] = session.number
             link = LocalLink(self._loop, session)
             self.connection.attach(link)

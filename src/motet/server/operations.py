@@ -15,8 +15,8 @@ from motet.records.batch import RecordBatch
 from motet.records.call_graph import CallGraph
 from motet.records.facts import StallRecord
 from motet.records.queries import MAX_FOUND
-from motet.server.catalogue import Catalogue
-from motet.server.containers import Containers
+from motet.server.apps.catalogue import Catalogue
+from motet.server.containers.containers import Containers
 from motet.server.driver import Driver
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.store.records import RecordReader

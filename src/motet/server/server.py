@@ -7,7 +7,7 @@ import contextlib
 import itertools
 import os
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,37 +21,39 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
-from motet.server.catalogue import Catalogue
-from motet.server.clients import ClientSession
+from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.rights import EVERYTHING, INSIDE
+from motet.server.access.token_answers import token_answers
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.guests import Guests
+from motet.server.clients.queues import Queues
+from motet.server.clients.session import ClientSession, SharedParts
+from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
-from motet.server.containers import Containers
+from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
-from motet.server.door import Door, OwnDoor, Principal, Right
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.http.ingress import Ingress
-from motet.server.lifetimes import Lifetimes
 from motet.server.lines import Lines
-from motet.server.load_trace import LoadTrace
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
+from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
-from motet.server.queues import Queues
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
-from motet.server.spans import QueueSpans
-from motet.server.spawned import SpawnedCalls
-from motet.server.tally import Tally
+from motet.server.traces.load_trace import LoadTrace
+from motet.server.traces.spans import QueueSpans
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
-from motet.wire.message import Message
 
 
 class OpenRecords(Protocol):
@@ -88,17 +90,9 @@ class Server:
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
-        self._recorder: Recorder | None = None
-        self._records: RecordQueue | NoRecords = NoRecords()
-        if config.records is not None and open_records is not None:
-            self._records = RecordQueue(
-                loop, self._clock, lambda: open_records(self._identity()), config.records.keep_for, tidy_records
-            )
-            self._recorder = Recorder(self._records, self._clock)
         self._lines = Lines()
-        self._attach_observers()
+        self._records = self._attach_observers(open_records, tidy_records)
         self._calls = SpawnedCalls(store)
-        self._queues = Queues()
         self._web = Ingress(
             config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
         )
@@ -117,6 +111,15 @@ class Server:
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
+        self._parts = SharedParts(
+            self._driver,
+            self._catalogue,
+            self._lifetimes,
+            self._calls,
+            Queues(),
+            self.operations,
+            self._dashboard.invite,
+        )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
@@ -136,22 +139,36 @@ class Server:
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
-        self._entrances = Entrances(self.new_peer)
+        self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
         self._scratch = scratch
 
-    def _attach_observers(self) -> None:
-        driver, containers = self._driver, dict[str, ContainerRecord]()
-        if self._recorder is not None:
-            containers = self._recorder.containers
-            driver.listen(self._recorder.told)
-            driver.follow(self._recorder.turned)
-            self._lines.keep(self._recorder.wrote)
+    def _attach_observers(
+        self, open_records: OpenRecords | None, tidy: Callable[[], object]
+    ) -> RecordQueue | NoRecords:
+        """Have told who is told of anything. What keeps records."""
+        driver, config, containers = self._driver, self._config, dict[str, ContainerRecord]()
+        records: RecordQueue | NoRecords = NoRecords()
+        if config.records is not None and open_records is not None:
+            records = RecordQueue(
+                asyncio.get_running_loop(),
+                self._clock,
+                lambda: open_records(self._identity()),
+                config.records.keep_for,
+                tidy,
+            )
+            recorder = Recorder(records, self._clock)
+            containers = recorder.containers
+            driver.listen(recorder.told)
+            driver.follow(recorder.turned)
+            self._lines.keep(recorder.wrote)
             driver.follow(self._sampler.turned)
         if self._load_trace is not None:
             driver.follow(self._load_trace.turned)
         driver.listen(self._tally.told)
         # After the recorder: what became of containers is known there then.
         driver.listen(QueueSpans(driver, self._tally.name, containers).told)
+        return records
 
     async def start(self) -> None:
         """Listen for containers and get the backend ready."""
@@ -208,7 +225,7 @@ class Server:
 
     def _broke(self, error: InternalError) -> None:
         """A promise was broken: nobody is to wait for what may never come. All clients are told, and all containers go."""
-        self.broken = error
+        self.broken = error  # first: who connects while the others are told is told, too
         problem = report.of(error)
         for session in list(self._clients.values()):
             self._try(session.broken, problem)
@@ -234,22 +251,18 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.name, number)
+        rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
+            rights = INSIDE
             app = self._catalogue.app_of(self._containers.function_of(container_id))
             by = self._lifetimes.owner_of(app.app_id).principal
         session = self._clients[number] = ClientSession(
             number,
             peer,
-            self._driver,
-            self._catalogue,
-            self._lifetimes,
-            self._calls,
-            self._queues,
-            self.operations,
-            self._dashboard.invite,
-            container_id is not None,
-            by,
-            principal is not None and Right.OPERATE in principal.rights,
+            self._parts,
+            rights=rights,
+            principal=by,
+            is_inside=container_id is not None,
         )
         return session
 
@@ -272,26 +285,11 @@ class Server:
         if hello.role == "client" and not hello.container_id:
             if self.ending.is_set():
                 raise ConnectionError("this server is ending")
-            return _RemoteClient(self, self.connect(peer, self._door.admit(hello.token, peer.process)))
+            principal = self._door.admit(hello.token, peer.process)
+            return self._guests.add(self.connect(peer, principal), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return _RemoteClient(self, self.connect(peer, container_id=hello.container_id))
-
-
-class _RemoteClient:
-    """A client at the other end of a socket."""
-
-    def __init__(self, server: Server, session: ClientSession) -> None:
-        self._server = server
-        self._session = session
-
-    def receive(self, messages: Sequence[Message]) -> None:
-        if any(isinstance(message, Hello) for message in messages):
-            raise ConnectionError("only the first message may be a hello")
-        self._session.receive(messages)  # type: ignore[arg-type]
-
-    def disconnected(self) -> None:
-        self._server.disconnect(self._session)
+        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,16 +16,20 @@ from motet.client.descriptors import fill_standard_descriptors
 from motet.client.home import standing_directory
 from motet.client.scratch import sweep
 from motet.model.version import VERSION
+from motet.server.access.door import HomeDoor
+from motet.server.access.peer_process import keep_descendants
+from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
-from motet.server.door import HomeDoor
-from motet.server.peer_process import keep_descendants
 from motet.server.server import Server
-from motet.server.wiring import build_server, take_home
+from motet.server.wiring import build_server, open_tokens, take_home
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
 
 HUNG = 1
+
+FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
+"""What is made when a home gets its first server."""
 
 Say = Callable[[str], None]
 
@@ -36,16 +41,17 @@ def stand(home: Path, port: int | None, say: Say) -> int:
     config = ServerConfig.of_standing(home, port)
     place = take_home(standing_directory(home))
     try:
+        tokens = Tokens(open_tokens(place.directory), time.time)
         # What containers leave behind stays below this process, where the door knows it.
         keep_descendants()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(config, say))
+            return runner.run(_serve(config, tokens, say))
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, say: Say) -> int:
-    server = build_server(config, door=HomeDoor())
+async def _serve(config: ServerConfig, tokens: Tokens, say: Say) -> int:
+    server = build_server(config, door=HomeDoor(tokens))
     with _signals(server, say):
         try:
             await server.start()
@@ -53,6 +59,9 @@ async def _serve(config: ServerConfig, say: Say) -> int:
             await server.stop()
             raise
         _say_where(server, say)
+        if tokens.is_new:
+            say(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
+        say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         await server.ending.wait()
         await sweeping
@@ -72,7 +81,6 @@ def _say_where(server: Server, say: Say) -> None:
     say(f"Motet {VERSION} listens at {server.address}")
     if server.tcp_address is not None:
         say(f"and at {server.tcp_address}, for clients with a token")
-    say(f"Ready (process {os.getpid()})")
 
 
 @contextlib.contextmanager

@@ -12,12 +12,13 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
+from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.server.tally import Tally
+from motet.store.base import TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
-    from motet.server.door import Door
+    from motet.server.access.door import Door
     from motet.server.server import Server
     from motet.store.server_home import HomeHolder, ServerHome
 
@@ -45,6 +46,13 @@ def take_home(directory: Path) -> ServerHome:
     from motet.store.server_home import ServerHome
 
     return ServerHome.take(directory)
+
+
+def open_tokens(directory: Path) -> TokenStore:
+    """What keeps the tokens of a server that stays there."""
+    from motet.store.tokens import TokenFile
+
+    return TokenFile(directory / "tokens.json")
 
 
 def home_holder(directory: Path) -> HomeHolder | None:

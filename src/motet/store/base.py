@@ -1,10 +1,34 @@
-"""What a store keeps: the records of spawned calls. In the words of the platform, not of a database."""
+"""What a store keeps: the records of spawned calls, and tokens. In the words of the platform, not of a database."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
+import msgspec
+
 from motet.model.outcome import InputEnd
+
+
+class KeptToken(msgspec.Struct, frozen=True):
+    """What is kept of a token: whom it speaks for, a hash of it, and its rights by name. Moments are of the wall clock."""
+
+    name: str
+    hash: str
+    rights: tuple[str, ...]
+    made_at: float
+    expires_at: float | None = None
+    last_used_at: float | None = None
+
+
+class TokenStore(Protocol):
+    """Keeps the tokens of a server."""
+
+    def load(self) -> list[KeptToken] | None:
+        """All of them; None if none were ever kept. Raises `ServiceError`."""
+
+    def save(self, tokens: Sequence[KeptToken]) -> None:
+        """Keep these, and no others. Raises `ServiceError`, and nothing has changed."""
 
 
 class CallStore(Protocol):

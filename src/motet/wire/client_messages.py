@@ -12,6 +12,7 @@ from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
+from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
@@ -171,6 +172,9 @@ RequestBody = (
     | PutItems
     | GetItems
     | ViewQueue
+    | NewToken
+    | ListTokens
+    | RevokeToken
 )
 
 
@@ -288,6 +292,8 @@ ReplyBody = (
     | ItemsPut
     | ItemsGot
     | QueueViewed
+    | TokenMade
+    | TokensListed
     | Done
     | RequestFailed
 )

@@ -32,6 +32,7 @@ class SignalledThread:
         self._main = word.value
         self._main_state = _states.get(self._main, 0)
         self._state_word = main_state_word(word, self._main_state)
+        os.register_at_fork(after_in_child=self._after_fork)
 
     @classmethod
     def found(cls) -> SignalledThread | None:
@@ -53,6 +54,11 @@ class SignalledThread:
                 if self._state_word is not None:
                     # Other signals that came meanwhile were noted for that thread: this has the main one look.
                     signal.pthread_kill(self._main, CANCEL_SIGNAL)
+
+    def _after_fork(self) -> None:
+        # The interpreter resets the word alone. The state may be that of a thread which is not in the child.
+        if self._state_word is not None:
+            self._state_word.value = thread_state()
 
     def restore(self) -> None:
         """The main thread is the one again. Idempotent; for handlers, which end the block's effect early."""

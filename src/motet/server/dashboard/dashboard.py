@@ -61,6 +61,7 @@ class Dashboard:
             metrics = load_app(self._metrics, extra="dashboard")
             self._metrics.begin()
         watchers = Watchers(api)
+        # Streams never end by themselves, and the listener waits for them.
         self._end_streams = watchers.close
         return dashboard_app(api, watchers, self._config.host, self._logins, metrics)
 

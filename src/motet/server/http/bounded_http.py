@@ -195,6 +195,7 @@ class BoundedHttp(HttpToolsProtocol):
         method = self.parser.get_method()
         fault = fault_of_head(method, self.parser.get_http_version(), self.url, self.headers)
         if self.parser.should_upgrade() and fault is None:
+            # What else a client would like to speak it need not: the request counts as it is.
             self._declining = not self._wants_websocket(method)
             if not self._declining and any(name in _FRAMING and value != b"0" for name, value in self.headers):
                 fault = "the opening request of a WebSocket has no body"
@@ -209,7 +210,7 @@ class BoundedHttp(HttpToolsProtocol):
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        self._beside_body = 0
+        self._beside_body = 0  # bounded between two pieces of body, not in all: a body may be endless
         if self._fault is None:
             super().on_body(body)
 
@@ -258,6 +259,7 @@ class BoundedHttp(HttpToolsProtocol):
         """A client that sends no more may still read, if it has asked for something."""
         if self._refused or self.scheme == "https" or not self._is_busy():
             return False  # TLS knows no half of a connection
+        # Half a connection, or all of one that is gone: only the system knows, and is asked now and then.
         self._half_closed = True
         self._look_for_client(0)
         return not self.transport.is_closing()
@@ -290,7 +292,7 @@ class BoundedHttp(HttpToolsProtocol):
             self._timer = None
 
     def _refuse(self, status: HTTPStatus, why: str = "") -> None:
-        self._refused = True
+        self._refused = True  # what follows on this connection has no beginning that could be trusted
         self._stop_timer()
         cycle = self.cycle
         if cycle is not None and not cycle.response_complete:  # it is the body of that request which is refused

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
-from motet.server.clients import ClientSession
+from motet.server.clients.session import ClientSession
 from motet.wire import client_messages as m
 from motet.wire.message import Message
 from motet.wire.web import ACK_BYTES, WEB_WINDOW, AnyFrame, Closed, RequestHead, Wanted, decode_frame, encode

@@ -78,7 +78,7 @@ class Doors:
             del self._labels[port]
             self._listener.remove(port)
         if self._first is not None and is_gone(self._first):
-            self._first = None
+            self._first = None  # the next function to come has the port that was asked for
 
     def owner(self, port: int | None) -> str | None:
         """The label that a port belongs to, whatever is asked for there."""

@@ -76,7 +76,7 @@ class Exchange:
             over = await self._respond(call, start_watching)
             while call.overdue and not call.gone:
                 answer = self._park(call)
-                call.overdue = False
+                call.overdue = False  # once: if there is no room to park it, this client waits on
                 if answer is not None:
                     parked = True
                     await give(self._send, answer, call.call_id)

@@ -7,8 +7,8 @@ from typing import Any
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
 from motet.model.function import FunctionVariant
-from motet.server.catalogue import ServedApp
-from motet.server.clients import ClientSession
+from motet.server.apps.catalogue import ServedApp
+from motet.server.clients.session import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer
 from motet.server.http.calls import WebCall, WebCalls

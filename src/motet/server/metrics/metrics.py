@@ -9,10 +9,10 @@ from typing import Generic, TypeVar
 from motet.core.containers import DRAINING, FROZEN, READY, STARTING, STOPPING
 from motet.model.outcome import OutcomeKind
 from motet.model.views import AppView, FunctionView
-from motet.server.histogram import Histogram
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
-from motet.server.tally import Name, Tally
+from motet.server.metrics.histogram import Histogram
+from motet.server.metrics.tally import Name, Tally
 
 STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)

@@ -91,13 +91,11 @@ class MeteredServer:
 
 def instrument_of(metric: Metric) -> tuple[str, str]:
     """A metric's name and unit by OpenTelemetry's conventions. Of a histogram there is the sum: instruments that are
-            observed have no buckets.
+    observed have no buckets.
 
-            >>> from motet.model.version import VERSION
-        from motet.server import facts
-    from motet.server.metrics.catalogue import QUEUED, WAITING
-            >>> instrument_of(WAITING), instrument_of(QUEUED)
-            (('motet.inputs.waiting', '1'), ('motet.input.queue.time', 's'))
+    >>> from motet.server.metrics.catalogue import QUEUED, WAITING
+    >>> instrument_of(WAITING), instrument_of(QUEUED)
+    (('motet.inputs.waiting', '1'), ('motet.input.queue.time', 's'))
     """
     name = metric.name.replace("_", ".")
     return (f"{name.removesuffix('.seconds')}.time", "s") if metric.kind == "histogram" else (name, "1")

@@ -166,7 +166,7 @@ class RecordQueue:
             return
         self._timer.cancel()
         self._timer = None
-        batch, self._batch = self._batch, RecordBatch()
+        batch, self._batch = self._batch, RecordBatch()  # the other thread owns that one from here on
         for (function_id, _), growing in self._succeeded.items():
             if (few := growing.records()) is not None:
                 batch.inputs.setdefault(function_id, []).extend(few)
@@ -180,7 +180,7 @@ class RecordQueue:
         self._sizes.append((sum(len(each.lines) for each in batch.logs), self._bytes))
         self._waiting_bytes += self._bytes
         self._bytes = 0
-        self._flush = None
+        self._flush = None  # what waits for the batches before this one says nothing of it
         self._queue.put(batch)
 
     def _tidy(self, store: RecordStore) -> None:
@@ -230,6 +230,7 @@ class RecordQueue:
         if lost.total:
             self._say(lost, "could not be kept")
         if self._lost.total and self._waiting_lines < MAX_WAITING_LINES // 2:
+            # When half of it is through: said at once, the notice would be lost with the next lines.
             lost, self._lost = self._lost, LostRecords()
             self._say(lost, "are not kept: they came faster than they could be written")
             logger.warning("%s of this run are not kept: they came faster than they could be written", lost)

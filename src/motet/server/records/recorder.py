@@ -94,7 +94,7 @@ class Recorder:
     # --- containers ---------------------------------------------------------------------------------------------------
 
     def _started(self, command: c.StartContainer, now: float) -> None:
-        at = self._clock.wall(now)
+        at = self._clock.wall(now)  # that of the turn: its inputs, which waited for it, are dated by the same
         record = ContainerRecord(command.container_id, command.function_id, at - command.waited, at, command.reason)
         self.containers[command.container_id] = record
         self._records.add_container(record)
@@ -115,6 +115,7 @@ class Recorder:
                 record.ready_at = now
                 record.loaded_at = max(now - fact.seconds, record.connected_at or record.started_at)
             case facts.ContainerGone():
+                # Spans of what ends with it are told of in the next turn: they do without its start.
                 del self.containers[record.container_id]
                 record.ended_at = now
                 record.end = f"{record.end}; {fact.description}" if record.end else fact.description

@@ -1,0 +1,34 @@
+"""The one server that commands about a server mean: that which MOTET_SERVER names, or else the one under MOTET_HOME."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+
+from motet.cli.servers import LiveServer
+from motet.client.home import home_directory, standing_directory, standing_socket
+from motet.client.reach import TOKEN, NamedServer, named
+from motet.errors import ConnectionError
+from motet.model.server_identity import ServerIdentity
+from motet.server.wiring import home_holder
+
+
+@contextlib.contextmanager
+def named_server() -> Iterator[LiveServer]:
+    """A connection to it, for as long as the block runs. Raises `ConnectionError`, which says who has the home, if anybody."""
+    home = home_directory(os.environ)
+    there = named(os.environ)
+    holder = home_holder(standing_directory(home)) if there is None else None
+    where = there or NamedServer(f"unix:{standing_socket(home)}", os.environ.get(TOKEN, ""))
+    pid, since = (0, 0.0) if holder is None else (holder.pid, holder.since)
+    try:
+        server = LiveServer(ServerIdentity("", pid, since, where.address, where.token))
+    except ConnectionError as error:
+        if holder is not None:
+            raise ConnectionError(f"the server of {home} is not ready: {holder} ({error})") from None
+        raise ConnectionError(f"no server is there: {error}; `motet server` starts one") from None
+    try:
+        yield server
+    finally:
+        server.close()

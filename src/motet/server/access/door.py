@@ -1,0 +1,96 @@
+"""Who may speak to a server, and what for: a principal for everybody who connects, with its rights."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass
+from typing import Protocol
+
+from motet.errors import ConnectionError, InvalidError
+from motet.server.access.peer_process import PeerProcess, descends_from
+from motet.server.access.rights import EVERYTHING, Right, named_rights
+from motet.server.access.tokens import OPERATOR, Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whom a connection speaks for. Its calls and apps are those of its name, over whatever connection it made them."""
+
+    name: str
+    rights: Right
+    until: float | None = None
+    """When its rights end, on the wall clock."""
+
+
+class Door(Protocol):
+    """Lets in those who are no containers."""
+
+    @property
+    def token(self) -> str:
+        """What the user's other processes on this machine are to show; empty if they need nothing."""
+        ...
+
+    def admit(self, token: str, process: PeerProcess | None) -> Principal:
+        """Whom somebody speaks for, by what it shows, or by the process that it is. Raises `ConnectionError`."""
+        ...
+
+    @property
+    def tokens(self) -> Tokens:
+        """Those that it lets in by. Raises `InvalidError` if it has none."""
+        ...
+
+
+class OwnDoor:
+    """Of a server inside a program: one token, which the program's user alone can read."""
+
+    def __init__(self) -> None:
+        self._token = secrets.token_hex(16)
+
+    @property
+    def token(self) -> str:
+        """See `Door`."""
+        return self._token
+
+    def admit(self, token: str, process: PeerProcess | None) -> Principal:
+        """See `Door`."""
+        if not secrets.compare_digest(self._token.encode(), token.encode()):
+            raise ConnectionError("not an operator of this server")
+        return Principal(OPERATOR, EVERYTHING)
+
+    @property
+    def tokens(self) -> Tokens:
+        """See `Door`."""
+        raise InvalidError("this server ends with its program, and has no tokens: `motet server` is one that has")
+
+
+class HomeDoor:
+    """Of a server that stays: who shows a token may do what that is for. Without one, the user that the server runs as may do
+    everything from this machine, but for the processes of its containers, which are its descendants."""
+
+    token = ""
+
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
+        self._uid = os.geteuid()
+        self._pid = os.getpid()
+
+    def admit(self, token: str, process: PeerProcess | None) -> Principal:
+        """See `Door`."""
+        if token:
+            found = self.tokens.find(token)
+            if found is None:
+                raise ConnectionError("the token (MOTET_TOKEN) is none here: it was revoked, has expired or never was")
+            return Principal(found.name, named_rights(found.rights), found.expires_at)
+        if process is None:
+            raise ConnectionError("a token is needed here: put one in MOTET_TOKEN")
+        if process.uid != self._uid:
+            raise ConnectionError(
+                f"user {process.uid} needs a token (MOTET_TOKEN): the server runs as user {self._uid}"
+            )
+        if descends_from(process.pid, self._pid):
+            raise ConnectionError(
+                f"process {process.pid} belongs to a container of this server, and a container may not administer it: call "
+                "functions there, or give it a token (MOTET_TOKEN)"
+            )
+        return Principal(OPERATOR, EVERYTHING)

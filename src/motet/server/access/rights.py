@@ -1,0 +1,119 @@
+"""What each message to a server needs a right for: one table over all of them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable
+from typing import Any
+
+from motet.errors import InvalidError
+from motet.wire import access_messages as a
+from motet.wire import client_messages as m
+from motet.wire import container_messages as c
+from motet.wire import operator_messages as o
+from motet.wire import output_messages as out
+from motet.wire import queue_messages as q
+from motet.wire.hello import Hello
+
+
+class Right(enum.Flag):
+    """What somebody may do. `SERVE` is a container's, to carry out what it was started for: no token has it."""
+
+    CALL = enum.auto()
+    DEPLOY = enum.auto()
+    LOOK = enum.auto()
+    OPERATE = enum.auto()
+    ADMINISTER = enum.auto()
+    SERVE = enum.auto()
+
+    def __str__(self) -> str:
+        return ", ".join(sorted(str(each.name).lower() for each in type(self) if each in self)) or "none"
+
+
+CALL, DEPLOY, LOOK, OPERATE, ADMINISTER, SERVE = Right
+EVERYTHING = CALL | DEPLOY | LOOK | OPERATE | ADMINISTER
+NOTHING = Right(0)
+
+INSIDE = CALL | LOOK
+"""What code in containers may do: what runs where is for those outside to say."""
+
+_INCLUDED = {OPERATE: LOOK, ADMINISTER: EVERYTHING}
+
+NEEDED: dict[type[Any], Right] = {
+    # Calls, with what belongs to them.
+    m.SubmitInputs: CALL,
+    m.CancelCall: CALL,
+    m.AckCallItems: CALL,
+    m.FeedCall: CALL,
+    m.AwaitOutcomes: CALL,
+    m.ViewCall: CALL,
+    m.BindFunction: CALL,
+    q.PutItems: CALL,
+    q.GetItems: CALL,
+    q.ViewQueue: CALL,
+    # Apps: those of others are for operators.
+    m.CreateApp: DEPLOY,
+    m.StopApp: DEPLOY | OPERATE,
+    m.UpdateAutoscaler: DEPLOY | OPERATE,
+    # Looking.
+    m.ViewFunction: CALL | DEPLOY | LOOK,
+    m.ViewApp: CALL | DEPLOY | LOOK,
+    o.ViewServer: LOOK,
+    o.ViewInputs: LOOK,
+    o.ViewSettings: LOOK,
+    o.FindLogs: LOOK,
+    o.FindInput: LOOK,
+    o.FindCalls: LOOK,
+    o.FindCallGraph: LOOK,
+    # Operating: also by way of the dashboard.
+    o.EndCall: OPERATE,
+    o.EndContainer: OPERATE,
+    o.OpenDashboard: OPERATE,
+    # Administering: a container's environment has its secrets.
+    o.ViewEnvironment: ADMINISTER,
+    a.NewToken: ADMINISTER,
+    a.ListTokens: ADMINISTER,
+    a.RevokeToken: ADMINISTER,
+    # Belong to a request, which needs a right of its own.
+    m.Request: EVERYTHING,
+    m.Forget: EVERYTHING,
+    q.Confirm: EVERYTHING,
+    q.AnswerNow: EVERYTHING,
+    # What containers say of themselves, on connections of their own.
+    c.ClockRead: SERVE,
+    c.Ready: SERVE,
+    c.StartFailed: SERVE,
+    c.Finished: SERVE,
+    c.Items: SERVE,
+    c.TakeFeed: SERVE,
+    c.LimitInputs: SERVE,
+    c.StopDelivering: SERVE,
+    c.StoodStill: SERVE,
+    c.Blocked: SERVE,
+    c.Unblocked: SERVE,
+    out.Output: SERVE,
+    out.OutputShared: SERVE,
+    out.Stalled: SERVE,
+    # The first message on a connection, and no other.
+    Hello: NOTHING,
+}
+"""Any one of the rights that stand beside a message is enough."""
+
+
+def refused_to(rights: Right) -> frozenset[type[Any]]:
+    """The messages that somebody with these rights may not send."""
+    return frozenset(kind for kind, needed in NEEDED.items() if not rights & needed)
+
+
+def named_rights(names: Iterable[str]) -> Right:
+    """Rights by their names, with what they include: who operates may look, who administers may do everything. Raises
+    `InvalidError`."""
+    rights = NOTHING
+    for name in names:
+        right = Right.__members__.get(name.upper())
+        if right is None or right is SERVE:
+            raise InvalidError(f"there is no right {name!r}; rights are {EVERYTHING}")
+        rights |= right | _INCLUDED.get(right, NOTHING)
+    if not rights:
+        raise InvalidError(f"no right is given; rights are {EVERYTHING}")
+    return rights

@@ -1,0 +1,107 @@
+"""The tokens of a server that stays: made, shown once, looked up, revoked."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Callable
+
+import msgspec
+
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, ServiceError
+from motet.server.access.rights import named_rights
+from motet.server.driver import logger
+from motet.store.base import KeptToken, TokenStore
+
+OPERATOR = "operator"
+"""The principal that is the user a server runs as."""
+
+PREFIX = "motet_"
+MAX_TOKENS = 1000
+"""All of them are compared with what is shown, and listed in one message."""
+
+SAVE_INTERVAL = 60.0
+"""Seconds between two moments of last use that are kept, at least."""
+
+_BYTES = 32
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+class Tokens:
+    """All of a server's. A token is 256 random bits, of which a SHA-256 is kept: nobody guesses them, so nothing slower is
+    needed. `now` is the wall clock. Raises `ServiceError` if those that are kept cannot be read."""
+
+    def __init__(self, store: TokenStore, now: Callable[[], float]) -> None:
+        self._store = store
+        self._now = now
+        kept = store.load()
+        self.is_new = kept is None
+        """There never was one."""
+        self._kept = {each.name: each for each in kept or ()}
+        self._saved_at = float("-inf")
+
+    def new(self, name: str, rights: tuple[str, ...], lifetime: float | None = None) -> str:
+        """A new token; one of this name that has expired makes room for it. Raises `AlreadyExistsError`, `InvalidError`,
+        `ServiceError`."""
+        if not _NAME.fullmatch(name):
+            raise InvalidError(
+                f"a token cannot be called {name!r}: names have 1 to 64 letters, digits, dots, dashes and underscores, and "
+                "begin with a letter or digit"
+            )
+        if name == OPERATOR:
+            raise InvalidError(f"a token cannot be called {name!r}: that is the user whom the server runs as")
+        if lifetime is not None and not 0 < lifetime < float("inf"):
+            raise InvalidError(f"a token cannot expire after {lifetime:g} s")
+        named_rights(rights)
+        now = self._now()
+        if (there := self._kept.get(name)) is not None and not _has_expired(there, now):
+            raise AlreadyExistsError(f"there is a token {name!r} already: revoke it first, or take another name")
+        token = PREFIX + secrets.token_urlsafe(_BYTES)
+        expires_at = None if lifetime is None else now + lifetime
+        if len(self._kept) >= MAX_TOKENS:
+            raise InvalidError(f"this server has {MAX_TOKENS} tokens, which are the most: revoke some")
+        made = KeptToken(name, _hash(token), tuple(dict.fromkeys(rights)), now, expires_at)
+        self._save({**self._kept, name: made})
+        return token
+
+    def find(self, token: str) -> KeptToken | None:
+        """The one that this is, if it is one that may be used; it was used now."""
+        now, hashed = self._now(), _hash(token).encode()
+        found = None
+        for each in self._kept.values():  # all of them: how long it takes tells nothing
+            if secrets.compare_digest(each.hash.encode(), hashed):
+                found = each
+        if found is None or _has_expired(found, now):
+            return None
+        used = self._kept[found.name] = msgspec.structs.replace(found, last_used_at=now)
+        if now - self._saved_at >= SAVE_INTERVAL:
+            try:
+                self._save(self._kept)
+            except ServiceError:  # its owner comes in all the same
+                logger.exception("when a token was last used could not be kept")
+        return used
+
+    def revoke(self, name: str) -> None:
+        """It is none from now on. Raises `NotFoundError`, `ServiceError`."""
+        if name not in self._kept:
+            names = ", ".join(sorted(self._kept)) or "none"
+            raise NotFoundError(f"there is no token {name!r} (there are: {names})")
+        self._save({key: each for key, each in self._kept.items() if key != name})
+
+    def all(self) -> list[KeptToken]:
+        """Every one, the oldest first, those that have expired among them."""
+        return sorted(self._kept.values(), key=lambda each: each.made_at)
+
+    def _save(self, tokens: dict[str, KeptToken]) -> None:
+        self._saved_at = self._now()
+        self._store.save(list(tokens.values()))
+        self._kept = dict(tokens)
+
+
+def _has_expired(token: KeptToken, now: float) -> bool:
+    return token.expires_at is not None and token.expires_at <= now
+
+
+def _hash(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

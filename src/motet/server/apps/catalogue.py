@@ -1,0 +1,238 @@
+"""What can be called: apps, their functions, and variants of those."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from motet.core import events as e
+from motet.core.commands import ReportFunctionRetired
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, RequestSizeError
+from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
+from motet.model.ids import numbered_suffix
+from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.model.retires import Retires
+from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.model.views import AppView
+from motet.records.pools import FunctionRecord
+from motet.server import facts
+from motet.server.apps.variants import Bound, Variants
+from motet.server.driver import Driver
+from motet.wire.container_messages import Configure
+from motet.wire.parameters import checked_parameters, decoded_parameters
+
+_encode = msgspec.msgpack.Encoder(order="deterministic").encode
+
+
+@dataclass(frozen=True, slots=True)
+class ServedApp:
+    """An app that can be called. `declared`: its functions by id; `web_urls`: those of web functions, by function id and
+    method."""
+
+    app_id: str
+    spec: AppSpec
+    declared: dict[str, FunctionSpec]
+    web_urls: list[tuple[str, str, str]] = field(default_factory=list)
+
+    def function_ids(self) -> list[tuple[str, str, str]]:
+        """(key of the app it was declared on, its own key, id) of every declared function."""
+        return [(spec.app_key, spec.key, function_id) for function_id, spec in self.declared.items()]
+
+
+class Catalogue:
+    """All apps and functions of a server. It knows not why they are here, nor for how long (see `Lifetimes`)."""
+
+    def __init__(self, driver: Driver, id_base: str) -> None:
+        self._driver = driver
+        self._id_base = id_base
+        self._numbers = 0
+        self._apps: dict[str, ServedApp] = {}
+        self._functions: dict[str, tuple[ServedApp, FunctionSpec]] = {}
+        self._variants = Variants()
+
+    # --- apps ---------------------------------------------------------------------------------------------------------
+
+    def new_app(self, app_id: str, spec: AppSpec) -> ServedApp:
+        """An app with ids for its functions, which can be called once it is added. Raises `AlreadyExistsError`."""
+        if app_id in self._apps:
+            raise AlreadyExistsError(f"an app with id {app_id} is running already")
+        for function in spec.functions:
+            _check_size(function)
+        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions})
+
+    def add(self, app: ServedApp) -> None:
+        """It can be called from now on; pools with `min_containers` begin to start at once."""
+        self._apps[app.app_id] = app
+        self._driver.tell(facts.AppStarted(app.app_id, app.spec.name))
+        for function_id, function in app.declared.items():
+            self._add(app, function_id, function)
+
+    def remove(self, app_id: str) -> None:
+        """It has stopped, and its functions are gone for good."""
+        app = self._apps.pop(app_id)
+        gone = {function_id for function_id, (owner, _) in self._functions.items() if owner is app}
+        for function_id in gone:
+            del self._functions[function_id]
+            self._driver.tell(facts.FunctionGone(function_id))
+        self._variants.forget(gone)
+        self._driver.tell(facts.AppEnded(app_id))
+
+    def view(self, app_id: str) -> AppView:
+        """What there is to see of an app. Raises `NotFoundError`."""
+        app = self._apps.get(app_id)
+        if app is None:
+            raise NotFoundError(f"no app {app_id} runs on this server")
+        functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
+        return AppView(app_id=app_id, name=app.spec.name, functions=functions)
+
+    def views(self) -> tuple[AppView, ...]:
+        """What there is to see of every app, in the order they began."""
+        return tuple(self.view(app_id) for app_id in self._apps)
+
+    def runs(self, app: str | None, function: str | None) -> bool:
+        """Whether an app, or a function of it, by id or name, runs; None: any."""
+        if function is None:
+            return any(app in (None, each.app_id, each.spec.name) for each in self._apps.values())
+        return any(
+            function in (function_id, spec.name) and app in (None, owner.app_id, owner.spec.name)
+            for function_id, (owner, spec) in self._functions.items()
+        )
+
+    # --- functions ----------------------------------------------------------------------------------------------------
+
+    def app_of(self, function_id: str) -> ServedApp:
+        """The app a function belongs to. Raises `NotFoundError`."""
+        return self._find(function_id)[0]
+
+    def settings(self, function_id: str) -> AutoscalerSettings:
+        """A function's bounds. Raises `NotFoundError`."""
+        return self._find(function_id)[1].autoscaler
+
+    def module_of(self, function_id: str) -> str:
+        """The module that a function is imported from; empty if it travels by value, or does not run here any more."""
+        found = self._functions.get(function_id)
+        definition = None if found is None else found[1].definition
+        return definition.module if isinstance(definition, ImportedDefinition) else ""
+
+    def configuration(self, function_id: str) -> Configure:
+        """What a container of this function must know."""
+        app, spec = self._find(function_id)
+        return Configure(
+            app.app_id,
+            app.spec.name,
+            function_id,
+            spec,
+            app.spec.sys_path,
+            app.spec.project_dir,
+            app.spec.argv,
+            app.function_ids(),
+            app.web_urls,
+            app.spec.main,
+            app.spec.sources,
+        )
+
+    def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:
+        """New bounds for a pool. Raises `NotFoundError`, or `InvalidError` if they contradict each other or there is none."""
+        app, spec = self._find(function_id)
+        if not spec.has_pool:
+            raise _needs_instance(spec)
+        varied = spec.varied(FunctionVariant(autoscaler_changes=change))
+        self._functions[function_id] = (app, varied)
+        self._variants.change(function_id, change)  # one that is retired comes back with these bounds
+        self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
+        return varied.autoscaler
+
+    # --- variants -----------------------------------------------------------------------------------------------------
+
+    def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False) -> str:
+        """The function a variant is; made when it is first asked for, and again when nobody used it for a while.
+
+        Raises `NotFoundError`, `InvalidError`; `by_request` of HTTP, `ResourceExhaustedError` if there are too many.
+        """
+        app, spec = self._find(function_id)
+        key = _encode((function_id, variant))
+        bound = self._variants.find(key)
+        retires: Retires = "when idle" if by_request else "when empty"
+        if bound is not None and self._driver.engine.inspection.takes(bound):
+            if not by_request:
+                self._variants.hold(bound)
+            # It may be about to go: whoever got its id is to find it.
+            self._driver.take(e.FunctionWanted(bound, retires))
+        else:
+            if by_request:
+                self._variants.check_room()
+            if variant.parameters_given is not None:
+                _check_parameters(spec, variant.parameters_given)
+            varied = spec.varied(variant)
+            if not varied.has_pool:
+                raise _needs_instance(spec)
+            _check_size(varied)
+            # A new id also for one whose pool is just being closed: what was asked of that one ends there.
+            bound = self._new_id()
+            self._variants.add(bound, Bound(key, function_id, variant, not by_request))
+            self._add(app, bound, varied, function_id, retires)
+        return bound
+
+    def revive(self, function_id: str) -> None:
+        """Somebody calls this function: have it be here if it is a variant that was retired."""
+        if self._variants.is_retired(function_id):
+            self._find(function_id)
+
+    def retired(self, command: ReportFunctionRetired) -> None:
+        """The engine says that nobody has used a variant for a while: nothing of it is kept but what brings it back."""
+        del self._functions[command.function_id]
+        self._variants.retire(command.function_id)
+        self._driver.tell(facts.FunctionGone(command.function_id))
+
+    def _find(self, function_id: str) -> tuple[ServedApp, FunctionSpec]:
+        found = self._functions.get(function_id)
+        if found is None and (bound := self._variants.revive(function_id)) is not None:
+            app, base = self._functions[bound.base]
+            found = app, base.varied(bound.variant)
+            self._add(app, function_id, found[1], bound.base, "when empty")
+        if found is None:
+            raise NotFoundError(f"no function {function_id} runs on this server")
+        return found
+
+    def _new_id(self) -> str:
+        self._numbers += 1
+        return "fu-" + numbered_suffix(self._id_base, self._numbers)
+
+    def _add(
+        self,
+        app: ServedApp,
+        function_id: str,
+        spec: FunctionSpec,
+        variant_of: str | None = None,
+        retires: Retires = "never",
+    ) -> None:
+        # Before the engine is told: it may start a container at once, whose configuration is asked for here.
+        self._functions[function_id] = (app, spec)
+        concurrency = spec.concurrency
+        record = FunctionRecord(
+            function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
+        )
+        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool))
+        if spec.has_pool:
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
+
+
+def _check_size(spec: FunctionSpec) -> None:
+    """A container is told of its function in one message, and its environment is part of another."""
+    if (size := len(_encode(spec))) > MAX_PAYLOAD_BYTES:
+        raise RequestSizeError(
+            f"the declaration of {spec.name} is {size / 2**20:.1f} MiB, and may be {MAX_PAYLOAD_BYTES // 2**20} MiB at most: "
+            "make its `env`, `secrets` or options smaller"
+        )
+
+
+def _check_parameters(spec: FunctionSpec, given: bytes) -> None:
+    try:
+        checked_parameters(spec.parameters, decoded_parameters(given), spec.name)
+    except TypeError as error:
+        raise InvalidError(str(error)) from None
+
+
+def _needs_instance(spec: FunctionSpec) -> InvalidError:
+    return InvalidError(f"class {spec.name} has parameters; make an instance first: {spec.name}(...)")

@@ -1,0 +1,139 @@
+"""How long apps are here: what each lives by, and how it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from motet.core import events as e
+from motet.core.commands import ReportAppStopped
+from motet.errors import InvalidError, NotFoundError
+from motet.model.function import AppSpec
+from motet.server.apps.catalogue import Catalogue, ServedApp
+from motet.server.driver import Driver
+from motet.server.lines import Lines
+from motet.wire.client_messages import OutputLines
+
+
+class Owner(Protocol):
+    """The client session an app belongs to: it is shown the app's lines, and the app ends with it."""
+
+    principal: int
+
+    def show_lines(self, lines: OutputLines) -> None: ...
+
+
+class Web(Protocol):
+    """What makes web functions reachable."""
+
+    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
+        """Take requests for the app's web functions; their URLs, by function id and method. Raises `ServiceError`."""
+        ...
+
+    def close(self, app_id: str) -> None:
+        """Take no more requests for this app."""
+        ...
+
+
+@dataclass(slots=True)
+class WhileConnected:
+    """The life of an app that runs as long as its owner is connected, and does not stop it. `stopping`: it ends; whom to tell
+    then."""
+
+    owner: Owner
+    stopping: bool = False
+    on_stopped: list[Callable[[], None]] = field(default_factory=list)
+
+
+class Lifetimes:
+    """Begins apps and ends them. `on_stopped` is told of each that has ended, before those who asked for it."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        catalogue: Catalogue,
+        lines: Lines,
+        web: Web,
+        stop_grace: float,
+        on_stopped: Callable[[str], None],
+    ) -> None:
+        self._driver = driver
+        self._catalogue = catalogue
+        self._lines = lines
+        self._web = web
+        self._stop_grace = stop_grace
+        self._on_stopped = on_stopped
+        self._lives: dict[str, WhileConnected] = {}
+        """By app."""
+
+    def start(self, app_id: str, spec: AppSpec, owner: Owner) -> ServedApp:
+        """Begin an app. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+        app = self._catalogue.new_app(app_id, spec)
+        # First: if its requests cannot be taken there is no app, and nothing to undo.
+        app.web_urls.extend(self._web.open(app))
+        self._lives[app_id] = WhileConnected(owner)
+        # Before its functions are added: containers begin to start with them.
+        self._lines.show(app_id, owner.show_lines)
+        self._catalogue.add(app)
+        return app
+
+    def owner_of(self, app_id: str) -> Owner:
+        """Whose app it is. Raises `NotFoundError`."""
+        return self._find(app_id).owner
+
+    def check_owner(self, app_id: str, principal: int | None) -> None:
+        """Raise `InvalidError` if an app that runs is another principal's; None may reach for any."""
+        life = self._lives.get(app_id)
+        if life is not None and principal not in (None, life.owner.principal):
+            raise InvalidError(f"app {app_id} belongs to another client of this server")
+
+    # --- the end ------------------------------------------------------------------------------------------------------
+
+    def stop(self, app_id: str, then: Callable[[], None] = lambda: None) -> None:
+        """Stop an app; `then` is called when its last container is gone. Raises `NotFoundError`; idempotent meanwhile."""
+        life = self._find(app_id)
+        life.on_stopped.append(then)
+        if not life.stopping:
+            life.stopping = (
+                True  # before the engine hears of it: an app without containers has stopped within that call
+            )
+            self._web.close(app_id)
+            self._driver.take(e.AppStopped(app_id, self._stop_grace))
+
+    def stopped(self, command: ReportAppStopped) -> None:
+        """The engine says that an app's last container is gone."""
+        app_id = command.app_id
+        life = self._lives.pop(app_id)
+        self._catalogue.remove(app_id)
+        self._lines.forget(app_id)
+        self._on_stopped(app_id)
+        for then in life.on_stopped:
+            then()
+
+    def disconnected(self, owner: Owner) -> None:
+        """A client is gone: its apps stop."""
+        for app_id in [app_id for app_id, life in self._lives.items() if life.owner is owner]:
+            self.stop(app_id)
+
+    def stop_all(self, then: Callable[[], None]) -> None:
+        """Stop every app; `then` is called when the last is gone."""
+        left = len(self._lives)
+        if not left:
+            then()
+            return
+
+        def one_less() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        for app_id in list(self._lives):
+            self.stop(app_id, one_less)
+
+    def _find(self, app_id: str) -> WhileConnected:
+        life = self._lives.get(app_id)
+        if life is None:
+            raise NotFoundError(f"no app {app_id} runs on this server")
+        return life

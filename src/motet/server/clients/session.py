@@ -1,0 +1,287 @@
+"""A client's session: its requests answered, its calls turned into events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from motet.core import events as e
+from motet.errors import ConnectionError, InvalidError, PermissionDeniedError
+from motet.model.ids import AppId
+from motet.model.outcome import CallKind, InputEnd, OutcomeKind
+from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.log_search import find_logs
+from motet.server.clients.pending_answers import PendingAnswers
+from motet.server.clients.queues import Queues
+from motet.server.clients.refusals import answer, refusal
+from motet.server.clients.spawned import SpawnedCalls
+from motet.server.driver import Driver
+from motet.server.facts import InputTraced
+from motet.server.lines import LineReader
+from motet.server.operations import Operations
+from motet.server.peers import Peer
+from motet.wire import client_messages as m
+from motet.wire import report
+from motet.wire.codec import ToServer
+from motet.wire.hello import Hello
+from motet.wire.operator_messages import (
+    DashboardOpened,
+    FindLogs,
+    OpenDashboard,
+)
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, QueueViewed, ViewQueue
+
+MAX_SPAWNED_AT_ONCE = 1000
+"""Inputs of a spawned call in one request: they are let in together, if there is room for any."""
+
+
+@dataclass(frozen=True, slots=True)
+class SharedParts:
+    """What all sessions of a server work with."""
+
+    driver: Driver
+    catalogue: Catalogue
+    lifetimes: Lifetimes
+    calls: SpawnedCalls
+    queues: Queues
+    operations: Operations
+    open_dashboard: Callable[[], tuple[str, str]]
+
+
+class ClientSession:
+    """One connected client. `number` is how the engine names it."""
+
+    def __init__(
+        self,
+        number: int,
+        peer: Peer,
+        parts: SharedParts,
+        *,
+        rights: Right = EVERYTHING,
+        principal: int | None = None,
+        is_inside: bool = False,
+    ) -> None:
+        self.number = number
+        self.principal = number if principal is None else principal
+        """Who it acts for: itself, or the client on whose app it works, if it is a container."""
+        # Who came in from outside to operate may do so with what is others', too.
+        self._by = None if principal is not None and OPERATE in rights else self.principal
+        self._rights = rights
+        self._refused = refused_to(rights)
+        self._is_inside = is_inside
+        self._peer = peer
+        self._driver = parts.driver
+        self._catalogue = parts.catalogue
+        self._lifetimes = parts.lifetimes
+        self.show_lines = LineReader(peer).show
+        self._calls = parts.calls
+        self._queues = queues = parts.queues
+        self._pending = PendingAnswers(self.reply)
+        self._operations = operations = parts.operations
+        self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
+            m.CreateApp: self._create_app,
+            m.StopApp: self._stop_app,
+            m.BindFunction: self._bind_function,
+            m.UpdateAutoscaler: self._update_autoscaler,
+            m.ViewFunction: self._view_function,
+            m.ViewApp: self._view_app,
+            m.ViewCall: self._view_call,
+            m.AwaitOutcomes: self._await_outcomes,
+            m.SubmitInputs: self._spawn,
+            PutItems: lambda request_id, body: queues.put(self, request_id, body),
+            GetItems: lambda request_id, body: queues.get(self, request_id, body),
+            ViewQueue: lambda request_id, body: QueueViewed(queues.view(body)),
+            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
+            FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
+        }
+
+    def receive(self, messages: Sequence[ToServer]) -> None:
+        """What the client sent, in order; all of it reaches the engine in one turn."""
+        events: list[e.Event] = []
+        for message in messages:
+            if type(message) in self._refused:
+                self._refuse(message)
+            elif isinstance(message, m.SubmitInputs):
+                if message.kind is CallKind.SPAWNED:
+                    self._refuse_spawned(message)
+                else:
+                    self._catalogue.revive(message.function_id)
+                    events.append(self._submitted(message))
+            elif isinstance(message, m.AckCallItems):
+                events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
+            elif isinstance(message, m.FeedCall):
+                events.append(e.InputFed(message.call_id, message.index, message.items, self._by))
+            elif isinstance(message, m.CancelCall):
+                terminate = message.terminate_containers
+                events.append(e.CallCancelled(message.call_id, "by its caller", terminate, self._by))
+            elif isinstance(message, m.Request):
+                # What was sent before a request has happened when that is answered.
+                self._driver.take(*events)
+                events = []
+                self._answer(message)
+            else:
+                self._follow_up(message)
+        if events:
+            self._driver.take(*events)
+
+    def _follow_up(self, message: ToServer) -> None:
+        """Take what is about a request that was made before."""
+        if isinstance(message, m.Forget):
+            self._calls.forget(self.number, message.request_id)
+            self._queues.forget(self.number, message.request_id)
+            self._pending.forget(message.request_id)
+        elif isinstance(message, Confirm):
+            self._queues.confirm(self.number, message.request_id, message.count)
+        elif isinstance(message, AnswerNow):
+            self._queues.answer_now(self.number, message.request_id)
+
+    def disconnected(self) -> None:
+        """The client is gone: what only it wanted ends, and so do its apps."""
+        self._calls.forget_client(self.number)
+        self._queues.forget_client(self.number)
+        self._pending.close()
+        # Calls first: they end because their caller is gone, and not because its app stops.
+        self._driver.take(e.ClientLost(self.number))
+        self._lifetimes.disconnected(self)
+
+    def fail(self, error: Exception) -> None:
+        """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
+        self._driver.fail(error)
+
+    def broken(self, problem: bytes) -> None:
+        """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
+        self._peer.send((m.Broken(problem),))
+        self._peer.close()
+
+    # --- answers ------------------------------------------------------------------------------------------------------
+
+    def reply(self, request_id: int, body: m.ReplyBody) -> None:
+        self._peer.send((m.Reply(request_id, body),))
+
+    def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
+        self._peer.send((m.Outcomes(call_id, ended),))
+
+    def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
+        self._peer.send((m.CallItems(call_id, index, items),))
+
+    def send_feed_taken(self, call_id: str, index: int, count: int) -> None:
+        self._peer.send((m.CallFeedTaken(call_id, index, count),))
+
+    def _answer(self, request: m.Request) -> None:
+        # A number that is used again: whoever did that wants the later answer.
+        self._calls.forget(self.number, request.request_id)
+        self._queues.forget(self.number, request.request_id)
+        self._pending.forget(request.request_id)
+        try:
+            body = self._found(request)
+        except Exception as error:
+            body = refusal(request.body, error)
+        if body is not None:
+            answer(lambda body: self.reply(request.request_id, body), request.body, body)
+
+    def _found(self, request: m.Request) -> m.ReplyBody | None:
+        """The answer, or None if there is to be one later."""
+        kind = type(request.body)
+        if kind in self._refused:
+            raise self._denied(kind)
+        if (handle := self._requests.get(kind)) is not None:
+            return handle(request.request_id, request.body)
+        found = self._operations.answers[kind](request.body)
+        if not isinstance(found, Coroutine):
+            return found
+        self._pending.add(request.request_id, request.body, found)
+        return None
+
+    def _denied(self, kind: type[Any]) -> PermissionDeniedError:
+        if self._is_inside:
+            return PermissionDeniedError(f"{kind.__name__} is refused to code in containers: ask from outside")
+        return PermissionDeniedError(
+            f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self._rights}"
+        )
+
+    def _refuse(self, message: ToServer) -> None:
+        """Answer what nobody with these rights may send. Raises `ConnectionError` where there is no answer to be sent."""
+        kind = type(message)
+        if isinstance(message, Hello):
+            raise ConnectionError("only the first message may be a hello")
+        if not isinstance(message, m.SubmitInputs):
+            raise ConnectionError(str(self._denied(kind)))
+        told = report.of(self._denied(kind))
+        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+
+    def _refuse_spawned(self, message: m.SubmitInputs) -> None:
+        """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
+        told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
+        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+
+    def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
+        if message.trace:
+            self._driver.tell(InputTraced(message.function_id))
+        return e.InputsSubmitted(
+            message.call_id,
+            message.function_id,
+            self.number,
+            message.kind,
+            message.method,
+            message.inputs,
+            message.parent_input_id,
+            message.trace,
+            message.at_most_once,
+            self.principal,
+        )
+
+    # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
+
+    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
+        app = self._lifetimes.start(AppId(body.app_id), body.spec, self)
+        return m.AppCreated(app.function_ids(), app.web_urls)
+
+    def _stop_app(self, request_id: int, body: m.StopApp) -> None:
+        self._lifetimes.check_owner(body.app_id, self._by)
+        self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
+
+    def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
+        return m.FunctionBound(self._catalogue.bind(body.function_id, body.variant))
+
+    def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
+        self._lifetimes.check_owner(self._catalogue.app_of(body.function_id).app_id, self._by)
+        settings = self._catalogue.update_autoscaler(body.function_id, body.change)
+        return m.AutoscalerUpdated(settings)
+
+    def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
+        self._catalogue.revive(body.function_id)
+        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.clock.now()))
+
+    def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
+        return m.AppViewed(self._catalogue.view(body.app_id))
+
+    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
+        self._calls.check_owner(body.call_id, self._by)
+        return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
+
+    def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
+        self._calls.check_owner(body.call_id, self._by)
+        ended = self._calls.outcomes(body.call_id, body.index, body.count)
+        if ended or not body.wait:
+            return m.Outcomes(body.call_id, ended)
+        self._calls.wait(self, request_id, body.call_id, body.index)
+        return None
+
+    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
+        app_id = self._catalogue.app_of(body.function_id).app_id
+        if body.kind is CallKind.SPAWNED:
+            if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
+                raise InvalidError(
+                    f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
+                )
+            if refusal := self._driver.engine.inspection.refusal(body.function_id, body.kind):
+                raise refusal
+            # Before anything is kept: another's call is not added to.
+            self._calls.claim(body.call_id, self.principal)
+            self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
+        if body.inputs:
+            self._driver.take(self._submitted(body))
+        return m.Done()
