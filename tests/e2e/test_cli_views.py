@@ -85,7 +85,8 @@ class Program:
             done = self.motet(*arguments, "--json")
             return json.loads(done.stdout) if done.returncode == 0 and condition(json.loads(done.stdout)) else None
 
-        return wait_until(look, " ".join(arguments))
+        # Each look starts a process, as does what it waits for.
+        return wait_until(look, " ".join(arguments), timeout=60.0)
 
     def wait_ended(self, call_id: str) -> Any:
         """A call's first input, ended."""
