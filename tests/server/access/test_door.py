@@ -75,3 +75,8 @@ def test_a_process_that_has_ended_may_have_been_anybodys() -> None:
     assert descends_from(os.getpid(), os.getpid())
     assert descends_from(os.getpid(), os.getppid())
     assert not descends_from(os.getppid(), os.getpid())
+
+
+def test_a_process_that_the_server_cannot_see_may_be_anybodys() -> None:
+    assert descends_from(0, os.getpid())
+    assert not descends_from(1, os.getpid())

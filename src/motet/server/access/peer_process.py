@@ -52,6 +52,8 @@ def keep_descendants() -> None:
 
 def descends_from(pid: int, ancestor: int) -> bool:
     """Whether a process is this ancestor, or one of its descendants; also true where that cannot be known."""
+    if pid <= 0:  # of another namespace of processes, which this one does not see
+        return True
     for _ in range(_MOST_ANCESTORS):
         if pid == ancestor:
             return True
