@@ -13,11 +13,11 @@ from pathlib import Path
 import uvloop
 
 from motet.client.descriptors import fill_standard_descriptors
+from motet.client.family import adopt_orphans
 from motet.client.home import standing_directory
 from motet.client.scratch import sweep
 from motet.model.version import VERSION
 from motet.server.access.door import HomeDoor
-from motet.server.access.peer_process import keep_descendants
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
@@ -43,7 +43,7 @@ def stand(home: Path, port: int | None, say: Say) -> int:
     try:
         tokens = Tokens(open_tokens(place.directory), time.time)
         # What containers leave behind stays below this process, where the door knows it.
-        keep_descendants()
+        adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             return runner.run(_serve(config, tokens, say))
     finally:

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import NoReturn
 
+from motet.client import family
 from motet.runtime.cpython.threads import run_exit_functions
 from motet.runtime.lifecycle import leaving
-from motet.runtime.processes import family
 from motet.wire.template import Fork
 
 Entry = Callable[[Fork], int]

@@ -20,9 +20,9 @@ from array import array
 from collections import deque
 from pathlib import Path
 
+from motet.client import family
 from motet.client.scratch import remove_if_left
 from motet.runtime.lifecycle.birth import Birth, Entry, live
-from motet.runtime.processes import family
 from motet.wire.framing import FrameReader
 from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
 

@@ -1,1 +1,1 @@
-"""Processes beside the container's own: its family, forked children, and orphans."""
+"""Processes beside the container's own: forked children, and orphans."""

@@ -12,8 +12,8 @@ from typing import Any
 
 import uvloop
 
+from motet.client import family
 from motet.runtime.cpython.processes import wrap_fork_exec
-from motet.runtime.processes import family
 
 GRACE = 0.1
 """Seconds that an ended process is left alone: C code that started one past Python waits for it."""

@@ -15,9 +15,9 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 import motet
+from motet.client.family import Process, descendants
 from motet.errors import ExecutionError
 from motet.runtime.attribution import context_propagation
-from motet.runtime.processes.family import Process, descendants
 
 HOSTS = ("127.0.0.1", "::1")
 """Where a server may be; some take the name localhost for the second one alone."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import socket
 import struct
 from dataclasses import dataclass
 from typing import Protocol
 
-_PR_SET_CHILD_SUBREAPER = 36
+from motet.client.family import process_of
+
 _CREDENTIALS = struct.Struct("3i")
 _MOST_ANCESTORS = 1000
 
@@ -41,15 +40,6 @@ def peer_process(sock: HasOptions | None) -> PeerProcess | None:
     return None
 
 
-def keep_descendants() -> None:
-    """Make what descendants of this process leave behind its children, so that each of them stays its descendant for as long
-    as it lives. Raises `OSError`."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    if libc.prctl(_PR_SET_CHILD_SUBREAPER, ctypes.c_ulong(1), 0, 0, 0):
-        number = ctypes.get_errno()
-        raise OSError(number, f"prctl(PR_SET_CHILD_SUBREAPER): {os.strerror(number)}")
-
-
 def descends_from(pid: int, ancestor: int) -> bool:
     """Whether a process is this ancestor, or one of its descendants; also true where that cannot be known."""
     if pid <= 0:  # of another namespace of processes, which this one does not see
@@ -59,17 +49,8 @@ def descends_from(pid: int, ancestor: int) -> bool:
             return True
         if pid <= 1:
             return False
-        parent = _parent_of(pid)
-        if parent is None:
+        process = process_of(pid)
+        if process is None:
             return True
-        pid = parent
+        pid = process.parent
     return True
-
-
-def _parent_of(pid: int) -> int | None:
-    try:
-        with open(f"/proc/{pid}/stat", errors="replace") as file:
-            # The name of the program, in parentheses, may contain anything, also parentheses.
-            return int(file.read().rpartition(")")[2].split()[1])
-    except (OSError, IndexError, ValueError):
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 
-from motet.runtime.processes import family
+from motet.client import family
 
 
 def test_children_are_found_where_the_kernel_keeps_no_list_of_them() -> None:

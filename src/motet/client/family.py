@@ -96,13 +96,19 @@ def _children_by_scan() -> list[int]:
 
 def _processes() -> Iterator[Process]:
     for pid in os.listdir("/proc"):
-        if pid.isdecimal():
-            with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as file:
-                # The name of the program, in parentheses, may contain anything, also parentheses.
-                start, _, rest = file.read().rpartition(")")
-                if rest:  # else it has just ended
-                    state, parent = rest.split()[:2]
-                    yield Process(int(pid), int(parent), start.partition("(")[2], state)
+        if pid.isdecimal() and (process := process_of(int(pid))) is not None:
+            yield process
+
+
+def process_of(pid: int) -> Process | None:
+    """The process of this number; None if there is none, or none that can be seen."""
+    with contextlib.suppress(OSError), open(f"/proc/{pid}/stat", errors="replace") as file:
+        # The name of the program, in parentheses, may contain anything, also parentheses.
+        start, _, rest = file.read().rpartition(")")
+        if rest:  # else it has just ended
+            state, parent = rest.split()[:2]
+            return Process(pid, int(parent), start.partition("(")[2], state)
+    return None
 
 
 def kill(pid: int) -> None:
