@@ -64,9 +64,9 @@ async def _serve(config: ServerConfig, tokens: Tokens, say: Say) -> int:
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         await server.ending.wait()
-        await sweeping
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
+                await sweeping
                 await server.stop()
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
