@@ -22,6 +22,8 @@ class Process(NamedTuple):
     state: str
 
 
+_MOST_ANCESTORS = 1000
+
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -109,6 +111,22 @@ def process_of(pid: int) -> Process | None:
             state, parent = rest.split()[:2]
             return Process(pid, int(parent), start.partition("(")[2], state)
     return None
+
+
+def descends_from(pid: int, ancestor: int) -> bool:
+    """Whether a process is this ancestor, or one of its descendants; also true where that cannot be known."""
+    if pid <= 0:  # of another namespace of processes, which this one does not see
+        return True
+    for _ in range(_MOST_ANCESTORS):
+        if pid == ancestor:
+            return True
+        if pid <= 1:
+            return False
+        process = process_of(pid)
+        if process is None:
+            return True
+        pid = process.parent
+    return True
 
 
 def kill(pid: int) -> None:

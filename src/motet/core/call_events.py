@@ -6,7 +6,7 @@ from motet.core import events as e
 from motet.core import streams
 from motet.core.backlog import Backlog, Why
 from motet.core.feeds import MAX_AHEAD_BYTES
-from motet.core.inputs import Call
+from motet.core.inputs import Call, Input
 from motet.core.services import EncodeFailure
 from motet.core.state import State
 from motet.core.turn import Turn
@@ -35,6 +35,10 @@ class CallEvents:
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
         items, refused = call.take(event.inputs, room, turn.now)
+        began: list[Input] = []
+        if pool.earlier:
+            began = [item for item in items if pool.earlier.has(item)]
+            items = [item for item in items if not pool.earlier.has(item)]
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
@@ -43,6 +47,8 @@ class CallEvents:
                 turn.records.made(call)
             if call.inputs:
                 self._calls.add(call)
+        if began:
+            pool.rejoin(began, turn)
         turn.changed(pool)
 
     def cancelled(self, event: e.CallCancelled, turn: Turn) -> None:

@@ -6,7 +6,7 @@ import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
-from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
@@ -105,6 +105,20 @@ class AutoscalerChanged(Event, frozen=True):
 
 class ContainerReady(Event, frozen=True):
     container_id: str
+
+
+class ContainerResumed(Event, frozen=True):
+    """A container that a server before this one had started is here, and ready. What it runs, and what has ended and its caller
+    may not know of: inputs that are submitted again join those. `limit`: attempts that it takes at a time, if its code lowered
+    that. `leaving`: it takes no more inputs, and why."""
+
+    container_id: str
+    function_id: str
+    running: list[HeldAttempt]
+    ended: list[tuple[HeldAttempt, AttemptEnd]]
+    limit: int | None = None
+    leaving: str | None = None
+    gpus: tuple[str, ...] = ()
 
 
 class ContainerFailed(Event, frozen=True):

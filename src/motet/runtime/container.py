@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from motet.client.connection import Connection
@@ -24,8 +25,9 @@ from motet.runtime.attempts.outcomes import describe_start_failure
 from motet.runtime.attribution import context_propagation, own_tasks
 from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.cancellation.signalled_thread import let_callers_wait
-from motet.runtime.control import Control
+from motet.runtime.control import Control, WayBack
 from motet.runtime.executor import Executor
+from motet.runtime.kept_attempts import KeptAttempts
 from motet.runtime.lifecycle import leaving
 from motet.runtime.lifecycle.preemption import Preemption
 from motet.runtime.loading import surroundings
@@ -59,6 +61,9 @@ from motet.wire.message import Message
 from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
 
+LAST_ACKNOWLEDGEMENTS = 2.0
+"""Seconds that a container which has been stopped stays for outcomes that their callers may not have."""
+
 
 def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
@@ -70,7 +75,12 @@ def main(fork: Fork) -> int:
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
     surroundings.enter_app(configuration, lambda: _connect_client(fork))
-    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch).run()
+    way_back = partial(_come_back, fork) if configuration.survives else None
+    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch, way_back).run()
+
+
+def _come_back(fork: Fork, role: Literal["control", "executor"]) -> socket.socket:
+    return connect(fork.address, Hello(role, fork.token, fork.container_id, resumes=True))
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -98,9 +108,16 @@ class _ConnectedContainer:
     """Everything after the connections are there."""
 
     def __init__(
-        self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket, scratch: str
+        self,
+        spec: FunctionSpec,
+        executor_socket: socket.socket,
+        control_socket: socket.socket,
+        scratch: str,
+        way_back: WayBack | None,
     ) -> None:
         self._spec = spec
+        self._way_back = way_back
+        self._kept = None if way_back is None else KeptAttempts()
         self._sender = Sender(executor_socket)
         forked_child.has_none_of(executor_socket.fileno())
         forked_child.has_none_of(control_socket.fileno())
@@ -143,6 +160,7 @@ class _ConnectedContainer:
 
     def stop_fetching_inputs(self) -> None:
         """Take no more inputs; finish those held, then end. Idempotent."""
+        self._sender.drains = True
         with shield_cancellation():
             self._sender.send(StopDelivering())
 
@@ -216,9 +234,9 @@ class _ConnectedContainer:
         loop = None if self._loop is None else self._loop.loop
         receiver: BlockingReceiver | LoopReceiver
         if self._loop is not None:
-            receiver = LoopReceiver(self._executor_socket, self._loop)
+            receiver = LoopReceiver(self._executor_socket, self._loop, self._kept)
         else:
-            receiver = BlockingReceiver(self._executor_socket)
+            receiver = BlockingReceiver(self._executor_socket, self._kept)
             self._control.hear_signals()  # a loop does so by itself
         executor = Executor(
             self._spec,
@@ -229,9 +247,11 @@ class _ConnectedContainer:
             receiver.idle,
             self._outputs.raw_writers,
             self._context,
+            self._kept,
         )
         self._executor = executor
-        self._control.serve(executor, receiver)
+        self._sender.survives = self._way_back is not None
+        self._control.serve(executor, receiver, self._way_back)
         # One input alone keeps nobody waiting.
         if self._spec.concurrency.max_inputs > 1 and (self._blocked_after or self._loop is not None):
             executor.watchdog = Watchdog(
@@ -273,6 +293,7 @@ class _ConnectedContainer:
         self._keyboard_interrupts.take_over()
 
     def _ask_for_drain(self) -> None:
+        self._sender.drains = True
         with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
             self._sender.send(StopDelivering(preempted=True))
 
@@ -286,6 +307,7 @@ class _ConnectedContainer:
             file=sys.stderr,
             flush=True,
         )
+        self._sender.drains = True
         with contextlib.suppress(OSError, ConnectionError):
             self._sender.send(StopDelivering())
 
@@ -302,4 +324,6 @@ class _ConnectedContainer:
                 status = 1
         if self._loop is not None:
             self._loop.close(leaving.end_tasks(self._loop.shutdown_asyncgens))
+        if self._kept is not None:
+            self._kept.wait_acknowledged(LAST_ACKNOWLEDGEMENTS)
         return status

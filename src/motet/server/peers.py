@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, cast
 
 from motet.errors import ConnectionError, RequestSizeError, VersionError
-from motet.server.access.peer_process import PeerProcess, peer_process
+from motet.client.peer_process import PeerProcess, peer_process
 from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
 from motet.wire.codec import ToServer

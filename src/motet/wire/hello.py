@@ -31,7 +31,7 @@ Role = Literal["client", "executor", "control"]
 @hides_secrets
 class Hello(Message, tag="hello", frozen=True):
     """The first message on a connection, from the side that opened it. `token` proves that it may. `versions`: the oldest and
-    the newest of the wire that it speaks."""
+    the newest of the wire that it speaks. `resumes`: it was connected before, and comes back."""
 
     role: Role
     token: str
@@ -39,16 +39,19 @@ class Hello(Message, tag="hello", frozen=True):
     versions: tuple[Index, Index] = WIRE_VERSIONS
     python: Name = PYTHON
     motet: Name = VERSION
+    resumes: bool = False
 
 
 class Agreed(Message, tag="agreed", frozen=True):
     """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
 
-    Who speaks one version alone need not wait for it. `python`: what the server, and its containers, run on.
+    Who speaks one version alone need not wait for it. `python`: what the server, and its containers, run on. `run`: which run
+    of a server this is, if clients can come back to the next one.
     """
 
     version: int
     python: Name = ""
+    run: Name = ""
 
 
 class Refused(Message, tag="refused", frozen=True):

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.errors import ConnectionError, InvalidError
-from motet.server.access.peer_process import PeerProcess, descends_from
+from motet.client.family import descends_from
+from motet.client.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, Right, named_rights
 from motet.server.access.tokens import OPERATOR, Tokens
 

@@ -81,6 +81,7 @@ NEEDED: dict[type[Any], Right] = {
     q.AnswerNow: EVERYTHING,
     # What containers say of themselves, on connections of their own.
     c.ClockRead: SERVE,
+    c.Held: SERVE,
     c.Ready: SERVE,
     c.StartFailed: SERVE,
     c.Finished: SERVE,

@@ -8,16 +8,14 @@ import struct
 from dataclasses import dataclass
 from typing import Protocol
 
-from motet.client.family import process_of
-
 _CREDENTIALS = struct.Struct("3i")
-_MOST_ANCESTORS = 1000
 
 
 class HasOptions(Protocol):
     """What there is of a connected socket."""
 
-    family: int
+    @property
+    def family(self) -> int: ...
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes: ...
 
@@ -38,19 +36,3 @@ def peer_process(sock: HasOptions | None) -> PeerProcess | None:
         pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
         return PeerProcess(pid, uid)
     return None
-
-
-def descends_from(pid: int, ancestor: int) -> bool:
-    """Whether a process is this ancestor, or one of its descendants; also true where that cannot be known."""
-    if pid <= 0:  # of another namespace of processes, which this one does not see
-        return True
-    for _ in range(_MOST_ANCESTORS):
-        if pid == ancestor:
-            return True
-        if pid <= 1:
-            return False
-        process = process_of(pid)
-        if process is None:
-            return True
-        pid = process.parent
-    return True
