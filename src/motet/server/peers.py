@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any, Protocol, cast
 
 from motet.errors import ConnectionError, RequestSizeError, VersionError
+from motet.model.version import VERSION
 from motet.server.access.peer_process import PeerProcess, peer_process
 from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
@@ -36,6 +39,12 @@ UNSENT_TIMEOUT = 60.0
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that one who is refused has to read why."""
+
+
+@functools.cache
+def _cloudpickle() -> str:
+    """The version that containers have. Nothing here may import it."""
+    return metadata.version("cloudpickle")
 
 
 class Peer(Protocol):
@@ -206,7 +215,7 @@ class SocketPeer(asyncio.BufferedProtocol):
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        agreed = (Agreed(agreed_version(hello), PYTHON),)
+        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION),)
         if hello.role == "client":  # who waits for the answer is let in by it
             handler = self._accept(hello, self)
             self.send(agreed)
