@@ -10,7 +10,7 @@ import io
 import pickle
 from typing import Any
 
-from motet.errors import DeserializationError, RequestSizeError, SerializationError
+from motet.errors import DeserializationError, RequestSizeError, SerializationError, VersionError
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.wire import plain
 from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler
@@ -25,10 +25,13 @@ NO_ARGUMENTS = pickle.dumps(((), {}), PROTOCOL)
 def dumps(value: Any, what: str, by_value: ByValue = NOTHING) -> bytes:
     """`value` as bytes; `what` names it in errors ("the arguments of f").
 
-    `by_value`: classes and functions that the other side cannot import. Raises `SerializationError` or `RequestSizeError`.
+    `by_value`: classes and functions that the other side cannot import. Raises `SerializationError` or `RequestSizeError`, and
+    `VersionError` for what the other side could not load.
     """
     try:
         data = _dumps(value, by_value)
+    except VersionError as error:
+        raise VersionError(f"could not send {what}: {error}") from None
     except RecursionError as error:
         raise SerializationError(f"could not pickle {what}: it is nested too deeply") from error
     except Exception as error:
