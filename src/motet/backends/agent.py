@@ -21,7 +21,7 @@ from motet.backends.channel import Channel
 from motet.backends.held_pipes import HeldPipes
 from motet.backends.process import ENTRY, ProcessBackend
 from motet.client import family
-from motet.client.peer_process import peer_process
+from motet.client.peer_process import descends_from, peer_process
 from motet.client.scratch import Scratch
 from motet.wire.agent import (
     Attach,
@@ -104,7 +104,7 @@ class Agent:
         with contextlib.suppress(BlockingIOError, ConnectionAbortedError):
             sock, _ = listening.accept()
             caller = peer_process(sock)
-            if caller is None or caller.uid != os.geteuid() or family.descends_from(caller.pid, os.getpid()):
+            if caller is None or caller.uid != os.geteuid() or descends_from(caller, os.getpid()):
                 _say(f"process {caller and caller.pid} may not attach")
                 sock.close()
                 return

@@ -24,7 +24,6 @@ _MOST_DESCRIPTORS = 16
 M = TypeVar("M")
 
 FLUSH_TIMEOUT = 2.0
-_LOOK_AGAIN = 0.01
 
 
 class _QueuedFrame:
@@ -73,6 +72,8 @@ class Channel(Generic[M]):
         self._ended = ended
         self._reader = FrameReader()
         self._queue: deque[_QueuedFrame] = deque()
+        self._flushed = asyncio.Event()
+        self._flushed.set()
         self._is_open = True
         sock.setblocking(False)
         self._loop.add_reader(sock.fileno(), self._receive)
@@ -84,6 +85,7 @@ class Channel(Generic[M]):
             frame.close()
             return
         self._queue.append(frame)
+        self._flushed.clear()
         if len(self._queue) == 1:
             self._send()
 
@@ -91,8 +93,7 @@ class Channel(Generic[M]):
         """Wait until all that is queued has left, or the other end has not taken it for `FLUSH_TIMEOUT`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FLUSH_TIMEOUT):
-                while self._queue:
-                    await asyncio.sleep(_LOOK_AGAIN)
+                await self._flushed.wait()
 
     def finish(self) -> None:
         """Send nothing more, not even what is queued; the other end sees that, and is still heard."""
@@ -105,6 +106,7 @@ class Channel(Generic[M]):
         for frame in self._queue:
             frame.close()
         self._queue.clear()
+        self._flushed.set()
         self._loop.remove_writer(self._socket.fileno())
 
     def close(self) -> None:
@@ -132,6 +134,7 @@ class Channel(Generic[M]):
         if self._queue:
             self._loop.add_writer(self._socket.fileno(), self._send)
         else:
+            self._flushed.set()
             self._loop.remove_writer(self._socket.fileno())
 
     def _receive(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import functools
 import os
 import signal
 from collections.abc import Iterator
@@ -14,21 +15,23 @@ _PR_SET_CHILD_SUBREAPER = 36
 
 
 class Process(NamedTuple):
-    """A process of this machine. `state` as /proc has it: Z if it has ended and nobody asked for its status."""
+    """A process of this machine. `state` as /proc has it: Z if it has ended and nobody asked for its status. `began`: when it
+    did, in ticks since the machine started; with its number that is no other's."""
 
     pid: int
     parent: int
     name: str
     state: str
+    began: int
 
 
-_MOST_ANCESTORS = 1000
-
-_libc = ctypes.CDLL(None, use_errno=True)
+@functools.cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None, use_errno=True)
 
 
 def _prctl(option: int, value: int) -> None:
-    if _libc.prctl(option, ctypes.c_ulong(value), 0, 0, 0):
+    if _libc().prctl(option, ctypes.c_ulong(value), 0, 0, 0):
         number = ctypes.get_errno()
         raise OSError(number, f"prctl({option}, {value}): {os.strerror(number)}")
 
@@ -108,25 +111,9 @@ def process_of(pid: int) -> Process | None:
         # The name of the program, in parentheses, may contain anything, also parentheses.
         start, _, rest = file.read().rpartition(")")
         if rest:  # else it has just ended
-            state, parent = rest.split()[:2]
-            return Process(pid, int(parent), start.partition("(")[2], state)
+            fields = rest.split()
+            return Process(pid, int(fields[1]), start.partition("(")[2], fields[0], int(fields[19]))
     return None
-
-
-def descends_from(pid: int, ancestor: int) -> bool:
-    """Whether a process is this ancestor, or one of its descendants; also true where that cannot be known."""
-    if pid <= 0:  # of another namespace of processes, which this one does not see
-        return True
-    for _ in range(_MOST_ANCESTORS):
-        if pid == ancestor:
-            return True
-        if pid <= 1:
-            return False
-        process = process_of(pid)
-        if process is None:
-            return True
-        pid = process.parent
-    return True
 
 
 def kill(pid: int) -> None:

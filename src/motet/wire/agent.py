@@ -52,8 +52,8 @@ class Ping(msgspec.Struct, array_like=True, tag="ping", frozen=True):
 
 @hides_secrets
 class Holds(msgspec.Struct, array_like=True, tag="holds", frozen=True):
-    """A container that lives, with its note. Two descriptors come along, from which its stdout and stderr are read; `stdout` and
-    `stderr` are the last of what it wrote there while no server was attached."""
+    """A container that lives, with its note. Two descriptors come along, from which its stdout and stderr are read; `stdout`
+    and `stderr` are the last of what it wrote there while no server was attached."""
 
     container_id: str
     note: bytes

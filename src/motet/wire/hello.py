@@ -45,12 +45,15 @@ class Hello(Message, tag="hello", frozen=True):
 class Agreed(Message, tag="agreed", frozen=True):
     """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
 
-    Who speaks one version alone need not wait for it. `python`: what the server, and its containers, run on. `run`: which run
-    of a server this is, if clients can come back to the next one.
+    Who speaks one version alone need not wait for it. `python`, `cloudpickle` and `motet`: what its containers have, for
+    whoever sends them code by value; empty: not said. `run`: which run of a server this is, if clients can come back to the
+    next one.
     """
 
     version: int
     python: Name = ""
+    cloudpickle: Name = ""
+    motet: Name = ""
     run: Name = ""
 
 
