@@ -31,7 +31,8 @@ Role = Literal["client", "executor", "control"]
 @hides_secrets
 class Hello(Message, tag="hello", frozen=True):
     """The first message on a connection, from the side that opened it. `token` proves that it may. `versions`: the oldest and
-    the newest of the wire that it speaks. `resumes`: it was connected before, and comes back."""
+    the newest of the wire that it speaks. `resumes`: it was connected before, and comes back.
+    `confirms`: a client that says which outcomes it has."""
 
     role: Role
     token: str
@@ -40,6 +41,7 @@ class Hello(Message, tag="hello", frozen=True):
     python: Name = PYTHON
     motet: Name = VERSION
     resumes: bool = False
+    confirms: bool = False
 
 
 class Agreed(Message, tag="agreed", frozen=True):

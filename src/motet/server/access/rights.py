@@ -49,6 +49,7 @@ NEEDED: dict[type[Any], Right] = {
     # Calls, with what belongs to them.
     m.SubmitInputs: CALL,
     m.CancelCall: CALL,
+    m.OutcomesTaken: CALL,
     m.AckCallItems: CALL,
     m.FeedCall: CALL,
     m.AwaitOutcomes: CALL,

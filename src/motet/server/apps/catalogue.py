@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -50,6 +51,8 @@ class Catalogue:
         self._apps: dict[str, ServedApp] = {}
         self._functions: dict[str, tuple[ServedApp, FunctionSpec]] = {}
         self._variants = Variants()
+        self.claim: Callable[[str], list[e.Event]] = lambda function_id: []
+        """What the engine is to know when a function is here: its containers that a server before this one has started."""
 
     # --- apps ---------------------------------------------------------------------------------------------------------
 
@@ -100,6 +103,10 @@ class Catalogue:
         )
 
     # --- functions ----------------------------------------------------------------------------------------------------
+
+    def has(self, function_id: str) -> bool:
+        """Whether a function is here."""
+        return function_id in self._functions
 
     def app_of(self, function_id: str) -> ServedApp:
         """The app a function belongs to. Raises `NotFoundError`."""
@@ -215,7 +222,8 @@ class Catalogue:
         )
         self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool))
         if spec.has_pool:
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
+            # Together: containers of it that are here count before others are started.
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires), *self.claim(function_id))
 
 
 def _check_size(spec: FunctionSpec) -> None:

@@ -15,6 +15,8 @@ from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
 from motet.wire.client_messages import OutputLines
 
+RESUMED = "a server before this one had started it"
+
 
 class Recorder:
     """An observer. Records of the engine keep moments of the server's clock until they are handed over; others have them on the
@@ -58,6 +60,11 @@ class Recorder:
                 self._records.add_app(AppRecord(record.app_id, record.name, record.started_at, self._clock.wall_now()))
             case facts.FunctionDeclared():
                 self._records.add_function(fact.record)
+            case facts.ContainerResumed():
+                now = self._clock.wall_now()
+                resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, RESUMED, now, now, now)
+                self.containers[fact.container_id] = resumed
+                self._records.add_container(resumed)
             case facts.ContainerConnected() | facts.ContainerEntered() | facts.ContainerGone():
                 if (container := self.containers.get(fact.container_id)) is not None:
                     self._went_on(container, fact)

@@ -1,0 +1,149 @@
+"""Containers that a server before this one had started: from when they are heard of until their function is here."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+
+from motet.core import events as e
+from motet.model.outcome import AttemptEnd
+from motet.server.containers.sessions import ExecutorSession
+from motet.wire import container_messages as m
+from motet.wire.codec import ToServer
+
+COME_BACK_TIMEOUT = 30.0
+"""Seconds that a container may take to come back to a new server. One whose threads stand still for as long is ended."""
+
+CLAIM_TIMEOUT = 30.0
+"""Seconds in which a function must be here, for its containers to stay: programs that use the server are back by then."""
+
+
+class ReturningSession:
+    """The executor connection of a container that comes back. What it says is kept until its function is here.
+
+    `complete` is called when it has said what it holds, with the outcomes.
+    """
+
+    def __init__(self, container_id: str, session: ExecutorSession, complete: Callable[[str], None]) -> None:
+        self.held: m.Held | None = None
+        self._container_id = container_id
+        self._session = session
+        self._complete = complete
+        self._ends: dict[int, AttemptEnd] = {}
+        self._later: list[ToServer] = []
+        self._is_claimed = False
+
+    @property
+    def is_complete(self) -> bool:
+        """It has said all that it holds."""
+        return self.held is not None and len(self._ends) >= len(self.held.ended)
+
+    def receive(self, messages: Sequence[ToServer]) -> None:
+        """See `Handler`."""
+        if self._is_claimed:
+            self._session.receive(messages)
+            return
+        was_complete = self.is_complete
+        for message in messages:
+            if isinstance(message, m.ClockRead):
+                self._session.receive([message])
+            elif isinstance(message, m.Held) and self.held is None:
+                self.held = message
+            elif isinstance(message, m.Finished) and not self.is_complete:
+                self._ends.update((end.attempt, end) for end in self._session.on_our_clock(message.attempts))
+            else:
+                self._later.append(message)
+        if self.is_complete and not was_complete:
+            self._complete(self._container_id)
+
+    def resumed(self, function_id: str, gpus: tuple[str, ...]) -> e.ContainerResumed:
+        """What the engine is to know of it; from the loop's next turn on it hears what the container says."""
+        assert self.held is not None
+        held = self.held
+        asyncio.get_running_loop().call_soon(self._go_on)
+        return e.ContainerResumed(
+            self._container_id,
+            function_id,
+            held.running,
+            [(each, self._ends[each.attempt]) for each in held.ended if each.attempt in self._ends],
+            held.limit or None,
+            "it asked for no more inputs, or was told to stop" if held.leaving else None,
+            gpus,
+        )
+
+    def _go_on(self) -> None:
+        self._is_claimed = True
+        later, self._later = self._later, []
+        if later:
+            self._session.receive(later)
+
+    def disconnected(self) -> None:
+        """See `Handler`."""
+        self._session.disconnected()
+
+
+class Returning:
+    """Those that are awaited, and those that are back and whose function is not here."""
+
+    def __init__(self, kill: Callable[[str], None]) -> None:
+        self._kill = kill
+        self._awaited: set[str] = set()
+        self._sessions: dict[str, ReturningSession] = {}
+        self._all_here = asyncio.Event()
+
+    def __contains__(self, container_id: str) -> bool:
+        return container_id in self._awaited or container_id in self._sessions
+
+    @property
+    def waiting(self) -> list[str]:
+        """Those that have connected."""
+        return list(self._sessions)
+
+    def await_container(self, container_id: str) -> None:
+        """It lives, and is to come back."""
+        self._awaited.add(container_id)
+
+    def begins(self, container_id: str, session: ReturningSession) -> None:
+        """It has connected."""
+        self._sessions[container_id] = session
+
+    def is_back(self, container_id: str) -> None:
+        """It has said what it holds."""
+        self._awaited.discard(container_id)
+        self._look()
+
+    def is_gone(self, container_id: str) -> None:
+        """It has ended. Idempotent."""
+        self._awaited.discard(container_id)
+        self._sessions.pop(container_id, None)
+        self._look()
+
+    def take(self, container_id: str) -> ReturningSession | None:
+        """Its session, if it is back: it is the engine's from now on."""
+        session = self._sessions.get(container_id)
+        return self._sessions.pop(container_id) if session is not None and session.is_complete else None
+
+    async def all_back(self) -> None:
+        """Wait until each that is awaited is back, or gone; those that take too long are ended."""
+        self._look()
+        for _ in range(2):  # the second time for those that are ended
+            try:
+                async with asyncio.timeout(COME_BACK_TIMEOUT):
+                    await self._all_here.wait()
+                return
+            except TimeoutError:
+                for container_id in list(self._awaited):
+                    self._kill(container_id)
+
+    def expect_claims(self) -> None:
+        """Clients may come from now on: containers whose function is not here in time are ended."""
+        if self._sessions:
+            asyncio.get_running_loop().call_later(CLAIM_TIMEOUT, self._end_unclaimed)
+
+    def _end_unclaimed(self) -> None:
+        for container_id in list(self._sessions):
+            self._kill(container_id)
+
+    def _look(self) -> None:
+        if not self._awaited:
+            self._all_here.set()
