@@ -44,4 +44,5 @@ def new_app_id() -> AppId:
 
 
 def new_queue_id() -> str:
-    return "qu-" + _suffix()
+    """Fresh dice: whoever knows it may use the queue, and those who know other ids must not guess it."""
+    return "qu-" + id_suffix(int(time.time() * 1000), _random.getrandbits(ENTROPY_BITS))
