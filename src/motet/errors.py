@@ -85,6 +85,11 @@ class ContainerDied(RemoteError):
     """The container ended while it ran this input, and did so again when the input ran alone."""
 
 
+class MayHaveRun(ContainerDied):
+    """The container ended while it ran this input, which is delivered at most once: it may have had its effect, or a part of
+    it, and is not run again."""
+
+
 class CallerCancelled(RemoteError):
     """The input was cancelled because the input that called it, and waited for it, was given up."""
 

@@ -35,7 +35,9 @@ class BatchEnd(AttemptEnd, frozen=True, gc=False, kw_only=True):
 def batch_of(members: list[Delivery]) -> BatchDelivery:
     """These attempts as one."""
     first = members[0]
-    return BatchDelivery(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
+    return BatchDelivery(
+        first.attempt, first.call_id, first.index, first.method, b"", first.trace, first.again, members
+    )
 
 
 class Transposition:
@@ -116,6 +118,7 @@ class Fitting:
             else:
                 self.members.append(member)
         attempt.fail = self.failed
+        attempt.runs_for(self.members)
 
     def ended(self, output: Any) -> BatchEnd:
         """The function returned this. A result that cannot be sent fails its own input alone."""
