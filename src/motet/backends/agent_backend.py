@@ -217,9 +217,7 @@ class AgentBackend:
 
     def _give_up(self) -> None:
         """End it. Its template and all containers go with it."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self.agent:
-                os.kill(self.agent, signal.SIGKILL)
+        self.end_now()
         if self._channel is not None:
             self._channel.close()
             self._channel = None
@@ -347,6 +345,12 @@ class AgentBackend:
         if self._process is not None:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, CLOSE_TIMEOUT)
+
+    def end_now(self) -> None:
+        """End the agent, and all containers with it, without waiting for that."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            if self.agent:
+                os.kill(self.agent, signal.SIGKILL)
 
     async def leave(self) -> None:
         """Leave the agent, with all it has, to the next server."""

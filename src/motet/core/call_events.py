@@ -7,11 +7,12 @@ from motet.core import streams
 from motet.core.backlog import Backlog, Why
 from motet.core.feeds import MAX_AHEAD_BYTES
 from motet.core.inputs import Call, Input
+from motet.core.pool import Pool
 from motet.core.services import EncodeFailure
 from motet.core.state import State
 from motet.core.turn import Turn
-from motet.errors import NotFoundError
-from motet.model.outcome import CallKind, OutcomeKind
+from motet.errors import MayHaveRun, NotFoundError
+from motet.model.outcome import CallKind, NewInput, OutcomeKind
 
 
 class CallEvents:
@@ -34,11 +35,12 @@ class CallEvents:
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
-        items, refused = call.take(event.inputs, room, turn.now)
+        items, refused = call.take(self._to_run(call, event, pool, turn), room, turn.now)
         began: list[Input] = []
         if pool.earlier:
-            began = [item for item in items if pool.earlier.has(item)]
-            items = [item for item in items if not pool.earlier.has(item)]
+            has = pool.earlier.has
+            began = [item for item in items if has(call.call_id, item.index)]
+            items = [item for item in items if not has(call.call_id, item.index)]
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
@@ -50,6 +52,17 @@ class CallEvents:
         if began:
             pool.rejoin(began, turn)
         turn.changed(pool)
+
+    def _to_run(self, call: Call, event: e.InputsSubmitted, pool: Pool, turn: Turn) -> list[NewInput]:
+        """Those that may run, if they do not already."""
+        if not (event.again and call.at_most_once):
+            return event.inputs
+        new = [each.index for each in event.inputs if each.index not in call.inputs]
+        lost = {index for index in new if not pool.earlier.has(call.call_id, index)}
+        if lost:
+            why = "it was submitted to a server that was killed, and may have run there: it is not run again"
+            turn.refuse(call, sorted(lost), OutcomeKind.LOST, self._failure(MayHaveRun(why)))
+        return [each for each in event.inputs if each.index not in lost]
 
     def cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         """See `CallCancelled`."""

@@ -99,9 +99,9 @@ class EarlierAttempts:
         self._grace.end(key)
         return self._ended.pop(key, None)
 
-    def has(self, item: Input) -> bool:
+    def has(self, call_id: str, index: int) -> bool:
         """Whether this input runs, or has ended, already."""
-        key = item.call.call_id, item.index
+        key = call_id, index
         return key in self._running or key in self._ended
 
     def unclaimed(self, now: float) -> Iterator[tuple[Container, HeldAttempt]]:

@@ -40,7 +40,8 @@ class AppStopped(Event, frozen=True):
 
 class InputsSubmitted(Event, frozen=True):
     """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
-    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again."""
+    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again.
+    `again`: they had been submitted to a server before this one, and may have run there."""
 
     call_id: str
     function_id: str
@@ -52,6 +53,7 @@ class InputsSubmitted(Event, frozen=True):
     trace: str = ""
     at_most_once: bool = False
     principal: int | None = None
+    again: bool = False
 
 
 class CallCancelled(Event, frozen=True):

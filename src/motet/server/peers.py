@@ -101,7 +101,8 @@ class SocketPeer(asyncio.BufferedProtocol):
     they are sent is bounded by their slots, and one that is blocked in a long computation must not be cut off.
     """
 
-    def __init__(self, accept: Accept, strangers: Strangers | None = None) -> None:
+    def __init__(self, accept: Accept, strangers: Strangers | None = None, run: str = "") -> None:
+        self._run = run
         self._accept = accept
         self._strangers = Strangers() if strangers is None else strangers
         self._reader = FrameReader()
@@ -223,7 +224,7 @@ class SocketPeer(asyncio.BufferedProtocol):
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION),)
+        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION, self._run),)
         if hello.role == "client":  # who waits for the answer is let in by it
             handler = self._accept(hello, self)
             self.send(agreed)

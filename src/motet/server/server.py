@@ -33,6 +33,7 @@ from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
+from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.driver import Driver, logger
@@ -79,6 +80,7 @@ class Server:
         scratch: Scratch | None = None,
         door: Door | None = None,
         audit: Audit | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         self._audit = audit
         self._config = config
@@ -88,7 +90,12 @@ class Server:
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits)
+        engine = Engine(
+            failure=report.of,
+            id_base=id_base,
+            limits=config.limits,
+            first_attempt=1 if inherited is None else inherited.first_attempt,
+        )
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
@@ -105,8 +112,9 @@ class Server:
         )
         self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
         self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
+            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
+        self._catalogue.claim = self._containers.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
         self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
         self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
@@ -122,11 +130,14 @@ class Server:
             Queues(),
             self.operations,
             self._dashboard.invite,
+            self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
-            performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
+            performers(
+                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given
+            ),
             self._broke,
             self._containers.ask_standstill,
         )
@@ -135,12 +146,15 @@ class Server:
         the server is inside a program, that is the program: processes forked from it act for it."""
         self.broken: InternalError | None = None
         """What made it end before its time, if anything did."""
+        self.hands_over = False
+        """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.tcp_address: str | None = None
         """Where it listens for those who show a token, if it does, once it has started."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
+        self._address, self._inherited = "", inherited
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
@@ -180,11 +194,18 @@ class Server:
         if self._config.listen == "tcp":
             self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
-            self._containers.address = await self._entrances.open_unix(self._config.socket or self._own_socket())
+            path = self._config.containers_socket or self._config.socket or self._own_socket()
+            self._containers.address = await self._entrances.open_unix(path)
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
+        self._address = self._containers.address
         await self._backend.open(self._containers)
         self._records.open()
+        if self._config.containers_socket is not None and self._config.socket is not None:
+            # What clients submit again would run once more where its container is not back.
+            await self._containers.all_back()
+            self._address = await self._entrances.open_unix(self._config.socket)
+            self._containers.expect_claims()
         if self._config.port is not None:
             self.tcp_address = await self._entrances.open_tcp(self._config.port)
 
@@ -194,15 +215,21 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
-        if self.broken is None:
+        if self.broken is None and not self.hands_over:
             await self._stop_apps()
+            for session in self._clients.values():
+                session.farewell()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
-        await self._backend.close()
-        self._driver.close()
+        if self.hands_over and self._inherited is not None:
+            self._driver.close()  # first: connections that end from here on mean nothing
+            await self._inherited.leave()
+        else:
+            await self._backend.close()
+            self._driver.close()
         self._sampler.stop()
         await self._records.close()
         if self._load_trace is not None:
@@ -213,8 +240,8 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
-        return self._containers.address
+        """Where it listens for clients, once it does."""
+        return self._address
 
     @property
     def token(self) -> str:
@@ -245,14 +272,20 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers)
+        return SocketPeer(self._accept, self._strangers, "" if self._inherited is None else self.server_id)
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
+        self,
+        peer: Peer,
+        principal: Principal | None = None,
+        *,
+        container_id: str | None = None,
+        where: str = "here",
+        confirms: bool = False,
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
-        it came in, for the audit log."""
+        it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
@@ -268,6 +301,7 @@ class Server:
             principal=by,
             is_inside=container_id is not None,
             audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
+            confirms=confirms,
         )
         return session
 
@@ -281,8 +315,12 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         return ServerIdentity(
-            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
+            self.server_id, os.getpid(), self._clock.wall_now(), self._public_address(), self._door.token
         )
+
+    def _public_address(self) -> str:
+        socket = self._config.socket
+        return self._containers.address if socket is None else f"unix:{socket}"
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
@@ -296,13 +334,17 @@ class Server:
                 if self._audit is not None:
                     self._audit.did(Somebody("", "", peer.where), "hello", "refused", {}, str(error))
                 raise
-            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
+            return self._guests.add(
+                self.connect(peer, principal, where=peer.where, confirms=hello.confirms), peer, principal
+            )
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
+        return self._guests.add(
+            self.connect(peer, container_id=hello.container_id, confirms=hello.confirms), peer, None
+        )
 
 
 def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:

@@ -47,7 +47,7 @@ STREAM_WINDOW = 256
 
 class SubmitInputs(Message, tag="submit", frozen=True):
     """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
-    `at_most_once`: an input whose container is gone does not run again."""
+    `at_most_once`: an input whose container is gone does not run again. `again`: they were sent to a server before this one."""
 
     call_id: Name
     function_id: Name
@@ -87,19 +87,19 @@ class FeedCall(Message, tag="feed", frozen=True):
 
 
 class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
-    """The client has as many outcomes as this, of all that came over this connection: nobody need keep them for it. Only who has
-    said in its hello that it confirms sends this."""
+    """The client has as many outcomes as this, of all that came over this connection: nobody need keep them for it. Only who
+    has said in its hello that it confirms sends this."""
 
     count: Index
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
-    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection. `functions`: the
-    ids that they had on a server before this one, as in `AppCreated`."""
+    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection. `functions`:
+    the ids that they had on a server before this one, as in `AppCreated`."""
 
     app_id: Name
     spec: AppSpec
-    functions: list[tuple[Name, Name, Name]] = []
+    functions: tuple[tuple[Name, Name, Name], ...] = ()
 
 
 class StopApp(Message, tag="stop_app", frozen=True):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -69,9 +69,12 @@ class Lifetimes:
         self._lives: dict[str, WhileConnected] = {}
         """By app."""
 
-    def start(self, app_id: str, spec: AppSpec, owner: Owner) -> ServedApp:
-        """Begin an app. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
-        app = self._catalogue.new_app(app_id, spec)
+    def start(
+        self, app_id: str, spec: AppSpec, owner: Owner, functions: Sequence[tuple[str, str, str]] = ()
+    ) -> ServedApp:
+        """Begin an app; `functions` are the ids that some had on a server before this one. Raises `AlreadyExistsError`,
+        `RequestSizeError`, and what `Web.open` raises."""
+        app = self._catalogue.new_app(app_id, spec, functions)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
         self._lives[app_id] = WhileConnected(owner)

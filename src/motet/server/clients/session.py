@@ -14,6 +14,7 @@ from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.confirmations import Confirmations, Given
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import Queues
@@ -50,6 +51,8 @@ class SharedParts:
     queues: Queues
     operations: Operations
     open_dashboard: Callable[[], tuple[str, str]]
+    given: Given | None = None
+    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
 
 
 class ClientSession:
@@ -65,7 +68,9 @@ class ClientSession:
         principal: int | None = None,
         is_inside: bool = False,
         audit: SessionAudit | None = None,
+        confirms: bool = False,
     ) -> None:
+        self._confirmations = Confirmations(parts.given, confirms=confirms)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -113,6 +118,8 @@ class ClientSession:
                 else:
                     self._catalogue.revive(message.function_id)
                     events.append(self._submitted(message))
+            elif isinstance(message, m.OutcomesTaken):
+                self._confirmations.taken(message.count)
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
@@ -150,10 +157,15 @@ class ClientSession:
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
+        self._confirmations.gone()
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
         self._driver.fail(error)
+
+    def farewell(self) -> None:
+        """The server ends in order."""
+        self._peer.send((m.Farewell(),))
 
     def broken(self, problem: bytes) -> None:
         """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
@@ -168,6 +180,7 @@ class ClientSession:
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
+        self._confirmations.sent(call_id, ended)
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
@@ -240,12 +253,13 @@ class ClientSession:
             message.trace,
             message.at_most_once,
             self.principal,
+            message.again,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self)
+        app = self._lifetimes.start(AppId(body.app_id), body.spec, self, body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
@@ -253,7 +267,7 @@ class ClientSession:
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
-        return m.FunctionBound(self._catalogue.bind(body.function_id, body.variant))
+        return m.FunctionBound(self._catalogue.bind(body.function_id, body.variant, again=body.bound))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
         self._lifetimes.check_owner(self._catalogue.app_of(body.function_id).app_id, self._by)

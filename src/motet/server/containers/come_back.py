@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 
+from motet.backends.base import HeldContainer
 from motet.core import events as e
 from motet.model.outcome import AttemptEnd
 from motet.server.containers.sessions import ExecutorSession
@@ -16,6 +18,18 @@ COME_BACK_TIMEOUT = 30.0
 
 CLAIM_TIMEOUT = 30.0
 """Seconds in which a function must be here, for its containers to stay: programs that use the server are back by then."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inherited:
+    """What a server takes over: the containers of the one before it, if any live, and the first number for its own attempts.
+
+    Its own containers outlive it in their turn, for the server after it."""
+
+    held: Sequence[HeldContainer]
+    first_attempt: int
+    leave: Callable[[], Awaitable[None]]
+    """Leave all containers to the server after this one."""
 
 
 class ReturningSession:

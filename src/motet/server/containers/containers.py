@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import secrets
 import signal
-from collections.abc import Sequence
 
 import msgspec
 
@@ -28,7 +27,7 @@ from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.records.facts import StallRecord
 from motet.server import facts
 from motet.server.apps.catalogue import Catalogue
-from motet.server.containers.come_back import Returning, ReturningSession
+from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
@@ -67,7 +66,7 @@ class Containers:
         lines: Lines,
         base_env: dict[str, str],
         stop_grace: float,
-        held: Sequence[HeldContainer] | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         self.address = ""
         self._driver = driver
@@ -78,10 +77,11 @@ class Containers:
         self._stop_grace = stop_grace
         self._containers: dict[str, KnownContainer] = {}
         self._search: asyncio.Task[None] | None = None
-        self.unacknowledged = None if held is None else Unacknowledged(self._acknowledge)
+        self.unacknowledged = None if inherited is None else Unacknowledged(self._acknowledge)
         """None: containers end with their server, and keep nothing for another."""
+        self.given = None if self.unacknowledged is None else self.unacknowledged.given
         self._returning = Returning(self._kill)
-        for each in held or ():
+        for each in () if inherited is None else inherited.held:
             self._await(each)
 
     # --- commands -----------------------------------------------------------------------------------------------------
