@@ -79,6 +79,8 @@ class Connection:
 
     is_parents = False
     """It was inherited by fork: this process has to make its own."""
+    agreed: Agreed | None = None
+    """What the server agreed to, once it has; None for a server of this process, which has nothing to agree to."""
     ended = False
     """The connection is gone; nothing can be sent over it any more."""
 
@@ -94,6 +96,7 @@ class Connection:
         self._numbers = itertools.count(1)
         self._sinks: dict[str, Sink] = {}
         self._listeners: dict[str, Callable[[OutputLines], None]] = {}
+        self._watchers: list[Callable[[Exception], object]] = []
 
     @property
     def error(self) -> Exception | None:
@@ -209,6 +212,12 @@ class Connection:
         else:
             self._listeners[app_id] = listener
 
+    def when_lost(self, act: Callable[[Exception], object]) -> None:
+        """Call `act` with the reason when the connection ends, on the I/O thread, or now if it has: once at least."""
+        self._watchers.append(act)
+        if self._error is not None:
+            act(self._error)
+
     def leave_to_parent(self, error: Exception) -> None:
         """In a forked process, where the connection is the parent's: whoever waits here gets `error`. The link is let go of,
         and not closed, which would end it for the parent as well."""
@@ -246,8 +255,10 @@ class Connection:
                 self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
                 self.lost(message.error("the connection"))
-            elif isinstance(message, Agreed) and self._on_answer is not None:
-                self._on_answer(message)
+            elif isinstance(message, Agreed):
+                self.agreed = message
+                if self._on_answer is not None:
+                    self._on_answer(message)
 
     def _replied(self, reply: Reply) -> None:
         number, body = reply.request_id, reply.body
@@ -273,3 +284,5 @@ class Connection:
             on_reply(error)
         for sink in list(self._sinks.values()):
             sink.lost(error)
+        for act in list(self._watchers):
+            act(error)
