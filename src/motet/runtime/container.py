@@ -16,7 +16,9 @@ from typing import Literal
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.sockets import SocketLink, connect, send_all
+from motet.client.link import SocketLink
+from motet.client.resuming_link import ResumingLink
+from motet.client.sockets import connect, send_all
 from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec
@@ -74,7 +76,7 @@ def main(fork: Fork) -> int:
     executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
-    surroundings.enter_app(configuration, lambda: _connect_client(fork))
+    surroundings.enter_app(configuration, lambda: _connect_client(fork, survives=configuration.survives))
     way_back = partial(_come_back, fork) if configuration.survives else None
     return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch, way_back).run()
 
@@ -98,9 +100,10 @@ def _read_configuration(sock: socket.socket) -> Configure:
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
-def _connect_client(fork: Fork) -> Connection:
+def _connect_client(fork: Fork, *, survives: bool) -> Connection:
     connection = Connection()
-    SocketLink(fork.address, Hello("client", fork.token, fork.container_id), connection)
+    link = ResumingLink if survives else SocketLink
+    link(fork.address, Hello("client", fork.token, fork.container_id, confirms=survives), connection)
     return connection
 
 

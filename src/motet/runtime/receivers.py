@@ -65,7 +65,7 @@ class BlockingReceiver:
         on_ready()
         while True:
             try:
-                read_frames(self._socket, lambda frame: handle(executor, frame), self._receive)
+                read_frames(self._receive, lambda frame: handle(executor, frame))
             except (OSError, ConnectionError):
                 if self._kept is None:
                     return
