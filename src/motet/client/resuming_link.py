@@ -94,7 +94,7 @@ class ResumingLink(SocketLink):
             bool(self._run)
             and self._patience > 0
             and isinstance(problem, ConnectionError)
-            and not (self._is_closed or self._connection.is_parents)
+            and not (self._is_closed or self._connection.ended)
         )
 
     def _take_in(self, frame: memoryview) -> None:

@@ -46,8 +46,8 @@ class _Call:
 
 
 class Unfinished:
-    """Apps with the ids of their functions, variants, changed bounds, requests without an answer, and inputs without an outcome.
-    Thread-safe.
+    """Apps with the ids of their functions, variants, changed bounds, requests without an answer, and inputs without an
+    outcome. Thread-safe.
 
     A stream cannot be gone on with: items may have been lost on the way.
     """
@@ -120,7 +120,7 @@ class Unfinished:
     def again(self) -> Iterator[Message]:
         """What there is to say to the next server, in this order."""
         with self._lock:
-            first = [*self._apps.values(), *self._variants.values(), *self._changes]
+            first: list[RequestBody] = [*self._apps.values(), *self._variants.values(), *self._changes]
             requests = list(self._requests.items())
             calls = [(call.head, list(call.inputs.values())) for call in self._calls.values()]
         for number, body in enumerate(first, FIRST_NUMBER):

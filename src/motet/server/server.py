@@ -290,7 +290,10 @@ class Server:
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
-            app = self._catalogue.app_of(self._containers.function_of(container_id))
+            function_id = self._containers.function_of(container_id)
+            if not self._catalogue.has(function_id):
+                raise ConnectionError("the app of this container is not here yet")
+            app = self._catalogue.app_of(function_id)
             owner = self._lifetimes.owner_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
