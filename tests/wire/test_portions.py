@@ -16,6 +16,7 @@ from motet.wire import client_messages as m
 from motet.wire import codec, portions
 from motet.wire.access_messages import TokensListed
 from motet.wire.container_messages import (
+    AckOutcomes,
     Blocked,
     Cancel,
     Configure,
@@ -23,6 +24,7 @@ from motet.wire.container_messages import (
     DeliverBatched,
     FeedItems,
     Finished,
+    Held,
     Items,
     Ready,
 )
@@ -43,6 +45,9 @@ SMALL = {
     (InputFound, "stalls"),
     (PutItems, "items"),
     (Blocked, "not_begun"),
+    (Held, "running"),
+    (Held, "ended"),
+    (AckOutcomes, "attempts"),
     (TokensListed, "found"),
 }
 """Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items that their

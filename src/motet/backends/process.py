@@ -121,6 +121,8 @@ class ProcessBackend:
         try:
             self._start(launch, self._scratch, pipes)
         except (OSError, ValueError) as error:
+            for descriptor in () if pipes is None else pipes.write_ends:
+                os.close(descriptor)
             ended = ContainerEnd(
                 container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}"
             )

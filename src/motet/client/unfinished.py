@@ -37,7 +37,7 @@ MOST_CHANGES = 1000
 """Changes of bounds that are made again: beyond that the oldest are forgotten."""
 
 
-class _Call:
+class _UnfinishedCall:
     __slots__ = ("head", "inputs")
 
     def __init__(self, head: SubmitInputs) -> None:
@@ -58,7 +58,7 @@ class Unfinished:
         self._variants: dict[str, BindFunction] = {}
         self._changes: list[UpdateAutoscaler] = []
         self._requests: dict[int, RequestBody] = {}
-        self._calls: dict[str, _Call] = {}
+        self._calls: dict[str, _UnfinishedCall] = {}
 
     def sent(self, message: Message) -> None:
         """This is said, or to be said."""
@@ -66,7 +66,9 @@ class Unfinished:
             if isinstance(message, SubmitInputs):
                 call = self._calls.get(message.call_id)
                 if call is None:
-                    call = self._calls[message.call_id] = _Call(msgspec.structs.replace(message, inputs=[], again=True))
+                    call = self._calls[message.call_id] = _UnfinishedCall(
+                        msgspec.structs.replace(message, inputs=[], again=True)
+                    )
                 for new in message.inputs:
                     call.inputs[new.index] = new
             elif isinstance(message, Request):

@@ -102,12 +102,13 @@ class Control:
         assert self._executor is not None
         assert self._receiver is not None
         self._sender.lose()
-        held, ends = self._executor.hold_on()
+        self._executor.hold_on()
         while True:
             with contextlib.suppress(OSError, ConnectionError):
                 control, executor = way_back("control"), way_back("executor")
                 for sock in (control, executor):
                     forked_child.has_none_of(sock.fileno())
+                held, ends = self._executor.hold_on()  # again: attempts may have ended meanwhile
                 leaving = self._sender.drains or self.stop_asked
                 first: list[Message] = [
                     Held(held.running, held.ended, held.limit, leaving),

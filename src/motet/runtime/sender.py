@@ -190,11 +190,10 @@ class Sender:
 
     def resume(self, sock: socket.socket, first: Sequence[Message]) -> None:
         """There is another server, at the other end of this: it gets these messages first, and then what waits. Outcomes that
-        wait are among those, and go once. Raises `OSError` if it is gone, too."""
+        wait may be among those, and come twice. Raises `OSError` if it is gone, too."""
         data = b"".join(codec.frames(first))
         with self._lock:
             self._socket = sock
-            self._ends.clear()
             send_all(sock, data)
             self._is_lost = False
         self.flush()

@@ -50,7 +50,7 @@ class ContainerConnected(msgspec.Struct, frozen=True):
     container_id: str
 
 
-class ContainerResumed(msgspec.Struct, frozen=True):
+class ContainerCameBack(msgspec.Struct, frozen=True):
     """A server before this one had started it; it is back, and takes inputs."""
 
     container_id: str
@@ -78,7 +78,7 @@ Fact = (
     | FunctionGone
     | InputTraced
     | ContainerConnected
-    | ContainerResumed
+    | ContainerCameBack
     | ContainerEntered
     | ContainerGone
     | FactRecord

@@ -114,7 +114,7 @@ class Server:
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
-        self._catalogue.claim = self._containers.claim
+        self._catalogue.claim = self._containers.returning.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
         self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
         self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
@@ -203,9 +203,9 @@ class Server:
         self._records.open()
         if self._config.containers_socket is not None and self._config.socket is not None:
             # What clients submit again would run once more where its container is not back.
-            await self._containers.all_back()
+            await self._containers.take_over()
             self._address = await self._entrances.open_unix(self._config.socket)
-            self._containers.expect_claims()
+            self._containers.returning.expect_claims()
         if self._config.port is not None:
             self.tcp_address = await self._entrances.open_tcp(self._config.port)
 

@@ -59,7 +59,8 @@ async def _serve(config: ServerConfig, directory: Path, tokens: Tokens, audit: A
     agent, inherited = await attach_agent(config, directory)
     server = build_server(config, agent, door=HomeDoor(tokens, agent.roots), audit=audit, inherited=inherited)
     if inherited.held:
-        say(f"Taking over {len(inherited.held)} containers from the server before this one")
+        count = len(inherited.held)
+        say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
     with _signals(server, agent.end_now, say):
         try:
             await server.start()

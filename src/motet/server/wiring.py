@@ -18,7 +18,7 @@ from motet.store.base import TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
-    from motet.backends.agent_backend import AgentBackend
+    from motet.agent.agent_backend import AgentBackend
     from motet.model.audit import AuditEntry
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
@@ -62,7 +62,7 @@ def build_server(
 
 async def attach_agent(config: ServerConfig, directory: Path) -> tuple[AgentBackend, Inherited]:
     """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
-    from motet.backends.agent_backend import AgentBackend
+    from motet.agent.agent_backend import AgentBackend
     from motet.server.containers.come_back import Inherited
 
     agent = await AgentBackend.attach(directory, env=config.base_env, grace=config.agent_grace)

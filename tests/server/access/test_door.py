@@ -9,8 +9,7 @@ import sys
 
 import pytest
 
-from motet.client.family import descends_from
-from motet.client.peer_process import PeerProcess
+from motet.client.peer_process import PeerProcess, descends_from
 from motet.errors import ConnectionError, InvalidError
 from motet.server.access import door
 from motet.server.access.door import HomeDoor, OwnDoor, Principal

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from motet.backends.base import HeldContainer
 from motet.core import events as e
 from motet.model.outcome import AttemptEnd
+from motet.server.apps.catalogue import Catalogue
+from motet.server.containers.known_container import KnownContainer
 from motet.server.containers.sessions import ExecutorSession
+from motet.server.containers.unacknowledged import Unacknowledged
+from motet.server.driver import Driver
+from motet.server.facts import ContainerCameBack
 from motet.wire import container_messages as m
 from motet.wire.codec import ToServer
 
@@ -99,8 +104,14 @@ class ReturningSession:
 class Returning:
     """Those that are awaited, and those that are back and whose function is not here."""
 
-    def __init__(self, kill: Callable[[str], None]) -> None:
+    def __init__(
+        self, driver: Driver, catalogue: Catalogue, kill: Callable[[str], None], unacknowledged: Unacknowledged | None
+    ) -> None:
+        self._driver = driver
+        self._catalogue = catalogue
         self._kill = kill
+        self._unacknowledged = unacknowledged
+        self._containers: dict[str, KnownContainer] = {}
         self._awaited: set[str] = set()
         self._sessions: dict[str, ReturningSession] = {}
         self._all_here = asyncio.Event()
@@ -108,34 +119,47 @@ class Returning:
     def __contains__(self, container_id: str) -> bool:
         return container_id in self._awaited or container_id in self._sessions
 
-    @property
-    def waiting(self) -> list[str]:
-        """Those that have connected."""
-        return list(self._sessions)
-
-    def await_container(self, container_id: str) -> None:
+    def await_container(self, container_id: str, container: KnownContainer) -> None:
         """It lives, and is to come back."""
+        self._containers[container_id] = container
         self._awaited.add(container_id)
 
-    def begins(self, container_id: str, session: ReturningSession) -> None:
+    def begins(self, container_id: str, session: ExecutorSession) -> ReturningSession:
         """It has connected."""
-        self._sessions[container_id] = session
+        returning = self._sessions[container_id] = ReturningSession(container_id, session, self._is_back)
+        return returning
 
-    def is_back(self, container_id: str) -> None:
-        """It has said what it holds."""
+    def claim(self, function_id: str) -> list[e.Event]:
+        """A function is here: its containers that are back are the engine's from now on."""
+        ids = [each for each in self._sessions if self._containers[each].function_id == function_id]
+        return [event for each in ids for event in self._claim(each)]
+
+    def _claim(self, container_id: str) -> list[e.Event]:
+        container, session = self._containers[container_id], self._sessions[container_id]
+        if not session.is_complete:
+            return []
+        del self._sessions[container_id]
+        event = session.resumed(container.function_id, container.note.gpus)
+        container.output.resumed(len(event.running))
+        if self._unacknowledged is not None:
+            self._unacknowledged.delivered(container_id, event.running)
+            self._unacknowledged.delivered(container_id, [held for held, _ in event.ended])
+        self._driver.tell(ContainerCameBack(container_id, container.function_id))
+        return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
+
+    def _is_back(self, container_id: str) -> None:
+        """It has said what it holds. Its function may be here already."""
         self._awaited.discard(container_id)
+        if self._catalogue.has(self._containers[container_id].function_id):
+            self._driver.take(*self._claim(container_id))
         self._look()
 
     def is_gone(self, container_id: str) -> None:
         """It has ended. Idempotent."""
         self._awaited.discard(container_id)
         self._sessions.pop(container_id, None)
+        self._containers.pop(container_id, None)
         self._look()
-
-    def take(self, container_id: str) -> ReturningSession | None:
-        """Its session, if it is back: it is the engine's from now on."""
-        session = self._sessions.get(container_id)
-        return self._sessions.pop(container_id) if session is not None and session.is_complete else None
 
     async def all_back(self) -> None:
         """Wait until each that is awaited is back, or gone; those that take too long are ended."""

@@ -32,7 +32,7 @@ from motet.server.containers.known_container import ContainerNote, KnownContaine
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
-from motet.server.driver import HEARING, LATE, Driver, logger
+from motet.server.driver import Driver, logger
 from motet.server.lines import Lines
 from motet.server.peers import Peer
 from motet.wire import container_messages as m
@@ -80,7 +80,7 @@ class Containers:
         self.unacknowledged = None if inherited is None else Unacknowledged(self._acknowledge)
         """None: containers end with their server, and keep nothing for another."""
         self.given = None if self.unacknowledged is None else self.unacknowledged.given
-        self._returning = Returning(self._kill)
+        self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged)
         for each in () if inherited is None else inherited.held:
             self._await(each)
 
@@ -143,25 +143,13 @@ class Containers:
         """Have it end, and count on its end being reported by then: nobody waits for longer."""
         self._backend.kill_nowait(container_id)
         container = self._containers.get(container_id)
-        if container is None or container.ended is not None:
-            return
-        loop = asyncio.get_running_loop()
-        # Killed before: the earlier moment counts, or each further kill would put the end off.
-        if container.doom is not None and container.doom.when() <= loop.time() + timeout:
-            return
-        if container.doom is not None:
-            container.doom.cancel()
-        container.doom = loop.call_later(timeout, self._give_up, container_id, timeout)
+        if container is not None and container.ended is None:
+            container.doom.set(timeout, self._give_up, container_id, timeout)
 
     def _give_up(self, container_id: str, timeout: float) -> None:
         """Go on as if it had ended. Whatever it or its backend says later is not heard any more."""
         container = self._containers.get(container_id)
         if container is None or container.ended is not None:
-            return
-        loop = asyncio.get_running_loop()
-        if container.doom is not None and loop.time() - container.doom.when() > LATE:
-            # The whole program stood still: the report may be there, and is heard first.
-            container.doom = loop.call_later(HEARING, self._give_up, container_id, timeout)
             return
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
@@ -267,41 +255,17 @@ class Containers:
             return
         container = self._know(held.container_id, note)
         container.frozen = held.frozen
-        self._returning.await_container(held.container_id)
         container.output.written("stdout", held.stdout)
         container.output.written("stderr", held.stderr)
+        self.returning.await_container(held.container_id, container)
 
-    async def all_back(self) -> None:
-        """Wait until those that lived when this server began are back, or are gone: what they run would be run once more
+    async def take_over(self) -> None:
+        """Wait until containers that lived when this server began are back, or are gone: what they run would be run once more
         before that."""
-        await self._returning.all_back()
-
-    def expect_claims(self) -> None:
-        """Clients may come from now on."""
-        self._returning.expect_claims()
-
-    def claim(self, function_id: str) -> list[e.Event]:
-        """A function is here: its containers that are back are the engine's from now on."""
-        ids = [each for each in self._returning.waiting if self._containers[each].function_id == function_id]
-        return [event for each in ids for event in self._claim(each)]
-
-    def _claim(self, container_id: str) -> list[e.Event]:
-        container, session = self._containers[container_id], self._returning.take(container_id)
-        if session is None:
-            return []
-        event = session.resumed(container.function_id, container.note.gpus)
-        container.output.resumed(len(event.running))
-        if self.unacknowledged is not None:
-            self.unacknowledged.delivered(container_id, event.running)
-            self.unacknowledged.delivered(container_id, [held for held, _ in event.ended])
-        self._driver.tell(facts.ContainerResumed(container_id, container.function_id))
-        return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
-
-    def _is_back(self, container_id: str) -> None:
-        """It has said what it holds. Its function may be here already."""
-        self._returning.is_back(container_id)
-        if self._catalogue.has(self._containers[container_id].function_id):
-            self._driver.take(*self._claim(container_id))
+        if any(container.note.gpus for container in self._containers.values()):
+            # Before they are the engine's: it would not know that there is room for them.
+            self._driver.take(e.GpusFound(await self._backend.find_gpus()))
+        await self.returning.all_back()
 
     def _acknowledge(self, container_id: str, attempts: list[int]) -> None:
         self._to_control(container_id, m.AckOutcomes(attempts))
@@ -319,7 +283,7 @@ class Containers:
         container = self._containers[hello.container_id]
         if container.executor is not None:
             raise ConnectionError("this container's executor is connected already")
-        is_returning = hello.container_id in self._returning
+        is_returning = hello.container_id in self.returning
         if hello.resumes != is_returning:
             raise ConnectionError("this container is expected to begin, and not to come back, or the other way round")
         container.executor = peer
@@ -327,9 +291,7 @@ class Containers:
             session = ExecutorSession(
                 hello.container_id, self._driver, self, container.output, self.unacknowledged, LONG_AGO
             )
-            returning = ReturningSession(hello.container_id, session, self._is_back)
-            self._returning.begins(hello.container_id, returning)
-            return returning
+            return self.returning.begins(hello.container_id, session)
         self._driver.tell(facts.ContainerConnected(hello.container_id))
         # Before its configuration is sent, for the session notes when that was: the answer tells the container's clock.
         session = ExecutorSession(hello.container_id, self._driver, self, container.output, self.unacknowledged)
@@ -406,10 +368,9 @@ class Containers:
         if container is None or container.ended is None:
             return
         ended = container.ended
-        if container.doom is not None:
-            container.doom.cancel()
+        container.doom.cancel()
         container.output.close()
-        self._returning.is_gone(container_id)
+        self.returning.is_gone(container_id)
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Callable
 
 import msgspec
 
 from motet.backends.base import ContainerEnd
 from motet.model.hidden import hides_secrets
 from motet.server.containers.output import ContainerOutput
+from motet.server.driver import HEARING, LATE
 from motet.server.peers import Peer
 
 
@@ -33,6 +35,37 @@ encode_note = msgspec.msgpack.Encoder().encode
 decode_note = msgspec.msgpack.Decoder(ContainerNote).decode
 
 
+class Doom:
+    """When something is to be given up, unless it is over by then."""
+
+    __slots__ = ("_handle",)
+
+    def __init__(self) -> None:
+        self._handle: asyncio.TimerHandle | None = None
+
+    def set(self, timeout: float, give_up: Callable[..., None], *args: object) -> None:
+        """Give up in so many seconds. If that was said before, the earlier moment counts: saying it again puts nothing off."""
+        loop = asyncio.get_running_loop()
+        if self._handle is not None and self._handle.when() <= loop.time() + timeout:
+            return
+        self.cancel()
+        self._handle = loop.call_later(timeout, self._due, give_up, args)
+
+    def cancel(self) -> None:
+        """It is over. Idempotent."""
+        if self._handle is not None:
+            self._handle.cancel()
+            self._handle = None
+
+    def _due(self, give_up: Callable[..., None], args: tuple[object, ...]) -> None:
+        loop = asyncio.get_running_loop()
+        if self._handle is not None and loop.time() - self._handle.when() > LATE:
+            # The whole program stood still: that it is over may have been said, and is heard first.
+            self._handle = loop.call_later(HEARING, self._due, give_up, args)
+        else:
+            give_up(*args)
+
+
 class KnownContainer:
     """One container."""
 
@@ -47,7 +80,7 @@ class KnownContainer:
         self.frozen = False
         self.asked = 0.0
         """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
-        self.doom: asyncio.TimerHandle | None = None
+        self.doom = Doom()
         """When it is given up, if it was killed and no end is reported."""
 
     @property

@@ -60,7 +60,7 @@ class Recorder:
                 self._records.add_app(AppRecord(record.app_id, record.name, record.started_at, self._clock.wall_now()))
             case facts.FunctionDeclared():
                 self._records.add_function(fact.record)
-            case facts.ContainerResumed():
+            case facts.ContainerCameBack():
                 now = self._clock.wall_now()
                 resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, RESUMED, now, now, now)
                 self.containers[fact.container_id] = resumed

@@ -16,7 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Self
 
-from motet.backends.agent import DEFAULT_GRACE
+from motet.agent.agent import DEFAULT_GRACE
 from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch, Reports, Stream
 from motet.backends.channel import Channel
 from motet.backends.nvml import find_gpus
@@ -51,6 +51,9 @@ logger = logging.getLogger("motet.server")
 ATTACH_TIMEOUT = 10.0
 """Seconds in which an agent that is there must take this server; else it is ended, and another one started."""
 
+START_TIMEOUT = 30.0
+"""The same, for one that is just started."""
+
 PING_INTERVAL = 2.0
 SUSPECT_AFTER = 5
 """Pings without an answer, after which it is noted that the agent is silent."""
@@ -61,7 +64,7 @@ CLOSE_TIMEOUT = 15.0
 """Seconds that an agent may take to end everything."""
 
 
-class _Live:
+class _AttachedContainer:
     """A container that has not been reported as ended."""
 
     __slots__ = ("pipes",)
@@ -87,7 +90,7 @@ class AgentBackend:
         self._reports: Reports | None = None
         self._early: list[FromAgent] = []
         """What was reported before there was anybody to report it to."""
-        self._containers: dict[str, _Live] = {}
+        self._containers: dict[str, _AttachedContainer] = {}
         self._attached: asyncio.Future[Attached] = self._loop.create_future()
         self._gone = asyncio.Event()
         self._closing = False
@@ -115,10 +118,10 @@ class AgentBackend:
                     logger.warning("the host agent, process %d, does not answer: it is ended", self.agent)
                     self._give_up()
             self._start()
-            async with asyncio.timeout(ATTACH_TIMEOUT):
+            async with asyncio.timeout(START_TIMEOUT):
                 self.run = (await self._attached).run
         except (OSError, TimeoutError) as error:
-            what = str(error) or f"it has not answered within {ATTACH_TIMEOUT:g} s"
+            what = str(error) or f"it has not answered within {START_TIMEOUT:g} s"
             raise ServiceError(f"no host agent can be had in {directory}: {what}") from error
         return self
 
@@ -156,8 +159,6 @@ class AgentBackend:
         self._channel = Channel(sock, decode_from_agent, self._received, self._agent_is_gone)
         self._send(Attach(self._grace))
         self._pings = self._pongs = 0
-        if self._pinging is None:
-            self._pinging = self._loop.call_later(PING_INTERVAL, self._ping)
 
     def _start(self) -> None:
         """Raises `OSError`."""
@@ -174,7 +175,7 @@ class AgentBackend:
                         sys.executable,
                         "-P",
                         "-m",
-                        "motet.backends.agent",
+                        "motet.agent.agent",
                         "--entry",
                         self._entry,
                         "--listening",
@@ -234,8 +235,10 @@ class AgentBackend:
     def _agent_is_gone(self) -> None:
         """Containers go with it, or have gone with it."""
         self._channel = None
-        if self._process is not None:
-            self._process.poll()
+        if not self._closing:
+            self.end_now()  # it may have stopped to talk without ending
+            if self._process is not None:
+                self._process.wait()  # does not block: see above
         self._gone.set()
         reason = f"the host agent, process {self.agent}, ended"
         why = "was killed when the server ended" if self._closing else f"was lost because {reason}"
@@ -249,6 +252,8 @@ class AgentBackend:
         match message:
             case Attached():
                 self._template = message.template
+                if self._pinging is None:
+                    self._pinging = self._loop.call_later(PING_INTERVAL, self._ping)
                 if not self._attached.done():
                     self._attached.set_result(message)
             case Pong():
@@ -281,7 +286,7 @@ class AgentBackend:
         assert self._channel is not None
         stdout, stderr = (self._channel.descriptors.popleft() for _ in range(2))
         received = partial(self._output, message.container_id)
-        self._containers[message.container_id] = _Live(OutputPipes(self._loop, received, (stdout, stderr)))
+        self._containers[message.container_id] = _AttachedContainer(OutputPipes(self._loop, received, (stdout, stderr)))
         self.held.append(
             HeldContainer(message.container_id, message.note, message.frozen, message.stdout, message.stderr)
         )
@@ -318,7 +323,7 @@ class AgentBackend:
             ended = ContainerEnd(container_id=container_id, code=NOT_STARTED, reason=reason)
             self._loop.call_soon(self._report_end, ended)
             return
-        self._containers[container_id] = _Live(pipes)
+        self._containers[container_id] = _AttachedContainer(pipes)
         self._send(request, (*pipes.write_ends, *copies))
 
     def kill_nowait(self, container_id: str) -> None:

@@ -1,4 +1,4 @@
-"""`python -m motet.backends.agent`: the host agent of a server that stays. It has the containers, and outlives the server.
+"""`python -m motet.agent.agent`: the host agent of a server that stays. It has the containers, and outlives the server.
 
 A server attaches to it over a Unix socket, has it start and end containers, and reads what these write. When the server is gone
 the agent keeps everything as it is, for a grace: the next server of the same home attaches, and is told what lives. After the
@@ -16,9 +16,9 @@ import socket
 import sys
 import time
 
+from motet.agent.held_pipes import HeldPipes
 from motet.backends.base import ContainerEnd, Launch, Stream
 from motet.backends.channel import Channel
-from motet.backends.held_pipes import HeldPipes
 from motet.backends.process import ENTRY, ProcessBackend
 from motet.client import family
 from motet.client.peer_process import descends_from, peer_process
@@ -49,7 +49,7 @@ SILENCE = 30.0
 """Seconds without a word of a server that is there, after which the agent notes that."""
 
 
-class _Held:
+class _AgentsContainer:
     """A container that has not ended."""
 
     __slots__ = ("is_frozen", "note", "pipes")
@@ -67,7 +67,7 @@ class Agent:
         self._backend = backend
         self._grace = grace
         self._loop = asyncio.get_running_loop()
-        self._containers: dict[str, _Held] = {}
+        self._containers: dict[str, _AgentsContainer] = {}
         self._server: Channel[ToAgent] | None = None
         self._callers: set[Channel[ToAgent]] = set()
         """Those that have not said that they are a server."""
@@ -185,7 +185,7 @@ class Agent:
     def _launch(self, channel: Channel[ToAgent], message: LaunchContainer) -> None:
         stdout, stderr, read_stdout, read_stderr = (channel.descriptors.popleft() for _ in range(4))
         pipes = HeldPipes(self._loop, (stdout, stderr), (read_stdout, read_stderr))
-        self._containers[message.container_id] = _Held(message.note, pipes)
+        self._containers[message.container_id] = _AgentsContainer(message.note, pipes)
         env = {os.fsdecode(name): os.fsdecode(value) for name, value in message.env.items()}
         launch = Launch(container_id=message.container_id, address=message.address, token=message.token, env=env)
         self._backend.start_nowait(launch, pipes)
@@ -237,7 +237,7 @@ async def _serve(listening: socket.socket, entry: str) -> None:
 
 def main() -> None:
     """Serve on the socket that was handed down, until it is over."""
-    parser = argparse.ArgumentParser(prog="python -m motet.backends.agent")
+    parser = argparse.ArgumentParser(prog="python -m motet.agent.agent")
     parser.add_argument("--listening", type=int, required=True, help="descriptor of the socket that servers attach to")
     parser.add_argument("--entry", default=ENTRY, help="module:function that runs a container; tests give their own")
     arguments = parser.parse_args()
