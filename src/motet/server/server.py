@@ -22,7 +22,7 @@ from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
 from motet.server.access.door import Door, OwnDoor, Principal
-from motet.server.access.rights import EVERYTHING, INSIDE
+from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
 from motet.server.apps.catalogue import Catalogue
@@ -255,12 +255,12 @@ class Server:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
         number = next(self._client_numbers)
-        by = None if principal is None else self.principals.setdefault(principal.name, number)
+        by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
-            rights = INSIDE
             app = self._catalogue.app_of(self._containers.function_of(container_id))
-            by = self._lifetimes.principal_of(app.app_id)
+            owner = self._lifetimes.life_of(app.app_id)
+            by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
             peer,

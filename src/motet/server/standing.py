@@ -41,7 +41,7 @@ def stand(home: Path, port: int | None, say: Say) -> int:
     config = ServerConfig.of_standing(home, port)
     place = take_home(standing_directory(home))
     try:
-        tokens = Tokens(open_tokens(place.directory), time.time)
+        tokens = Tokens(open_tokens(place.directory), time.time, _on_a_thread)
         # What containers leave behind stays below this process, where the door knows it.
         adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -75,6 +75,10 @@ async def _serve(config: ServerConfig, tokens: Tokens, say: Say) -> int:
         raise server.broken
     say("The server has ended.")
     return 0
+
+
+def _on_a_thread(work: Callable[[], None]) -> None:
+    asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def _say_where(server: Server, say: Say) -> None:

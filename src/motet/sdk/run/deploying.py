@@ -14,6 +14,7 @@ from motet.errors import InvalidError
 from motet.model.deployment import checked_name
 from motet.model.version import VERSION
 from motet.sdk.run.app_run import CanRun, with_environment
+from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.wire.deployment_messages import AppDeployed, DeployApp
 
 STRATEGIES = ("rolling", "recreate")
@@ -45,12 +46,15 @@ def deploy(app: CanBeDeployed, name: str | None, tag: str, strategy: str) -> Ste
     know_container_name()
     (spec, by_value), declared = app.described(), app.declared_specs()
     found = yield from standing("`app.deploy()`")
+    connection = found.connect()
+    refuse_other_python(connection)
+    refuse_unloadable(connection, spec)
     spec = with_environment(replace(spec, name=wanted), found.server.carried)
-    reply: AppDeployed = yield from found.connect().request(
+    reply: AppDeployed = yield from connection.request(
         DeployApp(wanted, spec, strategy, tag, client=VERSION)  # type: ignore[arg-type]
     )
     running = RunningApp(reply.deployment.app_id, wanted, found.connect, reply.functions, reply.web_urls, declared)
-    running.by_value, running.included = by_value, lambda: app.included
+    running.by_value, running.included = as_seen_from(connection, by_value), lambda: app.included
     parts: tuple[CanRun, ...] = (app, *app.included)
     running.apps = parts
     before, app.deployed = app.deployed, running

@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
+from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
 from motet.server.lines import Lines
@@ -20,6 +21,7 @@ class Owner(Protocol):
     """The client session an app belongs to: it is shown the app's lines, and the app ends with it."""
 
     principal: int
+    rights: Right
 
     def show_lines(self, lines: OutputLines) -> None: ...
 
@@ -38,9 +40,11 @@ class Web(Protocol):
 
 @dataclass(slots=True)
 class Life:
-    """What an app lives by. `principal`: whom its containers act for. `stopping`: it ends; whom to tell then."""
+    """What an app lives by. `principal`: whom its containers act for, who has these rights. `stopping`: it ends; whom to tell
+    then."""
 
     principal: int
+    rights: Right
     stopping: bool = field(default=False, kw_only=True)
     on_stopped: list[Callable[[], None]] = field(default_factory=list, kw_only=True)
 
@@ -86,7 +90,7 @@ class Lifetimes:
         app = self._catalogue.new_app(app_id, spec)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
-        self._lives[app_id] = WhileConnected(owner.principal, owner)
+        self._lives[app_id] = WhileConnected(owner.principal, owner.rights, owner)
         # Before its functions are added: containers begin to start with them.
         self._lines.show(app_id, owner.show_lines)
         self._catalogue.add(app)
@@ -105,9 +109,9 @@ class Lifetimes:
         self._web.close(app_id)
         self._driver.take(e.AppRetired(app_id, self._stop_grace))
 
-    def principal_of(self, app_id: str) -> int:
-        """Whom an app's containers act for. Raises `NotFoundError`."""
-        return self._find(app_id).principal
+    def life_of(self, app_id: str) -> Life:
+        """What an app lives by. Raises `NotFoundError`."""
+        return self._find(app_id)
 
     def calls_of(self, app_id: str) -> str:
         """As whose its spawned calls are kept: a deployed app's are there for longer than the version that took them."""

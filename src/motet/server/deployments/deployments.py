@@ -12,6 +12,7 @@ from motet.errors import InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
 from motet.model.ids import ENTROPY_BITS, id_suffix
+from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
 from motet.server.clock import Clock
@@ -25,10 +26,11 @@ _NOT_HERE = ImportedDefinition(module="", qualname="")
 
 @dataclass(frozen=True, slots=True)
 class Deployer:
-    """Who asks: the principal's name, and its number in the engine."""
+    """Who asks: the principal's name, its number in the engine, and its rights."""
 
     name: str
     number: int
+    rights: Right
 
 
 @dataclass(slots=True)
@@ -130,7 +132,7 @@ class Deployments:
         app = self._catalogue.new_app(app_id, spec, number)
         if body.dry_run:
             return m.AppDeployed(view, [], [])
-        self._lifetimes.deploy(app, UntilReplaced(by.number, name))
+        self._lifetimes.deploy(app, UntilReplaced(by.number, by.rights, name))
         version = history.versions[number] = Version(view, spec, app)
         self._names.serve(name, number, app)
         self._names.move(name, number)
