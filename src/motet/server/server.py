@@ -22,9 +22,12 @@ from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
 from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
+from motet.server.api.entrance import ApiEntrance
+from motet.server.api.reception import Reception
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.guests import Guests
@@ -145,6 +148,16 @@ class Server:
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self.http_api = ApiEntrance(
+            Reception(
+                admit=self._admit,
+                enter=lambda visit, principal: self._guests.add(self.connect(visit, principal), visit, principal),
+                find_running=self._catalogue.find,
+                has_call=self.operations.has_call,
+                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                now=self._clock.wall_now,
+            )
+        )
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
         self._scratch = scratch
 
@@ -198,6 +211,7 @@ class Server:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None:
             await self._stop_apps()
+        self.http_api.close()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
@@ -285,13 +299,18 @@ class Server:
             self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
         )
 
+    def _admit(self, token: str, process: PeerProcess | None) -> Principal:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
+        if self.ending.is_set():
+            raise ConnectionError("this server is ending")
+        return self._door.admit(token, process)
+
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if self.ending.is_set():
-                raise ConnectionError("this server is ending")
-            principal = self._door.admit(hello.token, peer.process)
+            principal = self._admit(hello.token, peer.process)
             return self._guests.add(self.connect(peer, principal), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":

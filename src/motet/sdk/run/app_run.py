@@ -40,7 +40,7 @@ class CanRun(HasRunning, Protocol):
     @property
     def included(self) -> tuple[Self, ...]: ...
 
-    def described(self) -> tuple[AppSpec, ByValue]: ...
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]: ...
 
     def declared_specs(self) -> list[FunctionSpec]: ...
 
@@ -124,7 +124,7 @@ class AppRun(Generic[A]):
                 "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
             )
         know_container_name()
-        (spec, by_value), declared = app.described(), app.declared_specs()
+        (spec, by_value), declared = app.described(with_interfaces=reach.is_named()), app.declared_specs()
         server = reach.acquire()
         try:
             yield from server.wait_started()
