@@ -21,6 +21,7 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
+from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
@@ -28,9 +29,10 @@ from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
 from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
+from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.guests import Guests
+from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
@@ -71,7 +73,7 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own."""
+    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what."""
 
     def __init__(
         self,
@@ -83,7 +85,9 @@ class Server:
         tidy_records: Callable[[], object] = lambda: None,
         scratch: Scratch | None = None,
         door: Door | None = None,
+        audit: Audit | None = None,
     ) -> None:
+        self._audit = audit
         self._config = config
         self._backend = backend
         self._door = door or OwnDoor()
@@ -151,7 +155,7 @@ class Server:
         self.http_api = ApiEntrance(
             Reception(
                 admit=self._admit,
-                enter=lambda visit, principal: self._guests.add(self.connect(visit, principal), visit, principal),
+                enter=self._visited,
                 find_running=self._catalogue.find,
                 has_call=self.operations.has_call,
                 is_ending=lambda: self.broken is not None or self.ending.is_set(),
@@ -264,10 +268,11 @@ class Server:
         return SocketPeer(self._accept, self._strangers)
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None
+        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
-        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
+        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
+        it came in, for the audit log."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
@@ -283,6 +288,7 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
         )
         return session
 
@@ -290,6 +296,9 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
+        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
@@ -299,22 +308,33 @@ class Server:
             self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
         )
 
-    def _admit(self, token: str, process: PeerProcess | None) -> Principal:
+    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if self.ending.is_set():
             raise ConnectionError("this server is ending")
-        return self._door.admit(token, process)
+        try:
+            return self._door.admit(token, process)
+        except ConnectionError as error:
+            if self._audit is not None:
+                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
+            raise
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            principal = self._admit(hello.token, peer.process)
-            return self._guests.add(self.connect(peer, principal), peer, principal)
+            principal = self._admit(hello.token, peer.process, peer.where)
+            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
         return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
+
+
+def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:
+    if container_id is not None:
+        return Somebody(container_id, "", "a container")
+    return Somebody("", "", where) if principal is None else Somebody(principal.name, principal.key, where)

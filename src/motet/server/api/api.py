@@ -115,7 +115,7 @@ class HttpApi:
             principal = self._admitted(request)
             visit = Visit(principal.rights)
             self._visits.add(visit)
-            visit.enter(self._reception.enter(visit, principal))
+            visit.enter(self._reception.enter(visit, principal, _where(request)))
             asked = Asked(request, visit, self._bodies, principal.identity, self._reception.now())
             response = await _answered(respond, asked)
             await response(request.scope, request.receive, request._send)
@@ -149,9 +149,14 @@ class HttpApi:
                 "not-authenticated", "send `Authorization: Bearer TOKEN`; `motet token new` makes a token on the server"
             )
         try:
-            return self._reception.admit(token.strip(), process)
+            return self._reception.admit(token.strip(), process, _where(request))
         except ConnectionError as error:
             raise Problem("not-authenticated", str(error)) from None
+
+
+def _where(request: Request) -> str:
+    """Where a request comes from, for the audit log."""
+    return "http" if request.client is None else f"http {request.client.host}"
 
 
 async def _answered(respond: Respond, asked: Asked) -> Response:
