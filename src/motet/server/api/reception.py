@@ -22,7 +22,8 @@ HasCall = Callable[[str], bool]
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reception:
     """`admit`: whom a token, or a process of this machine, speaks for; raises `ConnectionError`. `enter`: have a visit be a
-    client with a session. Both are told where a request comes from. `is_ending`: nobody is let in any more. `now`: the wall clock."""
+    client with a session. Both are told where a request comes from. `is_ending`: nobody is let in any more. `now`: the
+    wall clock."""
 
     admit: Callable[[str, PeerProcess | None, str], Principal]
     enter: Callable[[Visit, Principal, str], Entered]
