@@ -215,12 +215,13 @@ class Server:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None:
             await self._stop_apps()
-        self.http_api.close()
+        self.http_api.end()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
+        await self.http_api.close()
         await self._backend.close()
         self._driver.close()
         self._sampler.stop()
@@ -265,7 +266,7 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers)
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol)
 
     def connect(
         self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"

@@ -358,7 +358,7 @@ def test_who_waits_is_told_when_the_server_ends() -> None:
     async def scene(web: Web) -> None:
         asked = web.begin("POST", CALL)
         await web.on.wait(lambda: web.on.backend.launches)
-        web.on.server.http_api.close()
+        web.on.server.http_api.end()
         assert (await asked).status_code == 503
         assert (await web.ask("GET", "/v1/apps")).status_code == 503
 

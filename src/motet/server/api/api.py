@@ -143,7 +143,7 @@ class HttpApi:
         scheme, _, token = request.headers.get("authorization", "").partition(" ")
         if scheme and scheme.lower() != "bearer":
             raise Problem("not-authenticated", f"Authorization: {scheme} is not known here; send `Bearer TOKEN`")
-        process: PeerProcess | None = request.scope.get(PROCESS)
+        process: PeerProcess | None = (request.scope.get("state") or {}).get(PROCESS)
         if not token.strip() and process is None:
             raise Problem(
                 "not-authenticated", "send `Authorization: Bearer TOKEN`; `motet token new` makes a token on the server"

@@ -11,7 +11,7 @@ from motet.server.api.visit import Entered, Visit
 from motet.server.apps.catalogue import ServedApp
 
 PROCESS = "motet.process"
-"""In a request's scope: the process at the other end of a Unix socket, which whoever listens there has found out."""
+"""In the state of a request's scope: the process at the other end of a Unix socket; None for other sockets."""
 
 FindRunning = Callable[[str], ServedApp | None]
 """An app that runs, by its id, or the newest by its name."""
