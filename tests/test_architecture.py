@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+import types
 from collections.abc import Container, Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -131,6 +132,8 @@ def test_every_public_method_has_a_docstring(name: str) -> None:
 
 
 def _is_code(member: object) -> bool:
+    if isinstance(member, types.MemberDescriptorType):  # a field, which the class's own docstring describes
+        return False
     return callable(member) or isinstance(member, property | classmethod | staticmethod) or hasattr(member, "__get__")
 
 

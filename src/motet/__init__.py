@@ -4,7 +4,8 @@ from motet import batching, exception, experimental, functions, queue
 from motet.client.descriptors import fill_standard_descriptors as _fill_standard_descriptors
 from motet.client.gate import shield_cancellation
 from motet.context.container import is_local
-from motet.context.current_input import current_function_call_id, current_input_id
+from motet.context.current_input import current_attempt, current_attempts, current_function_call_id, current_input_id
+from motet.model.current_attempt import Attempt
 from motet.model.version import VERSION as _VERSION
 from motet.sdk.call.function import Function
 from motet.sdk.call.function_call import FunctionCall
@@ -47,7 +48,10 @@ __all__ = [
     "web_server",
     "wsgi_app",
     # calling
+    "Attempt",
     "FunctionCall",
+    "current_attempt",
+    "current_attempts",
     "current_function_call_id",
     "current_input_id",
     "enable_output",

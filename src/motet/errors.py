@@ -49,12 +49,16 @@ class ExecutionError(Error):
     """The call could not be executed: no running app, or a remote exception that cannot be rebuilt here."""
 
 
+class ArgumentError(InvalidError):
+    """A caller in another language gave arguments that a function does not take: their number, names or types."""
+
+
 class SerializationError(Error):
-    """An argument, result or exception could not be pickled."""
+    """An argument, result or exception could not be pickled, or not be written as JSON or CBOR."""
 
 
 class DeserializationError(Error):
-    """Bytes from the other side could not be unpickled here (a missing module or class, most often)."""
+    """Bytes from the other side could not be read here: a module or class is missing (most often), or they are no JSON."""
 
 
 class RequestSizeError(Error):
@@ -79,6 +83,11 @@ class RemoteError(Error):
 
 class ContainerDied(RemoteError):
     """The container ended while it ran this input, and did so again when the input ran alone."""
+
+
+class MayHaveRun(ContainerDied):
+    """The container ended while it ran this input, which is delivered at most once: it may have had its effect, or a part of
+    it, and is not run again."""
 
 
 class CallerCancelled(RemoteError):

@@ -17,9 +17,10 @@ from motet.core.policies import POLICIES
 from motet.core.policies.modal import ModalPolicy
 from motet.core.policies.motet import MotetPolicy
 from motet.core.scaler import ENOUGH
+from motet.model.current_attempt import FIRST
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
@@ -128,6 +129,8 @@ class FakeWorld:
         """Containers that a cancelled call may take with it."""
         self.parents: dict[str, InputKey] = {}
         self.seen_attempts: set[int] = set()
+        self.attempts: dict[InputKey, list[tuple[FakeContainer, int]]] = {}
+        """All attempts at each input, and where they were."""
         self.stopped_apps: Counter[str] = Counter()
         self.gpus: dict[str, Gpu] = {}
         self.gpus_wanted = False
@@ -445,7 +448,9 @@ class FakeWorld:
                 expiry = self.accepted_at[key] + spec.queue_timeout + self.stood_still
                 assert self.now < expiry, "started after it had expired"
             self.delivered_at[key] = self.now
+            self._check_again(key, delivery, spec)
             self.seen_attempts.add(delivery.attempt)
+            self.attempts.setdefault(key, []).append((container, delivery.attempt))
             container.held[delivery.attempt] = key
         numbers = [delivery.attempt for delivery in command.attempts]
         for number in numbers[:1] if isinstance(command, c.DeliverBatch) else numbers:
@@ -456,6 +461,16 @@ class FakeWorld:
         container.deliveries += 1 if isinstance(command, c.DeliverBatch) else len(command.attempts)
         assert container.slots <= spec.concurrency.max_inputs, f"{command}: {container}"
         assert container.deliveries == 1 or not spec.single_use_containers
+
+    def _check_again(self, key: InputKey, delivery: Delivery, spec: FunctionSpec) -> None:
+        """It is told which attempt it is, and why. What is delivered at most once has not begun before."""
+        before = self.attempts.get(key, [])
+        told = delivery.again or FIRST
+        assert told.number == len(before) + 1
+        assert (told.why == "first") == (not before)
+        assert told.why != "retry" or spec.retries.max_retries
+        if spec.at_most_once:
+            assert all(attempt in container.given_back for container, attempt in before), f"{key} may have begun"
 
     def _check_batch(self, command: c.DeliverBatch, batching: Batching | None) -> None:
         """It is full, or its window is over, or it is one of suspects."""

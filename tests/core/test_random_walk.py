@@ -49,6 +49,7 @@ FUNCTIONS = {
     "fu-single": ("ap-2", {"max_inputs": 2, "single_use_containers": True}),
     "fu-bounded": ("ap-1", {"max_inputs": 2, "queue_timeout": 3.0, "max_waiting_inputs": 4, "cancellation_grace": 2.0}),
     "fu-strict": ("ap-2", {"max_inputs": 3, "sync_cancellation": "container", "timeout": 8.0}),
+    "fu-once": ("ap-2", {"max_inputs": 3, "delivery": "at_most_once", "timeout": 6.0}),
     "fu-learned": ("ap-2", {"max_inputs": 4, "target_inputs": "auto", "timeout": 8.0}),
     "fu-half": ("ap-1", {"gpu": ["any:0.5"], "max_inputs": 2, "timeout": 6.0}),
     "fu-pair": ("ap-2", {"gpu": ["H100:2", "L4"], "timeout": 6.0}),

@@ -32,6 +32,17 @@ def test_remote_returns_what_the_function_returns_sync_or_async() -> None:
     assert calling.add.remote(1, y=2) == 3
 
 
+def test_results_may_be_asked_for_in_what_other_languages_read() -> None:
+    for encoding in ("json", "cbor"):
+        square = calling.square.with_result_encoding(encoding)
+        assert square.remote(7) == 49
+        assert list(square.map(range(3))) == [0, 1, 4]
+        assert square.spawn(3).get() == 9
+        assert list(calling.count.with_result_encoding(encoding).remote_gen(3)) == [0, 1, 2]
+    with pytest.raises(motet.exception.InvalidError, match="is 'pickle', 'json' or 'cbor', not 'xml'"):
+        calling.square.with_result_encoding("xml")  # type: ignore[arg-type]
+
+
 def test_remote_can_be_awaited() -> None:
     async def main() -> tuple[int, list[int]]:
         return await calling.square.remote.aio(3), await asyncio.gather(*(calling.add.remote.aio(i) for i in range(20)))

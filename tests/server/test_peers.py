@@ -7,10 +7,12 @@ import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import cloudpickle
 import pytest
 
 from motet.errors import VersionError
 from motet.model.scaling import AutoscalerSettings
+from motet.model.version import VERSION
 from motet.server.peers import MAX_STRANGERS
 from motet.wire import client_messages as m
 from motet.wire import codec
@@ -122,7 +124,9 @@ def test_the_first_that_a_peer_hears_is_the_version_that_both_speak() -> None:
     async def scene(on: Stage, wire: Wire) -> None:
         launch = on.backend.launches[0]
         wire.say(Hello("client", launch.token, launch.container_id, versions=(WIRE_VERSIONS[0], 99)))
-        assert await wire.hear_any(codec.decode_to_client) == [Agreed(WIRE_VERSIONS[1], PYTHON)]
+        assert await wire.hear_any(codec.decode_to_client) == [
+            Agreed(WIRE_VERSIONS[1], PYTHON, cloudpickle.__version__, VERSION)
+        ]
 
     play(scene)
 

@@ -68,7 +68,10 @@ def _matcher(pattern: str) -> Callable[[str], bool]:
     if pattern.startswith(_FUNCTION):
         function = _functions[pattern]
         return lambda path: bool(function(Path(path)))
-    expression = re.compile(_translated(pattern.strip().strip("/")) + r"(?:/.*)?", re.DOTALL)
+    try:
+        expression = re.compile(_translated(pattern.strip().strip("/")) + r"(?:/.*)?", re.DOTALL)
+    except re.error as error:
+        raise InvalidError(f"{pattern!r} in an image's `ignore` is no pattern: {error}") from None
     return lambda path: expression.fullmatch(path) is not None
 
 
@@ -89,7 +92,7 @@ def _translated(pattern: str) -> str:
             found.append("[^/]")
             at += 1
         elif pattern[at] == "[" and (end := pattern.find("]", at + 2)) > 0:
-            inner = pattern[at + 1 : end].replace("\\", r"\\")
+            inner = pattern[at + 1 : end].replace("\\", r"\\").replace("[", r"\[")
             found.append(f"[{'^' + inner[1:] if inner[0] in '!^' else inner}]")
             at = end + 1
         else:

@@ -217,6 +217,7 @@ def _input_json(
         "attempts": [
             {
                 "number": attempt.number,
+                "why": attempt.why,
                 "container_id": attempt.container_id,
                 "outcome": kind_word(attempt.kind) if ended or attempt.number < len(drawn.attempts) else None,
                 "spans": [_span_json(span) for span in attempt.spans],

@@ -79,6 +79,8 @@ class Connection:
 
     is_parents = False
     """It was inherited by fork: this process has to make its own."""
+    agreed: Agreed | None = None
+    """What the server agreed to, once it has; None for a server of this process, which has nothing to agree to."""
     ended = False
     """The connection is gone; nothing can be sent over it any more."""
 
@@ -246,8 +248,10 @@ class Connection:
                 self.lost(error if isinstance(error, Exception) else ConnectionError(str(error)))
             elif isinstance(message, Refused):
                 self.lost(message.error("the connection"))
-            elif isinstance(message, Agreed) and self._on_answer is not None:
-                self._on_answer(message)
+            elif isinstance(message, Agreed):
+                self.agreed = message
+                if self._on_answer is not None:
+                    self._on_answer(message)
 
     def _replied(self, reply: Reply) -> None:
         number, body = reply.request_id, reply.body

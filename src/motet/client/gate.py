@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import threading
 from _thread import get_ident
 from collections.abc import Callable
 from types import FrameType, TracebackType
 
+from motet.client.forks import in_forked_child
 from motet.errors import InputCancellation
 
 MESSAGE = "Input was cancelled"
@@ -140,7 +140,8 @@ class _ThreadGate(threading.local):
 here = _ThreadGate()
 _arming = threading.Lock()
 # Another thread of the parent's may have held it at the fork.
-os.register_at_fork(after_in_child=_arming._at_fork_reinit)  # type: ignore[attr-defined]
+if hasattr(_arming, "_at_fork_reinit"):  # there is fork
+    in_forked_child(_arming._at_fork_reinit)
 
 
 class _Asynchronous(InputCancellation):

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-import os
 import random
 import time
 from collections.abc import Callable
 
+from motet.client.forks import in_forked_child
 from motet.model.ids import ENTROPY_BITS, AppId, CallId, id_suffix
 
 _random = random.SystemRandom()
@@ -32,7 +32,7 @@ def _count_elsewhere() -> None:
 
 
 # Parent and child must not count on from the same number.
-os.register_at_fork(after_in_child=_count_elsewhere)
+in_forked_child(_count_elsewhere)
 
 
 def new_call_id() -> CallId:
@@ -44,4 +44,5 @@ def new_app_id() -> AppId:
 
 
 def new_queue_id() -> str:
-    return "qu-" + _suffix()
+    """Fresh dice: whoever knows it may use the queue, and those who know other ids must not guess it."""
+    return "qu-" + id_suffix(int(time.time() * 1000), _random.getrandbits(ENTROPY_BITS))

@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable
 
 from motet.client.connection import Connection
+from motet.client.forks import in_forked_child
 from motet.errors import ConnectionError
 
 
@@ -58,4 +59,4 @@ def _leave_all_to_parent() -> None:
         each.leave_to_parent()
 
 
-os.register_at_fork(after_in_child=_leave_all_to_parent)
+in_forked_child(_leave_all_to_parent)

@@ -15,9 +15,9 @@ from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
 from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter
-from motet.errors import ConnectionError, InvalidError, VersionError
+from motet.errors import ConnectionError, InvalidError
 from motet.model.hidden import hides_secrets
-from motet.wire.hello import PYTHON, Agreed, Hello
+from motet.wire.hello import Agreed, Hello
 from motet.wire.log_allowance import LIVE_LINES, VARIABLE
 
 SERVER = "MOTET_SERVER"
@@ -112,11 +112,6 @@ class SocketServer:
             ) from None
         if agreed is None:
             raise self.connection.error or ConnectionError("the connection to the server is closed")
-        if agreed.python and _minor(agreed.python) != _minor(PYTHON):
-            raise VersionError(
-                f"the server at {self._where.address} runs containers on Python {agreed.python}, and this program is on "
-                f"{PYTHON}: run it on Python {_minor(agreed.python)}, or start a server with this one"
-            )
 
     def reconnect(self) -> Connection:
         """See `Reachable`."""
@@ -136,10 +131,6 @@ class SocketServer:
                 f"{error}. Start a server there (`motet server`), or unset {SERVER}: a program brings its own server then"
             ) from None
         return connection
-
-
-def _minor(version: str) -> str:
-    return ".".join(version.split(".")[:2])
 
 
 _substitute: Reachable | None = None

@@ -7,7 +7,6 @@ knows that nobody needs the directory any more.
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import shutil
 import stat
@@ -30,7 +29,7 @@ class Scratch:
         # Locked before it has its name, so that nobody who sweeps takes it first.
         unnamed = self.path / f"{_LOCK}.new"
         self._lock = os.open(unnamed, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(self._lock)
         unnamed.rename(self.path / _LOCK)
 
     def remove(self) -> None:
@@ -68,6 +67,13 @@ def remove_if_left(directory: Path, patience: float = 0.0) -> bool:
     return True
 
 
+def _take(lock: int) -> None:
+    """Raises `OSError` if another process has it."""
+    import fcntl  # late: Windows, where no server runs, has none
+
+    fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
 def _is_ours(path: Path) -> bool:
     with contextlib.suppress(OSError):
         status = path.lstat()
@@ -82,7 +88,7 @@ def _is_left(directory: Path) -> bool:
     except OSError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        _take(lock)
         return True
     except OSError:
         return False

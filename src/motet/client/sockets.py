@@ -49,6 +49,8 @@ def connect(address: str, hello: Hello) -> socket.socket:
 def _connected(address: str) -> socket.socket:
     kind, _, where = address.partition(":")
     if kind == "unix":
+        if not hasattr(socket, "AF_UNIX"):
+            raise ValueError("this system has no Unix sockets for Python; name a server over TCP")
         sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             with socket_path(where) as path:
@@ -79,9 +81,16 @@ def send_all(sock: socket.socket, data: bytes | memoryview) -> None:
         try:
             sent += sock.send(view[sent:])
         except BlockingIOError:
-            poll = select.poll()
-            poll.register(sock, select.POLLOUT)
-            poll.poll()
+            _wait_writable(sock)
+
+
+def _wait_writable(sock: socket.socket) -> None:
+    if hasattr(select, "poll"):
+        poll = select.poll()  # has no bound on descriptors
+        poll.register(sock, select.POLLOUT)
+        poll.poll()
+    else:
+        select.select([], [sock], [])
 
 
 def read_frames(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import builtins
 import contextlib
-import os
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any, Generic, TypeVar
 
+from motet.client.forks import in_forked_child
 from motet.errors import ExecutionError
 
 T = TypeVar("T")
@@ -21,7 +21,7 @@ _new_lock = threading.Lock
 _get_ident = threading.get_ident
 _io_threads: set[int] = set()
 # A thread of the child may get the number of one that the parent has.
-os.register_at_fork(after_in_child=_io_threads.clear)
+in_forked_child(_io_threads.clear)
 
 
 @contextlib.contextmanager

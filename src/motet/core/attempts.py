@@ -52,7 +52,9 @@ class Attempts:
             attempt = next(numbers)
             item.delivered(attempt, container_id, now, deadline)
             call = item.call
-            deliveries.append(Delivery(attempt, call.call_id, item.index, call.method, item.payload, call.trace))
+            deliveries.append(
+                Delivery(attempt, call.call_id, item.index, call.method, item.payload, call.trace, item.again)
+            )
         if self._times.line:  # or each attempt would stand there until its time is over
             self._times.began(items)
         self._deadlines.began(items, deadline)

@@ -27,8 +27,8 @@ class CallEvents:
     def submitted(self, event: e.InputsSubmitted, turn: Turn) -> None:
         """See `InputsSubmitted`."""
         known = self._calls.get(event.call_id)
-        call = _new_call(event) if known is None else known
-        pool = self._pools.get(call.function_id)
+        pool = self._pools.get(event.function_id if known is None else known.function_id)
+        call = _new_call(event, pool is not None and pool.spec.at_most_once) if known is None else known
         if pool is None or pool.closed or call.cancelled is not None or (known and not _made_by(known, event)):
             self._refuse(call, event, None if pool is None else pool.spec.name, turn)
             return
@@ -94,8 +94,8 @@ class CallEvents:
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
 
 
-def _new_call(event: e.InputsSubmitted) -> Call:
-    """The call that is made by these inputs."""
+def _new_call(event: e.InputsSubmitted, at_most_once: bool) -> Call:
+    """The call that is made by these inputs; `at_most_once`: its function wants that, whoever calls it."""
     return Call(
         event.call_id,
         event.function_id,
@@ -105,7 +105,7 @@ def _new_call(event: e.InputsSubmitted) -> Call:
         event.principal,
         event.parent_input_id,
         event.trace,
-        event.at_most_once,
+        event.at_most_once or at_most_once,
     )
 
 

@@ -11,6 +11,7 @@ from motet.core.containers import FROZEN, STARTING, STOPPING, Container
 from motet.core.pool import Pool
 from motet.core.state import State
 from motet.core.turn import Turn
+from motet.model.current_attempt import STOPPED
 
 
 class ContainerEvents:
@@ -96,7 +97,7 @@ def _stop_asked(pool: Pool, container: Container, event: e.ContainerStopAsked, t
         pool.fleet.drain(container, reason, turn)
     else:
         deaf = container.state in (STARTING, FROZEN)
-        pool.losses.evict(container, reason, turn, kill=deaf)
+        pool.losses.evict(container, STOPPED, reason, turn, kill=deaf)
 
 
 def _yielded(pool: Pool, container: Container, event: e.ItemsYielded, turn: Turn) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from motet.core.containers import DRAINING, FROZEN, STARTING, STOPPING, Container
 from motet.core.grace import Grace, SetAlarm
 from motet.core.host import HostLimits
+from motet.model import current_attempt as causes
 
 
 class ContainerGraces:
@@ -40,15 +41,15 @@ class ContainerGraces:
         self.drains.end(container)
         self.stops.end(container)
 
-    def overstayed(self, now: float) -> Iterator[tuple[Container, str]]:
-        """Containers that had to be gone by now, each with what kept them."""
+    def overstayed(self, now: float) -> Iterator[tuple[Container, str, str]]:
+        """Containers that had to be gone by now, each with the cause that its inputs are told, and what kept it."""
         for container in self.freezes.overdue(now):
-            yield container, "frozen"
+            yield container, causes.FROZEN, "frozen"
         for container in self.drains.overdue(now):
-            yield container, "draining"
+            yield container, causes.PREEMPTED, "draining"
         for attempt, container in self.stuck.overdue(now):
             if attempt in container.stuck and container.state is DRAINING:
-                yield container, "holding a cancelled input"
+                yield container, causes.NEIGHBOUR, "holding a cancelled input"
 
     def overdue_stops(self, now: float) -> Iterator[Container]:
         """Containers that were asked to stop and have used up their grace."""

@@ -6,7 +6,8 @@ from motet.core.feeds import Feeds
 from motet.core.inputs import Input
 from motet.core.services import Services
 from motet.core.turn import Turn
-from motet.errors import ContainerDied, FunctionTimeoutError
+from motet.errors import ContainerDied, FunctionTimeoutError, MayHaveRun
+from motet.model import current_attempt as causes
 from motet.model.function import FunctionSpec
 from motet.model.outcome import OutcomeKind
 
@@ -63,34 +64,35 @@ class Endings:
             return False
         if item.items_sent or item.fed:  # its consumer would get them twice; what it was fed is gone
             return False
-        item.retried()
-        item.note(f"attempt {item.attempts} {kind.name.lower()}, retry {item.retries} of {policy.max_retries}")
+        how = causes.TIMED_OUT if kind is OutcomeKind.TIMED_OUT else causes.FAILED
+        item.retried(how, f"attempt {item.attempts} {how}, retry {item.retries + 1} of {policy.max_retries}")
         self._timers.add(turn.now + policy.delay_before(item.retries), item)
         return True
 
-    def redeliver(self, item: Input, what_happened: str, turn: Turn) -> bool:
+    def redeliver(self, item: Input, cause: str, what_happened: str, turn: Turn) -> bool:
         """Its container is gone, which nobody is charged for: True if it can run again, and waits from now on."""
-        item.note(what_happened)
         if item.call.cancelled is not None:
             self.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
             return False
-        if reason := _why_not_again(item, what_happened):
-            self.fail(item, "failed", OutcomeKind.LOST, ContainerDied(reason), turn)
+        if error := _why_not_again(item, what_happened):
+            self.fail(item, "failed", OutcomeKind.LOST, error, turn)
             return False
-        item.move("lost")
+        item.lost(cause, what_happened)
         return True
 
 
-def _why_not_again(item: Input, what_happened: str) -> str | None:
+def _why_not_again(item: Input, what_happened: str) -> ContainerDied | None:
     """Why it cannot run again, after `what_happened` to its container; None if it can."""
-    if item.lone_losses >= MAX_LONE_LOSSES:
-        return f"{what_happened} while it ran {item.input_id} alone, {item.lone_losses} times over; it is not run again"
-    if item.items_sent:  # its consumer would get them twice
-        return f"{what_happened} after {item.items_sent} items were streamed"
     if item.call.at_most_once:
-        return (
+        return MayHaveRun(
             f"{what_happened} while it ran {item.input_id}, which is not run again: it may have had an effect already"
         )
+    if item.lone_losses >= MAX_LONE_LOSSES:
+        return ContainerDied(
+            f"{what_happened} while it ran {item.input_id} alone, {item.lone_losses} times over; it is not run again"
+        )
+    if item.items_sent:  # its consumer would get them twice
+        return ContainerDied(f"{what_happened} after {item.items_sent} items were streamed")
     if item.fed:
-        return f"{what_happened} after it had been sent a part of {item.input_id}"
+        return ContainerDied(f"{what_happened} after it had been sent a part of {item.input_id}")
     return None

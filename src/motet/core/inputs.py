@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from motet.errors import InternalError
 from motet.model.attempt import AttemptRecord
+from motet.model.current_attempt import Attempt, Why
 from motet.model.ids import InputId, input_id
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 
@@ -129,11 +130,13 @@ class Input:
 
     `retries` counts attempts charged to the user's policy, `lone_losses` the times its container died while it ran
     there alone. A `suspect` was in a container that died, and runs apart from the others until it is cleared. What was
-    `fed` to an attempt went with it. Where records are wanted, `over` is the last
-    attempt that has ended (its container, when, how, when its code began and finished), and `earlier` are those before.
+    `fed` to an attempt went with it. `again`: why the next attempt, or the current one, is made, if it is not the first.
+    Where records are wanted, `over` is the last attempt that has ended (its container, when, how, when its code began and
+    finished), and `earlier` are those before.
     """
 
     __slots__ = (
+        "again",
         "attempt",
         "attempts",
         "call",
@@ -162,6 +165,7 @@ class Input:
         self.submitted_at = now
         self.attempt = 0
         self.attempts = 0
+        self.again: Attempt | None = None
         self.retries = 0
         self.lone_losses = 0
         self.suspect = False
@@ -207,10 +211,20 @@ class Input:
         if over is not None:
             self.over = over
 
-    def retried(self) -> None:
+    def retried(self, cause: str, detail: str) -> None:
         """Another attempt is made, which its function's policy is charged with."""
         self.move("retried")
         self.retries += 1  # after the move: what the table does not allow changes nothing
+        self._because("retry", cause, detail)
+
+    def lost(self, cause: str, detail: str) -> None:
+        """Its container is gone, or has not begun with it: another attempt is made, which nobody is charged with."""
+        self.move("lost")
+        self._because("redelivered", cause, detail)
+
+    def _because(self, why: Why, cause: str, detail: str) -> None:
+        self.again = Attempt(self.attempts + 1, why, cause, detail)
+        self.note(detail)
 
     def ended(self, event: str) -> None:
         """It has its outcome."""

@@ -17,6 +17,7 @@ from motet.core.slots import Slots
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import RemoteError
+from motet.model.current_attempt import NEIGHBOUR
 from motet.model.outcome import OutcomeKind
 
 
@@ -74,7 +75,7 @@ class Interruptions:
                 else:
                     attempts.setdefault(container.container_id, []).extend(numbers)
         for container in doomed:
-            self.losses.evict(container, f"it ran a cancelled input ({reason})", turn, kill=terminate)
+            self.losses.evict(container, NEIGHBOUR, f"it ran a cancelled input ({reason})", turn, kill=terminate)
         # Those that are on their way out end all that they run.
         spared = [it for it in attempts.items() if self.fleet.containers[it[0]].state is not states.STOPPING]
         turn.commands.extend(CancelAttempts(container_id, numbers) for container_id, numbers in spared)

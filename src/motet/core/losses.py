@@ -15,6 +15,7 @@ from motet.core.slots import Slots
 from motet.core.turn import Turn
 from motet.core.unserved import Unserved
 from motet.errors import ContainerDied
+from motet.model import current_attempt as causes
 from motet.model.outcome import OutcomeKind
 
 
@@ -34,8 +35,9 @@ class Losses:
         was_starting = container.state is states.STARTING
         lost = self.slots.lose_all(container)
         self.fleet.ended(container, turn)
+        cause = causes.PREEMPTED if container.hurry else causes.DIED
         if blameless:
-            self._run_elsewhere(lost, container, description, turn)
+            self._run_elsewhere(lost, container, cause, description, turn)
             return
         if was_starting and self.fleet.start_failures.not_bad_luck:
             text = f"container {container.container_id} {description} while it was starting, as others before it"
@@ -44,18 +46,19 @@ class Losses:
         for item, alone in lost:
             if alone:
                 item.lost_alone()
-            if self._lose(item, container, description, turn):
+            if self._lose(item, container, cause, description, turn):
                 suspects.append(item)
         self.isolation.add(suspects)
 
-    def evict(self, container: Container, reason: str, turn: Turn, *, kill: bool) -> None:
-        """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged."""
+    def evict(self, container: Container, cause: str, reason: str, turn: Turn, *, kill: bool) -> None:
+        """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged, and are told that
+        this was the `cause`."""
         lost = self.slots.lose_all(container)
         if kill:
             self.fleet.kill(container, reason, turn)
         elif container.state is not states.STOPPING:  # its app may be stopping
             self.fleet.stop(container, reason, turn)
-        self._run_elsewhere(lost, container, f"was ended ({reason})", turn)
+        self._run_elsewhere(lost, container, cause, f"was ended ({reason})", turn)
 
     def blocked(self, container: Container, seen: int, not_begun: list[int], turn: Turn) -> None:
         """Its event loop does not turn, and it has given back what has not begun there: that runs elsewhere, uncharged, and no
@@ -75,19 +78,22 @@ class Losses:
             if item.call.cancelled is not None:
                 self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, item.call.cancelled.failure, turn)
                 continue
-            item.note(f"the event loop of container {container.container_id} is blocked: it has not begun")
-            item.move("lost")
+            item.lost(
+                causes.BLOCKED, f"the event loop of container {container.container_id} is blocked: it has not begun"
+            )
             self._put_back(item)
 
-    def _run_elsewhere(self, lost: list[tuple[Input, bool]], container: Container, what: str, turn: Turn) -> None:
+    def _run_elsewhere(
+        self, lost: list[tuple[Input, bool]], container: Container, cause: str, what: str, turn: Turn
+    ) -> None:
         for item, _ in reversed(lost):
-            if self._lose(item, container, what, turn):
+            if self._lose(item, container, cause, what, turn):
                 self._put_back(item)
 
-    def _lose(self, item: Input, container: Container, description: str, turn: Turn) -> bool:
+    def _lose(self, item: Input, container: Container, cause: str, description: str, turn: Turn) -> bool:
         """A running input has lost its container: True if it can run again, and waits from now on; otherwise it ends."""
         self.attempts.over(item, OutcomeKind.LOST, turn)
-        return self.endings.redeliver(item, f"container {container.container_id} {description}", turn)
+        return self.endings.redeliver(item, cause, f"container {container.container_id} {description}", turn)
 
     def _put_back(self, item: Input) -> None:
         """It is next; one that is suspect remains so, as whatever killed its container before may have been itself."""

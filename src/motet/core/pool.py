@@ -174,8 +174,8 @@ class Pool:
             self.unserved.settle(turn)
         for attempt, container in self.attempts.not_let_go(turn.now):
             self.fleet.give_up(container, attempt, turn)
-        for container, what in self.fleet.graces.overstayed(turn.now):
-            self.losses.evict(container, f"{what} for too long", turn, kill=True)
+        for container, cause, what in self.fleet.graces.overstayed(turn.now):
+            self.losses.evict(container, cause, f"{what} for too long", turn, kill=True)
         for container in self.fleet.graces.starts.overdue(turn.now):
             text = f"a container did not start within startup_timeout={self.spec.startup_timeout:g} s"
             self.start_failed(container, self.endings.failure(FunctionTimeoutError(text)), turn)

@@ -19,6 +19,8 @@ DEFAULT_TIMEOUT = 300.0
 DEFAULT_CANCELLATION_GRACE = 10.0
 SyncCancellation = Literal["input", "container"]
 """What cancelling a sync input that runs beside others ends: that input alone, or its container."""
+DeliveryPolicy = Literal["at_least_once", "at_most_once"]
+"""Whether an input whose container is gone runs again, or fails because its code may have begun."""
 
 
 class ImportedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="imported"):
@@ -114,6 +116,7 @@ class FunctionSpec:
     single_use_containers: bool = False
     cancellation_grace: float = DEFAULT_CANCELLATION_GRACE
     sync_cancellation: SyncCancellation = "input"
+    delivery: DeliveryPolicy = "at_least_once"
     queue_timeout: float | None = None
     max_waiting_inputs: int | None = None
     app_key: str = ""
@@ -126,6 +129,25 @@ class FunctionSpec:
                 f'{self.name}: target_inputs="auto" cannot be combined with @motet.batched, whose calls take as long as their '
                 "batches are large; give target_inputs as a number of batches"
             )
+
+        if self.at_most_once:
+            self._check_at_most_once()
+
+    def _check_at_most_once(self) -> None:
+        if self.sync_cancellation == "container" and self.concurrency.max_inputs > 1:
+            raise InvalidError(
+                f'{self.name}: sync_cancellation="container" ends inputs with their neighbours, which delivery="at_most_once" '
+                'would not run again; leave it at "input", where a cancelled input ends alone'
+            )
+        if any(method.web is not None and method.web.redeliver_non_idempotent for method in self.methods):
+            raise InvalidError(
+                f'{self.name}: redeliver_non_idempotent=True contradicts delivery="at_most_once"; give one of them'
+            )
+
+    @property
+    def at_most_once(self) -> bool:
+        """An input whose container is gone is not run again."""
+        return self.delivery == "at_most_once"
 
     @property
     def key(self) -> str:

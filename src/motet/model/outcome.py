@@ -6,6 +6,7 @@ import enum
 
 import msgspec
 
+from motet.model.current_attempt import Attempt
 from motet.model.limits import Index, Moment, Payload
 
 
@@ -44,7 +45,7 @@ class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One attempt at an input, on its way to a slot. `attempt` is unique on its server, so a stale outcome is recognised.
 
-    `trace`: the `traceparent` that it continues, or empty.
+    `trace`: the `traceparent` that it continues, or empty. `again`: why it is made, if it is not the first.
     """
 
     attempt: int
@@ -53,6 +54,7 @@ class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
     method: str
     payload: bytes
     trace: str = ""
+    again: Attempt | None = None
 
 
 class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -8,6 +8,7 @@ from typing import Literal
 import msgspec
 
 from motet.model.attempt import AttemptRecord
+from motet.model.current_attempt import Why
 from motet.model.outcome import OutcomeKind
 from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
@@ -50,12 +51,13 @@ class Span(msgspec.Struct, frozen=True):
 
 
 class AttemptBar(msgspec.Struct, frozen=True):
-    """One attempt, with the wait before it."""
+    """One attempt, with the wait before it, and why it was made."""
 
     number: int
     container_id: str
     kind: OutcomeKind
     spans: tuple[Span, ...]
+    why: Why = "first"
 
 
 class Timeline(msgspec.Struct, frozen=True):
@@ -89,16 +91,16 @@ def timeline(
     container differ by a little: moments that would run backwards are taken for equal.
     """
     cursor = record.submitted_at
-    failed = False
+    why: Why = "first"
     bars = []
     for number, attempt in enumerate(record.attempts, 1):
         cutter = _Cutter(cursor, record.ended_at, number, attempt.container_id)
-        _wait(cutter, attempt, containers.get(attempt.container_id), "delayed" if failed else "slot")
-        failed = attempt.kind in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT)
+        _wait(cutter, attempt, containers.get(attempt.container_id), "delayed" if why == "retry" else "slot")
         others = [it for it in stalls if (it.call_id, it.index) != (record.call_id, record.index)]
         _run(cutter, attempt, others)
         cursor = cutter.cursor
-        bars.append(AttemptBar(number, attempt.container_id, attempt.kind, tuple(cutter.spans)))
+        bars.append(AttemptBar(number, attempt.container_id, attempt.kind, tuple(cutter.spans), why))
+        why = "retry" if attempt.kind in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT) else "redelivered"
     last = _Cutter(cursor, record.ended_at, len(bars), "")
     last.until(record.ended_at, "queued")
     return Timeline(record.submitted_at, max(record.submitted_at, record.ended_at), tuple(bars), tuple(last.spans))

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
 from collections.abc import Callable, Sequence
+from importlib import metadata
 from typing import Any, Protocol, cast
 
 from motet.errors import ConnectionError, RequestSizeError, VersionError
+from motet.model.version import VERSION
 from motet.server.access.peer_process import PeerProcess, peer_process
 from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
@@ -36,6 +39,12 @@ UNSENT_TIMEOUT = 60.0
 
 CLOSE_TIMEOUT = 10.0
 """Seconds that one who is refused has to read why."""
+
+
+@functools.cache
+def _cloudpickle() -> str:
+    """The version that containers have. Nothing here may import it."""
+    return metadata.version("cloudpickle")
 
 
 class Peer(Protocol):
@@ -99,6 +108,8 @@ class SocketPeer(asyncio.BufferedProtocol):
         self._received = 0
         self._handler: Handler | None = None
         self._transport: asyncio.Transport | None = None
+        self.process: PeerProcess | None = None
+        """The process at the other end, if it is one of this machine that came over a Unix socket."""
         self._deadline: asyncio.TimerHandle | None = None
         self._is_client = False
         self._behind = False
@@ -108,8 +119,9 @@ class SocketPeer(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is one, but does not say so
+        self.process = peer_process(self._transport.get_extra_info("socket"))
         self._strangers.add(self)
-        self._set_deadline(HELLO_TIMEOUT, self._refuse, f"no hello came within {HELLO_TIMEOUT:g} s")
+        self._set_deadline(HELLO_TIMEOUT, self.refuse, f"no hello came within {HELLO_TIMEOUT:g} s")
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.buffer()
@@ -130,13 +142,13 @@ class SocketPeer(asyncio.BufferedProtocol):
                 if self._received > HELLO_BYTES:
                     raise ConnectionError(f"the first message must be a hello, and no longer than {HELLO_BYTES} bytes")
         except ConnectionError as error:
-            self._refuse(str(error))
+            self.refuse(str(error))
         except VersionError as error:
-            self._refuse(str(error), WIRE_VERSIONS)
+            self.refuse(str(error), WIRE_VERSIONS)
         except Exception as error:
             # One peer's message must not take the server's other peers with it; they are on this loop too.
             logger.exception("a message could not be handled; its sender is cut off")
-            self._refuse(f"the server failed to handle a message: {type(error).__name__}: {error}")
+            self.refuse(f"the server failed to handle a message: {type(error).__name__}: {error}")
 
     def pause_writing(self) -> None:
         """More waits to be sent than `UNSENT_BYTES`, if it is a client; with others this means nothing."""
@@ -162,11 +174,6 @@ class SocketPeer(asyncio.BufferedProtocol):
             handler.disconnected()
 
     # --- the server calls these -------------------------------------------------------------------------------------
-
-    @property
-    def process(self) -> PeerProcess | None:
-        """The process at the other end, if it is one of this machine that came over a Unix socket."""
-        return None if self._transport is None else peer_process(self._transport.get_extra_info("socket"))
 
     @property
     def unsent_bytes(self) -> int:
@@ -208,7 +215,7 @@ class SocketPeer(asyncio.BufferedProtocol):
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        agreed = (Agreed(agreed_version(hello), PYTHON),)
+        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION),)
         if hello.role == "client":  # who waits for the answer is let in by it
             handler = self._accept(hello, self)
             self.send(agreed)
@@ -222,7 +229,8 @@ class SocketPeer(asyncio.BufferedProtocol):
             self._transport.set_write_buffer_limits(UNSENT_BYTES)
         return handler
 
-    def _refuse(self, reason: str, versions: tuple[int, int] | None = None) -> None:
+    def refuse(self, reason: str, versions: tuple[int, int] | None = None) -> None:
+        """End the connection with a reason; whoever does not read it is cut off all the same."""
         if self._transport is not None:
             self.send((Refused(reason, versions),))
             self.close()

@@ -22,10 +22,11 @@ from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
 from motet.server.access.door import Door, OwnDoor, Principal
-from motet.server.access.rights import EVERYTHING, INSIDE
+from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
@@ -50,7 +51,7 @@ from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import CallStore
+from motet.store.base import BundleStore, CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -65,7 +66,7 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own."""
+    lets in those who are no containers; without one, the server has a token of its own. `bundles`: keeps what is deployed."""
 
     def __init__(
         self,
@@ -77,6 +78,7 @@ class Server:
         tidy_records: Callable[[], object] = lambda: None,
         scratch: Scratch | None = None,
         door: Door | None = None,
+        bundles: BundleStore | None = None,
     ) -> None:
         self._config = config
         self._backend = backend
@@ -141,6 +143,7 @@ class Server:
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
+        self.operations.answers |= Uploads(bundles).answers
         self._scratch = scratch
 
     def _attach_observers(
@@ -250,12 +253,12 @@ class Server:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
         number = next(self._client_numbers)
-        by = None if principal is None else self.principals.setdefault(principal.name, number)
+        by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
-            rights = INSIDE
             app = self._catalogue.app_of(self._containers.function_of(container_id))
-            by = self._lifetimes.owner_of(app.app_id).principal
+            owner = self._lifetimes.owner_of(app.app_id)
+            by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
             peer,

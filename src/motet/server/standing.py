@@ -21,7 +21,8 @@ from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
-from motet.server.wiring import build_server, open_tokens, take_home
+from motet.server.wiring import build_server, open_bundles, open_tokens, take_home
+from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -41,17 +42,17 @@ def stand(home: Path, port: int | None, say: Say) -> int:
     config = ServerConfig.of_standing(home, port)
     place = take_home(standing_directory(home))
     try:
-        tokens = Tokens(open_tokens(place.directory), time.time)
+        tokens = Tokens(open_tokens(place.directory), time.time, _on_a_thread)
         # What containers leave behind stays below this process, where the door knows it.
         adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(config, tokens, say))
+            return runner.run(_serve(config, tokens, open_bundles(place.directory), say))
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, say: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens))
+async def _serve(config: ServerConfig, tokens: Tokens, bundles: BundleStore, say: Say) -> int:
+    server = build_server(config, door=HomeDoor(tokens), bundles=bundles)
     with _signals(server, say):
         try:
             await server.start()
@@ -75,6 +76,10 @@ async def _serve(config: ServerConfig, tokens: Tokens, say: Say) -> int:
         raise server.broken
     say("The server has ended.")
     return 0
+
+
+def _on_a_thread(work: Callable[[], None]) -> None:
+    asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def _say_where(server: Server, say: Say) -> None:

@@ -72,7 +72,7 @@ class Findings:
 
 
 @dataclass(frozen=True, slots=True)
-class _Attempt:
+class _Examined:
     """Settings on the part (`expected`), on the whole trace, and on those of other seeds; `ratio`: the worst of the latter
     two by the SLO."""
 
@@ -174,7 +174,7 @@ class Search:
         better, on all of it.
         """
         untried, correction = by_preference(tried, self._slo), 1.0
-        attempts: list[_Attempt] = []
+        attempts: list[_Examined] = []
         while untried and len(attempts) < MOST_ATTEMPTS:
             hopeful = [it for it in untried if self._slo.ratio(it.report) * correction <= 1]
             passed = [attempt.expected.cost for attempt in attempts if attempt.ratio <= 1]
@@ -199,10 +199,10 @@ class Search:
         lucky = sum(attempt.ratio > 1 and self._slo.is_met(attempt.whole.report) for attempt in attempts)
         return best.whole, best.confirmations, lucky
 
-    def _attempt(self, expected: Tried) -> _Attempt:
+    def _attempt(self, expected: Tried) -> _Examined:
         (whole,) = self._try([expected.settings], self._whole)
         confirmations = self._on_other_seeds(expected.settings) if self._slo.is_met(whole.report) else []
-        return _Attempt(
+        return _Examined(
             expected, whole, confirmations, max(self._slo.ratio(it.report) for it in (whole, *confirmations))
         )
 

@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.model.function import FunctionSpec, ImportedDefinition, Resources, SyncCancellation
+from motet.model.function import DeliveryPolicy, FunctionSpec, ImportedDefinition, Resources, SyncCancellation
 from motet.model.gpu import FoundGpus, Gpu, GpuRequest
 from motet.model.ids import numbered_suffix
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
@@ -46,6 +46,7 @@ def spec(
     single_use_containers: bool = False,
     cancellation_grace: float = 30.0,
     sync_cancellation: SyncCancellation = "input",
+    delivery: DeliveryPolicy = "at_least_once",
     queue_timeout: float | None = None,
     max_waiting_inputs: int | None = None,
     gpu: Sequence[str] = (),
@@ -68,6 +69,7 @@ def spec(
         single_use_containers=single_use_containers,
         cancellation_grace=cancellation_grace,
         sync_cancellation=sync_cancellation,
+        delivery=delivery,
         queue_timeout=queue_timeout,
         max_waiting_inputs=max_waiting_inputs,
         resources=Resources(gpu=tuple(map(GpuRequest.parse, gpu))),
@@ -205,7 +207,7 @@ def _delivery(text: str) -> Delivery:
     if found is None:
         raise ValueError(f"{text!r} is not an attempt; they are written like 'a0#1'")
     call, index, attempt = found.groups()
-    return Delivery(int(attempt), f"fc-{call}", int(index), "", PAYLOAD)
+    return Delivery(int(attempt), f"fc-{call}", int(index), "", PAYLOAD, again=ANYTHING)
 
 
 def resume(container: int) -> c.ResumeContainer:

@@ -12,6 +12,10 @@ from typing import Any, BinaryIO
 import cloudpickle
 from cloudpickle.cloudpickle import _class_setstate, _dynamic_class_reduce
 
+from motet.errors import VersionError
+from motet.model.version import VERSION
+from motet.wire.hello import PYTHON, Agreed
+
 PROTOCOL = 5
 MAIN = "__main__"
 MAIN_IN_CONTAINERS = "__mp_main__"
@@ -25,12 +29,14 @@ class ByValue:
 
     For a function or class that is wanted by value though its module can be imported: `code` is that itself, and
     `functions_of` its module if the other functions there are wanted by value, too. Classes keep their identity.
+    `refusal`: why the other side can load no code that travels by value; empty: it can.
     """
 
     modules: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
     code: Any = None
     functions_of: str | None = None
+    refusal: str = ""
     _sought: tuple[bytes, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -83,6 +89,7 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
             reduced = super().reducer_override(user_cls)
         if reduced is NotImplemented or reduced[-1] is not _class_setstate:
             return reduced
+        self._check(user_cls)
         if user_cls not in _copies:
             _originals.add(user_cls)
         return (*reduced[:-1], fill_class)
@@ -91,6 +98,15 @@ class Pickler(cloudpickle.Pickler):  # type: ignore[misc]
         if self._by_value.forces(function):
             return self._dynamic_function_reduce(function)
         return NotImplemented if _is_in_main(function) else super().reducer_override(function)
+
+    def _dynamic_function_reduce(self, function: FunctionType) -> Any:
+        self._check(function)
+        return super()._dynamic_function_reduce(function)
+
+    def _check(self, code: Any) -> None:
+        if self._by_value.refusal:
+            what = f"{code.__module__}.{code.__qualname__}"
+            raise VersionError(f"{what} would travel by value, and {self._by_value.refusal}")
 
 
 # A class that went out by value and comes back is the one that is here, and not a copy of it: only classes that did not
@@ -119,3 +135,22 @@ def _is_in_main(code: Any) -> bool:
 
 def _outermost(code: Any) -> str:
     return str(code.__qualname__).partition(".")[0]
+
+
+def refusal_of(theirs: Agreed) -> str:
+    """Why the containers of a server can load no code that travels by value from here, and what to do; empty: they can.
+
+    Bytecode is of one minor version of Python; what puts code together there is of cloudpickle's and of Motet's.
+    """
+    pairs = [
+        ("Python", theirs.python, PYTHON, 2),
+        ("cloudpickle", theirs.cloudpickle, str(cloudpickle.__version__), 1),
+        ("Motet", theirs.motet, VERSION, 2),
+    ]
+    for what, there, here, parts in pairs:
+        if there and there.split(".")[:parts] != here.split(".")[:parts]:
+            return (
+                f"the server's containers have {what} {there}, which cannot load it from {what} {here}: put it into a module "
+                f"that they can import, or use the same {what} on both sides"
+            )
+    return ""

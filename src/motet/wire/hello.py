@@ -44,11 +44,14 @@ class Hello(Message, tag="hello", frozen=True):
 class Agreed(Message, tag="agreed", frozen=True):
     """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
 
-    Who speaks one version alone need not wait for it. `python`: what the server, and its containers, run on.
+    Who speaks one version alone need not wait for it. `python`, `cloudpickle` and `motet`: what its containers have, for
+    whoever sends them code by value; empty: not said.
     """
 
     version: int
     python: Name = ""
+    cloudpickle: Name = ""
+    motet: Name = ""
 
 
 class Refused(Message, tag="refused", frozen=True):

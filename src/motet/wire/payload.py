@@ -1,4 +1,7 @@
-"""Payloads: a user's arguments and results as bytes. Plain pickle where it works, cloudpickle where it does not."""
+"""Payloads: a user's arguments and results as bytes. Plain pickle where it works, cloudpickle where it does not.
+
+What callers in other languages send and get is in another encoding (`encoding.py`), and has no code in it (`plain.py`).
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,11 @@ import io
 import pickle
 from typing import Any
 
-from motet.errors import DeserializationError, RequestSizeError, SerializationError
+from motet.errors import DeserializationError, RequestSizeError, SerializationError, VersionError
 from motet.model.limits import MAX_PAYLOAD_BYTES
+from motet.wire import plain
 from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler
+from motet.wire.encoding import PICKLE_BYTE, Encoding, body_of_result, encoding_of, marked_result
 from motet.wire.lenient_unpickler import LenientUnpickler
 
 GUARDED = '. Is it defined only under a condition, such as `if __name__ == "__main__"`, or in a container only?'
@@ -20,10 +25,13 @@ NO_ARGUMENTS = pickle.dumps(((), {}), PROTOCOL)
 def dumps(value: Any, what: str, by_value: ByValue = NOTHING) -> bytes:
     """`value` as bytes; `what` names it in errors ("the arguments of f").
 
-    `by_value`: classes and functions that the other side cannot import. Raises `SerializationError` or `RequestSizeError`.
+    `by_value`: classes and functions that the other side cannot import. Raises `SerializationError` or `RequestSizeError`, and
+    `VersionError` for what the other side could not load.
     """
     try:
         data = _dumps(value, by_value)
+    except VersionError as error:
+        raise VersionError(f"could not send {what}: {error}") from None
     except RecursionError as error:
         raise SerializationError(f"could not pickle {what}: it is nested too deeply") from error
     except Exception as error:
@@ -37,7 +45,9 @@ def dumps(value: Any, what: str, by_value: ByValue = NOTHING) -> bytes:
 
 
 def loads(data: bytes | memoryview, what: str) -> Any:
-    """The value that `dumps` was given. Raises `DeserializationError`, naming `what`."""
+    """The value that `dumps` was given, or a result in any encoding. Raises `DeserializationError`, naming `what`."""
+    if data and data[0] != PICKLE_BYTE and (encoding := encoding_of(data)) is not Encoding.PICKLE:
+        return plain.loads(body_of_result(data), encoding, what)
     try:
         return pickle.loads(data)
     except Exception as error:
@@ -46,6 +56,13 @@ def loads(data: bytes | memoryview, what: str) -> Any:
                 return LenientUnpickler(data).load()
         hint = GUARDED if isinstance(error, AttributeError) and "_main__" in str(error) else ""
         raise DeserializationError(f"could not unpickle {what} here: {type(error).__name__}: {error}{hint}") from error
+
+
+def dumps_in(encoding: Encoding, value: Any, what: str) -> bytes:
+    """A result, or an item, in the encoding that its caller asked for. Raises as `dumps` and `plain.dumps` do."""
+    if encoding is Encoding.PICKLE:
+        return dumps(value, what)
+    return marked_result(plain.dumps(value, encoding, what), encoding)
 
 
 def _dumps(value: Any, by_value: ByValue) -> bytes:

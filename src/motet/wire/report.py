@@ -61,7 +61,7 @@ def summary(data: bytes | memoryview) -> str:
     return f"{failure.type_name}: {failure.message}" if failure.message else failure.type_name
 
 
-def type_name(error_type: type[BaseException]) -> str:
+def type_name(error_type: type) -> str:
     """The name of a type as failures have it: qualified, unless everybody knows where it is from."""
     if error_type.__module__ in ("builtins", "__main__", "__mp_main__"):
         return sendable(error_type.__qualname__)

@@ -8,11 +8,13 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import Any
 
+import msgspec
 import pytest
 
 from motet.client.gate import Gate
-from motet.context.current_input import current_input_id
+from motet.context.current_input import current_attempt, current_attempts, current_input_id
 from motet.errors import DeserializationError, InputCancellation, InvalidError
+from motet.model.current_attempt import Attempt
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempts.batch import (
@@ -91,6 +93,23 @@ def test_a_method_is_called_with_its_object() -> None:
         factor = 3
 
     assert values(run(functools.partial(Model.scale, Model()), ((1,), {}), ((2,), {}))) == [3, 6]
+
+
+def test_code_is_told_of_the_attempts_that_its_lists_are_made_of() -> None:
+    second, third = (Attempt(n, "redelivered", "container died", "") for n in (2, 3))
+    calls: list[Call] = [((1, 2), {}), ((1,), {}), ((3, 4), {}), ((5, 6), {})]
+    members = batch(*calls).members
+    again = [second, None, None, third]
+    members = [msgspec.structs.replace(it, again=told) for it, told in zip(members, again, strict=True)]
+    seen: list[Any] = []
+
+    def work(x: list[int], y: list[int]) -> list[int]:
+        seen.append((current_attempt(), current_attempts()))
+        return add(x, y)
+
+    attempt = attempt_at(Batched(MethodSpec(), work), batch_of(members), Gate())
+    copy_context().run(run_batch, attempt)
+    assert seen == [(second, (second, Attempt(), third))]  # without that of the call that does not fit
 
 
 def test_a_batch_of_one_still_gets_lists() -> None:

@@ -90,6 +90,7 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
     ({"max_waiting_inputs": 5}, "max_waiting_inputs", 5),
     ({"cancellation_grace": 5}, "cancellation_grace", 5.0),
     ({"sync_cancellation": "container"}, "sync_cancellation", "container"),
+    ({"delivery": "at_most_once"}, "delivery", "at_most_once"),
     (
         {"image": motet.Image.debian_slim().pip_install("one")},
         "image",
@@ -131,6 +132,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"cancellation_grace": "1"}, "`cancellation_grace` must be a number of seconds, more than 0"),
     ({"max_waiting_inputs": 0}, "`max_waiting_inputs` must be an int between 1 and 10000000, got 0"),
     ({"sync_cancellation": "both"}, '`sync_cancellation` must be "input"'),
+    (
+        {"delivery": "once"},
+        '`delivery` must be "at_least_once" (an input whose container dies runs again) or "at_most_once"',
+    ),
     ({"cpu": 0}, "`cpu` must be a positive number"),
     ({"cpu": "1"}, "`cpu` must be a positive number"),
     ({"cpu": (2, 1)}, "`cpu` request (2) cannot be greater than its limit (1)"),

@@ -32,6 +32,7 @@ from motet.wire.codec import ToServer
 from motet.wire.container_messages import FromContainer, Ready
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import EndCall, OpenDashboard, ViewEnvironment, ViewServer
+from motet.wire.queue_messages import GetItems, ItemsPut, PutItems, QueueViewed, ViewQueue
 from tests.server.stage import Client, Stage, play, refusal
 
 
@@ -113,5 +114,43 @@ def test_a_principals_apps_and_calls_are_its_own_over_any_of_its_connections() -
         assert "no spawned call fc-1 is kept" in str(refusal(await other.answer(m.ViewCall("fc-1"))))
         assert "belongs to another client" in str(refusal(await other.answer(m.StopApp("ap-1"))))
         assert await again.answer(m.StopApp("ap-1")) == m.Done()
+
+    play(scene)
+
+
+def test_code_in_a_container_sees_no_more_than_the_principal_whose_app_it_is() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        deploys = with_rights(on, CALL | DEPLOY)
+        (function_id,) = await deploys.create()
+        deploys.call(function_id)
+        container = await on.container()
+        inside = on.client_inside(container.container_id)
+        assert isinstance(refusal(await inside.answer(ViewServer())), PermissionDeniedError)
+        assert isinstance(await inside.answer(m.ViewFunction(function_id)), m.FunctionViewed)
+
+    play(scene)
+
+
+def test_calls_and_apps_of_a_token_are_not_those_of_a_later_token_of_its_name() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        first, later = (on.principal(Principal("ci", CALL | DEPLOY, key=key)) for key in ("1", "2"))
+        (function_id,) = await first.create()
+        spawned = m.SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(0, b"x")])
+        assert await first.answer(spawned) == m.Done()
+        assert "no spawned call fc-1 is kept" in str(refusal(await later.answer(m.ViewCall("fc-1"))))
+        assert "belongs to another client" in str(refusal(await later.answer(m.StopApp("ap-1"))))
+
+    play(scene)
+
+
+def test_a_named_queue_is_one_principals() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        first, other = with_rights(on, CALL), with_rights(on, CALL, "bob")
+        put = PutItems("qu-name-jobs", "", [b"x"], False)
+        assert await first.answer(put) == ItemsPut(1)
+        for body in (put, GetItems("qu-name-jobs", "", 1, False), ViewQueue("qu-name-jobs", None, clear=True)):
+            assert isinstance(refusal(await other.answer(body)), PermissionDeniedError)
+        operates = with_rights(on, CALL | OPERATE, "ops")
+        assert isinstance(await operates.answer(ViewQueue("qu-name-jobs", None)), QueueViewed)
 
     play(scene)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -96,6 +96,34 @@ def test_there_are_so_many_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     tokens.new("second", ("call",))
     with pytest.raises(InvalidError, match="has 2 tokens, which are the most"):
         tokens.new("third", ("call",))
+
+
+def test_where_there_are_as_many_as_may_be_one_that_has_expired_makes_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("motet.server.access.tokens.MAX_TOKENS", 2)
+    time = Time()
+    tokens = Tokens(Kept(), time)
+    tokens.new("first", ("call",), 10.0)
+    tokens.new("second", ("call",), 10.0)
+    time.now += 10.0
+    tokens.new("first", ("call",))
+    assert [each.name for each in tokens.all()] == ["second", "first"]
+    tokens.new("third", ("call",))
+    assert [each.name for each in tokens.all()] == ["first", "third"]
+
+
+def test_a_use_that_is_kept_later_brings_back_nothing_that_was_revoked_meanwhile() -> None:
+    kept, works = Kept(), list[Callable[[], None]]()
+    time = Time()
+    tokens = Tokens(kept, time, works.append)
+    token = tokens.new("ci", ("call",))
+    tokens.new("other", ("call",))
+    time.now += SAVE_INTERVAL
+    assert tokens.find(token) is not None
+    assert [each.last_used_at for each in kept.tokens or ()] == [None, None]
+    tokens.revoke("ci")
+    (work,) = works
+    work()
+    assert [each.name for each in kept.tokens or ()] == ["other"]
 
 
 @pytest.mark.parametrize(

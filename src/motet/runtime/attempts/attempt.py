@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Literal, Protocol
@@ -51,8 +51,12 @@ class RunningAttempt:
 
     def __enter__(self) -> None:
         delivery = self.delivery
-        self._running = running = CurrentInput(delivery.call_id, delivery.index)
+        self._running = running = CurrentInput(delivery.call_id, delivery.index, delivery.again)
         current.set(running)
+
+    def runs_for(self, members: Sequence[Delivery]) -> None:
+        """What runs from now on runs for these members of a batch."""
+        self._running.batch = tuple(member.again for member in members)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None

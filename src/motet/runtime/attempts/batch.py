@@ -6,7 +6,7 @@ An input whose arguments do not fit fails alone, before the call, which is made 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from typing import Any
 
@@ -15,12 +15,9 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, Delivery
+from motet.runtime.attempts.arguments import read_arguments
 from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.outcomes import failed, succeeded
-from motet.wire import payload
-
-Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-"""What one caller gave: positional and keyword arguments."""
 
 
 class BatchDelivery(Delivery, frozen=True, gc=False):
@@ -38,7 +35,9 @@ class BatchEnd(AttemptEnd, frozen=True, gc=False, kw_only=True):
 def batch_of(members: list[Delivery]) -> BatchDelivery:
     """These attempts as one."""
     first = members[0]
-    return BatchDelivery(first.attempt, first.call_id, first.index, first.method, b"", first.trace, members)
+    return BatchDelivery(
+        first.attempt, first.call_id, first.index, first.method, b"", first.trace, first.again, members
+    )
 
 
 class Transposition:
@@ -51,7 +50,7 @@ class Transposition:
         self._positional = [it.name for it in parameters if it.kind is it.POSITIONAL_ONLY]
         self._output = f"Output of batched function {name} must be a list"
 
-    def named(self, positional: tuple[Any, ...], keywords: dict[str, Any]) -> dict[str, Any]:
+    def named(self, positional: Sequence[Any], keywords: Mapping[str, Any]) -> dict[str, Any]:
         """One input's arguments by their names. Raises `InvalidError` if they do not fit the parameters."""
         names = self._names
         given = len(positional) + len(keywords)
@@ -68,7 +67,7 @@ class Transposition:
             named[name] = value
         return named
 
-    def arguments(self, inputs: Sequence[dict[str, Any]]) -> Arguments:
+    def arguments(self, inputs: Sequence[dict[str, Any]]) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """What to call the function with, given the inputs' named arguments: for each parameter the list of their values."""
         columns = {name: [named[name] for named in inputs] for name in self._names}
         return tuple(columns.pop(name) for name in self._positional), columns
@@ -88,11 +87,11 @@ class Batched:
     def __init__(self, method: MethodSpec, call: Callable[..., Any]) -> None:
         raw = getattr(call, "func", call)  # a method comes with its object
         self.transposition = Transposition(call, getattr(raw, "__name__", method.name))
-        self._call = call
+        self.function = call
 
     def __call__(self, inputs: Sequence[dict[str, Any]]) -> Any:
         args, kwargs = self.transposition.arguments(inputs)
-        return self._call(*args, **kwargs)
+        return self.function(*args, **kwargs)
 
 
 class Fitting:
@@ -112,13 +111,14 @@ class Fitting:
         self.members: list[Delivery] = []
         for member in batch.members:
             try:
-                positional, keywords = payload.loads(member.payload, "the arguments")
+                positional, keywords = read_arguments(member.payload, call.function, batched=True)
                 self.inputs.append(call.transposition.named(positional, keywords))
             except Exception as error:
                 self._misfits[member.attempt] = copy_context().run(_failed_alone, attempt, member, error)
             else:
                 self.members.append(member)
         attempt.fail = self.failed
+        attempt.runs_for(self.members)
 
     def ended(self, output: Any) -> BatchEnd:
         """The function returned this. A result that cannot be sent fails its own input alone."""

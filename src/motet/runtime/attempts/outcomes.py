@@ -10,11 +10,19 @@ from types import AsyncGeneratorType, CoroutineType, GeneratorType
 from typing import Any
 
 import motet
-from motet.errors import InputCancellation, InvalidError, RemoteError, RequestSizeError, SerializationError
+from motet.errors import (
+    InputCancellation,
+    InvalidError,
+    RemoteError,
+    RequestSizeError,
+    SerializationError,
+    UnimplementedError,
+)
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempts.hints import add_hints
 from motet.runtime.processes import forked_child
 from motet.wire import failure, payload, report
+from motet.wire.encoding import wanted_by
 
 _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 NONE = payload.dumps(None, "None")
@@ -28,8 +36,8 @@ def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     try:
         if isinstance(value, _UNFINISHED):
             raise _unfinished(value)
-        data = payload.dumps(value, "the result")
-    except (InvalidError, RequestSizeError, SerializationError) as error:
+        data = payload.dumps_in(wanted_by(delivery.payload), value, "the result")
+    except (InvalidError, RequestSizeError, SerializationError, UnimplementedError) as error:
         # Ours, not the user's code's: the message says all, the traceback is of no use.
         _show(f"{type(error).__name__}: {error}")
         return AttemptEnd(delivery.attempt, OutcomeKind.FAILURE, report.of(error))

@@ -14,6 +14,7 @@ from motet.runtime.sender import Sender
 from motet.wire import payload
 from motet.wire.client_messages import STREAM_WINDOW
 from motet.wire.container_messages import Items
+from motet.wire.encoding import Encoding
 
 
 class StreamWindow:
@@ -73,7 +74,14 @@ class StreamWindow:
 _END: Any = object()
 
 
-def send_items(generator: Iterable[Any], attempt: int, window: StreamWindow, sender: Sender, gate: Gate) -> None:
+def send_items(
+    generator: Iterable[Any],
+    attempt: int,
+    window: StreamWindow,
+    sender: Sender,
+    gate: Gate,
+    encoding: Encoding = Encoding.PICKLE,
+) -> None:
     """Send what a sync generator yields: each item is on its way before the generator goes on. Its gate is open while it
     makes them."""
     iterator = iter(generator)
@@ -87,11 +95,17 @@ def send_items(generator: Iterable[Any], attempt: int, window: StreamWindow, sen
         if item is _END:
             return
         window.take()
-        sender.queue(Items(attempt, [payload.dumps(item, "a yielded item")]))
+        sender.queue(Items(attempt, [payload.dumps_in(encoding, item, "a yielded item")]))
         sender.flush()
 
 
-async def send_items_async(generator: AsyncIterator[Any], attempt: int, window: StreamWindow, sender: Sender) -> None:
+async def send_items_async(
+    generator: AsyncIterator[Any],
+    attempt: int,
+    window: StreamWindow,
+    sender: Sender,
+    encoding: Encoding = Encoding.PICKLE,
+) -> None:
     """Send what an async generator yields: each item is on its way before the generator goes on.
 
     Where several stream, items of one turn of the loop leave together. The generator is closed in any case.
@@ -103,7 +117,7 @@ async def send_items_async(generator: AsyncIterator[Any], attempt: int, window: 
             forked_child.leave()
             if not window.take_nowait():
                 await window.take_async()
-            sender.queue(Items(attempt, [payload.dumps(item, "a yielded item")]))
+            sender.queue(Items(attempt, [payload.dumps_in(encoding, item, "a yielded item")]))
             if sender.streaming_tasks == 1:
                 sender.flush()
             else:

@@ -8,11 +8,12 @@ from typing import Any
 
 from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, OutcomeKind
+from motet.runtime.attempts.arguments import read_arguments
 from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.batch import run_batch, run_batch_async
 from motet.runtime.attempts.outcomes import NONE, succeeded
 from motet.runtime.attempts.streams import StreamWindow, send_items, send_items_async
-from motet.wire import payload
+from motet.wire.encoding import wanted_by
 
 Way = Callable[[RunningAttempt], Any]
 """Runs an attempt and returns its end; to be awaited if its method is async. Never raises, also when it is cancelled."""
@@ -32,7 +33,7 @@ def run_sync(attempt: RunningAttempt) -> AttemptEnd:
     gate = attempt.gate
     assert gate is not None
     with attempt:
-        args, kwargs = payload.loads(attempt.delivery.payload, "the arguments")
+        args, kwargs = read_arguments(attempt.delivery.payload, attempt.call)
         try:
             gate.open()
             value = attempt.call(*args, **kwargs)
@@ -45,7 +46,7 @@ def run_sync(attempt: RunningAttempt) -> AttemptEnd:
 async def run_async(attempt: RunningAttempt) -> AttemptEnd:
     """An async function, in this task."""
     with attempt:
-        args, kwargs = payload.loads(attempt.delivery.payload, "the arguments")
+        args, kwargs = read_arguments(attempt.delivery.payload, attempt.call)
         attempt.end = succeeded(attempt.delivery, await attempt.call(*args, **kwargs))
     return attempt.end
 
@@ -56,14 +57,15 @@ def stream_sync(attempt: RunningAttempt) -> AttemptEnd:
     assert gate is not None
     assert isinstance(window, StreamWindow)
     with attempt:
-        args, kwargs = payload.loads(attempt.delivery.payload, "the arguments")
+        args, kwargs = read_arguments(attempt.delivery.payload, attempt.call)
         try:
             gate.open()
             generator = attempt.call(*args, **kwargs)
         finally:
             gate.shut()
         try:
-            send_items(generator, attempt.delivery.attempt, window, attempt.sender, gate)
+            encoding = wanted_by(attempt.delivery.payload)
+            send_items(generator, attempt.delivery.attempt, window, attempt.sender, gate, encoding)
         finally:
             with contextlib.suppress(BaseException):
                 generator.close()
@@ -76,7 +78,8 @@ async def stream_async(attempt: RunningAttempt) -> AttemptEnd:
     window = attempt.window
     assert isinstance(window, StreamWindow)
     with attempt:
-        args, kwargs = payload.loads(attempt.delivery.payload, "the arguments")
-        await send_items_async(attempt.call(*args, **kwargs), attempt.delivery.attempt, window, attempt.sender)
+        args, kwargs = read_arguments(attempt.delivery.payload, attempt.call)
+        generator, encoding = attempt.call(*args, **kwargs), wanted_by(attempt.delivery.payload)
+        await send_items_async(generator, attempt.delivery.attempt, window, attempt.sender, encoding)
         attempt.end = AttemptEnd(attempt.delivery.attempt, OutcomeKind.SUCCESS, NONE)
     return attempt.end

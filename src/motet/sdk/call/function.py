@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from typing import Any, Generic, ParamSpec, Self, TypeVar, Unpack
+from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from motet.client import tracing
 from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualPair, HandOut, ItemSteps, Steps, dual, dual_items, run_blocking
 from motet.client.new_ids import new_call_id
-from motet.client.waiter import Waiter
 from motet.context.current_input import current_input_id
 from motet.errors import ExecutionError, InvalidError
 from motet.model.function import FunctionVariant, MethodSpec
-from motet.model.outcome import CallKind, InputEnd, NewInput
+from motet.model.outcome import CallKind, NewInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.sdk.call import many
 from motet.sdk.call.current_stats import FunctionStats, stats_of
@@ -25,6 +24,7 @@ from motet.sdk.call.logs import Logs
 from motet.sdk.call.many import MapOptions, Results
 from motet.sdk.call.mapping import Inputs, Mapping
 from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
+from motet.sdk.call.one_outcome import OneOutcome
 from motet.sdk.call.spawning import in_chunks, spawn_all
 from motet.sdk.call.stream import Stream
 from motet.sdk.call.target import Target
@@ -35,33 +35,18 @@ from motet.sdk.options.keywords import AutoscalerOptions
 from motet.sdk.options.specification import update_from
 from motet.wire import payload
 from motet.wire.client_messages import SubmitInputs
+from motet.wire.encoding import Encoding, marked_arguments
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
 
 
-def _by_name(target: Target, method: MethodSpec, module: str, qualname: str) -> Function[..., Any]:
+def _by_name(
+    target: Target, method: MethodSpec, module: str, qualname: str, results: Encoding = Encoding.PICKLE
+) -> Function[..., Any]:
     """A handle that was pickled, with its Python function if that was imported here."""
     found = found_here(Function, target.declared, module, qualname)
-    return Function(target, method, None if found is None else found.raw)
-
-
-class _OneOutcome:
-    """Waits for the outcome of a call with one input."""
-
-    __slots__ = ("waiter",)
-
-    def __init__(self) -> None:
-        self.waiter: Waiter[InputEnd | Exception] = Waiter()
-
-    def ended(self, ended: list[InputEnd]) -> None:
-        self.waiter.set(ended[0])
-
-    def items(self, items: list[bytes]) -> None:
-        """Only streams have items."""
-
-    def lost(self, error: Exception) -> None:
-        self.waiter.set(error)
+    return Function(target, method, None if found is None else found.raw, results)
 
 
 class Function(Varied, NamedAfter, Generic[P, R]):
@@ -70,11 +55,17 @@ class Function(Varied, NamedAfter, Generic[P, R]):
     It is not callable: `.remote(...)` runs it in a container, `.local(...)` here.
     """
 
-    def __init__(self, target: Target, method: MethodSpec, raw: Callable[P, Any] | None) -> None:
+    def __init__(
+        self,
+        target: Target,
+        method: MethodSpec,
+        raw: Callable[P, Any] | None,
+        results: Encoding = Encoding.PICKLE,
+    ) -> None:
         self.target = target
         self.method = method
         self.raw = raw
-
+        self._results = results
         self._take_documentation()
 
     @functools.cached_property
@@ -94,7 +85,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         refuse_other_kinds(self.method, "remote")
         connection, function_id = yield from self.target.resolve()
         data = self._encoded(args, kwargs)
-        call_id, outcome = new_call_id(), _OneOutcome()
+        call_id, outcome = new_call_id(), OneOutcome()
         # Before it is submitted: its outcome may be here before `submit` returns.
         connection.open_call(call_id, outcome)
         traced, ended = self._traced("call", call_id), None
@@ -158,6 +149,13 @@ class Function(Varied, NamedAfter, Generic[P, R]):
     def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput], trace: str) -> SubmitInputs:
         return SubmitInputs(call_id, function_id, CallKind.SPAWNED, self.method.name, inputs, current_input_id(), trace)
 
+    def with_result_encoding(self, encoding: Literal["pickle", "json", "cbor"]) -> Self:
+        """This one with results that callers in other languages can read, too: who polls a spawned call over HTTP, say. Here
+        they are what JSON or CBOR has of them: a tuple comes back as a list."""
+        if encoding not in (each.value for each in Encoding):
+            raise InvalidError(f"the encoding of results is 'pickle', 'json' or 'cbor', not {encoding!r}")
+        return type(self)(self.target, self.method, self.raw, Encoding(encoding))
+
     # --- many inputs ------------------------------------------------------------------------------------------------
 
     @property
@@ -211,6 +209,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
             by_value=self.target.by_value,
             parent=current_input_id(),
             traced=self._traced("map"),
+            results=self._results,
         )
 
     @property
@@ -319,18 +318,19 @@ class Function(Varied, NamedAfter, Generic[P, R]):
             check_batched(self.raw, self.method)
 
     def _varied(self, variant: FunctionVariant) -> Self:
-        return type(self)(self.target.varied(variant), self.method, self.raw)
+        return type(self)(self.target.varied(variant), self.method, self.raw, self._results)
 
     def _traced(self, way: tracing.Way, call_id: str = "") -> tracing.CallSpan | None:
         return tracing.begin(way, self.target.declared.app_name, self.name, call_id)
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
-        return payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
+        data = payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
+        return marked_arguments(data, Encoding.PICKLE, self._results)
 
     def __reduce__(self) -> tuple[Any, ...]:
         raw = None if self.method.name else self.raw
         names = ("", "") if raw is None else (raw.__module__, raw.__qualname__)
-        return (_by_name, (self.target, self.method, *names))
+        return (_by_name, (self.target, self.method, *names, self._results))
 
     def __repr__(self) -> str:
         return f"<motet.Function {self.name} of app {self.target.declared.app_name!r}>"

@@ -22,6 +22,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.sdk.call.nested import own_cancellation_first
 from motet.wire import failure, payload
 from motet.wire.by_value import ByValue
+from motet.wire.encoding import Encoding, marked_arguments
 
 MAX_IN_FLIGHT = 1000
 """Inputs of one map without an outcome yet (Modal's number)."""
@@ -70,6 +71,7 @@ class Mapping:
         parent: str | None,
         traced: CallSpan | None = None,
         clock: Callable[[], float] = time.perf_counter,
+        results: Encoding = Encoding.PICKLE,
     ) -> None:
         self.call_id = new_call_id()
         self._connection = connection
@@ -81,6 +83,7 @@ class Mapping:
         self._by_value = by_value
         self._traced = traced
         self._clock = clock
+        self._results = results
         self._accepted = 0
         self._ended = 0
         self._exhausted = False
@@ -153,6 +156,8 @@ class Mapping:
     def add(self, arguments: tuple[Any, ...]) -> int:
         """One more input, to be sent; its bytes."""
         data = payload.dumps((arguments, self._kwargs), self._what, by_value=self._by_value)
+        if self._results is not Encoding.PICKLE:
+            data = marked_arguments(data, Encoding.PICKLE, self._results)
         # Kept until its outcome is here: a full queue may refuse it, and then it goes again.
         new = self._unanswered[self._accepted] = NewInput(self._accepted, data)
         self._accepted += 1

@@ -10,7 +10,7 @@ import re
 from typing import Any, Literal
 
 from motet.errors import InvalidError
-from motet.model.function import ImageSpec, SyncCancellation
+from motet.model.function import DeliveryPolicy, ImageSpec, SyncCancellation
 from motet.model.gpu import GpuRequest
 from motet.model.scaling import MAX_INPUTS_LIMIT, MAX_SCALEDOWN_WINDOW, MIN_SCALEDOWN_WINDOW, Concurrency
 from motet.sdk.options.checks import is_int, is_number, type_name
@@ -162,6 +162,16 @@ def sync_cancellation(name: str, value: Any) -> SyncCancellation:
     raise InvalidError(
         f'`{name}` must be "input" (only the cancelled input ends) or "container" '
         f"(its container ends, too, and the other inputs run elsewhere), got {value!r}"
+    )
+
+
+def delivery(name: str, value: Any) -> DeliveryPolicy:
+    match value:
+        case "at_least_once" | "at_most_once":
+            return value  # type: ignore[no-any-return]
+    raise InvalidError(
+        f'`{name}` must be "at_least_once" (an input whose container dies runs again) or "at_most_once" '
+        f"(it fails with MayHaveRun), got {value!r}"
     )
 
 

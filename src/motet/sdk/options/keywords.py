@@ -106,6 +106,14 @@ class ClassOptions(VariantOptions, total=False):
             '`"input"`',
         ),
     ]
+    delivery: Annotated[
+        Literal["at_least_once", "at_most_once"] | None,
+        Setting(
+            checked.delivery,
+            'whether an input runs again when its container dies: `"at_least_once"` or `"at_most_once"`',
+            '`"at_least_once"`',
+        ),
+    ]
     image: Annotated[
         Image | None,
         Setting(checked.image, "a `motet.Image`: recorded and compared with this environment, not built", "the app's"),

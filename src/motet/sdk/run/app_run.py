@@ -23,6 +23,7 @@ from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.options.checks import check_name
 from motet.sdk.run import runs
+from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.sdk.run.output import LinePrinter, output_enabled
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
@@ -127,11 +128,13 @@ class AppRun(Generic[A]):
         server = reach.acquire()
         try:
             yield from server.wait_started()
+            refuse_other_python(server.connection)
+            refuse_unloadable(server.connection, spec)
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
             running = yield from self._create(connect, _with_environment(spec, server.carried), declared)
-            running.by_value, running.included = by_value, lambda: app.included
+            running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
             yield from server.release()
             raise

@@ -8,19 +8,26 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.errors import ConnectionError, InvalidError
-from motet.server.access.peer_process import PeerProcess, descends_from
+from motet.server.access.peer_process import PeerProcess, descends_from, is_marked_as_containers
 from motet.server.access.rights import EVERYTHING, Right, named_rights
 from motet.server.access.tokens import OPERATOR, Tokens
 
 
 @dataclass(frozen=True, slots=True)
 class Principal:
-    """Whom a connection speaks for. Its calls and apps are those of its name, over whatever connection it made them."""
+    """Whom a connection speaks for. Its calls and apps are its own, over whatever connection it made them."""
 
     name: str
     rights: Right
     until: float | None = None
     """When its rights end, on the wall clock."""
+    key: str = ""
+    """What tells it from all others, also from those who had its name before, and will; empty: its name does."""
+
+    @property
+    def identity(self) -> str:
+        """By which what is its own is known."""
+        return self.key or self.name
 
 
 class Door(Protocol):
@@ -81,16 +88,16 @@ class HomeDoor:
             found = self.tokens.find(token)
             if found is None:
                 raise ConnectionError("the token (MOTET_TOKEN) is none here: it was revoked, has expired or never was")
-            return Principal(found.name, named_rights(found.rights), found.expires_at)
+            return Principal(found.name, named_rights(found.rights), found.expires_at, found.principal)
         if process is None:
             raise ConnectionError("a token is needed here: put one in MOTET_TOKEN")
         if process.uid != self._uid:
             raise ConnectionError(
                 f"user {process.uid} needs a token (MOTET_TOKEN): the server runs as user {self._uid}"
             )
-        if descends_from(process.pid, self._pid):
+        if descends_from(process, self._pid) or is_marked_as_containers(process.pid):
             raise ConnectionError(
-                f"process {process.pid} belongs to a container of this server, and a container may not administer it: call "
-                "functions there, or give it a token (MOTET_TOKEN)"
+                f"process {process.pid} belongs to a container, or has ended, and a container may not administer this server: "
+                "call functions there, or give it a token (MOTET_TOKEN)"
             )
         return Principal(OPERATOR, EVERYTHING)

@@ -36,7 +36,13 @@ EVERYTHING = CALL | DEPLOY | LOOK | OPERATE | ADMINISTER
 NOTHING = Right(0)
 
 INSIDE = CALL | LOOK
-"""What code in containers may do: what runs where is for those outside to say."""
+"""What code in containers may do at most: what runs where is for those outside to say."""
+
+
+def inside(owner: Right) -> Right:
+    """What code in containers of an app may do whose owner has these rights: it sees no more than its owner does."""
+    return INSIDE & (owner | CALL)
+
 
 _INCLUDED = {OPERATE: LOOK, ADMINISTER: EVERYTHING}
 

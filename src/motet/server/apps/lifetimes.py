@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
+from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
 from motet.server.lines import Lines
@@ -20,6 +21,7 @@ class Owner(Protocol):
     """The client session an app belongs to: it is shown the app's lines, and the app ends with it."""
 
     principal: int
+    rights: Right
 
     def show_lines(self, lines: OutputLines) -> None: ...
 

@@ -8,35 +8,60 @@ from collections.abc import Callable, Sequence
 from motet.server.access.door import Principal
 from motet.server.clients.session import ClientSession
 from motet.server.clock import Clock
-from motet.server.peers import Peer
+from motet.server.peers import SocketPeer
 from motet.wire.codec import ToServer
-from motet.wire.hello import Refused
+
+LOOK_INTERVAL = 10.0
+"""Seconds between two looks at the wall clock, at most: a timer stands still while the machine sleeps."""
 
 
 class Guest:
     """One client's handler."""
 
-    def __init__(self, session: ClientSession, peer: Peer, name: str, gone: Callable[[Guest], None]) -> None:
+    def __init__(self, session: ClientSession, peer: SocketPeer, name: str, gone: Callable[[Guest], None]) -> None:
         self.session = session
         self.name = name
-        self.expiry: asyncio.TimerHandle | None = None
+        self.until: float | None = None
         self._peer = peer
         self._gone = gone
+        self._is_cut_off = False
+        self._clock: Clock | None = None
+        self._look: asyncio.TimerHandle | None = None
+
+    def expires(self, until: float, clock: Clock) -> None:
+        """It may stay until this moment of the wall clock."""
+        self.until, self._clock = until, clock
+        self._watch()
+
+    def _watch(self) -> None:
+        """Cut it off if its time is over, else look again."""
+        assert self.until is not None
+        assert self._clock is not None
+        left = self.until - self._clock.wall_now()
+        if left <= 0:
+            self.cut_off("the token has expired")
+        else:
+            self._look = asyncio.get_running_loop().call_later(min(left, LOOK_INTERVAL), self._watch)
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """See `Handler`."""
-        self.session.receive(messages)
+        if self.until is not None and self._clock is not None and self._clock.wall_now() >= self.until:
+            self.cut_off("the token has expired")
+        if not self._is_cut_off:
+            self.session.receive(messages)
 
     def disconnected(self) -> None:
         """See `Handler`."""
-        if self.expiry is not None:
-            self.expiry.cancel()
+        if self._look is not None:
+            self._look.cancel()
         self._gone(self)
 
     def cut_off(self, reason: str) -> None:
-        """It may not stay."""
-        self._peer.send((Refused(reason),))
-        self._peer.close()
+        """It may not stay: what it has here ends now, whether it reads why or not. Idempotent."""
+        if not self._is_cut_off:
+            self._is_cut_off = True
+            self._peer.refuse(reason)
+            self.disconnected()
 
 
 class Guests:
@@ -47,13 +72,12 @@ class Guests:
         self._disconnect = disconnect
         self._guests: dict[Guest, None] = {}
 
-    def add(self, session: ClientSession, peer: Peer, principal: Principal | None) -> Guest:
+    def add(self, session: ClientSession, peer: SocketPeer, principal: Principal | None) -> Guest:
         """One more, who stays until its rights end at most. `principal`: None for code in a container."""
         guest = Guest(session, peer, "" if principal is None else principal.name, self._gone)
         self._guests[guest] = None
         if principal is not None and principal.until is not None:
-            left = principal.until - self._clock.wall_now()
-            guest.expiry = asyncio.get_running_loop().call_later(max(0.0, left), guest.cut_off, "the token has expired")
+            guest.expires(principal.until, self._clock)
         return guest
 
     def cut_off(self, name: str, reason: str) -> None:
@@ -62,5 +86,6 @@ class Guests:
             guest.cut_off(reason)
 
     def _gone(self, guest: Guest) -> None:
-        self._guests.pop(guest, None)
-        self._disconnect(guest.session)
+        if guest in self._guests:
+            del self._guests[guest]
+            self._disconnect(guest.session)

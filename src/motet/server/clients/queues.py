@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Collection
 
 from motet.server.clients.asker import Asker
+from motet.server.clients.queue_owners import QueueOwners
 from motet.wire.client_messages import ReplyBody
 from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, ItemsPut, PutItems, ViewQueue
 
@@ -64,6 +65,7 @@ class Queues:
     """
 
     def __init__(self) -> None:
+        self.owners = QueueOwners()
         self._queues: dict[str, dict[str, _Partition]] = {}
         self._open: dict[Key, _Partition] = {}
         self._bytes = 0

@@ -69,7 +69,7 @@ class ClientSession:
         """Who it acts for: itself, or the client on whose app it works, if it is a container."""
         # Who came in from outside to operate may do so with what is others', too.
         self._by = None if principal is not None and OPERATE in rights else self.principal
-        self._rights = rights
+        self.rights = rights
         self._refused = refused_to(rights)
         self._is_inside = is_inside
         self._peer = peer
@@ -78,7 +78,7 @@ class ClientSession:
         self._lifetimes = parts.lifetimes
         self.show_lines = LineReader(peer).show
         self._calls = parts.calls
-        self._queues = queues = parts.queues
+        self._queues = parts.queues
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
         self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
@@ -91,9 +91,9 @@ class ClientSession:
             m.ViewCall: self._view_call,
             m.AwaitOutcomes: self._await_outcomes,
             m.SubmitInputs: self._spawn,
-            PutItems: lambda request_id, body: queues.put(self, request_id, body),
-            GetItems: lambda request_id, body: queues.get(self, request_id, body),
-            ViewQueue: lambda request_id, body: QueueViewed(queues.view(body)),
+            PutItems: self._put_items,
+            GetItems: self._get_items,
+            ViewQueue: self._view_queue,
             OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
@@ -199,7 +199,7 @@ class ClientSession:
         if self._is_inside:
             return PermissionDeniedError(f"{kind.__name__} is refused to code in containers: ask from outside")
         return PermissionDeniedError(
-            f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self._rights}"
+            f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self.rights}"
         )
 
     def _refuse(self, message: ToServer) -> None:
@@ -269,6 +269,18 @@ class ClientSession:
             return m.Outcomes(body.call_id, ended)
         self._calls.wait(self, request_id, body.call_id, body.index)
         return None
+
+    def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
+        self._queues.owners.check(body.queue_id, self.principal, self._by)
+        return self._queues.put(self, request_id, body)
+
+    def _get_items(self, request_id: int, body: GetItems) -> m.ReplyBody | None:
+        self._queues.owners.check(body.queue_id, self.principal, self._by)
+        return self._queues.get(self, request_id, body)
+
+    def _view_queue(self, request_id: int, body: ViewQueue) -> m.ReplyBody:
+        self._queues.owners.check(body.queue_id, self.principal, self._by)
+        return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
         app_id = self._catalogue.app_of(body.function_id).app_id
