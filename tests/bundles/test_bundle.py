@@ -221,7 +221,11 @@ def test_a_file_lies_below_the_working_directory(project: Project, target: str, 
     project.write("conf/settings.toml")
     project.files = [added(project, "file", "conf/settings.toml", target)]
     assert project.travels() == {place: "conf/settings.toml"}
-    assert project.bundled()[0].functions[0].image.files == ()
+    spec, bundle = project.bundled()
+    assert spec.functions[0].image.files == ()
+    assert [line.partition("find it at ")[2] for line in bundle.notes] == (
+        [f"{place.removeprefix('work/')!r} in their working directory, not at {target}"] if target[0] == "/" else []
+    )
 
 
 def test_a_directory_travels_with_hidden_files_and_without_what_is_ignored(project: Project) -> None:
@@ -293,7 +297,7 @@ def test_links_are_followed_and_what_is_no_file_is_left_out_and_told(project: Pr
     Path(os.fsdecode(bytes(shop) + b"/caf\xe9")).write_text("x")
     assert sorted(project.travels()) == ["work/shop/__init__.py", "work/shop/dir/b.txt", "work/shop/file.txt"]
     _, bundle = project.bundled()
-    assert sorted(line.removeprefix(f"{shop}/") for line in bundle.left_out) == [
+    assert sorted(line.removeprefix(f"left out: {shop}/") for line in bundle.notes) == [
         "caf\\udce9 (its name is not UTF-8)",
         "circle (a link to a directory that it is in)",
         "dead (a link to nothing)",

@@ -17,7 +17,7 @@ from motet.bundles.imported import Imported, imported
 from motet.bundles.layout import Layout
 from motet.bundles.pieces import FoundFile
 from motet.errors import InvalidError
-from motet.model.bundle import Manifest
+from motet.model.bundle import WORK, Manifest
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, LocalFiles
 
 _MODALS_DIRECTORY = "/root"
@@ -26,11 +26,11 @@ _MODALS_DIRECTORY = "/root"
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """What travels. `left_out`: what lay beside it and could not, in words."""
+    """What travels. `notes`: what a user should know of it: what was left out, and what is not where it was asked to be."""
 
     manifest: Manifest
     pieces: dict[str, FoundFile]
-    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def bundled(spec: AppSpec, modules: Mapping[str, object] = sys.modules) -> tuple[AppSpec, Bundle]:
@@ -41,13 +41,15 @@ def bundled(spec: AppSpec, modules: Mapping[str, object] = sys.modules) -> tuple
     packed = packing.packed()
     collection = packing.collection
     pieces = {it.file.piece: it for it in collection.found}
-    return packed, Bundle(collection.manifest(), pieces, tuple(collection.left_out))
+    left_out = [f"left out: {it}" for it in collection.left_out]
+    return packed, Bundle(collection.manifest(), pieces, (*packing.notes, *left_out))
 
 
 class _Packing:
     def __init__(self, spec: AppSpec, found: set[Imported]) -> None:
         self._spec = spec
         self.collection = Collection()
+        self.notes: list[str] = []
         self._ignored: dict[str, tuple[str, ...]] = {}
         self._more_paths: list[str] = []
         self._archives: dict[str, str] = {}
@@ -162,6 +164,12 @@ class _Packing:
     def _add_files(self, files: LocalFiles) -> None:
         where = f"add_local_{'file' if files.kind == 'file' else 'dir'}({files.source!r}, {files.target!r})"
         place = self._target(files.target, where)
+        if posixpath.isabs(files.target):
+            there = posixpath.relpath(place, self._layout.current)
+            self.notes.append(
+                f"{where}: containers are processes of the server's machine, and find it at {there!r} in their working "
+                f"directory, not at {files.target}"
+            )
         if files.kind == "file" and os.path.isfile(files.source):
             self.collection.add_file(files.source, place)
         elif files.kind == "directory" and os.path.isdir(files.source):
@@ -188,7 +196,7 @@ class _Packing:
             spec,
             functions=tuple(map(self._packed, spec.functions)),
             sys_path=self._search_path(spec.sys_path),
-            project_dir=self._layout.current,
+            project_dir=self._layout.current if self._is_used(self._layout.current) else WORK,
             main=None if spec.main is None else self._moved(spec.main),
             sources="",
         )

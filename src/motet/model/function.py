@@ -210,6 +210,8 @@ class AppSpec:
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
     `sources`: the directory with copies of their files, if the files may have changed since (see `motet.context.sources`).
+    Of an app that was deployed with its source, relative paths are below the directory of that; `bundle` is where it lies on
+    the machine of the containers, which a server says.
     """
 
     name: str
@@ -219,3 +221,4 @@ class AppSpec:
     argv: tuple[str, ...] = ()
     main: ImportedDefinition | None = None
     sources: str = ""
+    bundle: str = ""

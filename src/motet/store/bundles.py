@@ -25,7 +25,7 @@ from pathlib import Path
 import msgspec
 
 from motet.errors import Error, InvalidError, NotFoundError, ServiceError
-from motet.model.bundle import BundleFile, Manifest, digest_of
+from motet.model.bundle import WORK, BundleFile, Manifest, digest_of
 from motet.store.base import Freed
 
 CLAIM_SECONDS = 3600.0
@@ -152,7 +152,8 @@ class BundleDirectory:
             )
         building = self._new()
         building.mkdir(mode=0o700)
-        made = {""}
+        (building / WORK).mkdir()  # containers begin there, whatever else travels
+        made = {"", WORK}
         for file in manifest.files:
             directory = file.path.rpartition("/")[0]
             if directory not in made:

@@ -21,6 +21,7 @@ def placed(spec: AppSpec, directory: Path) -> AppSpec:
         sys_path=tuple(_path(entry, directory) for entry in spec.sys_path),
         project_dir=_path(spec.project_dir, directory),
         main=None if spec.main is None else _definition(spec.main, directory),
+        bundle=str(directory),
     )
 
 
