@@ -43,7 +43,7 @@ class Deployment:
 
 
 @dataclass(slots=True)
-class _History:
+class _NameHistory:
     """All versions of a name."""
 
     versions: dict[int, Deployment] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Deployments:
         self._names = names
         self._clock = clock
         self._forget_calls = forget_calls
-        self._histories: dict[str, _History] = {}
+        self._histories: dict[str, _NameHistory] = {}
         self.answers: dict[type[Any], Callable[[Any, Deployer], Coroutine[Any, Any, ReplyBody]]] = {
             m.DeployApp: self._deploy,
             m.RollBackApp: self._roll_back,
@@ -88,7 +88,7 @@ class Deployments:
     async def _deploy(self, body: m.DeployApp, by: Deployer) -> ReplyBody:
         name = checked_name(body.name)
         checked_strategy(body.strategy)
-        history = self._histories.setdefault(name, _History())
+        history = self._histories.setdefault(name, _NameHistory())
         async with history.turn:
             return self._take_over(history, body, by, replace(body.spec, name=name))
 
@@ -106,7 +106,7 @@ class Deployments:
             return self._take_over(history, again, by, old.spec, source=number)
 
     def _take_over(
-        self, history: _History, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
+        self, history: _NameHistory, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
     ) -> m.AppDeployed:
         name, before = body.name, history.live
         number = max(history.versions, default=0) + 1
@@ -214,7 +214,7 @@ class Deployments:
             raise NotFoundError(f"App {name!r} is not deployed on this server.")
         return version
 
-    def _history(self, name: str) -> _History:
+    def _history(self, name: str) -> _NameHistory:
         history = self._histories.get(name)
         if history is None or not history.versions:
             raise NotFoundError(f"App {name!r} is not deployed on this server.")
@@ -243,7 +243,7 @@ def _described(function: FunctionSpec) -> FunctionSpec:
     return replace(function, definition=_NOT_HERE, env={}, image=ImageSpec())
 
 
-def _version_before(history: _History, live: Deployment | None) -> int:
+def _version_before(history: _NameHistory, live: Deployment | None) -> int:
     """The version that a rollback goes to."""
     if live is None:
         return max(history.versions)
@@ -255,5 +255,5 @@ def _version_before(history: _History, live: Deployment | None) -> int:
     return max(earlier)
 
 
-def _numbers(history: _History) -> str:
+def _numbers(history: _NameHistory) -> str:
     return ", ".join(f"v{number}" for number in list(history.versions)[-10:])
