@@ -73,7 +73,7 @@ class HttpApi:
         ]
         # Not a function of Starlette's: a visit goes on until the last byte of its answer has left.
         routes: list[BaseRoute] = [
-            Route(path, _Endpoint(self._respond, respond), methods=[method]) for method, path, respond in table
+            Route(path, _RouteEnd(self._respond, respond), methods=[method]) for method, path, respond in table
         ]
         return [Route("/v1/openapi.json", _document), *routes]
 
@@ -81,7 +81,7 @@ class HttpApi:
     def paths(self) -> set[tuple[str, str]]:
         """Methods and paths that are answered, the document's own aside."""
         found = [
-            route for route in self._app.routes if isinstance(route, Route) and isinstance(route.endpoint, _Endpoint)
+            route for route in self._app.routes if isinstance(route, Route) and isinstance(route.endpoint, _RouteEnd)
         ]
         return {(method, route.path) for route in found for method in route.methods or () if method != "HEAD"}
 
@@ -174,7 +174,7 @@ async def _answered(respond: Respond, asked: Asked) -> Response:
         ) from None
 
 
-class _Endpoint:
+class _RouteEnd:
     """One route."""
 
     def __init__(self, serve: Callable[[Respond, Request], Awaitable[None]], respond: Respond) -> None:

@@ -39,7 +39,7 @@ class ApiEntrance:
                 self._listener = Listener(WebConfig(), app, user="HTTP APIs", extra="api", websockets=False)
             return self._listener.new_protocol({PROCESS: process})
         except ServiceError as error:
-            return _Unavailable(str(error))
+            return _LacksPackages(str(error))
 
     def end(self) -> None:
         """Nobody is to wait for an answer any more. Idempotent."""
@@ -53,7 +53,7 @@ class ApiEntrance:
             await self._listener.close()
 
 
-class _Unavailable(asyncio.Protocol):
+class _LacksPackages(asyncio.Protocol):
     """Answers one request, whatever it is."""
 
     def __init__(self, reason: str) -> None:

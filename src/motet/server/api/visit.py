@@ -24,7 +24,7 @@ class Entered(Protocol):
     def disconnected(self) -> None: ...
 
 
-class Arrivals:
+class CallArrivals:
     """What comes of a call that this request waits for."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Visit:
         self._entered: Entered | None = None
         self._numbers = itertools.count(1)
         self._replies: dict[int, asyncio.Future[Any]] = {}
-        self._calls: dict[str, Arrivals] = {}
+        self._calls: dict[str, CallArrivals] = {}
         self._end: Problem | None = None
 
     @property
@@ -84,19 +84,21 @@ class Visit:
             raise of_failure(report.read(found.failure))
         return found
 
-    def submit(self, call_id: str, function_id: str, kind: CallKind, method: str, data: bytes, trace: str) -> Arrivals:
+    def submit(
+        self, call_id: str, function_id: str, kind: CallKind, method: str, data: bytes, trace: str
+    ) -> CallArrivals:
         """Make a call with one input, for whose end this request waits."""
-        arrivals = self._calls[call_id] = Arrivals()
+        arrivals = self._calls[call_id] = CallArrivals()
         self.say(m.SubmitInputs(call_id, function_id, kind, method, [NewInput(0, data)], trace=trace))
         return arrivals
 
-    async def wait_end(self, arrivals: Arrivals) -> InputEnd:
+    async def wait_end(self, arrivals: CallArrivals) -> InputEnd:
         """How a call ended."""
         while arrivals.end is None:
             await self._wait(arrivals)
         return arrivals.end
 
-    async def wait_items(self, arrivals: Arrivals) -> bool:
+    async def wait_items(self, arrivals: CallArrivals) -> bool:
         """Return when there are items, or, as False, when there will be none any more."""
         while not arrivals.items:
             if arrivals.end is not None:
@@ -104,7 +106,7 @@ class Visit:
             await self._wait(arrivals)
         return True
 
-    async def _wait(self, arrivals: Arrivals) -> None:
+    async def _wait(self, arrivals: CallArrivals) -> None:
         if self._end is not None:
             raise self._end
         arrivals.came.clear()
