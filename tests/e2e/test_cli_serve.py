@@ -140,6 +140,24 @@ def test_file_with_an_error_leaves_the_old_version_in_service(served: Served) ->
     assert served.end() == 0
 
 
+def test_when_its_server_breaks_it_says_so_and_fails(served: Served) -> None:
+    assert served.get() == "one"
+    served.file.write_text(
+        served.program
+        + """
+if motet.is_local():
+    from motet.server import embedded
+
+    server = embedded.acquire()
+    server._loop.call_soon_threadsafe(server.server._driver.fail, RuntimeError("a bug"))
+"""
+    )
+    served.process.wait(60)
+    assert served.end() == 1
+    assert any(line.startswith("Error: Nothing is served any more: ") for line in served.lines)
+    assert_nothing_left()
+
+
 def test_sigterm_ends_it_in_order(served: Served) -> None:
     assert served.get() == "one"
     assert served.end(signal.SIGTERM) == 0

@@ -19,8 +19,8 @@ from motet.cli.loading import ProgramFailed, load_file, load_module, module_dire
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
-from motet.client.reach import SERVER
 from motet.client.scratch import Scratch
+from motet.client.settings import SERVER
 from motet.context.sources import Sources, in_use, use
 from motet.errors import Error
 from motet.sdk.declare.app import App
@@ -38,6 +38,8 @@ class Version:
         self._app = app
         self._run: AppRun[App] = app.run(dashboard=dashboard)
         self._run.__enter__()
+        assert app.running is not None
+        self.connection = app.running.connection
 
     def show_urls(self) -> None:
         """Print where its web functions are."""
@@ -58,8 +60,12 @@ class Version:
         return any(view.running_inputs or view.waiting_inputs for view in running.view().functions)
 
     def stop(self) -> None:
-        """Cancel what it does, and stop its containers."""
-        self._run.__exit__(None, None, None)
+        """Cancel what it does, and stop its containers. If its server has gone, there is nothing to stop."""
+        try:
+            self._run.__exit__(None, None, None)
+        except Error:
+            if not self.connection.ended:
+                raise
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +162,13 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
     """
     sys.dont_write_bytecode = True  # a file saved twice within a second would be taken for the first one's bytecode
     os.environ["PYTHONDONTWRITEBYTECODE"] = "1"
-    hurry = threading.Event()
+    hurry, gone = threading.Event(), threading.Event()
+    reasons: list[Exception] = []
+
+    def lost(error: Exception) -> None:
+        reasons.append(error)
+        gone.set()
+
     draining: list[threading.Thread] = []
     with (
         Scratch("serve") as scratch,
@@ -164,12 +176,13 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
         enable_output(),
     ):
         program = Program(served, scratch.path, dashboard=dashboard)
-        saves = _saves(served.directory(), scratch.path)
+        saves = _saves(served.directory(), scratch.path, gone)
         next(saves)
         try:
             version = program.load()
         except Error as error:
             raise click.ClickException(str(error)) from error
+        version.connection.when_lost(lost)
         try:
             version.show_urls()
             tell(f"Serving {served.source}; saving it reloads it, Ctrl-C ends it.", err=True)
@@ -180,6 +193,7 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
                     thread.start()
                     draining.append(thread)
                     version = newer
+                    version.connection.when_lost(lost)
                     version.show_urls()
                     tell(f"Reloaded {served.source}.", err=True)
         except (KeyboardInterrupt, Terminated):
@@ -189,19 +203,22 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
             hurry.set()
             for thread in draining:
                 thread.join()
+            why = reasons[:1]  # before it is stopped, which may end the connection as well
             version.stop()
+    if why:
+        raise click.ClickException(f"Nothing is served any more: {why[0]}")
     return 0
 
 
-def _saves(directory: Path, scratch: Path) -> Iterator[object]:
-    """One item when watching has begun, then one for each save, or several close ones, of a Python file."""
+def _saves(directory: Path, scratch: Path, gone: threading.Event) -> Iterator[object]:
+    """One item when watching has begun, then one for each save, or several close ones, of a Python file, until `gone`."""
     try:
         # Late: an optional package, and no other command needs it.
         from watchfiles import PythonFilter, watch
     except ImportError:
         tell("Saving does not reload: that needs `pip install 'motet[web]'` (watchfiles).", err=True)
         yield None
-        threading.Event().wait()
+        gone.wait()
         return
     # It does not say when it has begun to watch, and a save before that would be lost: so files are written until it sees one.
     probes = scratch / "probes"
@@ -209,7 +226,7 @@ def _saves(directory: Path, scratch: Path) -> Iterator[object]:
     seen = threading.Event()
     thread = threading.Thread(target=_write_probes, args=(probes, seen), name="motet-probes", daemon=True)
     thread.start()
-    saves = watch(directory, probes, watch_filter=PythonFilter())
+    saves = watch(directory, probes, watch_filter=PythonFilter(), stop_event=gone)
     try:
         first = next(saves)
     finally:

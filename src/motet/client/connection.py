@@ -96,6 +96,7 @@ class Connection:
         self._numbers = itertools.count(1)
         self._sinks: dict[str, Sink] = {}
         self._listeners: dict[str, Callable[[OutputLines], None]] = {}
+        self._watchers: list[Callable[[Exception], object]] = []
 
     @property
     def error(self) -> Exception | None:
@@ -211,6 +212,12 @@ class Connection:
         else:
             self._listeners[app_id] = listener
 
+    def when_lost(self, act: Callable[[Exception], object]) -> None:
+        """Call `act` with the reason when the connection ends, on the I/O thread, or now if it has: once at least."""
+        self._watchers.append(act)
+        if self._error is not None:
+            act(self._error)
+
     def leave_to_parent(self, error: Exception) -> None:
         """In a forked process, where the connection is the parent's: whoever waits here gets `error`. The link is let go of,
         and not closed, which would end it for the parent as well."""
@@ -277,3 +284,5 @@ class Connection:
             on_reply(error)
         for sink in list(self._sinks.values()):
             sink.lost(error)
+        for act in list(self._watchers):
+            act(error)
