@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from motet.backends.base import Backend
+from motet.client.peer_process import PeerProcess
 from motet.client.scratch import Scratch
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
@@ -25,9 +26,14 @@ from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
+from motet.server.access.tokens import OPERATOR
+from motet.server.api.entrance import ApiEntrance
+from motet.server.api.reception import Reception
+from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.guests import Guests
+from motet.server.bundles.uploads import Uploads
+from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
@@ -36,6 +42,8 @@ from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -52,7 +60,7 @@ from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import CallStore
+from motet.store.base import BundleStore, CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -67,7 +75,8 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what."""
+    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed."""
 
     def __init__(
         self,
@@ -80,6 +89,7 @@ class Server:
         scratch: Scratch | None = None,
         door: Door | None = None,
         audit: Audit | None = None,
+        bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
     ) -> None:
         self._audit = audit
@@ -130,6 +140,8 @@ class Server:
             Queues(),
             self.operations,
             self._dashboard.invite,
+            names := Names(self._catalogue),
+            Deployments(self._catalogue, self._lifetimes, names, self._clock, self._calls.forget_app),
             self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
@@ -146,8 +158,6 @@ class Server:
         the server is inside a program, that is the program: processes forked from it act for it."""
         self.broken: InternalError | None = None
         """What made it end before its time, if anything did."""
-        self.hands_over = False
-        """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.tcp_address: str | None = None
@@ -157,8 +167,21 @@ class Server:
         self._address, self._inherited = "", inherited
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
-        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
+        self.http_api = ApiEntrance(
+            Reception(
+                admit=self._admit,
+                enter=self._visited,
+                find_running=self._catalogue.find,
+                has_call=self.operations.has_call,
+                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                now=self._clock.wall_now,
+            )
+        )
+        self.operations.answers |= {**token_answers(self._door, self._guests.cut_off), **Uploads(bundles).answers}
         self._scratch = scratch
+
+    hands_over = False
+    """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
     def _attach_observers(
         self, open_records: OpenRecords | None, tidy: Callable[[], object]
@@ -173,6 +196,7 @@ class Server:
                 lambda: open_records(self._identity()),
                 config.records.keep_for,
                 tidy,
+                config.records.arguments_bytes,
             )
             recorder = Recorder(records, self._clock)
             containers = recorder.containers
@@ -219,11 +243,13 @@ class Server:
             await self._stop_apps()
             for session in self._clients.values():
                 session.farewell()
+        self.http_api.end()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
+        await self.http_api.close()
         if self.hands_over and self._inherited is not None:
             self._driver.close()  # first: connections that end from here on mean nothing
             await self._inherited.leave()
@@ -272,7 +298,8 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers, "" if self._inherited is None else self.server_id)
+        run = "" if self._inherited is None else self.server_id
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol, run)
 
     def connect(
         self,
@@ -294,7 +321,7 @@ class Server:
             if not self._catalogue.has(function_id):
                 raise ConnectionError("the app of this container is not here yet")
             app = self._catalogue.app_of(function_id)
-            owner = self._lifetimes.owner_of(app.app_id)
+            owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
@@ -302,6 +329,7 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
+            name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
             audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
             confirms=confirms,
@@ -312,6 +340,9 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
+        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
@@ -325,18 +356,23 @@ class Server:
         socket = self._config.socket
         return self._containers.address if socket is None else f"unix:{socket}"
 
+    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
+        if self.ending.is_set():
+            raise ConnectionError("this server is ending")
+        try:
+            return self._door.admit(token, process)
+        except ConnectionError as error:
+            if self._audit is not None:
+                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
+            raise
+
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if self.ending.is_set():
-                raise ConnectionError("this server is ending")
-            try:
-                principal = self._door.admit(hello.token, peer.process)
-            except ConnectionError as error:
-                if self._audit is not None:
-                    self._audit.did(Somebody("", "", peer.where), "hello", "refused", {}, str(error))
-                raise
+            principal = self._admit(hello.token, peer.process, peer.where)
             return self._guests.add(
                 self.connect(peer, principal, where=peer.where, confirms=hello.confirms), peer, principal
             )

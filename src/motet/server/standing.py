@@ -22,7 +22,8 @@ from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
-from motet.server.wiring import attach_agent, build_server, open_audit, open_tokens, take_home
+from motet.server.wiring import attach_agent, build_server, open_audit, open_bundles, open_tokens, take_home
+from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -48,16 +49,19 @@ def stand(home: Path, port: int | None, say: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                return runner.run(_serve(config, place.directory, tokens, audit, say))
+                return runner.run(_serve(config, place.directory, tokens, audit, open_bundles(place.directory), say))
             finally:
                 audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, directory: Path, tokens: Tokens, audit: Audit, say: Say) -> int:
+async def _serve(
+    config: ServerConfig, directory: Path, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say
+) -> int:
     agent, inherited = await attach_agent(config, directory)
-    server = build_server(config, agent, door=HomeDoor(tokens, agent.roots), audit=audit, inherited=inherited)
+    door = HomeDoor(tokens, agent.roots)
+    server = build_server(config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited)
     if inherited.held:
         count = len(inherited.held)
         say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
