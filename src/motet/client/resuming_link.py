@@ -52,6 +52,8 @@ class ResumingLink(SocketLink):
         self._unfinished = Unfinished()
         self._run = ""
         """Which run of the server this is; empty: one that nothing comes after."""
+        self._is_ending = False
+        """The server has said that it ends in order."""
         self._is_lost = self._is_closed = False
         self._taken = self._confirmed = 0
         self._is_timed = False
@@ -67,7 +69,7 @@ class ResumingLink(SocketLink):
             try:
                 self._send_whole(data)
             except OSError as error:
-                if not self._run:
+                if not self._run or self._is_ending:
                     raise ConnectionError(f"the connection to the server is gone: {error}") from error
                 self._is_lost = True
 
@@ -94,7 +96,7 @@ class ResumingLink(SocketLink):
             bool(self._run)
             and self._patience > 0
             and isinstance(problem, ConnectionError)
-            and not (self._is_closed or self._connection.ended)
+            and not (self._is_ending or self._is_closed or self._connection.ended)
         )
 
     def _take_in(self, frame: memoryview) -> None:
@@ -105,7 +107,7 @@ class ResumingLink(SocketLink):
             elif isinstance(message, Agreed):
                 self._run = message.run
             elif isinstance(message, Farewell):
-                self._run = ""
+                self._is_ending = True
         self._connection.receive([message for message in messages if self._unfinished.received(message)])
         if self._taken - self._confirmed >= CONFIRM_EVERY:
             self._confirm()

@@ -240,9 +240,9 @@ class Server:
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None and not self.hands_over:
-            await self._stop_apps()
             for session in self._clients.values():
-                session.farewell()
+                session.farewell()  # first: a second signal may end this process at any moment
+            await self._stop_apps()
         self.http_api.end()
         await self._web.stop()
         await self._metered.close()

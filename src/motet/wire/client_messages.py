@@ -231,7 +231,7 @@ class Broken(Message, tag="broken", frozen=True):
 
 
 class Farewell(Message, tag="farewell", frozen=True):
-    """The server ends in order, and what it ran has ended: there is nothing to come back for."""
+    """The server ends in order, and so does what it runs: there is nothing to come back for."""
 
 
 class Outcomes(Message, tag="outcomes", frozen=True):
