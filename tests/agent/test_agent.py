@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
+from motet.agent import agent_backend
 from motet.agent.agent_backend import AgentBackend
-from motet.backends import agent_backend
 from motet.backends.base import Backend, Launch, Reports
 from motet.client import family
 from motet.model.gpu import FoundGpus
