@@ -176,6 +176,14 @@ class SocketPeer(asyncio.BufferedProtocol):
     # --- the server calls these -------------------------------------------------------------------------------------
 
     @property
+    def where(self) -> str:
+        """Who is at the other end, in words."""
+        if self.process is not None:
+            return f"process {self.process.pid} of user {self.process.uid}"
+        name = None if self._transport is None else self._transport.get_extra_info("peername")
+        return "{}:{}".format(*name[:2]) if isinstance(name, tuple) else "an unknown place"
+
+    @property
     def unsent_bytes(self) -> int:
         """See `Peer`."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()

@@ -21,6 +21,7 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
+from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
@@ -68,7 +69,7 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own."""
+    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what."""
 
     def __init__(
         self,
@@ -80,7 +81,9 @@ class Server:
         tidy_records: Callable[[], object] = lambda: None,
         scratch: Scratch | None = None,
         door: Door | None = None,
+        audit: Audit | None = None,
     ) -> None:
+        self._audit = audit
         self._config = config
         self._backend = backend
         self._door = door or OwnDoor()
@@ -250,10 +253,11 @@ class Server:
         return SocketPeer(self._accept, self._strangers)
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None
+        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
-        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
+        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
+        it came in, for the audit log."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
@@ -269,6 +273,7 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
         )
         return session
 
@@ -291,11 +296,22 @@ class Server:
         if hello.role == "client" and not hello.container_id:
             if self.ending.is_set():
                 raise ConnectionError("this server is ending")
-            principal = self._door.admit(hello.token, peer.process)
-            return self._guests.add(self.connect(peer, principal), peer, principal)
+            try:
+                principal = self._door.admit(hello.token, peer.process)
+            except ConnectionError as error:
+                if self._audit is not None:
+                    self._audit.did(Somebody("", "", peer.where), "hello", "refused", {}, str(error))
+                raise
+            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
         return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
+
+
+def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:
+    if container_id is not None:
+        return Somebody(container_id, "", "a container")
+    return Somebody("", "", where) if principal is None else Somebody(principal.name, principal.key, where)

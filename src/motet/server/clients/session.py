@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
+from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
@@ -71,7 +72,9 @@ class ClientSession:
         principal: int | None = None,
         name: str = "",
         is_inside: bool = False,
+        audit: SessionAudit | None = None,
     ) -> None:
+        self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
         """Who it acts for: itself, or the client on whose app it works, if it is a container."""
@@ -157,6 +160,7 @@ class ClientSession:
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
         self._pending.close()
+        self._audit.close()
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
@@ -174,6 +178,7 @@ class ClientSession:
 
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
         self._peer.send((m.Reply(request_id, body),))
+        self._audit.answered(request_id, body)
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
@@ -201,6 +206,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
+        self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
         found = self._operations.answers[kind](request.body)
@@ -211,10 +217,13 @@ class ClientSession:
 
     def _denied(self, kind: type[Any]) -> PermissionDeniedError:
         if self._is_inside:
-            return PermissionDeniedError(f"{kind.__name__} is refused to code in containers: ask from outside")
-        return PermissionDeniedError(
-            f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self.rights}"
-        )
+            denied = PermissionDeniedError(f"{kind.__name__} is refused to code in containers: ask from outside")
+        else:
+            denied = PermissionDeniedError(
+                f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self.rights}"
+            )
+        self._audit.denied(kind, str(denied))
+        return denied
 
     def _refuse(self, message: ToServer) -> None:
         """Answer what nobody with these rights may send. Raises `ConnectionError` where there is no answer to be sent."""
