@@ -34,7 +34,7 @@ class Deployer:
 
 
 @dataclass(slots=True)
-class Version:
+class Deployment:
     """What is kept of a deployment, and the app that it is while it serves."""
 
     view: DeploymentView
@@ -43,15 +43,15 @@ class Version:
 
 
 @dataclass(slots=True)
-class _History:
+class _NameHistory:
     """All versions of a name."""
 
-    versions: dict[int, Version] = field(default_factory=dict)
+    versions: dict[int, Deployment] = field(default_factory=dict)
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """One at a time changes which of them serves."""
 
     @property
-    def live(self) -> Version | None:
+    def live(self) -> Deployment | None:
         """The one that has the name."""
         return next((it for it in reversed(self.versions.values()) if it.view.state == "live"), None)
 
@@ -72,7 +72,7 @@ class Deployments:
         self._names = names
         self._clock = clock
         self._forget_calls = forget_calls
-        self._histories: dict[str, _History] = {}
+        self._histories: dict[str, _NameHistory] = {}
         self.answers: dict[type[Any], Callable[[Any, Deployer], Coroutine[Any, Any, ReplyBody]]] = {
             m.DeployApp: self._deploy,
             m.RollBackApp: self._roll_back,
@@ -88,7 +88,7 @@ class Deployments:
     async def _deploy(self, body: m.DeployApp, by: Deployer) -> ReplyBody:
         name = checked_name(body.name)
         checked_strategy(body.strategy)
-        history = self._histories.setdefault(name, _History())
+        history = self._histories.setdefault(name, _NameHistory())
         async with history.turn:
             return self._take_over(history, body, by, replace(body.spec, name=name))
 
@@ -106,7 +106,7 @@ class Deployments:
             return self._take_over(history, again, by, old.spec, source=number)
 
     def _take_over(
-        self, history: _History, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
+        self, history: _NameHistory, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
     ) -> m.AppDeployed:
         name, before = body.name, history.live
         number = max(history.versions, default=0) + 1
@@ -133,14 +133,14 @@ class Deployments:
         if body.dry_run:
             return m.AppDeployed(view, [], [])
         self._lifetimes.deploy(app, UntilReplaced(by.number, by.rights, name))
-        version = history.versions[number] = Version(view, spec, app)
+        version = history.versions[number] = Deployment(view, spec, app)
         self._names.serve(name, number, app)
         self._names.move(name, number)
         if before is not None:
             self._retire(before)
         return m.AppDeployed(version.view, self._function_ids(version), self._web_urls(version))
 
-    def _retire(self, version: Version) -> None:
+    def _retire(self, version: Deployment) -> None:
         """Another one has its name."""
         self._end(version, "replaced")
 
@@ -150,7 +150,7 @@ class Deployments:
         self._names.withdraw(version.view.name, version.view.version)
         self._lifetimes.retire(version.view.app_id, gone)
 
-    def _end(self, version: Version, state: Any) -> None:
+    def _end(self, version: Deployment, state: Any) -> None:
         version.view = replace(version.view, state=state, share=0.0, ended_at=self._clock.wall_now())
 
     async def _promote(self, body: m.PromoteApp, by: Deployer) -> ReplyBody:
@@ -170,7 +170,7 @@ class Deployments:
             self._forget_calls(body.name)
         return Done()
 
-    async def _stopped(self, version: Version) -> None:
+    async def _stopped(self, version: Deployment) -> None:
         """Have it stop, and wait for that."""
         stopped = asyncio.Event()
         self._lifetimes.stop(version.view.app_id, stopped.set)
@@ -205,7 +205,7 @@ class Deployments:
         urls = [(method, url) for it, method, url in self._web_urls(version) if it == plain]
         return m.FunctionFound(alias, _described(function), version.view, urls)
 
-    def _version(self, name: str, number: int) -> Version:
+    def _version(self, name: str, number: int) -> Deployment:
         history = self._history(name)
         version = history.versions.get(number) if number else history.live
         if version is None and number:
@@ -214,20 +214,20 @@ class Deployments:
             raise NotFoundError(f"App {name!r} is not deployed on this server.")
         return version
 
-    def _history(self, name: str) -> _History:
+    def _history(self, name: str) -> _NameHistory:
         history = self._histories.get(name)
         if history is None or not history.versions:
             raise NotFoundError(f"App {name!r} is not deployed on this server.")
         return history
 
-    def _function_ids(self, version: Version, number: int = 0) -> list[tuple[str, str, str]]:
+    def _function_ids(self, version: Deployment, number: int = 0) -> list[tuple[str, str, str]]:
         name = version.view.name
         return [
             (function.app_key, function.key, Alias(name, label, number).function_id)
             for label, function in labels(version.spec).items()
         ]
 
-    def _web_urls(self, version: Version) -> list[tuple[str, str, str]]:
+    def _web_urls(self, version: Deployment) -> list[tuple[str, str, str]]:
         if version.app is None:
             return []
         label_of = {id(function): label for label, function in labels(version.spec).items()}
@@ -243,7 +243,7 @@ def _described(function: FunctionSpec) -> FunctionSpec:
     return replace(function, definition=_NOT_HERE, env={}, image=ImageSpec())
 
 
-def _version_before(history: _History, live: Version | None) -> int:
+def _version_before(history: _NameHistory, live: Deployment | None) -> int:
     """The version that a rollback goes to."""
     if live is None:
         return max(history.versions)
@@ -255,5 +255,5 @@ def _version_before(history: _History, live: Version | None) -> int:
     return max(earlier)
 
 
-def _numbers(history: _History) -> str:
+def _numbers(history: _NameHistory) -> str:
     return ", ".join(f"v{number}" for number in list(history.versions)[-10:])

@@ -11,14 +11,14 @@ from motet.server.deployments.aliases import PREFIX, Alias, labels
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class NamedVersion:
     """A version that can be called, with its functions' ids by label."""
 
     app: ServedApp
     ids: dict[str, str]
 
     @classmethod
-    def of(cls, app: ServedApp) -> Served:
+    def of(cls, app: ServedApp) -> NamedVersion:
         """Of an app that is in the catalogue."""
         by_spec = {id(function): function_id for function_id, function in app.declared.items()}
         return cls(app, {label: by_spec[id(function)] for label, function in labels(app.spec).items()})
@@ -29,7 +29,7 @@ class Names:
 
     def __init__(self, catalogue: Catalogue) -> None:
         self._catalogue = catalogue
-        self._versions: dict[tuple[str, int], Served] = {}
+        self._versions: dict[tuple[str, int], NamedVersion] = {}
         """By name and number; number 0 is the one that has the name."""
         self._variants: dict[str, tuple[Alias, FunctionVariant]] = {}
         self._resolved: dict[str, str] = {}
@@ -38,7 +38,7 @@ class Names:
 
     def serve(self, name: str, version: int, app: ServedApp) -> None:
         """A version can be called by its number from now on."""
-        self._versions[name, version] = Served.of(app)
+        self._versions[name, version] = NamedVersion.of(app)
 
     def move(self, name: str, version: int) -> None:
         """A version that can be called has the name from now on."""
@@ -56,7 +56,7 @@ class Names:
         for function_id in [each for each in self._resolved if _name_in(each) == name]:
             del self._resolved[function_id]
 
-    def holder(self, name: str) -> Served | None:
+    def holder(self, name: str) -> NamedVersion | None:
         """The version that has a name."""
         return self._versions.get((name, 0))
 
