@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Never, ParamSpec, Protocol, TypeVar, Unpack, c
 from motet.client.dual import Dual, Steps, dual
 from motet.client.running_app import RunningApp, apps_in, container_app
 from motet.context.main_module import may_be_declared_again
-from motet.errors import InvalidError, UnimplementedError
+from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.call.function import Function
 from motet.sdk.call.handle import Handle
@@ -274,12 +274,10 @@ class App(Handle):
         dashboard: bool = False,
     ) -> AppRun[App]:
         """`with app.run():` or `async with app.run():`. In the block its functions can be called; leaving it cancels what
-        still runs and stops all containers. `dashboard`: serve pages that show it, and print where."""
-        if detach:
-            raise UnimplementedError(
-                "`detach=True` needs the stand-alone server, which this version of Motet does not have."
-            )
-        return AppRun(self, name=name, dashboard=dashboard)
+        still runs and stops all containers. `detach`: it goes on, on a server that stays, until `motet app stop`; calls that
+        this program waits for end with the program, and spawned ones go on. `dashboard`: serve pages that show it, and print
+        where."""
+        return AppRun(self, name=name, detach=detach, dashboard=dashboard)
 
     @dual
     def deploy(
