@@ -14,6 +14,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
+from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.deployment_messages import (
     AppDeployed,
     AppFound,
@@ -198,6 +199,8 @@ RequestBody = (
     | ListDeployments
     | FindApp
     | FindFunction
+    | OfferBundle
+    | PutPieces
 )
 
 
@@ -321,6 +324,7 @@ ReplyBody = (
     | DeploymentsListed
     | AppFound
     | FunctionFound
+    | BundleOffered
     | Done
     | RequestFailed
 )
