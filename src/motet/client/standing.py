@@ -18,6 +18,7 @@ from motet.client.home import home_directory, standing_socket
 from motet.client.own_connection import OwnConnection
 from motet.client.reach import NamedServer, Reachable, SocketServer
 from motet.client.running_app import RunningApp, any_running, container_app
+from motet.client.settings import SERVER
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError, ExecutionError
 from motet.model.deployment import DeploymentView
@@ -75,7 +76,7 @@ def _where() -> tuple[NamedServer, bool]:
     """The server, and whether it was named."""
     if (where := reach.named(os.environ)) is not None:
         return where, True
-    home = reach.named({**os.environ, reach.SERVER: reach.HOME})
+    home = reach.named({**os.environ, SERVER: reach.HOME})
     assert home is not None
     return home, False
 

@@ -247,9 +247,10 @@ class App(Handle):
         """
         return self.described()[0]
 
-    def described(self) -> tuple[AppSpec, ByValue]:
-        """Its `spec()`, and what of this process its containers cannot import."""
-        return app_spec(self.description, list(self._merged().values()))
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]:
+        """Its `spec()`, and what of this process its containers cannot import. `with_interfaces`: callers in other languages
+        are told what functions take."""
+        return app_spec(self.description, list(self._merged().values()), with_interfaces=with_interfaces)
 
     def declared_specs(self) -> list[FunctionSpec]:
         """The declarations of `spec` as handles know them, without definitions."""

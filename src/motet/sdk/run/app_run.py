@@ -41,7 +41,7 @@ class CanRun(HasRunning, Protocol):
     @property
     def included(self) -> tuple[Self, ...]: ...
 
-    def described(self) -> tuple[AppSpec, ByValue]: ...
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]: ...
 
     def declared_specs(self) -> list[FunctionSpec]: ...
 
@@ -135,7 +135,7 @@ class AppRun(Generic[A]):
                 "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
             )
         know_container_name()
-        (spec, by_value), declared = app.described(), app.declared_specs()
+        (spec, by_value), declared = app.described(with_interfaces=self._is_on_server()), app.declared_specs()
         server = yield from self._acquire()
         try:
             yield from server.wait_started()
@@ -162,6 +162,9 @@ class AppRun(Generic[A]):
         begins_here(running)
         self._print_output(running)
         return running
+
+    def _is_on_server(self) -> bool:
+        return self._detach or reach.is_named()
 
     def _acquire(self) -> Steps[Reachable]:
         """What runs on when this program ends needs a server that does; it is shared with all that this process asks of it."""

@@ -44,7 +44,7 @@ def deploy(app: CanBeDeployed, name: str | None, tag: str, strategy: str) -> Ste
         )
     checked_name(wanted)
     know_container_name()
-    (spec, by_value), declared = app.described(), app.declared_specs()
+    (spec, by_value), declared = app.described(with_interfaces=True), app.declared_specs()
     found = yield from standing("`app.deploy()`", "motet deploy FILE")
     connection = found.connect()
     refuse_other_python(connection)
