@@ -9,10 +9,11 @@ from typing import Any
 import click
 
 from motet.cli.named_server import named_server
-from motet.cli.options import ViewCommand, ViewGroup, json_option, print_json
-from motet.cli.tables import moment
-from motet.cli.terminal import tell
-from motet.client.home import home_directory
+from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
+from motet.cli.tables import cell, fitting, moment, table
+from motet.cli.terminal import console, tell
+from motet.client.home import home_directory, standing_directory
+from motet.server.wiring import audit_entries
 
 
 @click.group("server", cls=ViewGroup, invoke_without_command=True)
@@ -56,3 +57,34 @@ def status(*, as_json: bool) -> None:
         return
     process = f", process {there.pid}, since {moment(there.started_at)}" if there.pid else ""
     tell(f"ready at {there.address}{process}: {about['apps']} apps, {about['containers']} containers")
+
+
+@server_command.command("audit", cls=ViewCommand)
+@click.option(
+    "--since", type=MomentType(), metavar="TIME", help="From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00."
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+def audit(*, since: float | None, as_json: bool) -> None:
+    """Tell who did what with the server under MOTET_HOME, the oldest first: what it wrote down, whether it runs now or not."""
+    entries = audit_entries(standing_directory(home_directory(os.environ)), since)
+    if as_json:
+        for each in entries:
+            tell(json_text(each))
+        return
+    out = console()
+    shown = table("at", "who", "from", "what", "about", "outcome")
+    for each in entries:
+        who = each.who or "a stranger"
+        missing = f" ({each.lost} before this were not kept)" if each.lost else ""
+        shown.add_row(
+            cell(moment(each.at)),
+            cell(who, "bold"),
+            cell(each.where),
+            cell(each.what),
+            cell(", ".join(f"{name}={value}" for name, value in each.about.items())),
+            cell(f"{each.outcome}{': ' if each.why else ''}{each.why}{missing}"),
+        )
+    if not shown.row_count:
+        tell("Nothing was written down" + (" since then." if since else "."), err=True)
+        return
+    out.print(fitting(shown, out.width))

@@ -21,12 +21,19 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
+from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
+from motet.server.access.tokens import OPERATOR
+from motet.server.api.entrance import ApiEntrance
+from motet.server.api.reception import Reception
+from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.guests import Guests
+from motet.server.bundles.uploads import Uploads
+from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
@@ -34,6 +41,8 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -50,7 +59,7 @@ from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import CallStore
+from motet.store.base import BundleStore, CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -65,7 +74,8 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own."""
+    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed."""
 
     def __init__(
         self,
@@ -77,7 +87,10 @@ class Server:
         tidy_records: Callable[[], object] = lambda: None,
         scratch: Scratch | None = None,
         door: Door | None = None,
+        audit: Audit | None = None,
+        bundles: BundleStore | None = None,
     ) -> None:
+        self._audit = audit
         self._config = config
         self._backend = backend
         self._door = door or OwnDoor()
@@ -119,6 +132,8 @@ class Server:
             Queues(),
             self.operations,
             self._dashboard.invite,
+            names := Names(self._catalogue),
+            Deployments(self._catalogue, self._lifetimes, names, self._clock, self._calls.forget_app),
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
@@ -140,7 +155,18 @@ class Server:
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self.http_api = ApiEntrance(
+            Reception(
+                admit=self._admit,
+                enter=self._visited,
+                find_running=self._catalogue.find,
+                has_call=self.operations.has_call,
+                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                now=self._clock.wall_now,
+            )
+        )
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
+        self.operations.answers |= Uploads(bundles).answers
         self._scratch = scratch
 
     def _attach_observers(
@@ -156,6 +182,7 @@ class Server:
                 lambda: open_records(self._identity()),
                 config.records.keep_for,
                 tidy,
+                config.records.arguments_bytes,
             )
             recorder = Recorder(records, self._clock)
             containers = recorder.containers
@@ -193,11 +220,13 @@ class Server:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None:
             await self._stop_apps()
+        self.http_api.end()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
+        await self.http_api.close()
         await self._backend.close()
         self._driver.close()
         self._sampler.stop()
@@ -242,19 +271,20 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers)
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol)
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None
+        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
-        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do."""
+        to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
+        it came in, for the audit log."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
-            owner = self._lifetimes.owner_of(app.app_id)
+            owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
@@ -262,7 +292,9 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
+            name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
         )
         return session
 
@@ -270,6 +302,9 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
+        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
@@ -279,17 +314,33 @@ class Server:
             self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
         )
 
+    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
+        if self.ending.is_set():
+            raise ConnectionError("this server is ending")
+        try:
+            return self._door.admit(token, process)
+        except ConnectionError as error:
+            if self._audit is not None:
+                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
+            raise
+
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if self.ending.is_set():
-                raise ConnectionError("this server is ending")
-            principal = self._door.admit(hello.token, peer.process)
-            return self._guests.add(self.connect(peer, principal), peer, principal)
+            principal = self._admit(hello.token, peer.process, peer.where)
+            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
         return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
+
+
+def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:
+    if container_id is not None:
+        return Somebody(container_id, "", "a container")
+    return Somebody("", "", where) if principal is None else Somebody(principal.name, principal.key, where)

@@ -17,11 +17,13 @@ from motet.client.family import adopt_orphans
 from motet.client.home import standing_directory
 from motet.client.scratch import sweep
 from motet.model.version import VERSION
+from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
-from motet.server.wiring import build_server, open_tokens, take_home
+from motet.server.wiring import build_server, open_audit, open_bundles, open_tokens, take_home
+from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -45,13 +47,17 @@ def stand(home: Path, port: int | None, say: Say) -> int:
         # What containers leave behind stays below this process, where the door knows it.
         adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            return runner.run(_serve(config, tokens, say))
+            audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
+            try:
+                return runner.run(_serve(config, tokens, audit, open_bundles(place.directory), say))
+            finally:
+                audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, say: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens))
+async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say) -> int:
+    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles)
     with _signals(server, say):
         try:
             await server.start()

@@ -14,20 +14,31 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import TokenStore
+from motet.store.base import BundleStore, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
+    from motet.model.audit import AuditEntry
+    from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
     from motet.server.server import Server
     from motet.store.server_home import HomeHolder, ServerHome
 
 
+_AUDIT = "audit"
+
+
 def build_server(
-    config: ServerConfig, backend: Backend | None = None, tally: Tally | None = None, door: Door | None = None
+    config: ServerConfig,
+    backend: Backend | None = None,
+    tally: Tally | None = None,
+    door: Door | None = None,
+    audit: Audit | None = None,
+    bundles: BundleStore | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
-    memory; it goes on from what `tally` has. `door`: who may come in, beside containers."""
+    memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -36,9 +47,11 @@ def build_server(
     scratch = Scratch("server")
     backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
-        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door)
+        return Server(
+            config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door, audit=audit, bundles=bundles
+        )
     records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door)
+    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit, bundles)
 
 
 def take_home(directory: Path) -> ServerHome:
@@ -53,6 +66,27 @@ def open_tokens(directory: Path) -> TokenStore:
     from motet.store.tokens import TokenFile
 
     return TokenFile(directory / "tokens.json")
+
+
+def open_bundles(directory: Path) -> BundleStore:
+    """What keeps the bundles of a server that stays there."""
+    from motet.store.bundles import BundleDirectory
+
+    return BundleDirectory(directory / "bundles")
+
+
+def open_audit(directory: Path) -> AuditStore:
+    """What keeps the audit log of a server that stays there."""
+    from motet.store.audit_files import AuditFiles
+
+    return AuditFiles(directory / _AUDIT)
+
+
+def audit_entries(directory: Path, since: float | None = None) -> Iterator[AuditEntry]:
+    """What the audit log of the server that stays there tells, the oldest first. Raises `ServiceError`."""
+    from motet.store.audit_files import read_audit
+
+    return read_audit(directory / _AUDIT, since)
 
 
 def home_holder(directory: Path) -> HomeHolder | None:
@@ -85,7 +119,7 @@ class _Records:
         try:
             if identity.address:
                 directory.publish(identity)
-            store = SqliteRecords(directory.records)
+            store = SqliteRecords(directory.records, arguments_bytes=self._config.all_arguments_bytes)
             try:
                 self.tidy()
                 yield store

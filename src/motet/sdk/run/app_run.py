@@ -40,7 +40,7 @@ class CanRun(HasRunning, Protocol):
     @property
     def included(self) -> tuple[Self, ...]: ...
 
-    def described(self) -> tuple[AppSpec, ByValue]: ...
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]: ...
 
     def declared_specs(self) -> list[FunctionSpec]: ...
 
@@ -67,7 +67,7 @@ def _say_what_is_missing(app: AppSpec) -> None:
         )
 
 
-def _with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
+def with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
     """The app with these variables in its containers, under the functions' own."""
     if not env:
         return app
@@ -124,7 +124,7 @@ class AppRun(Generic[A]):
                 "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
             )
         know_container_name()
-        (spec, by_value), declared = app.described(), app.declared_specs()
+        (spec, by_value), declared = app.described(with_interfaces=reach.is_named()), app.declared_specs()
         server = reach.acquire()
         try:
             yield from server.wait_started()
@@ -133,7 +133,7 @@ class AppRun(Generic[A]):
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
-            running = yield from self._create(connect, _with_environment(spec, server.carried), declared)
+            running = yield from self._create(connect, with_environment(spec, server.carried), declared)
             running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
             yield from server.release()
