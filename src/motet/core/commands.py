@@ -104,7 +104,7 @@ class AckFeed(Command, frozen=True):
 
 
 class ReportAppStopped(Command, frozen=True):
-    """The last container of a stopped app is gone."""
+    """The last container of an app that was stopped or retired is gone."""
 
     app_id: str
 

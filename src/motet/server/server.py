@@ -25,6 +25,7 @@ from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
+from motet.server.access.tokens import OPERATOR
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.uploads import Uploads
@@ -36,6 +37,8 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -125,6 +128,8 @@ class Server:
             Queues(),
             self.operations,
             self._dashboard.invite,
+            names := Names(self._catalogue),
+            Deployments(self._catalogue, self._lifetimes, names, self._clock, self._calls.forget_app),
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
@@ -262,7 +267,7 @@ class Server:
         rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
-            owner = self._lifetimes.owner_of(app.app_id)
+            owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
@@ -270,6 +275,7 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
+            name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
             audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
         )

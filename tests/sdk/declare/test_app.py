@@ -196,7 +196,7 @@ def test_run_gives_a_run_of_this_app() -> None:
 
 def test_what_needs_a_stand_alone_server_says_so() -> None:
     app = motet.App("mine")
-    for use in (app.deploy, lambda: app.run(detach=True), lambda: motet.App.lookup("mine")):
+    for use in (lambda: app.run(detach=True), lambda: motet.App.lookup("mine")):
         with pytest.raises(UnimplementedError, match="stand-alone server"):
             use()
 

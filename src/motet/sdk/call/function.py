@@ -23,6 +23,7 @@ from motet.sdk.call.handle import NamedAfter
 from motet.sdk.call.logs import Logs
 from motet.sdk.call.many import MapOptions, Results
 from motet.sdk.call.mapping import Inputs, Mapping
+from motet.sdk.call.named_target import NamedTarget
 from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.call.one_outcome import OneOutcome
 from motet.sdk.call.spawning import in_chunks, spawn_all
@@ -67,6 +68,17 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         self.raw = raw
         self._results = results
         self._take_documentation()
+
+    @classmethod
+    def from_name(cls, app_name: str, name: str, *, version: int | None = None) -> Function[..., Any]:
+        """A function of a deployed app, for any process: each call goes to the version that has the name then, or always to
+        `version`. The server is asked when it is first used."""
+        if "." in name:
+            raise InvalidError(
+                f"Invalid Function name: {name!r}. If you are trying to look up a class method, use "
+                "`motet.Cls.from_name` instead."
+            )
+        return Function(NamedTarget(app_name, name, version or 0), MethodSpec(), None)
 
     @functools.cached_property
     def name(self) -> str:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+from motet.client.dual import Steps, dual
 from motet.client.running_app import RunningApp, apps_in, container_app
 from motet.context.main_module import may_be_declared_again
 from motet.errors import InvalidError, UnimplementedError
@@ -26,6 +27,7 @@ from motet.sdk.options.keyword import Given, Keyword, read
 from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOptions
 from motet.sdk.options.secret import Secret, merged_env
 from motet.sdk.run.app_run import AppRun
+from motet.sdk.run.deploying import deploy
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
 
@@ -75,6 +77,8 @@ class App(Handle):
         self.runs: Runs = Runs()
         self.own_run: RunningApp | None = None
         """What `run` began; None for an app that others run, which include it."""
+        self.deployed: RunningApp | None = None
+        """What `deploy` made last."""
 
     @property
     def running(self) -> RunningApp | None:
@@ -276,11 +280,23 @@ class App(Handle):
             )
         return AppRun(self, name=name, dashboard=dashboard)
 
-    def deploy(self, **options: Any) -> Never:
-        """Deployments are kept by a stand-alone server, which this version does not have."""
-        raise UnimplementedError(
-            "App.deploy needs the stand-alone server, which this version of Motet does not have. Use `with app.run():`."
-        )
+    @dual
+    def deploy(
+        self,
+        *,
+        name: str | None = None,
+        environment_name: str | None = None,
+        tag: str = "",
+        client: object = None,
+        strategy: str = "rolling",
+    ) -> Steps[App]:
+        """Leave it with a server that stays, as the next version of what has its name there; gives this app, whose functions
+        are called there from now on. `tag`: whatever tells this version from others.
+
+        Raises `ConnectionError` without such a server, and why the version could not take over: then the one before goes on.
+        """
+        yield from deploy(self, name, tag, strategy)
+        return self
 
     @staticmethod
     def lookup(name: str, **options: Any) -> Never:
@@ -294,7 +310,7 @@ class App(Handle):
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
         empty: dict[str, Any] = {"_declarations": Declarations(), "_entrypoints": {}, "_included": []}
-        return {**kept, **empty, "runs": Runs(), "own_run": None}
+        return {**kept, **empty, "runs": Runs(), "own_run": None, "deployed": None}
 
     def __reduce__(self) -> tuple[Any, ...]:
         running = self.running or container_app()

@@ -67,7 +67,7 @@ def _say_what_is_missing(app: AppSpec) -> None:
         )
 
 
-def _with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
+def with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
     """The app with these variables in its containers, under the functions' own."""
     if not env:
         return app
@@ -133,7 +133,7 @@ class AppRun(Generic[A]):
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
-            running = yield from self._create(connect, _with_environment(spec, server.carried), declared)
+            running = yield from self._create(connect, with_environment(spec, server.carried), declared)
             running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
             yield from server.release()

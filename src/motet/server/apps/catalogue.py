@@ -28,12 +28,13 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 @dataclass(frozen=True, slots=True)
 class ServedApp:
     """An app that can be called. `declared`: its functions by id; `web_urls`: those of web functions, by function id and
-    method."""
+    method. `version`: of the name that it is deployed under; 0: it is not."""
 
     app_id: str
     spec: AppSpec
     declared: dict[str, FunctionSpec]
     web_urls: list[tuple[str, str, str]] = field(default_factory=list)
+    version: int = 0
 
     def function_ids(self) -> list[tuple[str, str, str]]:
         """(key of the app it was declared on, its own key, id) of every declared function."""
@@ -53,13 +54,13 @@ class Catalogue:
 
     # --- apps ---------------------------------------------------------------------------------------------------------
 
-    def new_app(self, app_id: str, spec: AppSpec) -> ServedApp:
+    def new_app(self, app_id: str, spec: AppSpec, version: int = 0) -> ServedApp:
         """An app with ids for its functions, which can be called once it is added. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
         for function in spec.functions:
             _check_size(function)
-        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions})
+        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions}, version=version)
 
     def add(self, app: ServedApp) -> None:
         """It can be called from now on; pools with `min_containers` begin to start at once."""
@@ -84,7 +85,7 @@ class Catalogue:
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
         functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
-        return AppView(app_id=app_id, name=app.spec.name, functions=functions)
+        return AppView(app_id=app_id, name=app.spec.name, functions=functions, version=app.version)
 
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""
@@ -174,6 +175,10 @@ class Catalogue:
             self._variants.add(bound, Bound(key, function_id, variant, not by_request))
             self._add(app, bound, varied, function_id, retires)
         return bound
+
+    def knows(self, function_id: str) -> bool:
+        """Whether a function is here, or would come back."""
+        return function_id in self._functions or self._variants.is_retired(function_id)
 
     def revive(self, function_id: str) -> None:
         """Somebody calls this function: have it be here if it is a variant that was retired."""
