@@ -66,7 +66,7 @@ class Project:
             name="f",
             app_name="shop",
             definition=self.definition,
-            image=ImageSpec(files=tuple(self.files)),
+            image=ImageSpec(files=tuple(self.files), env=self.env),
             env=self.env,
         )
         return AppSpec(

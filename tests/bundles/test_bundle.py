@@ -161,8 +161,9 @@ def test_containers_processes_search_where_the_program_s_do(project: Project) ->
     project.env["PYTHONPATH"] = os.pathsep.join(
         ["src", str(project.directory / "unused"), os.path.dirname(os.__file__)]
     )
-    env = project.bundled()[0].functions[0].env
-    assert env == {"PYTHONPATH": os.pathsep.join(["work/src", os.path.dirname(os.__file__)])}
+    (function,) = project.bundled()[0].functions
+    assert function.env == function.image.env
+    assert function.env == {"PYTHONPATH": os.pathsep.join(["work/src", os.path.dirname(os.__file__)])}
 
 
 def test_modules_under_several_names_and_things_that_are_no_modules_do_no_harm(project: Project) -> None:

@@ -208,8 +208,9 @@ app = motet.App("editable")
 def both() -> list:
     return [pathed.NAME, mapped.part.NAME, pathed.__file__, mapped.__file__]
 
-app.deploy()
-print(json.dumps(both.remote()))
+if __name__ == "__main__":
+    app.deploy()
+    print(json.dumps(both.remote()))
 """
 
 
@@ -275,7 +276,8 @@ app = motet.App("broken")
 def f() -> int:
     return 1
 
-app.deploy()
+if __name__ == "__main__":
+    app.deploy()
 """
 
 

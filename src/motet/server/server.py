@@ -28,6 +28,7 @@ from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.bundles.placed import Placing
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guests
 from motet.server.clients.queues import Queues
@@ -129,7 +130,9 @@ class Server:
             self.operations,
             self._dashboard.invite,
             names := Names(self._catalogue),
-            Deployments(self._catalogue, self._lifetimes, names, self._clock, self._calls.forget_app),
+            Deployments(
+                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
+            ),
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
