@@ -171,6 +171,7 @@ class Server:
                 lambda: open_records(self._identity()),
                 config.records.keep_for,
                 tidy,
+                config.records.arguments_bytes,
             )
             recorder = Recorder(records, self._clock)
             containers = recorder.containers

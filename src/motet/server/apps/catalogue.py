@@ -15,6 +15,7 @@ from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
+from motet.records.arguments import DefinitionRecord
 from motet.records.pools import FunctionRecord
 from motet.server import facts
 from motet.server.apps.variants import Bound, Variants
@@ -219,7 +220,8 @@ class Catalogue:
         record = FunctionRecord(
             function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
         )
-        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool))
+        definition = DefinitionRecord.of(function_id, spec, app.spec)
+        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
 
