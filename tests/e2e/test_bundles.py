@@ -144,22 +144,22 @@ def test_what_was_deployed_runs_though_its_project_changes_and_goes(server: Stan
     assert call(server, elsewhere, "total", 4) == [5.0, "one"]
     shutil.rmtree(project)
     found = call(server, elsewhere, "surroundings")
-    tree = Path(found["cwd"]).parent
+    tree = Path(found["cwd"]).parents[1]
     assert tree.is_relative_to(server.home / "server/bundles/trees")
-    assert found["cwd"] == str(tree / "work")
-    assert found["files"] == [str(tree / "work/shop.py"), str(tree / "work/src/prices/__init__.py")]
-    assert found["main"] == str(tree / "work/shop.py")
-    assert found["child"] == f"{tree / 'work/src/prices/__init__.py'}\n"
+    assert found["cwd"] == str(tree / "work/project")
+    assert found["files"] == [str(tree / "work/project/shop.py"), str(tree / "work/project/src/prices/__init__.py")]
+    assert found["main"] == str(tree / "work/project/shop.py")
+    assert found["child"] == f"{tree / 'work/project/src/prices/__init__.py'}\n"
     assert (found["conf"], found["page"]) == (["settings.toml"], False)
     assert not [path for path in found["path"] if Path(path).is_relative_to(tmp_path)]
     assert sorted(
         str(path.relative_to(tree)) for path in tree.rglob("*") if path.is_file() and path.suffix != ".pyc"
     ) == [
-        "work/conf/settings.toml",
-        "work/helpers/rounding.py",
-        "work/shop.py",
-        "work/src/prices/__init__.py",
-        "work/src/prices/list.txt",
+        "work/project/conf/settings.toml",
+        "work/project/helpers/rounding.py",
+        "work/project/shop.py",
+        "work/project/src/prices/__init__.py",
+        "work/project/src/prices/list.txt",
     ]
 
 
