@@ -9,7 +9,7 @@ from motet.bundles.bundle import bundled
 from motet.bundles.upload import upload
 from motet.client.dual import Steps
 from motet.client.running_app import RunningApp
-from motet.client.standing import standing
+from motet.client.standing import StandingApp, standing
 from motet.context.container import is_local
 from motet.context.main_module import know_container_name
 from motet.context.notices import warn_user
@@ -50,8 +50,8 @@ def deploy(app: CanBeDeployed, name: str | None, tag: str, strategy: str) -> Ste
         )
     checked_name(wanted)
     know_container_name()
-    (spec, by_value), declared = app.described(), app.declared_specs()
-    found = yield from standing("`app.deploy()`")
+    (spec, by_value), declared = app.described(with_interfaces=True), app.declared_specs()
+    found = yield from standing("`app.deploy()`", "motet deploy FILE")
     connection = found.connect()
     refuse_other_python(connection)
     refuse_unloadable(connection, spec)
@@ -62,7 +62,7 @@ def deploy(app: CanBeDeployed, name: str | None, tag: str, strategy: str) -> Ste
     reply: AppDeployed = yield from connection.request(
         DeployApp(wanted, spec, strategy, tag, client=VERSION, bundle=digest)  # type: ignore[arg-type]
     )
-    running = RunningApp(reply.deployment.app_id, wanted, found.connect, reply.functions, reply.web_urls, declared)
+    running = StandingApp(reply.deployment, reply.functions, reply.web_urls, declared)
     running.by_value, running.included = as_seen_from(connection, by_value), lambda: app.included
     parts: tuple[CanRun, ...] = (app, *app.included)
     running.apps = parts

@@ -92,6 +92,12 @@ class Catalogue:
         """What there is to see of every app, in the order they began."""
         return tuple(self.view(app_id) for app_id in self._apps)
 
+    def find(self, app: str) -> ServedApp | None:
+        """An app by its id, or the newest by its name."""
+        if app in self._apps:
+            return self._apps[app]
+        return next((each for each in reversed(self._apps.values()) if each.spec.name == app), None)
+
     def runs(self, app: str | None, function: str | None) -> bool:
         """Whether an app, or a function of it, by id or name, runs; None: any."""
         if function is None:
