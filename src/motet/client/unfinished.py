@@ -102,7 +102,7 @@ class Unfinished:
     def _answered(self, request: RequestBody | None, answer: ReplyBody) -> None:
         match request, answer:
             case CreateApp(), AppCreated():
-                self._apps[request.app_id] = CreateApp(request.app_id, request.spec, tuple(answer.functions))
+                self._apps[request.app_id] = msgspec.structs.replace(request, functions=tuple(answer.functions))
             case StopApp(), Done():
                 self._apps.pop(request.app_id, None)
             case BindFunction(), FunctionBound():

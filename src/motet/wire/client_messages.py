@@ -109,11 +109,12 @@ class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
-    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection. `functions`:
-    the ids that they had on a server before this one, as in `AppCreated`."""
+    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
+    with the connection. `functions`: the ids that they had on a server before this one, as in `AppCreated`."""
 
     app_id: Name
     spec: AppSpec
+    detached: bool = False
     functions: tuple[tuple[Name, Name, Name], ...] = ()
 
 
