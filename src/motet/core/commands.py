@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from motet.model.outcome import Delivery, InputEnd
+from motet.records.arguments import ArgumentsRecord
 from motet.records.calls import CallRecord
 from motet.records.inputs import InputRecord
 from motet.records.successes import Successes
@@ -156,6 +157,12 @@ class RecordInputs(Command, frozen=True):
 
     function_id: str
     inputs: list[InputRecord]
+
+
+class RecordArguments(Command, frozen=True):
+    """Arguments of inputs that failed, so that these can be run once more. Moments are the engine's."""
+
+    arguments: list[ArgumentsRecord]
 
 
 class RecordSuccesses(Command, frozen=True):

@@ -101,10 +101,12 @@ class FeedCall(Message, tag="feed", frozen=True):
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
-    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection."""
+    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
+    with the connection."""
 
     app_id: Name
     spec: AppSpec
+    detached: bool = False
 
 
 class StopApp(Message, tag="stop_app", frozen=True):

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import Any, ClassVar, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
-from motet.client.dual import Steps, dual
+from motet.client.dual import Dual, Steps, dual
 from motet.client.running_app import RunningApp, apps_in, container_app
 from motet.context.main_module import may_be_declared_again
-from motet.errors import InvalidError, UnimplementedError
+from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.call.function import Function
 from motet.sdk.call.handle import Handle
@@ -28,6 +28,7 @@ from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOp
 from motet.sdk.options.secret import Secret, merged_env
 from motet.sdk.run.app_run import AppRun
 from motet.sdk.run.deploying import deploy
+from motet.sdk.run.looking_up import lookup
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
 
@@ -115,7 +116,7 @@ class App(Handle):
         running = self.running
         if running is None:
             raise InvalidError("`app.logs` requires a running app; use it inside `with app.run():`.")
-        return Logs(lambda: running.connection, app=running.app_id)
+        return Logs(running.connected, app=running.app_id)
 
     # --- declaring ---
 
@@ -246,9 +247,10 @@ class App(Handle):
         """
         return self.described()[0]
 
-    def described(self) -> tuple[AppSpec, ByValue]:
-        """Its `spec()`, and what of this process its containers cannot import."""
-        return app_spec(self.description, list(self._merged().values()))
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]:
+        """Its `spec()`, and what of this process its containers cannot import. `with_interfaces`: callers in other languages
+        are told what functions take."""
+        return app_spec(self.description, list(self._merged().values()), with_interfaces=with_interfaces)
 
     def declared_specs(self) -> list[FunctionSpec]:
         """The declarations of `spec` as handles know them, without definitions."""
@@ -273,12 +275,10 @@ class App(Handle):
         dashboard: bool = False,
     ) -> AppRun[App]:
         """`with app.run():` or `async with app.run():`. In the block its functions can be called; leaving it cancels what
-        still runs and stops all containers. `dashboard`: serve pages that show it, and print where."""
-        if detach:
-            raise UnimplementedError(
-                "`detach=True` needs the stand-alone server, which this version of Motet does not have."
-            )
-        return AppRun(self, name=name, dashboard=dashboard)
+        still runs and stops all containers. `detach`: it goes on, on a server that stays, until `motet app stop`; calls that
+        this program waits for end with the program, and spawned ones go on. `dashboard`: serve pages that show it, and print
+        where."""
+        return AppRun(self, name=name, detach=detach, dashboard=dashboard)
 
     @dual
     def deploy(
@@ -298,13 +298,9 @@ class App(Handle):
         yield from deploy(self, name, tag, strategy)
         return self
 
-    @staticmethod
-    def lookup(name: str, **options: Any) -> Never:
-        """Deployed apps are kept by a stand-alone server, which this version does not have."""
-        raise UnimplementedError(
-            f"App.lookup({name!r}) needs the stand-alone server, which this version of Motet does not have. "
-            "Use the app object itself, with `with app.run():`."
-        )
+    lookup: ClassVar[Dual[..., App]]
+    """`App.lookup(name, create_if_missing=False)`: a deployed app, for programs that did not deploy it. Raises `NotFoundError`
+    if there is none; with `create_if_missing`, one without functions is deployed."""
 
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
@@ -319,6 +315,9 @@ class App(Handle):
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
         return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declarations)} functions>"
+
+
+App.lookup = Dual(lookup(App), "App.lookup")
 
 
 def _checked_image(image: Any) -> Image | None:

@@ -15,6 +15,7 @@ from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
+from motet.records.arguments import DefinitionRecord
 from motet.records.pools import FunctionRecord
 from motet.server import facts
 from motet.server.apps.variants import Bound, Variants
@@ -90,6 +91,12 @@ class Catalogue:
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""
         return tuple(self.view(app_id) for app_id in self._apps)
+
+    def find(self, app: str) -> ServedApp | None:
+        """An app by its id, or the newest by its name."""
+        if app in self._apps:
+            return self._apps[app]
+        return next((each for each in reversed(self._apps.values()) if each.spec.name == app), None)
 
     def runs(self, app: str | None, function: str | None) -> bool:
         """Whether an app, or a function of it, by id or name, runs; None: any."""
@@ -219,7 +226,8 @@ class Catalogue:
         record = FunctionRecord(
             function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
         )
-        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool))
+        definition = DefinitionRecord.of(function_id, spec, app.spec, app.version)
+        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
 

@@ -57,6 +57,11 @@ class WhileConnected(Life):
 
 
 @dataclass(slots=True)
+class UntilStopped(Life):
+    """Whoever began it may have gone: until somebody stops it."""
+
+
+@dataclass(slots=True)
 class UntilReplaced(Life):
     """Of a version of a deployed app: until another one has its name, and it has done what it accepted. Its spawned calls are
     kept as those of `name`."""
@@ -85,12 +90,14 @@ class Lifetimes:
         self._lives: dict[str, Life] = {}
         """By app."""
 
-    def start(self, app_id: str, spec: AppSpec, owner: Owner) -> ServedApp:
-        """Begin an app. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+    def start(self, app_id: str, spec: AppSpec, owner: Owner, *, detached: bool = False) -> ServedApp:
+        """Begin an app, which ends with its owner's connection unless it is `detached`. Raises `AlreadyExistsError`,
+        `RequestSizeError`, and what `Web.open` raises."""
         app = self._catalogue.new_app(app_id, spec)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
-        self._lives[app_id] = WhileConnected(owner.principal, owner.rights, owner)
+        life = UntilStopped(owner.principal, owner.rights) if detached else None
+        self._lives[app_id] = life or WhileConnected(owner.principal, owner.rights, owner)
         # Before its functions are added: containers begin to start with them.
         self._lines.show(app_id, owner.show_lines)
         self._catalogue.add(app)
@@ -122,7 +129,7 @@ class Lifetimes:
         """Raise `InvalidError` if an app that runs is another principal's; None may reach for any. Deployed apps are for all
         who have the right to what they ask."""
         life = self._lives.get(app_id)
-        if isinstance(life, WhileConnected) and principal not in (None, life.principal):
+        if isinstance(life, WhileConnected | UntilStopped) and principal not in (None, life.principal):
             raise InvalidError(f"app {app_id} belongs to another client of this server")
 
     # --- the end ------------------------------------------------------------------------------------------------------
@@ -155,6 +162,9 @@ class Lifetimes:
             app_id for app_id, life in self._lives.items() if isinstance(life, WhileConnected) and life.owner is owner
         ]:
             self.stop(app_id)
+        for app_id, life in self._lives.items():
+            if isinstance(life, UntilStopped):
+                self._lines.leave(app_id, owner.show_lines)
 
     def stop_all(self, then: Callable[[], None]) -> None:
         """Stop every app; `then` is called when the last is gone."""

@@ -270,7 +270,7 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self)
+        app = self._lifetimes.start(AppId(body.app_id), body.spec, self, detached=body.detached)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
