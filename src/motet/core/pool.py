@@ -201,7 +201,7 @@ class Pool:
 
     def warm(self, containers: int) -> None:
         """Keep so many, whoever calls; 0: as many as its bounds say."""
-        self.unserved.watched = containers > 0
+        self.unserved.watch(containers > 0)
         self.size.at_least(containers)
 
     def retire(self) -> None:

@@ -60,6 +60,10 @@ class Unserved:
         self.left = False
         """Some are still to end, in the next turn."""
 
+    def watch(self, watched: bool) -> None:
+        """Report why containers do not serve, or do so no more."""
+        self.watched = watched
+
     def came(self, items: Sequence[Input]) -> None:
         """These wait for their first attempt from now on."""
         self._times.came(items)
