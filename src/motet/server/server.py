@@ -32,6 +32,7 @@ from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.bundles.placed import Placing
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
@@ -133,7 +134,9 @@ class Server:
             self.operations,
             self._dashboard.invite,
             names := Names(self._catalogue),
-            Deployments(self._catalogue, self._lifetimes, names, self._clock, self._calls.forget_app),
+            Deployments(
+                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
+            ),
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -57,7 +57,8 @@ class _NameHistory:
 
 
 class Deployments:
-    """All of a server's. `forget_calls` is told of a name that has been stopped."""
+    """All of a server's. `place` makes of what is deployed what containers here are told, once its bundle is here.
+    `forget_calls` is told of a name that has been stopped."""
 
     def __init__(
         self,
@@ -65,12 +66,14 @@ class Deployments:
         lifetimes: Lifetimes,
         names: Names,
         clock: Clock,
+        place: Callable[[AppSpec, str], Awaitable[AppSpec]],
         forget_calls: Callable[[str], None],
     ) -> None:
         self._catalogue = catalogue
         self._lifetimes = lifetimes
         self._names = names
         self._clock = clock
+        self._place = place
         self._forget_calls = forget_calls
         self._histories: dict[str, _NameHistory] = {}
         self.answers: dict[type[Any], Callable[[Any, Deployer], Coroutine[Any, Any, ReplyBody]]] = {
@@ -90,7 +93,7 @@ class Deployments:
         checked_strategy(body.strategy)
         history = self._histories.setdefault(name, _NameHistory())
         async with history.turn:
-            return self._take_over(history, body, by, replace(body.spec, name=name))
+            return await self._take_over(history, body, by, replace(body.spec, name=name))
 
     async def _roll_back(self, body: m.RollBackApp, by: Deployer) -> ReplyBody:
         history = self._history(body.name)
@@ -103,9 +106,9 @@ class Deployments:
             again = m.DeployApp(
                 body.name, old.spec, body.strategy, old.view.tag, old.view.commit, body.client, old.view.bundle
             )
-            return self._take_over(history, again, by, old.spec, source=number)
+            return await self._take_over(history, again, by, old.spec, source=number)
 
-    def _take_over(
+    async def _take_over(
         self, history: _NameHistory, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
     ) -> m.AppDeployed:
         name, before = body.name, history.live
@@ -129,9 +132,10 @@ class Deployments:
             web_functions=sum(it.web is not None for function in spec.functions for it in function.methods),
             share=100.0,
         )
-        app = self._catalogue.new_app(app_id, spec, number)
         if body.dry_run:
+            self._catalogue.new_app(app_id, spec, number)
             return m.AppDeployed(view, [], [])
+        app = self._catalogue.new_app(app_id, await self._place(spec, body.bundle), number)
         self._lifetimes.deploy(app, UntilReplaced(by.number, by.rights, name))
         version = history.versions[number] = Deployment(view, spec, app)
         self._names.serve(name, number, app)
@@ -230,7 +234,7 @@ class Deployments:
     def _web_urls(self, version: Deployment) -> list[tuple[str, str, str]]:
         if version.app is None:
             return []
-        label_of = {id(function): label for label, function in labels(version.spec).items()}
+        label_of = {id(function): label for label, function in labels(version.app.spec).items()}
         by_id = {each: label_of[id(function)] for each, function in version.app.declared.items()}
         return [
             (Alias(version.view.name, by_id[function_id]).function_id, method, url)
