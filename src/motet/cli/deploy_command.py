@@ -14,6 +14,7 @@ from typing import Any
 import click
 
 from motet.cli.commit import CommitQuestion
+from motet.cli.deployed import named_version
 from motet.cli.loading import module_directory
 from motet.cli.options import ViewCommand, json_option, print_json
 from motet.cli.program_streams import write_pipes_by_line
@@ -21,7 +22,6 @@ from motet.cli.summary import count, seconds
 from motet.cli.terminal import tell
 from motet.cli.which_app import app_of, loaded
 from motet.client.dual import run_blocking
-from motet.client.running_app import names_of_urls
 from motet.client.settings import SERVER
 from motet.model.deployment import STRATEGIES, DeploymentView
 from motet.sdk.declare.app import App
@@ -42,8 +42,8 @@ _PATIENCE = 1.0
     type=click.Choice(STRATEGIES),
     default="rolling",
     show_default=True,
-    help="rolling: the new version is ready before the old one ends what it has. recreate: the old one ends first. canary: both "
-    "are called, until one is promoted or rolled back.",
+    help="rolling: the new version is ready before the old one ends what it has. recreate: the old one ends first. canary: "
+    "both are called, until one is promoted or rolled back.",
 )
 @click.option(
     "--percent",
@@ -112,16 +112,11 @@ def _say_what_is_there(view: DeploymentView, app: App, took: float, *, as_json: 
         print_json({"deployment": view, "urls": urls, "seconds": took})
         return
     share = f" (canary, {view.share:g} % of the inputs)" if view.state == "canary" else ""
-    tell(f"{named(view)}{share}: {contents(view)}, in {seconds(took)}")
+    tell(f"{named_version(view)}{share}: {contents(view)}, in {seconds(took)}")
     for name, url in sorted(urls.items()):
         tell(f"  {name}: {url}")
     if share:
         tell(f"  motet app promote {view.name} gives it all inputs, motet app rollback {view.name} none.", err=True)
-
-
-def named(view: DeploymentView) -> str:
-    """A version as it is written: "shop v3"."""
-    return f"{view.name} v{view.version}"
 
 
 def contents(view: DeploymentView) -> str:
@@ -135,7 +130,7 @@ def _say_what_would_change(app: App, wanted: Wanted, *, as_json: bool) -> None:
     if as_json:
         print_json(found)
         return
-    tell(f"{named(found.deployment)} would be deployed: {contents(found.deployment)}; nothing was changed")
+    tell(f"{named_version(found.deployment)} would be deployed: {contents(found.deployment)}; nothing was changed")
     for what, names in (("new", found.added), ("changed", found.changed), ("gone", found.removed)):
         for name in names:
             tell(f"  {what}: {name}")

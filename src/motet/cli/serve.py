@@ -19,6 +19,7 @@ from motet.cli.loading import ProgramFailed, module_directory
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.cli.which_app import app_of, loaded
 from motet.client.scratch import Scratch
 from motet.client.settings import SERVER
 from motet.context.sources import Sources, in_use, use
@@ -103,7 +104,9 @@ class Program:
         module = loaded(self._served.source, is_module=self._served.is_module)
         for own in self._own_modules().values():
             sources.take_file(Path(str(own.__file__)))
-        return Version(app_of(module, self._served.source, self._served.app_name, "to be served"), dashboard=self._dashboard)
+        return Version(
+            app_of(module, self._served.source, self._served.app_name, "to be served"), dashboard=self._dashboard
+        )
 
     def reload(self) -> Version | None:
         """The newest version, running; None, with the reason printed, if there is none."""
