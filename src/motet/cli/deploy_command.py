@@ -25,7 +25,7 @@ from motet.client.dual import run_blocking
 from motet.client.settings import SERVER
 from motet.model.deployment import STRATEGIES, DeploymentView
 from motet.sdk.declare.app import App
-from motet.sdk.run.deploying import Wanted, deploy
+from motet.sdk.run.deploying import HowToDeploy, deploy
 from motet.sdk.run.dry_run import DryRun, dry_run
 
 _PATIENCE = 1.0
@@ -89,7 +89,7 @@ def deploy_command(
     source, _, app_name = reference.partition("::")
     commit = CommitQuestion(module_directory(source) if module else Path(source).resolve().parent)
     app = app_of(loaded(source, is_module=module), source, app_name or None, "to be deployed")
-    wanted = Wanted(
+    wanted = HowToDeploy(
         name=name,
         tag=tag,
         strategy=strategy,
@@ -125,7 +125,7 @@ def contents(view: DeploymentView) -> str:
     return f"{count(view.functions, 'function')}{web}"
 
 
-def _say_what_would_change(app: App, wanted: Wanted, *, as_json: bool) -> None:
+def _say_what_would_change(app: App, wanted: HowToDeploy, *, as_json: bool) -> None:
     found: DryRun = run_blocking(dry_run(app, wanted))
     if as_json:
         print_json(found)

@@ -35,7 +35,7 @@ class CanBeDeployed(CanRun, Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class HowToDeploy:
     """How an app is to be deployed. `tag` and `commit` are for the history. Of a canary: its share of the inputs in percent,
     and when it is rolled back ("error-rate=2%,p95=2x")."""
 
@@ -67,7 +67,7 @@ class Prepared:
     by_value: ByValue
     declared: list[FunctionSpec]
 
-    def message(self, wanted: Wanted, *, dry_run: bool = False) -> DeployApp:
+    def message(self, wanted: HowToDeploy, *, dry_run: bool = False) -> DeployApp:
         """The request for it."""
         return DeployApp(
             self.spec.name,
@@ -87,7 +87,7 @@ Step = Callable[[str], object]
 """Is told of each step when it begins."""
 
 
-def prepare(app: CanBeDeployed, wanted: Wanted) -> Steps[Prepared]:
+def prepare(app: CanBeDeployed, wanted: HowToDeploy) -> Steps[Prepared]:
     """Find out what there is to deploy; nothing is changed. Raises `InvalidError`, `ConnectionError`, `VersionError`."""
     if not is_local():
         raise InvalidError(
@@ -112,7 +112,7 @@ def prepare(app: CanBeDeployed, wanted: Wanted) -> Steps[Prepared]:
     )
 
 
-def deploy(app: CanBeDeployed, wanted: Wanted, began: Step = lambda step: None) -> Steps[AppDeployed]:
+def deploy(app: CanBeDeployed, wanted: HowToDeploy, began: Step = lambda step: None) -> Steps[AppDeployed]:
     """Deploy it; its functions are called in the version that has the name from now on. Raises `InvalidError`,
     `ConnectionError`, and why a version could not take over."""
     ready = yield from prepare(app, wanted)

@@ -9,7 +9,7 @@ from motet.client.dual import Steps
 from motet.errors import NotFoundError
 from motet.model.deployment import DeploymentView
 from motet.model.function import FunctionSpec, ImageSpec, ImportedDefinition
-from motet.sdk.run.deploying import CanBeDeployed, Prepared, Wanted, prepare
+from motet.sdk.run.deploying import CanBeDeployed, HowToDeploy, Prepared, prepare
 from motet.wire.bundle_messages import OfferBundle
 from motet.wire.deployment_messages import FindApp
 
@@ -35,7 +35,7 @@ class DryRun:
     source: list[str]
 
 
-def dry_run(app: CanBeDeployed, wanted: Wanted) -> Steps[DryRun]:
+def dry_run(app: CanBeDeployed, wanted: HowToDeploy) -> Steps[DryRun]:
     """Ask the server what it would do; nothing is changed there. Raises as `deploy` does."""
     ready = yield from prepare(app, wanted)
     reply = yield from ready.connection.request(ready.message(wanted, dry_run=True))
