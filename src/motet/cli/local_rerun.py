@@ -22,6 +22,7 @@ from motet.model.ids import split_input_id
 from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.runtime.attempts.arguments import read_arguments
 from motet.runtime.attempts.batch import Batched
+from motet.runtime.loading import bundled
 from motet.runtime.loading.loader import Service, load
 from motet.sdk.call.function import Function
 from motet.sdk.declare.cls import Cls
@@ -129,6 +130,8 @@ def _enter_program(definition: DefinitionRecord) -> None:
     if definition.argv:
         sys.argv[:] = definition.argv
     sys.path[:] = [*definition.sys_path, *(entry for entry in sys.path if entry not in definition.sys_path)]
+    if definition.bundle:
+        bundled.leave_other_source(definition.bundle)
     if copies is not None and copies.is_dir():
         sources.use(sources.Sources(copies))
 

@@ -18,11 +18,12 @@ from motet.client.new_ids import new_call_id
 from motet.errors import InvalidError, NotFoundError
 from motet.model.ids import checked_id, split_input_id
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
-from motet.records.arguments import ArgumentsRecord
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.calls import CallSummary
 from motet.sdk.run.terminal_text import harmless
+from motet.server.deployments.aliases import Alias
 from motet.wire import report
-from motet.wire.client_messages import AwaitOutcomes, Done, Outcomes, SubmitInputs
+from motet.wire.client_messages import AwaitOutcomes, Outcomes, SubmitInputs
 
 FAILED = 1
 _LONG = 365 * 86400.0
@@ -45,9 +46,9 @@ def rerun_command(*, input_id: str, here: bool, debug: bool) -> None:
         raise InvalidError("--pdb needs --local: a debugger looks at code that runs in this process")
     with known() as found:
         arguments, summary = _what_failed(found, checked_id(input_id, "in", "input"))
-        if not here:
-            sys.exit(_run_there(found, input_id, arguments, summary))
         definition = found.archive.definition(arguments.function_id)
+        if not here:
+            sys.exit(_run_there(found, input_id, arguments, definition, summary))
     if definition is None:
         raise NotFoundError(f"where the code of {input_id} is was not kept")
     from motet.cli.local_rerun import run_here  # late: it reaches for what runs in containers
@@ -75,18 +76,25 @@ def _what_failed(found: Known, input_id: str) -> tuple[ArgumentsRecord, CallSumm
     )
 
 
-def _run_there(found: Known, input_id: str, arguments: ArgumentsRecord, summary: CallSummary) -> int:
+def _run_there(
+    found: Known,
+    input_id: str,
+    arguments: ArgumentsRecord,
+    definition: DefinitionRecord | None,
+    summary: CallSummary,
+) -> int:
     """Submit it to the server that has its function; the exit status."""
-    there = found.servers.function(arguments.function_id)
-    if there is None:
-        raise NotFoundError(
-            f"{summary.function_name} ({arguments.function_id}), which ran {input_id}, is not served any more; "
-            f"run it here: motet call rerun {input_id} --local"
-        )
-    server, _ = there
+    function_id, what = arguments.function_id, f"{summary.function_name} ({arguments.function_id})"
+    if definition is not None and definition.version and found.servers.function(function_id) is None:
+        # Its server has been started again since: the version has other ids now.
+        function_id = Alias(definition.app_name, definition.spec.key, definition.version).function_id
+        what = f"{summary.function_name} of {definition.app_name} v{definition.version}"
     call_id = new_call_id()
-    new = [NewInput(0, arguments.payload)]
-    server.ask(SubmitInputs(call_id, arguments.function_id, CallKind.SPAWNED, summary.call.method, new), Done)
+    request = SubmitInputs(
+        call_id, function_id, CallKind.SPAWNED, summary.call.method, [NewInput(0, arguments.payload)]
+    )
+    missing = f"{what}, which ran {input_id}, is not served any more; run it here: motet call rerun {input_id} --local"
+    server = found.servers.act(request, missing)
     tell(f"{call_id} runs {input_id} again (motet call {call_id})", err=True)
     began = time.monotonic()
     return _tell_end(call_id, _awaited(server, call_id), time.monotonic() - began)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -13,6 +14,7 @@ from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, j
 from motet.cli.tables import cell, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.home import home_directory, standing_directory
+from motet.client.variables import misspelled
 from motet.server.wiring import audit_entries
 
 
@@ -30,9 +32,17 @@ def server_command(ctx: click.Context, *, port: int | None) -> None:
     """
     if ctx.invoked_subcommand is None:
         # Late: its subcommands do without the server's code.
+        from motet.server.driver import logger
+        from motet.server.log_format import log_json, wants_json
         from motet.server.standing import stand
 
-        ctx.exit(stand(home_directory(os.environ), port, tell))
+        say: Callable[[str], None] = tell
+        if wants_json(os.environ):
+            log_json()
+            say = logger.info
+        for problem in misspelled(os.environ):
+            logger.warning("%s", problem)
+        ctx.exit(stand(home_directory(os.environ), port, say, tell))
 
 
 @server_command.command("status", cls=ViewCommand)

@@ -102,13 +102,13 @@ class LiveServers:
             for container in function.containers
         ]
 
-    def act(self, body: RequestBody, missing: str) -> None:
-        """Have it done by the server that can. Raises `NotFoundError` with `missing` if none can."""
+    def act(self, body: RequestBody, missing: str) -> LiveServer:
+        """Have it done by the server that can, which is returned. Raises `NotFoundError` with `missing` if none can."""
         self._all(lambda _: None)
         for server in self._reached():
             with contextlib.suppress(NotFoundError):
                 server.ask(body, Done, STOP_TIMEOUT)
-                return
+                return server
         asked = len(self._reached())
         where = f"no server runs under {self._home}" if not asked else f"{asked} servers were asked"
         raise NotFoundError(f"{missing} ({where if asked != 1 else 'one server was asked'})")

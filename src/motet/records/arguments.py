@@ -21,7 +21,7 @@ class ArgumentsRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 class DefinitionRecord(msgspec.Struct, frozen=True):
     """Where a function is found, and what it was imported with: the fields of `AppSpec`. Nothing of its environment, in which
-    there are secrets, and no code that travelled by value."""
+    there are secrets, and no code that travelled by value. `version`: that of `app_name`, if it was deployed."""
 
     function_id: str
     spec: FunctionSpec
@@ -30,12 +30,26 @@ class DefinitionRecord(msgspec.Struct, frozen=True):
     argv: tuple[str, ...]
     main: ImportedDefinition | None = None
     sources: str = ""
+    bundle: str = ""
+    app_name: str = ""
+    version: int = 0
 
     @classmethod
-    def of(cls, function_id: str, spec: FunctionSpec, app: AppSpec) -> DefinitionRecord:
+    def of(cls, function_id: str, spec: FunctionSpec, app: AppSpec, version: int = 0) -> DefinitionRecord:
         """That of a function of an app."""
         definition = spec.definition
         if isinstance(definition, SerializedDefinition):
             definition = SerializedDefinition(pickled=b"", qualname=definition.qualname)
         bare = replace(spec, env={}, image=ImageSpec(), definition=definition)
-        return cls(function_id, bare, app.sys_path, app.project_dir, app.argv, app.main, app.sources)
+        return cls(
+            function_id,
+            bare,
+            app.sys_path,
+            app.project_dir,
+            app.argv,
+            app.main,
+            app.sources,
+            app.bundle,
+            app.name,
+            version,
+        )

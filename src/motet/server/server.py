@@ -21,7 +21,7 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
-from motet.server.access.audit import Audit, SessionAudit, Somebody
+from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
@@ -58,6 +58,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
+from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.base import BundleStore, CallStore
@@ -297,7 +298,7 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
-            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
+            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
         )
         return session
 

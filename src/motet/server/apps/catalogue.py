@@ -234,7 +234,7 @@ class Catalogue:
         record = FunctionRecord(
             function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
         )
-        definition = DefinitionRecord.of(function_id, spec, app.spec)
+        definition = DefinitionRecord.of(function_id, spec, app.spec, app.version)
         self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
