@@ -52,6 +52,7 @@ class Engine:
             failure=failure,
             policy=policy,
             host=state.host,
+            shares=state.shares,
             roster=state.containers,
             timers=state.timers,
             calls=state.calls,
@@ -63,6 +64,8 @@ class Engine:
         calls, containers = CallEvents(state, self._backlog, failure), ContainerEvents(state)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.PrincipalLimited: self._principal_limited,
+            e.AppOwned: self._app_owned,
             e.FunctionWanted: self._function_wanted,
             e.AppStopped: self._app_stopped,
             e.AutoscalerChanged: self._autoscaler_changed,
@@ -123,6 +126,12 @@ class Engine:
         if pool.fleet.gpu:
             self.state.host.devices.look(turn)
 
+    def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
+        self.state.shares.limit(event.principal, event.name, event.quota)
+
+    def _app_owned(self, event: e.AppOwned, turn: Turn) -> None:
+        self.state.shares.own(event.app_id, event.name, event.principal, event.quota)
+
     def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
         if pool is not None and pool.retirement is not None:
@@ -168,6 +177,7 @@ class Engine:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
+            self.state.shares.forget_app(app_id)
             turn.commands.append(ReportAppStopped(app_id))
 
     def _retire(self, pool: Pool, turn: Turn) -> None:
