@@ -13,8 +13,9 @@ import pytest
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.link import SocketLink
 from motet.client.socket_path import socket_path
-from motet.client.sockets import SocketLink, connect, read_frames, send_all
+from motet.client.sockets import connect, read_frames, send_all
 from motet.errors import ConnectionError, ExecutionError, InternalError, VersionError
 from motet.wire import client_messages as m
 from motet.wire import codec
@@ -66,7 +67,7 @@ def first_messages(peer: socket.socket, count: int = 1) -> list[object]:
             raise StopIteration
 
     with pytest.raises(StopIteration):
-        read_frames(peer, take)
+        read_frames(peer.recv_into, take)
     return messages
 
 
@@ -110,7 +111,7 @@ def test_a_link_carries_requests_and_replies(listener: Listener) -> None:
                     if isinstance(message, m.Request):
                         peer.sendall(b"".join(codec.frames([m.Reply(message.request_id, m.CallViewed(7, "fu-1"))])))
 
-            read_frames(peer, answer)
+            read_frames(peer.recv_into, answer)
 
         thread = threading.Thread(target=serve)
         thread.start()

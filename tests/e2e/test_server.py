@@ -134,7 +134,7 @@ def test_the_server_may_be_named_on_the_command_line(server: StandingServer, dir
     assert run(None, directory, "-q", "--server", address, "shop.py::main").stdout == "sum 18\n"
     wrong = run(None, directory, "--server", "elsewhere", "shop.py::main")
     assert wrong.returncode == 2
-    assert "MOTET_SERVER is 'elsewhere'; it must be 'home'" in wrong.stderr
+    assert "MOTET_SERVER=elsewhere: there is no such server; it must be 'home'" in wrong.stderr
 
 
 def test_containers_are_where_the_program_is_and_have_little_of_the_servers_environment(

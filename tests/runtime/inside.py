@@ -52,7 +52,7 @@ class Inside:
         self.idle = asyncio.Event()
         service = Service({"": call}, [], [])
         self.executor = Executor(spec, service, Sender(theirs), loop, run_main, self.idle.set)
-        self._reader = threading.Thread(target=read_frames, args=(ours, self._received))
+        self._reader = threading.Thread(target=read_frames, args=(ours.recv_into, self._received))
         self._reader.start()
 
     def _received(self, frame: memoryview) -> None:

@@ -24,7 +24,7 @@ class Receiver:
         self._thread.start()
 
     def _read(self) -> None:
-        read_frames(self._sockets[0], lambda frame: self.messages.extend(codec.decode_to_server(frame)))
+        read_frames(self._sockets[0].recv_into, lambda frame: self.messages.extend(codec.decode_to_server(frame)))
 
     def all(self) -> list[Any]:
         """Everything sent; nothing can be sent after this."""

@@ -15,6 +15,7 @@ from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInp
 from motet.wire import client_messages as m
 from motet.wire import codec, portions
 from motet.wire.access_messages import TokensListed
+from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.container_messages import (
     Blocked,
     Cancel,
@@ -44,9 +45,12 @@ SMALL = {
     (PutItems, "items"),
     (Blocked, "not_begun"),
     (TokensListed, "found"),
+    (OfferBundle, "files"),
+    (BundleOffered, "lacking"),
+    (PutPieces, "pieces"),
 }
-"""Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items that their
-sender puts in portions, and of numbers of attempts that one container holds."""
+"""Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items and pieces
+that their sender puts in portions, of numbers of attempts that one container holds, and of a bundle's files."""
 
 payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)

@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
 
 from motet import __version__
 from motet.cli.streams import failed_to_print, flushed, give_up_stderr_if_broken, prepare_streams
+from motet.client.profiles import PROFILE
 
 COMMANDS = {
     "run": "run_command:run_command",
     "serve": "serve:serve_command",
     "server": "server_command:server_command",
     "token": "token_command:token_command",
+    "config": "config_command:config_command",
     "logs": "logs_command:logs_command",
     "call": "call_command:call_command",
     "app": "app_command:app_command",
@@ -47,8 +50,13 @@ class LateGroup(click.Group):
 
 @click.group(cls=LateGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="motet")
-def motet() -> None:
+@click.option(
+    "--profile", metavar="NAME", help="Use this profile (`motet config`). Default: MOTET_PROFILE, or the one in use."
+)
+def motet(*, profile: str | None) -> None:
     """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
+    if profile:
+        os.environ[PROFILE] = profile
 
 
 def main() -> None:

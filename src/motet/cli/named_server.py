@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 from motet.cli.servers import LiveServer
 from motet.client.home import home_directory, standing_directory, standing_socket
-from motet.client.reach import TOKEN, NamedServer, named
+from motet.client.reach import NamedServer, named
+from motet.client.settings import settings
 from motet.errors import ConnectionError
 from motet.model.server_identity import ServerIdentity
 from motet.server.wiring import home_holder
@@ -20,7 +21,7 @@ def named_server() -> Iterator[LiveServer]:
     home = home_directory(os.environ)
     there = named(os.environ)
     holder = home_holder(standing_directory(home)) if there is None else None
-    where = there or NamedServer(f"unix:{standing_socket(home)}", os.environ.get(TOKEN, ""))
+    where = there or NamedServer(f"unix:{standing_socket(home)}", settings(os.environ)["token"].value)
     pid, since = (0, 0.0) if holder is None else (holder.pid, holder.since)
     try:
         server = LiveServer(ServerIdentity("", pid, since, where.address, where.token))

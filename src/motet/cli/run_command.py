@@ -17,7 +17,8 @@ from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.result_file import check_result
 from motet.cli.run import RunnableCall, RunOptions, run
-from motet.client.reach import SERVER, named
+from motet.client.reach import named
+from motet.client.settings import SERVER
 from motet.errors import InvalidError
 from motet.wire.log_allowance import LIVE_LINES
 

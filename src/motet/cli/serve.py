@@ -19,8 +19,8 @@ from motet.cli.loading import ProgramFailed, load_file, load_module, module_dire
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
-from motet.client.reach import SERVER
 from motet.client.scratch import Scratch
+from motet.client.settings import SERVER
 from motet.context.sources import Sources, in_use, use
 from motet.errors import Error
 from motet.sdk.declare.app import App

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
-from motet.client.sockets import SocketLink
+from motet.client.link import SocketLink
 from motet.errors import ConnectionError, Error, NotFoundError
 from motet.model.server_identity import ServerIdentity
 from motet.model.views import AppView, ContainerView, FunctionView, InputView

@@ -5,10 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from motet.client.settings import settings
+
 
 def home_directory(env: Mapping[str, str]) -> Path:
-    """Where Motet keeps what outlives a run: MOTET_HOME, or `.motet` in the user's home."""
-    return Path(env.get("MOTET_HOME") or Path(env.get("HOME") or "~").expanduser() / ".motet").absolute()
+    """Where Motet keeps what outlives a run: MOTET_HOME, what the user's profile says, or `.motet` in the user's home."""
+    said = settings(env)["home"].value
+    if said.startswith("~/") and env.get("HOME"):
+        said = env["HOME"] + said[1:]
+    return Path(said).expanduser().absolute()
 
 
 def standing_directory(home: Path) -> Path:

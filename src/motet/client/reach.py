@@ -10,26 +10,27 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
+from motet.client.addresses import parsed_address
+from motet.client.certificate import checked_fingerprint
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
-from motet.client.sockets import SocketLink
+from motet.client.link import SocketLink
+from motet.client.settings import SERVER, TOKEN, settings
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError, InvalidError
 from motet.model.hidden import hides_secrets
 from motet.wire.hello import Agreed, Hello
 from motet.wire.log_allowance import LIVE_LINES, VARIABLE
 
-SERVER = "MOTET_SERVER"
-TOKEN = "MOTET_TOKEN"
 HOME = "home"
+EMBEDDED = "embedded"
 
 ANSWER_TIMEOUT = 30.0
 """Seconds that a server may take to say that it will talk."""
 
 _EMBEDDED = "motet.server.embedded"
 _CARRIED = (LIVE_LINES, VARIABLE, "MOTET_BLOCKED_AFTER")
-_LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
 class Reachable(Protocol):
@@ -54,35 +55,32 @@ class Reachable(Protocol):
 @hides_secrets
 @dataclass(frozen=True, slots=True)
 class NamedServer:
-    """Where a server is ("unix:/path" or "tcp:host:port"), and the token that is shown to it, if any."""
+    """Where a server is (see `addresses`), the token that is shown to it, if any, and the fingerprint of its key, if it is
+    known by that."""
 
     address: str
     token: str = ""
+    fingerprint: str = ""
 
 
 def named(env: Mapping[str, str]) -> NamedServer | None:
-    """The server that the environment names; None: none, a program brings its own. Raises `InvalidError`."""
-    text = env.get(SERVER, "")
-    token = env.get(TOKEN, "")
-    kind, _, where = text.partition(":")
-    match kind:
-        case "":
-            return None
-        case "home" if not where:
-            return NamedServer(f"unix:{standing_socket(home_directory(env))}", token)
-        case "unix" if where:
-            return NamedServer(f"unix:{os.path.abspath(where)}", token)
-        case "tcp":
-            host, _, port = where.rpartition(":")
-            if host in _LOOPBACK and port.isdecimal():
-                if not token:
-                    raise InvalidError(f"{SERVER}={text} needs a token in {TOKEN}; `motet token new` makes one")
-                return NamedServer(f"tcp:{host.strip('[]')}:{port}", token)
-            if port.isdecimal():
-                raise InvalidError(f"{SERVER}={text}: only servers on this machine (tcp:127.0.0.1:PORT) can be reached")
-    raise InvalidError(
-        f"{SERVER} is {text!r}; it must be 'home' (the server under MOTET_HOME), 'unix:PATH' or 'tcp:127.0.0.1:PORT'"
-    )
+    """The server that the environment names, or the profile that is used; None: none, a program brings its own. Raises
+    `InvalidError`."""
+    found = settings(env)
+    server = found["server"]
+    said = f"{server.source}={server.value}" if server.source == SERVER else f"{server.value} ({server.source})"
+    if server.value == EMBEDDED:
+        return None
+    if server.value == HOME:
+        address = f"unix:{standing_socket(home_directory(env))}"
+    else:
+        address = parsed_address(server.value, said)
+    where = NamedServer(address, found["token"].value, found["fingerprint"].value)
+    if not where.token and not address.startswith("unix:"):
+        raise InvalidError(f"{said} needs a token in {TOKEN} or the profile; `motet token new` makes one there")
+    if where.fingerprint:
+        checked_fingerprint(where.fingerprint, found["fingerprint"].source)
+    return where
 
 
 class SocketServer:
@@ -125,7 +123,7 @@ class SocketServer:
     def _connect(self, on_answer: Callable[[Agreed | None], None] | None) -> Connection:
         connection = Connection(on_answer=on_answer)
         try:
-            SocketLink(self._where.address, Hello("client", self._where.token), connection)
+            SocketLink(self._where.address, Hello("client", self._where.token), connection, self._where.fingerprint)
         except ConnectionError as error:
             raise ConnectionError(
                 f"{error}. Start a server there (`motet server`), or unset {SERVER}: a program brings its own server then"

@@ -61,18 +61,26 @@ class Resources:
     gpu: tuple[GpuRequest, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFiles:
+    """What an image adds from the machine it is written on: a file or directory by its absolute path, with the one at which
+    containers are to find it (`target`), or a module by its name. `ignore`: patterns of what stays at home."""
+
+    kind: Literal["file", "directory", "module"]
+    source: str
+    target: str = ""
+    ignore: tuple[str, ...] = ()
+
+
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step.
-
-    `files` are pairs of a path of this machine and the one at which containers are to find it.
-    """
+    """What the user asked to be installed: requirement strings, system packages, environment, files, and every builder step."""
 
     requirements: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
-    files: tuple[tuple[str, str], ...] = ()
+    files: tuple[LocalFiles, ...] = ()
     steps: tuple[str, ...] = ()
 
 
@@ -202,6 +210,8 @@ class AppSpec:
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
     `sources`: the directory with copies of their files, if the files may have changed since (see `motet.context.sources`).
+    Of an app that was deployed with its source, relative paths are below the directory of that; `bundle` is where it lies on
+    the machine of the containers, which a server says.
     """
 
     name: str
@@ -211,3 +221,4 @@ class AppSpec:
     argv: tuple[str, ...] = ()
     main: ImportedDefinition | None = None
     sources: str = ""
+    bundle: str = ""

@@ -15,7 +15,8 @@ from typing import Literal
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.sockets import SocketLink, connect, send_all
+from motet.client.link import SocketLink
+from motet.client.sockets import connect, send_all
 from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec

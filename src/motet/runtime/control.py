@@ -58,7 +58,7 @@ class Control:
 
     def _run(self) -> None:
         try:
-            read_frames(self._socket, self._on_frame, self._receive)
+            read_frames(self._receive, self._on_frame)
         except (OSError, ConnectionError):
             pass
         except BaseException:

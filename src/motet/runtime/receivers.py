@@ -60,7 +60,7 @@ class BlockingReceiver:
         self._executor = executor
         on_ready()
         try:
-            read_frames(self._socket, lambda frame: handle(executor, frame), self._receive)
+            read_frames(self._receive, lambda frame: handle(executor, frame))
         except (OSError, ConnectionError):
             return
         executor.canceller.wait_threads(STOP_TIMEOUT)

@@ -18,9 +18,9 @@ import uvloop
 from motet.client.connection import Connection
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.dual import Steps, run_blocking
+from motet.client.link import SocketLink
 from motet.client.outgoing import Outgoing
 from motet.client.scratch import sweep
-from motet.client.sockets import SocketLink
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, InternalError
 from motet.server.access.tokens import OPERATOR

@@ -27,6 +27,7 @@ from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
@@ -51,7 +52,7 @@ from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import CallStore
+from motet.store.base import BundleStore, CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -66,7 +67,8 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what."""
+    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed."""
 
     def __init__(
         self,
@@ -79,6 +81,7 @@ class Server:
         scratch: Scratch | None = None,
         door: Door | None = None,
         audit: Audit | None = None,
+        bundles: BundleStore | None = None,
     ) -> None:
         self._audit = audit
         self._config = config
@@ -144,6 +147,7 @@ class Server:
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
+        self.operations.answers |= Uploads(bundles).answers
         self._scratch = scratch
 
     def _attach_observers(

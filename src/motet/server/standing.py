@@ -22,7 +22,8 @@ from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
-from motet.server.wiring import build_server, open_audit, open_tokens, take_home
+from motet.server.wiring import build_server, open_audit, open_bundles, open_tokens, take_home
+from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -48,15 +49,15 @@ def stand(home: Path, port: int | None, say: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                return runner.run(_serve(config, tokens, audit, say))
+                return runner.run(_serve(config, tokens, audit, open_bundles(place.directory), say))
             finally:
                 audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens), audit=audit)
+async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say) -> int:
+    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles)
     with _signals(server, say):
         try:
             await server.start()

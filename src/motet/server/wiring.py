@@ -14,7 +14,7 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import TokenStore
+from motet.store.base import BundleStore, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -34,9 +34,11 @@ def build_server(
     tally: Tally | None = None,
     door: Door | None = None,
     audit: Audit | None = None,
+    bundles: BundleStore | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
-    memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what."""
+    memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -45,9 +47,11 @@ def build_server(
     scratch = Scratch("server")
     backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
-        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door, audit=audit)
+        return Server(
+            config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door, audit=audit, bundles=bundles
+        )
     records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit)
+    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit, bundles)
 
 
 def take_home(directory: Path) -> ServerHome:
@@ -62,6 +66,13 @@ def open_tokens(directory: Path) -> TokenStore:
     from motet.store.tokens import TokenFile
 
     return TokenFile(directory / "tokens.json")
+
+
+def open_bundles(directory: Path) -> BundleStore:
+    """What keeps the bundles of a server that stays there."""
+    from motet.store.bundles import BundleDirectory
+
+    return BundleDirectory(directory / "bundles")
 
 
 def open_audit(directory: Path) -> AuditStore:

@@ -13,6 +13,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
+from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
@@ -175,6 +176,8 @@ RequestBody = (
     | NewToken
     | ListTokens
     | RevokeToken
+    | OfferBundle
+    | PutPieces
 )
 
 
@@ -294,6 +297,7 @@ ReplyBody = (
     | QueueViewed
     | TokenMade
     | TokensListed
+    | BundleOffered
     | Done
     | RequestFailed
 )

@@ -18,7 +18,8 @@ from motet.wire.output_messages import Output, OutputShared, Stalled
 
 
 class Configure(Message, tag="configure", frozen=True):
-    """What a new container serves. `sys_path`, `project_dir`, `argv`, `main` and `sources` are those of `AppSpec`.
+    """What a new container serves. `sys_path`, `project_dir`, `argv`, `main`, `sources` and `bundle` are those of
+    `AppSpec`.
     `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
 
     app_id: str
@@ -32,6 +33,7 @@ class Configure(Message, tag="configure", frozen=True):
     web_urls: list[tuple[str, str, str]]
     main: ImportedDefinition | None = None
     sources: str = ""
+    bundle: str = ""
 
 
 class Deliver(Message, tag="deliver", frozen=True):

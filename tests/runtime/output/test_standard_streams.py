@@ -30,7 +30,7 @@ class Stage:
         found = []
         with self._ours:
             frames: list[bytes] = []
-            read_frames(self._ours, lambda frame: frames.append(bytes(frame)))
+            read_frames(self._ours.recv_into, lambda frame: frames.append(bytes(frame)))
         for frame in frames:
             for message in codec.decode_to_server(memoryview(frame)):
                 assert isinstance(message, Output)

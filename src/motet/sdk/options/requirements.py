@@ -29,8 +29,8 @@ def missing_packages(image: ImageSpec) -> list[str]:
 
 def missing_files(image: ImageSpec) -> list[str]:
     """The paths at which the image has files and this machine has none, in words; empty if nothing."""
-    missing = (files for files in dict.fromkeys(image.files) if not os.path.exists(files[1]))
-    return [f"{there} is not on this machine, {local} is" for local, there in missing]
+    missing = (it for it in image.files if it.kind != "module" and not os.path.exists(it.target))
+    return list(dict.fromkeys(f"{it.target} is not on this machine, {it.source} is" for it in missing))
 
 
 def _finding_with_packaging(requirement: str) -> str | None:

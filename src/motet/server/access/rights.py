@@ -8,6 +8,7 @@ from typing import Any
 
 from motet.errors import InvalidError
 from motet.wire import access_messages as a
+from motet.wire import bundle_messages as b
 from motet.wire import client_messages as m
 from motet.wire import container_messages as c
 from motet.wire import operator_messages as o
@@ -59,6 +60,8 @@ NEEDED: dict[type[Any], Right] = {
     q.ViewQueue: CALL,
     # Apps: those of others are for operators.
     m.CreateApp: DEPLOY,
+    b.OfferBundle: DEPLOY,
+    b.PutPieces: DEPLOY,
     m.StopApp: DEPLOY | OPERATE,
     m.UpdateAutoscaler: DEPLOY | OPERATE,
     # Looking.

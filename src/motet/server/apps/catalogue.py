@@ -130,6 +130,7 @@ class Catalogue:
             app.web_urls,
             app.spec.main,
             app.spec.sources,
+            app.spec.bundle,
         )
 
     def update_autoscaler(self, function_id: str, change: AutoscalerUpdate) -> AutoscalerSettings:

@@ -1,0 +1,40 @@
+"""Where what lies on the deployer's machine lies in a bundle: as it does there, below the directories that travel."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+
+from motet.bundles.environment import in_directory
+from motet.model.bundle import WORK
+
+_OTHERS = "lib"
+
+
+class Layout:
+    """`current`: the directory in which the program runs, and containers begin. `roots`: other directories that modules are
+    found in by name, all absolute. What lies beside each other in one of them does so in the bundle, too."""
+
+    def __init__(self, current: str, roots: Iterable[str]) -> None:
+        outermost: list[str] = []
+        for root in sorted({current, *roots}, key=lambda root: (root.count(os.sep), len(root), root)):
+            if not any(in_directory(root, other) for other in outermost):
+                outermost.append(root)
+        home = next(root for root in outermost if in_directory(current, root))
+        others = [root for root in dict.fromkeys([*roots, *outermost]) if root in outermost and root != home]
+        self._places = {home: WORK, **{root: f"{_OTHERS}/{number}" for number, root in enumerate(others, 1)}}
+        self._more = len(others)
+        self.current = self.place(current) or WORK
+
+    def place(self, path: str) -> str | None:
+        """The path in the bundle of one on this machine; None if it is below none of the directories."""
+        for root, place in self._places.items():
+            if in_directory(path, root):
+                below = os.path.relpath(path, root)
+                return place if below == os.curdir else f"{place}/{below.replace(os.sep, '/')}"
+        return None
+
+    def another(self) -> str:
+        """A directory of the bundle for what is found by name, and not by where it lies."""
+        self._more += 1
+        return f"{_OTHERS}/{self._more}"
