@@ -120,7 +120,11 @@ class EngineWalk(RuleBasedStateMachine):
         self.gpus = gpus
         self.calls = 0
         if owners is not None:
+            self.world.bounds_inputs = any(each.inputs is not None for each in quotas)
             self.world.feed(e.PrincipalLimited(1, "the principal", quotas[0]))
+            mine = {f"ap-{number}" for number, owner in enumerate(owners, 1) if owner == 1}
+            every = zip(({"ap-1"}, {"ap-2"}, mine), (*quotas[1:], quotas[0]), strict=True)
+            self.world.bounds = [(apps, it.containers) for apps, it in every if it.containers is not None]
             for number, owner in enumerate(owners, 1):
                 self.world.feed(e.AppOwned(f"ap-{number}", "an app", owner, quotas[number]))
         for function_id, (app_id, options) in FUNCTIONS.items():
@@ -362,7 +366,7 @@ class EngineWalk(RuleBasedStateMachine):
         world = self.world
         world.find_gpus(*self.gpus, "NVIDIA H100 PCIe", "NVIDIA H100 PCIe")
         for function_id, function in world.functions.items():
-            keeps = function.spec.resources.gpu or world.limits.containers is not None
+            keeps = function.spec.resources.gpu or world.limits.containers is not None or world.bounds
             if keeps and not function.stopped:  # a minimum would keep a device, or a place, for good
                 world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings()))
         for _ in range(10_000):

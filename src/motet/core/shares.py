@@ -86,6 +86,7 @@ class Share:
             f"{self.name} has {self.inputs} inputs that wait or run, and may have {self.quota.inputs} (limit `inputs`). "
             f"Try again in {retry_after:.2g} s.",
             retry_after,
+            "inputs",
         )
 
 

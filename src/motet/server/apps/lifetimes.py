@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
@@ -49,7 +50,8 @@ class WhileConnected:
 
 
 class Lifetimes:
-    """Begins apps and ends them. `on_stopped` is told of each that has ended, before those who asked for it."""
+    """Begins apps and ends them. `on_stopped` is told of each that has ended, before those who asked for it. `quota`:
+    what each may have."""
 
     def __init__(
         self,
@@ -59,7 +61,9 @@ class Lifetimes:
         web: Web,
         stop_grace: float,
         on_stopped: Callable[[str], None],
+        quota: Quota = NO_QUOTA,
     ) -> None:
+        self._quota = quota
         self._driver = driver
         self._catalogue = catalogue
         self._lines = lines
@@ -77,6 +81,7 @@ class Lifetimes:
         self._lives[app_id] = WhileConnected(owner)
         # Before its functions are added: containers begin to start with them.
         self._lines.show(app_id, owner.show_lines)
+        self._driver.take(e.AppOwned(app_id, f"the app {spec.name!r}", owner.principal, self._quota))
         self._catalogue.add(app)
         return app
 
