@@ -13,11 +13,11 @@ from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefin
 
 
 class Project:
-    """`work` is where the program runs. Files are named from the directory above it."""
+    """`work` is the directory where the program runs, called project. Files are named from the directory above it."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.work = directory / "work"
+        self.work = directory / "project"
         self.work.mkdir()
         self.modules: dict[str, object] = {}
         self.sys_path = [self.work]
@@ -66,7 +66,7 @@ class Project:
             name="f",
             app_name="shop",
             definition=self.definition,
-            image=ImageSpec(files=tuple(self.files)),
+            image=ImageSpec(files=tuple(self.files), env=self.env),
             env=self.env,
         )
         return AppSpec(

@@ -203,16 +203,20 @@ class _Packing:
 
     def _packed(self, function: FunctionSpec) -> FunctionSpec:
         definition = function.definition
-        env = function.env
-        if path := env.get("PYTHONPATH"):
-            found = [self._moved_path(os.path.join(self._spec.project_dir, it)) for it in path.split(os.pathsep) if it]
-            env = {**env, "PYTHONPATH": os.pathsep.join(it for it in found if it is not None)}
         return replace(
             function,
             definition=self._moved(definition) if isinstance(definition, ImportedDefinition) else definition,
-            env=env,
-            image=replace(function.image, files=()),
+            env=self._moved_environment(function.env),
+            image=replace(function.image, env=self._moved_environment(function.image.env), files=()),
         )
+
+    def _moved_environment(self, env: dict[str, str]) -> dict[str, str]:
+        """Processes that containers start look for modules where those of the program do."""
+        path = env.get("PYTHONPATH")
+        if not path:
+            return env
+        found = [self._moved_path(os.path.join(self._spec.project_dir, it)) for it in path.split(os.pathsep) if it]
+        return {**env, "PYTHONPATH": os.pathsep.join(it for it in found if it is not None)}
 
     def _moved(self, definition: ImportedDefinition) -> ImportedDefinition:
         file = definition.file

@@ -13,7 +13,8 @@ _OTHERS = "lib"
 
 class Layout:
     """`current`: the directory in which the program runs, and containers begin. `roots`: other directories that modules are
-    found in by name, all absolute. What lies beside each other in one of them does so in the bundle, too."""
+    found in by name, all absolute. What lies beside each other in one of them does so in the bundle, too. They keep their
+    names: programs look at those, and so do the keys of apps."""
 
     def __init__(self, current: str, roots: Iterable[str]) -> None:
         outermost: list[str] = []
@@ -22,7 +23,8 @@ class Layout:
                 outermost.append(root)
         home = next(root for root in outermost if in_directory(current, root))
         others = [root for root in dict.fromkeys([*roots, *outermost]) if root in outermost and root != home]
-        self._places = {home: WORK, **{root: f"{_OTHERS}/{number}" for number, root in enumerate(others, 1)}}
+        self._places = {home: _named(WORK, home)}
+        self._places |= {root: _named(f"{_OTHERS}/{number}", root) for number, root in enumerate(others, 1)}
         self._more = len(others)
         self.current = self.place(current) or WORK
 
@@ -38,3 +40,8 @@ class Layout:
         """A directory of the bundle for what is found by name, and not by where it lies."""
         self._more += 1
         return f"{_OTHERS}/{self._more}"
+
+
+def _named(place: str, root: str) -> str:
+    name = os.path.basename(root)
+    return f"{place}/{name}" if name else place

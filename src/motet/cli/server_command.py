@@ -13,6 +13,7 @@ from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, j
 from motet.cli.tables import cell, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.home import home_directory, standing_directory
+from motet.client.variables import misspelled
 from motet.server.wiring import audit_entries
 
 
@@ -32,6 +33,8 @@ def server_command(ctx: click.Context, *, port: int | None) -> None:
         # Late: its subcommands do without the server's code.
         from motet.server.standing import stand
 
+        for problem in misspelled(os.environ):
+            tell(problem, err=True)
         ctx.exit(stand(home_directory(os.environ), port, tell))
 
 

@@ -100,13 +100,13 @@ class LiveServers:
             for container in function.containers
         ]
 
-    def act(self, body: RequestBody, missing: str) -> None:
-        """Have it done by the server that can. Raises `NotFoundError` with `missing` if none can."""
+    def act(self, body: RequestBody, missing: str) -> LiveServer:
+        """Have it done by the server that can, which is returned. Raises `NotFoundError` with `missing` if none can."""
         self._all(lambda _: None)
         for server in list(self._servers.values()):
             with contextlib.suppress(NotFoundError):
                 server.ask(body, Done, STOP_TIMEOUT)
-                return
+                return server
         where = (
             f"no server runs under {self._home}" if not self._servers else f"{len(self._servers)} servers were asked"
         )

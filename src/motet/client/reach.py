@@ -161,6 +161,11 @@ def acquire() -> Reachable:
     return embedded.acquire()
 
 
+def is_named() -> bool:
+    """Whether this program uses a server that others use, too. Raises `InvalidError` as `acquire` does."""
+    return _substitute is None and named(os.environ) is not None
+
+
 def must_load() -> bool:
     """Whether the next `acquire` would import the code of a server, which takes a while: `load` does."""
     return _substitute is None and named(os.environ) is None and _EMBEDDED not in sys.modules

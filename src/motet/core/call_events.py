@@ -30,8 +30,15 @@ class CallEvents:
         known = self._calls.get(event.call_id)
         pool = self._pools.get(event.function_id if known is None else known.function_id)
         call = self._new_call(event, pool) if known is None else known
-        if pool is None or pool.closed or call.cancelled is not None or (known and not _made_by(known, event)):
-            self._refuse(call, event, None if pool is None else pool.spec.name, turn)
+        outside = pool is not None and pool.is_retired and known is None and not event.from_inside
+        if (
+            pool is None
+            or pool.closed
+            or outside
+            or call.cancelled is not None
+            or (known and not _made_by(known, event))
+        ):
+            self._refuse(call, event, pool, turn)
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
@@ -94,9 +101,9 @@ class CallEvents:
         call = self._calls.get(call_id)
         return call if call is not None and (by is None or by == call.principal) else None
 
-    def _refuse(self, call: Call, event: e.InputsSubmitted, stopping: str | None, turn: Turn) -> None:
-        """These inputs are not taken: the call is another's or was cancelled, or the function is not here, or no longer;
-        `stopping` is its name while exit hooks run."""
+    def _refuse(self, call: Call, event: e.InputsSubmitted, pool: Pool | None, turn: Turn) -> None:
+        """These inputs are not taken: the call is another's or was cancelled, or the function is not here, or no longer; its
+        pool is there while it ends."""
         new = [each.index for each in event.inputs if each.index not in call.inputs]
         if not _made_by(call, event):
             # Who knows the id of another's call cannot add to it. Its owner, and what is kept of it, hear nothing of this.
@@ -108,8 +115,10 @@ class CallEvents:
             turn.refuse(call, new, OutcomeKind.CANCELLED, call.cancelled.failure)
         else:
             text = f"no function {event.function_id} runs on this server (any more)"
-            if stopping is not None:
-                text = f"{stopping} takes no more inputs: its app is being stopped"
+            if pool is not None and pool.is_retired:
+                text = f"this version of {pool.spec.name} takes no more inputs: another one has taken its place"
+            elif pool is not None:
+                text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
 
 

@@ -56,9 +56,18 @@ class AppStopped(Event, frozen=True):
     grace: float
 
 
+class AppRetired(Event, frozen=True):
+    """The app's functions take no more inputs but those that its own containers submit. What there is ends, and is tried again
+    as ever; then the app stops, as with `AppStopped`."""
+
+    app_id: str
+    grace: float
+
+
 class InputsSubmitted(Event, frozen=True):
     """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
-    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again."""
+    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again. `from_inside`: the
+    client is code in a container, which knows this function because it is one of its own version."""
 
     call_id: str
     function_id: str
@@ -70,6 +79,7 @@ class InputsSubmitted(Event, frozen=True):
     trace: str = ""
     at_most_once: bool = False
     principal: int | None = None
+    from_inside: bool = False
 
 
 class CallCancelled(Event, frozen=True):

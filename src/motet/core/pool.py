@@ -50,6 +50,8 @@ class Pool:
         self.spec = spec
         self.retirement = retirement
         self.closed = False
+        self.is_retired = False
+        """Its app was retired: only that app's containers call it any more."""
         self.alarm = Alarm(self, services.timers)
         """Rings for `tick`."""
         alarm = self.alarm.set
@@ -195,6 +197,16 @@ class Pool:
         elif due_at is not None and retirement.when == "when idle":
             self.close(self.fleet.host.limits.stop_grace, "nobody used this variant for a while", turn)
         return False
+
+    def retire(self) -> None:
+        """What it holds ends, and no container is kept for what may come."""
+        self.is_retired = True
+        self.size.keep_none()
+
+    @property
+    def holds_any(self) -> bool:
+        """Whether an attempt of it runs, if only one that was cancelled and has not been let go of."""
+        return self.attempts.running > 0
 
     def close(self, grace: float, reason: str, turn: Turn) -> None:
         """Its inputs have been cancelled, or there are none; its containers go, and nothing starts any more."""

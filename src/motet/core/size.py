@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from motet.core import containers as states
 from motet.core.attempts import Attempts
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
@@ -67,6 +69,10 @@ class Size:
         self.settings = settings
         self._most = most_containers(settings, self._host.limits.containers_per_pool)
         self._claim.unsettle()  # it may have containers to spare now
+
+    def keep_none(self) -> None:
+        """No container is kept for inputs that may come."""
+        self.change(replace(self.settings, min_containers=0, buffer_containers=0))
 
     def close(self) -> None:
         """Nothing starts any more."""

@@ -10,6 +10,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
+from motet.model.interface import InterfaceSpec
 from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
@@ -44,12 +45,14 @@ class SerializedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="seria
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:
-    """One callable of a function: the function itself (name "") or a method of its class. `web`: how requests reach it."""
+    """One callable of a function: the function itself (name "") or a method of its class. `web`: how requests reach it.
+    `interface`: what callers who do not know Python are told of it, where its app was left with a server that tells them."""
 
     name: str = ""
     is_async: bool = False
     is_generator: bool = False
     web: WebSpec | None = None
+    interface: InterfaceSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

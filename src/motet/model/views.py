@@ -100,11 +100,12 @@ class FunctionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppView:
-    """One running app and its functions."""
+    """One running app and its functions. `version`: of the name that it is deployed under; 0: it is a program's."""
 
     app_id: str
     name: str
     functions: tuple[FunctionView, ...]
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -52,6 +52,15 @@ def performers(
         c.ReportAppStopped: lifetimes.stopped,
         c.ReportFunctionRetired: catalogue.retired,
         **dict.fromkeys(
-            (c.ReportDecision, c.RecordCalls, c.RecordInputs, c.RecordSuccesses, c.RecordStart, c.RecordEnd), None
+            (
+                c.ReportDecision,
+                c.RecordCalls,
+                c.RecordInputs,
+                c.RecordArguments,
+                c.RecordSuccesses,
+                c.RecordStart,
+                c.RecordEnd,
+            ),
+            None,
         ),
     }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from motet.records.arguments import DefinitionRecord
 from motet.records.facts import FactRecord
 from motet.records.pools import FunctionRecord
 
@@ -30,6 +31,7 @@ class FunctionDeclared(msgspec.Struct, frozen=True):
     record: FunctionRecord
     app_name: str
     has_pool: bool
+    definition: DefinitionRecord | None = None
 
 
 class FunctionGone(msgspec.Struct, frozen=True):

@@ -26,12 +26,18 @@ from motet.records.pools import ContainerRecord
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
+from motet.server.access.tokens import OPERATOR
+from motet.server.api.entrance import ApiEntrance
+from motet.server.api.reception import Reception
+from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.bundles.placed import Placing
 from motet.server.bundles.uploads import Uploads
-from motet.server.clients.guests import Guests
+from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
@@ -39,6 +45,8 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -139,6 +147,10 @@ class Server:
             Queues(self._allowances.store),
             self.operations,
             self._dashboard.invite,
+            names := Names(self._catalogue),
+            Deployments(
+                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
+            ),
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
@@ -160,6 +172,16 @@ class Server:
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self.http_api = ApiEntrance(
+            Reception(
+                admit=self._admit,
+                enter=self._visited,
+                find_running=self._catalogue.find,
+                has_call=self.operations.has_call,
+                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                now=self._clock.wall_now,
+            )
+        )
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
         self.operations.answers |= Uploads(bundles).answers
         self._scratch = scratch
@@ -177,6 +199,7 @@ class Server:
                 lambda: open_records(self._identity()),
                 config.records.keep_for,
                 tidy,
+                config.records.arguments_bytes,
             )
             recorder = Recorder(records, self._clock)
             containers = recorder.containers
@@ -214,11 +237,13 @@ class Server:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None:
             await self._stop_apps()
+        self.http_api.end()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
+        await self.http_api.close()
         await self._backend.close()
         self._driver.close()
         self._sampler.stop()
@@ -263,7 +288,7 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers)
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol)
 
     def connect(
         self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
@@ -280,7 +305,7 @@ class Server:
             self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
-            owner = self._lifetimes.owner_of(app.app_id)
+            owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
@@ -288,6 +313,7 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
+            name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
             allowance=None if by is None else self._allowances.of(by),
             audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
@@ -299,6 +325,9 @@ class Server:
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
 
+    def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
+        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
+
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
 
@@ -307,18 +336,23 @@ class Server:
             self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
         )
 
+    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
+        if self.ending.is_set():
+            raise ConnectionError("this server is ending")
+        try:
+            return self._door.admit(token, process)
+        except ConnectionError as error:
+            if self._audit is not None:
+                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
+            raise
+
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if self.ending.is_set():
-                raise ConnectionError("this server is ending")
-            try:
-                principal = self._door.admit(hello.token, peer.process)
-            except ConnectionError as error:
-                if self._audit is not None:
-                    self._audit.did(Somebody("", "", peer.where), "hello", "refused", {}, str(error))
-                raise
+            principal = self._admit(hello.token, peer.process, peer.where)
             return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
         self._containers.check(hello)
         if hello.role == "executor":

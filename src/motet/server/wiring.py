@@ -119,7 +119,7 @@ class _Records:
         try:
             if identity.address:
                 directory.publish(identity)
-            store = SqliteRecords(directory.records)
+            store = SqliteRecords(directory.records, arguments_bytes=self._config.all_arguments_bytes)
             try:
                 self.tidy()
                 yield store

@@ -1,6 +1,7 @@
 """The conversation between a client and its server: calls with their outcomes, and requests with their replies.
 
-Queues (`queue_messages.py`) and operators (`operator_messages.py`) have requests of their own.
+Queues (`queue_messages.py`), operators (`operator_messages.py`) and deployments (`deployment_messages.py`) have requests of
+their own.
 """
 
 from __future__ import annotations
@@ -14,6 +15,19 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
+from motet.wire.deployment_messages import (
+    AppDeployed,
+    AppFound,
+    DeployApp,
+    DeploymentsListed,
+    FindApp,
+    FindFunction,
+    FunctionFound,
+    ListDeployments,
+    PromoteApp,
+    RollBackApp,
+    StopDeployed,
+)
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
@@ -87,10 +101,12 @@ class FeedCall(Message, tag="feed", frozen=True):
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
-    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection."""
+    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
+    with the connection."""
 
     app_id: Name
     spec: AppSpec
+    detached: bool = False
 
 
 class StopApp(Message, tag="stop_app", frozen=True):
@@ -176,6 +192,13 @@ RequestBody = (
     | NewToken
     | ListTokens
     | RevokeToken
+    | DeployApp
+    | RollBackApp
+    | PromoteApp
+    | StopDeployed
+    | ListDeployments
+    | FindApp
+    | FindFunction
     | OfferBundle
     | PutPieces
 )
@@ -297,6 +320,10 @@ ReplyBody = (
     | QueueViewed
     | TokenMade
     | TokensListed
+    | AppDeployed
+    | DeploymentsListed
+    | AppFound
+    | FunctionFound
     | BundleOffered
     | Done
     | RequestFailed

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from motet.errors import InvalidError
-from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
+from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
 from motet.server.bundles.placed import placed
 
 TREE = Path("/trees/abc")
@@ -16,7 +16,9 @@ TREE = Path("/trees/abc")
 
 def spec(file: str | None = "work/shop.py", path: str = "work", env: dict[str, str] | None = None) -> AppSpec:
     definition = ImportedDefinition(module="shop", qualname="f", file=file)
-    function = FunctionSpec(name="f", app_name="shop", definition=definition, env=env or {})
+    function = FunctionSpec(
+        name="f", app_name="shop", definition=definition, env=env or {}, image=ImageSpec(env=env or {})
+    )
     return AppSpec(
         name="shop", functions=(function,), sys_path=(path, "/venv/site-packages"), project_dir=path, main=definition
     )
@@ -27,6 +29,7 @@ def test_relative_paths_are_below_the_bundle_and_others_stay() -> None:
     (function,) = found.functions
     assert found.sys_path == ("/trees/abc/work", "/venv/site-packages")
     assert (found.project_dir, found.bundle) == ("/trees/abc/work", "/trees/abc")
+    assert function.image.env == function.env
     assert function.env == {"PYTHONPATH": os.pathsep.join(["/trees/abc/work/src", "/lib"]), "A": "work"}
     for definition in (found.main, function.definition):
         assert isinstance(definition, ImportedDefinition)

@@ -11,6 +11,7 @@ from motet.wire import access_messages as a
 from motet.wire import bundle_messages as b
 from motet.wire import client_messages as m
 from motet.wire import container_messages as c
+from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
@@ -64,6 +65,14 @@ NEEDED: dict[type[Any], Right] = {
     b.PutPieces: DEPLOY,
     m.StopApp: DEPLOY | OPERATE,
     m.UpdateAutoscaler: DEPLOY | OPERATE,
+    # Deployed apps, by name: who may deploy may do so under any.
+    d.DeployApp: DEPLOY,
+    d.RollBackApp: DEPLOY,
+    d.PromoteApp: DEPLOY,
+    d.StopDeployed: DEPLOY | OPERATE,
+    d.ListDeployments: DEPLOY | LOOK,
+    d.FindApp: CALL,
+    d.FindFunction: CALL,
     # Looking.
     m.ViewFunction: CALL | DEPLOY | LOOK,
     m.ViewApp: CALL | DEPLOY | LOOK,

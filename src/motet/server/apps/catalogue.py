@@ -15,6 +15,7 @@ from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView
+from motet.records.arguments import DefinitionRecord
 from motet.records.pools import FunctionRecord
 from motet.server import facts
 from motet.server.apps.variants import Bound, Variants
@@ -28,12 +29,13 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 @dataclass(frozen=True, slots=True)
 class ServedApp:
     """An app that can be called. `declared`: its functions by id; `web_urls`: those of web functions, by function id and
-    method."""
+    method. `version`: of the name that it is deployed under; 0: it is not."""
 
     app_id: str
     spec: AppSpec
     declared: dict[str, FunctionSpec]
     web_urls: list[tuple[str, str, str]] = field(default_factory=list)
+    version: int = 0
 
     def function_ids(self) -> list[tuple[str, str, str]]:
         """(key of the app it was declared on, its own key, id) of every declared function."""
@@ -53,13 +55,13 @@ class Catalogue:
 
     # --- apps ---------------------------------------------------------------------------------------------------------
 
-    def new_app(self, app_id: str, spec: AppSpec) -> ServedApp:
+    def new_app(self, app_id: str, spec: AppSpec, version: int = 0) -> ServedApp:
         """An app with ids for its functions, which can be called once it is added. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
         for function in spec.functions:
             _check_size(function)
-        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions})
+        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions}, version=version)
 
     def add(self, app: ServedApp) -> None:
         """It can be called from now on; pools with `min_containers` begin to start at once."""
@@ -84,11 +86,17 @@ class Catalogue:
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
         functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
-        return AppView(app_id=app_id, name=app.spec.name, functions=functions)
+        return AppView(app_id=app_id, name=app.spec.name, functions=functions, version=app.version)
 
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""
         return tuple(self.view(app_id) for app_id in self._apps)
+
+    def find(self, app: str) -> ServedApp | None:
+        """An app by its id, or the newest by its name."""
+        if app in self._apps:
+            return self._apps[app]
+        return next((each for each in reversed(self._apps.values()) if each.spec.name == app), None)
 
     def runs(self, app: str | None, function: str | None) -> bool:
         """Whether an app, or a function of it, by id or name, runs; None: any."""
@@ -175,6 +183,10 @@ class Catalogue:
             self._add(app, bound, varied, function_id, retires)
         return bound
 
+    def knows(self, function_id: str) -> bool:
+        """Whether a function is here, or would come back."""
+        return function_id in self._functions or self._variants.is_retired(function_id)
+
     def revive(self, function_id: str) -> None:
         """Somebody calls this function: have it be here if it is a variant that was retired."""
         if self._variants.is_retired(function_id):
@@ -214,7 +226,8 @@ class Catalogue:
         record = FunctionRecord(
             function_id, app.app_id, spec.name, concurrency.max_inputs, concurrency.target_inputs, variant_of
         )
-        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool))
+        definition = DefinitionRecord.of(function_id, spec, app.spec, app.version)
+        self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
             self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
 

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from motet.server.access.door import Principal
 from motet.server.clients.session import ClientSession
 from motet.server.clock import Clock
-from motet.server.peers import SocketPeer
 from motet.wire.codec import ToServer
 
 LOOK_INTERVAL = 10.0
 """Seconds between two looks at the wall clock, at most: a timer stands still while the machine sleeps."""
 
 
+class CanRefuse(Protocol):
+    """The server's end of a client's connection."""
+
+    def refuse(self, reason: str) -> None:
+        """End it, and say why."""
+
+
 class Guest:
     """One client's handler."""
 
-    def __init__(self, session: ClientSession, peer: SocketPeer, name: str, gone: Callable[[Guest], None]) -> None:
+    def __init__(self, session: ClientSession, peer: CanRefuse, name: str, gone: Callable[[Guest], None]) -> None:
         self.session = session
         self.name = name
         self.until: float | None = None
@@ -72,7 +79,7 @@ class Guests:
         self._disconnect = disconnect
         self._guests: dict[Guest, None] = {}
 
-    def add(self, session: ClientSession, peer: SocketPeer, principal: Principal | None) -> Guest:
+    def add(self, session: ClientSession, peer: CanRefuse, principal: Principal | None) -> Guest:
         """One more, who stays until its rights end at most. `principal`: None for code in a container."""
         guest = Guest(session, peer, "" if principal is None else principal.name, self._gone)
         self._guests[guest] = None

@@ -21,6 +21,8 @@ from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clients.turnstile import Turnstile
+from motet.server.deployments.deployments import Deployer, Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver
 from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
@@ -40,6 +42,9 @@ from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, Qu
 MAX_SPAWNED_AT_ONCE = 1000
 """Inputs of a spawned call in one request: they are let in together, if there is room for any."""
 
+Handle = Callable[[int, Any], m.ReplyBody | None]
+"""Answers a request of this number now, or returns None and sees to the answer later."""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
@@ -52,6 +57,8 @@ class SharedParts:
     queues: Queues
     operations: Operations
     open_dashboard: Callable[[], tuple[str, str]]
+    names: Names
+    deployments: Deployments
 
 
 class ClientSession:
@@ -65,6 +72,7 @@ class ClientSession:
         *,
         rights: Right = EVERYTHING,
         principal: int | None = None,
+        name: str = "",
         is_inside: bool = False,
         audit: SessionAudit | None = None,
         allowance: Allowance | None = None,
@@ -86,9 +94,10 @@ class ClientSession:
         self.show_lines = LineReader(peer).show
         self._calls = parts.calls
         self._queues = parts.queues
+        self._names = parts.names
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
-        self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
+        self._requests: dict[type[Any], Handle] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
             m.BindFunction: self._bind_function,
@@ -104,6 +113,12 @@ class ClientSession:
             OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
+        by = Deployer(name, self.principal, rights)
+        for kind, found in parts.deployments.answers.items():
+            self._requests[kind] = self._later(found, by)
+
+    def _later(self, found: Callable[[Any, Deployer], Coroutine[Any, Any, m.ReplyBody]], by: Deployer) -> Handle:
+        return lambda request_id, body: self._pending.add(request_id, body, found(body, by))
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
@@ -117,8 +132,7 @@ class ClientSession:
                 elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
                     self._refuse_inputs(message, over)
                 else:
-                    self._catalogue.revive(message.function_id)
-                    events.append(self._submitted(message))
+                    self._submit(message, events)
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
@@ -238,12 +252,22 @@ class ClientSession:
         told = report.of(error)
         self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
-    def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
+    def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
+        try:
+            function_id = self._names.resolve(message.function_id)
+        except Error as error:
+            told = report.of(error)
+            self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.LOST, told) for it in message.inputs])
+            return
+        self._catalogue.revive(function_id)
+        events.append(self._submitted(message, function_id))
+
+    def _submitted(self, message: m.SubmitInputs, function_id: str) -> e.InputsSubmitted:
         if message.trace:
-            self._driver.tell(InputTraced(message.function_id))
+            self._driver.tell(InputTraced(function_id))
         return e.InputsSubmitted(
             message.call_id,
-            message.function_id,
+            function_id,
             self.number,
             message.kind,
             message.method,
@@ -252,12 +276,13 @@ class ClientSession:
             message.trace,
             message.at_most_once,
             self.principal,
+            self._is_inside,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self)
+        app = self._lifetimes.start(AppId(body.app_id), body.spec, self, detached=body.detached)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
@@ -265,16 +290,18 @@ class ClientSession:
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
-        return m.FunctionBound(self._catalogue.bind(body.function_id, body.variant))
+        return m.FunctionBound(self._names.bind(body.function_id, body.variant))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
-        self._lifetimes.check_owner(self._catalogue.app_of(body.function_id).app_id, self._by)
-        settings = self._catalogue.update_autoscaler(body.function_id, body.change)
+        function_id = self._names.resolve(body.function_id)
+        self._lifetimes.check_owner(self._catalogue.app_of(function_id).app_id, self._by)
+        settings = self._catalogue.update_autoscaler(function_id, body.change)
         return m.AutoscalerUpdated(settings)
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
-        self._catalogue.revive(body.function_id)
-        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.clock.now()))
+        function_id = self._names.resolve(body.function_id)
+        self._catalogue.revive(function_id)
+        return m.FunctionViewed(self._driver.engine.inspection.view(function_id, self._driver.clock.now()))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._catalogue.view(body.app_id))
@@ -307,18 +334,20 @@ class ClientSession:
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
         if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
             raise over
-        app_id = self._catalogue.app_of(body.function_id).app_id
+        function_id = self._names.resolve(body.function_id)
+        app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is CallKind.SPAWNED:
             if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
                 raise InvalidError(
                     f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
                 )
-            if refusal := self._driver.engine.inspection.refusal(body.function_id, body.kind, self.principal):
+            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
                 raise refusal
             self._turnstile.check_stored(0)
             # Before anything is kept: another's call is not added to.
             self._calls.claim(body.call_id, self.principal)
-            self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
+            keeper = self._lifetimes.calls_of(app_id)
+            self._calls.store.add_inputs(keeper, function_id, body.call_id, len(body.inputs))
         if body.inputs:
-            self._driver.take(self._submitted(body))
+            self._driver.take(self._submitted(body, function_id))
         return m.Done()

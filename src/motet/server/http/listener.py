@@ -60,13 +60,22 @@ class Listener:
         scheme = "https" if self._config.tls_certificate else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
+    def new_protocol(self, state: dict[str, Any]) -> asyncio.Protocol:
+        """What takes over a connection that is there already. `state`: what requests on it have in their scope's. Raises
+        `ServiceError` as `start` does."""
+        self.start()
+        return self._protocol(state)
+
+    def _protocol(self, state: dict[str, Any]) -> asyncio.Protocol:
+        config, loop = self._server.config, asyncio.get_running_loop()
+        made: asyncio.Protocol = config.http_protocol_class(
+            config=config, server_state=self._server.server_state, app_state=state, _loop=loop
+        )
+        return made
+
     async def _accept(self, listening: socket.socket) -> asyncio.Server:
-        config, state, loop = self._server.config, self._server.server_state, asyncio.get_running_loop()
-        return await loop.create_server(
-            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}, _loop=loop),
-            sock=listening,
-            ssl=config.ssl,
-            backlog=BACKLOG,
+        return await asyncio.get_running_loop().create_server(
+            lambda: self._protocol({}), sock=listening, ssl=self._server.config.ssl, backlog=BACKLOG
         )
 
     def remove(self, port: int) -> None:

@@ -1,0 +1,71 @@
+"""The way to the HTTP API of a server: over the sockets that it listens on anyway, from the first request on."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from motet.errors import ServiceError
+from motet.server.access.peer_process import PeerProcess
+from motet.server.api.reception import PROCESS, Reception
+from motet.server.http.config import WebConfig
+from motet.server.http.listener import Listener
+
+
+class ApiEntrance:
+    """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP."""
+
+    def __init__(self, reception: Reception) -> None:
+        self._reception = reception
+        self._app: Any = None
+        self._listener: Listener | None = None
+
+    def open(self) -> Any:
+        """The ASGI app, the same each time. Raises `ServiceError` if packages are missing."""
+        if self._app is None:
+            # Late: only servers that are asked over HTTP need it.
+            try:
+                from motet.server.api.api import HttpApi
+            except ImportError as error:
+                raise _missing(error) from error
+            self._app = HttpApi(self._reception)
+        return self._app
+
+    def new_protocol(self, process: PeerProcess | None) -> asyncio.Protocol:
+        """What takes a connection over that speaks HTTP. `process`: who is at the other end, if it is a Unix socket."""
+        try:
+            app = self.open()
+            if self._listener is None:
+                self._listener = Listener(WebConfig(), app, user="HTTP APIs", extra="api", websockets=False)
+            return self._listener.new_protocol({PROCESS: process})
+        except ServiceError as error:
+            return _LacksPackages(str(error))
+
+    def end(self) -> None:
+        """Nobody is to wait for an answer any more. Idempotent."""
+        if self._app is not None:
+            self._app.close()
+
+    async def close(self) -> None:
+        """Close connections, when those who wait have been told. Idempotent."""
+        self.end()
+        if self._listener is not None:
+            await self._listener.close()
+
+
+class _LacksPackages(asyncio.Protocol):
+    """Answers one request, whatever it is."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.WriteTransport)
+        body = f"{self._reason}\n".encode()
+        head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
+        transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        transport.close()
+
+
+def _missing(error: ImportError) -> ServiceError:
+    return ServiceError(f"the HTTP API needs more packages: pip install 'motet[api]' ({error})")
