@@ -38,7 +38,6 @@ def version() -> int:
 MODULE = '''"""Module {number} of a project."""
 
 import collections
-import dataclasses
 import functools
 import json
 import os
@@ -47,13 +46,12 @@ import re
 VERSION = 0
 
 
-@dataclasses.dataclass(slots=True)
 class Thing{number}:
     """Something with a name and a price."""
 
-    name: str
-    price: float = 0.0
-    tags: list = dataclasses.field(default_factory=list)
+    def __init__(self, name, price=0.0):
+        self.name = name
+        self.price = price
 
 
 {functions}

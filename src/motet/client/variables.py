@@ -179,6 +179,12 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable("MOTET_METRICS_HOST", _SERVER, "the address there; it has no login", "127.0.0.1"),
         Variable(
+            "MOTET_LOG_FORMAT",
+            _SERVER,
+            "how `motet server` writes its own log: `text`, or `json`: an object on each line, also for each request",
+            "text",
+        ),
+        Variable(
             "MOTET_TRACE",
             _SERVER,
             "a directory: each function's load, and its containers' lives, are written there when the server stops, for "

@@ -24,7 +24,7 @@ from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
 from motet.server.access.allowance import Allowances
-from motet.server.access.audit import Audit, SessionAudit, Somebody
+from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
@@ -61,6 +61,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
+from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.base import BundleStore, CallStore
@@ -316,7 +317,7 @@ class Server:
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
             allowance=None if by is None else self._allowances.of(by),
-            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
+            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
         )
         return session
 

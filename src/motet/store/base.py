@@ -49,7 +49,8 @@ class BundleStore(Protocol):
     returns when what it did would survive a crash of the machine. All raise `ServiceError` where the disk is the matter."""
 
     def offer(self, manifest: Manifest) -> list[str]:
-        """Keep which files a bundle has; the pieces that it lacks. It is not pruned within the hour."""
+        """Keep which files a bundle has; the pieces that it lacks. It is not pruned within the hour. Raises `InvalidError` if
+        it is wrong about a piece that is here."""
         ...
 
     def put(self, pieces: Mapping[str, bytes]) -> None:

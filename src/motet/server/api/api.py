@@ -116,8 +116,8 @@ class HttpApi:
             visit = Visit(principal.rights)
             self._visits.add(visit)
             visit.enter(self._reception.enter(visit, principal, _where(request)))
-            asked = Asked(request, visit, self._bodies, principal.identity, self._reception.now())
-            response = await _answered(respond, asked)
+            entered, now = visit, self._reception.now()
+            response = await _answered(respond, lambda: Asked(request, entered, self._bodies, principal.identity, now))
             await response(request.scope, request.receive, request._send)
         except Problem as problem:
             await _failed(problem)(request.scope, request.receive, request._send)
@@ -159,9 +159,9 @@ def _where(request: Request) -> str:
     return "http" if request.client is None else f"http {request.client.host}"
 
 
-async def _answered(respond: Respond, asked: Asked) -> Response:
+async def _answered(respond: Respond, ask: Callable[[], Asked]) -> Response:
     try:
-        return await respond(asked)
+        return await respond(ask())
     except (Problem, ClientGone):
         raise
     except Error as error:

@@ -137,7 +137,7 @@ _LINES: Json = {
     "description": "Lines, the oldest first.",
     "content": {
         "application/json": {"schema": _ref("Lines")},
-        "text/event-stream": {"schema": {"type": "string"}},
+        "text/event-stream": {"schema": _ref("Event")},
     },
 }
 
@@ -253,7 +253,7 @@ def _paths() -> dict[str, Json]:
                 "Runs a generator function. Each item is a server-sent event `item` with JSON; `end` or `problem` is the last "
                 "one. The function is no further ahead than 256 items. A client that goes away cancels it.",
                 [_APP, _FUNCTION, _VERSION, _PARAMETERS, _TRACE],
-                {"200": {"description": "Items.", "content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+                {"200": {"description": "Items.", "content": {"text/event-stream": {"schema": _ref("Event")}}}},
                 requestBody=_ARGUMENTS,
             )
         },

@@ -125,6 +125,15 @@ SCHEMAS: Json = {
         tag=_TEXT,
         commit=_TEXT,
     ),
+    "Event": {
+        "description": "One server-sent event; `data` is JSON.",
+        **_object(
+            ["event", "data"],
+            event={"type": "string", "enum": ["item", "line", "end", "problem"]},
+            data=_TEXT,
+            id=_TEXT,
+        ),
+    },
     "Lines": _object(
         ["lines", "over"],
         lines={"type": "array", "items": _object(["text", "position"], text=_TEXT, position=_COUNT)},
