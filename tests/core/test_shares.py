@@ -12,9 +12,9 @@ from motet.core import commands as c
 from motet.core import events as e
 from motet.core.engine import Engine
 from motet.core.host import HostLimits
-from motet.core.line import Line
 from motet.core.pace import Pace
 from motet.core.shares import Share, Shares
+from motet.core.start_line import StartLine
 from motet.errors import ResourceExhaustedError
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.model.quota import Quota
@@ -40,7 +40,7 @@ def test_the_line_is_by_who_has_fewest_and_then_by_who_came_first() -> None:
     big.add_live(5)
     small.add_live(1)
     other.add_live(4)
-    line: Line[One] = Line()
+    line: StartLine[One] = StartLine()
     for one in (a := One("a", big), b := One("b", small), c := One("c", small), d := One("d", other)):
         line.add(one)
     line.add(a)
@@ -55,7 +55,7 @@ def test_the_line_is_by_who_has_fewest_and_then_by_who_came_first() -> None:
 def test_who_needs_nothing_goes_behind_those_who_do() -> None:
     share = Share("app")
     a, b, c = (One(name, share) for name in "abc")
-    line: Line[One] = Line()
+    line: StartLine[One] = StartLine()
     line.add(a)
     line.put_first([b, c], [c, a])
     assert [line.pop() for _ in range(3)] == [c, a, b]

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.core.devices import Devices, Grant, MissingGpu
-from motet.core.line import Line
 from motet.core.shares import Share
+from motet.core.start_line import StartLine
 from motet.core.turn import Turn
 
 
@@ -108,7 +108,7 @@ class Host:
         self.draining = 0
         """The ones that stop once they hold nothing."""
         self.devices = Devices(limits.missing_gpu)
-        self._line: Line[Starter] = Line()
+        self._line: StartLine[Starter] = StartLine()
         self._blocked: dict[Starter, None] = {}
         """Those that wait for a device, in order; they are back at the head of the line when there may be one."""
         self._crowded: dict[Starter, None] = {}

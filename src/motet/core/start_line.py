@@ -18,7 +18,7 @@ class InLine(Protocol):
 S = TypeVar("S", bound=InLine)
 
 
-class Line(Generic[S]):
+class StartLine(Generic[S]):
     """Whoever has its turn is of the principal that has the fewest containers which start or serve, and there of the app that
     has the fewest; within an app, and among equals, first come first served. So one function among many of an app gets no more
     turns than the only one of another, and however much one principal wants, others get as many.
