@@ -7,7 +7,7 @@ inputs that were accepted and the outcomes that came) and asserts at every comma
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from motet.core import commands as c
 from motet.core import events as e
@@ -101,6 +101,8 @@ class FakeFunction:
     spec: FunctionSpec
     settings: AutoscalerSettings
     stopped: bool = False
+    retired: bool = False
+    warm: int = 0
     fails_to_start: bool = False
     deaths: int = 0
     finished: int = 0
@@ -198,6 +200,16 @@ class FakeWorld:
     def in_phase(self, *phases: str) -> list[FakeContainer]:
         return [container for container in self.containers.values() if container.phase in phases]
 
+    def _note_version(self, event: e.AppRetired | e.FunctionWarmed) -> None:
+        if isinstance(event, e.FunctionWarmed):
+            function = self.functions[event.function_id]
+            function.warm = 0 if function.retired else event.containers
+            return
+        for function in self.functions.values():
+            if function.app_id == event.app_id and not function.stopped:
+                function.retired, function.warm = True, 0
+                function.settings = replace(function.settings, min_containers=0, buffer_containers=0)
+
     def _note(self, event: e.Event) -> None:
         """Keep count of what the engine is told."""
         match event:
@@ -215,11 +227,13 @@ class FakeWorld:
                 for function in self.functions.values():
                     function.stopped |= function.app_id == event.app_id
                 self._may_cancel(lambda _, made: self.functions[made[0]].app_id == event.app_id)
+            case e.AppRetired() | e.FunctionWarmed():
+                self._note_version(event)
             case e.ServerStoodStill():
                 self.stood_still += event.seconds
             case e.InputFed() if event.by != STRANGER:
                 self.fed[event.call_id, event.index] += len(event.items)
-            case e.AutoscalerChanged():
+            case e.AutoscalerChanged() if not self.functions[event.function_id].retired:
                 self.functions[event.function_id].settings = event.settings
             case _:
                 self._note_container(event)
@@ -227,6 +241,8 @@ class FakeWorld:
     def _note_submitted(self, event: e.InputsSubmitted) -> None:
         if event.client == STRANGER:
             return
+        if self.functions[event.function_id].retired and event.call_id not in self.calls:
+            self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
         if event.call_id not in self.calls:
             self.calls[event.call_id] = (event.function_id, event.client, event.kind)
             if event.parent_input_id is not None:
@@ -370,6 +386,8 @@ class FakeWorld:
                 self.stopped_apps[command.app_id] += 1
                 ids = {name for name, function in self.functions.items() if function.app_id == command.app_id}
                 assert not any(x.function_id in ids for x in self.containers.values())
+                for name in ids:
+                    self.functions[name].stopped = True
             case c.WakeAt():
                 self.wake_at = command.deadline
             case _:
@@ -578,7 +596,8 @@ class FakeWorld:
                 free = [x for x in there if x.phase == "ready" and not x.blocked and x.container_id not in draining]
                 most = function.spec.concurrency.max_inputs
                 assert all(x.slots >= min(most, x.limit) for x in free), "a slot is free"
-        if may_grow and len(serving) < function.settings.min_containers:
+        kept = max(function.settings.min_containers, min(function.warm, self.most(function_id)))
+        if may_grow and len(serving) < kept:
             assert function.fails_to_start, "min_containers is not honoured"
             assert self.wake_at is not None or starting, "containers are missing, and nothing will bring them"
 

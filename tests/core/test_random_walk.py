@@ -141,8 +141,11 @@ class EngineWalk(RuleBasedStateMachine):
         client=st.integers(1, 2),
         nested=st.booleans(),
         pick=PICK,
+        inside=st.booleans(),
     )
-    def submit(self, function_id: str, count: int, kind: CallKind, client: int, nested: bool, pick: int) -> None:
+    def submit(
+        self, function_id: str, count: int, kind: CallKind, client: int, nested: bool, pick: int, inside: bool = False
+    ) -> None:
         self.calls += 1
         count = 1 if kind is CallKind.STREAM else count
         parent = None
@@ -151,7 +154,9 @@ class EngineWalk(RuleBasedStateMachine):
             call_id, index = self._choose([*running, (f"fc-{self.calls}", 0), (f"fc-{self.calls + 1}", 0)], pick)
             parent = input_id(call_id, index)
         new = new_inputs(0, count)
-        self.world.feed(e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new, parent))
+        self.world.feed(
+            e.InputsSubmitted(f"fc-{self.calls}", function_id, client, kind, "", new, parent, from_inside=inside)
+        )
 
     @precondition(lambda self: self.world.unfinished())
     @rule(pick=PICK, count=st.integers(1, 3))
@@ -208,6 +213,16 @@ class EngineWalk(RuleBasedStateMachine):
     @rule(app_id=st.sampled_from(["ap-1", "ap-2"]), grace=st.sampled_from([0.0, 5.0]))
     def stop_app(self, app_id: str, grace: float) -> None:
         self.world.feed(e.AppStopped(app_id, grace))
+
+    @precondition(lambda self: self.calls > 8)
+    @rule(app_id=st.sampled_from(["ap-1", "ap-2"]), grace=st.sampled_from([0.0, 5.0]))
+    def retire_app(self, app_id: str, grace: float) -> None:
+        """Another version has its name."""
+        self.world.feed(e.AppRetired(app_id, grace))
+
+    @rule(function_id=st.sampled_from(sorted(FUNCTIONS)), containers=st.integers(0, 3))
+    def warm(self, function_id: str, containers: int) -> None:
+        self.world.feed(e.FunctionWarmed(function_id, containers))
 
     # --- containers -----------------------------------------------------------------------------------------------------
 
@@ -365,6 +380,8 @@ class EngineWalk(RuleBasedStateMachine):
             return
         world = self.world
         world.find_gpus(*self.gpus, "NVIDIA H100 PCIe", "NVIDIA H100 PCIe")
+        for function_id in world.functions:
+            world.feed(e.FunctionWarmed(function_id, 0))
         for function_id, function in world.functions.items():
             keeps = function.spec.resources.gpu or world.limits.containers is not None or world.bounds
             if keeps and not function.stopped:  # a minimum would keep a device, or a place, for good
@@ -383,6 +400,7 @@ class EngineWalk(RuleBasedStateMachine):
                 break
             world.advance(3.0 if self._one_thing() else 60.0)
         assert not world.containers, "the pools did not scale to zero"
+        assert not any(it.retired and not it.stopped for it in world.functions.values()), "a retired app did not end"
         assert all(count == 1 for count in world.outcomes.values())
         assert world.recorded == world.outcomes, "what was told and what was recorded differ"
 

@@ -69,6 +69,8 @@ class Engine:
             e.PrincipalLimited: self._principal_limited,
             e.AppOwned: self._app_owned,
             e.FunctionWanted: self._function_wanted,
+            e.FunctionWarmed: self._function_warmed,
+            e.AppReleased: self._app_released,
             e.AppStopped: self._app_stopped,
             e.AppRetired: self._app_retired,
             e.AutoscalerChanged: self._autoscaler_changed,
@@ -127,6 +129,7 @@ class Engine:
         retirement = None if event.retires == "never" else Retirement(event.retires, turn.now)
         pool = Pool(event.app_id, event.function_id, event.spec, self._services, retirement)
         self._pools[event.function_id] = pool
+        pool.size.hold(event.held)
         if event.app_id in self._retired_apps:
             pool.retire()
         turn.changed(pool)
@@ -143,6 +146,17 @@ class Engine:
         pool = self._pools.get(event.function_id)
         if pool is not None and pool.retirement is not None:
             pool.retirement.wanted(event.retires, turn.now)
+            turn.changed(pool)
+
+    def _function_warmed(self, event: e.FunctionWarmed, turn: Turn) -> None:
+        pool = self._pools.get(event.function_id)
+        if pool is not None and not pool.is_retired:
+            pool.warm(event.containers)
+            turn.changed(pool)
+
+    def _app_released(self, event: e.AppReleased, turn: Turn) -> None:
+        for pool in self.state.pools_of(event.app_id):
+            pool.size.hold(False)
             turn.changed(pool)
 
     def _autoscaler_changed(self, event: e.AutoscalerChanged, turn: Turn) -> None:

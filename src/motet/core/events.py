@@ -17,12 +17,28 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionAdded(Event, frozen=True):
-    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it."""
+    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it.
+    `held`: no container starts before `AppReleased`; inputs wait."""
 
     function_id: str
     app_id: str
     spec: FunctionSpec
     retires: Retires = "never"
+    held: bool = False
+
+
+class AppReleased(Event, frozen=True):
+    """What kept the containers of an app from starting is over."""
+
+    app_id: str
+
+
+class FunctionWarmed(Event, frozen=True):
+    """So many containers are kept of a function, whatever its bounds say, as far as these and the host let it; 0: no longer.
+    Meanwhile it is told when one of them is ready, or cannot start."""
+
+    function_id: str
+    containers: int
 
 
 class PrincipalLimited(Event, frozen=True):

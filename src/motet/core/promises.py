@@ -69,6 +69,7 @@ def _check_pool(pool: Pool, calls: Mapping[str, Call]) -> None:
         or not any(c.exclusive and c.state is READY for c in containers),
         "somebody will serve those who wait": not pool.waiting
         or settling
+        or pool.size.held
         or bool(pool.size.wanted or pool.fleet.containers),
         "who waits for too long is noticed": pool.unserved.may_be or not pool.queue_times.line,
         "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),

@@ -53,6 +53,9 @@ class Size:
         self._claim = fleet.claim
         self._alarm = alarm
         self._closed = False
+        self.held = False
+        self._declared = self.settings
+        self._floor = 0
         self.is_called_by_containers = False
         """Inputs that run in containers wait for inputs of this pool, or have done."""
         self._host.join(self)
@@ -66,13 +69,25 @@ class Size:
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""
-        self.settings = settings
+        self._declared = settings
         self._most = most_containers(settings, self._host.limits.containers_per_pool)
+        floor = min(self._floor, self._most)
+        self.settings = replace(settings, min_containers=max(floor, settings.min_containers)) if floor else settings
         self._claim.unsettle()  # it may have containers to spare now
+
+    def hold(self, held: bool) -> None:
+        """Start nothing for now, or start what is wanted from now on."""
+        self.held = held
+
+    def at_least(self, containers: int) -> None:
+        """Keep so many, if its bounds ask for fewer."""
+        self._floor = containers
+        self.change(self._declared)
 
     def keep_none(self) -> None:
         """No container is kept for inputs that may come."""
-        self.change(replace(self.settings, min_containers=0, buffer_containers=0))
+        self._floor = 0
+        self.change(replace(self._declared, min_containers=0, buffer_containers=0))
 
     def close(self) -> None:
         """Nothing starts any more."""
@@ -81,7 +96,7 @@ class Size:
 
     def scale(self, demand: Demand, turn: Turn) -> None:
         """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
-        if self._closed:
+        if self._closed or self.held:
             return
         fleet = self._fleet
         live, starting = fleet.live, fleet.starting
