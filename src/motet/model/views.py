@@ -113,10 +113,11 @@ class AppView:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenView:
     """A token that there is, without itself. Moments are of the wall clock; `expires_at` is None for one that does not, and
-    `last_used_at` for one that was never used."""
+    `last_used_at` for one that was never used. `limits`: what it may have, where that is not what all may."""
 
     name: str
     rights: tuple[str, ...]
     made_at: float
     expires_at: float | None
     last_used_at: float | None
+    limits: tuple[str, ...] = ()
