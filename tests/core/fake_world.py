@@ -144,6 +144,10 @@ class FakeWorld:
         self.fed: Counter[InputKey] = Counter()
         self.were_fed: set[InputKey] = set()
         self.refused_to_strangers = 0
+        self.bounds_inputs = False
+        """A principal or app may have so many."""
+        self.bounds: list[tuple[set[str], int]] = []
+        """Apps, and how many containers they may have together."""
 
     def _new_engine(self, first_attempt: int) -> RecordingEngine:
         self.runs += 1
@@ -575,7 +579,8 @@ class FakeWorld:
             if ended.kind is OutcomeKind.TIMED_OUT:
                 self._check_time(key)
             if ended.kind is OutcomeKind.REFUSED:
-                assert self.functions[self.calls[command.call_id][0]].spec.max_waiting_inputs is not None
+                spec = self.functions[self.calls[command.call_id][0]].spec
+                assert spec.max_waiting_inputs is not None or self.bounds_inputs
             if ended.kind is OutcomeKind.LOST:
                 assert key in self.may_be_lost, f"{key} was lost, and no container died with it"
 
@@ -608,6 +613,10 @@ class FakeWorld:
             if not function.stopped:
                 self._check_function(function_id, function)
 
+    def _may_have_no_more(self, app_id: str) -> bool:
+        held = Counter(self.functions[x.function_id].app_id for x in self.containers.values())
+        return any(app_id in apps and sum(held[each] for each in apps) >= most for apps, most in self.bounds)
+
     def _check_function(self, function_id: str, function: FakeFunction) -> None:
         view = self.engine.inspection.view(function_id, self.now)
         there = [x for x in self.containers.values() if x.function_id == function_id]
@@ -616,6 +625,7 @@ class FakeWorld:
         starting = [x for x in there if x.phase == "starting"]
         serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
         host_is_full = len(self.in_phase("starting")) == self.limits.starting or self.is_crowded
+        host_is_full = host_is_full or self._may_have_no_more(function.app_id)
         if function.spec.resources.gpu:
             # What could start depends on what all others hold; that those who wait get it in the end, `teardown` asserts.
             assert there or not view.waiting_inputs or view.shortage or host_is_full, "inputs wait for nothing"

@@ -54,6 +54,7 @@ class Engine:
             failure=failure,
             policy=policy,
             host=state.host,
+            shares=state.shares,
             roster=state.containers,
             timers=state.timers,
             calls=state.calls,
@@ -67,6 +68,8 @@ class Engine:
         calls, containers = CallEvents(state, self._backlog, failure), ContainerEvents(state)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.PrincipalLimited: self._principal_limited,
+            e.AppOwned: self._app_owned,
             e.FunctionWanted: self._function_wanted,
             e.FunctionWarmed: self._function_warmed,
             e.AppReleased: self._app_released,
@@ -135,6 +138,12 @@ class Engine:
         turn.changed(pool)
         if pool.fleet.gpu:
             self.state.host.devices.look(turn)
+
+    def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
+        self.state.shares.limit(event.principal, event.name, event.quota)
+
+    def _app_owned(self, event: e.AppOwned, turn: Turn) -> None:
+        self.state.shares.own(event.app_id, event.name, event.principal, event.quota)
 
     def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
@@ -216,6 +225,7 @@ class Engine:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
+            self.state.shares.forget_app(app_id)
             turn.commands.append(ReportAppStopped(app_id))
 
     def _retire(self, pool: Pool, turn: Turn) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
 from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput
+from motet.model.quota import Quota
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
@@ -38,6 +39,23 @@ class FunctionWarmed(Event, frozen=True):
 
     function_id: str
     containers: int
+
+
+class PrincipalLimited(Event, frozen=True):
+    """A principal, called so, may have so much from now on."""
+
+    principal: int
+    name: str
+    quota: Quota
+
+
+class AppOwned(Event, frozen=True):
+    """An app, called so, is a principal's, and may have so much. Said before it has functions; without it, it is nobody's."""
+
+    app_id: str
+    name: str
+    principal: int | None
+    quota: Quota
 
 
 class FunctionWanted(Event, frozen=True):

@@ -61,7 +61,9 @@ class Pool:
         alarm = self.alarm.set
         self.queue = WaitingQueue()
         self.feeds = Feeds()
-        self.fleet = fleet = Fleet(function_id, spec, services.host, services.roster, alarm)
+        self.fleet = fleet = Fleet(
+            function_id, spec, services.host, services.roster, alarm, services.shares.app(app_id)
+        )
         self.earlier = EarlierAttempts(alarm)
         self.isolation = Isolation(fleet)
         self.endings = Endings(spec, self.feeds, services)

@@ -14,6 +14,7 @@ from motet.core.fleet import Fleet
 from motet.core.grace import SetAlarm
 from motet.core.isolation import Isolation
 from motet.core.scaler import Scaler
+from motet.core.shares import Share
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
@@ -238,6 +239,16 @@ class Size:
         return self.is_called_by_containers and not self._fleet.containers and self.lacks_one
 
     @property
+    def share(self) -> Share:
+        """That of its app."""
+        return self._fleet.share
+
+    @property
+    def live(self) -> int:
+        """How many of its containers start or serve."""
+        return self._fleet.live
+
+    @property
     def lacks_one(self) -> bool:
         """Inputs want more containers than there are."""
         return containers_for(self.decision.demand, self._fleet.target_inputs) > self._fleet.live
@@ -254,6 +265,12 @@ class Size:
         """Stop the container that has been idle for longest."""
         if container := self._fleet.index.longest_idle():
             self._fleet.stop(container, "another function needs its place on the host", turn)
+
+    def give_up_busy(self, turn: Turn) -> None:
+        """Have the least busy container end once it has finished what it has."""
+        fleet, reason = self._fleet, "others have fewer containers on this host"
+        if container := fleet.index.longest_idle() or fleet.index.emptiest_below(fleet.max_inputs + 1):
+            fleet.drain(container, reason, turn)
 
     @property
     def _needed(self) -> int:

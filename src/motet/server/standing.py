@@ -62,7 +62,7 @@ async def _serve(
     config: ServerConfig, directory: Path, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say
 ) -> int:
     agent, inherited = await attach_agent(config, directory)
-    door = HomeDoor(tokens, agent.roots)
+    door = HomeDoor(tokens, config.principal_quota, agent.roots)
     server = build_server(config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited)
     if inherited.held:
         count = len(inherited.held)

@@ -30,13 +30,14 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 @dataclass(frozen=True, slots=True)
 class ServedApp:
     """An app that can be called. `declared`: its functions by id; `web_urls`: those of web functions, by function id and
-    method. `version`: of the name that it is deployed under; 0: it is not."""
+    method. `version`: of the name that it is deployed under; 0: it is not. `is_detached`: its program may have left it."""
 
     app_id: str
     spec: AppSpec
     declared: dict[str, FunctionSpec]
     web_urls: list[tuple[str, str, str]] = field(default_factory=list)
     version: int = 0
+    is_detached: bool = False
 
     def function_ids(self) -> list[tuple[str, str, str]]:
         """(key of the app it was declared on, its own key, id) of every declared function."""
@@ -59,7 +60,13 @@ class Catalogue:
     # --- apps ---------------------------------------------------------------------------------------------------------
 
     def new_app(
-        self, app_id: str, spec: AppSpec, version: int = 0, functions: Sequence[tuple[str, str, str]] = ()
+        self,
+        app_id: str,
+        spec: AppSpec,
+        version: int = 0,
+        *,
+        is_detached: bool = False,
+        functions: Sequence[tuple[str, str, str]] = (),
     ) -> ServedApp:
         """An app with ids for its functions, which can be called once it is added; `functions` are those that they had on a
         server before this one. Raises `AlreadyExistsError`."""
@@ -69,7 +76,8 @@ class Catalogue:
             _check_size(function)
         known = {(app_key, key): self._id_again(function_id) for app_key, key, function_id in functions}
         ids = [known.get((function.app_key, function.key)) or self._new_id() for function in spec.functions]
-        return ServedApp(app_id, spec, dict(zip(ids, spec.functions, strict=True)), version=version)
+        declared = dict(zip(ids, spec.functions, strict=True))
+        return ServedApp(app_id, spec, declared, version=version, is_detached=is_detached)
 
     def add(self, app: ServedApp) -> None:
         """It can be called from now on; pools with `min_containers` begin to start at once."""
@@ -94,7 +102,13 @@ class Catalogue:
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
         functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
-        return AppView(app_id=app_id, name=app.spec.name, functions=functions, version=app.version)
+        return AppView(
+            app_id=app_id,
+            name=app.spec.name,
+            functions=functions,
+            version=app.version,
+            is_detached=app.is_detached,
+        )
 
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""
