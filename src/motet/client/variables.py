@@ -63,6 +63,18 @@ VARIABLES: dict[str, Variable] = {
             "containers",
         ),
         Variable(
+            "MOTET_PRINCIPAL_LIMITS",
+            _SERVER,
+            "what whoever shows a token may have, such as `containers=8,inputs_per_second=100` ([limits](security.md#limits))",
+            "no limits",
+        ),
+        Variable(
+            "MOTET_APP_LIMITS",
+            _SERVER,
+            "what each app may have: `containers`, `inputs`, `requests`",
+            "no limits",
+        ),
+        Variable(
             "MOTET_MISSING_GPU",
             _SERVER,
             "what becomes of inputs that ask for GPUs which are not there: `error`, `wait` or `ignore` (run without)",
@@ -166,6 +178,12 @@ VARIABLES: dict[str, Variable] = {
             "port",
         ),
         Variable("MOTET_METRICS_HOST", _SERVER, "the address there; it has no login", "127.0.0.1"),
+        Variable(
+            "MOTET_LOG_FORMAT",
+            _SERVER,
+            "how `motet server` writes its own log: `text`, or `json`: an object on each line, also for each request",
+            "text",
+        ),
         Variable(
             "MOTET_TRACE",
             _SERVER,

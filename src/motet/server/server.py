@@ -14,14 +14,17 @@ from typing import Any, Protocol
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
+from motet.core import events as e
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
+from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
-from motet.server.access.audit import Audit, SessionAudit, Somebody
+from motet.server.access.allowance import Allowances
+from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
@@ -58,6 +61,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
+from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.base import BundleStore, CallStore
@@ -106,13 +110,24 @@ class Server:
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
         self._records = self._attach_observers(open_records, tidy_records)
-        self._calls = SpawnedCalls(store)
+        self._allowances = Allowances(self._clock.now)
+        self._calls = SpawnedCalls(store, self._allowances.store)
         self._web = Ingress(
-            config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
+            config.web,
+            self.connect,
+            self._bind,
+            lambda target: engine.inspection.refusal(target, CallKind.STREAM),
+            config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
         self._lifetimes = Lifetimes(
-            self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
+            self._driver,
+            self._catalogue,
+            self._lines,
+            self._web,
+            config.stop_grace,
+            self._calls.forget_app,
+            config.app_quota,
         )
         self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
         self._containers = Containers(
@@ -130,7 +145,7 @@ class Server:
             self._catalogue,
             self._lifetimes,
             self._calls,
-            Queues(),
+            Queues(self._allowances.store),
             self.operations,
             self._dashboard.invite,
             names := Names(self._catalogue),
@@ -285,6 +300,10 @@ class Server:
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
+        if principal is not None and by is not None and principal.quota != NO_QUOTA:
+            name = f"the principal {principal.name!r}"
+            self._allowances.set(by, name, principal.quota)
+            self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
             owner = self._lifetimes.life_of(app.app_id)
@@ -297,7 +316,8 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
-            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
+            allowance=None if by is None else self._allowances.of(by),
+            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
         )
         return session
 

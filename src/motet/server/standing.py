@@ -36,9 +36,10 @@ FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: int | None, say: Say) -> int:
+def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
-    containers with it. Raises `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
+    containers with it. What is a secret is said by `show`, and not by `say`, which may lead to a log. Raises
+    `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
     config = ServerConfig.of_standing(home, port)
     place = take_home(standing_directory(home))
@@ -49,15 +50,15 @@ def stand(home: Path, port: int | None, say: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                return runner.run(_serve(config, tokens, audit, open_bundles(place.directory), say))
+                return runner.run(_serve(config, tokens, audit, open_bundles(place.directory), say, show))
             finally:
                 audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles)
+async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say) -> int:
+    server = build_server(config, door=HomeDoor(tokens, config.principal_quota), audit=audit, bundles=bundles)
     with _signals(server, say):
         try:
             await server.start()
@@ -66,7 +67,7 @@ async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: Bu
             raise
         _say_where(server, say)
         if tokens.is_new:
-            say(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
+            show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         await server.ending.wait()
