@@ -23,7 +23,6 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
-from motet.records.pools import ContainerRecord
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
@@ -59,8 +58,8 @@ from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
+from motet.server.records.begin import begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
-from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
@@ -205,23 +204,10 @@ class Server:
         self, open_records: OpenRecords | None, tidy: Callable[[], object]
     ) -> RecordQueue | NoRecords:
         """Have told who is told of anything. What keeps records."""
-        driver, config, containers = self._driver, self._config, dict[str, ContainerRecord]()
-        records: RecordQueue | NoRecords = NoRecords()
-        if config.records is not None and open_records is not None:
-            records = RecordQueue(
-                asyncio.get_running_loop(),
-                self._clock,
-                lambda: open_records(self._identity()),
-                config.records.keep_for,
-                tidy,
-                config.records.arguments_bytes,
-            )
-            recorder = Recorder(records, self._clock)
-            containers = recorder.containers
-            driver.listen(recorder.told)
-            driver.follow(recorder.turned)
-            self._lines.keep(recorder.wrote)
-            driver.follow(self._sampler.turned)
+        driver, open_store = self._driver, None if open_records is None else lambda: open_records(self._identity())
+        records, containers = begin_records(
+            self._config.records, open_store, tidy, driver, self._clock, self._lines, self._sampler
+        )
         if self._load_trace is not None:
             driver.follow(self._load_trace.turned)
         driver.listen(self._tally.told)
