@@ -229,7 +229,7 @@ class Server:
         self._address = self._containers.address
         await self._backend.open(self._containers)
         self._records.open()
-        if self._config.containers_socket is not None and self._config.socket is not None:
+        if self._config.containers_socket and self._config.socket:
             # What clients submit again would run once more where its container is not back.
             await self._containers.take_over()
             self._address = await self._entrances.open_unix(self._config.socket)
@@ -357,13 +357,9 @@ class Server:
         return self._catalogue.bind(function_id, variant, by_request=True)
 
     def _identity(self) -> ServerIdentity:
-        return ServerIdentity(
-            self.server_id, os.getpid(), self._clock.wall_now(), self._public_address(), self._door.token
-        )
-
-    def _public_address(self) -> str:
-        socket = self._config.socket
-        return self._containers.address if socket is None else f"unix:{socket}"
+        socket, began_at = self._config.socket, self._clock.wall_now()
+        address = self._containers.address if socket is None else f"unix:{socket}"
+        return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
         if self.broken is not None:
