@@ -140,6 +140,7 @@ class Server:
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
+        place = Placing(bundles).placed
         self._parts = SharedParts(
             self._driver,
             self._catalogue,
@@ -149,9 +150,8 @@ class Server:
             self.operations,
             self._dashboard.invite,
             names := Names(self._catalogue),
-            Deployments(
-                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
-            ),
+            Deployments(self._catalogue, self._lifetimes, names, self._clock, place, self._calls.forget_app),
+            place,
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)

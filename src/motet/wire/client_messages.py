@@ -102,11 +102,12 @@ class FeedCall(Message, tag="feed", frozen=True):
 
 class CreateApp(Message, tag="create_app", frozen=True):
     """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
-    with the connection."""
+    with the connection. `bundle`: the digest of its source; empty: its files are where the server finds them."""
 
     app_id: Name
     spec: AppSpec
     detached: bool = False
+    bundle: Name = ""
 
 
 class StopApp(Message, tag="stop_app", frozen=True):

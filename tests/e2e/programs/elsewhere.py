@@ -25,7 +25,7 @@ from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
 
 import click.testing  # noqa: F401
-import rich.console  # noqa: F401
+import rich.console
 import rich.live  # noqa: F401
 
 ABSENT = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "syslog", "uvloop", "_posixsubprocess"}

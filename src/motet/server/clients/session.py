@@ -8,6 +8,7 @@ from typing import Any
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
+from motet.model.function import AppSpec
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
@@ -59,6 +60,7 @@ class SharedParts:
     open_dashboard: Callable[[], tuple[str, str]]
     names: Names
     deployments: Deployments
+    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
 
 
 class ClientSession:
@@ -95,6 +97,7 @@ class ClientSession:
         self._calls = parts.calls
         self._queues = parts.queues
         self._names = parts.names
+        self._place = parts.place
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
         self._requests: dict[type[Any], Handle] = {
@@ -281,8 +284,17 @@ class ClientSession:
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
-    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self, detached=body.detached)
+    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
+        if body.bundle:
+            self._pending.add(request_id, body, self._create_placed(body))
+            return None
+        return self._created(body, body.spec)
+
+    async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
+        return self._created(body, await self._place(body.spec, body.bundle))
+
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+        app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
