@@ -171,9 +171,15 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
     hurry, gone = threading.Event(), threading.Event()
     reasons: list[Exception] = []
 
-    def lost(error: Exception) -> None:
-        reasons.append(error)
-        gone.set()
+    def watch_server(of: Version) -> None:
+        """The one that is served: those before it end by themselves."""
+
+        def lost(error: Exception) -> None:
+            if of is version:
+                reasons.append(error)
+                gone.set()
+
+        of.connection.when_lost(lost)
 
     draining: list[threading.Thread] = []
     with (
@@ -188,7 +194,7 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
             version = program.load()
         except Error as error:
             raise click.ClickException(str(error)) from error
-        version.connection.when_lost(lost)
+        watch_server(version)
         try:
             version.show_urls()
             tell(f"Serving {served.source}; saving it reloads it, Ctrl-C ends it.", err=True)
@@ -199,7 +205,7 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
                     thread.start()
                     draining.append(thread)
                     version = newer
-                    version.connection.when_lost(lost)
+                    watch_server(version)
                     version.show_urls()
                     tell(f"Reloaded {served.source}.", err=True)
         except (KeyboardInterrupt, Terminated):

@@ -1,4 +1,4 @@
-"""Makes this process as much like one on Windows as a process on Linux can be: run before Motet is imported.
+"""Makes this process as much like one on macOS or Windows as a process on Linux can be: run before Motet is imported.
 
 What only POSIX has cannot be imported, and is missing from the modules that everybody has. The standard library, and what
 commands draw with, is imported first: it is what it is on this system.
@@ -14,6 +14,7 @@ import logging  # noqa: F401
 import multiprocessing  # noqa: F401
 import os
 import select
+import selectors
 import shutil  # noqa: F401
 import signal
 import socket
@@ -60,4 +61,5 @@ for module, names in MISSING.items():
             delattr(module, name)
 sysconfig.get_config_vars()  # which are of this system
 ctypes.CDLL = _no_library  # type: ignore[assignment,misc]
-sys.platform = "win32"
+selectors.DefaultSelector = selectors.SelectSelector  # type: ignore[misc,assignment]
+sys.platform = "darwin"  # as win32, it would be told to speak to its own kernel as to another

@@ -195,7 +195,7 @@ class AppRun(Generic[A]):
             from motet.bundles.upload import sent  # late: runs on this machine do without
 
             spec, digest = yield from sent(connect(), spec)
-        reply = yield from connect().request(CreateApp(app_id, spec, self._detach, digest))
+        reply = yield from connect().request(CreateApp(app_id, spec, self._detach, bundle=digest))
         return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
 
     def _print_output(self, running: RunningApp) -> None:
