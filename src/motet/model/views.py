@@ -100,12 +100,14 @@ class FunctionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppView:
-    """One running app and its functions. `version`: of the name that it is deployed under; 0: it is a program's."""
+    """One running app and its functions. `version`: of the name that it is deployed under; 0: it is a program's, which may have
+    left it running (`is_detached`)."""
 
     app_id: str
     name: str
     functions: tuple[FunctionView, ...]
     version: int = 0
+    is_detached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

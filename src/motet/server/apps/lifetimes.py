@@ -97,7 +97,7 @@ class Lifetimes:
     def start(self, app_id: str, spec: AppSpec, owner: Owner, *, detached: bool = False) -> ServedApp:
         """Begin an app, which ends with its owner's connection unless it is `detached`. Raises `AlreadyExistsError`,
         `RequestSizeError`, and what `Web.open` raises."""
-        app = self._catalogue.new_app(app_id, spec)
+        app = self._catalogue.new_app(app_id, spec, is_detached=detached)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
         life = UntilStopped(owner.principal, owner.rights) if detached else None
@@ -141,6 +141,14 @@ class Lifetimes:
         life = self._lives.get(app_id)
         if isinstance(life, WhileConnected | UntilStopped) and principal not in (None, life.principal):
             raise InvalidError(f"app {app_id} belongs to another client of this server")
+
+    def check_is_no_version(self, app_id: str) -> None:
+        """Raise `InvalidError` if an app is a version of a deployed one: what has a name is stopped by it."""
+        life = self._lives.get(app_id)
+        if isinstance(life, UntilReplaced):
+            raise InvalidError(
+                f"app {app_id} is a version of {life.name!r}, which is deployed: `motet app stop {life.name}` stops all of it"
+            )
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

@@ -287,6 +287,7 @@ class ClientSession:
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
         self._lifetimes.check_owner(body.app_id, self._by)
+        self._lifetimes.check_is_no_version(body.app_id)
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
