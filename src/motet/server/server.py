@@ -45,12 +45,14 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.http.ingress import Ingress
+from motet.server.http.own_names import OwnNames
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
@@ -134,8 +136,13 @@ class Server:
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
         )
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
-        self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
-        self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
+        self._logins = Logins(self._clock.now, *(() if door is None else (self._shown_a_token,)))
+        self.dashboard = Dashboard(
+            config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
+        )
+        self._metrics_endpoint = (
+            None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
+        )
         self.metrics_url: str | None = None
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
@@ -147,7 +154,7 @@ class Server:
             self._calls,
             Queues(self._allowances.store),
             self.operations,
-            self._dashboard.invite,
+            self.dashboard.invite,
             names := Names(self._catalogue),
             Deployments(
                 self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
@@ -181,9 +188,10 @@ class Server:
                 has_call=self.operations.has_call,
                 is_ending=lambda: self.broken is not None or self.ending.is_set(),
                 now=self._clock.wall_now,
-            )
+            ),
+            OwnNames(config.names),
         )
-        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
+        self.operations.answers |= token_answers(self._door, self._cut_off)
         self.operations.answers |= Uploads(bundles).answers
         self._scratch = scratch
 
@@ -241,7 +249,7 @@ class Server:
         self.http_api.end()
         await self._web.stop()
         await self._metered.close()
-        await self._dashboard.close()
+        await self.dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
         await self.http_api.close()
@@ -316,6 +324,7 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            came_as=principal,
             allowance=None if by is None else self._allowances.of(by),
             audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
         )
@@ -325,6 +334,11 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _cut_off(self, name: str, reason: str) -> None:
+        """The principal of this name may not stay, wherever it is."""
+        self._guests.cut_off(name, reason)
+        self._logins.cut_off(name)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
         return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
@@ -348,6 +362,9 @@ class Server:
             if self._audit is not None:
                 self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
             raise
+
+    def _shown_a_token(self, token: str) -> Principal:
+        return self._admit(token, None, "the dashboard")
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:

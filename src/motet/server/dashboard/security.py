@@ -145,8 +145,8 @@ def token_in_url(query: Mapping[str, Sequence[str]]) -> str | None:
     """What is wrong with a query that has a token in it; None if it has none."""
     if any(value.startswith(PREFIX) and len(value) > len(PREFIX) for values in query.values() for value in values):
         return (
-            "a token in a URL is refused: by now it is in histories and logs. Revoke it (`motet token revoke`), make another, and "
-            "log in with that"
+            "a token in a URL is refused: by now it is in histories and logs. Revoke it (`motet token revoke`), make another, "
+            "and log in with that"
         )
     return None
 
@@ -155,9 +155,7 @@ def refusal(method: str, headers: dict[bytes, bytes], names: OwnNames, path: str
     """What is wrong with a request; None for nothing."""
     asked = headers.get(b"host", b"").decode("latin-1")
     if not names.knows(asked):
-        return (
-            f"the dashboard is not served as {asked!r}: open it by an IP address or as localhost, or name it in MOTET_NAMES"
-        )
+        return f"the dashboard is not served as {asked!r}: open it by an IP address or as localhost, or name it in MOTET_NAMES"
     if method in ("GET", "HEAD"):
         return None
     if method == "POST":
@@ -218,7 +216,7 @@ def _cookie(scope: Scope, name: str, token: str) -> str:
 
 async def _form(receive: Receive) -> str:
     """A form's fields; "" if they are too many."""
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         body += message.get("body", b"")
