@@ -83,7 +83,7 @@ class ClientSession:
         allowance: Allowance | None = None,
         confirms: bool = False,
     ) -> None:
-        self._confirmations = Confirmations(parts.given, confirms=confirms)
+        self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
         self._turnstile = Turnstile(allowance)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
@@ -160,7 +160,8 @@ class ClientSession:
     def _follow_up(self, message: ToServer) -> None:
         """Take what is about a request that was made before, or about outcomes that were sent."""
         if isinstance(message, m.OutcomesTaken):
-            self._confirmations.taken(message.count)
+            if self._confirmations is not None:
+                self._confirmations.taken(message.count)
         elif isinstance(message, m.Forget):
             self._calls.forget(self.number, message.request_id)
             self._queues.forget(self.number, message.request_id)
@@ -181,7 +182,8 @@ class ClientSession:
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
-        self._confirmations.gone()
+        if self._confirmations is not None:
+            self._confirmations.gone()
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
@@ -205,7 +207,8 @@ class ClientSession:
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
-        self._confirmations.sent(call_id, ended)
+        if self._confirmations is not None:
+            self._confirmations.sent(call_id, ended)
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
