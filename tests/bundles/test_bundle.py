@@ -101,6 +101,22 @@ def test_what_lies_in_a_directory_above_keeps_its_place(project: Project) -> Non
     assert (spec.project_dir, spec.sys_path) == (f"{above}/project", (f"{above}/project", above))
 
 
+def test_a_directory_that_is_reached_by_a_link_is_the_one_that_it_leads_to(project: Project) -> None:
+    project.write("project/shop.py")
+    (project.directory / "link").symlink_to(project.directory)
+    (project.directory / "other").symlink_to(project.work)
+    project.sys_path = [project.directory / "link/project"]
+    project.imports("shop", "link/project/shop.py")
+    spec, _ = project.bundled()
+    assert (spec.project_dir, spec.sys_path) == ("work/project", ("work/project",))
+    assert sorted(project.travels()) == ["work/project/shop.py"]
+    # By another name it is another one: names are kept.
+    project.sys_path = [project.directory / "other"]
+    project.imports("shop", "other/shop.py")
+    spec, _ = project.bundled()
+    assert (spec.project_dir, spec.sys_path) == ("work", ("lib/1/other",))
+
+
 def test_an_editable_install_travels_and_is_found(project: Project) -> None:
     """One that a finder leads to: its directory is not on the search path."""
     project.imports("lib", "elsewhere/src/lib/__init__.py")
@@ -192,11 +208,16 @@ def test_what_was_loaded_travels_and_not_what_stands_there_now(project: Project,
 
 
 def test_bytecode_that_is_up_to_date_travels_and_no_other(project: Project) -> None:
-    project.write("project/shop/new.py", "project/shop/old.py", text="x = 1\n")
+    project.write("project/shop/new.py", "project/shop/old.py", "project/shop/older.py", text="x = 1\n")
     project.imports("shop", "project/shop/__init__.py")
-    for name in ("new", "old"):
-        py_compile.compile(str(project.work / f"shop/{name}.py"), doraise=True)
-    project.write("project/shop/old.py", text="x = 1000\n")
+    second = 1_700_000_000 * 10**9
+    for name in ("new", "old", "older"):
+        file = project.work / f"shop/{name}.py"
+        os.utime(file, ns=(second, second))
+        os.utime(py_compile.compile(str(file), doraise=True), ns=(second, second + 10))
+    project.write("project/shop/older.py", text="x = 1000\n")
+    project.write("project/shop/old.py", text="x = 2\n")  # in the same second, with as many bytes
+    os.utime(project.work / "shop/old.py", ns=(second, second + 20))
     _, bundle = project.bundled()
     found = {file.path: file.piece for file in bundle.manifest.files}
     cached = [path for path in found if "__pycache__" in path]

@@ -20,6 +20,8 @@ from motet.errors import InvalidError
 from motet.model.bundle import WORK, Manifest
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, LocalFiles
 
+_IS_POSIX = os.name == "posix"
+"""Where paths of the environment mean anything to servers; elsewhere containers have the server's alone."""
 _MODALS_DIRECTORY = "/root"
 """Where programs for Modal have their source and their working directory."""
 
@@ -216,11 +218,11 @@ class _Packing:
         if not path:
             return env
         found = [self._moved_path(os.path.join(self._spec.project_dir, it)) for it in path.split(os.pathsep) if it]
-        return {**env, "PYTHONPATH": os.pathsep.join(it for it in found if it is not None)}
+        return {**env, "PYTHONPATH": ":".join(it for it in found if it is not None)}
 
     def _moved(self, definition: ImportedDefinition) -> ImportedDefinition:
         file = definition.file
-        if file is None or in_environment(file):
+        if file is None or (in_environment(file) and _IS_POSIX):
             return definition
         return msgspec.structs.replace(definition, file=self.collection.place_of(file))
 
@@ -231,7 +233,7 @@ class _Packing:
     def _moved_path(self, entry: str) -> str | None:
         """An entry of a search path for containers; None if there is nothing for them."""
         if in_environment(entry):
-            return entry
+            return entry if _IS_POSIX else None
         if entry in self._archives:
             return self._archives[entry]
         place = self._layout.place(entry)

@@ -84,14 +84,16 @@ def _bytecode_of(origin: str, source: bytes, status: os.stat_result) -> tuple[st
     """The place of the bytecode that this interpreter has written for a source, and its content."""
     try:
         place = importlib.util.cache_from_source(origin)
-        data, _ = _read(place)
+        data, written = _read(place)
     except (InvalidError, NotImplementedError, ValueError):
         return None
     by_time = data[:4] == importlib.util.MAGIC_NUMBER and data[4:8] == b"\0\0\0\0"
     expected = (int(status.st_mtime) & 0xFFFFFFFF).to_bytes(4, "little") + (len(source) & 0xFFFFFFFF).to_bytes(
         4, "little"
     )
-    return (place, data) if by_time and data[8:_HEADER] == expected else None
+    # Python compares whole seconds: bytecode of what stood there a moment before, with as many bytes, would do for it.
+    is_later = written.st_mtime_ns > status.st_mtime_ns
+    return (place, data) if by_time and data[8:_HEADER] == expected and is_later else None
 
 
 def _hashed(bytecode: bytes, source_hash: bytes) -> bytes:

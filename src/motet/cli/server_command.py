@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -31,11 +32,17 @@ def server_command(ctx: click.Context, *, port: int | None) -> None:
     """
     if ctx.invoked_subcommand is None:
         # Late: its subcommands do without the server's code.
+        from motet.server.driver import logger
+        from motet.server.log_format import log_json, wants_json
         from motet.server.standing import stand
 
+        say: Callable[[str], None] = tell
+        if wants_json(os.environ):
+            log_json()
+            say = logger.info
         for problem in misspelled(os.environ):
-            tell(problem, err=True)
-        ctx.exit(stand(home_directory(os.environ), port, tell))
+            logger.warning("%s", problem)
+        ctx.exit(stand(home_directory(os.environ), port, say, tell))
 
 
 @server_command.command("status", cls=ViewCommand)

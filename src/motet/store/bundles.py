@@ -20,6 +20,7 @@ import stat
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import msgspec
@@ -31,6 +32,7 @@ from motet.store.base import Freed
 CLAIM_SECONDS = 3600.0
 """For so long what was offered is kept, though no version needs it yet."""
 
+_SYNCING = 16
 _TOO_MANY_LINKS = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP)
 _NANOSECONDS = 10**9
 
@@ -61,10 +63,11 @@ class BundleDirectory:
         """See `BundleStore`."""
         with self._failing(), self._lock:
             self._open()
+            lacking = [piece for piece, size in manifest.pieces.items() if not self._has(piece, size)]
             self._claims[manifest.digest] = self._now() + CLAIM_SECONDS
             if not (self._manifests / manifest.digest).exists():
                 self._write(self._manifests, {manifest.digest: _encode(manifest.files)}, 0o600)
-            return [piece for piece, size in manifest.pieces.items() if not self._has(piece, size)]
+            return lacking
 
     def put(self, pieces: Mapping[str, bytes]) -> None:
         """See `BundleStore`."""
@@ -86,11 +89,12 @@ class BundleDirectory:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
-            # Not before all are written: the disk may have begun with the first ones.
             for _, name, descriptor in written:
                 os.fchmod(descriptor, mode)
                 os.utime(descriptor, ns=(0, _stamp(name)))
-                os.fsync(descriptor)
+            # Together: a disk that has many to wait for writes them in fewer turns than one after the other.
+            with ThreadPoolExecutor(_SYNCING) as threads:
+                list(threads.map(os.fsync, [descriptor for _, _, descriptor in written]))
             for path, name, _ in written:
                 path.rename(directory / name)
             _sync_directory(directory)
@@ -100,20 +104,21 @@ class BundleDirectory:
                 path.unlink(missing_ok=True)
 
     def _has(self, piece: str, size: int) -> bool:
-        """Whether it is here, and as it was when it came: code of containers with the right to do so can write into it."""
+        """Whether it is here, and as it was when it came: code of containers with the right to do so can write into it. Raises
+        `InvalidError` if it has another size: whoever says so is wrong, and others may need it."""
         path = self._pieces / piece
         try:
             status = path.lstat()
         except FileNotFoundError:
             return False
-        if stat.S_ISREG(status.st_mode) and status.st_size == size:
-            if status.st_mtime_ns % _NANOSECONDS == _stamp(piece) % _NANOSECONDS:
-                return True
-            if digest_of(path.read_bytes()) == piece:
-                os.utime(path, ns=(0, _stamp(piece)))
-                return True
-        path.unlink()
-        return False
+        if not stat.S_ISREG(status.st_mode) or not _is_stamped(status, piece):
+            if not stat.S_ISREG(status.st_mode) or digest_of(path.read_bytes()) != piece:
+                path.unlink()
+                return False
+            os.utime(path, ns=(0, _stamp(piece)))
+        if status.st_size != size:
+            raise InvalidError(f"piece {piece} has {status.st_size} bytes, and not {size}, as the bundle says")
+        return True
 
     # --- using ----------------------------------------------------------------------------------------------------------
 
@@ -269,6 +274,10 @@ def _stamp(piece: str) -> int:
     return int(time.time()) * _NANOSECONDS + int(piece[:12], 16) % _NANOSECONDS
 
 
+def _is_stamped(status: os.stat_result, piece: str) -> bool:
+    return status.st_mtime_ns % _NANOSECONDS == _stamp(piece) % _NANOSECONDS
+
+
 def _is_whole(tree: Path, manifest: Manifest) -> bool:
     """Whether all files are there, unchanged. What code has added since harms nobody."""
     for file in manifest.files:
@@ -276,8 +285,7 @@ def _is_whole(tree: Path, manifest: Manifest) -> bool:
             status = os.lstat(f"{tree}/{file.path}")
         except (FileNotFoundError, NotADirectoryError):
             return False
-        whole = stat.S_ISREG(status.st_mode) and status.st_size == file.size
-        if not whole or status.st_mtime_ns % _NANOSECONDS != _stamp(file.piece) % _NANOSECONDS:
+        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or not _is_stamped(status, file.piece):
             return False
     return True
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from motet.errors import InvalidError
@@ -70,6 +68,8 @@ def finding_without_packaging(requirement: str) -> str | None:
 
 
 def _installed_version(name: str) -> str | None:
+    from importlib import metadata  # late: slow to import, and most programs ask for nothing
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -112,6 +112,8 @@ def _lines(path: Path, seen: set[Path]) -> Iterator[str]:
 
 def pyproject_requirements(path: str | os.PathLike[str], extras: Sequence[str]) -> list[str]:
     """The dependencies in a `pyproject.toml`, and those of the named extras. Raises `InvalidError`."""
+    import tomllib  # late: few programs have their requirements there
+
     try:
         project = tomllib.loads(_read(Path(path))).get("project", {})
     except tomllib.TOMLDecodeError as error:

@@ -10,6 +10,7 @@ from typing import Any
 
 from motet.errors import ServiceError
 from motet.server.http.config import WebConfig
+from motet.server.request_log import logged
 
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a listener on all addresses is reached from this machine."""
@@ -37,7 +38,7 @@ class Listener:
         websockets: bool = True,
     ) -> None:
         self._config = config
-        self._app = app
+        self._app = logged(app, user)
         self._user = user
         self._extra = extra
         self._websockets = websockets
