@@ -58,7 +58,7 @@ def test_the_page_shows_the_table_as_it_is() -> None:
 
 
 def test_keys_of_profiles_are_in_the_table_as_profiles_have_them() -> None:
-    rows = {row.profile: (row.name, row.means, row.is_secret) for row in VARIABLES.values() if row.profile}
+    rows = {row.profile: (row.name, row.means, row.is_withheld) for row in VARIABLES.values() if row.profile}
     assert rows == {key.name: (key.variable, key.means, not key.is_shown) for key in KEYS.values()}
 
 
