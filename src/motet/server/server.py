@@ -53,6 +53,7 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
+from motet.server.metrics.upkeep import Upkeep
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.queue import NoRecords, RecordQueue
@@ -61,7 +62,7 @@ from motet.server.records.sampler import Sampler
 from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import BundleStore, CallStore
+from motet.store.base import BundleStore, CallStore, HomeUsage
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -91,6 +92,7 @@ class Server:
         door: Door | None = None,
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
+        home_usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
         self._audit = audit
         self._config = config
@@ -115,7 +117,9 @@ class Server:
         self._lifetimes = Lifetimes(
             self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
         )
-        self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
+        views, tallied = self._catalogue.views, lambda: self._driver.follow(self._tally.turned)
+        upkeep = Upkeep(views, config.certificates, home_usage, lambda look: loop.run_in_executor(None, look))
+        self._metrics = Metrics(views, self._tally, tallied, upkeep)
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
         )

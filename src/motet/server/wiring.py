@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +43,7 @@ def build_server(
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
+    from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
     scratch = Scratch("server")
@@ -51,7 +53,10 @@ def build_server(
             config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door, audit=audit, bundles=bundles
         )
     records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit, bundles)
+    usage = partial(home_usage, config.records.home)
+    return Server(
+        config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit, bundles, usage
+    )
 
 
 def take_home(directory: Path) -> ServerHome:

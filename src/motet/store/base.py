@@ -42,6 +42,18 @@ class Freed(NamedTuple):
     size: int
 
 
+class HomeUsage(NamedTuple):
+    """Bytes on disk under a home, by what they are of, and what is left there."""
+
+    parts: dict[str, int]
+    free: int
+
+    @property
+    def total(self) -> int:
+        """Of all parts."""
+        return sum(self.parts.values())
+
+
 class BundleStore(Protocol):
     """Keeps bundles: their manifests, and pieces that several of them share. Thread-safe; each method may wait for a disk, and
     returns when what it did would survive a crash of the machine. All raise `ServiceError` where the disk is the matter."""

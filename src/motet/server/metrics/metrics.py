@@ -13,11 +13,12 @@ from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.server.metrics.histogram import Histogram
 from motet.server.metrics.tally import Name, Tally
+from motet.server.metrics.upkeep import Upkeep
 
 STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
 
-V = TypeVar("V", int, Histogram)
+V = TypeVar("V", float, Histogram)
 
 
 class Readings(Generic[V]):
@@ -32,10 +33,18 @@ class Readings(Generic[V]):
 
 
 class Metrics:
-    """Reads pools when it is asked, and what is in `tally`, which `count` has filled from then on. On the server's loop."""
+    """Reads pools when it is asked, what is in `tally`, which `count` has filled from then on, and the server's `upkeep`. On
+    the server's loop."""
 
-    def __init__(self, views: Callable[[], tuple[AppView, ...]], tally: Tally, count: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        views: Callable[[], tuple[AppView, ...]],
+        tally: Tally,
+        count: Callable[[], None],
+        upkeep: Upkeep | None = None,
+    ) -> None:
         self._tally = tally
+        self._upkeep = upkeep
         self._views = views
         self._count = count
         self._begun = False
@@ -45,10 +54,14 @@ class Metrics:
         if not self._begun:
             self._begun = True
             self._count()
+            if self._upkeep is not None:
+                self._upkeep.begin()
 
-    def gauges(self) -> Readings[int]:
-        """What there is now, of apps that run."""
-        readings: Readings[int] = Readings()
+    def gauges(self) -> Readings[float]:
+        """What there is now, of apps that run and of the server."""
+        readings: Readings[float] = Readings()
+        for metric, labels, value in self._upkeep.readings() if self._upkeep is not None else ():
+            readings.add(metric, labels, value)
         for name, views in self._by_name().items():
             readings.add(catalogue.WAITING, name, sum(view.waiting_inputs for view in views))
             readings.add(catalogue.RUNNING, name, sum(view.running_inputs for view in views))
@@ -59,9 +72,9 @@ class Metrics:
             readings.add(catalogue.SLOTS, name, sum(map(_slots, views)))
         return readings
 
-    def counters(self) -> Readings[int]:
+    def counters(self) -> Readings[float]:
         """What has happened since `begin`, also in apps that have ended."""
-        readings: Readings[int] = Readings()
+        readings: Readings[float] = Readings()
         for name, counts in self._tally.counts().items():
             for kind in OutcomeKind:
                 readings.add(catalogue.INPUTS, (*name, kind.name.lower()), counts.ended[kind])
