@@ -63,6 +63,18 @@ VARIABLES: dict[str, Variable] = {
             "containers",
         ),
         Variable(
+            "MOTET_PRINCIPAL_LIMITS",
+            _SERVER,
+            "what whoever shows a token may have, such as `containers=8,inputs_per_second=100` ([limits](security.md#limits))",
+            "no limits",
+        ),
+        Variable(
+            "MOTET_APP_LIMITS",
+            _SERVER,
+            "what each app may have: `containers`, `inputs`, `requests`",
+            "no limits",
+        ),
+        Variable(
             "MOTET_MISSING_GPU",
             _SERVER,
             "what becomes of inputs that ask for GPUs which are not there: `error`, `wait` or `ignore` (run without)",

@@ -116,6 +116,19 @@ class ReportFunctionRetired(Command, frozen=True):
     function_id: str
 
 
+class ReportWarm(Command, frozen=True):
+    """A container of a function that is being warmed is ready."""
+
+    function_id: str
+
+
+class ReportCold(Command, frozen=True):
+    """One that was to be could not start, for this (encoded) reason."""
+
+    function_id: str
+    failure: bytes
+
+
 class ReportDecision(Command, frozen=True):
     """A pool is to have another size, for this reason: with `live` containers, of which some are `starting`, it wants
     `desired`, and starts or stops some for that. Its inputs are those that waited and ran at that moment."""

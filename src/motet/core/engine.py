@@ -52,6 +52,7 @@ class Engine:
             failure=failure,
             policy=policy,
             host=state.host,
+            shares=state.shares,
             roster=state.containers,
             timers=state.timers,
             calls=state.calls,
@@ -65,7 +66,11 @@ class Engine:
         calls, containers = CallEvents(state, self._backlog, failure), ContainerEvents(state)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.PrincipalLimited: self._principal_limited,
+            e.AppOwned: self._app_owned,
             e.FunctionWanted: self._function_wanted,
+            e.FunctionWarmed: self._function_warmed,
+            e.AppReleased: self._app_released,
             e.AppStopped: self._app_stopped,
             e.AppRetired: self._app_retired,
             e.AutoscalerChanged: self._autoscaler_changed,
@@ -124,16 +129,34 @@ class Engine:
         retirement = None if event.retires == "never" else Retirement(event.retires, turn.now)
         pool = Pool(event.app_id, event.function_id, event.spec, self._services, retirement)
         self._pools[event.function_id] = pool
+        pool.size.hold(event.held)
         if event.app_id in self._retired_apps:
             pool.retire()
         turn.changed(pool)
         if pool.fleet.gpu:
             self.state.host.devices.look(turn)
 
+    def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
+        self.state.shares.limit(event.principal, event.name, event.quota)
+
+    def _app_owned(self, event: e.AppOwned, turn: Turn) -> None:
+        self.state.shares.own(event.app_id, event.name, event.principal, event.quota)
+
     def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
         if pool is not None and pool.retirement is not None:
             pool.retirement.wanted(event.retires, turn.now)
+            turn.changed(pool)
+
+    def _function_warmed(self, event: e.FunctionWarmed, turn: Turn) -> None:
+        pool = self._pools.get(event.function_id)
+        if pool is not None and not pool.is_retired:
+            pool.warm(event.containers)
+            turn.changed(pool)
+
+    def _app_released(self, event: e.AppReleased, turn: Turn) -> None:
+        for pool in self.state.pools_of(event.app_id):
+            pool.size.hold(False)
             turn.changed(pool)
 
     def _autoscaler_changed(self, event: e.AutoscalerChanged, turn: Turn) -> None:
@@ -199,6 +222,7 @@ class Engine:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
+            self.state.shares.forget_app(app_id)
             turn.commands.append(ReportAppStopped(app_id))
 
     def _retire(self, pool: Pool, turn: Turn) -> None:

@@ -7,6 +7,7 @@ import msgspec
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
 from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.quota import Quota
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
@@ -16,12 +17,45 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionAdded(Event, frozen=True):
-    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it."""
+    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it.
+    `held`: no container starts before `AppReleased`; inputs wait."""
 
     function_id: str
     app_id: str
     spec: FunctionSpec
     retires: Retires = "never"
+    held: bool = False
+
+
+class AppReleased(Event, frozen=True):
+    """What kept the containers of an app from starting is over."""
+
+    app_id: str
+
+
+class FunctionWarmed(Event, frozen=True):
+    """So many containers are kept of a function, whatever its bounds say, as far as these and the host let it; 0: no longer.
+    Meanwhile it is told when one of them is ready, or cannot start."""
+
+    function_id: str
+    containers: int
+
+
+class PrincipalLimited(Event, frozen=True):
+    """A principal, called so, may have so much from now on."""
+
+    principal: int
+    name: str
+    quota: Quota
+
+
+class AppOwned(Event, frozen=True):
+    """An app, called so, is a principal's, and may have so much. Said before it has functions; without it, it is nobody's."""
+
+    app_id: str
+    name: str
+    principal: int | None
+    quota: Quota
 
 
 class FunctionWanted(Event, frozen=True):

@@ -15,6 +15,7 @@ from motet.core.host import Host
 from motet.core.learned_target import LearnedTarget
 from motet.core.roster import Roster
 from motet.core.router import LoadIndex
+from motet.core.shares import Share
 from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.model.function import FunctionSpec
@@ -29,7 +30,9 @@ class Fleet:
     `alarm` is how it asks for `Pool.tick` when one of them is to be looked after.
     """
 
-    def __init__(self, function_id: str, spec: FunctionSpec, host: Host, roster: Roster, alarm: SetAlarm) -> None:
+    def __init__(
+        self, function_id: str, spec: FunctionSpec, host: Host, roster: Roster, alarm: SetAlarm, share: Share
+    ) -> None:
         self.function_id = function_id
         self.spec = spec
         self.gpu = spec.resources.gpu
@@ -48,6 +51,7 @@ class Fleet:
         self.peak = 0
         self.start_failures = StartFailures()
         self.host = host
+        self.share = share
         self.claim = DeviceClaim(self.gpu, host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
@@ -71,7 +75,12 @@ class Fleet:
             self.host.start_is_over()
         if after is states.STOPPING:
             self.host.container_leaves()
-        self.live += (after in COUNTED) - (before in COUNTED)
+        more = (after in COUNTED) - (before in COUNTED)
+        if more:
+            self.live += more
+            self.share.add_live(more)
+        if (drains := (after is states.DRAINING) - (before is states.DRAINING)) != 0:
+            self.host.drains(drains)
         self._index(container)
 
     def _settle(self, container: Container, turn: Turn) -> None:
@@ -101,6 +110,8 @@ class Fleet:
         container = self._roster.add(self.function_id, turn.now, reason)
         self.containers[container.container_id] = container
         self.live += 1
+        self.share.add_live(1)
+        self.share.add_containers(1)
         self.started_total += 1
         self.starting += 1
         self.host.container_started()
@@ -241,6 +252,7 @@ class Fleet:
             self.start_failures.add(container.started_at, turn.now)
         asked = container.state is states.STOPPING
         self._move(container, "ended", turn)
+        self.share.add_containers(-1)
         self.host.container_ended(was_leaving=asked)
         if turn.records is not None:
             how: Literal["stopped", "failed", "died"] = "failed" if container.failed else "stopped" if asked else "died"

@@ -8,6 +8,7 @@ from motet.core.admission import Admission
 from motet.core.attempts import Attempts
 from motet.core.autoscaler import Demand
 from motet.core.batch_slots import BatchSlots
+from motet.core.commands import ReportWarm
 from motet.core.containers import Container
 from motet.core.deadlines import Deadlines
 from motet.core.endings import Endings
@@ -57,7 +58,9 @@ class Pool:
         alarm = self.alarm.set
         self.queue = WaitingQueue()
         self.feeds = Feeds()
-        self.fleet = fleet = Fleet(function_id, spec, services.host, services.roster, alarm)
+        self.fleet = fleet = Fleet(
+            function_id, spec, services.host, services.roster, alarm, services.shares.app(app_id)
+        )
         self.isolation = Isolation(fleet)
         self.endings = Endings(spec, self.feeds, services)
         self.deadlines = Deadlines(spec.timeout, alarm)
@@ -156,6 +159,8 @@ class Pool:
         """A container may be given attempts."""
         self._scaler.started(turn.now - container.started_at)
         self.fleet.became_ready(container, turn)
+        if self.unserved.watched:
+            turn.commands.append(ReportWarm(self.function_id))
 
     def start_failed(self, container: Container, failure: bytes, turn: Turn) -> None:
         """A container will not serve: the user's module or enter hook raised, or it took too long."""
@@ -196,6 +201,11 @@ class Pool:
             self.close(self.fleet.host.limits.stop_grace, "nobody used this variant for a while", turn)
         return False
 
+    def warm(self, containers: int) -> None:
+        """Keep so many, whoever calls; 0: as many as its bounds say."""
+        self.unserved.watch(containers > 0)
+        self.size.at_least(containers)
+
     def retire(self) -> None:
         """What it holds ends, and no container is kept for what may come."""
         self.is_retired = True
@@ -203,8 +213,8 @@ class Pool:
 
     @property
     def holds_any(self) -> bool:
-        """Whether an attempt of it runs, if only one that was cancelled and has not been let go of."""
-        return self.attempts.running > 0
+        """Whether a container of it holds an attempt, if only one that was cancelled and has not been let go of."""
+        return self.attempts.running > 0 or any(it.running for it in self.fleet.containers.values())
 
     def close(self, grace: float, reason: str, turn: Turn) -> None:
         """Its inputs have been cancelled, or there are none; its containers go, and nothing starts any more."""

@@ -12,6 +12,7 @@ from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
@@ -40,6 +41,7 @@ class ServerConfig:
     `records`: what is kept of runs, and where; None: nothing.
     `dashboard`: where the dashboard is served once somebody asks for it.
     `metrics`: where metrics are served on a port of their own; None: nowhere.
+    `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -53,6 +55,8 @@ class ServerConfig:
     records: RecordsConfig | None = None
     dashboard: DashboardConfig = DashboardConfig()
     metrics: MetricsConfig | None = None
+    principal_quota: Quota = NO_QUOTA
+    app_quota: Quota = NO_QUOTA
     trace_directory: Path | None = None
 
     @property
@@ -96,6 +100,8 @@ class ServerConfig:
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),
             metrics=_metrics(),
+            principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
+            app_quota=_quota("MOTET_APP_LIMITS"),
             trace_directory=_trace_directory(),
         )
 
@@ -130,6 +136,11 @@ def _metrics() -> MetricsConfig | None:
         return None
     host = os.environ.get("MOTET_METRICS_HOST") or "127.0.0.1"
     return MetricsConfig(host=host, port=_number("MOTET_METRICS_PORT", 0, int))
+
+
+def _quota(variable: str) -> Quota:
+    texts = (each.strip() for each in os.environ.get(variable, "").split(","))
+    return Quota.parse(tuple(each for each in texts if each), variable)
 
 
 def _proxy_tokens() -> ProxyTokens:

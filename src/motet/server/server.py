@@ -14,13 +14,16 @@ from typing import Any, Protocol
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
+from motet.core import events as e
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
+from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
+from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.peer_process import PeerProcess
@@ -109,13 +112,24 @@ class Server:
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
         self._records = self._attach_observers(open_records, tidy_records)
-        self._calls = SpawnedCalls(store)
+        self._allowances = Allowances(self._clock.now)
+        self._calls = SpawnedCalls(store, self._allowances.store)
         self._web = Ingress(
-            config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
+            config.web,
+            self.connect,
+            self._bind,
+            lambda target: engine.inspection.refusal(target, CallKind.STREAM),
+            config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
         self._lifetimes = Lifetimes(
-            self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
+            self._driver,
+            self._catalogue,
+            self._lines,
+            self._web,
+            config.stop_grace,
+            self._calls.forget_app,
+            config.app_quota,
         )
         views, tallied = self._catalogue.views, lambda: self._driver.follow(self._tally.turned)
         upkeep = Upkeep(views, config.certificates, home_usage, lambda look: loop.run_in_executor(None, look))
@@ -135,7 +149,7 @@ class Server:
             self._catalogue,
             self._lifetimes,
             self._calls,
-            Queues(),
+            Queues(self._allowances.store),
             self.operations,
             self._dashboard.invite,
             names := Names(self._catalogue),
@@ -290,6 +304,10 @@ class Server:
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
+        if principal is not None and by is not None and principal.quota != NO_QUOTA:
+            name = f"the principal {principal.name!r}"
+            self._allowances.set(by, name, principal.quota)
+            self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
             owner = self._lifetimes.life_of(app.app_id)
@@ -302,6 +320,7 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            allowance=None if by is None else self._allowances.of(by),
             audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
         )
         return session

@@ -58,7 +58,7 @@ def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
 
 
 async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles)
+    server = build_server(config, door=HomeDoor(tokens, config.principal_quota), audit=audit, bundles=bundles)
     with _signals(server, say):
         try:
             await server.start()

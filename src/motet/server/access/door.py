@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.errors import ConnectionError, InvalidError
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.access.peer_process import PeerProcess, descends_from, is_marked_as_containers
 from motet.server.access.rights import EVERYTHING, Right, named_rights
 from motet.server.access.tokens import OPERATOR, Tokens
@@ -21,6 +22,7 @@ class Principal:
     rights: Right
     until: float | None = None
     """When its rights end, on the wall clock."""
+    quota: Quota = NO_QUOTA
     key: str = ""
     """What tells it from all others, also from those who had its name before, and will; empty: its name does."""
 
@@ -77,8 +79,10 @@ class HomeDoor:
 
     token = ""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, quota: Quota = NO_QUOTA) -> None:
+        """`quota`: what whoever shows a token may have, as far as that does not say otherwise."""
         self.tokens = tokens
+        self._quota = quota
         self._uid = os.geteuid()
         self._pid = os.getpid()
 
@@ -88,7 +92,8 @@ class HomeDoor:
             found = self.tokens.find(token)
             if found is None:
                 raise ConnectionError("the token (MOTET_TOKEN) is none here: it was revoked, has expired or never was")
-            return Principal(found.name, named_rights(found.rights), found.expires_at, found.principal)
+            quota = Quota.parse(found.limits, f"token {found.name}").over(self._quota)
+            return Principal(found.name, named_rights(found.rights), found.expires_at, quota, found.principal)
         if process is None:
             raise ConnectionError("a token is needed here: put one in MOTET_TOKEN")
         if process.uid != self._uid:

@@ -29,13 +29,14 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 @dataclass(frozen=True, slots=True)
 class ServedApp:
     """An app that can be called. `declared`: its functions by id; `web_urls`: those of web functions, by function id and
-    method. `version`: of the name that it is deployed under; 0: it is not."""
+    method. `version`: of the name that it is deployed under; 0: it is not. `is_detached`: its program may have left it."""
 
     app_id: str
     spec: AppSpec
     declared: dict[str, FunctionSpec]
     web_urls: list[tuple[str, str, str]] = field(default_factory=list)
     version: int = 0
+    is_detached: bool = False
 
     def function_ids(self) -> list[tuple[str, str, str]]:
         """(key of the app it was declared on, its own key, id) of every declared function."""
@@ -55,13 +56,14 @@ class Catalogue:
 
     # --- apps ---------------------------------------------------------------------------------------------------------
 
-    def new_app(self, app_id: str, spec: AppSpec, version: int = 0) -> ServedApp:
+    def new_app(self, app_id: str, spec: AppSpec, version: int = 0, *, is_detached: bool = False) -> ServedApp:
         """An app with ids for its functions, which can be called once it is added. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
         for function in spec.functions:
             _check_size(function)
-        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions}, version=version)
+        declared = {self._new_id(): function for function in spec.functions}
+        return ServedApp(app_id, spec, declared, version=version, is_detached=is_detached)
 
     def add(self, app: ServedApp) -> None:
         """It can be called from now on; pools with `min_containers` begin to start at once."""
@@ -86,7 +88,13 @@ class Catalogue:
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
         functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
-        return AppView(app_id=app_id, name=app.spec.name, functions=functions, version=app.version)
+        return AppView(
+            app_id=app_id,
+            name=app.spec.name,
+            functions=functions,
+            version=app.version,
+            is_detached=app.is_detached,
+        )
 
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""

@@ -10,15 +10,17 @@ from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
+from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
-from motet.server.clients.queues import Queues
+from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer, Deployments
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver
@@ -73,7 +75,9 @@ class ClientSession:
         name: str = "",
         is_inside: bool = False,
         audit: SessionAudit | None = None,
+        allowance: Allowance | None = None,
     ) -> None:
+        self._turnstile = Turnstile(allowance)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -125,6 +129,8 @@ class ClientSession:
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
+                elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
+                    self._refuse_inputs(message, over)
                 else:
                     self._submit(message, events)
             elif isinstance(message, m.AckCallItems):
@@ -150,6 +156,7 @@ class ClientSession:
             self._calls.forget(self.number, message.request_id)
             self._queues.forget(self.number, message.request_id)
             self._pending.forget(message.request_id)
+            self._turnstile.leave(message.request_id)
         elif isinstance(message, Confirm):
             self._queues.confirm(self.number, message.request_id, message.count)
         elif isinstance(message, AnswerNow):
@@ -160,6 +167,7 @@ class ClientSession:
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
         self._pending.close()
+        self._turnstile.close()
         self._audit.close()
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
@@ -178,6 +186,7 @@ class ClientSession:
 
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
         self._peer.send((m.Reply(request_id, body),))
+        self._turnstile.leave(request_id)
         self._audit.answered(request_id, body)
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
@@ -206,6 +215,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
+        self._turnstile.enter(request.request_id)
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -232,12 +242,14 @@ class ClientSession:
             raise ConnectionError("only the first message may be a hello")
         if not isinstance(message, m.SubmitInputs):
             raise ConnectionError(str(self._denied(kind)))
-        told = report.of(self._denied(kind))
-        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+        self._refuse_inputs(message, self._denied(kind))
 
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
-        told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
+        self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
+
+    def _refuse_inputs(self, message: m.SubmitInputs, error: Error) -> None:
+        told = report.of(error)
         self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
     def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
@@ -275,6 +287,7 @@ class ClientSession:
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
         self._lifetimes.check_owner(body.app_id, self._by)
+        self._lifetimes.check_is_no_version(body.app_id)
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
@@ -308,6 +321,7 @@ class ClientSession:
 
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
+        self._turnstile.check_stored(size_of(body.items))
         return self._queues.put(self, request_id, body)
 
     def _get_items(self, request_id: int, body: GetItems) -> m.ReplyBody | None:
@@ -319,6 +333,8 @@ class ClientSession:
         return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
+        if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
+            raise over
         function_id = self._names.resolve(body.function_id)
         app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is CallKind.SPAWNED:
@@ -326,8 +342,9 @@ class ClientSession:
                 raise InvalidError(
                     f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
                 )
-            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind):
+            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
                 raise refusal
+            self._turnstile.check_stored(0)
             # Before anything is kept: another's call is not added to.
             self._calls.claim(body.call_id, self.principal)
             keeper = self._lifetimes.calls_of(app_id)
