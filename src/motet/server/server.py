@@ -9,6 +9,7 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +37,7 @@ from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
+from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
@@ -56,7 +58,7 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
-from motet.server.metrics.upkeep import Upkeep
+from motet.server.metrics.server_numbers import ServerNumbers
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.queue import NoRecords, RecordQueue
@@ -131,9 +133,12 @@ class Server:
             self._calls.forget_app,
             config.app_quota,
         )
-        views, tallied = self._catalogue.views, lambda: self._driver.follow(self._tally.turned)
-        upkeep = Upkeep(views, config.certificates, home_usage, lambda look: loop.run_in_executor(None, look))
-        self._metrics = Metrics(views, self._tally, tallied, upkeep)
+        self._metrics = Metrics(
+            self._catalogue.views,
+            self._tally,
+            lambda: self._driver.follow(self._tally.turned),
+            ServerNumbers(self._catalogue.views, config.certificates, home_usage, partial(loop.run_in_executor, None)),
+        )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
         )
@@ -187,8 +192,9 @@ class Server:
                 now=self._clock.wall_now,
             )
         )
-        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
-        self.operations.answers |= Uploads(bundles).answers
+        self.pruning = Pruning(self._parts.deployments, bundles)
+        answers = token_answers(self._door, self._guests.cut_off)
+        self.operations.answers |= {**answers, **Uploads(bundles).answers, **self.pruning.answers}
         self._scratch = scratch
 
     def _attach_observers(

@@ -73,8 +73,9 @@ class BundleStore(Protocol):
         such bundle, or pieces of it are lacking."""
         ...
 
-    def prune(self, needed: Collection[str]) -> Freed:
-        """Let go of all bundles but these and those of the last hour, and of the pieces that none of them has."""
+    def prune(self, needed: Collection[str], *, dry_run: bool = False) -> Freed:
+        """Let go of all bundles but these and those of the last hour, and of the pieces that none of them has; with `dry_run`,
+        only say what that would be."""
         ...
 
 

@@ -13,7 +13,7 @@ from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.server.metrics.histogram import Histogram
 from motet.server.metrics.tally import Name, Tally
-from motet.server.metrics.upkeep import Upkeep
+from motet.server.metrics.server_numbers import ServerNumbers
 
 STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
@@ -41,7 +41,7 @@ class Metrics:
         views: Callable[[], tuple[AppView, ...]],
         tally: Tally,
         count: Callable[[], None],
-        upkeep: Upkeep | None = None,
+        upkeep: ServerNumbers | None = None,
     ) -> None:
         self._tally = tally
         self._upkeep = upkeep

@@ -12,7 +12,7 @@ import trustme
 from motet.model.views import AppView
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
-from motet.server.metrics.upkeep import MEASURED_FOR, Upkeep, expires_at
+from motet.server.metrics.server_numbers import MEASURED_FOR, ServerNumbers, expires_at
 from motet.store.base import HomeUsage
 from motet.store.home_usage import home_usage
 
@@ -24,7 +24,7 @@ class Watched:
         self.now = 0.0
         self.looks: list[Callable[[], None]] = []
         self.used = HomeUsage({"records": 5, "bundles": 7}, 100)
-        self.upkeep = Upkeep(lambda: views, certificates, lambda: self.used, self.looks.append, lambda: self.now)
+        self.upkeep = ServerNumbers(lambda: views, certificates, lambda: self.used, self.looks.append, lambda: self.now)
 
     def values(self, metric: Metric) -> dict[tuple[str, ...], float]:
         return {labels: value for found, labels, value in self.upkeep.readings() if found is metric}

@@ -19,7 +19,7 @@ MEASURED_FOR = 60.0
 Reading = tuple[Metric, tuple[str, ...], float]
 
 
-class Upkeep:
+class ServerNumbers:
     """Reads them. `usage` looks at the home, and waits for its disk: `later` has that done elsewhere. `certificates` are files
     in PEM form, of servers that are known by them. A number that cannot be had is left out."""
 
