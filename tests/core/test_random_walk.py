@@ -357,6 +357,12 @@ class EngineWalk(RuleBasedStateMachine):
                 self.world.feed(e.ItemsYielded(container.container_id, attempt, [b"1", b"2"]))
                 self.world.feed(e.ItemsTaken(call_id, index, 2))
 
+    @precondition(lambda self: self.calls > 2)
+    @rule(twice=st.sampled_from([False, False, False, True]))
+    def kill_the_server(self, twice: bool) -> None:
+        for _ in range(1 + twice):
+            self.world.restart()
+
     @precondition(lambda self: self.world.gpus_wanted)
     @rule()
     def find_gpus(self) -> None:

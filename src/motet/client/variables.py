@@ -47,6 +47,13 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable(PROFILE, _PROGRAM, "the profile to use", "the one in use"),
         Variable(CONFIG, _PROGRAM, "the file with profiles", "~/.motet.toml"),
+        Variable(
+            "MOTET_RECONNECT",
+            _PROGRAM,
+            "the time for which a server that stays, and was killed, is waited for; 0: not at all",
+            "60",
+            "seconds",
+        ),
         # How much runs.
         Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",
@@ -92,6 +99,13 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable("MOTET_FREEZE_GRACE", _SERVER, "the time after which a frozen container is killed", "10", "seconds"),
         Variable("MOTET_LISTEN", _SERVER, "how containers reach the server: `unix` or `tcp` (on 127.0.0.1)", "unix"),
+        Variable(
+            "MOTET_AGENT_GRACE",
+            _SERVER,
+            "of a server that stays: the time that its containers live without one, when it was killed or hands over",
+            "60",
+            "seconds",
+        ),
         Variable(
             "MOTET_CONTAINER_ENV",
             _SERVER,

@@ -6,13 +6,13 @@ from motet.core import events as e
 from motet.core import streams
 from motet.core.backlog import Backlog, Why
 from motet.core.feeds import MAX_AHEAD_BYTES
-from motet.core.inputs import Call
+from motet.core.inputs import Call, Input
 from motet.core.pool import Pool
 from motet.core.services import EncodeFailure
 from motet.core.state import State
 from motet.core.turn import Turn
-from motet.errors import NotFoundError
-from motet.model.outcome import CallKind, OutcomeKind
+from motet.errors import MayHaveRun, NotFoundError
+from motet.model.outcome import CallKind, NewInput, OutcomeKind
 
 
 class CallEvents:
@@ -44,7 +44,12 @@ class CallEvents:
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
         if call.shares and call.kind is not CallKind.SPAWNED:
             room = min(room, *(share.room for share in call.shares))
-        items, refused = call.take(event.inputs, room, turn.now)
+        items, refused = call.take(self._to_run(call, event, pool, turn), room, turn.now)
+        began: list[Input] = []
+        if pool.earlier.are_any:
+            has = pool.earlier.has
+            began = [item for item in items if has(call.call_id, item.index)]
+            items = [item for item in items if not has(call.call_id, item.index)]
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind, call.shares)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
@@ -53,7 +58,20 @@ class CallEvents:
                 turn.records.made(call)
             if call.inputs:
                 self._calls.add(call)
+        if began:
+            pool.rejoin(began, turn)
         turn.changed(pool)
+
+    def _to_run(self, call: Call, event: e.InputsSubmitted, pool: Pool, turn: Turn) -> list[NewInput]:
+        """Those that may run, if they do not already."""
+        if not (event.again and call.at_most_once):
+            return event.inputs
+        new = [each.index for each in event.inputs if each.index not in call.inputs]
+        lost = {index for index in new if not pool.earlier.has(call.call_id, index)}
+        if lost:
+            why = "it was submitted to a server that was killed, and may have run there: it is not run again"
+            turn.refuse(call, sorted(lost), OutcomeKind.LOST, self._failure(MayHaveRun(why)))
+        return [each for each in event.inputs if each.index not in lost]
 
     def cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         """See `CallCancelled`."""

@@ -29,8 +29,9 @@ class Engine:
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
     form of failures from `failure`. `policy` says how many containers pools should have. What ends many inputs at one moment
-    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Not thread-safe: one owner calls
-    `handle`.
+    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Attempts are numbered from
+    `first_attempt`, which is more than any that a container may have from a server before this one. Not thread-safe: one owner
+    calls `handle`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Engine:
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
         inputs_per_turn: int = INPUTS_PER_TURN,
+        first_attempt: int = 1,
     ) -> None:
         self.state = state = State(limits, id_base)
         self.inspection = Inspection(state)
@@ -48,7 +50,7 @@ class Engine:
         self._timers = state.timers
         self._inputs_per_turn = inputs_per_turn
         self._services = Services(
-            attempts=itertools.count(1),
+            attempts=itertools.count(first_attempt),
             failure=failure,
             policy=policy,
             host=state.host,
@@ -83,6 +85,7 @@ class Engine:
             e.ItemsTaken: calls.items_taken,
             e.InputFed: calls.fed,
             e.AttemptsFinished: containers.finished,
+            e.ContainerResumed: containers.resumed,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }

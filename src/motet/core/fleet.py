@@ -10,6 +10,7 @@ from motet.core.commands import KillContainer, RecordEnd, RecordStart, ResumeCon
 from motet.core.container_graces import ContainerGraces
 from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
+from motet.core.events import ContainerResumed
 from motet.core.grace import SetAlarm
 from motet.core.host import Host
 from motet.core.learned_target import LearnedTarget
@@ -108,6 +109,13 @@ class Fleet:
     def start(self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn) -> Container:
         """One more, which is to see these GPUs, and has been wanted since then."""
         container = self._roster.add(self.function_id, turn.now, reason)
+        self._starts(container, turn)
+        turn.commands.append(
+            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at)
+        )
+        return container
+
+    def _starts(self, container: Container, turn: Turn) -> None:
         self.containers[container.container_id] = container
         self.live += 1
         self.share.add_live(1)
@@ -117,9 +125,19 @@ class Fleet:
         self.host.container_started()
         self.peak = max(self.peak, len(self.containers))
         self.graces.starts.begin(container, turn.now)
-        turn.commands.append(
-            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at)
-        )
+
+    def resume(self, event: ContainerResumed, turn: Turn) -> Container:
+        """One that a server before this one had started is here, and what it runs, each in a slot of its own."""
+        container = self._roster.resume(event.container_id, self.function_id, turn.now)
+        self._starts(container, turn)
+        for held in event.running:
+            container.fill(held.attempt, None)
+        if event.limit is not None:
+            container.limit_to(event.limit)
+        if event.leaving is not None or (self._single_use and (event.running or event.ended)):
+            container.leave(event.leaving or "single_use_containers")
+        self._move(container, "became_ready", turn)
+        self._settle(container, turn)
         return container
 
     def became_ready(self, container: Container, turn: Turn) -> None:

@@ -74,6 +74,7 @@ def _check_pool(pool: Pool, calls: Mapping[str, Call]) -> None:
         "who waits for too long is noticed": pool.unserved.may_be or not pool.queue_times.line,
         "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
         **pool.slots.check(),
+        **pool.earlier.check(),
     }
     _raise_if_broken(facts, f"pool of {pool.spec.name}", f": {mine} {pool.fleet.containers}")
 

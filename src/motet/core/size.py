@@ -18,6 +18,7 @@ from motet.core.shares import Share
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
+from motet.model.gpu import Gpu
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -192,6 +193,15 @@ class Size:
             self._wanted_since = None
         self._claim.hold(container, grant, self)
         return True
+
+    def resumed(self, container: Container, gpus: tuple[str, ...]) -> None:
+        """A container is here that a server before this one had started, with these devices."""
+        if gpus:
+            fits = [request.count for request in self._claim.requests if max(request.count, 1) == len(gpus)]
+            share = min([1.0, *fits])
+            self._claim.hold(
+                container, Grant(tuple(Gpu(uuid=uuid, kind="", memory_mib=0) for uuid in gpus), share), self
+            )
 
     # --- fewer --------------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from motet.client.home import standing_socket
+from motet.client.home import standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
@@ -34,6 +34,8 @@ class ServerConfig:
     `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
     (whoever starts them brings connections).
     `socket`: where the socket is, if it is not in a directory that goes with the server.
+    `containers_socket`: where containers connect, if that is another one than clients do.
+    `agent_grace`: seconds that containers live without a server, if they may.
     `port`: a port of 127.0.0.1 to listen on for clients that show a token, 0 for a free one; None: none.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
@@ -47,6 +49,8 @@ class ServerConfig:
 
     listen: str = "unix"
     socket: Path | None = None
+    containers_socket: Path | None = None
+    agent_grace: float = 60.0
     port: int | None = None
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
@@ -72,6 +76,8 @@ class ServerConfig:
             cls.from_environment(),
             listen="unix",
             socket=standing_socket(home),
+            containers_socket=standing_directory(home) / "containers",
+            agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
             base_env=inherited(os.environ),
         )

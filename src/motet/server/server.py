@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from motet.backends.base import Backend
+from motet.client.peer_process import PeerProcess
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
@@ -23,11 +24,9 @@ from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
-from motet.records.pools import ContainerRecord
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
-from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
@@ -45,6 +44,7 @@ from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
+from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.deployments.deployments import Deployments
@@ -57,12 +57,12 @@ from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
-from motet.server.metrics.tally import Tally
 from motet.server.metrics.server_numbers import ServerNumbers
+from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
+from motet.server.records.begin import begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
-from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
@@ -97,17 +97,21 @@ class Server:
         door: Door | None = None,
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
+        inherited: Inherited | None = None,
         home_usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
-        self._audit = audit
-        self._config = config
-        self._backend = backend
+        self._audit, self._config, self._backend = audit, config, backend
         self._door = door or OwnDoor()
         loop = asyncio.get_running_loop()
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits)
+        engine = Engine(
+            failure=report.of,
+            id_base=id_base,
+            limits=config.limits,
+            first_attempt=1 if inherited is None else inherited.first_attempt,
+        )
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
@@ -140,8 +144,9 @@ class Server:
             ServerNumbers(self._catalogue.views, config.certificates, home_usage, partial(loop.run_in_executor, None)),
         )
         self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
+            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
+        self._catalogue.claim = self._containers.returning.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
         self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
         self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
@@ -161,11 +166,14 @@ class Server:
             Deployments(
                 self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
             ),
+            self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
-            performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
+            performers(
+                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given
+            ),
             self._broke,
             self._containers.ask_standstill,
         )
@@ -180,6 +188,7 @@ class Server:
         """Where it listens for those who show a token, if it does, once it has started."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
+        self._address, self._inherited = "", inherited
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
         self.http_api = ApiEntrance(
@@ -193,31 +202,24 @@ class Server:
             )
         )
         self.pruning = Pruning(self._parts.deployments, bundles)
-        answers = token_answers(self._door, self._guests.cut_off)
-        self.operations.answers |= {**answers, **Uploads(bundles).answers, **self.pruning.answers}
+        self.operations.answers |= {
+            **token_answers(self._door, self._guests.cut_off),
+            **Uploads(bundles).answers,
+            **self.pruning.answers,
+        }
         self._scratch = scratch
+
+    hands_over = False
+    """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
     def _attach_observers(
         self, open_records: OpenRecords | None, tidy: Callable[[], object]
     ) -> RecordQueue | NoRecords:
         """Have told who is told of anything. What keeps records."""
-        driver, config, containers = self._driver, self._config, dict[str, ContainerRecord]()
-        records: RecordQueue | NoRecords = NoRecords()
-        if config.records is not None and open_records is not None:
-            records = RecordQueue(
-                asyncio.get_running_loop(),
-                self._clock,
-                lambda: open_records(self._identity()),
-                config.records.keep_for,
-                tidy,
-                config.records.arguments_bytes,
-            )
-            recorder = Recorder(records, self._clock)
-            containers = recorder.containers
-            driver.listen(recorder.told)
-            driver.follow(recorder.turned)
-            self._lines.keep(recorder.wrote)
-            driver.follow(self._sampler.turned)
+        driver, open_store = self._driver, None if open_records is None else lambda: open_records(self._identity())
+        records, containers = begin_records(
+            self._config.records, open_store, tidy, driver, self._clock, self._lines, self._sampler
+        )
         if self._load_trace is not None:
             driver.follow(self._load_trace.turned)
         driver.listen(self._tally.told)
@@ -232,11 +234,18 @@ class Server:
         if self._config.listen == "tcp":
             self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
-            self._containers.address = await self._entrances.open_unix(self._config.socket or self._own_socket())
+            path = self._config.containers_socket or self._config.socket or self._own_socket()
+            self._containers.address = await self._entrances.open_unix(path)
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
+        self._address = self._containers.address
         await self._backend.open(self._containers)
         self._records.open()
+        if self._config.containers_socket and self._config.socket:
+            # What clients submit again would run once more where its container is not back.
+            await self._containers.take_over()
+            self._address = await self._entrances.open_unix(self._config.socket)
+            self._containers.returning.expect_claims()
         if self._config.port is not None:
             self.tcp_address = await self._entrances.open_tcp(self._config.port)
 
@@ -246,7 +255,9 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
-        if self.broken is None:
+        if self.broken is None and not self.hands_over:
+            for session in self._clients.values():
+                session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
         self.http_api.end()
         await self._web.stop()
@@ -255,8 +266,12 @@ class Server:
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
         await self.http_api.close()
-        await self._backend.close()
-        self._driver.close()
+        if self.hands_over and self._inherited is not None:
+            self._driver.close()  # first: connections that end from here on mean nothing
+            await self._inherited.leave()
+        else:
+            await self._backend.close()
+            self._driver.close()
         self._sampler.stop()
         await self._records.close()
         if self._load_trace is not None:
@@ -267,8 +282,8 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
-        return self._containers.address
+        """Where it listens for clients, once it does."""
+        return self._address
 
     @property
     def token(self) -> str:
@@ -299,14 +314,21 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol)
+        run = "" if self._inherited is None else self.server_id
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol, run)
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
+        self,
+        peer: Peer,
+        principal: Principal | None = None,
+        *,
+        container_id: str | None = None,
+        where: str = "here",
+        confirms: bool = False,
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
-        it came in, for the audit log."""
+        it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
@@ -315,7 +337,10 @@ class Server:
             self._allowances.set(by, name, principal.quota)
             self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
-            app = self._catalogue.app_of(self._containers.function_of(container_id))
+            function_id = self._containers.function_of(container_id)
+            if not self._catalogue.has(function_id):
+                raise ConnectionError("the app of this container is not here yet")
+            app = self._catalogue.app_of(function_id)
             owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
@@ -328,6 +353,7 @@ class Server:
             is_inside=container_id is not None,
             allowance=None if by is None else self._allowances.of(by),
             audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
+            confirms=confirms,
         )
         return session
 
@@ -343,9 +369,9 @@ class Server:
         return self._catalogue.bind(function_id, variant, by_request=True)
 
     def _identity(self) -> ServerIdentity:
-        return ServerIdentity(
-            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
-        )
+        socket, began_at = self._config.socket, self._clock.wall_now()
+        address = self._containers.address if socket is None else f"unix:{socket}"
+        return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
         if self.broken is not None:
@@ -364,13 +390,17 @@ class Server:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             principal = self._admit(hello.token, peer.process, peer.where)
-            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
+            return self._guests.add(
+                self.connect(peer, principal, where=peer.where, confirms=hello.confirms), peer, principal
+            )
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
+        return self._guests.add(
+            self.connect(peer, container_id=hello.container_id, confirms=hello.confirms), peer, None
+        )
 
 
 def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:

@@ -24,7 +24,7 @@ from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.driver import logger
 from motet.server.server import Server
-from motet.server.wiring import build_server, open_audit, open_bundles, open_tokens, take_home
+from motet.server.wiring import attach_agent, build_server, open_audit, open_bundles, open_tokens, take_home
 from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
@@ -55,16 +55,24 @@ def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                return runner.run(_serve(config, tokens, audit, open_bundles(place.directory), say, show))
+                serving = _serve(config, place.directory, tokens, audit, open_bundles(place.directory), say, show)
+                return runner.run(serving)
             finally:
                 audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens, config.principal_quota), audit=audit, bundles=bundles)
-    with _signals(server, say):
+async def _serve(
+    config: ServerConfig, directory: Path, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say
+) -> int:
+    agent, inherited = await attach_agent(config, directory)
+    door = HomeDoor(tokens, config.principal_quota, agent.roots)
+    server = build_server(config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited)
+    if inherited.held:
+        count = len(inherited.held)
+        say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
+    with _signals(server, agent.end_now, say):
         try:
             await server.start()
         except BaseException:
@@ -84,10 +92,15 @@ async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: Bu
                 await server.stop()
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
+            agent.end_now()
             os._exit(HUNG)
     if server.broken is not None:
         raise server.broken
-    say("The server has ended.")
+    say(
+        "The server has ended, and left its containers to the next one."
+        if server.hands_over
+        else "The server has ended."
+    )
     return 0
 
 
@@ -112,20 +125,28 @@ def _say_where(server: Server, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _signals(server: Server, say: Say) -> Iterator[None]:
+def _signals(server: Server, end_containers: Callable[[], None], say: Say) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def asked(number: signal.Signals) -> None:
         if server.ending.is_set():
+            end_containers()
             os._exit(128 + number)
         count = len(server.operations.views())
         say(f"Stopping: {count} app{'' if count == 1 else 's'} and all containers ({number.name}; again ends at once)")
         server.ending.set()
 
+    def asked_to_hand_over() -> None:
+        if not server.ending.is_set():
+            say("Handing over: apps and containers are left to the next server (SIGUSR2)")
+            server.hands_over = True
+            server.ending.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked, number)
+    loop.add_signal_handler(signal.SIGUSR2, asked_to_hand_over)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
             loop.remove_signal_handler(number)

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from motet.client.peer_process import PeerProcess, descends_from
 from motet.errors import ConnectionError, InvalidError
 from motet.server.access import door
 from motet.server.access.door import HomeDoor, OwnDoor, Principal
-from motet.server.access.peer_process import PeerProcess, descends_from
 from motet.server.access.rights import CALL, EVERYTHING, LOOK, OPERATE
 from motet.server.access.tokens import OPERATOR, Tokens
 from tests.server.access.test_tokens import Kept

@@ -13,9 +13,9 @@ from starlette.types import Receive as StarletteReceive
 from starlette.types import Scope as StarletteScope
 from starlette.types import Send as StarletteSend
 
+from motet.client.peer_process import PeerProcess
 from motet.errors import ConnectionError, Error
 from motet.server.access.door import Principal
-from motet.server.access.peer_process import PeerProcess
 from motet.server.api.asked import Asked, ClientGone
 from motet.server.api.bodies import Bodies
 from motet.server.api.calling import Calling

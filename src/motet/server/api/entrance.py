@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from motet.client.peer_process import PeerProcess
 from motet.errors import ServiceError
-from motet.server.access.peer_process import PeerProcess
 from motet.server.api.reception import PROCESS, Reception
 from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener

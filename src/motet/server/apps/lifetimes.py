@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -94,10 +94,18 @@ class Lifetimes:
         self._lives: dict[str, Life] = {}
         """By app."""
 
-    def start(self, app_id: str, spec: AppSpec, owner: Owner, *, detached: bool = False) -> ServedApp:
-        """Begin an app, which ends with its owner's connection unless it is `detached`. Raises `AlreadyExistsError`,
-        `RequestSizeError`, and what `Web.open` raises."""
-        app = self._catalogue.new_app(app_id, spec, is_detached=detached)
+    def start(
+        self,
+        app_id: str,
+        spec: AppSpec,
+        owner: Owner,
+        *,
+        detached: bool = False,
+        functions: Sequence[tuple[str, str, str]] = (),
+    ) -> ServedApp:
+        """Begin an app, which ends with its owner's connection unless it is `detached`. `functions`: the ids that some had on a
+        server before this one. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+        app = self._catalogue.new_app(app_id, spec, is_detached=detached, functions=functions)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
         life = UntilStopped(owner.principal, owner.rights) if detached else None

@@ -15,6 +15,7 @@ from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.confirmations import Confirmations, Given
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import Queues, size_of
@@ -59,6 +60,8 @@ class SharedParts:
     open_dashboard: Callable[[], tuple[str, str]]
     names: Names
     deployments: Deployments
+    given: Given | None = None
+    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
 
 
 class ClientSession:
@@ -76,7 +79,9 @@ class ClientSession:
         is_inside: bool = False,
         audit: SessionAudit | None = None,
         allowance: Allowance | None = None,
+        confirms: bool = False,
     ) -> None:
+        self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
         self._turnstile = Turnstile(allowance)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
@@ -151,8 +156,11 @@ class ClientSession:
             self._driver.take(*events)
 
     def _follow_up(self, message: ToServer) -> None:
-        """Take what is about a request that was made before."""
-        if isinstance(message, m.Forget):
+        """Take what is about a request that was made before, or about outcomes that were sent."""
+        if isinstance(message, m.OutcomesTaken):
+            if self._confirmations is not None:
+                self._confirmations.taken(message.count)
+        elif isinstance(message, m.Forget):
             self._calls.forget(self.number, message.request_id)
             self._queues.forget(self.number, message.request_id)
             self._pending.forget(message.request_id)
@@ -172,10 +180,16 @@ class ClientSession:
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
+        if self._confirmations is not None:
+            self._confirmations.gone()
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
         self._driver.fail(error)
+
+    def farewell(self) -> None:
+        """The server ends in order."""
+        self._peer.send((m.Farewell(),))
 
     def broken(self, problem: bytes) -> None:
         """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
@@ -191,6 +205,8 @@ class ClientSession:
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
+        if self._confirmations is not None:
+            self._confirmations.sent(call_id, ended)
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
@@ -277,12 +293,15 @@ class ClientSession:
             message.at_most_once,
             self.principal,
             self._is_inside,
+            message.again,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self, detached=body.detached)
+        app = self._lifetimes.start(
+            AppId(body.app_id), body.spec, self, detached=body.detached, functions=body.functions
+        )
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
@@ -291,7 +310,7 @@ class ClientSession:
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
-        return m.FunctionBound(self._names.bind(body.function_id, body.variant))
+        return m.FunctionBound(self._names.bind(body.function_id, body.variant, body.bound))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
         function_id = self._names.resolve(body.function_id)

@@ -96,11 +96,11 @@ class Names:
             )
         return found
 
-    def bind(self, function_id: str, variant: FunctionVariant) -> str:
-        """The alias of a variant of what an alias means, or the id of a variant of any other function. Raises `NotFoundError`
-        and `InvalidError`."""
+    def bind(self, function_id: str, variant: FunctionVariant, again: str = "") -> str:
+        """The alias of a variant of what an alias means, or the id of a variant of any other function; `again`: the id that
+        this had on a server before this one. Raises `NotFoundError` and `InvalidError`."""
         if not function_id.startswith(PREFIX):
-            return self._catalogue.bind(function_id, variant)
+            return self._catalogue.bind(function_id, variant, again=again)
         alias = Alias.read(function_id)
         if alias is None or function_id in self._variants:
             raise InvalidError(f"{function_id} is not the id of a declared function")

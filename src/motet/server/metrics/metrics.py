@@ -12,8 +12,8 @@ from motet.model.views import AppView, FunctionView
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.server.metrics.histogram import Histogram
-from motet.server.metrics.tally import Name, Tally
 from motet.server.metrics.server_numbers import ServerNumbers
+from motet.server.metrics.tally import Name, Tally
 
 STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
