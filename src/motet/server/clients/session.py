@@ -12,6 +12,7 @@ from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
+from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
@@ -57,7 +58,7 @@ class SharedParts:
     calls: SpawnedCalls
     queues: Queues
     operations: Operations
-    open_dashboard: Callable[[], tuple[str, str]]
+    open_dashboard: Callable[[Principal | None], tuple[str, str]]
     names: Names
     deployments: Deployments
     given: Given | None = None
@@ -77,6 +78,7 @@ class ClientSession:
         principal: int | None = None,
         name: str = "",
         is_inside: bool = False,
+        came_as: Principal | None = None,
         audit: SessionAudit | None = None,
         allowance: Allowance | None = None,
         confirms: bool = False,
@@ -115,7 +117,7 @@ class ClientSession:
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
-            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
+            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard(came_as)),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
         by = Deployer(name, self.principal, rights)
