@@ -9,7 +9,6 @@ import os
 import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -140,12 +139,8 @@ class Server:
             self._calls.forget_app,
             config.app_quota,
         )
-        self._metrics = Metrics(
-            self._catalogue.views,
-            self._tally,
-            lambda: self._driver.follow(self._tally.turned),
-            ServerNumbers(self._catalogue.views, config.certificates, home_usage, partial(loop.run_in_executor, None)),
-        )
+        numbers = ServerNumbers(self._catalogue.views, config.certificates, home_usage)
+        self._metrics = Metrics(self._catalogue.views, self._tally, self._driver.follow, numbers)
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
@@ -208,11 +203,8 @@ class Server:
             OwnNames(config.names),
         )
         self.pruning = Pruning(self._parts.deployments, bundles)
-        self.operations.answers |= {
-            **token_answers(self._door, self._cut_off),
-            **Uploads(bundles).answers,
-            **self.pruning.answers,
-        }
+        kept = {**Uploads(bundles).answers, **self.pruning.answers}
+        self.operations.answers |= {**token_answers(self._door, self._cut_off), **kept}
         self._scratch = scratch
 
     broken: InternalError | None = None

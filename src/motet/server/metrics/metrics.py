@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Generic, TypeVar
 
+from motet.core.commands import Command
 from motet.core.containers import DRAINING, FROZEN, READY, STARTING, STOPPING
+from motet.core.events import Event
 from motet.model.outcome import OutcomeKind
 from motet.model.views import AppView, FunctionView
 from motet.server.metrics import catalogue
@@ -19,6 +21,9 @@ STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
 
 V = TypeVar("V", float, Histogram)
+
+Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
+"""What an observer is told of a turn."""
 
 
 class Readings(Generic[V]):
@@ -33,34 +38,34 @@ class Readings(Generic[V]):
 
 
 class Metrics:
-    """Reads pools when it is asked, what is in `tally`, which `count` has filled from then on, and the server's `upkeep`. On
-    the server's loop."""
+    """Reads pools when it is asked, what is in `tally`, which is to `follow` the driver from then on, and the server's own
+    `numbers`. On the server's loop."""
 
     def __init__(
         self,
         views: Callable[[], tuple[AppView, ...]],
         tally: Tally,
-        count: Callable[[], None],
-        upkeep: ServerNumbers | None = None,
+        follow: Callable[[Turned], object],
+        numbers: ServerNumbers | None = None,
     ) -> None:
         self._tally = tally
-        self._upkeep = upkeep
+        self._numbers = numbers
         self._views = views
-        self._count = count
+        self._follow = follow
         self._begun = False
 
     def begin(self) -> None:
         """Count from now on; before, that costs nothing. Idempotent."""
         if not self._begun:
             self._begun = True
-            self._count()
-            if self._upkeep is not None:
-                self._upkeep.begin()
+            self._follow(self._tally.turned)
+            if self._numbers is not None:
+                self._numbers.begin()
 
     def gauges(self) -> Readings[float]:
         """What there is now, of apps that run and of the server."""
         readings: Readings[float] = Readings()
-        for metric, labels, value in self._upkeep.readings() if self._upkeep is not None else ():
+        for metric, labels, value in self._numbers.readings() if self._numbers is not None else ():
             readings.add(metric, labels, value)
         for name, views in self._by_name().items():
             readings.add(catalogue.WAITING, name, sum(view.waiting_inputs for view in views))

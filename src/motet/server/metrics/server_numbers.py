@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -28,7 +29,9 @@ class ServerNumbers:
         views: Callable[[], Iterable[AppView]],
         certificates: Sequence[Path],
         usage: Callable[[], HomeUsage] | None,
-        later: Callable[[Callable[[], None]], object],
+        later: Callable[[Callable[[], None]], object] = lambda look: asyncio.get_running_loop().run_in_executor(
+            None, look
+        ),
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self._views = views
