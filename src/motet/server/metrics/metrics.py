@@ -4,26 +4,24 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
-from motet.core.commands import Command
 from motet.core.containers import DRAINING, FROZEN, READY, STARTING, STOPPING
-from motet.core.events import Event
 from motet.model.outcome import OutcomeKind
 from motet.model.views import AppView, FunctionView
+from motet.server.driver import Turned
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.server.metrics.histogram import Histogram
 from motet.server.metrics.server_numbers import ServerNumbers
 from motet.server.metrics.tally import Name, Tally
+from motet.store.base import HomeUsage
 
 STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
 
 V = TypeVar("V", float, Histogram)
-
-Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
-"""What an observer is told of a turn."""
 
 
 class Readings(Generic[V]):
@@ -39,17 +37,18 @@ class Readings(Generic[V]):
 
 class Metrics:
     """Reads pools when it is asked, what is in `tally`, which is to `follow` the driver from then on, and the server's own
-    `numbers`. On the server's loop."""
+    numbers: when its `certificates` expire, what is under its home (`usage`). On the server's loop."""
 
     def __init__(
         self,
         views: Callable[[], tuple[AppView, ...]],
         tally: Tally,
         follow: Callable[[Turned], object],
-        numbers: ServerNumbers | None = None,
+        certificates: Sequence[Path] = (),
+        usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
         self._tally = tally
-        self._numbers = numbers
+        self._numbers = ServerNumbers(views, certificates, usage)
         self._views = views
         self._follow = follow
         self._begun = False
@@ -59,13 +58,12 @@ class Metrics:
         if not self._begun:
             self._begun = True
             self._follow(self._tally.turned)
-            if self._numbers is not None:
-                self._numbers.begin()
+            self._numbers.begin()
 
     def gauges(self) -> Readings[float]:
         """What there is now, of apps that run and of the server."""
         readings: Readings[float] = Readings()
-        for metric, labels, value in self._numbers.readings() if self._numbers is not None else ():
+        for metric, labels, value in self._numbers.readings():
             readings.add(metric, labels, value)
         for name, views in self._by_name().items():
             readings.add(catalogue.WAITING, name, sum(view.waiting_inputs for view in views))
