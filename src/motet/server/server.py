@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from motet.backends.base import Backend
-from motet.client.peer_process import PeerProcess
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
@@ -24,11 +23,12 @@ from motet.model.outcome import CallKind
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.server.access.allowance import Allowances
-from motet.server.access.audit import Audit, Somebody
+from motet.server.access.audit import Audit
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
+from motet.server.admittance import Admittance
 from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
@@ -45,12 +45,14 @@ from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.http.ingress import Ingress
+from motet.server.http.own_names import OwnNames
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
@@ -61,7 +63,6 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.begin import begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.sampler import Sampler
-from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.base import BundleStore, CallStore
@@ -96,10 +97,10 @@ class Server:
         bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
     ) -> None:
-        self._audit = audit
         self._config = config
         self._backend = backend
         self._door = door or OwnDoor()
+        self._admittance = Admittance(self._door, audit, self._closed)
         loop = asyncio.get_running_loop()
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
@@ -141,8 +142,13 @@ class Server:
         )
         self._catalogue.claim = self._containers.returning.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
-        self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
-        self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
+        self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
+        self.dashboard = Dashboard(
+            config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
+        )
+        self._metrics_endpoint = (
+            None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
+        )
         self.metrics_url: str | None = None
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
@@ -154,11 +160,10 @@ class Server:
             self._calls,
             Queues(self._allowances.store),
             self.operations,
-            self._dashboard.invite,
+            self.dashboard.invite,
             names := Names(self._catalogue),
-            Deployments(
-                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
-            ),
+            place := Placing(bundles).placed,
+            Deployments(self._catalogue, self._lifetimes, names, self._clock, place, self._calls.forget_app),
             self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
@@ -173,8 +178,6 @@ class Server:
         self.principals: dict[str, int] = {}
         """How the engine names those who came in by the door: the number of the client that was the first of that name. Where
         the server is inside a program, that is the program: processes forked from it act for it."""
-        self.broken: InternalError | None = None
-        """What made it end before its time, if anything did."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.tcp_address: str | None = None
@@ -186,17 +189,20 @@ class Server:
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
         self.http_api = ApiEntrance(
             Reception(
-                admit=self._admit,
+                admit=self._admittance.admit,
                 enter=self._visited,
                 find_running=self._catalogue.find,
                 has_call=self.operations.has_call,
-                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                is_ending=lambda: bool(self._closed()),
                 now=self._clock.wall_now,
-            )
+            ),
+            OwnNames(config.names),
         )
-        self.operations.answers |= {**token_answers(self._door, self._guests.cut_off), **Uploads(bundles).answers}
+        self.operations.answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
         self._scratch = scratch
 
+    broken: InternalError | None = None
+    """What made it end before its time, if anything did."""
     hands_over = False
     """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
@@ -250,7 +256,7 @@ class Server:
         self.http_api.end()
         await self._web.stop()
         await self._metered.close()
-        await self._dashboard.close()
+        await self.dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
         await self.http_api.close()
@@ -339,8 +345,9 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            came_as=principal,
             allowance=None if by is None else self._allowances.of(by),
-            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
+            audit=self._admittance.audit_of(principal, container_id, where, number),
             confirms=confirms,
         )
         return session
@@ -349,6 +356,11 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _cut_off(self, name: str, reason: str) -> None:
+        """The principal of this name may not stay, wherever it is."""
+        self._guests.cut_off(name, reason)
+        self._logins.cut_off(name)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
         return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
@@ -361,23 +373,16 @@ class Server:
         address = self._containers.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
-    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+    def _closed(self) -> str:
         if self.broken is not None:
-            raise ConnectionError(str(self.broken))
-        if self.ending.is_set():
-            raise ConnectionError("this server is ending")
-        try:
-            return self._door.admit(token, process)
-        except ConnectionError as error:
-            if self._audit is not None:
-                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
-            raise
+            return str(self.broken)
+        return "this server is ending" if self.ending.is_set() else ""
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            principal = self._admit(hello.token, peer.process, peer.where)
+            principal = self._admittance.admit(hello.token, peer.process, peer.where)
             return self._guests.add(
                 self.connect(peer, principal, where=peer.where, confirms=hello.confirms), peer, principal
             )
@@ -389,9 +394,3 @@ class Server:
         return self._guests.add(
             self.connect(peer, container_id=hello.container_id, confirms=hello.confirms), peer, None
         )
-
-
-def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:
-    if container_id is not None:
-        return Somebody(container_id, "", "a container")
-    return Somebody("", "", where) if principal is None else Somebody(principal.name, principal.key, where)

@@ -8,10 +8,12 @@ from typing import Any
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
+from motet.model.function import AppSpec
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
+from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
@@ -57,8 +59,9 @@ class SharedParts:
     calls: SpawnedCalls
     queues: Queues
     operations: Operations
-    open_dashboard: Callable[[], tuple[str, str]]
+    open_dashboard: Callable[[Principal | None], tuple[str, str]]
     names: Names
+    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
     deployments: Deployments
     given: Given | None = None
     """Is told of outcomes that their callers have; None: nobody keeps them until then."""
@@ -77,6 +80,7 @@ class ClientSession:
         principal: int | None = None,
         name: str = "",
         is_inside: bool = False,
+        came_as: Principal | None = None,
         audit: SessionAudit | None = None,
         allowance: Allowance | None = None,
         confirms: bool = False,
@@ -100,6 +104,7 @@ class ClientSession:
         self._calls = parts.calls
         self._queues = parts.queues
         self._names = parts.names
+        self._place = parts.place
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
         self._requests: dict[type[Any], Handle] = {
@@ -115,7 +120,7 @@ class ClientSession:
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
-            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
+            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard(came_as)),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
         by = Deployer(name, self.principal, rights)
@@ -298,10 +303,17 @@ class ClientSession:
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
-    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(
-            AppId(body.app_id), body.spec, self, detached=body.detached, functions=body.functions
-        )
+    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
+        if body.bundle:
+            self._pending.add(request_id, body, self._create_placed(body))
+            return None
+        return self._created(body, body.spec)
+
+    async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
+        return self._created(body, await self._place(body.spec, body.bundle))
+
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+        app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached, functions=body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
