@@ -25,6 +25,7 @@ from motet.server.api.openapi import document
 from motet.server.api.problems import Problem, of_error
 from motet.server.api.reception import PROCESS, Reception
 from motet.server.api.targets import Targets
+from motet.server.api.tools import ToolRequests
 from motet.server.api.visit import Visit
 from motet.server.driver import logger
 from motet.server.http.own_names import OwnNames
@@ -49,6 +50,7 @@ class HttpApi:
         targets = Targets(reception.find_running)
         self._calling = Calling(targets, IdempotencyKeys(reception.now), reception.has_call)
         self._looking = Looking(targets)
+        self._tools = ToolRequests(targets)
         handlers = {HTTPException: _not_routed}
         self._app = Starlette(routes=self._routes(), exception_handlers=handlers)  # type: ignore[arg-type]
 
@@ -63,6 +65,7 @@ class HttpApi:
             ("GET", "/v1/apps/{app}/logs", looking.logs_of_app),
             ("GET", function, looking.function),
             ("GET", f"{function}/stats", looking.stats),
+            ("POST", "/v1/apps/{app}/mcp", self._tools.mcp),
             ("POST", f"{function}/call", calling.call),
             ("POST", f"{function}/spawn", calling.spawn),
             ("POST", f"{function}/stream", calling.stream),
