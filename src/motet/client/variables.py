@@ -223,6 +223,13 @@ VARIABLES: dict[str, Variable] = {
             "MiB",
         ),
         Variable(
+            "MOTET_HOME_MIB",
+            _SERVER,
+            "how much everything under `MOTET_HOME` may take: records of ended runs go for it, too, the oldest first",
+            "as much as there is",
+            "MiB",
+        ),
+        Variable(
             "MOTET_KEEP_ARGUMENTS",
             _SERVER,
             "`off`: arguments of failed inputs are not kept, and `motet call rerun` cannot run them again",
