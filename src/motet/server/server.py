@@ -23,7 +23,7 @@ from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit
-from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.door import Door, OwnDoor, Principal, principal_number
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
@@ -328,7 +328,7 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
         it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
-        by = None if principal is None else self.principals.setdefault(principal.identity, number)
+        by = None if principal is None else self._number_of(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if principal is not None and by is not None and principal.quota != NO_QUOTA:
             name = f"the principal {principal.name!r}"
@@ -355,6 +355,13 @@ class Server:
             confirms=confirms,
         )
         return session
+
+    def _number_of(self, identity: str, number: int) -> int:
+        """How the engine names a principal; as the server after this one does, which is told by containers whose inputs they
+        run."""
+        if self._inherited is not None:
+            number = principal_number(identity)
+        return self.principals.setdefault(identity, number)
 
     def disconnect(self, session: ClientSession) -> None:
         """The client is gone."""
