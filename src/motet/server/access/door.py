@@ -35,7 +35,8 @@ class Principal:
 
 
 def principal_number(identity: str) -> int:
-    """A number for a principal that no client has, and that all servers make of it."""
+    """A number for a principal that no client has, and that all servers make of it: containers that come back to another server
+    say whose inputs they run."""
     return -1 - int.from_bytes(hashlib.sha256(identity.encode()).digest()[:7])
 
 
