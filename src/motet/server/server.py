@@ -48,6 +48,7 @@ from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
+from motet.server.deployments.seen import seen
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -198,7 +199,11 @@ class Server:
             ),
             OwnNames(config.names),
         )
-        self.operations.answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        self.operations.answers |= {
+            **token_answers(self._door, self._cut_off),
+            **Uploads(bundles).answers,
+            **seen(self._parts.deployments),
+        }
         self._scratch = scratch
 
     broken: InternalError | None = None
