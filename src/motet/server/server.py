@@ -8,9 +8,8 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
@@ -35,6 +34,7 @@ from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
+from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
@@ -61,21 +61,14 @@ from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
-from motet.server.records.begin import begin_records
+from motet.server.records.begin import OpenRecords, begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import BundleStore, CallStore
-from motet.store.records import RecordStore
+from motet.store.base import BundleStore, CallStore, HomeUsage
 from motet.wire import report
 from motet.wire.hello import Hello
-
-
-class OpenRecords(Protocol):
-    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
-
-    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 class Server:
@@ -97,9 +90,9 @@ class Server:
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
+        home_usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
-        self._config = config
-        self._backend = backend
+        self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
         self._admittance = Admittance(self._door, audit, self._closed)
         loop = asyncio.get_running_loop()
@@ -137,7 +130,9 @@ class Server:
             self._calls.forget_app,
             config.app_quota,
         )
-        self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
+        self._metrics = Metrics(
+            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage
+        )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
@@ -203,8 +198,14 @@ class Server:
             **token_answers(self._door, self._cut_off),
             **Uploads(bundles).answers,
             **seen(self._parts.deployments),
+            **self.pruning.answers,
         }
         self._scratch = scratch
+
+    @property
+    def pruning(self) -> Pruning:
+        """Lets go of what is not needed."""
+        return Pruning(self._parts.deployments, self._bundles)
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""

@@ -41,10 +41,12 @@ from motet.wire.operator_messages import (
     FindCalls,
     FindInput,
     FindLogs,
+    HomePruned,
     InputFound,
     InputsViewed,
     LogsFound,
     OpenDashboard,
+    PruneHome,
     ServerViewed,
     ViewEnvironment,
     ViewInputs,
@@ -192,6 +194,7 @@ RequestBody = (
     | ViewEnvironment
     | EndCall
     | EndContainer
+    | PruneHome
     | FindLogs
     | FindInput
     | FindCalls
@@ -331,6 +334,7 @@ ReplyBody = (
     | CallGraphFound
     | EnvironmentViewed
     | DashboardOpened
+    | HomePruned
     | Outcomes
     | ItemsPut
     | ItemsGot
