@@ -106,14 +106,14 @@ class BundleDirectory:
     def _has(self, piece: str, size: int) -> bool:
         """Whether it is here, and as it was when it came: code of containers with the right to do so can write into it. Raises
         `InvalidError` if it has another size: whoever says so is wrong, and others may need it."""
-        path = self._pieces / piece
+        path = f"{self._pieces}/{piece}"
         try:
-            status = path.lstat()
+            status = os.lstat(path)
         except FileNotFoundError:
             return False
         if not stat.S_ISREG(status.st_mode) or not _is_stamped(status, piece):
-            if not stat.S_ISREG(status.st_mode) or digest_of(path.read_bytes()) != piece:
-                path.unlink()
+            if not stat.S_ISREG(status.st_mode) or digest_of(Path(path).read_bytes()) != piece:
+                os.unlink(path)
                 return False
             os.utime(path, ns=(0, _stamp(piece)))
         if status.st_size != size:
@@ -264,11 +264,15 @@ class BundleDirectory:
 
 def _stamp(piece: str) -> int:
     """A moment whose nanoseconds say which content a file had when it got it: writing to the file changes them."""
-    return int(time.time()) * _NANOSECONDS + int(piece[:12], 16) % _NANOSECONDS
+    return int(time.time()) * _NANOSECONDS + _nanoseconds(piece)
+
+
+def _nanoseconds(piece: str) -> int:
+    return int(piece[:12], 16) % _NANOSECONDS
 
 
 def _is_stamped(status: os.stat_result, piece: str) -> bool:
-    return status.st_mtime_ns % _NANOSECONDS == _stamp(piece) % _NANOSECONDS
+    return status.st_mtime_ns % _NANOSECONDS == _nanoseconds(piece)
 
 
 def _is_whole(tree: Path, manifest: Manifest) -> bool:
