@@ -194,12 +194,9 @@ class Server:
             ),
             OwnNames(config.names),
         )
-        self.operations.answers |= {
-            **token_answers(self._door, self._cut_off),
-            **Uploads(bundles).answers,
-            **seen(self._parts.deployments),
-            **self.pruning.answers,
-        }
+        answers = self.operations.answers
+        answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
         self._scratch = scratch
 
     @property
