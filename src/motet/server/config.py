@@ -12,12 +12,14 @@ from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.server.clients.guests import MAX_CONNECTIONS
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
+from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
 
 CONTAINERS_PER_CORE = 64
@@ -33,7 +35,8 @@ class ServerConfig:
     `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
     (whoever starts them brings connections).
     `socket`: where the socket is, if it is not in a directory that goes with the server.
-    `port`: a port of 127.0.0.1 to listen on for clients that show a token, 0 for a free one; None: none.
+    `port`: where it listens for clients of other machines, and for HTTP; None: nowhere.
+    `connections`: those that one principal, or the code of one container, may have at once.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
@@ -45,7 +48,8 @@ class ServerConfig:
 
     listen: str = "unix"
     socket: Path | None = None
-    port: int | None = None
+    port: PortConfig | None = None
+    connections: int = MAX_CONNECTIONS
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
@@ -56,7 +60,7 @@ class ServerConfig:
     trace_directory: Path | None = None
 
     @classmethod
-    def of_standing(cls, home: Path, port: int | None) -> ServerConfig:
+    def of_standing(cls, home: Path, port: PortConfig | None) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. Raises
         `InvalidError`, which names the variable."""
         return replace(
@@ -87,6 +91,7 @@ class ServerConfig:
             base_env=container_environment(os.environ),
             limits=limits,
             stop_grace=stop_grace,
+            connections=_number("MOTET_CONNECTIONS_PER_PRINCIPAL", MAX_CONNECTIONS, int),
             web=_web(),
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),

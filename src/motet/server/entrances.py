@@ -1,4 +1,4 @@
-"""Where a server listens: sockets for its containers, and for those who reach it from other processes."""
+"""Where a server listens on its own machine: sockets for its containers, and for those who reach it from other processes."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class Entrances:
         self._paths.append(path)
         return f"unix:{path}"
 
-    async def open_tcp(self, port: int = 0) -> str:
-        """Listen on a port of this machine alone, 0 for a free one; the address. Raises `ServiceError`."""
+    async def open_tcp(self) -> str:
+        """Listen on a free port of this machine alone; the address. Raises `ServiceError`."""
         try:
-            server = await asyncio.get_running_loop().create_server(self._make, LOOPBACK, port)
+            server = await asyncio.get_running_loop().create_server(self._make, LOOPBACK, 0)
         except OSError as error:
-            raise ServiceError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror or error}") from error
+            raise ServiceError(f"cannot listen on {LOOPBACK}: {error.strerror or error}") from error
         self._servers.append(server)
         return "tcp:{}:{}".format(*server.sockets[0].getsockname())
 

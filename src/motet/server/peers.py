@@ -72,23 +72,32 @@ Accept = Callable[[Hello, "SocketPeer"], Handler]
 """Makes the handler for a connection, or raises `ConnectionError` with the reason for refusing it."""
 
 
+class Stranger(Protocol):
+    """A connection of which nobody knows yet whose it is."""
+
+    def abort(self) -> None:
+        """End it without a word."""
+
+
 class Strangers:
     """The connections that have not said hello yet, the oldest first."""
 
     def __init__(self, most: int = MAX_STRANGERS) -> None:
         self._most = most
-        self._peers: dict[SocketPeer, None] = {}
+        self._peers: dict[Stranger, None] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
 
-    def add(self, peer: SocketPeer) -> None:
+    def add(self, peer: Stranger) -> None:
         """One more; the oldest makes room for it if there are too many."""
         if len(self._peers) >= self._most:
-            next(iter(self._peers)).abort()
+            oldest = next(iter(self._peers))
+            del self._peers[oldest]
+            oldest.abort()
         self._peers[peer] = None
 
-    def remove(self, peer: SocketPeer) -> None:
+    def remove(self, peer: Stranger) -> None:
         """It is known now, or gone. Idempotent."""
         self._peers.pop(peer, None)
 
@@ -174,6 +183,11 @@ class SocketPeer(asyncio.BufferedProtocol):
             handler.disconnected()
 
     # --- the server calls these -------------------------------------------------------------------------------------
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it has not been let in."""
+        return self._handler is None
 
     @property
     def where(self) -> str:

@@ -38,6 +38,7 @@ from motet.server.dashboard.dashboard import Dashboard
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
+from motet.server.health import Health
 from motet.server.http.ingress import Ingress
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
@@ -46,15 +47,19 @@ from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
+from motet.server.port.port import Port
+from motet.server.port.port_http import PortHttp
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
+from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.base import CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
+from motet.wire.operator_messages import StatusViewed, ViewStatus
 
 
 class OpenRecords(Protocol):
@@ -137,13 +142,16 @@ class Server:
         """What made it end before its time, if anything did."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
-        self.tcp_address: str | None = None
+        self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
+        self.port: Port | None = None
         """Where it listens for those who show a token, if it does, once it has started."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
         self._strangers = Strangers()
-        self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self._entrances = Entrances(self.new_peer)
+        self._guests = Guests(self._clock, self.disconnect, config.connections)
         self.operations.answers |= token_answers(self._door, self._guests.cut_off)
+        self.operations.answers[ViewStatus] = lambda body: self._status()
         self._scratch = scratch
 
     def _attach_observers(
@@ -177,6 +185,9 @@ class Server:
         """Listen for containers and get the backend ready."""
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
+        if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
+            self.port = Port(self._config.port, self._strangers, self.new_peer, PortHttp(self.health, self.new_peer))
+            self.port.open()
         if self._config.listen == "tcp":
             self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
@@ -185,8 +196,8 @@ class Server:
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
         await self._backend.open(self._containers)
         self._records.open()
-        if self._config.port is not None:
-            self.tcp_address = await self._entrances.open_tcp(self._config.port)
+        self.health.watch("records", lambda: self._records.problem, is_needed=False)
+        self.health.has_started = True
 
     def _own_socket(self) -> Path:
         self._scratch = self._scratch or Scratch("server")
@@ -196,6 +207,8 @@ class Server:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None:
             await self._stop_apps()
+        if self.port is not None:
+            await self.port.close()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
@@ -279,6 +292,10 @@ class Server:
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
 
+    def _status(self) -> StatusViewed:
+        addresses = [self.address, *(() if self.port is None else (self.port.address,))]
+        return server_status(self.health, self.operations, self._guests, self._strangers, addresses, self.port)
+
     def _identity(self) -> ServerIdentity:
         return ServerIdentity(
             self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
@@ -290,19 +307,24 @@ class Server:
         if hello.role == "client" and not hello.container_id:
             if self.ending.is_set():
                 raise ConnectionError("this server is ending")
+            if not self.health.has_started:
+                raise ConnectionError("this server is starting: try again in a moment")
             try:
                 principal = self._door.admit(hello.token, peer.process)
             except ConnectionError as error:
                 if self._audit is not None:
                     self._audit.did(Somebody("", "", peer.where), "hello", "refused", {}, str(error))
                 raise
-            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
+            self._guests.check_room(principal.identity)
+            session = self.connect(peer, principal, where=peer.where)
+            return self._guests.add(session, peer, principal, principal.identity)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
+        self._guests.check_room(hello.container_id)
+        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None, hello.container_id)
 
 
 def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:

@@ -21,7 +21,9 @@ from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
+from motet.server.port.config import PortConfig
 from motet.server.server import Server
+from motet.server.service_manager import ServiceManager
 from motet.server.wiring import build_server, open_audit, open_tokens, take_home
 
 ENDING_GRACE = 15.0
@@ -35,7 +37,7 @@ FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: int | None, say: Say) -> int:
+def stand(home: Path, port: PortConfig | None, say: Say) -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
     containers with it. Raises `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
@@ -57,6 +59,7 @@ def stand(home: Path, port: int | None, say: Say) -> int:
 
 async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -> int:
     server = build_server(config, door=HomeDoor(tokens), audit=audit)
+    manager = ServiceManager(os.environ)
     with _signals(server, say):
         try:
             await server.start()
@@ -68,7 +71,9 @@ async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -
             say(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        manager.ready(f"listens at {server.address}")
         await server.ending.wait()
+        manager.stopping(config.stop_grace + ENDING_GRACE)
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
                 await sweeping
@@ -76,6 +81,8 @@ async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
             os._exit(HUNG)
+        finally:
+            manager.close()
     if server.broken is not None:
         raise server.broken
     say("The server has ended.")
@@ -88,8 +95,15 @@ def _on_a_thread(work: Callable[[], None]) -> None:
 
 def _say_where(server: Server, say: Say) -> None:
     say(f"Motet {VERSION} listens at {server.address}")
-    if server.tcp_address is not None:
-        say(f"and at {server.tcp_address}, for clients with a token")
+    if server.port is None:
+        return
+    say(f"and at {server.port.address}, for clients with a token")
+    if (tls := server.port.tls) is not None:
+        say(f"Its key has the fingerprint {tls.fingerprint}, its certificate holds until {_day(tls.expires_at)}")
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
 @contextlib.contextmanager

@@ -31,10 +31,12 @@ from motet.wire.operator_messages import (
     LogsFound,
     OpenDashboard,
     ServerViewed,
+    StatusViewed,
     ViewEnvironment,
     ViewInputs,
     ViewServer,
     ViewSettings,
+    ViewStatus,
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
@@ -157,6 +159,7 @@ RequestBody = (
     | ViewApp
     | ViewCall
     | ViewServer
+    | ViewStatus
     | ViewInputs
     | ViewSettings
     | ViewEnvironment
@@ -281,6 +284,7 @@ ReplyBody = (
     | AppViewed
     | CallViewed
     | ServerViewed
+    | StatusViewed
     | InputsViewed
     | LogsFound
     | InputFound

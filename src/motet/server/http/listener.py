@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from motet.errors import ServiceError
@@ -24,7 +24,8 @@ MAX_WEBSOCKET_BYTES = 16 * 1024 * 1024
 class Listener:
     """Has an ASGI app serve requests on any number of sockets, until `close`.
 
-    `user` and `extra`: for whom it is, and the extra with the packages that it needs, for messages.
+    `user` and `extra`: for whom it is, and the extra with the packages that it needs, for messages. `websockets`: whether it
+    takes them, or what makes the class that does.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class Listener:
         *,
         user: str = "web functions",
         extra: str = "web",
-        websockets: bool = True,
+        websockets: bool | Callable[[], Any] = True,
     ) -> None:
         self._config = config
         self._app = app
@@ -61,13 +62,22 @@ class Listener:
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
     async def _accept(self, listening: socket.socket) -> asyncio.Server:
-        config, state, loop = self._server.config, self._server.server_state, asyncio.get_running_loop()
-        return await loop.create_server(
-            lambda: config.http_protocol_class(config=config, server_state=state, app_state={}, _loop=loop),
-            sock=listening,
-            ssl=config.ssl,
-            backlog=BACKLOG,
+        return await asyncio.get_running_loop().create_server(
+            self.connection, sock=listening, ssl=self._server.config.ssl, backlog=BACKLOG
         )
+
+    def connection(self) -> asyncio.Protocol:
+        """What takes a connection, for one that somebody else accepted; `start` was called before."""
+        config, state = self._server.config, self._server.server_state
+        made: asyncio.Protocol = config.http_protocol_class(
+            config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
+        )
+        return made
+
+    @property
+    def count(self) -> int:
+        """Connections that are open, WebSockets of its own among them."""
+        return len(self._server.server_state.connections)
 
     def remove(self, port: int) -> None:
         """Take no more connections there; those that are open go on."""
@@ -91,7 +101,9 @@ class Listener:
             from motet.server.http.quiet_uvicorn import QuietConfig, Silence
 
             websockets: Any = "none"
-            if self._websockets:
+            if callable(self._websockets):
+                websockets = self._websockets()
+            elif self._websockets:
                 from motet.server.http.bounded_websocket import BoundedWebSocket as websockets  # noqa: N813
         except ImportError as error:
             raise ServiceError(
