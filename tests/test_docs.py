@@ -31,14 +31,6 @@ def test_public_name_is_documented(name: str) -> None:
     assert re.search(rf"\b{name}\b", FOR_USERS)
 
 
-def test_every_environment_variable_of_the_server_is_documented() -> None:
-    files = ("server/config.py", "server/container_environment.py", "client/reach.py")
-    read = set(re.findall(r"MOTET_\w+", "".join((ROOT / "src/motet" / file).read_text() for file in files)))
-    assert read
-    production = (ROOT / "docs/guide/production.md").read_text()
-    assert [name for name in sorted(read) if f"`{name}`" not in production] == []
-
-
 TABLES = {"functions": FUNCTION, "concurrency": CONCURRENCY, "batching": BATCHING, "web": ENDPOINT | WEB_SERVER}
 """Pages of the guide, and the keywords in their tables."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from motet.errors import (
     AlreadyExistsError,
+    ArgumentError,
     AsyncUsageWarning,
     AuthError,
     CallerCancelled,
@@ -39,6 +40,7 @@ from motet.errors import (
 
 __all__ = [
     "AlreadyExistsError",
+    "ArgumentError",
     "AsyncUsageWarning",
     "AuthError",
     "CallerCancelled",

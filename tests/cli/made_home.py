@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 
 from motet.model.attempt import AttemptRecord
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
 from motet.model.outcome import CallKind, OutcomeKind
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
 from motet.records.facts import DecisionRecord, StallRecord
@@ -44,6 +47,8 @@ def _records() -> RecordBatch:
     ]
     second = [AttemptRecord("ta-00001", AT + 1, AT + 1.5, failed, AT + 1, AT + 1.5)]
     third = [AttemptRecord("ta-00002", AT + 3, AT + 4, ok, AT + 3, AT + 4)]
+    where = ImportedDefinition(module="shop", qualname="fetch", file="/gone/shop.py")
+    spec = FunctionSpec(name="fetch", app_name="shop", definition=where)
     return RecordBatch(
         apps=[AppRecord("ap-1", "shop", AT, AT + 10)],
         functions=[FunctionRecord("fu-1", "ap-1", "fetch", 10, 5), FunctionRecord("fu-2", "ap-1", "order", 1, 1)],
@@ -72,6 +77,8 @@ def _records() -> RecordBatch:
                 "ta-00003", "fu-2", AT - 5, AT - 5, "", AT - 4, AT - 4, AT - 3, AT + 9, "exited with status 0"
             ),
         ],
+        arguments=[ArgumentsRecord("fc-2", 1, "fu-1", AT + 1.5, pickle.dumps(((1,), {})))],
+        definitions=[DefinitionRecord.of("fu-1", spec, AppSpec(name="shop", functions=(spec,)))],
         facts=[
             StallRecord("ta-00002", "fc-2", 2, AT + 3.2, AT + 3.7, "kept the event loop at shop.py:12"),
             DecisionRecord(AT + 0.5, "fu-1", 1, 0, 0, 3, 0, "3 inputs at 5 each want 1"),

@@ -12,8 +12,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motet.model.attempt import AttemptRecord
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
 from motet.model.ids import input_id
 from motet.model.outcome import CallKind, OutcomeKind
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
 from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
@@ -52,6 +54,18 @@ def ended(
     moment = float(index) if at is None else at
     attempt = AttemptRecord(f"ta-{container_number}", 0.0, moment, kind, 0.1, 0.2)
     return InputRecord.of(f"fc-{call_number}", index, 0.0, moment, kind, [attempt], b"why" if kind else b"")
+
+
+def arguments(call_number: int) -> ArgumentsRecord:
+    """Those of the only input of a call, which ended at the second of its number."""
+    return ArgumentsRecord(f"fc-{call_number}", 0, "fu-1", float(call_number), f"arguments {call_number}".encode())
+
+
+def definition(number: int = 1) -> DefinitionRecord:
+    where = ImportedDefinition(module="shop", qualname="fetch", file="/app/shop.py")
+    spec = FunctionSpec(name="fetch", app_name="shop", definition=where, env={"SECRET": "s3cret"})
+    app = AppSpec(name="shop", functions=(spec,), sys_path=("/app",), project_dir="/app", argv=("shop.py",))
+    return DefinitionRecord.of(f"fu-{number}", spec, app)
 
 
 def lines(*texts: str, at: float = 1.0, call: int = 0, index: int = -1, source: LogSource = "stdout") -> LogBatch:
@@ -342,6 +356,23 @@ class RecordStoreContract:
             call()
         ]  # it may still run: none of its inputs has ended
         assert (len(store.apps()), len(store.functions()), len(store.containers())) == (1, 1, 1)
+
+    def test_arguments_are_found_by_their_input_with_where_its_function_is(self, store: RecordStore) -> None:
+        store.add(shop(arguments=[arguments(1), arguments(2)], definitions=[definition()], clock=100.0))
+        store.add(shop(arguments=[arguments(3)], definitions=[definition()]))
+        assert store.arguments("in-2-0") == ArgumentsRecord("fc-2", 0, "fu-1", 102.0, b"arguments 2")
+        assert store.definition("fu-1") == definition()
+        for unknown in ("in-9-0", "in-2-1", "what?"):
+            assert store.arguments(unknown) is None
+        assert store.definition("fu-2") is None
+
+    def test_arguments_go_with_their_inputs_and_with_the_last_where_the_function_is(self, store: RecordStore) -> None:
+        store.add(shop(arguments=[arguments(1), arguments(2)], definitions=[definition()]))
+        store.forget(before=2.0)
+        assert (store.arguments("in-1-0"), store.arguments("in-2-0")) == (None, arguments(2))
+        assert store.definition("fu-1") == definition()
+        store.forget(before=3.0)
+        assert (store.arguments("in-2-0"), store.definition("fu-1")) == (None, None)
 
     def test_lines_that_are_kept_still_tell_whose_they_are(self, store: RecordStore) -> None:
         for number in range(1, 20):

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
 from motet.core.commands import (
     Command,
     DeliverAttempts,
+    RecordArguments,
     RecordCalls,
     RecordInputs,
     RecordSuccesses,
@@ -18,11 +24,15 @@ from motet.core.events import (
     ContainerEnded,
     ContainerReady,
     ContainerStopAsked,
+    FunctionAdded,
     InputsSubmitted,
+    TimerFired,
 )
+from motet.model.function import MethodSpec
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
+from motet.model.web import WebSpec
 from motet.records.inputs import InputRecord
-from motet.testing.transcript import container_id, function
+from motet.testing.transcript import container_id, function, spec
 from tests.core.recording_engine import RecordingEngine
 
 
@@ -144,3 +154,54 @@ def test_live_inputs_show_running_ones_first_on_the_wall_clock() -> None:
         ("fc-b", "waiting", 1007.0, None),
     ]
     assert engine.inspection.live_inputs("fc-x", None, 3, float) == []
+
+
+def kept_of(commands: list[Command]) -> list[tuple[str, int, str, float, bytes]]:
+    """The arguments that are told of."""
+    told = [each for command in commands if isinstance(command, RecordArguments) for each in command.arguments]
+    return [(it.call_id, it.index, it.function_id, it.ended_at, it.payload) for it in told]
+
+
+@pytest.mark.parametrize(
+    ("kind", "kept"),
+    [
+        (OutcomeKind.SUCCESS, []),
+        (OutcomeKind.FAILURE, [("fc-a", 0, "fu-f", 8.0, b"x")]),
+    ],
+)
+def test_arguments_are_told_of_inputs_that_failed_alone(kind: OutcomeKind, kept: list[Any]) -> None:
+    engine = an_engine()
+    (attempt,) = started_in(engine, 5.0)
+    end = AttemptEnd(attempt, kind, b"r")
+    assert kept_of(engine.handle([AttemptsFinished(container_id(1), [end])], 8.0)) == kept
+
+
+def test_an_input_that_is_tried_again_has_not_failed_yet() -> None:
+    engine = an_engine(retries=1)
+    (attempt,) = started_in(engine, 5.0)
+    commands = engine.handle([AttemptsFinished(container_id(1), [AttemptEnd(attempt, OutcomeKind.FAILURE, b"")])], 8.0)
+    assert kept_of(commands) == []
+
+
+def test_arguments_are_told_of_what_ran_for_too_long_and_not_of_what_was_cancelled() -> None:
+    engine = an_engine(timeout=2.0, max_inputs=2)
+    engine.handle([submitted("b")], 4.0)
+    started_in(engine, 5.0)
+    commands = engine.handle([CallCancelled("fc-b", "enough")], 7.0) + engine.handle([TimerFired()], 8.0)
+    assert [it.kind for it in inputs_of(commands)] == [OutcomeKind.CANCELLED, OutcomeKind.TIMED_OUT]
+    assert kept_of(commands) == [("fc-a", 0, "fu-f", 8.0, b"x")]
+
+
+def test_requests_to_web_functions_are_not_kept() -> None:
+    """Their heads have cookies and passwords of who sent them."""
+    engine = RecordingEngine(failure=lambda error: str(error).encode())
+    methods = (MethodSpec(web=WebSpec(kind="asgi")), MethodSpec(name="plain"))
+    engine.handle([FunctionAdded("fu-f", "ap-1", replace(spec(), methods=methods))], 0.0)
+    for method, kept in (("", []), ("plain", ["fc-plain"])):
+        call = f"fc-{method or 'web'}"
+        engine.handle([InputsSubmitted(call, "fu-f", 1, CallKind.ATTACHED, method, [NewInput(0, b"x")])], 5.0)
+        (attempt,) = attempts_of(engine.handle([ContainerReady(container_id(1))], 6.0)) or [2]
+        end = AttemptEnd(attempt, OutcomeKind.FAILURE, b"")
+        commands = engine.handle([AttemptsFinished(container_id(1), [end])], 8.0)
+        assert len(inputs_of(commands)) == 1
+        assert [it[0] for it in kept_of(commands)] == kept

@@ -306,7 +306,6 @@ def test_exit_status_is_the_entrypoints(directory: Path) -> None:
         (["work.py::unknown"], "There is no 'unknown' to run in work.py"),
         (["work.py::double"], "Missing option '--x'"),
         (["work.py::double", "--x", "many"], "'many' is not a valid integer"),
-        (["--detach", "work.py::main"], "--detach is not available in this version"),
         (["-i", "work.py::main"], "--interactive is not available in this version"),
     ],
 )

@@ -289,3 +289,25 @@ def test_without_a_server_there_a_run_says_what_to_do(tmp_path: Path, directory:
     assert done.returncode == 1
     assert f"no connection to the server at unix:{tmp_path}/server/socket" in done.stderr
     assert "(`motet server`), or unset MOTET_SERVER" in done.stderr
+
+
+def test_a_server_logs_json_lines_where_that_is_wanted_and_no_secret(tmp_path: Path) -> None:
+    env = {**os.environ, "MOTET_HOME": str(tmp_path), "MOTET_LOG_FORMAT": "json", "MOTET_KEEP_RECORD_DAYS": "1"}
+    server = subprocess.Popen(COMMAND, env=env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert server.stderr is not None
+    lines = []
+    while not lines or not lines[-1]["message"].startswith("Ready"):
+        lines.append(json.loads(server.stderr.readline()))
+    new = [sys.executable, "-m", "motet", "token", "new", "bob", "--right", "call"]
+    made = subprocess.run(new, env=env, check=True, capture_output=True, text=True)
+    server.terminate()
+    out, err = server.communicate(timeout=PATIENCE)
+    lines += map(json.loads, err.splitlines())
+    assert server.returncode == 0
+    assert "did you mean MOTET_KEEP_RECORDS_DAYS?" in lines[0]["message"]
+    assert lines[-1]["message"] == "The server has ended."
+    (request,) = (line for line in lines if line["logger"] == "motet.server.requests")
+    assert (request["what"], request["outcome"]) == ("new_token", "done")
+    secrets = re.findall(r"motet_[\w-]{20,}", out + made.stdout)
+    assert len(secrets) == 2
+    assert not any(secret in json.dumps(lines) for secret in secrets)

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from motet.model.function import AppSpec, FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, NewInput, OutcomeKind
 from motet.server.access.audit import Audit
-from motet.server.access.door import Principal
+from motet.server.access.door import Door, Principal
 from motet.server.access.rights import EVERYTHING
 from motet.server.access.tokens import OPERATOR
 from motet.server.clients.session import ClientSession
@@ -236,10 +236,10 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(audit: Audit | None = None, **config: Any) -> AsyncIterator[Stage]:
+async def stage(audit: Audit | None = None, door: Door | None = None, **config: Any) -> AsyncIterator[Stage]:
     """A started server, stopped at the end."""
     backend = FakeBackend()
-    server = Server(ServerConfig(stop_grace=0.2, **config), backend, MemoryCallStore(), audit=audit)
+    server = Server(ServerConfig(stop_grace=0.2, **config), backend, MemoryCallStore(), audit=audit, door=door)
     await server.start()
     on = Stage(server, backend)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from motet.client import reach
+from motet.client import settings
 from motet.errors import InvalidError
 from motet.server import config
 from motet.server.config import ServerConfig
@@ -45,7 +45,7 @@ def test_a_servers_secrets_are_not_for_containers(tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("MOTET_WEB_PORT", "8000")
     base_env = ServerConfig.from_environment().base_env
     assert [name for name in base_env if name.startswith(("MOTET_PROXY", "MOTET_WEB"))] == ["MOTET_WEB_PORT"]
-    source = Path(config.__file__).read_text() + Path(reach.__file__).read_text()
+    source = Path(config.__file__).read_text() + Path(settings.__file__).read_text()
     read = set(re.findall(r"MOTET_[A-Z_]*(?:TOKEN|SECRET|PASSWORD|KEY|CERTIFICATE)[A-Z_]*", source))
     assert read == set(SECRETS)
 

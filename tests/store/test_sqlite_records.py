@@ -21,7 +21,16 @@ from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store import sqlite_database
 from motet.store.sqlite_facts import TABLES
 from motet.store.sqlite_records import SqliteRecords
-from tests.contracts.record_store_contract import RecordStoreContract, call, ended, lines, shop, texts
+from tests.contracts.record_store_contract import (
+    RecordStoreContract,
+    arguments,
+    call,
+    definition,
+    ended,
+    lines,
+    shop,
+    texts,
+)
 
 
 class TestInMemory(RecordStoreContract):
@@ -223,3 +232,43 @@ def test_each_kind_of_fact_has_a_table() -> None:
         columns = table.columns.split(", ")
         assert len(columns) == len(kind.__struct_fields__)
         assert {table.about, table.first, table.last} <= {*columns}
+
+
+def test_the_oldest_arguments_go_when_there_are_more_than_may_be(path: Path) -> None:
+    each = len(arguments(1).payload)
+    store = SqliteRecords(path, arguments_bytes=10 * each)
+    store.add(shop(arguments=[arguments(number) for number in range(1, 8)], definitions=[definition()]))
+    assert store.arguments("in-1-0") == arguments(1)
+    store.close()
+    store = SqliteRecords(path, arguments_bytes=10 * each)  # what is there counts
+    store.add(shop(arguments=[arguments(8), arguments(9)]))
+    assert store.arguments("in-1-0") == arguments(1)
+    store.add(shop(arguments=[msgspec.structs.replace(arguments(10), payload=b"x" * (2 * each))]))
+    assert [store.arguments(f"in-{number}-0") is None for number in range(1, 11)] == [*[True] * 2, *[False] * 8]
+    store.close()
+
+
+def test_bytes_of_arguments_that_went_are_not_in_the_file(path: Path) -> None:
+    store = SqliteRecords(path)
+    store.add(shop(arguments=[arguments(1)], definitions=[definition()]))
+    store.close()
+    assert b"arguments 1" in path.read_bytes()
+    assert b"s3cret" not in path.read_bytes()
+    store = SqliteRecords(path)
+    store.forget(before=2.0)
+    store.close()
+    assert b"arguments 1" not in path.read_bytes()
+
+
+def test_a_file_that_was_made_without_arguments_gets_some(path: Path) -> None:
+    SqliteRecords(path).close()
+    connection = sqlite3.connect(path)
+    connection.executescript("DROP TABLE arguments; DROP TABLE definitions")
+    connection.close()
+    store = SqliteRecords(path, read_only=True)
+    assert (store.arguments("in-1-0"), store.definition("fu-1")) == (None, None)
+    store.close()
+    store = SqliteRecords(path)
+    store.add(shop(arguments=[arguments(1)]))
+    assert store.arguments("in-1-0") == arguments(1)
+    store.close()

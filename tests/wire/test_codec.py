@@ -13,12 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from motet.errors import ConnectionError
+from motet.model.bundle import BundleFile
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.records.queries import CallQuery, LogQuery
 from motet.wire import codec
+from motet.wire.bundle_messages import Piece
 from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInputs, ToClient
 from motet.wire.codec import ToServer
 from motet.wire.container_messages import Finished, ToControl, ToExecutor
@@ -96,6 +98,8 @@ BY_TYPE: dict[Any, Any] = {
     AutoscalerSettings: AutoscalerSettings(max_containers=3),
     AutoscalerUpdate: AutoscalerUpdate(scaledown_window=2.5),
     LogQuery: LogQuery(call_id="fc-1", search="a word", sources=("stderr",), since=1.0, after=7),
+    BundleFile: BundleFile("work/shop.py", "0f" * 32, 5, True),
+    Piece: Piece("0f" * 32, b"abc", True),
     CallQuery: CallQuery(app="shop", kinds=(OutcomeKind.FAILURE,), until=2.0),
 }
 """One example each of the values that refuse most of what could be drawn for them."""

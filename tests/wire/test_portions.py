@@ -15,7 +15,9 @@ from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInp
 from motet.wire import client_messages as m
 from motet.wire import codec, portions
 from motet.wire.access_messages import TokensListed
+from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.container_messages import (
+    AckOutcomes,
     Blocked,
     Cancel,
     Configure,
@@ -23,6 +25,7 @@ from motet.wire.container_messages import (
     DeliverBatched,
     FeedItems,
     Finished,
+    Held,
     Items,
     Ready,
 )
@@ -39,14 +42,26 @@ SMALL = {
     (Configure, "web_urls"),
     (m.AppCreated, "functions"),
     (m.AppCreated, "web_urls"),
+    (m.AppDeployed, "functions"),
+    (m.AppDeployed, "web_urls"),
+    (m.AppFound, "functions"),
+    (m.AppFound, "web_urls"),
+    (m.AppFound, "specs"),
+    (m.FunctionFound, "web_urls"),
     (InputFound, "containers"),
     (InputFound, "stalls"),
     (PutItems, "items"),
     (Blocked, "not_begun"),
+    (Held, "running"),
+    (Held, "ended"),
+    (AckOutcomes, "attempts"),
     (TokensListed, "found"),
+    (OfferBundle, "files"),
+    (BundleOffered, "lacking"),
+    (PutPieces, "pieces"),
 }
-"""Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items that their
-sender puts in portions, and of numbers of attempts that one container holds."""
+"""Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items and pieces
+that their sender puts in portions, of numbers of attempts that one container holds, and of a bundle's files."""
 
 payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)

@@ -12,6 +12,7 @@ from rich.text import Text
 from motet.cli.call_tree import TREE_LIMITS, call_tree
 from motet.cli.finding import LIVE_INPUTS, Known, known
 from motet.cli.options import ViewCommand, ViewGroup, confirm, json_option, print_json, yes_option
+from motet.cli.rerun_command import rerun_command
 from motet.cli.summary import count, seconds
 from motet.cli.tables import kind_word, moment, state_cell
 from motet.cli.terminal import console, tell
@@ -85,6 +86,7 @@ def show_command(*, object_id: str, inputs: int, as_json: bool) -> None:
 
 
 call_command.add_command(show_command)
+call_command.add_command(rerun_command)
 
 
 @call_command.command("cancel")
@@ -152,6 +154,8 @@ def _show_input(found: Known, input_id: str, as_json: bool) -> None:
     if graph.calls:
         out.print()
         out.print(call_tree(graph, "what it called"))
+    if made.failure:
+        out.print(Text(f"\nrun it again: motet call rerun {input_id}", style="dim"))
     out.print(Text(f"\nwhat it printed: motet logs --input {input_id}", style="dim"))
 
 

@@ -14,6 +14,7 @@ from motet.client.profiles import PROFILE
 
 COMMANDS = {
     "run": "run_command:run_command",
+    "deploy": "deploy_command:deploy_command",
     "serve": "serve:serve_command",
     "server": "server_command:server_command",
     "token": "token_command:token_command",

@@ -34,6 +34,7 @@ class RunOptions:
     timestamps: bool = False
     write_result: Path | None = None
     dashboard: bool = False
+    detach: bool = False
     screen: Screen | None = None
 
 
@@ -55,31 +56,34 @@ def run(program: RunnableCall, options: RunOptions) -> int:
 def _run_app(program: RunnableCall, options: RunOptions, interrupts: Interrupts) -> None:
     app = program.runnable.app
     display = terminal_display(options.screen, quiet=options.quiet, timestamps=options.timestamps)
-    with contextlib.closing(display), app.run(dashboard=options.dashboard):
+    with contextlib.closing(display), app.run(dashboard=options.dashboard, detach=options.detach):
         # Leaving: the app stops first, then the display closes, because containers write lines until their end.
         running = app.running
         assert running is not None
         display.watch(running)
         try:
-            results = _results(program, keep_none=options.write_result is not None)
+            results = _results(program, keep_none=options.write_result is not None, detach=options.detach)
             if options.write_result is not None:
                 write_results(program.runnable.name, results, options.write_result)
             elif not program.runnable.is_entrypoint:
                 for result in results:
                     tell(repr(result))
         except KeyboardInterrupt:
-            tell(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
+            if not options.detach:
+                tell(f"Stopping: app {running.app_id} and its containers (Ctrl-C again ends at once)", err=True)
             raise
         except Terminated:
-            tell(f"Stopping: app {running.app_id} and its containers (SIGTERM)", err=True)
+            if not options.detach:
+                tell(f"Stopping: app {running.app_id} and its containers (SIGTERM)", err=True)
             raise
         finally:
             interrupts.closing = True
-            display.unwatch("stopping")
+            display.unwatch("detached" if options.detach else "stopping")
 
 
-def _results(program: RunnableCall, *, keep_none: bool) -> Iterable[Any]:
-    """Runs it, and gives what it returned, None only if that is wanted; for a generator function, its items as they come."""
+def _results(program: RunnableCall, *, keep_none: bool, detach: bool) -> Iterable[Any]:
+    """Runs it, and gives what it returned, None only if that is wanted; for a generator function, its items as they come.
+    `detach`: a function goes on when this program is interrupted."""
     runnable, arguments = program.runnable, program.arguments
     if runnable.is_entrypoint:
         result = runnable.handle(*arguments.args, **arguments.kwargs)
@@ -92,7 +96,11 @@ def _results(program: RunnableCall, *, keep_none: bool) -> Iterable[Any]:
     if function.method.is_generator:
         items: Iterable[Any] = function.remote_gen(*arguments.args, **arguments.kwargs)
         return items
-    result = function.remote(*arguments.args, **arguments.kwargs)
+    call = function.spawn if detach else function.remote
+    result = call(*arguments.args, **arguments.kwargs)
+    if detach:
+        tell(f"Running as {result.object_id}; what has become of it: motet call {result.object_id}", err=True)
+        result = result.get()
     return (result,) if result is not None or keep_none else ()
 
 

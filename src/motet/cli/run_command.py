@@ -98,7 +98,13 @@ def command_for(runnable: Runnable) -> click.Command:
     help="Run on this server: home (the one under MOTET_HOME), unix:PATH or tcp:127.0.0.1:PORT. Default: MOTET_SERVER, or a "
     "server that ends with the run.",
 )
-@click.option("-d", "--detach", is_flag=True, help="Not available in this version.")
+@click.option(
+    "-d",
+    "--detach",
+    is_flag=True,
+    help="Leave the app running when the command ends, also by Ctrl-C, on a server that stays: the one that is named, or that "
+    "under MOTET_HOME.",
+)
 @click.option("-i", "--interactive", is_flag=True, help="Not available in this version.")
 @click.pass_context
 def run_command(
@@ -120,10 +126,13 @@ def run_command(
 
     Progress and container output go to stderr; stdout has what the program prints, and what a function returns.
     """
-    if detach or interactive:
-        raise click.UsageError(
-            f"{'--detach' if detach else '--interactive'} is not available in this version of Motet."
-        )
+    if interactive:
+        raise click.UsageError("--interactive is not available in this version of Motet.")
     ctx.obj = RunOptions(
-        quiet=quiet, timestamps=timestamps, write_result=write_result, dashboard=dashboard, screen=ctx.meta.get(_SCREEN)
+        quiet=quiet,
+        timestamps=timestamps,
+        write_result=write_result,
+        dashboard=dashboard,
+        detach=detach,
+        screen=ctx.meta.get(_SCREEN),
     )

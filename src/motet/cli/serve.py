@@ -15,10 +15,11 @@ from types import ModuleType
 import click
 
 from motet.cli.interrupts import Terminated, handled_interrupts
-from motet.cli.loading import ProgramFailed, load_file, load_module, module_directory
+from motet.cli.loading import ProgramFailed, module_directory
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.cli.which_app import app_of, loaded
 from motet.client.scratch import Scratch
 from motet.client.settings import SERVER
 from motet.context.sources import Sources, in_use, use
@@ -100,10 +101,12 @@ class Program:
         if self._served.is_module or Path(self._served.source).is_file():
             sources.take(self._served.directory())
         use(sources)
-        module = load_module(self._served.source) if self._served.is_module else load_file(self._served.source)
+        module = loaded(self._served.source, is_module=self._served.is_module)
         for own in self._own_modules().values():
             sources.take_file(Path(str(own.__file__)))
-        return Version(_app_of(module, self._served), dashboard=self._dashboard)
+        return Version(
+            app_of(module, self._served.source, self._served.app_name, "to be served"), dashboard=self._dashboard
+        )
 
     def reload(self) -> Version | None:
         """The newest version, running; None, with the reason printed, if there is none."""
@@ -243,19 +246,6 @@ def _write_probes(directory: Path, seen: threading.Event) -> None:
         (directory / f"probe{number}.py").touch()
         if seen.wait(0.2):  # longer than watchfiles waits for more of the same
             return
-
-
-def _app_of(module: ModuleType, served: Served) -> App:
-    name = served.app_name
-    apps = {key: value for key, value in vars(module).items() if isinstance(value, App)}
-    if name is not None and name in apps:
-        return apps[name]
-    if name is None and len({id(app) for app in apps.values()}) == 1:
-        return next(iter(apps.values()))
-    if name is None and "app" in apps:
-        return apps["app"]
-    known = ", ".join(f"{served.source}::{key}" for key in sorted(apps)) or "none"
-    raise click.UsageError(f"Which app of {served.source} is to be served? It has: {known}.")
 
 
 _FILE = click.Path(exists=True, dir_okay=False)

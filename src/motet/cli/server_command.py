@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -16,6 +17,7 @@ from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
+from motet.client.variables import misspelled
 from motet.server.health import READY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
 from motet.server.wiring import audit_entries
@@ -73,9 +75,17 @@ def server_command(
             insecure=insecure,
         )
     # Late: its subcommands do without the server's code.
+    from motet.server.driver import logger
+    from motet.server.log_format import log_json, wants_json
     from motet.server.standing import stand
 
-    ctx.exit(stand(home, there, tell))
+    say: Callable[[str], None] = tell
+    if wants_json(os.environ):
+        log_json()
+        say = logger.info
+    for problem in misspelled(os.environ):
+        logger.warning("%s", problem)
+    ctx.exit(stand(home, there, say, tell))
 
 
 @server_command.command("status", cls=ViewCommand)

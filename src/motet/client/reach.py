@@ -15,7 +15,7 @@ from motet.client.certificate import checked_fingerprint
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
-from motet.client.link import SocketLink
+from motet.client.resuming_link import RECONNECT_TIMEOUT, ResumingLink
 from motet.client.settings import SERVER, TOKEN, settings
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError, InvalidError
@@ -23,6 +23,7 @@ from motet.model.hidden import hides_secrets
 from motet.wire.hello import Agreed, Hello
 from motet.wire.log_allowance import LIVE_LINES, VARIABLE
 
+RECONNECT = "MOTET_RECONNECT"
 HOME = "home"
 EMBEDDED = "embedded"
 
@@ -120,10 +121,23 @@ class SocketServer:
         self.connection.close()
         yield from ()
 
+    def _patience(self) -> float:
+        text = self._env.get(RECONNECT)
+        try:
+            return float(text) if text else RECONNECT_TIMEOUT
+        except ValueError:
+            raise InvalidError(f"{RECONNECT} must be a number of seconds; it is {text!r}") from None
+
     def _connect(self, on_answer: Callable[[Agreed | None], None] | None) -> Connection:
         connection = Connection(on_answer=on_answer)
         try:
-            SocketLink(self._where.address, Hello("client", self._where.token), connection, self._where.fingerprint)
+            ResumingLink(
+                self._where.address,
+                Hello("client", self._where.token, confirms=True),
+                connection,
+                self._where.fingerprint,
+                self._patience(),
+            )
         except ConnectionError as error:
             raise ConnectionError(
                 f"{error}. Start a server there (`motet server`), or unset {SERVER}: a program brings its own server then"
@@ -159,6 +173,11 @@ def acquire() -> Reachable:
     from motet.server import embedded
 
     return embedded.acquire()
+
+
+def is_named() -> bool:
+    """Whether this program uses a server that others use, too. Raises `InvalidError` as `acquire` does."""
+    return _substitute is None and named(os.environ) is not None
 
 
 def must_load() -> bool:

@@ -59,13 +59,19 @@ class RunningApp:
         self._connect = connect
         self._functions = {(app_key, function): function_id for app_key, function, function_id in functions}
         self._web_urls = {(function_id, method): url for function_id, method, url in web_urls}
-        self._variants: dict[tuple[str, bytes], str] = {}
+        self._variants: dict[tuple[str, bytes], tuple[Connection, str]] = {}
+        """With the connection they were asked for over: another server has to be told of them again."""
         self._declared = {(spec.app_key, spec.key): spec for spec in declared}
 
     @property
     def connection(self) -> Connection:
         """The connection its calls go over (a container opens one at its first nested call)."""
         return self._connect()
+
+    def connected(self) -> Steps[Connection]:
+        """The same, for who may have to wait for one."""
+        yield from ()
+        return self.connection
 
     def function_id(self, spec: FunctionSpec, variant: FunctionVariant, *, takes_part: bool) -> Steps[str]:
         """The id of a function's pool. `takes_part`: the app that it is declared on was started with this one.
@@ -80,10 +86,11 @@ class RunningApp:
         # By its bytes: a variant holds dictionaries and so cannot be a key itself.
         key = (base, _encode(variant))
         bound = self._variants.get(key)
-        if bound is None:
-            reply = yield from self.connection.request(BindFunction(base, variant))
-            bound = self._variants[key] = reply.function_id
-        return bound
+        connection = yield from self.connected()
+        if bound is None or bound[0] is not connection:
+            reply = yield from connection.request(BindFunction(base, variant))
+            bound = self._variants[key] = connection, reply.function_id
+        return bound[1]
 
     def began_with(self, spec: FunctionSpec) -> bool:
         """Whether this very declaration is what it runs, whatever was declared under its name since."""
@@ -198,10 +205,6 @@ def _how_to_get_one() -> str:
     return "Call it inside `with app.run():`, or start the program with `motet run FILE`."
 
 
-def any_running(wanted: str) -> RunningApp:
-    """A running app, for questions that any connection of this process can answer. Raises `ExecutionError`."""
-    if _in_container is not None:
-        return _in_container
-    if not _running_here:
-        raise ExecutionError(f"{wanted} was asked for, but no app is running in this process; use `with app.run():`")
-    return _running_here[-1]
+def any_running() -> RunningApp | None:
+    """A running app, for questions that any connection of this process can answer: the container's, or the last to begin."""
+    return _in_container or (_running_here[-1] if _running_here else None)

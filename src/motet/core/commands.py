@@ -7,6 +7,7 @@ from typing import Literal
 import msgspec
 
 from motet.model.outcome import Delivery, InputEnd
+from motet.records.arguments import ArgumentsRecord
 from motet.records.calls import CallRecord
 from motet.records.inputs import InputRecord
 from motet.records.successes import Successes
@@ -104,7 +105,7 @@ class AckFeed(Command, frozen=True):
 
 
 class ReportAppStopped(Command, frozen=True):
-    """The last container of a stopped app is gone."""
+    """The last container of an app that was stopped or retired is gone."""
 
     app_id: str
 
@@ -113,6 +114,19 @@ class ReportFunctionRetired(Command, frozen=True):
     """Nobody has used a variant for a while: its pool is gone."""
 
     function_id: str
+
+
+class ReportWarm(Command, frozen=True):
+    """A container of a function that is being warmed is ready."""
+
+    function_id: str
+
+
+class ReportCold(Command, frozen=True):
+    """One that was to be could not start, for this (encoded) reason."""
+
+    function_id: str
+    failure: bytes
 
 
 class ReportDecision(Command, frozen=True):
@@ -143,6 +157,12 @@ class RecordInputs(Command, frozen=True):
 
     function_id: str
     inputs: list[InputRecord]
+
+
+class RecordArguments(Command, frozen=True):
+    """Arguments of inputs that failed, so that these can be run once more. Moments are the engine's."""
+
+    arguments: list[ArgumentsRecord]
 
 
 class RecordSuccesses(Command, frozen=True):

@@ -14,11 +14,24 @@ from motet.model.outcome import OutcomeKind
 MAX_LONE_LOSSES = 2
 """An input whose container died this often while it ran there alone is what kills them."""
 
+_RUN_AGAIN = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
+"""How inputs end of which somebody may want to know why: the arguments of these are told."""
+
 
 class Endings:
     """Those of one pool's inputs, counted. Whoever asks has taken the input out of wherever it was."""
 
-    __slots__ = ("_calls", "_feeds", "_policy", "_timeout", "_timers", "_waits_for", "counts", "failure")
+    __slots__ = (
+        "_calls",
+        "_feeds",
+        "_policy",
+        "_timeout",
+        "_timers",
+        "_waits_for",
+        "_without_arguments",
+        "counts",
+        "failure",
+    )
 
     def __init__(self, spec: FunctionSpec, feeds: Feeds, services: Services) -> None:
         self.counts = dict.fromkeys(OutcomeKind, 0)
@@ -29,10 +42,12 @@ class Endings:
         self._calls = services.calls
         self._timeout = spec.timeout
         self._waits_for = services.waits_for
+        # The head of a request has its caller's cookies, and its body is gone.
+        self._without_arguments = frozenset(method.name for method in spec.methods if method.web is not None)
 
     def end(self, item: Input, event: str, kind: OutcomeKind, payload: bytes, turn: Turn) -> None:
         """It has its outcome, and is forgotten."""
-        call = item.call
+        call, arguments = item.call, item.payload
         call.end(item, event)
         self.counts[kind] += 1
         if self._feeds:
@@ -42,6 +57,8 @@ class Endings:
         turn.add_outcome(call, item.index, kind, payload)
         if turn.records is not None:
             turn.records.ended(item, kind, payload)
+            if kind in _RUN_AGAIN and call.method not in self._without_arguments:
+                turn.records.failed(item, arguments)
 
     def fail(self, item: Input, event: str, kind: OutcomeKind, error: Exception, turn: Turn) -> None:
         """It has its outcome, which is this error."""

@@ -29,8 +29,9 @@ class Engine:
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
     form of failures from `failure`. `policy` says how many containers pools should have. What ends many inputs at one moment
-    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Not thread-safe: one owner calls
-    `handle`.
+    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Attempts are numbered from
+    `first_attempt`, which is more than any that a container may have from a server before this one. Not thread-safe: one owner
+    calls `handle`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Engine:
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
         inputs_per_turn: int = INPUTS_PER_TURN,
+        first_attempt: int = 1,
     ) -> None:
         self.state = state = State(limits, id_base)
         self.inspection = Inspection(state)
@@ -48,23 +50,31 @@ class Engine:
         self._timers = state.timers
         self._inputs_per_turn = inputs_per_turn
         self._services = Services(
-            attempts=itertools.count(1),
+            attempts=itertools.count(first_attempt),
             failure=failure,
             policy=policy,
             host=state.host,
+            shares=state.shares,
             roster=state.containers,
             timers=state.timers,
             calls=state.calls,
             waits_for=state.what_keeps,
         )
         self._stopping_apps: set[str] = set()
+        self._retired_apps: dict[str, float] = {}
+        """Those that stop when nothing of them is left, with the grace that their containers have then."""
         self._wake_at: float | None = None
         self._backlog = Backlog(state)
         calls, containers = CallEvents(state, self._backlog, failure), ContainerEvents(state)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.PrincipalLimited: self._principal_limited,
+            e.AppOwned: self._app_owned,
             e.FunctionWanted: self._function_wanted,
+            e.FunctionWarmed: self._function_warmed,
+            e.AppReleased: self._app_released,
             e.AppStopped: self._app_stopped,
+            e.AppRetired: self._app_retired,
             e.AutoscalerChanged: self._autoscaler_changed,
             e.GpusFound: self._gpus_found,
             e.ServerStoodStill: self._server_stood_still,
@@ -75,6 +85,7 @@ class Engine:
             e.ItemsTaken: calls.items_taken,
             e.InputFed: calls.fed,
             e.AttemptsFinished: containers.finished,
+            e.ContainerResumed: containers.resumed,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }
@@ -99,6 +110,8 @@ class Engine:
             pool.pump(turn)
             if pool.retirement is not None and pool.is_unused(pool.retirement, turn):
                 self._retire(pool, turn)
+        if self._retired_apps:
+            self._stop_retired(turn)
         self.state.host.start_next(turn)
         commands = turn.finish()
         wake_at = now if self._backlog.groups else self._timers.next
@@ -119,9 +132,18 @@ class Engine:
         retirement = None if event.retires == "never" else Retirement(event.retires, turn.now)
         pool = Pool(event.app_id, event.function_id, event.spec, self._services, retirement)
         self._pools[event.function_id] = pool
+        pool.size.hold(event.held)
+        if event.app_id in self._retired_apps:
+            pool.retire()
         turn.changed(pool)
         if pool.fleet.gpu:
             self.state.host.devices.look(turn)
+
+    def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
+        self.state.shares.limit(event.principal, event.name, event.quota)
+
+    def _app_owned(self, event: e.AppOwned, turn: Turn) -> None:
+        self.state.shares.own(event.app_id, event.name, event.principal, event.quota)
 
     def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
@@ -129,9 +151,20 @@ class Engine:
             pool.retirement.wanted(event.retires, turn.now)
             turn.changed(pool)
 
+    def _function_warmed(self, event: e.FunctionWarmed, turn: Turn) -> None:
+        pool = self._pools.get(event.function_id)
+        if pool is not None and not pool.is_retired:
+            pool.warm(event.containers)
+            turn.changed(pool)
+
+    def _app_released(self, event: e.AppReleased, turn: Turn) -> None:
+        for pool in self.state.pools_of(event.app_id):
+            pool.size.hold(False)
+            turn.changed(pool)
+
     def _autoscaler_changed(self, event: e.AutoscalerChanged, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
-        if pool is not None:  # its app may have stopped meanwhile
+        if pool is not None and not pool.is_retired:  # its app may have stopped meanwhile
             pool.size.change(event.settings)
             turn.changed(pool)
 
@@ -143,14 +176,38 @@ class Engine:
                 turn.changed(pool)
 
     def _app_stopped(self, event: e.AppStopped, turn: Turn) -> None:
-        self._stopping_apps.add(event.app_id)  # before anything ends: no function of it is added any more
-        pools = self.state.pools_of(event.app_id)
-        for pool in pools:
+        for pool in self.state.pools_of(event.app_id):
             self._backlog.add(self.state.calls.of_function(pool.function_id), Why(f"the app {event.app_id} stopped"))
         self._backlog.work(turn)  # now: then most containers hold nothing when they are stopped
+        self._close(event.app_id, event.grace, "app stopped", turn)
+
+    def _close(self, app_id: str, grace: float, reason: str, turn: Turn) -> None:
+        self._stopping_apps.add(app_id)  # no function of it is added any more
+        self._retired_apps.pop(app_id, None)
+        for pool in self.state.pools_of(app_id):
+            pool.close(grace, reason, turn)
+        self._report_if_stopped(app_id, turn)
+
+    def _app_retired(self, event: e.AppRetired, turn: Turn) -> None:
+        if event.app_id in self._stopping_apps:
+            return
+        self._retired_apps[event.app_id] = event.grace
+        pools = self.state.pools_of(event.app_id)
         for pool in pools:
-            pool.close(event.grace, "app stopped", turn)
-        self._report_if_stopped(event.app_id, turn)
+            pool.retire()
+            turn.changed(pool)
+        if not pools:
+            self._close(event.app_id, event.grace, "", turn)
+
+    def _stop_retired(self, turn: Turn) -> None:
+        """Have those apps stop of which this turn has seen the last input end."""
+        changed = {pool.app_id for pool in turn.pools if pool.is_retired and not self._is_busy(pool)}
+        for app_id in changed & self._retired_apps.keys():
+            if not any(map(self._is_busy, self.state.pools_of(app_id))):
+                self._close(app_id, self._retired_apps[app_id], "another version has taken its place", turn)
+
+    def _is_busy(self, pool: Pool) -> bool:
+        return pool.holds_any or bool(self.state.calls.of_function(pool.function_id))
 
     def _forget_if_gone(self, pool: Pool, turn: Turn) -> None:
         """A closed pool goes with its last container, or with that of its app if that is stopped."""
@@ -168,6 +225,7 @@ class Engine:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
+            self.state.shares.forget_app(app_id)
             turn.commands.append(ReportAppStopped(app_id))
 
     def _retire(self, pool: Pool, turn: Turn) -> None:

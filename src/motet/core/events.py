@@ -6,7 +6,8 @@ import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
-from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput
+from motet.model.quota import Quota
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
@@ -16,12 +17,45 @@ class Event(msgspec.Struct, frozen=True, gc=False):
 
 
 class FunctionAdded(Event, frozen=True):
-    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it."""
+    """A function that may be called exists from now on; it gets a pool. `retires`: whether that goes when nobody uses it.
+    `held`: no container starts before `AppReleased`; inputs wait."""
 
     function_id: str
     app_id: str
     spec: FunctionSpec
     retires: Retires = "never"
+    held: bool = False
+
+
+class AppReleased(Event, frozen=True):
+    """What kept the containers of an app from starting is over."""
+
+    app_id: str
+
+
+class FunctionWarmed(Event, frozen=True):
+    """So many containers are kept of a function, whatever its bounds say, as far as these and the host let it; 0: no longer.
+    Meanwhile it is told when one of them is ready, or cannot start."""
+
+    function_id: str
+    containers: int
+
+
+class PrincipalLimited(Event, frozen=True):
+    """A principal, called so, may have so much from now on."""
+
+    principal: int
+    name: str
+    quota: Quota
+
+
+class AppOwned(Event, frozen=True):
+    """An app, called so, is a principal's, and may have so much. Said before it has functions; without it, it is nobody's."""
+
+    app_id: str
+    name: str
+    principal: int | None
+    quota: Quota
 
 
 class FunctionWanted(Event, frozen=True):
@@ -38,9 +72,19 @@ class AppStopped(Event, frozen=True):
     grace: float
 
 
+class AppRetired(Event, frozen=True):
+    """The app's functions take no more inputs but those that its own containers submit. What there is ends, and is tried again
+    as ever; then the app stops, as with `AppStopped`."""
+
+    app_id: str
+    grace: float
+
+
 class InputsSubmitted(Event, frozen=True):
     """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
-    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again."""
+    the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again. `from_inside`: the
+    client is code in a container, which knows this function because it is one of its own version. `again`: they had been
+    submitted to a server before this one, and may have run there."""
 
     call_id: str
     function_id: str
@@ -52,6 +96,8 @@ class InputsSubmitted(Event, frozen=True):
     trace: str = ""
     at_most_once: bool = False
     principal: int | None = None
+    from_inside: bool = False
+    again: bool = False
 
 
 class CallCancelled(Event, frozen=True):
@@ -105,6 +151,20 @@ class AutoscalerChanged(Event, frozen=True):
 
 class ContainerReady(Event, frozen=True):
     container_id: str
+
+
+class ContainerResumed(Event, frozen=True):
+    """A container that a server before this one had started is here, and ready. What it runs, and what has ended and its caller
+    may not know of: inputs that are submitted again join those. `limit`: attempts that it takes at a time, if its code lowered
+    that. `leaving`: it takes no more inputs, and why."""
+
+    container_id: str
+    function_id: str
+    running: list[HeldAttempt]
+    ended: list[tuple[HeldAttempt, AttemptEnd]]
+    limit: int | None = None
+    leaving: str | None = None
+    gpus: tuple[str, ...] = ()
 
 
 class ContainerFailed(Event, frozen=True):

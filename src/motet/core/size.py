@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from motet.core import containers as states
 from motet.core.attempts import Attempts
 from motet.core.autoscaler import NOTHING, Demand, containers_for, most_containers
@@ -12,9 +14,11 @@ from motet.core.fleet import Fleet
 from motet.core.grace import SetAlarm
 from motet.core.isolation import Isolation
 from motet.core.scaler import Scaler
+from motet.core.shares import Share
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
+from motet.model.gpu import Gpu
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -50,6 +54,9 @@ class Size:
         self._claim = fleet.claim
         self._alarm = alarm
         self._closed = False
+        self.held = False
+        self._declared = self.settings
+        self._floor = 0
         self.is_called_by_containers = False
         """Inputs that run in containers wait for inputs of this pool, or have done."""
         self._host.join(self)
@@ -63,9 +70,25 @@ class Size:
 
     def change(self, settings: AutoscalerSettings) -> None:
         """Other bounds from now on; `scale` applies them."""
-        self.settings = settings
+        self._declared = settings
         self._most = most_containers(settings, self._host.limits.containers_per_pool)
+        floor = min(self._floor, self._most)
+        self.settings = replace(settings, min_containers=max(floor, settings.min_containers)) if floor else settings
         self._claim.unsettle()  # it may have containers to spare now
+
+    def hold(self, held: bool) -> None:
+        """Start nothing for now, or start what is wanted from now on."""
+        self.held = held
+
+    def at_least(self, containers: int) -> None:
+        """Keep so many, if its bounds ask for fewer."""
+        self._floor = containers
+        self.change(self._declared)
+
+    def keep_none(self) -> None:
+        """No container is kept for inputs that may come."""
+        self._floor = 0
+        self.change(replace(self._declared, min_containers=0, buffer_containers=0))
 
     def close(self) -> None:
         """Nothing starts any more."""
@@ -74,7 +97,7 @@ class Size:
 
     def scale(self, demand: Demand, turn: Turn) -> None:
         """Ask for the containers that `demand` calls for; stop what is idle beyond the window or beyond the limit."""
-        if self._closed:
+        if self._closed or self.held:
             return
         fleet = self._fleet
         live, starting = fleet.live, fleet.starting
@@ -171,6 +194,15 @@ class Size:
         self._claim.hold(container, grant, self)
         return True
 
+    def resumed(self, container: Container, gpus: tuple[str, ...]) -> None:
+        """A container is here that a server before this one had started, with these devices."""
+        if gpus:
+            fits = [request.count for request in self._claim.requests if max(request.count, 1) == len(gpus)]
+            share = min([1.0, *fits])
+            self._claim.hold(
+                container, Grant(tuple(Gpu(uuid=uuid, kind="", memory_mib=0) for uuid in gpus), share), self
+            )
+
     # --- fewer --------------------------------------------------------------------------------------------------------
 
     def _stop_idle(self, turn: Turn) -> None:
@@ -207,6 +239,16 @@ class Size:
         return self.is_called_by_containers and not self._fleet.containers and self.lacks_one
 
     @property
+    def share(self) -> Share:
+        """That of its app."""
+        return self._fleet.share
+
+    @property
+    def live(self) -> int:
+        """How many of its containers start or serve."""
+        return self._fleet.live
+
+    @property
     def lacks_one(self) -> bool:
         """Inputs want more containers than there are."""
         return containers_for(self.decision.demand, self._fleet.target_inputs) > self._fleet.live
@@ -223,6 +265,12 @@ class Size:
         """Stop the container that has been idle for longest."""
         if container := self._fleet.index.longest_idle():
             self._fleet.stop(container, "another function needs its place on the host", turn)
+
+    def give_up_busy(self, turn: Turn) -> None:
+        """Have the least busy container end once it has finished what it has."""
+        fleet, reason = self._fleet, "others have fewer containers on this host"
+        if container := fleet.index.longest_idle() or fleet.index.emptiest_below(fleet.max_inputs + 1):
+            fleet.drain(container, reason, turn)
 
     @property
     def _needed(self) -> int:

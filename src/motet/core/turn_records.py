@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from motet.core.commands import Command, RecordCalls, RecordInputs, RecordSuccesses
+from motet.core.commands import Command, RecordArguments, RecordCalls, RecordInputs, RecordSuccesses
 from motet.core.inputs import Call, Input
 from motet.model.outcome import OutcomeKind
+from motet.records.arguments import ArgumentsRecord
 from motet.records.calls import CallRecord
 from motet.records.inputs import InputRecord
 from motet.records.successes import Successes
@@ -18,10 +19,11 @@ _NO_ATTEMPT = ("", 0.0, OutcomeKind.SUCCESS, 0.0, 0.0)
 class TurnRecords:
     """Those of one turn, by call. Inputs that succeeded at their first attempt, as nearly all do, are told of in columns."""
 
-    __slots__ = ("_calls", "_inputs", "_now", "_succeeded")
+    __slots__ = ("_arguments", "_calls", "_inputs", "_now", "_succeeded")
 
     def __init__(self, now: float) -> None:
         self._now = now
+        self._arguments: list[ArgumentsRecord] = []
         self._calls: list[CallRecord] = []
         self._inputs: dict[Call, list[InputRecord]] = {}
         self._succeeded: dict[Call, _Columns] = {}
@@ -72,6 +74,11 @@ class TurnRecords:
         )
         self._inputs.setdefault(call, []).append(record)
 
+    def failed(self, item: Input, arguments: bytes) -> None:
+        """An input ended without a result, with these arguments."""
+        call = item.call
+        self._arguments.append(ArgumentsRecord(call.call_id, item.index, call.function_id, self._now, arguments))
+
     def add_to(self, commands: list[Command]) -> None:
         """Tell of all of them."""
         if self._calls:
@@ -84,3 +91,5 @@ class TurnRecords:
             commands.append(RecordSuccesses(call.function_id, succeeded))
         for call, inputs in self._inputs.items():
             commands.append(RecordInputs(call.function_id, inputs))
+        if self._arguments:
+            commands.append(RecordArguments(self._arguments))

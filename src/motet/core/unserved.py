@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from motet.core.commands import ReportCold
 from motet.core.endings import Endings
 from motet.core.fleet import Fleet
 from motet.core.grace import SetAlarm
@@ -31,6 +32,7 @@ class Unserved:
         "_times",
         "left",
         "may_be",
+        "watched",
     )
 
     def __init__(
@@ -51,10 +53,16 @@ class Unserved:
         self._size = size
         self._alarm = alarm
         self._failure: bytes | None = None
+        self.watched = False
+        """It is to be reported why containers do not serve, whether inputs wait or not."""
         self.may_be = False
         """There may be some: only then `settle` has anything to do."""
         self.left = False
         """Some are still to end, in the next turn."""
+
+    def watch(self, watched: bool) -> None:
+        """Report why containers do not serve, or do so no more."""
+        self.watched = watched
 
     def came(self, items: Sequence[Input]) -> None:
         """These wait for their first attempt from now on."""
@@ -63,6 +71,8 @@ class Unserved:
 
     def tell(self, failure: bytes, turn: Turn) -> None:
         """Tell those that wait why no container serves them, unless one does or still may."""
+        if self.watched:
+            turn.commands.append(ReportCold(self._fleet.function_id, failure))
         if not self._fleet.live:
             self._failure = failure  # kept, because one turn may not have room for all that wait
             self._tell(turn)

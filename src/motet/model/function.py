@@ -10,6 +10,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
+from motet.model.interface import InterfaceSpec
 from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
@@ -44,12 +45,14 @@ class SerializedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="seria
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MethodSpec:
-    """One callable of a function: the function itself (name "") or a method of its class. `web`: how requests reach it."""
+    """One callable of a function: the function itself (name "") or a method of its class. `web`: how requests reach it.
+    `interface`: what callers who do not know Python are told of it, where its app was left with a server that tells them."""
 
     name: str = ""
     is_async: bool = False
     is_generator: bool = False
     web: WebSpec | None = None
+    interface: InterfaceSpec | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,18 +64,26 @@ class Resources:
     gpu: tuple[GpuRequest, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalFiles:
+    """What an image adds from the machine it is written on: a file or directory by its absolute path, with the one at which
+    containers are to find it (`target`), or a module by its name. `ignore`: patterns of what stays at home."""
+
+    kind: Literal["file", "directory", "module"]
+    source: str
+    target: str = ""
+    ignore: tuple[str, ...] = ()
+
+
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageSpec:
-    """What the user asked to be installed: requirement strings, system packages, environment, and every builder step.
-
-    `files` are pairs of a path of this machine and the one at which containers are to find it.
-    """
+    """What the user asked to be installed: requirement strings, system packages, environment, files, and every builder step."""
 
     requirements: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
     env: dict[str, str] = field(default_factory=dict)
-    files: tuple[tuple[str, str], ...] = ()
+    files: tuple[LocalFiles, ...] = ()
     steps: tuple[str, ...] = ()
 
 
@@ -202,6 +213,8 @@ class AppSpec:
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.
     `sources`: the directory with copies of their files, if the files may have changed since (see `motet.context.sources`).
+    Of an app that was deployed with its source, relative paths are below the directory of that; `bundle` is where it lies on
+    the machine of the containers, which a server says.
     """
 
     name: str
@@ -211,3 +224,4 @@ class AppSpec:
     argv: tuple[str, ...] = ()
     main: ImportedDefinition | None = None
     sources: str = ""
+    bundle: str = ""

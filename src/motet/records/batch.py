@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.calls import CallRecord
 from motet.records.facts import FactRecord
 from motet.records.input_chunk import InputChunk
@@ -23,11 +24,15 @@ class RecordBatch(msgspec.Struct):
     chunks: list[InputChunk] = msgspec.field(default_factory=list)
     """Further ones, which came before those in `inputs`."""
     clock: float = 0.0
-    """What is to be added to the moments of `inputs` and `chunks` to have them on the wall clock."""
+    """What is to be added to the moments of `inputs`, `chunks` and `arguments` to have them on the wall clock."""
     containers: list[ContainerRecord] = msgspec.field(default_factory=list)
     """The newest state of each that changed."""
     logs: list[LogBatch] = msgspec.field(default_factory=list)
     facts: list[FactRecord] = msgspec.field(default_factory=list)
+    definitions: list[DefinitionRecord] = msgspec.field(default_factory=list)
+    """Of the functions of `arguments`."""
+    arguments: list[ArgumentsRecord] = msgspec.field(default_factory=list)
+    """On the same clock as `inputs`."""
 
     def halves(self) -> tuple[RecordBatch, RecordBatch] | None:
         """All of it in two, what others refer to first; None if it is one record."""

@@ -26,7 +26,7 @@ class LostRecords:
         for lines in batch.logs:
             self.lines[lines.function_id] += len(lines.lines)
         self.others += len(batch.apps) + len(batch.functions) + len(batch.calls)
-        self.others += len(batch.containers) + len(batch.facts)
+        self.others += len(batch.containers) + len(batch.facts) + len(batch.arguments)
 
     def update(self, other: LostRecords) -> None:
         """And all that somebody else has counted."""

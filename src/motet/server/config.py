@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from motet.client.home import standing_socket
+from motet.client.home import standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.clients.guests import MAX_CONNECTIONS
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
@@ -35,6 +36,8 @@ class ServerConfig:
     `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
     (whoever starts them brings connections).
     `socket`: where the socket is, if it is not in a directory that goes with the server.
+    `containers_socket`: where containers connect, if that is another one than clients do.
+    `agent_grace`: seconds that containers live without a server, if they may.
     `port`: where it listens for clients of other machines, and for HTTP; None: nowhere.
     `connections`: those that one principal, or the code of one container, may have at once.
     `base_env`: the environment containers start from, under the function's own.
@@ -43,11 +46,14 @@ class ServerConfig:
     `records`: what is kept of runs, and where; None: nothing.
     `dashboard`: where the dashboard is served once somebody asks for it.
     `metrics`: where metrics are served on a port of their own; None: nowhere.
+    `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
     listen: str = "unix"
     socket: Path | None = None
+    containers_socket: Path | None = None
+    agent_grace: float = 60.0
     port: PortConfig | None = None
     connections: int = MAX_CONNECTIONS
     base_env: dict[str, str] = field(default_factory=dict)
@@ -57,6 +63,8 @@ class ServerConfig:
     records: RecordsConfig | None = None
     dashboard: DashboardConfig = DashboardConfig()
     metrics: MetricsConfig | None = None
+    principal_quota: Quota = NO_QUOTA
+    app_quota: Quota = NO_QUOTA
     trace_directory: Path | None = None
 
     @classmethod
@@ -67,6 +75,8 @@ class ServerConfig:
             cls.from_environment(),
             listen="unix",
             socket=standing_socket(home),
+            containers_socket=standing_directory(home) / "containers",
+            agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
             base_env=inherited(os.environ),
         )
@@ -96,6 +106,8 @@ class ServerConfig:
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),
             metrics=_metrics(),
+            principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
+            app_quota=_quota("MOTET_APP_LIMITS"),
             trace_directory=_trace_directory(),
         )
 
@@ -130,6 +142,11 @@ def _metrics() -> MetricsConfig | None:
         return None
     host = os.environ.get("MOTET_METRICS_HOST") or "127.0.0.1"
     return MetricsConfig(host=host, port=_number("MOTET_METRICS_PORT", 0, int))
+
+
+def _quota(variable: str) -> Quota:
+    texts = (each.strip() for each in os.environ.get(variable, "").split(","))
+    return Quota.parse(tuple(each for each in texts if each), variable)
 
 
 def _proxy_tokens() -> ProxyTokens:

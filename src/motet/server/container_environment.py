@@ -5,17 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-SECRETS = frozenset(
-    {
-        "MOTET_PROXY_TOKENS",
-        "MOTET_PROXY_TOKENS_FILE",
-        "MOTET_TOKEN",
-        "MOTET_WEB_TLS_CERTIFICATE",
-        "MOTET_WEB_TLS_KEY",
-    }
-)
-"""Variables that are secrets of a server or client, or say where they lie: containers do not inherit them. Each new one goes
-here."""
+from motet.client.variables import VARIABLES
+
+SECRETS = frozenset(name for name, row in VARIABLES.items() if row.is_secret)
+"""Variables that are secrets of a server or client, or say where they lie: containers do not inherit them."""
 
 MORE = "MOTET_CONTAINER_ENV"
 

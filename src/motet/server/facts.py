@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from motet.records.arguments import DefinitionRecord
 from motet.records.facts import FactRecord
 from motet.records.pools import FunctionRecord
 
@@ -30,6 +31,7 @@ class FunctionDeclared(msgspec.Struct, frozen=True):
     record: FunctionRecord
     app_name: str
     has_pool: bool
+    definition: DefinitionRecord | None = None
 
 
 class FunctionGone(msgspec.Struct, frozen=True):
@@ -48,6 +50,13 @@ class ContainerConnected(msgspec.Struct, frozen=True):
     """Its process runs and has said hello."""
 
     container_id: str
+
+
+class ContainerCameBack(msgspec.Struct, frozen=True):
+    """A server before this one had started it; it is back, and takes inputs."""
+
+    container_id: str
+    function_id: str
 
 
 class ContainerEntered(msgspec.Struct, frozen=True):
@@ -71,6 +80,7 @@ Fact = (
     | FunctionGone
     | InputTraced
     | ContainerConnected
+    | ContainerCameBack
     | ContainerEntered
     | ContainerGone
     | FactRecord

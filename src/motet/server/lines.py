@@ -35,6 +35,10 @@ class Lines:
         """Give it the lines of an app from now on, until `forget`."""
         self._shown[app_id] = (*self._shown.get(app_id, ()), to)
 
+    def leave(self, app_id: str, to: Show) -> None:
+        """The opposite of `show`. Idempotent."""
+        self._shown[app_id] = tuple(each for each in self._shown.get(app_id, ()) if each != to)
+
     def forget(self, app_id: str) -> None:
         """The app has stopped: there will be no more."""
         self._shown.pop(app_id, None)

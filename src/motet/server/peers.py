@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, Protocol, cast
 
+from motet.client.peer_process import PeerProcess, peer_process
 from motet.errors import ConnectionError, RequestSizeError, VersionError
 from motet.model.version import VERSION
-from motet.server.access.peer_process import PeerProcess, peer_process
 from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
 from motet.wire.codec import ToServer
-from motet.wire.framing import FrameReader
+from motet.wire.framing import LENGTH, FrameReader
 from motet.wire.hello import PYTHON, WIRE_VERSIONS, Agreed, Hello, Refused, agreed_version
 from motet.wire.message import Message
 
@@ -68,6 +68,14 @@ class Handler(Protocol):
     def disconnected(self) -> None: ...
 
 
+HTTP_LENGTH = int.from_bytes(b"\0\0\0 ", "little")
+"""What the first four bytes of HTTP, which are letters, would be at least as the length of a frame: more than one may have."""
+
+TLS = b"\x16\x03"
+"""How TLS begins. A frame that begins so would be a hello of 790 bytes at least, which none is."""
+
+NewHttp = Callable[[PeerProcess | None], asyncio.Protocol]
+
 Accept = Callable[[Hello, "SocketPeer"], Handler]
 """Makes the handler for a connection, or raises `ConnectionError` with the reason for refusing it."""
 
@@ -108,9 +116,15 @@ class SocketPeer(asyncio.BufferedProtocol):
     What others can make it hold is bounded: a stranger has `HELLO_TIMEOUT` and `HELLO_BYTES` to say who it is, and a client
     that asks and does not read is not heard until it reads, and cut off if it does not. Containers need no such bound: what
     they are sent is bounded by their slots, and one that is blocked in a long computation must not be cut off.
+
+    A connection that begins as HTTP is none of these: what `http` makes for it takes it over.
     """
 
-    def __init__(self, accept: Accept, strangers: Strangers | None = None) -> None:
+    def __init__(
+        self, accept: Accept, strangers: Strangers | None = None, http: NewHttp | None = None, run: str = ""
+    ) -> None:
+        self._http = http
+        self._run = run
         self._accept = accept
         self._strangers = Strangers() if strangers is None else strangers
         self._reader = FrameReader()
@@ -136,6 +150,14 @@ class SocketPeer(asyncio.BufferedProtocol):
         return self._reader.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
+        if self._http is not None and self._handler is None:
+            beginning = self._reader.beginning(nbytes)
+            if beginning[:2] == TLS and len(beginning) >= LENGTH.size:
+                self.refuse("this port speaks no TLS: it is a plain-text one (tcp:)")
+                return
+            if len(beginning) >= LENGTH.size and LENGTH.unpack_from(beginning)[0] >= HTTP_LENGTH:
+                self._speak_http(self._http, bytes(beginning))
+                return
         try:
             messages: list[ToServer] = []
             for frame in self._reader.received(nbytes):
@@ -181,6 +203,21 @@ class SocketPeer(asyncio.BufferedProtocol):
         handler, self._handler = self._handler, None
         if handler is not None:
             handler.disconnected()
+
+    def _speak_http(self, http: NewHttp, data: bytes) -> None:
+        """Let go of the connection, which is another protocol's from here on."""
+        transport, self._transport = self._transport, None
+        self._set_deadline(None)
+        self._strangers.remove(self)
+        if transport is None:
+            return
+        protocol = http(self.process)
+        transport.pause_reading()  # uvloop looks how its protocol reads when it begins to
+        transport.set_protocol(protocol)
+        protocol.connection_made(transport)
+        if not transport.is_closing():
+            transport.resume_reading()
+            protocol.data_received(data)
 
     # --- the server calls these -------------------------------------------------------------------------------------
 
@@ -237,7 +274,7 @@ class SocketPeer(asyncio.BufferedProtocol):
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION),)
+        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION, self._run),)
         if hello.role == "client":  # who waits for the answer is let in by it
             handler = self._accept(hello, self)
             self.send(agreed)

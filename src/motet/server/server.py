@@ -13,28 +13,40 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from motet.backends.base import Backend
+from motet.client.peer_process import PeerProcess
 from motet.client.scratch import Scratch
+from motet.core import events as e
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
+from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
-from motet.records.pools import ContainerRecord
-from motet.server.access.audit import Audit, SessionAudit, Somebody
+from motet.server.access.allowance import Allowances
+from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
+from motet.server.access.tokens import OPERATOR
+from motet.server.api.entrance import ApiEntrance
+from motet.server.api.reception import Reception
+from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.guests import Guests
+from motet.server.bundles.placed import Placing
+from motet.server.bundles.uploads import Uploads
+from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
+from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -48,14 +60,14 @@ from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
-from motet.server.port.port_http import PortHttp
+from motet.server.records.begin import begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
-from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
+from motet.server.request_log import session_audit
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import CallStore
+from motet.store.base import BundleStore, CallStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -71,7 +83,8 @@ class OpenRecords(Protocol):
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what."""
+    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed."""
 
     def __init__(
         self,
@@ -84,6 +97,8 @@ class Server:
         scratch: Scratch | None = None,
         door: Door | None = None,
         audit: Audit | None = None,
+        bundles: BundleStore | None = None,
+        inherited: Inherited | None = None,
     ) -> None:
         self._audit = audit
         self._config = config
@@ -93,25 +108,42 @@ class Server:
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits)
+        engine = Engine(
+            failure=report.of,
+            id_base=id_base,
+            limits=config.limits,
+            first_attempt=1 if inherited is None else inherited.first_attempt,
+        )
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
         self._records = self._attach_observers(open_records, tidy_records)
-        self._calls = SpawnedCalls(store)
+        self._allowances = Allowances(self._clock.now)
+        self._calls = SpawnedCalls(store, self._allowances.store)
         self._web = Ingress(
-            config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
+            config.web,
+            self.connect,
+            self._bind,
+            lambda target: engine.inspection.refusal(target, CallKind.STREAM),
+            config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
         self._lifetimes = Lifetimes(
-            self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
+            self._driver,
+            self._catalogue,
+            self._lines,
+            self._web,
+            config.stop_grace,
+            self._calls.forget_app,
+            config.app_quota,
         )
         self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
         self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
+            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
+        self._catalogue.claim = self._containers.returning.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
         self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
         self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
@@ -124,14 +156,21 @@ class Server:
             self._catalogue,
             self._lifetimes,
             self._calls,
-            Queues(),
+            Queues(self._allowances.store),
             self.operations,
             self._dashboard.invite,
+            names := Names(self._catalogue),
+            Deployments(
+                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
+            ),
+            self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
-            performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
+            performers(
+                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given
+            ),
             self._broke,
             self._containers.ask_standstill,
         )
@@ -143,37 +182,40 @@ class Server:
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
-        self.port: Port | None = None
-        """Where it listens for those who show a token, if it does, once it has started."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
-        self._strangers = Strangers()
+        self._address, self._inherited = "", inherited
+        self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
         self._entrances = Entrances(self.new_peer)
-        self._guests = Guests(self._clock, self.disconnect, config.connections)
-        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
-        self.operations.answers[ViewStatus] = lambda body: self._status()
+        self.http_api = ApiEntrance(
+            Reception(
+                admit=self._admit,
+                enter=self._visited,
+                find_running=self._catalogue.find,
+                has_call=self.operations.has_call,
+                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                now=self._clock.wall_now,
+            ),
+            self.health,
+            self._peer_in_websocket,
+        )
+        self.operations.answers |= {**token_answers(self._door, self._guests.cut_off), **Uploads(bundles).answers}
         self._scratch = scratch
+
+    port: Port | None = None
+    """Where it listens for those who show a token, if it does, once it has started."""
+
+    hands_over = False
+    """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
     def _attach_observers(
         self, open_records: OpenRecords | None, tidy: Callable[[], object]
     ) -> RecordQueue | NoRecords:
         """Have told who is told of anything. What keeps records."""
-        driver, config, containers = self._driver, self._config, dict[str, ContainerRecord]()
-        records: RecordQueue | NoRecords = NoRecords()
-        if config.records is not None and open_records is not None:
-            records = RecordQueue(
-                asyncio.get_running_loop(),
-                self._clock,
-                lambda: open_records(self._identity()),
-                config.records.keep_for,
-                tidy,
-            )
-            recorder = Recorder(records, self._clock)
-            containers = recorder.containers
-            driver.listen(recorder.told)
-            driver.follow(recorder.turned)
-            self._lines.keep(recorder.wrote)
-            driver.follow(self._sampler.turned)
+        driver, open_store = self._driver, None if open_records is None else lambda: open_records(self._identity())
+        records, containers = begin_records(
+            self._config.records, open_store, tidy, driver, self._clock, self._lines, self._sampler
+        )
         if self._load_trace is not None:
             driver.follow(self._load_trace.turned)
         driver.listen(self._tally.told)
@@ -186,17 +228,25 @@ class Server:
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
-            self.port = Port(self._config.port, self._strangers, self.new_peer, PortHttp(self.health, self.new_peer))
+            self.port = Port(self._config.port, self._strangers, self.new_peer)
             self.port.open()
         if self._config.listen == "tcp":
             self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
-            self._containers.address = await self._entrances.open_unix(self._config.socket or self._own_socket())
+            path = self._config.containers_socket or self._config.socket or self._own_socket()
+            self._containers.address = await self._entrances.open_unix(path)
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
+        self._address = self._containers.address
         await self._backend.open(self._containers)
         self._records.open()
+        if self._config.containers_socket and self._config.socket:
+            # What clients submit again would run once more where its container is not back.
+            await self._containers.take_over()
+            self._address = await self._entrances.open_unix(self._config.socket)
+            self._containers.returning.expect_claims()
         self.health.watch("records", lambda: self._records.problem, is_needed=False)
+        self.operations.answers[ViewStatus] = lambda body: self._status()
         self.health.has_started = True
 
     def _own_socket(self) -> Path:
@@ -205,17 +255,25 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
-        if self.broken is None:
+        if self.broken is None and not self.hands_over:
+            for session in self._clients.values():
+                session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
+        self.http_api.end()
         if self.port is not None:
-            await self.port.close()
+            self.port.close()
         await self._web.stop()
         await self._metered.close()
         await self._dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
-        await self._backend.close()
-        self._driver.close()
+        await self.http_api.close()
+        if self.hands_over and self._inherited is not None:
+            self._driver.close()  # first: connections that end from here on mean nothing
+            await self._inherited.leave()
+        else:
+            await self._backend.close()
+            self._driver.close()
         self._sampler.stop()
         await self._records.close()
         if self._load_trace is not None:
@@ -226,8 +284,8 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
-        return self._containers.address
+        """Where it listens for clients, once it does."""
+        return self._address
 
     @property
     def token(self) -> str:
@@ -258,20 +316,40 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers)
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol, self._run)
+
+    def _peer_in_websocket(self) -> SocketPeer:
+        return SocketPeer(self._accept, self._strangers, run=self._run)
+
+    @property
+    def _run(self) -> str:
+        return "" if self._inherited is None else self.server_id
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
+        self,
+        peer: Peer,
+        principal: Principal | None = None,
+        *,
+        container_id: str | None = None,
+        where: str = "here",
+        confirms: bool = False,
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
-        it came in, for the audit log."""
+        it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
         by = None if principal is None else self.principals.setdefault(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
+        if principal is not None and by is not None and principal.quota != NO_QUOTA:
+            name = f"the principal {principal.name!r}"
+            self._allowances.set(by, name, principal.quota)
+            self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
-            app = self._catalogue.app_of(self._containers.function_of(container_id))
-            owner = self._lifetimes.owner_of(app.app_id)
+            function_id = self._containers.function_of(container_id)
+            if not self._catalogue.has(function_id):
+                raise ConnectionError("the app of this container is not here yet")
+            app = self._catalogue.app_of(function_id)
+            owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
@@ -279,8 +357,11 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
+            name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
-            audit=SessionAudit(self._audit, _somebody(principal, container_id, where)),
+            allowance=None if by is None else self._allowances.of(by),
+            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
+            confirms=confirms,
         )
         return session
 
@@ -288,6 +369,9 @@ class Server:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
+        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
@@ -297,26 +381,31 @@ class Server:
         return server_status(self.health, self.operations, self._guests, self._strangers, addresses, self.port)
 
     def _identity(self) -> ServerIdentity:
-        return ServerIdentity(
-            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
-        )
+        socket, began_at = self._config.socket, self._clock.wall_now()
+        address = self._containers.address if socket is None else f"unix:{socket}"
+        return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
+
+    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+        if self.broken is not None:
+            raise ConnectionError(str(self.broken))
+        if self.ending.is_set():
+            raise ConnectionError("this server is ending")
+        if not self.health.has_started:
+            raise ConnectionError("this server is starting: try again in a moment")
+        try:
+            return self._door.admit(token, process)
+        except ConnectionError as error:
+            if self._audit is not None:
+                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
+            raise
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if self.ending.is_set():
-                raise ConnectionError("this server is ending")
-            if not self.health.has_started:
-                raise ConnectionError("this server is starting: try again in a moment")
-            try:
-                principal = self._door.admit(hello.token, peer.process)
-            except ConnectionError as error:
-                if self._audit is not None:
-                    self._audit.did(Somebody("", "", peer.where), "hello", "refused", {}, str(error))
-                raise
+            principal = self._admit(hello.token, peer.process, peer.where)
             self._guests.check_room(principal.identity)
-            session = self.connect(peer, principal, where=peer.where)
+            session = self.connect(peer, principal, where=peer.where, confirms=hello.confirms)
             return self._guests.add(session, peer, principal, principal.identity)
         self._containers.check(hello)
         if hello.role == "executor":
@@ -324,7 +413,8 @@ class Server:
         if hello.role == "control":
             return self._containers.control(hello, peer)
         self._guests.check_room(hello.container_id)
-        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None, hello.container_id)
+        session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
+        return self._guests.add(session, peer, None, hello.container_id)
 
 
 def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:

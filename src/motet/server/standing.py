@@ -24,7 +24,8 @@ from motet.server.config import ServerConfig
 from motet.server.port.config import PortConfig
 from motet.server.server import Server
 from motet.server.service_manager import ServiceManager
-from motet.server.wiring import build_server, open_audit, open_tokens, take_home
+from motet.server.wiring import attach_agent, build_server, open_audit, open_bundles, open_tokens, take_home
+from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -37,9 +38,10 @@ FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: PortConfig | None, say: Say) -> int:
+def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
-    containers with it. Raises `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
+    containers with it. What is a secret is said by `show`, and not by `say`, which may lead to a log. Raises
+    `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
     config = ServerConfig.of_standing(home, port)
     place = take_home(standing_directory(home))
@@ -50,17 +52,25 @@ def stand(home: Path, port: PortConfig | None, say: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                return runner.run(_serve(config, tokens, audit, say))
+                serving = _serve(config, place.directory, tokens, audit, open_bundles(place.directory), say, show)
+                return runner.run(serving)
             finally:
                 audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens), audit=audit)
+async def _serve(
+    config: ServerConfig, directory: Path, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say
+) -> int:
+    agent, inherited = await attach_agent(config, directory)
+    door = HomeDoor(tokens, config.principal_quota, agent.roots)
+    server = build_server(config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited)
+    if inherited.held:
+        count = len(inherited.held)
+        say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
     manager = ServiceManager(os.environ)
-    with _signals(server, say):
+    with _signals(server, agent.end_now, say):
         try:
             await server.start()
         except BaseException:
@@ -68,7 +78,7 @@ async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -
             raise
         _say_where(server, say)
         if tokens.is_new:
-            say(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
+            show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         manager.ready(f"listens at {server.address}")
@@ -80,12 +90,17 @@ async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, say: Say) -
                 await server.stop()
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
+            agent.end_now()
             os._exit(HUNG)
         finally:
             manager.close()
     if server.broken is not None:
         raise server.broken
-    say("The server has ended.")
+    say(
+        "The server has ended, and left its containers to the next one."
+        if server.hands_over
+        else "The server has ended."
+    )
     return 0
 
 
@@ -107,20 +122,28 @@ def _day(moment: float) -> str:
 
 
 @contextlib.contextmanager
-def _signals(server: Server, say: Say) -> Iterator[None]:
+def _signals(server: Server, end_containers: Callable[[], None], say: Say) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def asked(number: signal.Signals) -> None:
         if server.ending.is_set():
+            end_containers()
             os._exit(128 + number)
         count = len(server.operations.views())
         say(f"Stopping: {count} app{'' if count == 1 else 's'} and all containers ({number.name}; again ends at once)")
         server.ending.set()
 
+    def asked_to_hand_over() -> None:
+        if not server.ending.is_set():
+            say("Handing over: apps and containers are left to the next server (SIGUSR2)")
+            server.hands_over = True
+            server.ending.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked, number)
+    loop.add_signal_handler(signal.SIGUSR2, asked_to_hand_over)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
             loop.remove_signal_handler(number)

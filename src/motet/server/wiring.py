@@ -14,18 +14,23 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import TokenStore
+from motet.store.base import BundleStore, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
+    from motet.agent.agent_backend import AgentBackend
     from motet.model.audit import AuditEntry
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
+    from motet.server.containers.come_back import Inherited
     from motet.server.server import Server
     from motet.store.server_home import HomeHolder, ServerHome
 
 
 _AUDIT = "audit"
+
+ATTEMPT_BITS = 40
+"""A server that has an agent makes fewer attempts than these can number: a million a second for twelve days."""
 
 
 def build_server(
@@ -34,9 +39,12 @@ def build_server(
     tally: Tally | None = None,
     door: Door | None = None,
     audit: Audit | None = None,
+    bundles: BundleStore | None = None,
+    inherited: Inherited | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
-    memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what."""
+    memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
+    `bundles`: keeps the source of what is deployed. `inherited`: what it takes over from one before it, with the backend."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -45,9 +53,42 @@ def build_server(
     scratch = Scratch("server")
     backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
-        return Server(config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door, audit=audit)
+        store = MemoryCallStore()
+        return Server(
+            config,
+            backend,
+            store,
+            tally=tally,
+            scratch=scratch,
+            door=door,
+            audit=audit,
+            bundles=bundles,
+            inherited=inherited,
+        )
     records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit)
+    return Server(
+        config,
+        backend,
+        MemoryCallStore(),
+        records.open,
+        tally,
+        records.tidy,
+        scratch,
+        door,
+        audit,
+        bundles,
+        inherited,
+    )
+
+
+async def attach_agent(config: ServerConfig, directory: Path) -> tuple[AgentBackend, Inherited]:
+    """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
+    from motet.agent.agent_backend import AgentBackend
+    from motet.server.containers.come_back import Inherited
+
+    agent = await AgentBackend.attach(directory, env=config.base_env, grace=config.agent_grace)
+    # More than any attempt that a server before this one has numbered.
+    return agent, Inherited(agent.held, (agent.run << ATTEMPT_BITS) + 1, agent.leave)
 
 
 def take_home(directory: Path) -> ServerHome:
@@ -62,6 +103,13 @@ def open_tokens(directory: Path) -> TokenStore:
     from motet.store.tokens import TokenFile
 
     return TokenFile(directory / "tokens.json")
+
+
+def open_bundles(directory: Path) -> BundleStore:
+    """What keeps the bundles of a server that stays there."""
+    from motet.store.bundles import BundleDirectory
+
+    return BundleDirectory(directory / "bundles")
 
 
 def open_audit(directory: Path) -> AuditStore:
@@ -108,7 +156,7 @@ class _Records:
         try:
             if identity.address:
                 directory.publish(identity)
-            store = SqliteRecords(directory.records)
+            store = SqliteRecords(directory.records, arguments_bytes=self._config.all_arguments_bytes)
             try:
                 self.tidy()
                 yield store

@@ -15,6 +15,7 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.ids import split_input_id
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.calls import CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
@@ -75,6 +76,12 @@ class Archive:
 
     def input(self, input_id: str) -> InputRecord | None:
         return self._first(lambda store: store.input(input_id))
+
+    def arguments(self, input_id: str) -> ArgumentsRecord | None:
+        return self._first(lambda store: store.arguments(input_id))
+
+    def definition(self, function_id: str) -> DefinitionRecord | None:
+        return self._first(lambda store: store.definition(function_id))
 
     def containers(
         self, function: str | None = None, *, ids: Sequence[str] | None = None, running: bool = False

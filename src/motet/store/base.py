@@ -1,17 +1,20 @@
-"""What a store keeps: the records of spawned calls, and tokens. In the words of the platform, not of a database."""
+"""What a store keeps: the records of spawned calls, tokens, and bundles. In the words of the platform, not of a database."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple, Protocol
 
 import msgspec
 
+from motet.model.bundle import Manifest
 from motet.model.outcome import InputEnd
 
 
 class KeptToken(msgspec.Struct, frozen=True):
-    """What is kept of a token: whom it speaks for, a hash of it, and its rights by name. Moments are of the wall clock.
+    """What is kept of a token: whom it speaks for, a hash of it, its rights by name, and what it may have. Moments are of the
+    wall clock.
     `principal` tells whom it speaks for from those of the same name before it and after it."""
 
     name: str
@@ -21,6 +24,7 @@ class KeptToken(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     last_used_at: float | None = None
     principal: str = ""
+    limits: tuple[str, ...] = ()
 
 
 class TokenStore(Protocol):
@@ -31,6 +35,35 @@ class TokenStore(Protocol):
 
     def save(self, tokens: Sequence[KeptToken]) -> None:
         """Keep these, and no others. Raises `ServiceError`, and nothing has changed."""
+
+
+class Freed(NamedTuple):
+    """What a store has let go of: how many bundles, and bytes on disk."""
+
+    bundles: int
+    size: int
+
+
+class BundleStore(Protocol):
+    """Keeps bundles: their manifests, and pieces that several of them share. Thread-safe; each method may wait for a disk, and
+    returns when what it did would survive a crash of the machine. All raise `ServiceError` where the disk is the matter."""
+
+    def offer(self, manifest: Manifest) -> list[str]:
+        """Keep which files a bundle has; the pieces that it lacks. It is not pruned within the hour. Raises `InvalidError` if
+        it is wrong about a piece that is here."""
+        ...
+
+    def put(self, pieces: Mapping[str, bytes]) -> None:
+        """Keep pieces, by digest. Raises `InvalidError` for one that is another than it is said to be; none is kept then."""
+
+    def place(self, digest: str) -> Path:
+        """The directory with a bundle's files, which nobody is to write to. Idempotent. Raises `NotFoundError` if there is no
+        such bundle, or pieces of it are lacking."""
+        ...
+
+    def prune(self, needed: Collection[str]) -> Freed:
+        """Let go of all bundles but these and those of the last hour, and of the pieces that none of them has."""
+        ...
 
 
 class CallStore(Protocol):

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallSummary
 from motet.records.facts import FactRecord
@@ -38,6 +39,14 @@ class RecordReader(Protocol):
     def inputs(self, query: InputQuery) -> list[InputRecord]: ...
 
     def input(self, input_id: str) -> InputRecord | None: ...
+
+    def arguments(self, input_id: str) -> ArgumentsRecord | None:
+        """Those of an input that failed; None if it did not, or they are not kept."""
+        ...
+
+    def definition(self, function_id: str) -> DefinitionRecord | None:
+        """Where the function of such an input is found."""
+        ...
 
     def containers(
         self, function: str | None = None, *, ids: Sequence[str] | None = None, running: bool = False
@@ -75,7 +84,8 @@ class RecordStore(RecordReader, Protocol):
         """
 
     def forget(self, before: float) -> int:
-        """Drop lines, inputs, calls, stalls, decisions and samples older than this moment; how many lines went."""
+        """Drop lines, inputs (with their arguments), calls, stalls, decisions and samples older than this moment; how many
+        lines went."""
         ...
 
     def close(self) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from motet.errors import ServiceError
-from motet.store import sqlite_facts
+from motet.store import sqlite_arguments, sqlite_facts
 
 VERSION = 1
 """Goes up with every change of the schema, or of what is encoded in it: a Motet reads what one of its own format wrote."""
@@ -163,6 +163,8 @@ class Database:
             self._writer.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version == 0:
             raise ServiceError(f"{self.path} holds no records of Motet")
+        if not self._read_only:
+            self._writer.executescript(sqlite_arguments.SCHEMA)
 
     def _check_open(self) -> None:
         if self._closed:

@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from motet.model.ids import split_input_id
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord, CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
+from motet.store.sqlite_arguments import ArgumentsWriter, find_arguments, find_definition, forget_arguments
 from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
 from motet.store.sqlite_database import Database
 from motet.store.sqlite_facts import F, add_facts, find_facts, forget_facts
@@ -31,29 +33,39 @@ class SqliteRecords:
     """See `RecordStore` for what each method promises.
 
     `path`: a file, made if it is not there (its directory must be), or ":memory:". `read_only`: for readers in other
-    processes; nothing may be added. `lines_per_segment`: log lines that share an index.
+    processes; nothing may be added. `lines_per_segment`: log lines that share an index. `arguments_bytes`: of all arguments
+    that are kept.
     """
 
     def __init__(
-        self, path: Path | str, *, read_only: bool = False, lines_per_segment: int = LINES_PER_SEGMENT
+        self,
+        path: Path | str,
+        *,
+        read_only: bool = False,
+        lines_per_segment: int = LINES_PER_SEGMENT,
+        arguments_bytes: int = 1 << 28,
     ) -> None:
         self._database = Database(path, read_only=read_only)
         self._lines_per_segment = lines_per_segment
+        self._arguments_bytes = arguments_bytes
         self._writer: _Writer | None = None
 
     # --- keeping ----------------------------------------------------------------------------------------------------
 
     def add(self, batch: RecordBatch) -> None:
         with self._database.writing() as connection:
-            writer, self._writer = self._writer or _Writer(connection, self._lines_per_segment), None
+            writer, self._writer = self._writer or self._new_writer(connection), None
             writer.add(batch)
         # What it remembers is true only if it was kept.
         self._writer = writer
 
     def forget(self, before: float) -> int:
         with self._database.writing() as connection:
-            writer, self._writer = _Writer(connection, self._lines_per_segment), None
+            writer, self._writer = self._new_writer(connection), None
             return writer.forget(before)
+
+    def _new_writer(self, connection: sqlite3.Connection) -> _Writer:
+        return _Writer(connection, self._lines_per_segment, self._arguments_bytes)
 
     def close(self) -> None:
         self._database.close()
@@ -95,6 +107,18 @@ class SqliteRecords:
         with self._database.reading() as connection:
             return find_input(connection, call_id, index)
 
+    def arguments(self, input_id: str) -> ArgumentsRecord | None:
+        try:
+            call_id, index = split_input_id(input_id)
+        except ValueError:
+            return None
+        with self._database.reading() as connection:
+            return find_arguments(connection, call_id, index)
+
+    def definition(self, function_id: str) -> DefinitionRecord | None:
+        with self._database.reading() as connection:
+            return find_definition(connection, function_id)
+
     def containers(
         self, function: str | None = None, *, ids: Sequence[str] | None = None, running: bool = False
     ) -> list[ContainerRecord]:
@@ -135,7 +159,7 @@ class SqliteRecords:
 class _Writer:
     """What the one who adds remembers between batches."""
 
-    def __init__(self, connection: sqlite3.Connection, lines_per_segment: int) -> None:
+    def __init__(self, connection: sqlite3.Connection, lines_per_segment: int, arguments_bytes: int) -> None:
         self._connection = connection
         self._functions = Keys(connection, "functions", "function_id")
         self._containers = Keys(connection, "containers", "container_id")
@@ -143,6 +167,7 @@ class _Writer:
         keys = self._functions, self._containers, self._calls
         self._inputs = InputWriter(connection, *keys)
         self._logs = LogWriter(connection, *keys, lines_per_segment)
+        self._arguments = ArgumentsWriter(connection, arguments_bytes)
 
     def add(self, batch: RecordBatch) -> None:
         self._put("INSERT OR REPLACE INTO apps VALUES", 4, map(_fields, batch.apps))
@@ -158,12 +183,14 @@ class _Writer:
             self._inputs.add(function_id, ended_of, batch.clock, short)
         self._logs.add(batch.logs)
         add_facts(self._connection, batch.facts)
+        self._arguments.add(batch.arguments, batch.definitions, batch.clock)
 
     def forget(self, before: float) -> int:
         lines = self._logs.forget(before)
         forget_inputs(self._connection, before)
         forget_calls(self._connection, before, self._logs.oldest_call())
         forget_facts(self._connection, before)
+        forget_arguments(self._connection, before)
         return lines
 
     def _add_functions(self, records: Iterable[FunctionRecord]) -> None:

@@ -1,6 +1,7 @@
 """The conversation between a client and its server: calls with their outcomes, and requests with their replies.
 
-Queues (`queue_messages.py`) and operators (`operator_messages.py`) have requests of their own.
+Queues (`queue_messages.py`), operators (`operator_messages.py`) and deployments (`deployment_messages.py`) have requests of
+their own.
 """
 
 from __future__ import annotations
@@ -13,6 +14,20 @@ from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
+from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
+from motet.wire.deployment_messages import (
+    AppDeployed,
+    AppFound,
+    DeployApp,
+    DeploymentsListed,
+    FindApp,
+    FindFunction,
+    FunctionFound,
+    ListDeployments,
+    PromoteApp,
+    RollBackApp,
+    StopDeployed,
+)
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
@@ -49,7 +64,7 @@ STREAM_WINDOW = 256
 
 class SubmitInputs(Message, tag="submit", frozen=True):
     """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
-    `at_most_once`: an input whose container is gone does not run again."""
+    `at_most_once`: an input whose container is gone does not run again. `again`: they were sent to a server before this one."""
 
     call_id: Name
     function_id: Name
@@ -59,6 +74,7 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     parent_input_id: Name | None = None
     trace: Name = ""
     at_most_once: bool = False
+    again: bool = False
 
 
 class CancelCall(Message, tag="cancel", frozen=True):
@@ -87,11 +103,21 @@ class FeedCall(Message, tag="feed", frozen=True):
     items: list[Payload]
 
 
+class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
+    """The client has as many outcomes as this, of all that came over this connection: nobody need keep them for it. Only who
+    has said in its hello that it confirms sends this."""
+
+    count: Index
+
+
 class CreateApp(Message, tag="create_app", frozen=True):
-    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or with the connection."""
+    """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
+    with the connection. `functions`: the ids that they had on a server before this one, as in `AppCreated`."""
 
     app_id: Name
     spec: AppSpec
+    detached: bool = False
+    functions: tuple[tuple[Name, Name, Name], ...] = ()
 
 
 class StopApp(Message, tag="stop_app", frozen=True):
@@ -101,10 +127,12 @@ class StopApp(Message, tag="stop_app", frozen=True):
 
 
 class BindFunction(Message, tag="bind", frozen=True):
-    """The function that `variant` makes of `function_id`; answered by `FunctionBound`. The same variant gives the same id."""
+    """The function that `variant` makes of `function_id`; answered by `FunctionBound`. The same variant gives the same id.
+    `bound`: the one that it had on a server before this one."""
 
     function_id: str
     variant: FunctionVariant
+    bound: Name = ""
 
 
 class UpdateAutoscaler(Message, tag="update_autoscaler", frozen=True):
@@ -178,6 +206,15 @@ RequestBody = (
     | NewToken
     | ListTokens
     | RevokeToken
+    | DeployApp
+    | RollBackApp
+    | PromoteApp
+    | StopDeployed
+    | ListDeployments
+    | FindApp
+    | FindFunction
+    | OfferBundle
+    | PutPieces
 )
 
 
@@ -195,6 +232,10 @@ class Broken(Message, tag="broken", frozen=True):
     """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
 
     failure: bytes
+
+
+class Farewell(Message, tag="farewell", frozen=True):
+    """The server ends in order, and so does what it runs: there is nothing to come back for."""
 
 
 class Outcomes(Message, tag="outcomes", frozen=True):
@@ -298,6 +339,11 @@ ReplyBody = (
     | QueueViewed
     | TokenMade
     | TokensListed
+    | AppDeployed
+    | DeploymentsListed
+    | AppFound
+    | FunctionFound
+    | BundleOffered
     | Done
     | RequestFailed
 )
@@ -311,5 +357,7 @@ class Reply(Message, tag="reply", frozen=True):
     more: bool = False
 
 
-FromClient = SubmitInputs | CancelCall | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
-ToClient = Agreed | Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
+FromClient = (
+    SubmitInputs | CancelCall | OutcomesTaken | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
+)
+ToClient = Agreed | Refused | Broken | Farewell | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply

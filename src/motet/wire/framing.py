@@ -55,6 +55,10 @@ class FrameReader:
         self._buffer[: len(rest)] = rest
         self._filled, self._consumed = len(rest), 0
 
+    def beginning(self, count: int) -> memoryview:
+        """The bytes of a first frame that is not complete, `count` more among them that are in the buffer now."""
+        return self._view[self._consumed : self._filled + count]
+
     def received(self, count: int) -> list[memoryview]:
         """The frames completed by `count` more bytes. Raises `ConnectionError` for a length no peer of ours sends."""
         if self._big is not None:

@@ -8,6 +8,7 @@ import msgspec
 
 from motet.wire import client_messages as m
 from motet.wire.container_messages import Cancel, Deliver, DeliverBatched, FeedItems, Finished, Items
+from motet.wire.deployment_messages import DeploymentsListed
 from motet.wire.operator_messages import CallGraphFound, CallsFound, InputsViewed, LogsFound, ServerViewed
 from motet.wire.output_messages import Output, Written
 from motet.wire.queue_messages import ItemsGot
@@ -30,6 +31,7 @@ _LISTS: dict[type[Any], str] = {
     LogsFound: "lines",
     CallsFound: "calls",
     CallGraphFound: "inputs",
+    DeploymentsListed: "found",
     ItemsGot: "items",
     Written: "lines",
 }

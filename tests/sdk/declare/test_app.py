@@ -194,13 +194,6 @@ def test_run_gives_a_run_of_this_app() -> None:
     assert (app.running, app.app_id) == (None, None)
 
 
-def test_what_needs_a_stand_alone_server_says_so() -> None:
-    app = motet.App("mine")
-    for use in (app.deploy, lambda: app.run(detach=True), lambda: motet.App.lookup("mine")):
-        with pytest.raises(UnimplementedError, match="stand-alone server"):
-            use()
-
-
 def test_an_app_travels_as_a_name() -> None:
     app = motet.App("mine", secrets=[motet.Secret.from_dict({"A": "hidden"})])
     app.function()(f)

@@ -10,21 +10,22 @@ import ssl
 import warnings
 from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import uvloop
 
 from motet.client.open_stream import open_stream
+from motet.client.peer_process import PeerProcess
 from motet.client.streams import ByteStream
 from motet.errors import ConnectionError, ServiceError
 from motet.server import peers
+from motet.server.api.entrance import ApiEntrance
 from motet.server.health import Health
 from motet.server.peers import Handler, SocketPeer, Strangers
-from motet.server.port import first_bytes, port
+from motet.server.port import port
 from motet.server.port.config import PortConfig
 from motet.server.port.port import Port
-from motet.server.port.port_http import PortHttp
 from motet.wire import codec
 from motet.wire.client_messages import Forget
 from motet.wire.framing import FrameReader
@@ -47,19 +48,38 @@ class Echo:
         """Nobody minds."""
 
 
+class NoApi(ApiEntrance):
+    """HTTP without the API."""
+
+    def open(self) -> Any:
+        raise ServiceError("there is no API here")
+
+
+def no_http(process: PeerProcess | None) -> asyncio.Protocol:
+    raise AssertionError("somebody spoke HTTP")
+
+
 class Open:
     """A port that echoes. With `health` it has HTTP, too."""
 
     def __init__(self, config: PortConfig, health: Health | None = None) -> None:
         self.strangers = Strangers()
         self.greeted: list[Hello] = []
-        http = None if health is None else PortHttp(health, self._new_peer)
-        self.port = Port(config, self.strangers, self._new_peer, http)
+        self._http = None if health is None else NoApi(cast(Any, None), health, self._in_websocket)
+        self.port = Port(config, self.strangers, self._new_peer)
         self.address = self.port.open()
         self.number = int(self.address.rpartition(":")[2])
 
     def _new_peer(self) -> SocketPeer:
+        return SocketPeer(self._accept, self.strangers, no_http if self._http is None else self._http.new_protocol)
+
+    def _in_websocket(self) -> SocketPeer:
         return SocketPeer(self._accept, self.strangers)
+
+    async def close(self) -> None:
+        self.port.close()
+        if self._http is not None:
+            await self._http.close()
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         self.greeted.append(hello)
@@ -77,7 +97,7 @@ async def opened(health: Health | None = None, **config: Any) -> AsyncIterator[O
     try:
         yield there
     finally:
-        await there.port.close()
+        await there.close()
 
 
 def open_sockets() -> int:
@@ -218,17 +238,6 @@ def test_who_speaks_tls_at_a_plain_port_is_told_so() -> None:
     play(scene)
 
 
-def test_where_there_is_no_http_a_request_is_told_what_to_install() -> None:
-    async def scene() -> None:
-        async with opened() as there:
-            reader, writer = await asyncio.open_connection("127.0.0.1", there.number)
-            writer.write(b"GET /livez HTTP/1.1\r\n\r\n")
-            assert b"install 'motet[server]' where the server runs" in await reader.read()
-            writer.close()
-
-    play(scene)
-
-
 def test_plain_text_goes_on_at_a_plain_port() -> None:
     async def scene() -> None:
         async with opened() as there:
@@ -245,7 +254,7 @@ def test_plain_text_goes_on_at_a_plain_port() -> None:
 def test_who_takes_too_long_is_cut_off_at_whatever_step_and_leaves_no_file_open(
     authority: Authority, monkeypatch: pytest.MonkeyPatch, first: bytes, tls: bool
 ) -> None:
-    for module in (port, first_bytes, peers):
+    for module in (port, peers):
         monkeypatch.setattr(module, "HELLO_TIMEOUT", 0.1)
 
     async def scene() -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from motet.core.commands import Command, KillContainer, ReportDecision, StartContainer
+from motet.core.commands import Command, KillContainer, RecordArguments, ReportDecision, StartContainer
+from motet.records.arguments import ArgumentsRecord
 from motet.records.facts import DecisionRecord, SampleRecord, StallRecord
 from motet.records.pools import FunctionRecord
 from motet.records.queries import LogQuery
@@ -20,6 +21,7 @@ from motet.server.records.recorder import Recorder
 from motet.store.records import RecordReader
 from motet.store.sqlite_records import SqliteRecords
 from motet.wire.client_messages import OutputLines
+from tests.contracts.record_store_contract import definition
 
 
 class Stage:
@@ -28,11 +30,13 @@ class Stage:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self.clock = Clock.of_loop(loop)
-        self.queue = RecordQueue(loop, self.clock, lambda: contextlib.closing(SqliteRecords(":memory:")), 3600.0)
+        self.queue = RecordQueue(
+            loop, self.clock, lambda: contextlib.closing(SqliteRecords(":memory:")), 3600.0, keep_arguments=10
+        )
         self.recorder = Recorder(self.queue, self.clock)
         self.queue.open()
         self.recorder.told(facts.AppStarted("ap-1", "app"))
-        self.recorder.told(facts.FunctionDeclared(FunctionRecord("fu-1", "ap-1", "f", 1, 1), "app", True))
+        self.recorder.told(facts.FunctionDeclared(FunctionRecord("fu-1", "ap-1", "f", 1, 1), "app", True, definition()))
 
     def turn(self, *commands: Command) -> None:
         self.recorder.turned((), commands, self.clock.now())
@@ -124,5 +128,20 @@ def test_lines_are_kept_but_not_those_that_are_still_being_written() -> None:
         for part, text in (("", "whole"), ("begun", "half"), ("wiped", "50 %")):
             on.recorder.wrote("fu-1", OutputLines("ap-1", "f", "ta-1", "stdout", [text], "fc-1", 0, 5.0, part))  # type: ignore[arg-type]
         assert [line.text for line in (await on.kept()).logs(LogQuery())] == ["whole", "50 %"]
+
+    play(scene)
+
+
+def test_arguments_are_kept_with_where_their_function_is_unless_they_are_too_large() -> None:
+    async def scene(on: Stage) -> None:
+        now = on.clock.now()
+        small, large = (ArgumentsRecord(f"fc-{n}", 0, "fu-1", now, b"x" * n) for n in (10, 11))
+        on.turn(RecordArguments([small, large]))
+        store = await on.kept()
+        found = store.arguments("in-10-0")
+        assert found is not None
+        assert (found.payload, found.ended_at) == (b"x" * 10, pytest.approx(on.clock.wall(now)))
+        assert store.arguments("in-11-0") is None
+        assert store.definition("fu-1") == definition()
 
     play(scene)

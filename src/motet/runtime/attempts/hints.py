@@ -8,7 +8,7 @@ import os
 import traceback
 from collections.abc import Callable
 
-from motet.runtime.loading import surroundings
+from motet.runtime.loading import bundled, surroundings
 
 _NO_TERMINAL = (
     "A container has no terminal. To read from one, or to debug, call the function in the program: `f.local(...)`."
@@ -25,6 +25,8 @@ def add_hints(error: BaseException) -> None:
 
 
 def _of_file(error: BaseException) -> str | None:
+    if bundled.directory is not None:
+        return bundled.file_note(error, bundled.directory)
     return file_note(error, surroundings.project_directory)
 
 
@@ -43,6 +45,8 @@ def file_note(error: BaseException, project: str | None) -> str | None:
 
 
 def _of_module(error: BaseException) -> str | None:
+    if bundled.directory is not None:
+        return bundled.module_note(error)
     return "Containers look for modules where the program did when its app was started (`sys.path` at that moment)."
 
 

@@ -13,6 +13,7 @@ from motet.client.own_connection import OwnConnection
 from motet.client.running_app import RunningApp, enter_container_app
 from motet.context import sources
 from motet.context.container import run_alone
+from motet.runtime.loading import bundled
 from motet.runtime.loading.program import know_main
 from motet.wire.container_messages import Configure
 
@@ -48,6 +49,8 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
         _change_directory(configuration.project_dir)
     if configuration.argv:
         sys.argv[:] = configuration.argv
+    if configuration.bundle:
+        bundled.leave_other_source(configuration.bundle)
     sys.path[:] = [*configuration.sys_path, *(path for path in sys.path if path not in configuration.sys_path)]
     if configuration.main is not None:
         know_main(configuration.main)

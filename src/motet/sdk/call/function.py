@@ -8,7 +8,7 @@ from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from motet.client import tracing
 from motet.client.connection import Connection
-from motet.client.dual import AtOnce, DualPair, HandOut, ItemSteps, Steps, dual, dual_items, run_blocking
+from motet.client.dual import DualPair, HandOut, ItemSteps, Steps, dual, dual_items, run_blocking
 from motet.client.new_ids import new_call_id
 from motet.context.current_input import current_input_id
 from motet.errors import ExecutionError, InvalidError
@@ -23,13 +23,13 @@ from motet.sdk.call.handle import NamedAfter
 from motet.sdk.call.logs import Logs
 from motet.sdk.call.many import MapOptions, Results
 from motet.sdk.call.mapping import Inputs, Mapping
+from motet.sdk.call.named_target import looked_up
 from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.call.one_outcome import OneOutcome
 from motet.sdk.call.spawning import in_chunks, spawn_all
 from motet.sdk.call.stream import Stream
-from motet.sdk.call.target import Target
+from motet.sdk.call.target import Target, UrlQuestion
 from motet.sdk.call.variants import Varied
-from motet.sdk.call.ways import refuse_other_kinds
 from motet.sdk.options.batching import check_batched
 from motet.sdk.options.keywords import AutoscalerOptions
 from motet.sdk.options.specification import update_from
@@ -68,6 +68,25 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         self._results = results
         self._take_documentation()
 
+    @staticmethod
+    def from_name(
+        app_name: str,
+        name: str,
+        *,
+        version: int | None = None,
+        environment_name: str | None = None,
+        client: object = None,
+    ) -> Function[..., Any]:
+        """A function of a deployed app, for any process: each call goes to the version that has the name then, or always to
+        `version`. The server, which `MOTET_SERVER` or a profile names or else runs under `MOTET_HOME`, is asked when it is
+        first used. Then `NotFoundError` is raised for what is not deployed."""
+        if "." in name:
+            raise InvalidError(
+                f"Invalid Function name: {name!r}. If you are trying to look up a class method, use "
+                "`motet.Cls.from_name` instead."
+            )
+        return Function(looked_up("Function", app_name, name, version), MethodSpec(), None)
+
     @functools.cached_property
     def name(self) -> str:
         """As it was declared: "f", or "Class.method"."""
@@ -82,8 +101,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
 
         `await f.remote.aio(...)` in async code.
         """
-        refuse_other_kinds(self.method, "remote")
-        connection, function_id = yield from self.target.resolve()
+        connection, function_id = yield from self.target.resolve_for(self.method, "remote")
         data = self._encoded(args, kwargs)
         call_id, outcome = new_call_id(), OneOutcome()
         # Before it is submitted: its outcome may be here before `submit` returns.
@@ -112,8 +130,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
 
         `async for x in f.remote_gen.aio(...)` in async code. Leaving the loop early cancels the generator.
         """
-        refuse_other_kinds(self.method, "remote_gen")
-        connection, function_id = yield from self.target.resolve()
+        connection, function_id = yield from self.target.resolve_for(self.method, "remote_gen")
         data, call_id = self._encoded(args, kwargs), new_call_id()
         traced = self._traced("stream", call_id)
         say_if_it_cannot_begin(function_id)
@@ -139,8 +156,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
 
         Raises `ResourceExhaustedError` if too many inputs of the function wait (a million, or `max_waiting_inputs`).
         """
-        refuse_other_kinds(self.method, "spawn")
-        connection, function_id = yield from self.target.resolve()
+        connection, function_id = yield from self.target.resolve_for(self.method, "spawn")
         call_id, data = new_call_id(), self._encoded(args, kwargs)
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
             yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)], trace))
@@ -195,8 +211,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         return_exceptions: bool = False,
         wrap_returned_exceptions: bool | None = None,
     ) -> Steps[Mapping]:
-        refuse_other_kinds(self.method, "map")
-        connection, function_id = yield from self.target.resolve()
+        connection, function_id = yield from self.target.resolve_for(self.method, "map")
         say_if_it_cannot_begin(function_id)
         return Mapping(
             connection,
@@ -273,16 +288,15 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         return FunctionCall(call_id, connection), count
 
     def _resolved_for_spawn_map(self) -> Steps[tuple[Connection, str]]:
-        refuse_other_kinds(self.method, "spawn_map")
-        return (yield from self.target.resolve())
+        return (yield from self.target.resolve_for(self.method, "spawn_map"))
 
     # --- the pool ---------------------------------------------------------------------------------------------------
 
     @property
     def logs(self) -> Logs:
         """What its inputs and containers write and have written since its app runs."""
-        running, name = self.target.name_in_logs
-        return Logs(lambda: running.connection, app=running.app_id, function=name)
+        scope = self.target.log_scope
+        return Logs(scope.connect, **scope.filters)
 
     @dual
     def get_current_stats(self) -> Steps[FunctionStats]:
@@ -297,13 +311,13 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         return (yield from self.target.update_autoscaler(update_from(bounds)))
 
     @property
-    def get_web_url(self) -> AtOnce[[], str | None]:
+    def get_web_url(self) -> UrlQuestion:
         """The URL at which a web function answers while its app runs, without a slash at its end; None for any other.
 
         Parameters of its class are a part of it. Raises `ExecutionError` if the app is not running, and `InvalidError` if
         the function was made by `with_options` or the like.
         """
-        return AtOnce(lambda: self.target.web_url(self.method) if self.method.web is not None else None)
+        return self.target.url_of(self.method)
 
     # --- inside -----------------------------------------------------------------------------------------------------
 

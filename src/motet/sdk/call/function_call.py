@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Generic, TypeVar
 
 from motet.client.connection import Connection, checked
 from motet.client.dual import Dual, HandOut, ItemSteps, Steps, dual, dual_items
-from motet.client.running_app import any_running
+from motet.client.standing import connection_for_id, is_standing
 from motet.client.waiter import Waiter
 from motet.context.container import is_local
 from motet.errors import InvalidError, NotFoundError
@@ -69,7 +69,7 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
         wait = timeout != 0
         question = AwaitOutcomes(self._call_id, index, wait, count)
         try:
-            reply = yield from self._on().request(question, timeout if wait else None)
+            reply = yield from (yield from self._on()).request(question, timeout if wait else None)
         except builtins.TimeoutError:
             raise builtins.TimeoutError(f"{self._call_id}: no result within {timeout} s") from None
         if not reply.ended:
@@ -99,7 +99,7 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
         return (yield from self._count())
 
     def _count(self) -> Steps[int]:
-        reply = yield from self._on().request(ViewCall(self._call_id))
+        reply = yield from (yield from self._on()).request(ViewCall(self._call_id))
         return reply.num_inputs  # type: ignore[no-any-return]
 
     @dual
@@ -108,7 +108,7 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
 
         10,000 inputs at most. Those that have not ended are PENDING. Raises `NotFoundError` where no records are kept.
         """
-        reply = yield from self._on().request(FindCallGraph(self._call_id))
+        reply = yield from (yield from self._on()).request(FindCallGraph(self._call_id))
         return input_infos(reply.inputs)
 
     @dual
@@ -120,7 +120,7 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
         their containers go on, unless `terminate_containers` kills these: the other inputs are then run elsewhere, from
         the beginning. What the inputs called and wait for is cancelled, too; what they spawned is not.
         """
-        self._on().send(CancelCall(self._call_id, terminate_containers))
+        (yield from self._on()).send(CancelCall(self._call_id, terminate_containers))
         # An answer says that the server has seen to it; of a call whose results are not kept it knows nothing more.
         with contextlib.suppress(NotFoundError):
             yield from self._count()
@@ -133,11 +133,16 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
     gather: ClassVar[Dual[..., list[Any]]]
     """`FunctionCall.gather(*calls)`: their results, in order. The first failure raises at once; the others keep running."""
 
-    def _on(self) -> Connection:
+    def _on(self) -> Steps[Connection]:
         connection = self._connection
-        if connection is None or connection.is_parents or (connection.ended and not is_local()):
-            # A forked process has a connection of its own, and a container makes its own once more.
-            connection = self._connection = any_running(self._call_id).connection
+        # A forked process has a connection of its own, and a container makes its own once more; a server may come back.
+        if (
+            connection is None
+            or connection.is_parents
+            or (connection.ended and (not is_local() or is_standing(connection)))
+        ):
+            connection, _ = yield from connection_for_id(self._call_id)
+            self._connection = connection
         return connection
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -168,12 +173,15 @@ def _gather(*calls: FunctionCall[Any]) -> Steps[list[Any]]:
 
         return on_reply
 
-    asked = [(c, c._on().ask(AwaitOutcomes(c.object_id, 0, count=1), reply_to(place))) for place, c in enumerate(calls)]
+    asked = []
+    for place, call in enumerate(calls):
+        connection = yield from call._on()
+        asked.append((connection, connection.ask(AwaitOutcomes(call.object_id, 0, count=1), reply_to(place))))
     try:
         problem = (yield over) if calls else None
     finally:
-        for call, number in asked:
-            call._on().forget(number)
+        for connection, number in asked:
+            connection.forget(number)
     if problem is not None:
         raise problem
     for outcomes in replies:

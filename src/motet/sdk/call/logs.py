@@ -44,7 +44,7 @@ class Logs:
     Raises `NotFoundError` where the server keeps no records.
     """
 
-    def __init__(self, connect: Callable[[], Connection], **scope: str) -> None:
+    def __init__(self, connect: Callable[[], Steps[Connection]], **scope: str) -> None:
         self._connect = connect
         self._scope = scope
 
@@ -86,7 +86,8 @@ class Logs:
             until=_moment("until", until),
             limit=limit,
         )
-        found = yield from self._connect().request(FindLogs(query))
+        connection = yield from self._connect()
+        found = yield from connection.request(FindLogs(query))
         return [_entry(line) for line in found.lines]
 
     @dual_items
@@ -110,7 +111,8 @@ class Logs:
             newest=False,
             limit=_PAGE,
         )
-        return (yield from self._connect().request(FindLogs(query, wait=True)))  # type: ignore[no-any-return]
+        connection = yield from self._connect()
+        return (yield from connection.request(FindLogs(query, wait=True)))  # type: ignore[no-any-return]
 
     def __iter__(self) -> Iterator[LogEntry]:
         return iter(self.fetch(limit=MAX_FOUND))

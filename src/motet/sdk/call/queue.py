@@ -13,13 +13,14 @@ from typing import Any
 from motet.client.connection import Connection
 from motet.client.dual import Steps, dual, run_async, run_blocking
 from motet.client.new_ids import new_queue_id
-from motet.client.running_app import RunningApp, any_running
+from motet.client.standing import connection_for_id
 from motet.errors import ConnectionError, ExecutionError, InvalidError, RequestSizeError
 from motet.model.limits import MAX_ITEM_BYTES
 from motet.sdk.call.handle import Handle
 from motet.sdk.call.hydration import HydratedById
 from motet.sdk.options.checks import check_name
 from motet.wire import payload
+from motet.wire.by_value import ByValue
 from motet.wire.queue_messages import MAX_ITEMS, GetItems, ItemsGot, PutItems, ViewQueue
 
 MAX_CHUNK_BYTES = 16 * 1024 * 1024
@@ -71,8 +72,9 @@ class Queue(Handle, HydratedById):
         yield from self._put(vs, block, timeout, partition)
 
     def _put(self, values: list[Any], block: bool, timeout: float | None, partition: str | None) -> Steps[None]:
-        connection, name = self._on(), _partition_name(partition)
-        items = [self._encoded(value) for value in values]
+        name = _partition_name(partition)
+        connection, by_value = yield from self._on()
+        items = [_encoded(value, by_value) for value in values]
         if len(items) > MAX_ITEMS and not block:
             raise queue.Full(f"{len(items)} items are more than the {MAX_ITEMS} that a partition can hold")
         timeout = _checked(timeout) if block else None
@@ -106,7 +108,8 @@ class Queue(Handle, HydratedById):
         if count < 1:
             raise InvalidError(f"`n_values` must be at least 1, got {count}")
         request = GetItems(self._queue_id, _partition_name(partition), count, block)
-        values = yield from self._on().exchange(request, _checked(timeout) if block else None, _decoded)
+        connection, _ = yield from self._on()
+        values = yield from connection.exchange(request, _checked(timeout) if block else None, _decoded)
         if block and not values:
             raise queue.Empty
         return values
@@ -114,7 +117,8 @@ class Queue(Handle, HydratedById):
     @dual
     def len(self, *, partition: str | None = None, total: bool = False) -> Steps[int]:
         """How many items there are in a partition, or in `total`."""
-        reply = yield from self._on().request(ViewQueue(self._queue_id, None if total else _partition_name(partition)))
+        connection, _ = yield from self._on()
+        reply = yield from connection.request(ViewQueue(self._queue_id, None if total else _partition_name(partition)))
         return reply.length  # type: ignore[no-any-return]
 
     @dual
@@ -123,22 +127,21 @@ class Queue(Handle, HydratedById):
         yield from self._cleared(None if all else _partition_name(partition))
 
     def _cleared(self, partition: str | None) -> Steps[None]:
-        yield from self._on().request(ViewQueue(self._queue_id, partition, clear=True))
+        connection, _ = yield from self._on()
+        yield from connection.request(ViewQueue(self._queue_id, partition, clear=True))
 
-    def _encoded(self, value: Any) -> bytes:
-        data = payload.dumps(value, "a queue's item", by_value=self._running().by_value)
-        if len(data) > MAX_ITEM_BYTES:
-            raise RequestSizeError(f"a queue's item may be 1 MiB when pickled; this one is {len(data) / 2**20:.1f} MiB")
-        return data
-
-    def _on(self) -> Connection:
-        return self._running().connection
-
-    def _running(self) -> RunningApp:
-        return any_running(f"queue {self._queue_id}")
+    def _on(self) -> Steps[tuple[Connection, ByValue]]:
+        return (yield from connection_for_id(f"queue {self._queue_id}"))
 
     def __repr__(self) -> str:
         return f"Queue({self._queue_id!r})"
+
+
+def _encoded(value: Any, by_value: ByValue) -> bytes:
+    data = payload.dumps(value, "a queue's item", by_value=by_value)
+    if len(data) > MAX_ITEM_BYTES:
+        raise RequestSizeError(f"a queue's item may be 1 MiB when pickled; this one is {len(data) / 2**20:.1f} MiB")
+    return data
 
 
 def _checked(timeout: float | None) -> float | None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
+from typing import Any, ClassVar, Never, ParamSpec, Protocol, TypeVar, Unpack, cast, overload
 
+from motet.client.dual import Dual, Steps, dual
 from motet.client.running_app import RunningApp, apps_in, container_app
 from motet.context.main_module import may_be_declared_again
-from motet.errors import InvalidError, UnimplementedError
+from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.sdk.call.function import Function
 from motet.sdk.call.handle import Handle
@@ -26,6 +27,8 @@ from motet.sdk.options.keyword import Given, Keyword, read
 from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOptions
 from motet.sdk.options.secret import Secret, merged_env
 from motet.sdk.run.app_run import AppRun
+from motet.sdk.run.deploying import HowToDeploy, deploy
+from motet.sdk.run.looking_up import lookup
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
 
@@ -75,6 +78,8 @@ class App(Handle):
         self.runs: Runs = Runs()
         self.own_run: RunningApp | None = None
         """What `run` began; None for an app that others run, which include it."""
+        self.deployed: RunningApp | None = None
+        """What `deploy` made last."""
 
     @property
     def running(self) -> RunningApp | None:
@@ -111,7 +116,7 @@ class App(Handle):
         running = self.running
         if running is None:
             raise InvalidError("`app.logs` requires a running app; use it inside `with app.run():`.")
-        return Logs(lambda: running.connection, app=running.app_id)
+        return Logs(running.connected, app=running.app_id)
 
     # --- declaring ---
 
@@ -242,9 +247,10 @@ class App(Handle):
         """
         return self.described()[0]
 
-    def described(self) -> tuple[AppSpec, ByValue]:
-        """Its `spec()`, and what of this process its containers cannot import."""
-        return app_spec(self.description, list(self._merged().values()))
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]:
+        """Its `spec()`, and what of this process its containers cannot import. `with_interfaces`: callers in other languages
+        are told what functions take."""
+        return app_spec(self.description, list(self._merged().values()), with_interfaces=with_interfaces)
 
     def declared_specs(self) -> list[FunctionSpec]:
         """The declarations of `spec` as handles know them, without definitions."""
@@ -269,32 +275,41 @@ class App(Handle):
         dashboard: bool = False,
     ) -> AppRun[App]:
         """`with app.run():` or `async with app.run():`. In the block its functions can be called; leaving it cancels what
-        still runs and stops all containers. `dashboard`: serve pages that show it, and print where."""
-        if detach:
-            raise UnimplementedError(
-                "`detach=True` needs the stand-alone server, which this version of Motet does not have."
-            )
-        return AppRun(self, name=name, dashboard=dashboard)
+        still runs and stops all containers. `detach`: it goes on, on a server that stays, until `motet app stop`; calls that
+        this program waits for end with the program, and spawned ones go on. `dashboard`: serve pages that show it, and print
+        where."""
+        return AppRun(self, name=name, detach=detach, dashboard=dashboard)
 
-    def deploy(self, **options: Any) -> Never:
-        """Deployments are kept by a stand-alone server, which this version does not have."""
-        raise UnimplementedError(
-            "App.deploy needs the stand-alone server, which this version of Motet does not have. Use `with app.run():`."
-        )
+    @dual
+    def deploy(
+        self,
+        *,
+        name: str | None = None,
+        environment_name: str | None = None,
+        tag: str = "",
+        client: object = None,
+        strategy: str = "rolling",
+        percent: float = 10.0,
+        rollback_on: str = "",
+    ) -> Steps[App]:
+        """Leave it with a server that stays, as the next version of what has its name there; gives this app, whose functions
+        are called there from now on. `tag`: whatever tells this version from others. `percent`, `rollback_on`: of a canary.
 
-    @staticmethod
-    def lookup(name: str, **options: Any) -> Never:
-        """Deployed apps are kept by a stand-alone server, which this version does not have."""
-        raise UnimplementedError(
-            f"App.lookup({name!r}) needs the stand-alone server, which this version of Motet does not have. "
-            "Use the app object itself, with `with app.run():`."
-        )
+        Raises `ConnectionError` without such a server, and why the version could not take over: then the one before goes on.
+        """
+        wanted = HowToDeploy(name=name, tag=tag, strategy=strategy, percent=percent, rollback_on=rollback_on)
+        yield from deploy(self, wanted)
+        return self
+
+    lookup: ClassVar[Dual[..., App]]
+    """`App.lookup(name, create_if_missing=False)`: a deployed app, for programs that did not deploy it. Raises `NotFoundError`
+    if there is none; with `create_if_missing`, one without functions is deployed."""
 
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
         empty: dict[str, Any] = {"_declarations": Declarations(), "_entrypoints": {}, "_included": []}
-        return {**kept, **empty, "runs": Runs(), "own_run": None}
+        return {**kept, **empty, "runs": Runs(), "own_run": None, "deployed": None}
 
     def __reduce__(self) -> tuple[Any, ...]:
         running = self.running or container_app()
@@ -303,6 +318,9 @@ class App(Handle):
     def __repr__(self) -> str:
         state = "declared" if self.app_id is None else f"running as {self.app_id}"
         return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declarations)} functions>"
+
+
+App.lookup = Dual(lookup(App), "App.lookup")
 
 
 def _checked_image(image: Any) -> Image | None:

@@ -13,14 +13,14 @@ from motet.context import sources
 from motet.context.main_module import main_by_value, names_not_elsewhere
 from motet.context.notices import warn_user
 from motet.errors import Error, InvalidError
-from motet.model.function import AppSpec, SerializedDefinition
+from motet.model.function import AppSpec, MethodSpec, SerializedDefinition
 from motet.sdk.declare.declaration import Declared
 from motet.sdk.declare.definition import out_of_reach
 from motet.sdk.options.checks import is_sendable, plain
 from motet.wire.by_value import MAIN, NOTHING, ByValue
 
 
-def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue]:
+def app_spec(name: str, functions: Sequence[Declared], *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]:
     """The specification, and what of this process the app's containers cannot import: its functions and their arguments
     travel with that by value. Raises `SerializationError`, `InvalidError`."""
     directory = _current_directory()
@@ -33,7 +33,7 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
     spec = AppSpec(
         name=plain(name).encode(errors="backslashreplace").decode(),
         functions=tuple(
-            replace(declared.spec, definition=definition)
+            replace(declared.spec, definition=definition, methods=_methods(declared, with_interfaces))
             for declared, place in zip(functions, places, strict=True)
             if (definition := place or _by_value_of(declared, by_value)) is not None
         ),
@@ -44,6 +44,14 @@ def app_spec(name: str, functions: Sequence[Declared]) -> tuple[AppSpec, ByValue
         sources=str(kept.directory) if (kept := sources.in_use()) is not None else "",
     )
     return spec, by_value
+
+
+def _methods(declared: Declared, with_interfaces: bool) -> tuple[MethodSpec, ...]:
+    if not with_interfaces:
+        return declared.spec.methods
+    from motet.sdk.declare.interfaces import with_interface  # late: most programs are called from Python alone
+
+    return tuple(with_interface(method, declared.spec, declared.code) for method in declared.spec.methods)
 
 
 def _current_directory() -> str:

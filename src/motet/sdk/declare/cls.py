@@ -14,13 +14,13 @@ from motet.sdk.call.bound_method import is_registered, register
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function import Function
 from motet.sdk.call.handle import Handle
+from motet.sdk.call.named_target import looked_up
 from motet.sdk.call.target import Target
 from motet.sdk.call.variants import Varied
 from motet.sdk.declare.local_instance import LocalInstance
 from motet.sdk.declare.partials import cannot_inherit
 from motet.sdk.declare.user_class import members, parameters_of
 from motet.sdk.options.batching import check_class_batching
-from motet.wire.parameters import checked_parameters, encoded_parameters
 
 T = TypeVar("T", covariant=True)
 
@@ -39,15 +39,27 @@ class Cls(Varied, Handle, Generic[T]):
         self.__name__ = user_cls.__name__
         self.__doc__ = user_cls.__doc__
 
+    @staticmethod
+    def from_name(
+        app_name: str,
+        name: str,
+        *,
+        version: int | None = None,
+        environment_name: str | None = None,
+        client: object = None,
+    ) -> Cls[Any]:
+        """A class of a deployed app, for any process; otherwise as `Function.from_name`. Parameters and names of methods are
+        checked when the server has said which there are."""
+        return Cls(looked_up("Cls", app_name, name, version), type(str(name), (), {}), is_here=False)
+
     def __call__(self, /, *positional: Any, **parameters: Any) -> T:
         """An object with these parameters; nothing runs yet. Raises `TypeError` for missing, unknown and mistyped ones."""
-        spec = self.target.spec
         if positional:
             raise InvalidError(
                 "Can't use positional arguments with motet.parameter-based synthetic constructors.\n"
                 "Use (<parameter_name>=value) keyword arguments when constructing classes instead."
             )
-        return cast(T, Obj(self, checked_parameters(spec.parameters, parameters, spec.name)))
+        return cast(T, Obj(self, self.target.checked_parameters(parameters)))
 
     def _check_batching(self, batching: Batching) -> None:
         if self.is_here:
@@ -58,14 +70,7 @@ class Cls(Varied, Handle, Generic[T]):
 
     def register(self) -> None:
         """Give `self.method` inside the class's own objects its `.remote` and the like, on this class's pool."""
-        register(self.user_cls, lambda instance: self.target_for(parameters_of(instance)))
-
-    def target_for(self, parameters: dict[str, Any]) -> Target:
-        """The function that an object with these parameters is to the server."""
-        if not self.target.spec.parameters:
-            return self.target
-        given = encoded_parameters(parameters, self.target.spec.name)
-        return self.target.varied(FunctionVariant(parameters_given=given))
+        register(self.user_cls, lambda instance: self.target.with_parameters(parameters_of(instance)))
 
     def __getattr__(self, name: str) -> Any:
         # Looked up in __dict__: during unpickling there is no `user_cls` yet, and copies ask for dunder names.
@@ -73,7 +78,7 @@ class Cls(Varied, Handle, Generic[T]):
         if user_cls is None or (name.startswith("__") and name.endswith("__")):
             raise AttributeError(name)
         cls_name = user_cls.__name__
-        if any(name == method.name for method in self.target.spec.methods) or name in members(user_cls):
+        if self.target.method_named(name) is not None or name in members(user_cls):
             raise AttributeError(
                 "You can't access methods on a Cls directly - Did you forget to instantiate the class first?\n"
                 f"e.g. instead of {cls_name}.{name}.remote(), do {cls_name}().{name}.remote()"
@@ -134,7 +139,7 @@ class Obj(Handle):
     def __init__(self, cls: Cls[Any], parameters: dict[str, Any]) -> None:
         self.__cls = cls
         self.__parameters = parameters
-        self.__target = cls.target_for(parameters)
+        self.__target = cls.target.with_parameters(parameters)
         self.__local = LocalInstance(cls.user_cls, parameters)
         self.__functions: dict[str, Function[..., Any]] = {}
 
@@ -150,7 +155,7 @@ class Obj(Handle):
         if name in self.__parameters:
             return self.__parameters[name]
         if name not in self.__functions:
-            method = next((it for it in self.__target.spec.methods if it.name == name), None)
+            method = self.__target.method_named(name)
             if method is None:
                 return getattr(self.__local.get() if self.__cls.is_here else self.__cls, name)
             raw = self.__local.method(members(self.__cls.user_cls)[name].raw) if self.__cls.is_here else None

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from motet.bundles.ignoring import kept_patterns
 from motet.context.container import is_local
 from motet.errors import InvalidError
-from motet.model.function import ImageSpec
+from motet.model.function import ImageSpec, LocalFiles
 from motet.sdk.options.checks import type_name
 from motet.sdk.options.requirements import missing_packages, pyproject_requirements, requirements_in_file
 from motet.sdk.options.secret import checked_env
@@ -35,7 +36,7 @@ class Image:
         requirements: Sequence[str] = (),
         system_packages: Sequence[str] = (),
         env: Mapping[str, str] | None = None,
-        files: Sequence[tuple[str, str]] = (),
+        files: Sequence[LocalFiles] = (),
     ) -> Image:
         spec = self.spec
         return Image(
@@ -183,16 +184,22 @@ class Image:
         return self._with("cmd", *_flat("cmd", cmd))
 
     def add_local_file(self, local_path: StrPath, remote_path: str, *, copy: bool = False) -> Image:
-        """A file of this machine. Functions find it where it is; if it is not at `remote_path`, too, that is reported."""
+        """A file of this machine. It travels with a deployment: see docs/server.md. In runs functions find it where it is;
+        if it is not at `remote_path`, too, that is reported."""
         return self._with_files("add_local_file", local_path, remote_path)
 
     def add_local_dir(self, local_path: StrPath, remote_path: str, *, copy: bool = False, ignore: Any = ()) -> Image:
-        """A directory of this machine. As for `add_local_file`."""
-        return self._with_files("add_local_dir", local_path, remote_path)
+        """A directory of this machine, as for `add_local_file`. `ignore`: what stays at home, as patterns of a
+        `.dockerignore`, or a function of a path."""
+        return self._with_files("add_local_dir", local_path, remote_path, ignore)
 
     def add_local_python_source(self, *modules: str, copy: bool = False, ignore: Any = ()) -> Image:
-        """Modules of this machine, by name."""
-        return self._with("add_local_python_source", *_flat("add_local_python_source", modules))
+        """Modules and packages of this machine, by name: they travel with a deployment, as what it has imported does by
+        itself. `ignore` as for `add_local_dir`."""
+        names = _flat("add_local_python_source", modules)
+        patterns = kept_patterns("add_local_python_source", ignore)
+        files = [LocalFiles(kind="module", source=name, ignore=patterns) for name in names]
+        return self._with("add_local_python_source", *names, files=files)
 
     def copy_local_file(self, local_path: StrPath, remote_path: str = "./") -> Image:
         """As `add_local_file`."""
@@ -200,13 +207,19 @@ class Image:
 
     def copy_local_dir(self, local_path: StrPath, remote_path: str = ".", ignore: Any = ()) -> Image:
         """As `add_local_dir`."""
-        return self._with_files("copy_local_dir", local_path, remote_path)
+        return self._with_files("copy_local_dir", local_path, remote_path, ignore)
 
-    def _with_files(self, step: str, local_path: StrPath, remote_path: StrPath) -> Image:
+    def _with_files(self, step: str, local_path: StrPath, remote_path: StrPath, ignore: Any = ()) -> Image:
         local, remote = os.fspath(local_path), os.fspath(remote_path)
-        inside = step.endswith("_file") and remote.endswith("/")
-        there = os.path.join(remote, os.path.basename(local)) if inside else remote
-        return self._with(step, local, remote, files=[(os.path.abspath(local), there)])
+        is_file = step.endswith("_file")
+        there = os.path.join(remote, os.path.basename(local)) if is_file and remote.endswith("/") else remote
+        added = LocalFiles(
+            kind="file" if is_file else "directory",
+            source=os.path.abspath(local),
+            target=there,
+            ignore=kept_patterns(step, ignore),
+        )
+        return self._with(step, local, remote, files=[added])
 
     @contextlib.contextmanager
     def imports(self) -> Iterator[None]:

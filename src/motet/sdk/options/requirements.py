@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Iterator, Sequence
-from importlib import metadata
 from pathlib import Path
 
 from motet.errors import InvalidError
@@ -29,8 +27,8 @@ def missing_packages(image: ImageSpec) -> list[str]:
 
 def missing_files(image: ImageSpec) -> list[str]:
     """The paths at which the image has files and this machine has none, in words; empty if nothing."""
-    missing = (files for files in dict.fromkeys(image.files) if not os.path.exists(files[1]))
-    return [f"{there} is not on this machine, {local} is" for local, there in missing]
+    missing = (it for it in image.files if it.kind != "module" and not os.path.exists(it.target))
+    return list(dict.fromkeys(f"{it.target} is not on this machine, {it.source} is" for it in missing))
 
 
 def _finding_with_packaging(requirement: str) -> str | None:
@@ -70,6 +68,8 @@ def finding_without_packaging(requirement: str) -> str | None:
 
 
 def _installed_version(name: str) -> str | None:
+    from importlib import metadata  # late: slow to import, and most programs ask for nothing
+
     try:
         return metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -112,6 +112,8 @@ def _lines(path: Path, seen: set[Path]) -> Iterator[str]:
 
 def pyproject_requirements(path: str | os.PathLike[str], extras: Sequence[str]) -> list[str]:
     """The dependencies in a `pyproject.toml`, and those of the named extras. Raises `InvalidError`."""
+    import tomllib  # late: few programs have their requirements there
+
     try:
         project = tomllib.loads(_read(Path(path))).get("project", {})
     except tomllib.TOMLDecodeError as error:

@@ -17,6 +17,7 @@ from motet.client.new_ids import new_app_id
 from motet.client.own_connection import OwnConnection
 from motet.client.reach import Reachable
 from motet.client.running_app import HasRunning, RunningApp, begins_here, ends_here
+from motet.client.standing import standing
 from motet.context.container import is_local
 from motet.context.main_module import know_container_name
 from motet.errors import InvalidError, NotFoundError
@@ -40,7 +41,7 @@ class CanRun(HasRunning, Protocol):
     @property
     def included(self) -> tuple[Self, ...]: ...
 
-    def described(self) -> tuple[AppSpec, ByValue]: ...
+    def described(self, *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]: ...
 
     def declared_specs(self) -> list[FunctionSpec]: ...
 
@@ -67,7 +68,7 @@ def _say_what_is_missing(app: AppSpec) -> None:
         )
 
 
-def _with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
+def with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
     """The app with these variables in its containers, under the functions' own."""
     if not env:
         return app
@@ -79,12 +80,22 @@ def _with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
     )
 
 
-class AppRun(Generic[A]):
-    """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers."""
+def _say_where_it_is(running: RunningApp) -> None:
+    print(
+        f"{running.name} goes on as {running.app_id}. To see what it writes, and to stop it:\n"
+        f"  motet app logs {running.app_id}\n  motet app stop {running.app_id}",
+        file=sys.stderr,
+    )
 
-    def __init__(self, app: A, *, name: str | None = None, dashboard: bool = False) -> None:
+
+class AppRun(Generic[A]):
+    """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers, unless
+    the run is to `detach`: then the app goes on."""
+
+    def __init__(self, app: A, *, name: str | None = None, detach: bool = False, dashboard: bool = False) -> None:
         self._app = app
         self._name = None if name is None else check_name("the name of a run", name)
+        self._detach = detach
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
         self._running: RunningApp | None = None
@@ -124,8 +135,8 @@ class AppRun(Generic[A]):
                 "You should not use `app.run` within a local entrypoint: `motet run` has started the app already."
             )
         know_container_name()
-        (spec, by_value), declared = app.described(), app.declared_specs()
-        server = reach.acquire()
+        (spec, by_value), declared = app.described(with_interfaces=self._is_on_server()), app.declared_specs()
+        server = yield from self._acquire()
         try:
             yield from server.wait_started()
             refuse_other_python(server.connection)
@@ -133,10 +144,10 @@ class AppRun(Generic[A]):
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
-            running = yield from self._create(connect, _with_environment(spec, server.carried), declared)
+            running = yield from self._create(connect, with_environment(spec, server.carried), declared)
             running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
-            yield from server.release()
+            yield from self._release(server)
             raise
         self._server = server
         self._process, self._running, self._parts = os.getpid(), running, (app, *app.included)
@@ -152,11 +163,24 @@ class AppRun(Generic[A]):
         self._print_output(running)
         return running
 
+    def _is_on_server(self) -> bool:
+        return self._detach or reach.is_named()
+
+    def _acquire(self) -> Steps[Reachable]:
+        """What runs on when this program ends needs a server that does; it is shared with all that this process asks of it."""
+        if not self._detach:
+            return reach.acquire()
+        return (yield from standing("a detached run", "motet run --detach FILE")).server
+
+    def _release(self, server: Reachable) -> Steps[None]:
+        if not self._detach:
+            yield from server.release()
+
     def _create(
         self, connect: Callable[[], Connection], spec: AppSpec, declared: list[FunctionSpec]
     ) -> Steps[RunningApp]:
         app_id = new_app_id()
-        reply = yield from connect().request(CreateApp(app_id, spec))
+        reply = yield from connect().request(CreateApp(app_id, spec, self._detach))
         return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
 
     def _print_output(self, running: RunningApp) -> None:
@@ -176,7 +200,9 @@ class AppRun(Generic[A]):
         # A process that was forked inside of the block leaves it as well: the app goes on in its parent.
         is_ours = self._process == os.getpid()
         try:
-            if is_ours:
+            if is_ours and self._detach:
+                _say_where_it_is(running)
+            elif is_ours:
                 with contextlib.suppress(NotFoundError):  # an operator has stopped it already
                     yield from running.connection.request(StopApp(running.app_id))
             else:
@@ -185,7 +211,7 @@ class AppRun(Generic[A]):
             self._forget(running)
             self._exits.close()
             if is_ours:
-                yield from server.release()
+                yield from self._release(server)
 
     def _forget(self, running: RunningApp) -> None:
         runs.leave(running)

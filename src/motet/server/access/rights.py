@@ -8,8 +8,10 @@ from typing import Any
 
 from motet.errors import InvalidError
 from motet.wire import access_messages as a
+from motet.wire import bundle_messages as b
 from motet.wire import client_messages as m
 from motet.wire import container_messages as c
+from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
@@ -49,6 +51,7 @@ NEEDED: dict[type[Any], Right] = {
     # Calls, with what belongs to them.
     m.SubmitInputs: CALL,
     m.CancelCall: CALL,
+    m.OutcomesTaken: CALL,
     m.AckCallItems: CALL,
     m.FeedCall: CALL,
     m.AwaitOutcomes: CALL,
@@ -59,8 +62,18 @@ NEEDED: dict[type[Any], Right] = {
     q.ViewQueue: CALL,
     # Apps: those of others are for operators.
     m.CreateApp: DEPLOY,
+    b.OfferBundle: DEPLOY,
+    b.PutPieces: DEPLOY,
     m.StopApp: DEPLOY | OPERATE,
     m.UpdateAutoscaler: DEPLOY | OPERATE,
+    # Deployed apps, by name: who may deploy may do so under any.
+    d.DeployApp: DEPLOY,
+    d.RollBackApp: DEPLOY,
+    d.PromoteApp: DEPLOY,
+    d.StopDeployed: DEPLOY | OPERATE,
+    d.ListDeployments: DEPLOY | LOOK,
+    d.FindApp: CALL,
+    d.FindFunction: CALL,
     # Looking.
     m.ViewFunction: CALL | DEPLOY | LOOK,
     m.ViewApp: CALL | DEPLOY | LOOK,
@@ -88,6 +101,7 @@ NEEDED: dict[type[Any], Right] = {
     q.AnswerNow: EVERYTHING,
     # What containers say of themselves, on connections of their own.
     c.ClockRead: SERVE,
+    c.Held: SERVE,
     c.Ready: SERVE,
     c.StartFailed: SERVE,
     c.Finished: SERVE,

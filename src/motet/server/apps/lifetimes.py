@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
@@ -39,17 +40,39 @@ class Web(Protocol):
 
 
 @dataclass(slots=True)
-class WhileConnected:
-    """The life of an app that runs as long as its owner is connected, and does not stop it. `stopping`: it ends; whom to tell
+class Life:
+    """What an app lives by. `principal`: whom its containers act for, who has these rights. `stopping`: it ends; whom to tell
     then."""
 
+    principal: int
+    rights: Right
+    stopping: bool = field(default=False, kw_only=True)
+    on_stopped: list[Callable[[], None]] = field(default_factory=list, kw_only=True)
+
+
+@dataclass(slots=True)
+class WhileConnected(Life):
+    """As long as its owner is connected, and does not stop it."""
+
     owner: Owner
-    stopping: bool = False
-    on_stopped: list[Callable[[], None]] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class UntilStopped(Life):
+    """Whoever began it may have gone: until somebody stops it."""
+
+
+@dataclass(slots=True)
+class UntilReplaced(Life):
+    """Of a version of a deployed app: until another one has its name, and it has done what it accepted. Its spawned calls are
+    kept as those of `name`."""
+
+    name: str
 
 
 class Lifetimes:
-    """Begins apps and ends them. `on_stopped` is told of each that has ended, before those who asked for it."""
+    """Begins apps and ends them. `on_stopped` is told of each program's that has ended, before those who asked for it. `quota`:
+    what each may have."""
 
     def __init__(
         self,
@@ -59,36 +82,81 @@ class Lifetimes:
         web: Web,
         stop_grace: float,
         on_stopped: Callable[[str], None],
+        quota: Quota = NO_QUOTA,
     ) -> None:
+        self._quota = quota
         self._driver = driver
         self._catalogue = catalogue
         self._lines = lines
         self._web = web
         self._stop_grace = stop_grace
         self._on_stopped = on_stopped
-        self._lives: dict[str, WhileConnected] = {}
+        self._lives: dict[str, Life] = {}
         """By app."""
 
-    def start(self, app_id: str, spec: AppSpec, owner: Owner) -> ServedApp:
-        """Begin an app. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
-        app = self._catalogue.new_app(app_id, spec)
+    def start(
+        self,
+        app_id: str,
+        spec: AppSpec,
+        owner: Owner,
+        *,
+        detached: bool = False,
+        functions: Sequence[tuple[str, str, str]] = (),
+    ) -> ServedApp:
+        """Begin an app, which ends with its owner's connection unless it is `detached`. `functions`: the ids that some had on a
+        server before this one. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+        app = self._catalogue.new_app(app_id, spec, is_detached=detached, functions=functions)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
-        self._lives[app_id] = WhileConnected(owner)
+        life = UntilStopped(owner.principal, owner.rights) if detached else None
+        self._lives[app_id] = life or WhileConnected(owner.principal, owner.rights, owner)
         # Before its functions are added: containers begin to start with them.
         self._lines.show(app_id, owner.show_lines)
+        self._own(app, self._lives[app_id])
         self._catalogue.add(app)
         return app
 
-    def owner_of(self, app_id: str) -> Owner:
-        """Whose app it is. Raises `NotFoundError`."""
-        return self._find(app_id).owner
+    def deploy(self, app: ServedApp, life: UntilReplaced) -> None:
+        """Begin a version of a deployed app. Raises what `Web.open` raises."""
+        app.web_urls.extend(self._web.open(app))
+        self._lives[app.app_id] = life
+        self._own(app, life)
+        self._catalogue.add(app)
+
+    def _own(self, app: ServedApp, life: Life) -> None:
+        """Say whose it is, before it has functions."""
+        self._driver.take(e.AppOwned(app.app_id, f"the app {app.spec.name!r}", life.principal, self._quota))
+
+    def retire(self, app_id: str, then: Callable[[], None] = lambda: None) -> None:
+        """A version has been replaced: it ends what it accepted, and goes; `then` is called when its last container is gone."""
+        life = self._find(app_id)
+        life.on_stopped.append(then)
+        self._web.close(app_id)
+        self._driver.take(e.AppRetired(app_id, self._stop_grace))
+
+    def life_of(self, app_id: str) -> Life:
+        """What an app lives by. Raises `NotFoundError`."""
+        return self._find(app_id)
+
+    def calls_of(self, app_id: str) -> str:
+        """As whose its spawned calls are kept: a deployed app's are there for longer than the version that took them."""
+        life = self._lives.get(app_id)
+        return life.name if isinstance(life, UntilReplaced) else app_id
 
     def check_owner(self, app_id: str, principal: int | None) -> None:
-        """Raise `InvalidError` if an app that runs is another principal's; None may reach for any."""
+        """Raise `InvalidError` if an app that runs is another principal's; None may reach for any. Deployed apps are for all
+        who have the right to what they ask."""
         life = self._lives.get(app_id)
-        if life is not None and principal not in (None, life.owner.principal):
+        if isinstance(life, WhileConnected | UntilStopped) and principal not in (None, life.principal):
             raise InvalidError(f"app {app_id} belongs to another client of this server")
+
+    def check_is_no_version(self, app_id: str) -> None:
+        """Raise `InvalidError` if an app is a version of a deployed one: what has a name is stopped by it."""
+        life = self._lives.get(app_id)
+        if isinstance(life, UntilReplaced):
+            raise InvalidError(
+                f"app {app_id} is a version of {life.name!r}, which is deployed: `motet app stop {life.name}` stops all of it"
+            )
 
     # --- the end ------------------------------------------------------------------------------------------------------
 
@@ -109,14 +177,20 @@ class Lifetimes:
         life = self._lives.pop(app_id)
         self._catalogue.remove(app_id)
         self._lines.forget(app_id)
-        self._on_stopped(app_id)
+        if not isinstance(life, UntilReplaced):
+            self._on_stopped(app_id)
         for then in life.on_stopped:
             then()
 
     def disconnected(self, owner: Owner) -> None:
         """A client is gone: its apps stop."""
-        for app_id in [app_id for app_id, life in self._lives.items() if life.owner is owner]:
+        for app_id in [
+            app_id for app_id, life in self._lives.items() if isinstance(life, WhileConnected) and life.owner is owner
+        ]:
             self.stop(app_id)
+        for app_id, life in self._lives.items():
+            if isinstance(life, UntilStopped):
+                self._lines.leave(app_id, owner.show_lines)
 
     def stop_all(self, then: Callable[[], None]) -> None:
         """Stop every app; `then` is called when the last is gone."""
@@ -134,7 +208,7 @@ class Lifetimes:
         for app_id in list(self._lives):
             self.stop(app_id, one_less)
 
-    def _find(self, app_id: str) -> WhileConnected:
+    def _find(self, app_id: str) -> Life:
         life = self._lives.get(app_id)
         if life is None:
             raise NotFoundError(f"no app {app_id} runs on this server")

@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from motet.errors import ConnectionError
 from motet.server.access.door import Principal
 from motet.server.clients.session import ClientSession
 from motet.server.clock import Clock
-from motet.server.peers import SocketPeer
 from motet.wire.codec import ToServer
 
 MAX_CONNECTIONS = 1000
@@ -20,11 +20,18 @@ LOOK_INTERVAL = 10.0
 """Seconds between two looks at the wall clock, at most: a timer stands still while the machine sleeps."""
 
 
+class CanRefuse(Protocol):
+    """The server's end of a client's connection."""
+
+    def refuse(self, reason: str) -> None:
+        """End it, and say why."""
+
+
 class Guest:
     """One client's handler."""
 
     def __init__(
-        self, session: ClientSession, peer: SocketPeer, name: str, gone: Callable[[Guest], None], whose: str = ""
+        self, session: ClientSession, peer: CanRefuse, name: str, gone: Callable[[Guest], None], whose: str = ""
     ) -> None:
         self.session = session
         self.name = name
@@ -95,7 +102,7 @@ class Guests:
         """Connections by the names of principals, those of containers' code together under ""."""
         return dict(Counter(guest.name for guest in self._guests))
 
-    def add(self, session: ClientSession, peer: SocketPeer, principal: Principal | None, whose: str = "") -> Guest:
+    def add(self, session: ClientSession, peer: CanRefuse, principal: Principal | None, whose: str = "") -> Guest:
         """One more, who stays until its rights end at most. `principal`: None for code in a container. `whose`: who it counts
         for."""
         guest = Guest(session, peer, "" if principal is None else principal.name, self._gone, whose)

@@ -7,18 +7,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import ConnectionError, InvalidError, PermissionDeniedError
+from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
+from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.confirmations import Confirmations, Given
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
-from motet.server.clients.queues import Queues
+from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.turnstile import Turnstile
+from motet.server.deployments.deployments import Deployer, Deployments
+from motet.server.deployments.names import Names
 from motet.server.driver import Driver
 from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
@@ -38,6 +43,9 @@ from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, Qu
 MAX_SPAWNED_AT_ONCE = 1000
 """Inputs of a spawned call in one request: they are let in together, if there is room for any."""
 
+Handle = Callable[[int, Any], m.ReplyBody | None]
+"""Answers a request of this number now, or returns None and sees to the answer later."""
+
 
 @dataclass(frozen=True, slots=True)
 class SharedParts:
@@ -50,6 +58,10 @@ class SharedParts:
     queues: Queues
     operations: Operations
     open_dashboard: Callable[[], tuple[str, str]]
+    names: Names
+    deployments: Deployments
+    given: Given | None = None
+    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
 
 
 class ClientSession:
@@ -63,9 +75,14 @@ class ClientSession:
         *,
         rights: Right = EVERYTHING,
         principal: int | None = None,
+        name: str = "",
         is_inside: bool = False,
         audit: SessionAudit | None = None,
+        allowance: Allowance | None = None,
+        confirms: bool = False,
     ) -> None:
+        self._confirmations = Confirmations(parts.given, confirms=confirms)
+        self._turnstile = Turnstile(allowance)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -82,9 +99,10 @@ class ClientSession:
         self.show_lines = LineReader(peer).show
         self._calls = parts.calls
         self._queues = parts.queues
+        self._names = parts.names
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
-        self._requests: dict[type[Any], Callable[[int, Any], m.ReplyBody | None]] = {
+        self._requests: dict[type[Any], Handle] = {
             m.CreateApp: self._create_app,
             m.StopApp: self._stop_app,
             m.BindFunction: self._bind_function,
@@ -100,6 +118,12 @@ class ClientSession:
             OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
+        by = Deployer(name, self.principal, rights)
+        for kind, found in parts.deployments.answers.items():
+            self._requests[kind] = self._later(found, by)
+
+    def _later(self, found: Callable[[Any, Deployer], Coroutine[Any, Any, m.ReplyBody]], by: Deployer) -> Handle:
+        return lambda request_id, body: self._pending.add(request_id, body, found(body, by))
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the client sent, in order; all of it reaches the engine in one turn."""
@@ -110,9 +134,10 @@ class ClientSession:
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
+                elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
+                    self._refuse_inputs(message, over)
                 else:
-                    self._catalogue.revive(message.function_id)
-                    events.append(self._submitted(message))
+                    self._submit(message, events)
             elif isinstance(message, m.AckCallItems):
                 events.append(e.ItemsTaken(message.call_id, message.index, message.count, self._by))
             elif isinstance(message, m.FeedCall):
@@ -131,11 +156,14 @@ class ClientSession:
             self._driver.take(*events)
 
     def _follow_up(self, message: ToServer) -> None:
-        """Take what is about a request that was made before."""
-        if isinstance(message, m.Forget):
+        """Take what is about a request that was made before, or about outcomes that were sent."""
+        if isinstance(message, m.OutcomesTaken):
+            self._confirmations.taken(message.count)
+        elif isinstance(message, m.Forget):
             self._calls.forget(self.number, message.request_id)
             self._queues.forget(self.number, message.request_id)
             self._pending.forget(message.request_id)
+            self._turnstile.leave(message.request_id)
         elif isinstance(message, Confirm):
             self._queues.confirm(self.number, message.request_id, message.count)
         elif isinstance(message, AnswerNow):
@@ -146,14 +174,20 @@ class ClientSession:
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
         self._pending.close()
+        self._turnstile.close()
         self._audit.close()
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
+        self._confirmations.gone()
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
         self._driver.fail(error)
+
+    def farewell(self) -> None:
+        """The server ends in order."""
+        self._peer.send((m.Farewell(),))
 
     def broken(self, problem: bytes) -> None:
         """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
@@ -164,10 +198,12 @@ class ClientSession:
 
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
         self._peer.send((m.Reply(request_id, body),))
+        self._turnstile.leave(request_id)
         self._audit.answered(request_id, body)
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
+        self._confirmations.sent(call_id, ended)
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
@@ -192,6 +228,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
+        self._turnstile.enter(request.request_id)
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -218,20 +255,32 @@ class ClientSession:
             raise ConnectionError("only the first message may be a hello")
         if not isinstance(message, m.SubmitInputs):
             raise ConnectionError(str(self._denied(kind)))
-        told = report.of(self._denied(kind))
-        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+        self._refuse_inputs(message, self._denied(kind))
 
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
-        told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
+        self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
+
+    def _refuse_inputs(self, message: m.SubmitInputs, error: Error) -> None:
+        told = report.of(error)
         self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
-    def _submitted(self, message: m.SubmitInputs) -> e.InputsSubmitted:
+    def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
+        try:
+            function_id = self._names.resolve(message.function_id)
+        except Error as error:
+            told = report.of(error)
+            self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.LOST, told) for it in message.inputs])
+            return
+        self._catalogue.revive(function_id)
+        events.append(self._submitted(message, function_id))
+
+    def _submitted(self, message: m.SubmitInputs, function_id: str) -> e.InputsSubmitted:
         if message.trace:
-            self._driver.tell(InputTraced(message.function_id))
+            self._driver.tell(InputTraced(function_id))
         return e.InputsSubmitted(
             message.call_id,
-            message.function_id,
+            function_id,
             self.number,
             message.kind,
             message.method,
@@ -240,29 +289,36 @@ class ClientSession:
             message.trace,
             message.at_most_once,
             self.principal,
+            self._is_inside,
+            message.again,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self)
+        app = self._lifetimes.start(
+            AppId(body.app_id), body.spec, self, detached=body.detached, functions=body.functions
+        )
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
         self._lifetimes.check_owner(body.app_id, self._by)
+        self._lifetimes.check_is_no_version(body.app_id)
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
-        return m.FunctionBound(self._catalogue.bind(body.function_id, body.variant))
+        return m.FunctionBound(self._names.bind(body.function_id, body.variant, body.bound))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
-        self._lifetimes.check_owner(self._catalogue.app_of(body.function_id).app_id, self._by)
-        settings = self._catalogue.update_autoscaler(body.function_id, body.change)
+        function_id = self._names.resolve(body.function_id)
+        self._lifetimes.check_owner(self._catalogue.app_of(function_id).app_id, self._by)
+        settings = self._catalogue.update_autoscaler(function_id, body.change)
         return m.AutoscalerUpdated(settings)
 
     def _view_function(self, request_id: int, body: m.ViewFunction) -> m.ReplyBody:
-        self._catalogue.revive(body.function_id)
-        return m.FunctionViewed(self._driver.engine.inspection.view(body.function_id, self._driver.clock.now()))
+        function_id = self._names.resolve(body.function_id)
+        self._catalogue.revive(function_id)
+        return m.FunctionViewed(self._driver.engine.inspection.view(function_id, self._driver.clock.now()))
 
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._catalogue.view(body.app_id))
@@ -281,6 +337,7 @@ class ClientSession:
 
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
+        self._turnstile.check_stored(size_of(body.items))
         return self._queues.put(self, request_id, body)
 
     def _get_items(self, request_id: int, body: GetItems) -> m.ReplyBody | None:
@@ -292,17 +349,22 @@ class ClientSession:
         return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
-        app_id = self._catalogue.app_of(body.function_id).app_id
+        if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
+            raise over
+        function_id = self._names.resolve(body.function_id)
+        app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is CallKind.SPAWNED:
             if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
                 raise InvalidError(
                     f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
                 )
-            if refusal := self._driver.engine.inspection.refusal(body.function_id, body.kind):
+            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
                 raise refusal
+            self._turnstile.check_stored(0)
             # Before anything is kept: another's call is not added to.
             self._calls.claim(body.call_id, self.principal)
-            self._calls.store.add_inputs(app_id, body.function_id, body.call_id, len(body.inputs))
+            keeper = self._lifetimes.calls_of(app_id)
+            self._calls.store.add_inputs(keeper, function_id, body.call_id, len(body.inputs))
         if body.inputs:
-            self._driver.take(self._submitted(body))
+            self._driver.take(self._submitted(body, function_id))
         return m.Done()

@@ -10,6 +10,7 @@ from typing import Any
 
 from motet.errors import ServiceError
 from motet.server.http.config import WebConfig
+from motet.server.request_log import logged
 
 HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 """Where a listener on all addresses is reached from this machine."""
@@ -38,7 +39,7 @@ class Listener:
         websockets: bool | Callable[[], Any] = True,
     ) -> None:
         self._config = config
-        self._app = app
+        self._app = logged(app, user)
         self._user = user
         self._extra = extra
         self._websockets = websockets
@@ -61,23 +62,28 @@ class Listener:
         scheme = "https" if self._config.tls_certificate else "http"
         return f"{scheme}://[{host}]:{port}" if ":" in host else f"{scheme}://{host}:{port}"
 
-    async def _accept(self, listening: socket.socket) -> asyncio.Server:
-        return await asyncio.get_running_loop().create_server(
-            self.connection, sock=listening, ssl=self._server.config.ssl, backlog=BACKLOG
-        )
-
-    def connection(self) -> asyncio.Protocol:
-        """What takes a connection, for one that somebody else accepted; `start` was called before."""
-        config, state = self._server.config, self._server.server_state
-        made: asyncio.Protocol = config.http_protocol_class(
-            config=config, server_state=state, app_state={}, _loop=asyncio.get_running_loop()
-        )
-        return made
+    def new_protocol(self, state: dict[str, Any]) -> asyncio.Protocol:
+        """What takes over a connection that is there already. `state`: what requests on it have in their scope's. Raises
+        `ServiceError` as `start` does."""
+        self.start()
+        return self._protocol(state)
 
     @property
     def count(self) -> int:
-        """Connections that are open, WebSockets of its own among them."""
-        return len(self._server.server_state.connections)
+        """Connections that are open."""
+        return 0 if self._server is None else len(self._server.server_state.connections)
+
+    def _protocol(self, state: dict[str, Any]) -> asyncio.Protocol:
+        config, loop = self._server.config, asyncio.get_running_loop()
+        made: asyncio.Protocol = config.http_protocol_class(
+            config=config, server_state=self._server.server_state, app_state=state, _loop=loop
+        )
+        return made
+
+    async def _accept(self, listening: socket.socket) -> asyncio.Server:
+        return await asyncio.get_running_loop().create_server(
+            lambda: self._protocol({}), sock=listening, ssl=self._server.config.ssl, backlog=BACKLOG
+        )
 
     def remove(self, port: int) -> None:
         """Take no more connections there; those that are open go on."""

@@ -29,6 +29,11 @@ MOST_SILENT = 3
 _DATA = (Opcode.BINARY, Opcode.CONT)
 
 
+def frames_websockets(make_peer: Callable[[], SocketPeer]) -> type[FramesWebSocket]:
+    """The class whose peers that makes."""
+    return type("FramesWebSocketHere", (FramesWebSocket,), {"make_peer": staticmethod(make_peer)})
+
+
 class FramesWebSocket(asyncio.Protocol):
     """Opened by a request that came in as HTTP does, for a peer that `make_peer` makes. No page of a browser opens one: those
     say where they come from (`Origin`), and are refused."""

@@ -15,8 +15,7 @@ from motet.errors import ServiceError
 from motet.server.driver import logger
 from motet.server.peers import HELLO_TIMEOUT, Strangers
 from motet.server.port.config import PortConfig
-from motet.server.port.first_bytes import COUNT, LINGER, FirstBytes, Make, is_tls, refusal
-from motet.server.port.port_http import PortHttp
+from motet.server.port.first_bytes import COUNT, LINGER, is_tls, refusal
 from motet.server.port.server_tls import LOOK_INTERVAL, ServerTls
 
 BACKLOG = 1024
@@ -33,21 +32,18 @@ _NO_MORE_FILES = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
 class Port:
-    """One of a server. `frames` makes what takes a connection of Motet's; `http` answers requests. Raises `ServiceError`."""
+    """One of a server. `make` makes what takes a connection. Raises `ServiceError`."""
 
     def __init__(
         self,
         config: PortConfig,
         strangers: Strangers,
-        frames: Make,
-        http: PortHttp | None = None,
+        make: Callable[[], asyncio.BaseProtocol],
         now: Callable[[], float] = time.time,
     ) -> None:
         self._config = config
         self._strangers = strangers
-        self._http = http
-        answer = http.connection if http is not None and http.is_there else None
-        self._make: Callable[[Newcomer], FirstBytes] = lambda newcomer: FirstBytes(strangers, frames, answer, newcomer)
+        self._make = make
         self.address = ""
         """Once it is open."""
         self._listening: socket.socket | None = None
@@ -71,7 +67,7 @@ class Port:
         self.address = f"{kind}:{host}:{port}"
         return self.address
 
-    async def close(self) -> None:
+    def close(self) -> None:
         """Let nobody in any more. Idempotent."""
         if self._look is not None:
             self._look.cancel()
@@ -81,8 +77,6 @@ class Port:
         if self._listening is not None:
             self._listening.close()
             self._listening = None
-        if self._http is not None:
-            await self._http.close()
 
     # --- one after the other ------------------------------------------------------------------------------------------
 
@@ -112,7 +106,7 @@ class Port:
                     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self.tls is None:
                     newcomer.hand_over()
-                    await asyncio.get_running_loop().connect_accepted_socket(lambda: self._make(newcomer), sock)
+                    await asyncio.get_running_loop().connect_accepted_socket(lambda: self._known(newcomer), sock)
                     return
                 first = await _peek(sock)
                 if is_tls(first):
@@ -134,12 +128,17 @@ class Port:
 
     async def _with_tls(self, sock: socket.socket, newcomer: Newcomer, context: ssl.SSLContext) -> None:
         await asyncio.get_running_loop().connect_accepted_socket(
-            lambda: self._make(newcomer),
+            lambda: self._known(newcomer),
             sock,
             ssl=context,
             ssl_handshake_timeout=HELLO_TIMEOUT,
             ssl_shutdown_timeout=CLOSING_TIMEOUT,
         )
+
+    def _known(self, newcomer: Newcomer) -> asyncio.BaseProtocol:
+        """It is a stranger under another name from here on."""
+        self._strangers.remove(newcomer)
+        return self._make()
 
     def _failed(self, who: str, why: str) -> None:
         """One line now and then: anybody can make it come to this, any number of times."""

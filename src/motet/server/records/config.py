@@ -12,31 +12,44 @@ from motet.errors import InvalidError
 DAY = 86400.0
 DEFAULT_KEEP_DAYS = 7.0
 DEFAULT_KEEP_MIB = 2048.0
+DEFAULT_ARGUMENTS_BYTES = 1024 * 1024
+DEFAULT_ARGUMENTS_MIB = 256.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordsConfig:
     """Records of runs lie under `home`. Those older than `keep_for` seconds go, and the oldest of ended runs beyond
-    `keep_bytes` in all."""
+    `keep_bytes` in all. Arguments of failed inputs are kept as well, of each up to `arguments_bytes` (0: of none), and of a
+    server up to `all_arguments_bytes`, then the oldest go."""
 
     home: Path
     keep_for: float = DEFAULT_KEEP_DAYS * DAY
     keep_bytes: int = int(DEFAULT_KEEP_MIB * 1024 * 1024)
+    arguments_bytes: int = DEFAULT_ARGUMENTS_BYTES
+    all_arguments_bytes: int = int(DEFAULT_ARGUMENTS_MIB * 1024 * 1024)
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> RecordsConfig | None:
-        """From MOTET_HOME, MOTET_KEEP_RECORDS_DAYS and MOTET_KEEP_RECORDS_MIB; None if MOTET_RECORDS is "off". Raises
+        """From MOTET_HOME, MOTET_KEEP_RECORDS_DAYS and their neighbours; None if MOTET_RECORDS is "off". Raises
         `InvalidError`, which names the variable."""
-        choice = env.get("MOTET_RECORDS") or "on"
-        if choice not in ("on", "off"):
-            raise InvalidError(f"MOTET_RECORDS must be 'on' or 'off'; it is {choice!r}")
-        if choice == "off":
+        keeps_arguments = _is_on(env, "MOTET_KEEP_ARGUMENTS")
+        if not _is_on(env, "MOTET_RECORDS"):
             return None
+        most = _positive(env, "MOTET_KEEP_ARGUMENTS_BYTES", DEFAULT_ARGUMENTS_BYTES) if keeps_arguments else 0
         return cls(
             home=home_directory(env),
             keep_for=_positive(env, "MOTET_KEEP_RECORDS_DAYS", DEFAULT_KEEP_DAYS) * DAY,
             keep_bytes=int(_positive(env, "MOTET_KEEP_RECORDS_MIB", DEFAULT_KEEP_MIB) * 1024 * 1024),
+            arguments_bytes=int(most),
+            all_arguments_bytes=int(_positive(env, "MOTET_KEEP_ARGUMENTS_MIB", DEFAULT_ARGUMENTS_MIB) * 1024 * 1024),
         )
+
+
+def _is_on(env: Mapping[str, str], name: str) -> bool:
+    choice = env.get(name) or "on"
+    if choice not in ("on", "off"):
+        raise InvalidError(f"{name} must be 'on' or 'off'; it is {choice!r}")
+    return choice == "on"
 
 
 def _positive(env: Mapping[str, str], name: str, default: float) -> float:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from motet.errors import ServiceError
+from motet.records.arguments import ArgumentsRecord, DefinitionRecord
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord
 from motet.records.facts import FactRecord
@@ -45,7 +46,8 @@ class RecordQueue:
     """Takes records, and has them kept, several times a second while some come.
 
     All methods are called on the loop's thread. What is taken before `open` is kept by it. What cannot be kept is counted,
-    and told; the server goes on without. `tidy` is called now and then on the thread that writes.
+    and told; the server goes on without. `tidy` is called now and then on the thread that writes. `keep_arguments`: so many
+    bytes of a failed input's arguments are kept at most.
     """
 
     def __init__(
@@ -55,11 +57,13 @@ class RecordQueue:
         open_store: OpenStore,
         keep_for: float,
         tidy: Callable[[], object] = lambda: None,
+        keep_arguments: int = 0,
     ) -> None:
         self._loop = loop
         self._clock = clock
         self._keep_for = keep_for
         self._tidy_others = tidy
+        self._keep_arguments = keep_arguments
         self._batch = RecordBatch()
         self._containers: dict[str, ContainerRecord] = {}
         """Those that have changed since the last batch, by id."""
@@ -138,6 +142,15 @@ class RecordQueue:
         growing.add(inputs)
         if growing.count >= INPUTS_PER_CHUNK:
             batch.chunks.append(self._succeeded.pop(key).chunk())
+
+    def add_arguments(self, arguments: list[ArgumentsRecord], definitions: list[DefinitionRecord]) -> None:
+        """Of inputs that failed; moments are of the server's clock. Those that are too large are left out."""
+        fitting = [each for each in arguments if len(each.payload) <= self._keep_arguments]
+        if fitting and self._has_room(len(fitting)):
+            self._bytes += sum(len(each.payload) for each in fitting)
+            batch = self._gathered()
+            batch.arguments += fitting
+            batch.definitions += definitions
 
     def add_container(self, record: ContainerRecord) -> None:
         """As it is when it is handed over; it may go on changing."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from motet.core import commands as c
 from motet.core.events import Event
+from motet.records.arguments import DefinitionRecord
 from motet.records.facts import DecisionRecord, FactRecord
 from motet.records.logs import LogBatch
 from motet.records.pools import AppRecord, ContainerRecord
@@ -14,6 +15,8 @@ from motet.server import facts
 from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
 from motet.wire.client_messages import OutputLines
+
+RESUMED = "a server before this one had started it"
 
 
 class Recorder:
@@ -26,11 +29,14 @@ class Recorder:
         self.containers: dict[str, ContainerRecord] = {}
         """Those that have not ended, by id."""
         self._apps: dict[str, AppRecord] = {}
+        self._definitions: dict[str, DefinitionRecord] = {}
+        """Those of functions that can be called, by id: kept with the first arguments."""
         self._of: dict[type[c.Command], Callable[[Any, float], None] | None] = {
             **dict.fromkeys(c.Command.__subclasses__(), None),
             c.RecordCalls: lambda command, now: records.add_calls(command.calls),
             c.RecordInputs: lambda command, now: records.add_inputs(command.function_id, command.inputs),
             c.RecordSuccesses: lambda command, now: records.add_successes(command.function_id, command.inputs),
+            c.RecordArguments: self._failed,
             c.ReportDecision: self._decided,
             c.StartContainer: self._started,
             c.StopContainer: self._told_to_end,
@@ -58,6 +64,15 @@ class Recorder:
                 self._records.add_app(AppRecord(record.app_id, record.name, record.started_at, self._clock.wall_now()))
             case facts.FunctionDeclared():
                 self._records.add_function(fact.record)
+                if fact.definition is not None:
+                    self._definitions[fact.record.function_id] = fact.definition
+            case facts.FunctionGone():
+                self._definitions.pop(fact.function_id, None)
+            case facts.ContainerCameBack():
+                now = self._clock.wall_now()
+                resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, RESUMED, now, now, now)
+                self.containers[fact.container_id] = resumed
+                self._records.add_container(resumed)
             case facts.ContainerConnected() | facts.ContainerEntered() | facts.ContainerGone():
                 if (container := self.containers.get(fact.container_id)) is not None:
                     self._went_on(container, fact)
@@ -76,6 +91,11 @@ class Recorder:
                     output.lines,
                 )
             )
+
+    def _failed(self, command: c.RecordArguments, now: float) -> None:
+        ids = dict.fromkeys(each.function_id for each in command.arguments)
+        known = [definition for each in ids if (definition := self._definitions.get(each)) is not None]
+        self._records.add_arguments(command.arguments, known)
 
     def _decided(self, decision: c.ReportDecision, now: float) -> None:
         self._records.add_fact(

@@ -1,0 +1,182 @@
+"""The server that stays, for those who need one: the one that is named, or else that of the home directory."""
+
+from __future__ import annotations
+
+import builtins
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections.abc import Iterable
+
+from motet.client import reach
+from motet.client.connection import Connection
+from motet.client.dual import Steps, run_blocking
+from motet.client.forks import in_forked_child
+from motet.client.home import home_directory, standing_socket
+from motet.client.own_connection import OwnConnection
+from motet.client.reach import NamedServer, Reachable, SocketServer
+from motet.client.running_app import RunningApp, any_running, container_app
+from motet.client.settings import SERVER
+from motet.client.waiter import Waiter
+from motet.errors import ConnectionError, ExecutionError
+from motet.model.deployment import DeploymentView
+from motet.model.function import FunctionSpec
+from motet.wire.by_value import MAIN, ByValue, refusal_of
+
+RETURN_TIMEOUT = 30.0
+"""Seconds that a server which this process has been connected to may be away for, as in a restart."""
+
+_LOOK_AGAIN = 0.1
+
+
+class Standing:
+    """A server that stays, and this process's connection to it."""
+
+    def __init__(self, server: Reachable) -> None:
+        self.server = server
+        self.connect = OwnConnection(server.reconnect, server.connection)
+        _connections.add(server.connection)
+
+
+_lock = threading.RLock()
+_standing: tuple[NamedServer | None, Standing] | None = None
+_connections: weakref.WeakSet[Connection] = weakref.WeakSet()
+
+
+def standing(what_for: str, then: str) -> Steps[Standing]:
+    """The server that stays; the same for the whole process, as long as the same one is named. One that has been there is
+    waited for when it is away.
+
+    Raises `ConnectionError` if there is none, which says that `what_for` needs one, and which two commands there are: the one
+    that starts it, and `then`; and `InvalidError` for a name that makes no sense.
+    """
+    global _standing
+    where, is_named = (None, True) if reach.is_substituted() else _where()
+    deadline = time.monotonic() + RETURN_TIMEOUT
+    while True:
+        with _lock:
+            known = _standing if _standing is not None and _standing[0] == where else None
+            if known is not None and not known[1].connect().ended:
+                return known[1]
+            try:
+                found = _standing = where, Standing(_reach(where))
+                break
+            except ConnectionError as error:
+                if known is None or time.monotonic() >= deadline:
+                    raise _none_there(where, is_named, error, what_for, then) from None
+        with contextlib.suppress(builtins.TimeoutError):
+            yield Waiter(_LOOK_AGAIN)
+    yield from found[1].server.wait_started()
+    return found[1]
+
+
+def _where() -> tuple[NamedServer, bool]:
+    """The server, and whether it was named."""
+    if (where := reach.named(os.environ)) is not None:
+        return where, True
+    home = reach.named({**os.environ, SERVER: reach.HOME})
+    assert home is not None
+    return home, False
+
+
+def _reach(where: NamedServer | None) -> Reachable:
+    return reach.acquire() if where is None else SocketServer(where, os.environ)
+
+
+def _none_there(
+    where: NamedServer | None, is_named: bool, error: ConnectionError, what_for: str, then: str
+) -> ConnectionError:
+    why = str(error).partition(". Start a server")[0]
+    if is_named and where is not None and where.address != f"unix:{standing_socket(home_directory(os.environ))}":
+        return ConnectionError(f"{what_for} needs a server that stays, and the one that is named is not there: {why}")
+    return ConnectionError(
+        f"{what_for} needs a server that stays, and none runs under {home_directory(os.environ)} ({why}). Start one, and use "
+        f"it:\n  motet server\n  {then}"
+    )
+
+
+def connection_for(what_for: str, then: str) -> Steps[Connection]:
+    """The connection for questions about deployed apps: in a container, the one it has. Raises as `standing` does."""
+    running = container_app()
+    if running is not None:
+        return running.connection
+    found = yield from standing(what_for, then)
+    return found.connect()
+
+
+class StandingApp(RunningApp):
+    """A deployed app. Its functions are called by name, also after its server was away."""
+
+    def __init__(
+        self,
+        deployment: DeploymentView,
+        functions: list[tuple[str, str, str]],
+        web_urls: list[tuple[str, str, str]],
+        declared: Iterable[FunctionSpec],
+    ) -> None:
+        super().__init__(
+            deployment.app_id,
+            deployment.name,
+            lambda: run_blocking(self.connected()),
+            functions,
+            web_urls,
+            declared,
+        )
+        self.version = deployment.version
+
+    def connected(self) -> Steps[Connection]:
+        """See `RunningApp`."""
+        return (yield from connection_for(f"app {self.name!r}", "motet deploy FILE"))
+
+
+def connection_for_id(wanted: str) -> Steps[tuple[Connection, ByValue]]:
+    """A connection for what has an id of its own on a server, and what the other side cannot import: that of an app that runs
+    here, or else of the server that stays. Raises `ExecutionError` if there is neither."""
+    if (running := any_running()) is not None:
+        return running.connection, running.by_value
+    if reach.is_substituted():
+        raise _nowhere(wanted)
+    try:
+        found = yield from standing(wanted, "")
+    except ConnectionError as error:
+        if reach.named(os.environ) is not None:
+            raise
+        raise _nowhere(wanted) from error
+    return found.connect(), by_value_over(found.connect())
+
+
+def _nowhere(wanted: str) -> ExecutionError:
+    return ExecutionError(
+        f"{wanted} was asked for, but no app is running in this process, and no server that stays under "
+        f"{home_directory(os.environ)}; use `with app.run():`, or start one with `motet server`"
+    )
+
+
+def is_standing(connection: Connection) -> bool:
+    """Whether this is a connection to the server that stays: it may come back."""
+    return connection in _connections
+
+
+def by_value_over(connection: Connection) -> ByValue:
+    """What containers that do not belong to this program cannot import: its main module; and why they cannot load that by
+    value either, if so."""
+    return ByValue(frozenset({MAIN}), refusal="" if connection.agreed is None else refusal_of(connection.agreed))
+
+
+def disconnect() -> None:
+    """Close this process's connection; the next question makes another. Idempotent."""
+    global _standing
+    with _lock:
+        left, _standing = _standing, None
+    if left is not None:
+        left[1].connect().close()
+
+
+def _forget_in_child() -> None:
+    global _lock
+    _lock = threading.RLock()
+
+
+in_forked_child(_forget_in_child)

@@ -1,0 +1,279 @@
+"""Every variable of the environment that Motet reads, or gives to containers: docs/configuration.md is made of this table."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+from motet.client.profiles import CONFIG, PROFILE
+from motet.client.settings import KEYS
+
+
+class ReadBy(Enum):
+    """Who reads a variable, and with that what has to be started again for a change to be seen."""
+
+    PROGRAM = "programs and commands"
+    SERVER = "the server"
+    CONTAINER = "containers"
+    NOBODY = "code in containers"
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """A row of `VARIABLES`. `unit` is empty for what is no number; `profile`: the key of a profile that says the same.
+    `is_secret`: it is a secret, or says where one lies, so that containers do not inherit it."""
+
+    name: str
+    read_by: ReadBy
+    means: str
+    default: str
+    unit: str = ""
+    profile: str = ""
+    is_secret: bool = False
+
+
+_PROGRAM, _SERVER, _CONTAINER, _NOBODY = ReadBy
+
+VARIABLES: dict[str, Variable] = {
+    variable.name: variable
+    for variable in (
+        *(
+            Variable(
+                key.variable, _PROGRAM, key.means, key.default or "none", profile=key.name, is_secret=not key.is_shown
+            )
+            for key in KEYS.values()
+        ),
+        Variable(PROFILE, _PROGRAM, "the profile to use", "the one in use"),
+        Variable(CONFIG, _PROGRAM, "the file with profiles", "~/.motet.toml"),
+        Variable(
+            "MOTET_RECONNECT",
+            _PROGRAM,
+            "the time for which a server that stays, and was killed, is waited for; 0: not at all",
+            "60",
+            "seconds",
+        ),
+        # How much runs.
+        Variable(
+            "MOTET_CONTAINERS_PER_FUNCTION",
+            _SERVER,
+            "how many a function has at most that sets no `max_containers`",
+            "8 per core, 16 at least",
+            "containers",
+        ),
+        Variable(
+            "MOTET_CONTAINERS_PER_HOST",
+            _SERVER,
+            "how many all functions have at most; idle ones of others make room for who needs one",
+            "64 per core",
+            "containers",
+        ),
+        Variable(
+            "MOTET_PRINCIPAL_LIMITS",
+            _SERVER,
+            "what whoever shows a token may have, such as `containers=8,inputs_per_second=100` ([limits](security.md#limits))",
+            "no limits",
+        ),
+        Variable(
+            "MOTET_APP_LIMITS",
+            _SERVER,
+            "what each app may have: `containers`, `inputs`, `requests`",
+            "no limits",
+        ),
+        Variable(
+            "MOTET_MISSING_GPU",
+            _SERVER,
+            "what becomes of inputs that ask for GPUs which are not there: `error`, `wait` or `ignore` (run without)",
+            "error",
+        ),
+        Variable(
+            "MOTET_DRAIN_GRACE", _SERVER, "the time that a container which must end has for its inputs", "30", "seconds"
+        ),
+        Variable(
+            "MOTET_STOP_GRACE",
+            _SERVER,
+            "the time that a container which ends has for its exit hooks, and then for its threads and tasks",
+            "30",
+            "seconds",
+        ),
+        Variable("MOTET_FREEZE_GRACE", _SERVER, "the time after which a frozen container is killed", "10", "seconds"),
+        Variable("MOTET_LISTEN", _SERVER, "how containers reach the server: `unix` or `tcp` (on 127.0.0.1)", "unix"),
+        Variable(
+            "MOTET_AGENT_GRACE",
+            _SERVER,
+            "of a server that stays: the time that its containers live without one, when it was killed or hands over",
+            "60",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_CONTAINER_ENV",
+            _SERVER,
+            "of a server that stays: more variables that its containers have from it, such as `DATABASE_HOST,APP_*`",
+            "none",
+        ),
+        # Requests.
+        Variable(
+            "MOTET_WEB_HOST",
+            _SERVER,
+            "the address where requests to web functions are taken; `0.0.0.0` and `::` are all",
+            "127.0.0.1",
+        ),
+        Variable(
+            "MOTET_WEB_PORT",
+            _SERVER,
+            "the port of the first web function, where labels are paths, too; further functions have the ports after it",
+            "each has a port of its own",
+            "port",
+        ),
+        Variable(
+            "MOTET_WEB_URL",
+            _SERVER,
+            "what URLs of web functions begin with, or with `{label}` in its host, are made of",
+            "those ports",
+        ),
+        Variable(
+            "MOTET_WEB_TLS_CERTIFICATE",
+            _SERVER,
+            "a file in PEM form: with MOTET_WEB_TLS_KEY, HTTPS is spoken",
+            "plain HTTP",
+            is_secret=True,
+        ),
+        Variable("MOTET_WEB_TLS_KEY", _SERVER, "the file with its key", "plain HTTP", is_secret=True),
+        Variable(
+            "MOTET_WEB_FORWARDED_ALLOW_IPS",
+            _SERVER,
+            "proxies to believe: addresses and networks with commas between them, or `*`",
+            "127.0.0.1,::1",
+        ),
+        Variable(
+            "MOTET_WEB_REDIRECT_AFTER",
+            _SERVER,
+            "the time after which a request without a response is sent on with a 303",
+            "150",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_WEB_KEEP_RESPONSES",
+            _SERVER,
+            "how long a response is kept for a client to come back",
+            "300",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_WEB_KEEP_ALIVE",
+            _SERVER,
+            "how long a client's connection stays open on which nothing is asked",
+            "75",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_PROXY_TOKENS",
+            _SERVER,
+            "tokens for functions with `requires_proxy_auth`: `key:secret`, several with commas between them",
+            "none",
+            is_secret=True,
+        ),
+        Variable(
+            "MOTET_PROXY_TOKENS_FILE",
+            _SERVER,
+            "a file with one `key:secret` in each line; # begins a comment",
+            "none",
+            is_secret=True,
+        ),
+        # Looking at it.
+        Variable("MOTET_DASHBOARD_HOST", _SERVER, "the address where the dashboard is served", "127.0.0.1"),
+        Variable("MOTET_DASHBOARD_PORT", _SERVER, "the port there; 0 is a free one", "8420, or a free one", "port"),
+        Variable(
+            "MOTET_METRICS_PORT",
+            _SERVER,
+            "the port where metrics are served for Prometheus",
+            "none: they are not",
+            "port",
+        ),
+        Variable("MOTET_METRICS_HOST", _SERVER, "the address there; it has no login", "127.0.0.1"),
+        Variable(
+            "MOTET_LOG_FORMAT",
+            _SERVER,
+            "how `motet server` writes its own log: `text`, or `json`: an object on each line, also for each request",
+            "text",
+        ),
+        Variable(
+            "MOTET_TRACE",
+            _SERVER,
+            "a directory: each function's load, and its containers' lives, are written there when the server stops, for "
+            "`motet simulate`",
+            "nowhere",
+        ),
+        # What is kept.
+        Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
+        Variable("MOTET_KEEP_RECORDS_DAYS", _SERVER, "for how long records are kept", "7", "days"),
+        Variable(
+            "MOTET_KEEP_RECORDS_MIB",
+            _SERVER,
+            "how much the records of all runs may take; the oldest go first, and never those of a server that runs",
+            "2048",
+            "MiB",
+        ),
+        Variable(
+            "MOTET_KEEP_ARGUMENTS",
+            _SERVER,
+            "`off`: arguments of failed inputs are not kept, and `motet call rerun` cannot run them again",
+            "on",
+        ),
+        Variable(
+            "MOTET_KEEP_ARGUMENTS_BYTES",
+            _SERVER,
+            "how large those of one input may be; larger ones are left out",
+            "1048576",
+            "bytes",
+        ),
+        Variable(
+            "MOTET_KEEP_ARGUMENTS_MIB",
+            _SERVER,
+            "how much those of all inputs of a server may take; the oldest go first",
+            "256",
+            "MiB",
+        ),
+        # Of containers.
+        Variable(
+            "MOTET_LOG_RATE",
+            _CONTAINER,
+            "how much an input may write after its burst, which is 10 seconds' worth; 0 is no limit",
+            "2000",
+            "lines per second",
+        ),
+        Variable(
+            "MOTET_BLOCKED_AFTER",
+            _CONTAINER,
+            "the time after which an input that keeps others from running is reported; 0 is never",
+            "0.25",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_LIVE_LINES",
+            _CONTAINER,
+            "set by `motet run` on a terminal: containers also tell of lines that are being written",
+            "not set",
+        ),
+        # What code finds there.
+        Variable("MOTET_CONTAINER_ID", _NOBODY, "the id of its container", ""),
+        Variable("MOTET_APP_ID", _NOBODY, "the id of its app", ""),
+        Variable("MOTET_IS_REMOTE", _NOBODY, "`1`", ""),
+        Variable(
+            "MOTET_WEB_SERVER_PORT",
+            _NOBODY,
+            "of a `@motet.web_server`: a free port, which it may use instead of its own",
+            "",
+        ),
+        Variable("MOTET_CONTAINER_PID", _NOBODY, "in `motet container exec`: the container's process id", ""),
+    )
+}
+"""By name. Whoever reads another variable adds a row, and runs `python docs/make_configuration.py`."""
+
+
+def misspelled(names: Iterable[str]) -> list[str]:
+    """Of variables that are set, those which nobody reads and which look like one that is read: each as a sentence."""
+    found = sorted(name for name in names if name.startswith("MOTET_") and name not in VARIABLES)
+    close = [(name, difflib.get_close_matches(name, VARIABLES, 1, cutoff=0.85)) for name in found]
+    return [f"{name} is set, which nothing reads; did you mean {meant[0]}?" for name, meant in close if meant]

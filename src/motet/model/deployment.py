@@ -1,0 +1,65 @@
+"""Deployments: versions of an app that a server keeps under a name, and how one takes the place of another."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from motet.errors import InvalidError
+
+Strategy = Literal["rolling", "recreate", "canary"]
+"""How a version takes over: beside the old one until it is ready, after the old one has ended, or for a part of the inputs."""
+STRATEGIES: tuple[Strategy, ...] = ("rolling", "recreate", "canary")
+
+DeploymentState = Literal["starting", "live", "canary", "replaced", "failed", "stopped"]
+"""`live`: it has the name; `canary`: it has a part of the inputs. `replaced`: another one has the name, and what this one
+had accepted ends on it. `failed`: it never got the name. `stopped`: the name was taken from it, and from nobody else."""
+
+_NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeploymentView:
+    """One version of a deployed app, as it is kept. Moments are of the wall clock, `ended_at` is None for one that serves.
+
+    `deployed_by` is a principal, `client` the Motet it was deployed with, `tag` and `commit` what its deployer said of the
+    source. `source_version`: the version whose specification and bundle it has, if it was made by a rollback, or 0. `share`:
+    the percentage of inputs it is given. `why`: what it failed with, or why it was rolled back.
+    """
+
+    name: str
+    version: int
+    app_id: str
+    state: DeploymentState
+    deployed_at: float
+    deployed_by: str
+    client: str = ""
+    tag: str = ""
+    commit: str = ""
+    strategy: Strategy = "rolling"
+    bundle: str = ""
+    source_version: int = 0
+    functions: int = 0
+    web_functions: int = 0
+    share: float = 0.0
+    ended_at: float | None = None
+    why: str = ""
+
+
+def checked_name(name: str) -> str:
+    """A name for a deployed app. Raises `InvalidError`."""
+    if _NAME.fullmatch(name) is None:
+        raise InvalidError(
+            f"Invalid App name: {name!r}. It may have letters (A-Z, a-z), digits, dashes, periods and underscores, and must be "
+            "shorter than 64 characters."
+        )
+    return name
+
+
+def checked_strategy(strategy: str) -> Strategy:
+    """A strategy by its name. Raises `InvalidError`."""
+    for each in STRATEGIES:
+        if each == strategy:
+            return each
+    raise InvalidError(f"Deployment strategy must be 'rolling', 'recreate' or 'canary', not {strategy!r}")

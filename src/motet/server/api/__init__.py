@@ -1,0 +1,1 @@
+"""The HTTP API: calls, and what there is to see of them, for other languages and for curl."""

@@ -1,0 +1,1 @@
+"""Deployed apps: versions under names, which outlive the programs that deployed them."""

@@ -1,0 +1,311 @@
+"""Bundles on disk: pieces by the hash of their content, and a directory for each bundle, made of links to pieces.
+
+    pieces/DIGEST       the content of files
+    manifests/DIGEST    which files a bundle has
+    trees/DIGEST        the same as files, read-only; made anew from pieces whenever it is not as it should be
+    incoming/           what is being written; nothing in it outlives its server
+
+Everything is written under another name first and renamed when it is whole. So what has its name is whole, whenever the machine
+stops. Trees are not synchronised to disk: they are looked at before a server uses them for the first time.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import itertools
+import os
+import shutil
+import stat
+import threading
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+
+from motet.errors import Error, InvalidError, NotFoundError, ServiceError
+from motet.model.bundle import WORK, BundleFile, Manifest, digest_of
+from motet.store.base import Freed
+
+CLAIM_SECONDS = 3600.0
+"""For so long what was offered is kept, though no version needs it yet."""
+
+_SYNCING = 16
+_TOO_MANY_LINKS = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP)
+_NANOSECONDS = 10**9
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(list[BundleFile]).decode
+
+
+class BundleDirectory:
+    """One directory, which one server has. Thread-safe; every method waits for the disk. `now`: for how long claims hold."""
+
+    def __init__(self, directory: Path, now: Callable[[], float] = time.monotonic) -> None:
+        self._directory = directory
+        self._now = now
+        self._pieces, self._manifests, self._trees, self._incoming = (
+            directory / name for name in ("pieces", "manifests", "trees", "incoming")
+        )
+        self._numbers = itertools.count(1)
+        self._lock = threading.Lock()
+        """Held while it is decided what is needed, and what is not goes."""
+        self._claims: dict[str, float] = {}
+        """Bundles that were offered or used, and until when they are kept for that."""
+        self._checked: set[str] = set()
+        self._is_open = False
+
+    # --- taking ---------------------------------------------------------------------------------------------------------
+
+    def offer(self, manifest: Manifest) -> list[str]:
+        """See `BundleStore`."""
+        with self._failing(), self._lock:
+            self._open()
+            lacking = [piece for piece, size in manifest.pieces.items() if not self._has(piece, size)]
+            self._claims[manifest.digest] = self._now() + CLAIM_SECONDS
+            if not (self._manifests / manifest.digest).exists():
+                self._write(self._manifests, {manifest.digest: _encode(manifest.files)}, 0o600)
+            return lacking
+
+    def put(self, pieces: Mapping[str, bytes]) -> None:
+        """See `BundleStore`."""
+        for digest, data in pieces.items():
+            if (found := digest_of(data)) != digest:
+                raise InvalidError(f"a piece of a bundle was sent as {digest}, and is {found}: it is not kept")
+        with self._failing():
+            self._open()
+            self._write(self._pieces, pieces, 0o444)
+
+    def _write(self, directory: Path, contents: Mapping[str, bytes], mode: int) -> None:
+        """All of them, and each as a whole, however this ends."""
+        written: list[tuple[Path, str, int]] = []
+        try:
+            for name, data in contents.items():
+                path = self._new()
+                descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+                written.append((path, name, descriptor))
+                rest = memoryview(data)
+                while rest:
+                    rest = rest[os.write(descriptor, rest) :]
+            for _, name, descriptor in written:
+                os.fchmod(descriptor, mode)
+                os.utime(descriptor, ns=(0, _stamp(name)))
+            # Together: a disk that has many to wait for writes them in fewer turns than one after the other.
+            with ThreadPoolExecutor(_SYNCING) as threads:
+                list(threads.map(os.fsync, [descriptor for _, _, descriptor in written]))
+            for path, name, _ in written:
+                path.rename(directory / name)
+            _sync_directory(directory)
+        finally:
+            for path, _, descriptor in written:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+
+    def _has(self, piece: str, size: int) -> bool:
+        """Whether it is here, and as it was when it came: code of containers with the right to do so can write into it. Raises
+        `InvalidError` if it has another size: whoever says so is wrong, and others may need it."""
+        path = self._pieces / piece
+        try:
+            status = path.lstat()
+        except FileNotFoundError:
+            return False
+        if not stat.S_ISREG(status.st_mode) or not _is_stamped(status, piece):
+            if not stat.S_ISREG(status.st_mode) or digest_of(path.read_bytes()) != piece:
+                path.unlink()
+                return False
+            os.utime(path, ns=(0, _stamp(piece)))
+        if status.st_size != size:
+            raise InvalidError(f"piece {piece} has {status.st_size} bytes, and not {size}, as the bundle says")
+        return True
+
+    # --- using ----------------------------------------------------------------------------------------------------------
+
+    def place(self, digest: str) -> Path:
+        """See `BundleStore`."""
+        with self._failing():
+            self._open()
+            with self._lock:
+                self._claims[digest] = max(self._claims.get(digest, 0.0), self._now() + CLAIM_SECONDS)
+            tree = self._trees / digest
+            if digest in self._checked and tree.is_dir():
+                return tree
+            manifest = self._manifest(digest)
+            if not _is_whole(tree, manifest):
+                self._remove(tree)
+                self._build(tree, manifest)
+            self._checked.add(digest)
+            return tree
+
+    def _manifest(self, digest: str) -> Manifest:
+        try:
+            manifest = Manifest(_decode((self._manifests / digest).read_bytes()))
+        except FileNotFoundError:
+            raise NotFoundError(f"this server has no bundle {digest}: deploy again") from None
+        except (msgspec.DecodeError, InvalidError) as error:
+            raise ServiceError(f"the bundle {digest} is damaged on the server's disk: {error}. Deploy again") from error
+        if manifest.digest != digest:
+            raise ServiceError(f"the bundle {digest} is damaged on the server's disk. Deploy again")
+        return manifest
+
+    def _build(self, tree: Path, manifest: Manifest) -> None:
+        lacking = [piece for piece, size in manifest.pieces.items() if not self._has(piece, size)]
+        if lacking:
+            raise NotFoundError(
+                f"this server lacks {len(lacking)} of {len(manifest.pieces)} pieces of bundle {manifest.digest}: deploy again"
+            )
+        building = self._new()
+        building.mkdir(mode=0o700)
+        (building / WORK).mkdir()  # containers begin there, whatever else travels
+        made = {"", WORK}
+        for file in manifest.files:
+            directory = file.path.rpartition("/")[0]
+            if directory not in made:
+                (building / directory).mkdir(parents=True, exist_ok=True)
+                made.add(directory)
+            self._link(file, f"{building}/{file.path}")
+        for directory, _, _ in os.walk(building):
+            if directory != str(building):
+                os.chmod(directory, 0o555)
+        try:
+            building.rename(tree)
+        except OSError as error:
+            self._remove(building)
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST):
+                raise
+        else:  # a directory that cannot be written cannot be moved
+            tree.chmod(0o555)
+
+    def _link(self, file: BundleFile, path: str) -> None:
+        piece = f"{self._pieces}/{file.piece}"
+        if not file.executable:  # a link has the mode of what it leads to
+            try:
+                os.link(piece, path, follow_symlinks=False)
+                return
+            except OSError as error:
+                if error.errno not in _TOO_MANY_LINKS:
+                    raise
+        shutil.copyfile(piece, path)
+        os.utime(path, ns=(0, os.lstat(piece).st_mtime_ns))
+        os.chmod(path, 0o555 if file.executable else 0o444)
+
+    # --- removing -------------------------------------------------------------------------------------------------------
+
+    def prune(self, needed: Collection[str]) -> Freed:
+        """See `BundleStore`."""
+        with self._failing(), self._lock:
+            self._open()
+            now = self._now()
+            self._claims = {digest: until for digest, until in self._claims.items() if until > now}
+            kept = {digest for digest in os.listdir(self._manifests) if digest in needed or digest in self._claims}
+            pieces = self._pieces_of(kept)
+            freed = sum(self._drop(self._trees / name) for name in os.listdir(self._trees) if name not in kept)
+            gone = [name for name in os.listdir(self._manifests) if name not in kept]
+            for name in gone:
+                (self._manifests / name).unlink()
+                self._checked.discard(name)
+            for name in os.listdir(self._pieces):
+                if name not in pieces:
+                    freed += _allocated(self._pieces / name)
+                    (self._pieces / name).unlink()
+            return Freed(len(gone), freed)
+
+    def _pieces_of(self, digests: Collection[str]) -> set[str]:
+        """Of bundles that are kept. Without one's manifest nobody knows which pieces it needs: then none may go."""
+        found: set[str] = set()
+        for digest in digests:
+            found |= self._manifest(digest).pieces.keys()
+        return found
+
+    def _drop(self, tree: Path) -> int:
+        """Remove a tree; what that frees beyond its links to pieces."""
+        copies = sum(
+            status.st_blocks * 512
+            for directory, _, names in os.walk(tree)
+            for name in names
+            if (status := os.lstat(os.path.join(directory, name))).st_nlink == 1
+        )
+        self._remove(tree)
+        return copies
+
+    def _remove(self, tree: Path) -> None:
+        """It is not there under its name any more, even if this is interrupted."""
+        away = self._new()
+        try:
+            if not tree.is_symlink():
+                tree.chmod(0o700)
+            tree.rename(away)
+        except FileNotFoundError:
+            return
+        _delete(away)
+
+    # --- the directory --------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """Make it, and clear away what an earlier server was writing."""
+        if self._is_open:
+            return
+        for directory in (self._directory, self._pieces, self._manifests, self._trees, self._incoming):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for name in os.listdir(self._incoming):
+            _delete(self._incoming / name)
+        self._is_open = True
+
+    def _new(self) -> Path:
+        return self._incoming / f"{next(self._numbers)}-{threading.get_ident()}"
+
+    @contextlib.contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except Error:
+            raise
+        except OSError as error:
+            what = f" {error.filename}" if error.filename else ""
+            raise ServiceError(
+                f"the server cannot keep bundles in {self._directory}: {error.strerror or error}{what}. What runs is not "
+                "affected"
+            ) from error
+
+
+def _stamp(piece: str) -> int:
+    """A moment whose nanoseconds say which content a file had when it got it: writing to the file changes them."""
+    return int(time.time()) * _NANOSECONDS + int(piece[:12], 16) % _NANOSECONDS
+
+
+def _is_stamped(status: os.stat_result, piece: str) -> bool:
+    return status.st_mtime_ns % _NANOSECONDS == _stamp(piece) % _NANOSECONDS
+
+
+def _is_whole(tree: Path, manifest: Manifest) -> bool:
+    """Whether all files are there, unchanged. What code has added since harms nobody."""
+    for file in manifest.files:
+        try:
+            status = os.lstat(f"{tree}/{file.path}")
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or not _is_stamped(status, file.piece):
+            return False
+    return True
+
+
+def _allocated(path: Path) -> int:
+    return path.lstat().st_blocks * 512
+
+
+def _delete(path: Path) -> None:
+    if path.is_dir() and not path.is_symlink():
+        for directory, _, _ in os.walk(path):
+            os.chmod(directory, 0o700)
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _sync_directory(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,243 @@
+"""Bundles on disk: whole or not there, shared where they are the same, and gone when nobody needs them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from motet.errors import InvalidError, NotFoundError, ServiceError
+from motet.model.bundle import BundleFile, Manifest, digest_of
+from motet.store.bundles import CLAIM_SECONDS, BundleDirectory
+
+SHOP = {"work/shop.py": b"import prices\n", "work/prices/__init__.py": b"", "lib/1/tools.py": b"import prices\n"}
+
+
+def manifest_of(files: dict[str, bytes], executable: str = "") -> Manifest:
+    return Manifest(BundleFile(path, digest_of(data), len(data), path == executable) for path, data in files.items())
+
+
+def keep(store: BundleDirectory, files: dict[str, bytes], executable: str = "") -> Path:
+    """What a deployment does; where its bundle is."""
+    manifest = manifest_of(files, executable)
+    lacking = set(store.offer(manifest))
+    store.put({digest: data for data in files.values() if (digest := digest_of(data)) in lacking})
+    return store.place(manifest.digest)
+
+
+def contents(tree: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+
+
+@pytest.fixture
+def moment() -> list[float]:
+    """The one that it is now, for the store."""
+    return [1000.0]
+
+
+@pytest.fixture
+def store(tmp_path: Path, moment: list[float]) -> BundleDirectory:
+    return BundleDirectory(tmp_path / "bundles", lambda: moment[0])
+
+
+def test_a_bundle_is_what_was_sent_and_can_not_be_written(store: BundleDirectory) -> None:
+    tree = keep(store, {**SHOP, "work/run.sh": b"#!/bin/sh\n"}, executable="work/run.sh")
+    assert contents(tree) == {**SHOP, "work/run.sh": b"#!/bin/sh\n"}
+    modes = {str(path.relative_to(tree)): stat.S_IMODE(path.lstat().st_mode) for path in [tree, *tree.rglob("*")]}
+    assert {mode for path, mode in modes.items() if path in SHOP} == {0o444}
+    assert {modes[path] for path in (".", "work", "work/prices", "lib", "lib/1", "work/run.sh")} == {0o555}
+
+
+def test_only_what_is_lacking_is_asked_for(store: BundleDirectory) -> None:
+    manifest = manifest_of(SHOP)
+    assert sorted(store.offer(manifest)) == sorted({digest_of(data) for data in SHOP.values()})
+    store.put({digest_of(b""): b""})
+    assert store.offer(manifest) == [digest_of(b"import prices\n")]
+    keep(store, SHOP)
+    changed = {**SHOP, "work/shop.py": b"import prices, sys\n"}
+    assert store.offer(manifest_of(changed)) == [digest_of(b"import prices, sys\n")]
+
+
+def test_bundles_share_their_pieces(store: BundleDirectory) -> None:
+    one, other = keep(store, SHOP), keep(store, {**SHOP, "work/more.py": b"more = 1\n"})
+    assert (one / "work/shop.py").stat().st_ino == (other / "lib/1/tools.py").stat().st_ino
+
+
+def test_a_bundle_of_which_pieces_are_lacking_cannot_be_used(store: BundleDirectory) -> None:
+    manifest = manifest_of(SHOP)
+    with pytest.raises(NotFoundError, match=f"has no bundle {manifest.digest}: deploy again"):
+        store.place(manifest.digest)
+    store.offer(manifest)
+    with pytest.raises(NotFoundError, match=r"lacks 2 of 2 pieces of bundle .*: deploy again"):
+        store.place(manifest.digest)
+
+
+def test_a_piece_that_is_another_one_is_not_kept_and_neither_is_what_came_with_it(store: BundleDirectory) -> None:
+    manifest = manifest_of(SHOP)
+    store.offer(manifest)
+    with pytest.raises(InvalidError, match=r"was sent as .*, and is .*: it is not kept"):
+        store.put({digest_of(b""): b"", digest_of(b"import prices\n"): b"import evil\n"})
+    assert len(store.offer(manifest)) == 2
+
+
+@pytest.mark.parametrize("step", ["open", "write", "fsync", "rename", "link", "chmod"])
+def test_what_is_interrupted_at_any_step_is_never_taken_for_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
+) -> None:
+    """At each call of each step in turn: as when the process is killed there, and another one comes after it."""
+
+    class Killed(BaseException):
+        pass
+
+    for count in range(100):
+        directory = tmp_path / str(count)
+        left = [count]
+        with monkeypatch.context() as patch:
+            owner = Path if step == "rename" else os
+            real = getattr(owner, step)
+
+            def kill(*args: object, left: list[int] = left, real: object = real, **kwargs: object) -> object:
+                if left[0] == 0:
+                    raise Killed
+                left[0] -= 1
+                return real(*args, **kwargs)  # type: ignore[operator]
+
+            patch.setattr(owner, step, kill)
+            if step == "write":  # a part of it has been written then
+                patch.setattr(os, "write", lambda fd, data, kill=kill: kill(fd, data[:5]))
+            try:
+                keep(BundleDirectory(directory), SHOP)
+                survived = True
+            except Killed:
+                survived = False
+        store = BundleDirectory(directory)
+        for name in os.listdir(directory / "pieces") if (directory / "pieces").exists() else []:
+            assert digest_of((directory / "pieces" / name).read_bytes()) == name
+        assert contents(keep(store, SHOP)) == SHOP
+        assert os.listdir(directory / "incoming") == []
+        if survived:
+            assert count > 0
+            return
+    pytest.fail("it never came to an end")
+
+
+def test_a_tree_that_is_not_as_it_should_be_is_made_anew_by_the_next_server(
+    store: BundleDirectory, tmp_path: Path
+) -> None:
+    tree = keep(store, SHOP)
+    for path in tree.rglob("*"):
+        if path.is_dir():
+            path.chmod(0o755)
+    (tree / "work/shop.py").unlink()
+    (tree / "lib/1/tools.py").unlink()
+    (tree / "lib/1/tools.py").symlink_to("/etc/passwd")
+    assert contents(BundleDirectory(tmp_path / "bundles").place(tree.name)) == SHOP
+
+
+def test_a_piece_that_code_has_written_into_is_not_used_again(store: BundleDirectory) -> None:
+    """Containers run as the server's user; as root nothing keeps them from it."""
+    file = keep(store, SHOP) / "work/shop.py"
+    file.chmod(0o644)
+    with file.open("r+b") as opened:
+        opened.write(b"import others\n")
+    file.chmod(0o444)
+    assert store.offer(manifest_of(SHOP)) == [digest_of(b"import prices\n")]
+    assert contents(keep(store, {**SHOP, "work/more.py": b""}))["work/shop.py"] == b"import prices\n"
+
+
+def test_a_piece_whose_moment_was_lost_is_looked_at_and_used(store: BundleDirectory, tmp_path: Path) -> None:
+    keep(store, SHOP)
+    for path in (tmp_path / "bundles/pieces").iterdir():
+        os.utime(path, ns=(0, 10**18))
+    assert store.offer(manifest_of(SHOP)) == []
+
+
+def test_a_manifest_that_is_damaged_is_no_bundle(store: BundleDirectory, tmp_path: Path) -> None:
+    digest = keep(store, SHOP).name
+    manifest = tmp_path / "bundles/manifests" / digest
+    whole = manifest.read_bytes()
+    for damaged in (
+        b"",
+        whole[:-1],
+        whole.replace(b"work/shop.py", b"work/shoq.py"),
+        whole.replace(b"work/s", b"../../"),
+    ):
+        manifest.write_bytes(damaged)
+        with pytest.raises(ServiceError, match=f"the bundle {digest} is damaged"):
+            BundleDirectory(tmp_path / "bundles").place(digest)
+
+
+def test_what_nobody_needs_goes_and_what_is_needed_stays(store: BundleDirectory, moment: list[float]) -> None:
+    one, other = keep(store, SHOP), keep(store, {**SHOP, "work/more.py": b"more = 1\n" * 1000})
+    moment[0] += CLAIM_SECONDS + 1
+    freed = store.prune({one.name})
+    assert freed.bundles == 1
+    assert freed.size >= 9000
+    assert not other.exists()
+    assert contents(one) == SHOP
+    assert store.offer(manifest_of({**SHOP, "a": b"more = 1\n" * 1000})) == [digest_of(b"more = 1\n" * 1000)]
+    assert contents(store.place(one.name)) == SHOP
+    moment[0] += CLAIM_SECONDS + 1
+    assert store.prune(()).bundles == 2
+    assert list(one.parents[1].rglob("*/*")) == []
+
+
+def test_what_is_just_being_deployed_stays(store: BundleDirectory, moment: list[float]) -> None:
+    tree = keep(store, SHOP)
+    moment[0] += CLAIM_SECONDS - 1
+    assert store.prune(()) == (0, 0)
+    assert contents(store.place(tree.name)) == SHOP  # which is a use of it
+    moment[0] += 2
+    assert store.prune(()) == (0, 0)
+
+
+def test_nothing_goes_while_it_is_not_known_what_is_needed(
+    store: BundleDirectory, tmp_path: Path, moment: list[float]
+) -> None:
+    digest = keep(store, SHOP).name
+    moment[0] += CLAIM_SECONDS + 1
+    (tmp_path / "bundles/manifests" / digest).write_bytes(b"")
+    with pytest.raises(ServiceError, match="damaged"):
+        store.prune({digest})
+    assert len(list((tmp_path / "bundles/pieces").iterdir())) == 2
+
+
+def test_many_may_deploy_the_same_at_once(store: BundleDirectory) -> None:
+    barrier = threading.Barrier(8)
+
+    def deploy(number: int) -> Path:
+        barrier.wait()
+        return keep(store, SHOP if number % 2 else {**SHOP, "work/more.py": b"more = 1\n"})
+
+    with ThreadPoolExecutor(8) as threads:
+        trees = list(threads.map(deploy, range(8)))
+    assert len(set(trees)) == 2
+    assert contents(trees[1]) == SHOP
+
+
+def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "bundles").write_text("a file")
+    with pytest.raises(
+        ServiceError, match=rf"cannot keep bundles in {tmp_path / 'bundles'}: .*What runs is not affected"
+    ):
+        BundleDirectory(tmp_path / "bundles").offer(manifest_of(SHOP))
+
+
+def test_a_full_disk_is_named_and_leaves_nothing(
+    store: BundleDirectory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.offer(manifest_of(SHOP))
+
+    def full(descriptor: int, data: bytes) -> int:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(ServiceError, match="No space left on device"):
+            store.put({digest_of(data): data for data in SHOP.values()})
+    assert os.listdir(tmp_path / "bundles/incoming") == []
+    assert contents(keep(store, SHOP)) == SHOP
