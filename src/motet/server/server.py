@@ -377,7 +377,7 @@ class Server:
         return self._catalogue.bind(function_id, variant, by_request=True)
 
     def _status(self) -> StatusViewed:
-        addresses = [self.address, *(() if self.port is None else (self.port.address,))]
+        addresses = (self.address, *(() if self.port is None else (self.port.address,)))
         return server_status(self.health, self.operations, self._guests, self._strangers, addresses, self.port)
 
     def _identity(self) -> ServerIdentity:

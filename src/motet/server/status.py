@@ -19,7 +19,7 @@ def server_status(
     operations: Operations,
     guests: Guests,
     strangers: Strangers,
-    addresses: list[str],
+    addresses: tuple[str, ...],
     port: Port | None,
 ) -> StatusViewed:
     """How it is now."""
@@ -29,7 +29,7 @@ def server_status(
         motet=VERSION,
         python=PYTHON,
         state=health.state,
-        problems=health.problems(),
+        problems=tuple(health.problems()),
         pid=os.getpid(),
         started_at=health.began,
         apps=len(views),

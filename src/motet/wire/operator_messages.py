@@ -136,13 +136,13 @@ class StatusViewed(Message, tag="status_viewed", frozen=True):
     motet: str
     python: str
     state: str
-    problems: list[str]
+    problems: tuple[str, ...]
     pid: int
     started_at: float
     apps: int
     containers: int
     connections: dict[str, int]
     strangers: int
-    addresses: list[str]
+    addresses: tuple[str, ...]
     fingerprint: str = ""
     certificate_expires_at: float | None = None
