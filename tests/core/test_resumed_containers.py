@@ -63,7 +63,7 @@ def test_what_nobody_submits_again_is_cancelled(play: Playbook) -> None:
     play >> [function(), resumed(THERE, "a0#7", ended=["b0#6"])]
     play.at(RESUBMIT_GRACE) << cancel_attempts(THERE, 7)
     play >> submit("b") << start(1)  # its outcome was not kept for longer
-    assert not play.engine.state.pools["fu-f"].earlier
+    assert not play.engine.state.pools["fu-f"].earlier.are_any
 
 
 def test_an_input_whose_container_dies_then_runs_again(play: Playbook) -> None:

@@ -24,6 +24,7 @@ COMMANDS = {
     "app": "app_command:app_command",
     "function": "function_command:function_command",
     "container": "container_command:container_command",
+    "mcp": "mcp_command:mcp_command",
     "top": "top:top_command",
     "dashboard": "dashboard_command:dashboard_command",
     "simulate": "simulate:simulate_command",

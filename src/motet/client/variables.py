@@ -70,6 +70,13 @@ VARIABLES: dict[str, Variable] = {
             "containers",
         ),
         Variable(
+            "MOTET_NAMES",
+            _SERVER,
+            "names by which the server is asked for over HTTP (API, dashboard, metrics), beside addresses, localhost and the "
+            "machine's own; others are refused",
+            "none",
+        ),
+        Variable(
             "MOTET_PRINCIPAL_LIMITS",
             _SERVER,
             "what whoever shows a token may have, such as `containers=8,inputs_per_second=100` ([limits](security.md#limits))",

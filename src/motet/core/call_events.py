@@ -46,7 +46,7 @@ class CallEvents:
             room = min(room, *(share.room for share in call.shares))
         items, refused = call.take(self._to_run(call, event, pool, turn), room, turn.now)
         began: list[Input] = []
-        if pool.earlier:
+        if pool.earlier.are_any:
             has = pool.earlier.has
             began = [item for item in items if has(call.call_id, item.index)]
             items = [item for item in items if not has(call.call_id, item.index)]

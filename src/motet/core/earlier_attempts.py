@@ -18,12 +18,13 @@ Key = tuple[str, int]
 
 
 class EarlierAttempts:
-    """Those of one pool that no input has joined, by call and index. Falsy, at no cost, when there are none.
+    """Those of one pool that no input has joined, by call and index. `are_any`: whether there are; nearly always none are,
+    and that is asked with every input.
 
     One that runs keeps its slot in its container. Of one that has ended, its outcome is here.
     """
 
-    __slots__ = ("_ended", "_grace", "_keys", "_running")
+    __slots__ = ("_ended", "_grace", "_keys", "_running", "are_any")
 
     def __init__(self, alarm: SetAlarm) -> None:
         self._running: dict[Key, tuple[Container, int]] = {}
@@ -32,9 +33,7 @@ class EarlierAttempts:
         self._keys: dict[int, Key] = {}
         """Of those that run."""
         self._grace: Grace[Key] = Grace(RESUBMIT_GRACE, alarm)
-
-    def __len__(self) -> int:
-        return len(self._running) + len(self._ended)
+        self.are_any = False
 
     def add(self, container: Container, event: ContainerResumed, now: float) -> list[tuple[Container, HeldAttempt]]:
         """A container is back with these. Of several attempts at one input the last counts: those before it that still run, and
@@ -57,7 +56,11 @@ class EarlierAttempts:
                 superseded += self._supersede(key)
                 self._ended[key] = container.container_id, end
                 self._grace.begin(key, now)
+        self._look()
         return superseded
+
+    def _look(self) -> None:
+        self.are_any = bool(self._running or self._ended)
 
     def _latest(self, key: Key) -> int:
         if (running := self._running.get(key)) is not None:
@@ -84,6 +87,7 @@ class EarlierAttempts:
         for key in [key for key, (holder, _) in self._running.items() if holder is container]:
             self._forget_running(key)
             self._grace.end(key)
+        self._look()
 
     def take_running(self, item: Input) -> tuple[Container, int] | None:
         """Where this input runs already, and as which attempt: it is that one's from now on."""
@@ -91,13 +95,16 @@ class EarlierAttempts:
         if (found := self._running.get(key)) is not None:
             self._forget_running(key)
             self._grace.end(key)
+            self._look()
         return found
 
     def take_ended(self, item: Input) -> tuple[str, AttemptEnd] | None:
         """How this input has ended already, and in which container."""
         key = item.call.call_id, item.index
         self._grace.end(key)
-        return self._ended.pop(key, None)
+        found = self._ended.pop(key, None)
+        self._look()
+        return found
 
     def has(self, call_id: str, index: int) -> bool:
         """Whether this input runs, or has ended, already."""
@@ -111,6 +118,7 @@ class EarlierAttempts:
             if (found := self._running.get(key)) is not None:
                 self._forget_running(key)
                 yield found[0], HeldAttempt(found[1], *key)
+        self._look()
 
     def _forget_running(self, key: Key) -> None:
         _, attempt = self._running.pop(key)
@@ -120,6 +128,7 @@ class EarlierAttempts:
         """What must hold, by name, and whether it does."""
         return {
             "earlier attempts": all(c.running.get(n, self) is None for c, n in self._running.values()),
+            "there are earlier attempts": self.are_any == bool(self._running or self._ended),
             "keys of earlier attempts": self._keys == {n: key for key, (_, n) in self._running.items()},
             "each earlier attempt has a grace": {*self._running, *self._ended} == set(self._grace),
         }

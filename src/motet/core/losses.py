@@ -86,7 +86,7 @@ class Losses:
             self._put_back(item)
 
     def _lose_all(self, container: Container) -> list[tuple[Input, bool]]:
-        if self.earlier:
+        if self.earlier.are_any:
             self.earlier.lost(container)
         return self.slots.lose_all(container)
 

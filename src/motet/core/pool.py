@@ -157,7 +157,7 @@ class Pool:
 
     def finished(self, container: Container, ends: list[AttemptEnd], turn: Turn) -> None:
         """Outcomes from a container."""
-        if self.earlier:
+        if self.earlier.are_any:
             self.earlier.finished(container, ends)
         if count := self.slots.finished(container, ends, turn):
             self.admission.pace.ended(count, turn.now)
@@ -224,7 +224,7 @@ class Pool:
             self.interruptions.time_out(item, turn)
         if self.unserved.may_be:
             self.unserved.settle(turn)
-        if self.earlier:
+        if self.earlier.are_any:
             self._give_up_unclaimed(turn)
         for attempt, container in self.attempts.not_let_go(turn.now):
             self.fleet.give_up(container, attempt, turn)

@@ -46,6 +46,7 @@ class ServerConfig:
     `records`: what is kept of runs, and where; None: nothing.
     `dashboard`: where the dashboard is served once somebody asks for it.
     `metrics`: where metrics are served on a port of their own; None: nowhere.
+    `names`: by which it is asked for over HTTP, beside addresses, localhost and the machine's own name.
     `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
@@ -63,6 +64,7 @@ class ServerConfig:
     records: RecordsConfig | None = None
     dashboard: DashboardConfig = DashboardConfig()
     metrics: MetricsConfig | None = None
+    names: tuple[str, ...] = ()
     principal_quota: Quota = NO_QUOTA
     app_quota: Quota = NO_QUOTA
     trace_directory: Path | None = None
@@ -106,6 +108,7 @@ class ServerConfig:
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),
             metrics=_metrics(),
+            names=_listed("MOTET_NAMES"),
             principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
             app_quota=_quota("MOTET_APP_LIMITS"),
             trace_directory=_trace_directory(),
@@ -144,9 +147,13 @@ def _metrics() -> MetricsConfig | None:
     return MetricsConfig(host=host, port=_number("MOTET_METRICS_PORT", 0, int))
 
 
-def _quota(variable: str) -> Quota:
+def _listed(variable: str) -> tuple[str, ...]:
     texts = (each.strip() for each in os.environ.get(variable, "").split(","))
-    return Quota.parse(tuple(each for each in texts if each), variable)
+    return tuple(each for each in texts if each)
+
+
+def _quota(variable: str) -> Quota:
+    return Quota.parse(_listed(variable), variable)
 
 
 def _proxy_tokens() -> ProxyTokens:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from motet.client.socket_path import socket_path
 from motet.errors import ServiceError
+from motet.server.port.port import Port
 
 Protocol = Callable[[], asyncio.BaseProtocol]
 
@@ -21,7 +22,7 @@ class Entrances:
 
     def __init__(self, make: Protocol) -> None:
         self._make = make
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Port] = []
         self._paths: list[Path] = []
 
     async def open_unix(self, path: Path) -> str:
@@ -42,6 +43,12 @@ class Entrances:
             raise ServiceError(f"cannot listen on {LOOPBACK}: {error.strerror or error}") from error
         self._servers.append(server)
         return "tcp:{}:{}".format(*server.sockets[0].getsockname())
+
+    def open_port(self, port: Port) -> Port:
+        """Have a port listen, until `close`. Raises `ServiceError`."""
+        port.open()
+        self._servers.append(port)
+        return port
 
     def close(self) -> None:
         """Let nobody in any more. Idempotent."""

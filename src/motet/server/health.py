@@ -39,6 +39,13 @@ class Health:
             return STARTING
         return FAILING if any(check() for check, is_needed in self._checks.values() if is_needed) else READY
 
+    @property
+    def closed(self) -> str:
+        """Why nobody is let in now; "": they are."""
+        if self._is_ending():
+            return "this server is ending"
+        return "" if self.has_started else "this server is starting: try again in a moment"
+
     def problems(self) -> list[str]:
         """What is wrong, for those who may know."""
         return [f"{name}: {problem}" for name, (check, _) in self._checks.items() if (problem := check())]

@@ -8,12 +8,10 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from motet.backends.base import Backend
-from motet.client.peer_process import PeerProcess
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
@@ -24,11 +22,12 @@ from motet.model.outcome import CallKind
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.server.access.allowance import Allowances
-from motet.server.access.audit import Audit, Somebody
+from motet.server.access.audit import Audit
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
+from motet.server.admittance import Admittance
 from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
@@ -45,6 +44,7 @@ from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
@@ -52,6 +52,7 @@ from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.health import Health
 from motet.server.http.ingress import Ingress
+from motet.server.http.own_names import OwnNames
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
@@ -60,24 +61,16 @@ from motet.server.metrics.tally import Tally
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
-from motet.server.records.begin import begin_records
+from motet.server.records.begin import OpenRecords, begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.sampler import Sampler
-from motet.server.request_log import session_audit
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.base import BundleStore, CallStore
-from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
-from motet.wire.operator_messages import StatusViewed, ViewStatus
-
-
-class OpenRecords(Protocol):
-    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
-
-    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
+from motet.wire.operator_messages import ViewStatus
 
 
 class Server:
@@ -100,10 +93,10 @@ class Server:
         bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
     ) -> None:
-        self._audit = audit
         self._config = config
         self._backend = backend
         self._door = door or OwnDoor()
+        self._admittance = Admittance(self._door, audit, self._closed)
         loop = asyncio.get_running_loop()
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
@@ -145,8 +138,13 @@ class Server:
         )
         self._catalogue.claim = self._containers.returning.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
-        self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
-        self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
+        self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
+        self.dashboard = Dashboard(
+            config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
+        )
+        self._metrics_endpoint = (
+            None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
+        )
         self.metrics_url: str | None = None
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
@@ -158,7 +156,7 @@ class Server:
             self._calls,
             Queues(self._allowances.store),
             self.operations,
-            self._dashboard.invite,
+            self.dashboard.invite,
             names := Names(self._catalogue),
             Deployments(
                 self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
@@ -177,8 +175,6 @@ class Server:
         self.principals: dict[str, int] = {}
         """How the engine names those who came in by the door: the number of the client that was the first of that name. Where
         the server is inside a program, that is the program: processes forked from it act for it."""
-        self.broken: InternalError | None = None
-        """What made it end before its time, if anything did."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
@@ -189,22 +185,24 @@ class Server:
         self._entrances = Entrances(self.new_peer)
         self.http_api = ApiEntrance(
             Reception(
-                admit=self._admit,
+                admit=self._admittance.admit,
                 enter=self._visited,
                 find_running=self._catalogue.find,
                 has_call=self.operations.has_call,
-                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                is_ending=lambda: bool(self._closed()),
                 now=self._clock.wall_now,
             ),
+            OwnNames(config.names),
             self.health,
-            self._peer_in_websocket,
+            lambda: self.new_peer(in_websocket=True),
         )
-        self.operations.answers |= {**token_answers(self._door, self._guests.cut_off), **Uploads(bundles).answers}
+        self.operations.answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
         self._scratch = scratch
 
+    broken: InternalError | None = None
+    """What made it end before its time, if anything did."""
     port: Port | None = None
     """Where it listens for those who show a token, if it does, once it has started."""
-
     hands_over = False
     """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
@@ -228,8 +226,7 @@ class Server:
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
-            self.port = Port(self._config.port, self._strangers, self.new_peer)
-            self.port.open()
+            self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
         if self._config.listen == "tcp":
             self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
@@ -246,7 +243,9 @@ class Server:
             self._address = await self._entrances.open_unix(self._config.socket)
             self._containers.returning.expect_claims()
         self.health.watch("records", lambda: self._records.problem, is_needed=False)
-        self.operations.answers[ViewStatus] = lambda body: self._status()
+        self.operations.answers[ViewStatus] = lambda body: server_status(
+            self.health, self.operations, self._guests, self._strangers, self.address, self.port
+        )
         self.health.has_started = True
 
     def _own_socket(self) -> Path:
@@ -260,11 +259,9 @@ class Server:
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
         self.http_api.end()
-        if self.port is not None:
-            self.port.close()
         await self._web.stop()
         await self._metered.close()
-        await self._dashboard.close()
+        await self.dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
         await self.http_api.close()
@@ -314,16 +311,10 @@ class Server:
         except Exception:
             logger.exception("something else went wrong while this server was ending")
 
-    def new_peer(self) -> SocketPeer:
+    def new_peer(self, *, in_websocket: bool = False) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol, self._run)
-
-    def _peer_in_websocket(self) -> SocketPeer:
-        return SocketPeer(self._accept, self._strangers, run=self._run)
-
-    @property
-    def _run(self) -> str:
-        return "" if self._inherited is None else self.server_id
+        http = None if in_websocket else self.http_api.new_protocol
+        return SocketPeer(self._accept, self._strangers, http, "" if self._inherited is None else self.server_id)
 
     def connect(
         self,
@@ -359,8 +350,9 @@ class Server:
             principal=by,
             name=OPERATOR if principal is None else principal.name,
             is_inside=container_id is not None,
+            came_as=principal,
             allowance=None if by is None else self._allowances.of(by),
-            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
+            audit=self._admittance.audit_of(principal, container_id, where, number),
             confirms=confirms,
         )
         return session
@@ -370,41 +362,30 @@ class Server:
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
 
+    def _cut_off(self, name: str, reason: str) -> None:
+        """The principal of this name may not stay, wherever it is."""
+        self._guests.cut_off(name, reason)
+        self._logins.cut_off(name)
+
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
         return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
         return self._catalogue.bind(function_id, variant, by_request=True)
 
-    def _status(self) -> StatusViewed:
-        addresses = (self.address, *(() if self.port is None else (self.port.address,)))
-        return server_status(self.health, self.operations, self._guests, self._strangers, addresses, self.port)
-
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
         address = self._containers.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
-    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
-        if self.broken is not None:
-            raise ConnectionError(str(self.broken))
-        if self.ending.is_set():
-            raise ConnectionError("this server is ending")
-        if not self.health.has_started:
-            raise ConnectionError("this server is starting: try again in a moment")
-        try:
-            return self._door.admit(token, process)
-        except ConnectionError as error:
-            if self._audit is not None:
-                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
-            raise
+    def _closed(self) -> str:
+        return self.health.closed if self.broken is None else str(self.broken)
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            principal = self._admit(hello.token, peer.process, peer.where)
-            self._guests.check_room(principal.identity)
+            principal = self._admittance.admit(hello.token, peer.process, peer.where)
             session = self.connect(peer, principal, where=peer.where, confirms=hello.confirms)
             return self._guests.add(session, peer, principal, principal.identity)
         self._containers.check(hello)
@@ -412,12 +393,5 @@ class Server:
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        self._guests.check_room(hello.container_id)
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
         return self._guests.add(session, peer, None, hello.container_id)
-
-
-def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:
-    if container_id is not None:
-        return Somebody(container_id, "", "a container")
-    return Somebody("", "", where) if principal is None else Somebody(principal.name, principal.key, where)

@@ -79,6 +79,8 @@ async def _serve(
         _say_where(server, say)
         if tokens.is_new:
             show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
+        if config.dashboard.port is not None:
+            say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         manager.ready(f"listens at {server.address}")

@@ -19,7 +19,7 @@ def server_status(
     operations: Operations,
     guests: Guests,
     strangers: Strangers,
-    addresses: tuple[str, ...],
+    address: str,
     port: Port | None,
 ) -> StatusViewed:
     """How it is now."""
@@ -36,7 +36,7 @@ def server_status(
         containers=sum(len(each.containers) for view in views for each in view.functions),
         connections=guests.counts(),
         strangers=len(strangers),
-        addresses=addresses,
+        addresses=(address,) if port is None else (address, port.address),
         fingerprint="" if tls is None else tls.fingerprint,
         certificate_expires_at=None if tls is None else tls.expires_at,
     )

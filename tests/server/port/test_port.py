@@ -65,7 +65,7 @@ class Open:
     def __init__(self, config: PortConfig, health: Health | None = None) -> None:
         self.strangers = Strangers()
         self.greeted: list[Hello] = []
-        self._http = None if health is None else NoApi(cast(Any, None), health, self._in_websocket)
+        self._http = None if health is None else NoApi(cast(Any, None), cast(Any, None), health, self._in_websocket)
         self.port = Port(config, self.strangers, self._new_peer)
         self.address = self.port.open()
         self.number = int(self.address.rpartition(":")[2])

@@ -13,6 +13,7 @@ from motet.server.health import Health
 from motet.server.health_app import HealthApp
 from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener
+from motet.server.http.own_names import OwnNames
 from motet.server.peers import SocketPeer
 
 MAX_CONNECTIONS = 1000
@@ -23,8 +24,11 @@ class ApiEntrance:
     """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP. `make_peer`: what takes
     the frames in a WebSocket."""
 
-    def __init__(self, reception: Reception, health: Health, make_peer: Callable[[], SocketPeer]) -> None:
+    def __init__(
+        self, reception: Reception, names: OwnNames, health: Health, make_peer: Callable[[], SocketPeer]
+    ) -> None:
         self._reception = reception
+        self._names = names
         self._health = health
         self._make_peer = make_peer
         self._app: Any = None
@@ -38,7 +42,7 @@ class ApiEntrance:
                 from motet.server.api.api import HttpApi
             except ImportError as error:
                 raise _missing(error) from error
-            self._app = HttpApi(self._reception)
+            self._app = HttpApi(self._reception, self._names)
         return self._app
 
     def new_protocol(self, process: PeerProcess | None) -> asyncio.Protocol:

@@ -16,7 +16,7 @@ class Confirmations:
 
     __slots__ = ("_confirms", "_given", "_sent", "_total")
 
-    def __init__(self, given: Given | None, *, confirms: bool) -> None:
+    def __init__(self, given: Given, *, confirms: bool) -> None:
         self._given = given
         self._confirms = confirms
         self._sent: deque[tuple[int, str, list[int]]] = deque()
@@ -25,8 +25,6 @@ class Confirmations:
 
     def sent(self, call_id: str, ended: Sequence[InputEnd]) -> None:
         """These outcomes are on their way to it."""
-        if self._given is None:
-            return
         indices = [each.index for each in ended]
         if not self._confirms:
             self._given(call_id, indices)
@@ -36,8 +34,6 @@ class Confirmations:
 
     def taken(self, count: int) -> None:
         """It has so many, of all that were sent."""
-        if self._given is None:
-            return
         while self._sent and self._sent[0][0] <= count:
             _, call_id, indices = self._sent.popleft()
             self._given(call_id, indices)

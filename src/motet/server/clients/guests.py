@@ -90,21 +90,19 @@ class Guests:
         self._guests: dict[Guest, None] = {}
         self._counts: Counter[str] = Counter()
 
-    def check_room(self, whose: str) -> None:
-        """Raises `ConnectionError` if whoever that is has as many connections as may be."""
-        if self._counts[whose] >= self._most:
-            raise ConnectionError(
-                f"{self._counts[whose]} connections are open already with what this one shows, which are the most that may be "
-                "(MOTET_CONNECTIONS_PER_PRINCIPAL of the server): close some"
-            )
-
     def counts(self) -> dict[str, int]:
         """Connections by the names of principals, those of containers' code together under ""."""
         return dict(Counter(guest.name for guest in self._guests))
 
     def add(self, session: ClientSession, peer: CanRefuse, principal: Principal | None, whose: str = "") -> Guest:
         """One more, who stays until its rights end at most. `principal`: None for code in a container. `whose`: who it counts
-        for."""
+        for; "": nobody. Raises `ConnectionError` if that one has as many as may be."""
+        if whose and self._counts[whose] >= self._most:
+            self._disconnect(session)
+            raise ConnectionError(
+                f"{self._most} connections are open already with what this one shows, which are the most that may be "
+                "(MOTET_CONNECTIONS_PER_PRINCIPAL of the server): close some"
+            )
         guest = Guest(session, peer, "" if principal is None else principal.name, self._gone, whose)
         self._guests[guest] = None
         self._counts[whose] += 1

@@ -12,6 +12,7 @@ from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
+from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
@@ -57,7 +58,7 @@ class SharedParts:
     calls: SpawnedCalls
     queues: Queues
     operations: Operations
-    open_dashboard: Callable[[], tuple[str, str]]
+    open_dashboard: Callable[[Principal | None], tuple[str, str]]
     names: Names
     deployments: Deployments
     given: Given | None = None
@@ -77,11 +78,12 @@ class ClientSession:
         principal: int | None = None,
         name: str = "",
         is_inside: bool = False,
+        came_as: Principal | None = None,
         audit: SessionAudit | None = None,
         allowance: Allowance | None = None,
         confirms: bool = False,
     ) -> None:
-        self._confirmations = Confirmations(parts.given, confirms=confirms)
+        self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
         self._turnstile = Turnstile(allowance)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
@@ -115,7 +117,7 @@ class ClientSession:
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
-            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
+            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard(came_as)),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
         by = Deployer(name, self.principal, rights)
@@ -158,7 +160,8 @@ class ClientSession:
     def _follow_up(self, message: ToServer) -> None:
         """Take what is about a request that was made before, or about outcomes that were sent."""
         if isinstance(message, m.OutcomesTaken):
-            self._confirmations.taken(message.count)
+            if self._confirmations is not None:
+                self._confirmations.taken(message.count)
         elif isinstance(message, m.Forget):
             self._calls.forget(self.number, message.request_id)
             self._queues.forget(self.number, message.request_id)
@@ -179,7 +182,8 @@ class ClientSession:
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
-        self._confirmations.gone()
+        if self._confirmations is not None:
+            self._confirmations.gone()
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
@@ -203,7 +207,8 @@ class ClientSession:
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
-        self._confirmations.sent(call_id, ended)
+        if self._confirmations is not None:
+            self._confirmations.sent(call_id, ended)
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))

@@ -59,7 +59,7 @@ class ExecutorSession:
             if isinstance(message, m.Finished):
                 # First: what the pipes hold until now may be this input's, and is asked for in here.
                 self._output.finished(len(message.attempts))
-                ends = self.on_our_clock(message.attempts)
+                ends = self._clock.ends(message.attempts) if self._clock.behind else message.attempts
                 events.append(e.AttemptsFinished(self._container_id, ends))
                 if self._unacknowledged is not None:
                     self._unacknowledged.finished(self._container_id, ends)

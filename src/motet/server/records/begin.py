@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
+from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
 from motet.server.clock import Clock
 from motet.server.driver import Driver
@@ -15,6 +16,9 @@ from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.store.records import RecordStore
+
+OpenRecords = Callable[[ServerIdentity], AbstractContextManager[RecordStore]]
+"""Opens what keeps a server's records, and makes the server known to other processes of this machine."""
 
 
 def begin_records(
