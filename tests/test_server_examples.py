@@ -65,7 +65,8 @@ def test_the_unit_gives_the_server_the_time_to_end_that_it_takes_at_most() -> No
     keys = service()
     env = dict(pair.split("=", 1) for pair in keys["Environment"])
     assert float(keys["TimeoutStopSec"][0]) > float(env["MOTET_STOP_GRACE"]) + ENDING_GRACE
-    assert (keys["Type"], keys["KillMode"]) == (["notify"], ["mixed"])
+    assert (keys["Type"], keys["Restart"]) == (["notify"], ["always"])
+    assert keys["KillMode"] == ["process"]  # or what a killed server leaves to the next one would be killed, too
     assert env["MOTET_HOME"] == f"/var/lib/{keys['StateDirectory'][0]}"
 
 

@@ -82,6 +82,10 @@ def far(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Far]:
         env = {"NOTIFY_SOCKET": str(directory / "notify")}
         with standing_server(directory / "home", "--port", "0", "--tls", env=env) as server:
             yield Far(server, notified)
+            status, _, err = server.end()
+            assert status == 0
+            # Those who found its fingerprint wrong have hung up.
+            assert all("came to nothing: no TLS came about" in line for line in err.splitlines()), err
 
 
 @pytest.mark.parametrize("kind", ["tls", "wss"])
