@@ -17,7 +17,6 @@ from motet.cli.commit import CommitQuestion
 from motet.cli.deployed import named_version
 from motet.cli.loading import module_directory
 from motet.cli.options import ViewCommand, json_option, print_json
-from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.summary import count, seconds
 from motet.cli.terminal import tell
 from motet.cli.which_app import app_of, loaded
@@ -85,7 +84,6 @@ def deploy_command(
         raise click.UsageError("--percent and --rollback-on are for --strategy canary")
     if server:
         os.environ[SERVER] = server
-    write_pipes_by_line()
     source, _, app_name = reference.partition("::")
     commit = CommitQuestion(module_directory(source) if module else Path(source).resolve().parent)
     app = app_of(loaded(source, is_module=module), source, app_name or None, "to be deployed")

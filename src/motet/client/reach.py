@@ -43,6 +43,10 @@ class Reachable(Protocol):
     def carried(self) -> Mapping[str, str]:
         """What containers are to have of this process's environment, and would not from the server."""
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its containers may not see this program's files: then their source travels."""
+
     def wait_started(self) -> Steps[None]:
         """Wait until it can be used. Raises why it cannot."""
 
@@ -100,6 +104,11 @@ class SocketServer:
         if path := self._env.get("PYTHONPATH"):
             found["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
         return found
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """See `Reachable`. Whoever shares a socket's file shares the disk; a port leads anywhere."""
+        return not self._where.address.startswith("unix:")
 
     def wait_started(self) -> Steps[None]:
         """See `Reachable`."""

@@ -37,6 +37,7 @@ class ServerConfig:
     (whoever starts them brings connections).
     `socket`: where the socket is, if it is not in a directory that goes with the server.
     `containers_socket`: where containers connect, if that is another one than clients do.
+    `agent_env`: the environment of what has the containers of a server that stays; they themselves have that of their launch.
     `agent_grace`: seconds that containers live without a server, if they may.
     `port`: where it listens for clients of other machines, and for HTTP; None: nowhere.
     `connections`: those that one principal, or the code of one container, may have at once.
@@ -54,6 +55,7 @@ class ServerConfig:
     listen: str = "unix"
     socket: Path | None = None
     containers_socket: Path | None = None
+    agent_env: dict[str, str] = field(default_factory=dict)
     agent_grace: float = 60.0
     port: PortConfig | None = None
     connections: int = MAX_CONNECTIONS
@@ -73,6 +75,8 @@ class ServerConfig:
     def of_standing(cls, home: Path, port: PortConfig | None) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. Raises
         `InvalidError`, which names the variable."""
+        base_env = inherited(os.environ)
+        temporary = {name: value for name in ("TMPDIR",) if (value := os.environ.get(name))}
         return replace(
             cls.from_environment(),
             listen="unix",
@@ -80,7 +84,8 @@ class ServerConfig:
             containers_socket=standing_directory(home) / "containers",
             agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
-            base_env=inherited(os.environ),
+            base_env=base_env,
+            agent_env={**base_env, **temporary},
         )
 
     @classmethod

@@ -158,9 +158,8 @@ class Server:
             self.operations,
             self.dashboard.invite,
             names := Names(self._catalogue),
-            Deployments(
-                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
-            ),
+            place := Placing(bundles).placed,
+            Deployments(self._catalogue, self._lifetimes, names, self._clock, place, self._calls.forget_app),
             self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}

@@ -112,12 +112,14 @@ class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
 
 class CreateApp(Message, tag="create_app", frozen=True):
     """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
-    with the connection. `functions`: the ids that they had on a server before this one, as in `AppCreated`."""
+    with the connection. `functions`: the ids that they had on a server before this one, as in `AppCreated`. `bundle`: the
+    digest of its source; empty: its files are where the server finds them."""
 
     app_id: Name
     spec: AppSpec
     detached: bool = False
     functions: tuple[tuple[Name, Name, Name], ...] = ()
+    bundle: Name = ""
 
 
 class StopApp(Message, tag="stop_app", frozen=True):

@@ -8,6 +8,7 @@ from typing import Any
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
+from motet.model.function import AppSpec
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
@@ -60,6 +61,7 @@ class SharedParts:
     operations: Operations
     open_dashboard: Callable[[Principal | None], tuple[str, str]]
     names: Names
+    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
     deployments: Deployments
     given: Given | None = None
     """Is told of outcomes that their callers have; None: nobody keeps them until then."""
@@ -102,6 +104,7 @@ class ClientSession:
         self._calls = parts.calls
         self._queues = parts.queues
         self._names = parts.names
+        self._place = parts.place
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
         self._requests: dict[type[Any], Handle] = {
@@ -300,10 +303,17 @@ class ClientSession:
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
-    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(
-            AppId(body.app_id), body.spec, self, detached=body.detached, functions=body.functions
-        )
+    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
+        if body.bundle:
+            self._pending.add(request_id, body, self._create_placed(body))
+            return None
+        return self._created(body, body.spec)
+
+    async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
+        return self._created(body, await self._place(body.spec, body.bundle))
+
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+        app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached, functions=body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
