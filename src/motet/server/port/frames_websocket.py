@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Iterable
 from http import HTTPStatus
 from typing import Any, cast
@@ -26,6 +27,8 @@ PING_INTERVAL = 20.0
 MOST_SILENT = 3
 """Pings in a row without anything from the client, after which it is gone."""
 
+_quiet = logging.getLogger("motet.server.websocket")
+_quiet.setLevel(logging.ERROR)  # it would tell of each that opens
 _DATA = (Opcode.BINARY, Opcode.CONT)
 
 
@@ -42,7 +45,7 @@ class FramesWebSocket(asyncio.Protocol):
 
     def __init__(self, config: Any, server_state: Any, app_state: Any, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._protocol = Opened(extensions=[], max_size=MAX_MESSAGE_BYTES)
+        self._protocol = Opened(extensions=[], max_size=MAX_MESSAGE_BYTES, logger=_quiet)
         self._transport: asyncio.Transport | None = None
         self._peer: SocketPeer | None = None
         self._held = b""
