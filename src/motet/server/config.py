@@ -71,6 +71,13 @@ class ServerConfig:
     app_quota: Quota = NO_QUOTA
     trace_directory: Path | None = None
 
+    @property
+    def certificates(self) -> tuple[Path, ...]:
+        """The files with those that the server shows."""
+        of_web = (Path(self.web.tls_certificate),) if self.web.tls_certificate else ()
+        of_port = None if self.port is None else self.port.certificate_file
+        return of_web if of_port is None else (*of_web, of_port)
+
     @classmethod
     def of_standing(cls, home: Path, port: PortConfig | None) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. Raises

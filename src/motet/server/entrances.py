@@ -25,6 +25,16 @@ class Entrances:
         self._servers: list[asyncio.Server | Port] = []
         self._paths: list[Path] = []
 
+    async def open(self, listen: str, path: Callable[[], Path]) -> str:
+        """Listen in one of these ways: "unix" (at `path`), "tcp" or "nowhere"; the address. Raises `ServiceError`."""
+        if listen == "tcp":
+            return await self.open_tcp()
+        if listen == "unix":
+            return await self.open_unix(path())
+        if listen != "nowhere":
+            raise ServiceError(f"cannot listen on {listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
+        return ""
+
     async def open_unix(self, path: Path) -> str:
         """Listen at this path, where a server that was killed may have left its socket; the address. Raises `ServiceError`."""
         try:

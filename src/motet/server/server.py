@@ -15,7 +15,7 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, InternalError, ServiceError
+from motet.errors import ConnectionError, InternalError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.outcome import CallKind
@@ -34,6 +34,7 @@ from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
+from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
@@ -67,7 +68,7 @@ from motet.server.records.sampler import Sampler
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.base import BundleStore, CallStore
+from motet.store.base import BundleStore, CallStore, HomeUsage
 from motet.wire import report
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import ViewStatus
@@ -92,9 +93,9 @@ class Server:
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
+        home_usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
-        self._config = config
-        self._backend = backend
+        self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
         self._admittance = Admittance(self._door, audit, self._closed)
         loop = asyncio.get_running_loop()
@@ -132,7 +133,9 @@ class Server:
             self._calls.forget_app,
             config.app_quota,
         )
-        self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
+        self._metrics = Metrics(
+            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage
+        )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
@@ -195,8 +198,14 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        self.operations.answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        for answers in (token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers):
+            self.operations.answers |= answers
         self._scratch = scratch
+
+    @property
+    def pruning(self) -> Pruning:
+        """Lets go of what is not needed."""
+        return Pruning(self._parts.deployments, self._bundles)
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""
@@ -226,14 +235,9 @@ class Server:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
             self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
-        if self._config.listen == "tcp":
-            self._containers.address = await self._entrances.open_tcp()
-        elif self._config.listen == "unix":
-            path = self._config.containers_socket or self._config.socket or self._own_socket()
-            self._containers.address = await self._entrances.open_unix(path)
-        elif self._config.listen != "nowhere":
-            raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
-        self._address = self._containers.address
+        self._containers.address = self._address = await self._entrances.open(
+            self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
+        )
         await self._backend.open(self._containers)
         self._records.open()
         if self._config.containers_socket and self._config.socket:

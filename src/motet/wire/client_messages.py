@@ -41,10 +41,12 @@ from motet.wire.operator_messages import (
     FindCalls,
     FindInput,
     FindLogs,
+    HomePruned,
     InputFound,
     InputsViewed,
     LogsFound,
     OpenDashboard,
+    PruneHome,
     ServerViewed,
     StatusViewed,
     ViewEnvironment,
@@ -195,6 +197,7 @@ RequestBody = (
     | ViewEnvironment
     | EndCall
     | EndContainer
+    | PruneHome
     | FindLogs
     | FindInput
     | FindCalls
@@ -335,6 +338,7 @@ ReplyBody = (
     | CallGraphFound
     | EnvironmentViewed
     | DashboardOpened
+    | HomePruned
     | Outcomes
     | ItemsPut
     | ItemsGot

@@ -10,6 +10,8 @@ from motet.client.addresses import DEFAULT_PORT
 from motet.errors import InvalidError
 
 LOOPBACK_HOST = "127.0.0.1"
+CERTIFICATE, KEY = "certificate.pem", "key.pem"
+"""The files of a certificate that a server makes for itself."""
 INSECURE_OPTION = "--insecure-plain-text"
 
 
@@ -39,6 +41,11 @@ class PortConfig:
                 f"are told), or --tls-certificate and --tls-key; {INSECURE_OPTION} does without, for networks that are secret "
                 "themselves"
             )
+
+    @property
+    def certificate_file(self) -> Path | None:
+        """Where its certificate is, if it has one."""
+        return self.self_made / CERTIFICATE if self.self_made is not None else self.certificate
 
     @property
     def speaks_tls(self) -> bool:

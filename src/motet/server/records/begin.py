@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
 from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
@@ -17,8 +18,11 @@ from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.store.records import RecordStore
 
-OpenRecords = Callable[[ServerIdentity], AbstractContextManager[RecordStore]]
-"""Opens what keeps a server's records, and makes the server known to other processes of this machine."""
+
+class OpenRecords(Protocol):
+    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
+
+    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 def begin_records(
