@@ -79,6 +79,7 @@ NEEDED: dict[type[Any], Right] = {
     m.ViewFunction: CALL | DEPLOY | LOOK,
     m.ViewApp: CALL | DEPLOY | LOOK,
     o.ViewServer: LOOK,
+    o.ViewStatus: LOOK,
     o.ViewInputs: LOOK,
     o.ViewSettings: LOOK,
     o.FindLogs: LOOK,
