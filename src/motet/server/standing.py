@@ -16,17 +16,24 @@ from motet.client.descriptors import fill_standard_descriptors
 from motet.client.family import adopt_orphans
 from motet.client.home import standing_directory
 from motet.client.scratch import sweep
+from motet.errors import ServiceError
 from motet.model.version import VERSION
 from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
+from motet.server.driver import logger
+from motet.server.port.config import PortConfig
 from motet.server.server import Server
+from motet.server.service_manager import ServiceManager
 from motet.server.wiring import attach_agent, build_server, open_audit, open_bundles, open_tokens, take_home
 from motet.store.base import BundleStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
+
+PRUNE_INTERVAL = 3600.0
+"""Seconds between two looks for bundles that nobody needs."""
 
 HUNG = 1
 
@@ -36,7 +43,7 @@ FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
+def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
     containers with it. What is a secret is said by `show`, and not by `say`, which may lead to a log. Raises
     `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
@@ -67,6 +74,7 @@ async def _serve(
     if inherited.held:
         count = len(inherited.held)
         say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
+    manager = ServiceManager(os.environ)
     with _signals(server, agent.end_now, say):
         try:
             await server.start()
@@ -80,7 +88,11 @@ async def _serve(
             say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        pruning = asyncio.create_task(_prune_now_and_then(server))
+        manager.ready(f"listens at {server.address}")
         await server.ending.wait()
+        manager.stopping(config.stop_grace + ENDING_GRACE)
+        pruning.cancel()
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
                 await sweeping
@@ -89,6 +101,8 @@ async def _serve(
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
             agent.end_now()
             os._exit(HUNG)
+        finally:
+            manager.close()
     if server.broken is not None:
         raise server.broken
     say(
@@ -99,14 +113,31 @@ async def _serve(
     return 0
 
 
+async def _prune_now_and_then(server: Server) -> None:
+    """Until it is cancelled, as the server ends."""
+    while True:
+        await asyncio.sleep(PRUNE_INTERVAL)
+        try:
+            await server.pruning.prune()
+        except ServiceError as error:
+            logger.warning("bundles that nobody needs could not be removed: %s", error)
+
+
 def _on_a_thread(work: Callable[[], None]) -> None:
     asyncio.get_running_loop().run_in_executor(None, work)
 
 
 def _say_where(server: Server, say: Say) -> None:
     say(f"Motet {VERSION} listens at {server.address}")
-    if server.tcp_address is not None:
-        say(f"and at {server.tcp_address}, for clients with a token")
+    if server.port is None:
+        return
+    say(f"and at {server.port.address}, for clients with a token")
+    if (tls := server.port.tls) is not None:
+        say(f"Its key has the fingerprint {tls.fingerprint}, its certificate holds until {_day(tls.expires_at)}")
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
 @contextlib.contextmanager

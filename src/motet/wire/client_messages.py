@@ -41,15 +41,19 @@ from motet.wire.operator_messages import (
     FindCalls,
     FindInput,
     FindLogs,
+    HomePruned,
     InputFound,
     InputsViewed,
     LogsFound,
     OpenDashboard,
+    PruneHome,
     ServerViewed,
+    StatusViewed,
     ViewEnvironment,
     ViewInputs,
     ViewServer,
     ViewSettings,
+    ViewStatus,
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
@@ -187,11 +191,13 @@ RequestBody = (
     | ViewApp
     | ViewCall
     | ViewServer
+    | ViewStatus
     | ViewInputs
     | ViewSettings
     | ViewEnvironment
     | EndCall
     | EndContainer
+    | PruneHome
     | FindLogs
     | FindInput
     | FindCalls
@@ -324,6 +330,7 @@ ReplyBody = (
     | AppViewed
     | CallViewed
     | ServerViewed
+    | StatusViewed
     | InputsViewed
     | LogsFound
     | InputFound
@@ -331,6 +338,7 @@ ReplyBody = (
     | CallGraphFound
     | EnvironmentViewed
     | DashboardOpened
+    | HomePruned
     | Outcomes
     | ItemsPut
     | ItemsGot

@@ -18,6 +18,10 @@ class ViewServer(Message, tag="view_server", frozen=True):
     """All apps that run; answered by `ServerViewed`."""
 
 
+class ViewStatus(Message, tag="view_status", frozen=True):
+    """How the server itself is; answered by `StatusViewed`."""
+
+
 class OpenDashboard(Message, tag="open_dashboard", frozen=True):
     """Serve the dashboard, if it is not served yet; answered by `DashboardOpened`."""
 
@@ -48,6 +52,14 @@ class EndContainer(Message, tag="end_container", frozen=True):
 
     container_id: str
     graceful: bool = False
+
+
+class PruneHome(Message, tag="prune_home", frozen=True):
+    """Let go of bundles that no version needs: of those that one can roll back to, the newest `keep_versions` of each app
+    (None: all) are needed. With `dry_run` nothing goes. Answered by `HomePruned`."""
+
+    keep_versions: int | None = None
+    dry_run: bool = False
 
 
 class ViewEnvironment(Message, tag="view_environment", frozen=True):
@@ -123,3 +135,29 @@ class DashboardOpened(Message, tag="dashboard_opened", frozen=True):
 
     url: str
     code: str
+
+
+class HomePruned(Message, tag="home_pruned", frozen=True):
+    """So many bundles went, or would go, and bytes on disk."""
+
+    bundles: int
+    size: int
+
+
+class StatusViewed(Message, tag="status_viewed", frozen=True):
+    """A server: what it is, since when (wall clock), and where. `state`: "ready", or why it is not. `connections`: by
+    principal, those of containers' code under "". The fingerprint is of its TLS key, if it has one."""
+
+    motet: str
+    python: str
+    state: str
+    problems: tuple[str, ...]
+    pid: int
+    started_at: float
+    apps: int
+    containers: int
+    connections: dict[str, int]
+    strangers: int
+    addresses: tuple[str, ...]
+    fingerprint: str = ""
+    certificate_expires_at: float | None = None

@@ -86,6 +86,19 @@ class Deployments:
             m.FindFunction: self._find_function,
         }
 
+    def bundles(self, keep_versions: int | None = None) -> frozenset[str]:
+        """The bundles that are needed: of all versions that serve or are being left, and of those that one can roll back to,
+        the newest `keep_versions` of each name (None: all)."""
+        needed: set[str] = set()
+        for history in self._histories.values():
+            newest = sorted(history.versions, reverse=True)[:keep_versions]
+            needed |= {
+                version.view.bundle
+                for number, version in history.versions.items()
+                if number in newest or version.app is not None or version is history.live
+            }
+        return frozenset(needed - {""})
+
     # --- versions come and go -----------------------------------------------------------------------------------------
 
     async def _deploy(self, body: m.DeployApp, by: Deployer) -> ReplyBody:
