@@ -134,7 +134,7 @@ class Server:
             config.app_quota,
         )
         self._metrics = Metrics(
-            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage
+            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
         )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
