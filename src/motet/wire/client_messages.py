@@ -48,10 +48,12 @@ from motet.wire.operator_messages import (
     OpenDashboard,
     PruneHome,
     ServerViewed,
+    StatusViewed,
     ViewEnvironment,
     ViewInputs,
     ViewServer,
     ViewSettings,
+    ViewStatus,
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
@@ -189,6 +191,7 @@ RequestBody = (
     | ViewApp
     | ViewCall
     | ViewServer
+    | ViewStatus
     | ViewInputs
     | ViewSettings
     | ViewEnvironment
@@ -327,6 +330,7 @@ ReplyBody = (
     | AppViewed
     | CallViewed
     | ServerViewed
+    | StatusViewed
     | InputsViewed
     | LogsFound
     | InputFound
