@@ -23,7 +23,7 @@ from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit
-from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.door import Door, OwnDoor, Principal, principal_number
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
@@ -48,6 +48,7 @@ from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
+from motet.server.deployments.seen import seen
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -77,8 +78,7 @@ from motet.wire.operator_messages import ViewStatus
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
-    `bundles`: keeps the source of what is deployed."""
+    lets in those who are no containers; without one, the server has a token of its own."""
 
     def __init__(
         self,
@@ -102,12 +102,8 @@ class Server:
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(
-            failure=report.of,
-            id_base=id_base,
-            limits=config.limits,
-            first_attempt=1 if inherited is None else inherited.first_attempt,
-        )
+        first = 1 if inherited is None else inherited.first_attempt
+        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
@@ -175,8 +171,7 @@ class Server:
             self._containers.ask_standstill,
         )
         self.principals: dict[str, int] = {}
-        """How the engine names those who came in by the door: the number of the client that was the first of that name. Where
-        the server is inside a program, that is the program: processes forked from it act for it."""
+        """How the engine names those who came in by the door: by the first client of that name; inside a program, itself."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
@@ -198,8 +193,9 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        for answers in (token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers):
-            self.operations.answers |= answers
+        answers = self.operations.answers
+        answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
         self._scratch = scratch
 
     @property
@@ -332,7 +328,8 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
         it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
-        by = None if principal is None else self.principals.setdefault(principal.identity, number)
+        its = number if principal is None or self._inherited is None else principal_number(principal.identity)
+        by = None if principal is None else self.principals.setdefault(principal.identity, its)
         rights = EVERYTHING if principal is None else principal.rights
         if principal is not None and by is not None and principal.quota != NO_QUOTA:
             name = f"the principal {principal.name!r}"
