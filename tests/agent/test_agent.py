@@ -75,6 +75,9 @@ class Attaching:
     def report_output_nowait(self, container_id: str) -> None:
         self.agent.report_output_nowait(container_id)
 
+    def silence(self) -> float | None:
+        return self.agent.silence()
+
     async def close(self) -> None:
         await self.agent.close()
 
@@ -145,6 +148,7 @@ async def test_containers_outlive_their_server_and_are_told_to_the_next(stage: A
         stage.attaching.agent = second
         assert (first.run, second.run) == (1, 2)
         assert second.agent == first.agent
+        assert (first.silence(), second.silence()) == (None, 0.0)
         assert [(each.container_id, each.note, each.frozen) for each in second.held] == [("ta-x", b"of x", False)]
         await second.open(reports)
         second.kill_nowait("ta-x")
