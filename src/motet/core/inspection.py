@@ -31,6 +31,16 @@ class Inspection:
         pool = self._state.pools.get(function_id)
         return pool is not None and not pool.closed
 
+    def takes_new(self, function_id: str) -> bool:
+        """Whether a function is here to be called from outside of its app."""
+        pool = self._state.pools.get(function_id)
+        return pool is not None and not pool.closed and not pool.is_retired
+
+    def containers(self, function_id: str) -> int:
+        """How many containers of a function are ready, or are starting."""
+        pool = self._state.pools.get(function_id)
+        return 0 if pool is None else pool.fleet.live
+
     def refusal(self, function_id: str, kind: CallKind) -> ResourceExhaustedError | None:
         """Why one more input of a function would not be taken now; None if it would."""
         pool = self._state.pools.get(function_id)

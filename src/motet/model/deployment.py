@@ -47,6 +47,21 @@ class DeploymentView:
     why: str = ""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionStats:
+    """What was seen of one version lately: inputs that ended, how many of them failed, and how long the others took from
+    their submission, in seconds. `share`: the percentage of calls it is given."""
+
+    name: str
+    version: int
+    share: float
+    inputs: int
+    failed: int
+    error_rate: float
+    p50: float
+    p95: float
+
+
 def checked_name(name: str) -> str:
     """A name for a deployed app. Raises `InvalidError`."""
     if _NAME.fullmatch(name) is None:

@@ -15,12 +15,10 @@ from typing import Any, Protocol
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, InternalError, ServiceError
+from motet.errors import ConnectionError, InternalError, ResourceExhaustedError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.outcome import CallKind
 from motet.model.server_identity import ServerIdentity
-from motet.records.pools import ContainerRecord
 from motet.server.access.audit import Audit, Somebody
 from motet.server.access.door import Door, OwnDoor, Principal
 from motet.server.access.peer_process import PeerProcess
@@ -42,8 +40,8 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
-from motet.server.deployments.deployments import Deployments
-from motet.server.deployments.names import Names
+from motet.server.deployments.deployments import Deployer
+from motet.server.deployments.room import DeploymentsRoom
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -53,15 +51,13 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
+from motet.server.observers import attach_observers
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
-from motet.server.records.queue import NoRecords, RecordQueue
-from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
-from motet.server.traces.spans import QueueSpans
-from motet.store.base import BundleStore, CallStore
+from motet.store.base import BundleStore, CallStore, DeploymentStore
 from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -77,7 +73,7 @@ class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
     lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
-    `bundles`: keeps the source of what is deployed."""
+    `bundles` keeps the source of what is deployed, `deployed` what that is."""
 
     def __init__(
         self,
@@ -91,6 +87,7 @@ class Server:
         door: Door | None = None,
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
+        deployed: DeploymentStore | None = None,
     ) -> None:
         self._audit = audit
         self._config = config
@@ -106,11 +103,18 @@ class Server:
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
-        self._records = self._attach_observers(open_records, tidy_records)
-        self._calls = SpawnedCalls(store)
-        self._web = Ingress(
-            config.web, self.connect, self._bind, lambda target: engine.inspection.refusal(target, CallKind.STREAM)
+        self._records = attach_observers(
+            config,
+            self._driver,
+            self._lines,
+            self._tally,
+            self._sampler,
+            self._load_trace,
+            None if open_records is None else lambda: open_records(self._identity()),
+            tidy_records,
         )
+        self._calls = SpawnedCalls(store)
+        self._web = Ingress(config.web, self.connect, self._bind, self._refusal)
         self._catalogue = Catalogue(self._driver, id_base)
         self._lifetimes = Lifetimes(
             self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
@@ -126,6 +130,16 @@ class Server:
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
+        room = self._room = DeploymentsRoom(
+            self._driver,
+            self._catalogue,
+            self._lifetimes,
+            self._web,
+            deployed,
+            Placing(bundles).placed,
+            self._number_of,
+            self._calls.forget_app,
+        )
         self._parts = SharedParts(
             self._driver,
             self._catalogue,
@@ -134,15 +148,16 @@ class Server:
             Queues(),
             self.operations,
             self._dashboard.invite,
-            names := Names(self._catalogue),
-            Deployments(
-                self._catalogue, self._lifetimes, names, self._clock, Placing(bundles).placed, self._calls.forget_app
-            ),
+            room.names,
+            room.deployments,
         )
         self._clients: dict[int, ClientSession] = {}
         self._client_numbers = itertools.count(1)
         self._driver.attach(
-            performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
+            {
+                **performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
+                **room.performers,
+            },
             self._broke,
             self._containers.ask_standstill,
         )
@@ -173,36 +188,11 @@ class Server:
         self.operations.answers |= Uploads(bundles).answers
         self._scratch = scratch
 
-    def _attach_observers(
-        self, open_records: OpenRecords | None, tidy: Callable[[], object]
-    ) -> RecordQueue | NoRecords:
-        """Have told who is told of anything. What keeps records."""
-        driver, config, containers = self._driver, self._config, dict[str, ContainerRecord]()
-        records: RecordQueue | NoRecords = NoRecords()
-        if config.records is not None and open_records is not None:
-            records = RecordQueue(
-                asyncio.get_running_loop(),
-                self._clock,
-                lambda: open_records(self._identity()),
-                config.records.keep_for,
-                tidy,
-                config.records.arguments_bytes,
-            )
-            recorder = Recorder(records, self._clock)
-            containers = recorder.containers
-            driver.listen(recorder.told)
-            driver.follow(recorder.turned)
-            self._lines.keep(recorder.wrote)
-            driver.follow(self._sampler.turned)
-        if self._load_trace is not None:
-            driver.follow(self._load_trace.turned)
-        driver.listen(self._tally.told)
-        # After the recorder: what became of containers is known there then.
-        driver.listen(QueueSpans(driver, self._tally.name, containers).told)
-        return records
-
     async def start(self) -> None:
-        """Listen for containers and get the backend ready."""
+        """Get the backend ready, listen, and have what was deployed serve."""
+        deployed = await self._room.deployments.prepare()
+        await self._backend.open(self._containers)
+        self._records.open()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.listen == "tcp":
@@ -211,8 +201,7 @@ class Server:
             self._containers.address = await self._entrances.open_unix(self._config.socket or self._own_socket())
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
-        await self._backend.open(self._containers)
-        self._records.open()
+        self._room.deployments.restore(deployed)  # at once: who comes in finds it
         if self._config.port is not None:
             self.tcp_address = await self._entrances.open_tcp(self._config.port)
 
@@ -224,6 +213,7 @@ class Server:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         if self.broken is None:
             await self._stop_apps()
+        self._room.close()
         self.http_api.end()
         await self._web.stop()
         await self._metered.close()
@@ -284,7 +274,7 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
         it came in, for the audit log."""
         number = next(self._client_numbers)
-        by = None if principal is None else self.principals.setdefault(principal.identity, number)
+        by = None if principal is None else self._number_of(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if container_id is not None:
             app = self._catalogue.app_of(self._containers.function_of(container_id))
@@ -296,11 +286,17 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
-            name=OPERATOR if principal is None else principal.name,
+            by=Deployer(*((OPERATOR, OPERATOR) if principal is None else (principal.name, principal.identity)), rights),
             is_inside=container_id is not None,
             audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
         )
         return session
+
+    def _number_of(self, identity: str, number: int = 0) -> int:
+        """How the engine names a principal; `number` if it has no name yet, or a new one."""
+        if identity not in self.principals:
+            self.principals[identity] = number or next(self._client_numbers)
+        return self.principals[identity]
 
     def disconnect(self, session: ClientSession) -> None:
         """The client is gone."""
@@ -311,7 +307,10 @@ class Server:
         return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._catalogue.bind(function_id, variant, by_request=True)
+        return self._room.names.bind(function_id, variant, by_request=True)
+
+    def _refusal(self, function_id: str) -> ResourceExhaustedError | None:
+        return self._room.refusal(function_id)
 
     def _identity(self) -> ServerIdentity:
         return ServerIdentity(

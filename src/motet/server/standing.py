@@ -22,8 +22,8 @@ from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
-from motet.server.wiring import build_server, open_audit, open_bundles, open_tokens, take_home
-from motet.store.base import BundleStore
+from motet.server.wiring import build_server, open_audit, open_bundles, open_deployments, open_tokens, take_home
+from motet.store.base import BundleStore, DeploymentStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -50,15 +50,24 @@ def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                return runner.run(_serve(config, tokens, audit, open_bundles(place.directory), say, show))
+                kept = open_bundles(place.directory), open_deployments(place.directory)
+                return runner.run(_serve(config, tokens, audit, kept, say, show))
             finally:
                 audit.write()
     finally:
         place.close()
 
 
-async def _serve(config: ServerConfig, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say) -> int:
-    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles)
+async def _serve(
+    config: ServerConfig,
+    tokens: Tokens,
+    audit: Audit,
+    kept: tuple[BundleStore, DeploymentStore],
+    say: Say,
+    show: Say,
+) -> int:
+    bundles, deployed = kept
+    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles, deployed=deployed)
     with _signals(server, say):
         try:
             await server.start()

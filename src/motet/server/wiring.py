@@ -14,7 +14,7 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import BundleStore, TokenStore
+from motet.store.base import BundleStore, DeploymentStore, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -35,10 +35,11 @@ def build_server(
     door: Door | None = None,
     audit: Audit | None = None,
     bundles: BundleStore | None = None,
+    deployed: DeploymentStore | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
-    `bundles`: keeps the source of what is deployed."""
+    `bundles` keeps the source of what is deployed, `deployed` what that is."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -46,12 +47,9 @@ def build_server(
 
     scratch = Scratch("server")
     backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
-    if config.records is None:
-        return Server(
-            config, backend, MemoryCallStore(), tally=tally, scratch=scratch, door=door, audit=audit, bundles=bundles
-        )
-    records = _Records(config.records)
-    return Server(config, backend, MemoryCallStore(), records.open, tally, records.tidy, scratch, door, audit, bundles)
+    records = None if config.records is None else _Records(config.records)
+    opened, tidy = (None, lambda: None) if records is None else (records.open, records.tidy)
+    return Server(config, backend, MemoryCallStore(), opened, tally, tidy, scratch, door, audit, bundles, deployed)
 
 
 def take_home(directory: Path) -> ServerHome:
@@ -66,6 +64,13 @@ def open_tokens(directory: Path) -> TokenStore:
     from motet.store.tokens import TokenFile
 
     return TokenFile(directory / "tokens.json")
+
+
+def open_deployments(directory: Path) -> DeploymentStore:
+    """What keeps the deployments of a server that stays there. Raises `ServiceError`."""
+    from motet.store.sqlite_deployments import SqliteDeployments
+
+    return SqliteDeployments(directory / "deployments.db")
 
 
 def open_bundles(directory: Path) -> BundleStore:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -55,20 +56,23 @@ class Catalogue:
 
     # --- apps ---------------------------------------------------------------------------------------------------------
 
-    def new_app(self, app_id: str, spec: AppSpec, version: int = 0) -> ServedApp:
-        """An app with ids for its functions, which can be called once it is added. Raises `AlreadyExistsError`."""
+    def new_app(self, app_id: str, spec: AppSpec, version: int = 0, ids: Sequence[str] = ()) -> ServedApp:
+        """An app with ids for its functions, these or new ones, which can be called once it is added. Raises
+        `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
         for function in spec.functions:
             _check_size(function)
-        return ServedApp(app_id, spec, {self._new_id(): function for function in spec.functions}, version=version)
+        known = iter(ids)
+        declared = {next(known, None) or self._new_id(): function for function in spec.functions}
+        return ServedApp(app_id, spec, declared, version=version)
 
-    def add(self, app: ServedApp) -> None:
-        """It can be called from now on; pools with `min_containers` begin to start at once."""
+    def add(self, app: ServedApp, *, held: bool = False) -> None:
+        """It can be called from now on; pools with `min_containers` begin to start at once, unless it is `held`."""
         self._apps[app.app_id] = app
         self._driver.tell(facts.AppStarted(app.app_id, app.spec.name))
         for function_id, function in app.declared.items():
-            self._add(app, function_id, function)
+            self._add(app, function_id, function, held=held)
 
     def remove(self, app_id: str) -> None:
         """It has stopped, and its functions are gone for good."""
@@ -112,6 +116,11 @@ class Catalogue:
     def app_of(self, function_id: str) -> ServedApp:
         """The app a function belongs to. Raises `NotFoundError`."""
         return self._find(function_id)[0]
+
+    def app_id_of(self, function_id: str) -> str | None:
+        """The same, by its id; None if there is no such function here."""
+        found = self._functions.get(function_id)
+        return None if found is None else found[0].app_id
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """A function's bounds. Raises `NotFoundError`."""
@@ -183,6 +192,14 @@ class Catalogue:
             self._add(app, bound, varied, function_id, retires)
         return bound
 
+    def takes(self, function_id: str) -> bool:
+        """Whether a function is here, and takes inputs from outside."""
+        return self._driver.engine.inspection.takes_new(function_id)
+
+    def containers(self, function_id: str) -> int:
+        """How many containers of a function serve, or are about to."""
+        return self._driver.engine.inspection.containers(function_id)
+
     def knows(self, function_id: str) -> bool:
         """Whether a function is here, or would come back."""
         return function_id in self._functions or self._variants.is_retired(function_id)
@@ -219,6 +236,7 @@ class Catalogue:
         spec: FunctionSpec,
         variant_of: str | None = None,
         retires: Retires = "never",
+        held: bool = False,
     ) -> None:
         # Before the engine is told: it may start a container at once, whose configuration is asked for here.
         self._functions[function_id] = (app, spec)
@@ -229,7 +247,7 @@ class Catalogue:
         definition = DefinitionRecord.of(function_id, spec, app.spec, app.version)
         self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires))
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires, held))
 
 
 def _check_size(spec: FunctionSpec) -> None:

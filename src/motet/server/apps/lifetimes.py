@@ -103,18 +103,20 @@ class Lifetimes:
         self._catalogue.add(app)
         return app
 
-    def deploy(self, app: ServedApp, life: UntilReplaced) -> None:
-        """Begin a version of a deployed app. Raises what `Web.open` raises."""
-        app.web_urls.extend(self._web.open(app))
+    def deploy(self, app: ServedApp, life: UntilReplaced, *, held: bool = False) -> None:
+        """Begin a version of a deployed app; its containers start at once unless it is `held`."""
         self._lives[app.app_id] = life
-        self._catalogue.add(app)
+        self._catalogue.add(app, held=held)
 
     def retire(self, app_id: str, then: Callable[[], None] = lambda: None) -> None:
         """A version has been replaced: it ends what it accepted, and goes; `then` is called when its last container is gone."""
         life = self._find(app_id)
         life.on_stopped.append(then)
-        self._web.close(app_id)
         self._driver.take(e.AppRetired(app_id, self._stop_grace))
+
+    def when_stopped(self, app_id: str, then: Callable[[], None]) -> None:
+        """Have it called when the app's last container is gone. Raises `NotFoundError`."""
+        self._find(app_id).on_stopped.append(then)
 
     def life_of(self, app_id: str) -> Life:
         """What an app lives by. Raises `NotFoundError`."""
