@@ -88,16 +88,22 @@ class Caller:
     def __init__(self) -> None:
         self._first: dict[int, float] = {}
         self._changed = threading.Condition()
-        threading.Thread(target=self._call, daemon=True).start()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._call)
+        self._thread.start()
 
     def _call(self) -> None:
         version = motet.Function.from_name("benchmark-deploying", "version")
-        while True:
+        while not self._over.wait(0.002):  # a client that does nothing else would have a core for itself
             answer = version.remote()
             with self._changed:
                 self._first.setdefault(answer, time.monotonic())
                 self._changed.notify_all()
-            time.sleep(0.002)  # a client that does nothing else would have a core for itself
+
+    def stop(self) -> None:
+        """Call no more."""
+        self._over.set()
+        self._thread.join()
 
     def first(self, answer: int) -> float:
         """When it was given this one, at last."""
@@ -119,7 +125,8 @@ def deploy(project: Path) -> float:
 
 def measure(project: Path, changing: Path, reps: int) -> tuple[float, list[float], list[float]]:
     """Seconds of the first deployment, and of each later one to the end of its command and to its first answer."""
-    first = time.monotonic() - deploy(project)
+    began = deploy(project)
+    first = time.monotonic() - began
     caller = Caller()
     caller.first(0)
     ended, answered = [], []
@@ -131,6 +138,7 @@ def measure(project: Path, changing: Path, reps: int) -> tuple[float, list[float
         if number > WARM_UP:
             ended.append(end)
             answered.append(answer)
+    caller.stop()
     return first, ended, answered
 
 

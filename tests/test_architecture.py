@@ -25,6 +25,7 @@ SERVERS = {
     "motet.simulation",
     "motet.store",
     "motet.backends",
+    "motet.agent",
     "motet.cli",
     "motet.testing",
 }

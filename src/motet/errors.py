@@ -106,11 +106,13 @@ class PermissionDeniedError(Error):
 
 
 class ResourceExhaustedError(Error):
-    """A bounded queue is full; try again after `retry_after` seconds, or raise the limit."""
+    """A bounded queue is full, or a limit is reached; try again after `retry_after` seconds, or raise that. `limit`: its
+    name, if it is one on a principal or app; empty for a queue."""
 
-    def __init__(self, message: str = "", retry_after: float = 1.0) -> None:
+    def __init__(self, message: str = "", retry_after: float = 1.0, limit: str = "") -> None:
         super().__init__(message)
         self.retry_after = retry_after
+        self.limit = limit
 
 
 class ServiceError(Error):

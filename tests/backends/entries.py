@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
 
+from motet.wire.agent import Attach, agent_frame
 from motet.wire.template import Fork
 
 FOREVER = ["sleep", "3600"]
@@ -117,3 +119,28 @@ def run_atexit() -> None:
 
 def print_now() -> None:
     print(time.monotonic())
+
+
+def write_when(path: str) -> None:
+    """Write once a file is there, and again when what says so is gone."""
+    print("up", flush=True)
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    print("meanwhile", flush=True)
+    Path(f"{path}.done").touch()
+    while os.path.exists(f"{path}.done"):
+        time.sleep(0.01)
+    print("afterwards", flush=True)
+    wait()
+
+
+def attach(path: str) -> None:
+    """Try to be a server to the agent that this container belongs to."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        sock.sendall(agent_frame(Attach(1.0)))
+        try:
+            answer = sock.recv(1)
+        except ConnectionResetError:
+            answer = b""
+    print("let in" if answer else "refused", flush=True)

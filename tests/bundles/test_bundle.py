@@ -101,6 +101,22 @@ def test_what_lies_in_a_directory_above_keeps_its_place(project: Project) -> Non
     assert (spec.project_dir, spec.sys_path) == (f"{above}/project", (f"{above}/project", above))
 
 
+def test_a_directory_that_is_reached_by_a_link_is_the_one_that_it_leads_to(project: Project) -> None:
+    project.write("project/shop.py")
+    (project.directory / "link").symlink_to(project.directory)
+    (project.directory / "other").symlink_to(project.work)
+    project.sys_path = [project.directory / "link/project"]
+    project.imports("shop", "link/project/shop.py")
+    spec, _ = project.bundled()
+    assert (spec.project_dir, spec.sys_path) == ("work/project", ("work/project",))
+    assert sorted(project.travels()) == ["work/project/shop.py"]
+    # By another name it is another one: names are kept.
+    project.sys_path = [project.directory / "other"]
+    project.imports("shop", "other/shop.py")
+    spec, _ = project.bundled()
+    assert (spec.project_dir, spec.sys_path) == ("work", ("lib/1/other",))
+
+
 def test_an_editable_install_travels_and_is_found(project: Project) -> None:
     """One that a finder leads to: its directory is not on the search path."""
     project.imports("lib", "elsewhere/src/lib/__init__.py")

@@ -20,7 +20,7 @@ from motet.core.scaler import ENOUGH
 from motet.model.current_attempt import FIRST
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
@@ -114,9 +114,9 @@ class FakeWorld:
     def __init__(self, limits: HostLimits, policy: Policy = POLICIES["motet"], inputs_per_turn: int = 500) -> None:
         self.limits = limits
         self.policy = policy
-        self.engine = RecordingEngine(
-            failure=text_failure, limits=limits, policy=policy, inputs_per_turn=inputs_per_turn
-        )
+        self.inputs_per_turn = inputs_per_turn
+        self.runs = 0
+        self.engine = self._new_engine(1)
         self.now = 0.0
         self.wake_at: float | None = None
         self.functions: dict[str, FakeFunction] = {}
@@ -144,6 +144,65 @@ class FakeWorld:
         self.fed: Counter[InputKey] = Counter()
         self.were_fed: set[InputKey] = set()
         self.refused_to_strangers = 0
+        self.bounds_inputs = False
+        """A principal or app may have so many."""
+        self.bounds: list[tuple[set[str], int]] = []
+        """Apps, and how many containers they may have together."""
+
+    def _new_engine(self, first_attempt: int) -> RecordingEngine:
+        self.runs += 1
+        return RecordingEngine(
+            failure=text_failure,
+            limits=self.limits,
+            policy=self.policy,
+            inputs_per_turn=self.inputs_per_turn,
+            first_attempt=first_attempt,
+            id_base="" if self.runs == 1 else f"run{self.runs}x",
+        )
+
+    def restart(self) -> None:
+        """The server was killed, and another takes over: ready containers come back, and clients submit again what has not
+        ended. All else is gone: spawned inputs, containers that are no use yet or any more, what was not read."""
+        self.engine = self._new_engine(1 + max(self.seen_attempts, default=0))
+        self.wake_at = None
+        self.recorded_calls.clear()
+        gone = [container for container in self.containers.values() if not self._survives(container)]
+        for container in gone:
+            del self.containers[container.container_id]
+        unfinished = self.unfinished()
+        self.accepted = Counter(self.outcomes)
+        events: list[e.Event] = [e.GpusFound(FoundGpus(gpus=tuple(self.gpus.values())))] if self.gpus else []
+        for function_id, function in self.functions.items():
+            if not function.stopped:
+                events.append(e.FunctionAdded(function_id, function.app_id, function.spec))
+                events.append(e.AutoscalerChanged(function_id, function.settings))
+        self.feed(*events, *map(self._resumed, self.containers.values()))
+        calls: dict[str, list[int]] = {}
+        for call_id, index in unfinished:
+            calls.setdefault(call_id, []).append(index)
+        for call_id, indices in calls.items():
+            function_id, client, kind = self.calls[call_id]
+            if kind is not CallKind.SPAWNED:
+                new = [NewInput(index, b"x") for index in indices]
+                self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new))
+
+    def _survives(self, container: FakeContainer) -> bool:
+        function = self._function_of(container.container_id)
+        lives = container.phase == "ready" and not (container.frozen or container.blocked)
+        return lives and not function.stopped and function.spec.batching is None
+
+    def _resumed(self, container: FakeContainer) -> e.ContainerResumed:
+        for attempt in container.unread:
+            container.held.pop(attempt, None)
+            container.cancelled.pop(attempt, None)
+        container.unread.clear()
+        container.busy = False
+        held = [HeldAttempt(number, *key, number in container.cancelled) for number, key in container.held.items()]
+        leaving = "it asked to" if container.wants_no_more else None
+        limit = None if container.limit == 1 << 62 else container.limit
+        return e.ContainerResumed(
+            container.container_id, container.function_id, held, [], limit, leaving, container.gpus
+        )
 
     # --- what happens ---------------------------------------------------------------------------------------------------
 
@@ -210,7 +269,8 @@ class FakeWorld:
         """Keep count of what the engine is told."""
         match event:
             case e.FunctionAdded():
-                self.functions[event.function_id] = FakeFunction(event.app_id, event.spec, event.spec.autoscaler)
+                known = FakeFunction(event.app_id, event.spec, event.spec.autoscaler)
+                self.functions.setdefault(event.function_id, known)
             case e.InputsSubmitted():
                 self._note_submitted(event)
             case e.CallCancelled():
@@ -519,7 +579,8 @@ class FakeWorld:
             if ended.kind is OutcomeKind.TIMED_OUT:
                 self._check_time(key)
             if ended.kind is OutcomeKind.REFUSED:
-                assert self.functions[self.calls[command.call_id][0]].spec.max_waiting_inputs is not None
+                spec = self.functions[self.calls[command.call_id][0]].spec
+                assert spec.max_waiting_inputs is not None or self.bounds_inputs
             if ended.kind is OutcomeKind.LOST:
                 assert key in self.may_be_lost, f"{key} was lost, and no container died with it"
 
@@ -552,6 +613,10 @@ class FakeWorld:
             if not function.stopped:
                 self._check_function(function_id, function)
 
+    def _may_have_no_more(self, app_id: str) -> bool:
+        held = Counter(self.functions[x.function_id].app_id for x in self.containers.values())
+        return any(app_id in apps and sum(held[each] for each in apps) >= most for apps, most in self.bounds)
+
     def _check_function(self, function_id: str, function: FakeFunction) -> None:
         view = self.engine.inspection.view(function_id, self.now)
         there = [x for x in self.containers.values() if x.function_id == function_id]
@@ -560,6 +625,7 @@ class FakeWorld:
         starting = [x for x in there if x.phase == "starting"]
         serving = starting + [x for x in there if x.phase == "ready" and not x.frozen]
         host_is_full = len(self.in_phase("starting")) == self.limits.starting or self.is_crowded
+        host_is_full = host_is_full or self._may_have_no_more(function.app_id)
         if function.spec.resources.gpu:
             # What could start depends on what all others hold; that those who wait get it in the end, `teardown` asserts.
             assert there or not view.waiting_inputs or view.shortage or host_is_full, "inputs wait for nothing"

@@ -17,6 +17,7 @@ from motet.core.inputs import Call, Input
 from motet.core.policies import POLICIES
 from motet.core.router import LoadIndex
 from motet.core.scaler import Scaler
+from motet.core.shares import Share
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
@@ -257,9 +258,13 @@ def test_every_state_but_ended_can_be_reached_and_left(table: dict[str, dict[str
 # --- host -------------------------------------------------------------------------------------------------------------
 
 
+SHARE = Share("an app")
+
+
 class FakePool:
     def __init__(self, host: Host, wanted: int, name: str, log: list[str]) -> None:
         self.host, self.wanted, self.name, self.log = host, wanted, name, log
+        self.share = SHARE
 
     def start(self, turn: Turn) -> bool:
         self.wanted -= 1

@@ -21,6 +21,7 @@ from motet.core.host import HostLimits
 from motet.core.policies import POLICIES
 from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, CallKind, OutcomeKind
+from motet.model.quota import Quota
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings
 from motet.testing.transcript import spec
@@ -70,6 +71,11 @@ def bounds(draw: Any) -> AutoscalerSettings:
     )
 
 
+@st.composite
+def quotas(draw: Any) -> Quota:
+    return Quota(containers=draw(st.none() | st.integers(1, 6)), inputs=draw(st.none() | st.integers(1, 12)))
+
+
 class EngineWalk(RuleBasedStateMachine):
     """Rules are what users, containers, machines and clocks do."""
 
@@ -83,6 +89,8 @@ class EngineWalk(RuleBasedStateMachine):
         early=st.booleans(),
         missing=st.sampled_from(["error", "wait", "ignore"]),
         inputs_per_turn=st.sampled_from([1, 3, 500]),
+        owners=st.sampled_from([None, (1, 1), (1, 2)]),
+        quotas=st.tuples(quotas(), quotas(), quotas()),
     )
     def build(
         self,
@@ -93,6 +101,8 @@ class EngineWalk(RuleBasedStateMachine):
         early: bool,
         missing: MissingGpu,
         inputs_per_turn: int,
+        owners: tuple[int, int] | None,
+        quotas: tuple[Quota, Quota, Quota],
     ) -> None:
         self.world = FakeWorld(
             HostLimits(
@@ -109,6 +119,14 @@ class EngineWalk(RuleBasedStateMachine):
         )
         self.gpus = gpus
         self.calls = 0
+        if owners is not None:
+            self.world.bounds_inputs = any(each.inputs is not None for each in quotas)
+            self.world.feed(e.PrincipalLimited(1, "the principal", quotas[0]))
+            mine = {f"ap-{number}" for number, owner in enumerate(owners, 1) if owner == 1}
+            every = zip(({"ap-1"}, {"ap-2"}, mine), (*quotas[1:], quotas[0]), strict=True)
+            self.world.bounds = [(apps, it.containers) for apps, it in every if it.containers is not None]
+            for number, owner in enumerate(owners, 1):
+                self.world.feed(e.AppOwned(f"ap-{number}", "an app", owner, quotas[number]))
         for function_id, (app_id, options) in FUNCTIONS.items():
             self.world.feed(e.FunctionAdded(function_id, app_id, spec(function_id[3:], **options)))
         if early:
@@ -339,6 +357,12 @@ class EngineWalk(RuleBasedStateMachine):
                 self.world.feed(e.ItemsYielded(container.container_id, attempt, [b"1", b"2"]))
                 self.world.feed(e.ItemsTaken(call_id, index, 2))
 
+    @precondition(lambda self: self.calls > 2)
+    @rule(twice=st.sampled_from([False, False, False, True]))
+    def kill_the_server(self, twice: bool) -> None:
+        for _ in range(1 + twice):
+            self.world.restart()
+
     @precondition(lambda self: self.world.gpus_wanted)
     @rule()
     def find_gpus(self) -> None:
@@ -365,7 +389,7 @@ class EngineWalk(RuleBasedStateMachine):
         for function_id in world.functions:
             world.feed(e.FunctionWarmed(function_id, 0))
         for function_id, function in world.functions.items():
-            keeps = function.spec.resources.gpu or world.limits.containers is not None
+            keeps = function.spec.resources.gpu or world.limits.containers is not None or world.bounds
             if keeps and not function.stopped:  # a minimum would keep a device, or a place, for good
                 world.feed(e.AutoscalerChanged(function_id, AutoscalerSettings()))
         for _ in range(10_000):

@@ -47,7 +47,7 @@ def either(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 _standing: set[int] = set()
-"""Servers that outlive the apps of tests, and so do their templates."""
+"""Servers that outlive the apps of tests, and so do their agents and templates."""
 
 
 def marked_processes() -> list[int]:
@@ -59,10 +59,15 @@ def _is_marked(entry: Path) -> bool:
     try:
         if MARK.encode() not in (entry / "environ").read_bytes():
             return False
-        parent = int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
-        return not _standing & {int(entry.name), parent}
+        parent = _parent(entry)
+        # A template is the child of the server's agent.
+        return not _standing & {int(entry.name), parent, _parent(entry.with_name(str(parent)))}
     except OSError:
         return False
+
+
+def _parent(entry: Path) -> int:
+    return int((entry / "stat").read_text(errors="replace").rpartition(")")[2].split()[1])
 
 
 def assert_nothing_left() -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 import httpx
 import pytest
 
+from tests.e2e.standing import standing_server
+
 from .conftest import assert_nothing_left, wait_until
 
 MOTET = [sys.executable, "-c", "from motet.cli.main import main; main()"]
@@ -236,3 +238,31 @@ def test_why_an_import_ended_is_told(served: Served, code: str, message: str) ->
     served.wait_line("still served")
     assert any(message in line for line in served.lines[:-1])
     assert served.get() == "one"
+
+
+def is_gone(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=30).status_code == 404
+    except httpx.TransportError:
+        return True
+
+
+def test_on_a_server_that_stays_it_is_there_beside_what_is_deployed_and_gone_with_the_command(tmp_path: Path) -> None:
+    with standing_server(tmp_path / "home") as server:
+        (tmp_path / "live.py").write_text(PROGRAM.replace("VERSION", "deployed"))
+        command = [*MOTET, "deploy", "live.py"]
+        done = subprocess.run(command, cwd=tmp_path, env=server.client_env, capture_output=True, text=True, check=True)
+        deployed = done.stdout.split()[-1]
+        served = Served(tmp_path, **server.client_env, MOTET_WEB_URL="https://example.com")
+        try:
+            served.wait_line("Not used: MOTET_WEB_URL. Web functions are served as the server at unix:")
+            assert served.url != deployed
+            assert served.get() == "one"
+            served.save("two")
+            served.wait_line("Reloaded")
+            assert served.get() == "two"
+            assert httpx.get(deployed, timeout=30).json() == "deployed"
+        finally:
+            assert served.end() == 0
+        wait_until(lambda: is_gone(served.url), "what was served to be gone")
+        assert httpx.get(deployed, timeout=30).json() == "deployed"

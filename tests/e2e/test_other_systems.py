@@ -18,6 +18,8 @@ from motet.wire.framing import FrameReader
 from motet.wire.hello import Hello, Refused, agreed_version
 from tests.e2e.standing import PATIENCE, StandingServer, standing_server
 
+NOBODYS = {"PATH": "/usr/bin:/bin", "HOME": "/nonexistent"}
+"""An environment in which nothing of this user is found."""
 ELSEWHERE = Path(__file__).with_name("programs") / "elsewhere.py"
 
 IMPORTS = """
@@ -68,7 +70,7 @@ def over_tcp(server: StandingServer) -> dict[str, str]:
     said = "".join(server.said)
     (address,) = re.findall(r"tcp:127\.0\.0\.1:\d+", said)
     (token,) = re.findall(r"once: (\S+)", said)
-    return {"MOTET_SERVER": address, "MOTET_TOKEN": token, "PATH": "/usr/bin:/bin"}
+    return {"MOTET_SERVER": address, "MOTET_TOKEN": token, **NOBODYS}
 
 
 def test_all_that_a_client_needs_is_imported_without_what_only_linux_has(tmp_path: Path) -> None:
@@ -88,7 +90,7 @@ try:
 except motet.exception.ConnectionError as error:
     print(error)
 """
-    said = run_elsewhere(tmp_path, program, {"MOTET_SERVER": "unix:/s"})
+    said = run_elsewhere(tmp_path, program, {"MOTET_SERVER": "unix:/s", **NOBODYS})
     assert "this system has no Unix sockets for Python; name a server over TCP" in said
 
 
@@ -127,7 +129,7 @@ def test_a_run_on_a_server_that_speaks_another_version_ends_with_one_line_that_s
                 "--x=1",
             ],
             cwd=tmp_path,
-            env={"MOTET_TOKEN": "token", "PATH": "/usr/bin:/bin"},
+            env={"MOTET_TOKEN": "token", **NOBODYS},
             capture_output=True,
             text=True,
             timeout=PATIENCE,
@@ -138,3 +140,42 @@ def test_a_run_on_a_server_that_speaks_another_version_ends_with_one_line_that_s
     (line,) = ended.stderr.splitlines()
     assert line.startswith("motet.errors.VersionError: the server refused the connection: the client runs Motet")
     assert line.endswith(f"upgrade Motet where the {behind} runs")
+
+
+DEPLOYS = """
+import motet
+
+app = motet.App("far")
+
+
+@app.function()
+def double(x: int) -> int:
+    return 2 * x
+
+
+if __name__ == "__main__":
+    app.deploy()
+    print(double.remote(3), motet.Function.from_name("far", "double").remote(4))
+"""
+
+COMMAND = """
+from motet.cli.main import main
+
+sys.argv = ["motet", *{argv!r}]
+main()
+"""
+
+
+def test_a_program_deploys_over_tcp_without_what_only_linux_has(tmp_path: Path, server: StandingServer) -> None:
+    assert run_elsewhere(tmp_path, DEPLOYS, over_tcp(server)) == "6 8\n"
+
+
+def test_the_commands_about_deployments_need_nothing_of_linux_either(tmp_path: Path, server: StandingServer) -> None:
+    (tmp_path / "shop.py").write_text(CALLS)
+
+    def command(*argv: str) -> str:
+        return run_elsewhere(tmp_path, COMMAND.format(argv=argv), over_tcp(server))
+
+    assert command("deploy", str(tmp_path / "shop.py"), "--name", "shop").startswith("shop v1: 1 function, in ")
+    assert "live" in command("app", "history", "shop")
+    assert command("app", "rollback", "shop", "v1").startswith("shop v2 has the name, as v1, after ")

@@ -279,7 +279,7 @@ def test_where_a_server_serves_web_functions_is_not_for_programs_to_say(
         command, cwd=directory, env=server.client_env, capture_output=True, text=True, timeout=60, check=False
     )
     assert done.returncode == 2
-    assert "--port is for a server of this program's own, and MOTET_SERVER=home names another" in done.stderr
+    assert "--port is for a server of this program's own, and another is named, at unix:" in done.stderr
 
 
 def test_without_a_server_there_a_run_says_what_to_do(tmp_path: Path, directory: Path) -> None:

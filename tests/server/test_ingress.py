@@ -73,6 +73,28 @@ def test_request_beyond_the_limit_of_those_that_wait_is_asked_to_come_back() -> 
     assert session.received == []
 
 
+def test_request_beyond_a_limit_of_its_app_is_too_many() -> None:
+    answer, session = ask(ResourceExhaustedError("it may have 3", 2.3, "inputs"), "/")
+    assert (answer.status_code, answer.headers["retry-after"], answer.text) == (429, "3", "it may have 3\n")
+    assert session.received == []
+
+
+def test_requests_of_an_app_at_once_are_so_many_at_most() -> None:
+    async def run() -> tuple[int | None, int | None, int | None]:
+        async with web_stage(most=1) as stage:
+            first = stage.ask()
+            await asyncio.sleep(1)
+            second = await stage.answered(stage.ask())
+            stage.engine.answer(stage.engine.submitted[0].call_id)
+            await stage.answered(first)
+            third = stage.ask()
+            await asyncio.sleep(1)
+            stage.engine.answer(stage.engine.submitted[1].call_id)
+            return first.status, second.status, (await stage.answered(third)).status
+
+    assert run_virtually(run()) == (200, 429, 200)
+
+
 def test_request_for_nobody_is_not_found() -> None:
     async def run() -> int | None:
         async with web_stage() as stage:

@@ -131,9 +131,9 @@ def _pairs(headers: Any) -> list[tuple[str, str]]:
 class WebStage:
     """The ingress, what stands behind it, and who asks."""
 
-    def __init__(self, config: WebConfig) -> None:
+    def __init__(self, config: WebConfig, most: int | None = None) -> None:
         self.engine = Engine()
-        self.ingress = Ingress(config, self.engine.connect, lambda function_id, _: function_id, lambda _: None)
+        self.ingress = Ingress(config, self.engine.connect, lambda function_id, _: function_id, lambda _: None, most)
 
     def ask(self, path: str = "/app-f", **how: Any) -> Browser:
         return Browser(self.ingress, path, **how)
@@ -146,9 +146,9 @@ class WebStage:
 
 
 @asynccontextmanager
-async def web_stage(*apps: WebApp, **config: Any) -> AsyncIterator[WebStage]:
-    """An ingress with these apps (one with one function "f", unless given)."""
-    stage = WebStage(WebConfig(**config))
+async def web_stage(*apps: WebApp, most: int | None = None, **config: Any) -> AsyncIterator[WebStage]:
+    """An ingress with these apps (one with one function "f", unless given), each of which takes `most` requests at once."""
+    stage = WebStage(WebConfig(**config), most)
     for app in apps or (WebApp(),):
         stage.ingress.open(app)
     try:

@@ -44,7 +44,9 @@ def test_what_was_kept_is_there_for_the_next_server(path: Path) -> None:
     store = SqliteDeployments(path)
     for version in (1, 2, 3):
         store.add(kept(version))
-    store.change([replace(kept(3).view, state="live", share=100.0), replace(kept(2).view, state="replaced")])
+    store.change(
+        [replace(kept(3).view, state="live", share=100.0), replace(kept(2).view, state="replaced", ended_at=9.0)]
+    )
     store.add(kept(1, "other"))
     store.close()
     again = SqliteDeployments(path)
@@ -55,6 +57,14 @@ def test_what_was_kept_is_there_for_the_next_server(path: Path) -> None:
     assert (again.last("shop"), again.last("other"), again.last("none")) == (3, 1, 0)
     assert again.find("shop", 9) is None
     assert again.history("none") == []
+
+
+def test_what_ends_what_it_accepted_is_found_until_nothing_of_it_is_left(path: Path) -> None:
+    store = SqliteDeployments(path)
+    store.add(kept(1, state="replaced"))
+    assert [it.view.version for it in store.serving()] == [1]
+    store.change([replace(kept(1, state="replaced").view, ended_at=5.0)])
+    assert store.serving() == []
 
 
 def test_its_user_alone_can_read_it_and_no_repr_shows_a_secret(path: Path) -> None:
@@ -120,7 +130,7 @@ def test_a_long_history_is_not_read_to_find_what_serves(path: Path) -> None:
     store = SqliteDeployments(path)
     for version in range(1, 301):
         store._connection.execute("PRAGMA synchronous = OFF")
-        store.add(kept(version, state="replaced"))
+        store.add(kept(version, state="failed"))
     store.add(kept(301, state="live"))
     plan = store._connection.execute("EXPLAIN QUERY PLAN SELECT view, kept FROM deployments WHERE serves").fetchall()
     assert "USING INDEX serving" in plan[0][-1]

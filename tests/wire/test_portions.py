@@ -17,6 +17,7 @@ from motet.wire import codec, portions
 from motet.wire.access_messages import TokensListed
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.container_messages import (
+    AckOutcomes,
     Blocked,
     Cancel,
     Configure,
@@ -24,6 +25,7 @@ from motet.wire.container_messages import (
     DeliverBatched,
     FeedItems,
     Finished,
+    Held,
     Items,
     Ready,
 )
@@ -51,6 +53,9 @@ SMALL = {
     (InputFound, "stalls"),
     (PutItems, "items"),
     (Blocked, "not_begun"),
+    (Held, "running"),
+    (Held, "ended"),
+    (AckOutcomes, "attempts"),
     (TokensListed, "found"),
     (OfferBundle, "files"),
     (BundleOffered, "lacking"),

@@ -23,12 +23,27 @@ NOT_STARTED = 71
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
-    """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment."""
+    """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
+    whoever owns it next is to know, if the backend outlives its owner."""
 
     container_id: str
     address: str
     token: str
     env: dict[str, str]
+    note: bytes = b""
+
+
+@hides_secrets
+@dataclass(frozen=True, slots=True)
+class HeldContainer:
+    """A container that a backend had when its owner came: with the note of who started it, and the last of what it has written
+    since that one went."""
+
+    container_id: str
+    note: bytes
+    frozen: bool
+    stdout: bytes
+    stderr: bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,15 +18,32 @@ _LAST_READS = 16
 class OutputPipes:
     """Reads both streams of one container and hands on what comes, a chunk per turn of the loop.
 
-    `write_ends` (stdout, stderr) are for the container; whoever gets them closes them. Raises `OSError` if the process
-    has no descriptors left.
+    `write_ends` (stdout, stderr) are for the container; whoever gets them closes them. `read_ends`: those of pipes that are
+    there already, in place of new ones. Raises `OSError` if the process has no descriptors left.
     """
 
     __slots__ = ("_loop", "_poll", "_read_ends", "_received", "write_ends")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, received: Callable[[Stream, bytes], None]) -> None:
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        received: Callable[[Stream, bytes], None],
+        read_ends: tuple[int, int] | None = None,
+    ) -> None:
         self._loop = loop
         self._received = received
+        self.write_ends: tuple[int, ...] = ()
+        if read_ends is None:
+            read_ends = self._make()
+        self._read_ends: dict[Stream, int] = {"stdout": read_ends[0], "stderr": read_ends[1]}
+        self._poll = select.poll()
+        for stream, descriptor in self._read_ends.items():
+            self._poll.register(descriptor, select.POLLIN)
+            # Only this end: the flag belongs to each end, and the container's writes must block when the pipe is full.
+            os.set_blocking(descriptor, False)
+            loop.add_reader(descriptor, self._read, stream)
+
+    def _make(self) -> tuple[int, int]:
         stdout = os.pipe2(os.O_CLOEXEC)
         try:
             stderr = os.pipe2(os.O_CLOEXEC)
@@ -35,13 +52,16 @@ class OutputPipes:
                 os.close(descriptor)
             raise
         self.write_ends = (stdout[1], stderr[1])
-        self._read_ends: dict[Stream, int] = {"stdout": stdout[0], "stderr": stderr[0]}
-        self._poll = select.poll()
-        for stream, descriptor in self._read_ends.items():
-            self._poll.register(descriptor, select.POLLIN)
-            # Only this end: the flag belongs to each end, and the container's writes must block when the pipe is full.
-            os.set_blocking(descriptor, False)
-            loop.add_reader(descriptor, self._read, stream)
+        return stdout[0], stderr[0]
+
+    def copies(self) -> tuple[int, int]:
+        """Of the ends that are read here, for another process. Raises `OSError`."""
+        stdout = os.dup(self._read_ends["stdout"])
+        try:
+            return stdout, os.dup(self._read_ends["stderr"])
+        except OSError:
+            os.close(stdout)
+            raise
 
     def drain(self) -> None:
         """Hand on what the pipes hold now."""

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream
 from motet.backends.nvml import find_gpus
@@ -25,12 +26,25 @@ from motet.wire.template import Fork, Forked, Froze, Kill, TemplateReport, Thawe
 ENTRY = "motet.runtime.container:main"
 
 
+class Pipes(Protocol):
+    """Where one container's output goes. `write_ends` (stdout, stderr) are for the container."""
+
+    @property
+    def write_ends(self) -> tuple[int, ...]: ...
+
+    def drain(self) -> None:
+        """Hand on what is there now."""
+
+    def drain_and_close(self) -> None:
+        """The same, for the last time."""
+
+
 class _LiveContainer:
     """A container that has not been reported as ended."""
 
     __slots__ = ("directory", "pid", "pipes")
 
-    def __init__(self, directory: Path, pipes: OutputPipes) -> None:
+    def __init__(self, directory: Path, pipes: Pipes) -> None:
         self.directory = directory
         self.pipes = pipes
         self.pid: int | None = None
@@ -93,15 +107,22 @@ class ProcessBackend:
         """See `Backend`. CUDA_VISIBLE_DEVICES in the template's environment restricts what is found."""
         return await asyncio.to_thread(find_gpus, self._env.get("CUDA_VISIBLE_DEVICES"))
 
-    def start_nowait(self, launch: Launch) -> None:
-        """See `Backend`."""
+    @property
+    def template(self) -> int | None:
+        """The pid of the template, while there is one."""
+        return None if self._link is None else self._link.pid
+
+    def start_nowait(self, launch: Launch, pipes: Pipes | None = None) -> None:
+        """See `Backend`. `pipes`: what it writes to, instead of being reported."""
         if self._scratch is None or self._closing:
             raise InternalError(f"container {launch.container_id} cannot start: the backend is not open")
         if launch.container_id in self._containers:
             raise InternalError(f"container {launch.container_id} was started already")
         try:
-            self._start(launch, self._scratch)
+            self._start(launch, self._scratch, pipes)
         except (OSError, ValueError) as error:
+            for descriptor in () if pipes is None else pipes.write_ends:
+                os.close(descriptor)
             ended = ContainerEnd(
                 container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}"
             )
@@ -150,7 +171,7 @@ class ProcessBackend:
             command=command, env=self._env, directory=scratch, reported=self._reported, ended=self._template_ended
         )
 
-    def _start(self, launch: Launch, scratch: Path) -> None:
+    def _start(self, launch: Launch, scratch: Path, pipes: Pipes | None) -> None:
         if self._link is None:
             self._link = self._start_template(scratch)
         # A short name: sockets that are made below it may have no more than 107 characters.
@@ -164,7 +185,7 @@ class ProcessBackend:
         )
         directory.mkdir()
         try:
-            pipes = OutputPipes(self._loop, partial(self._output, launch.container_id))
+            pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
         except OSError:
             directory.rmdir()
             raise

@@ -3,50 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import errno
 import os
 import socket
 import subprocess
-from array import array
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-import msgspec
-
 from motet.backends.base import describe_exit
-from motet.errors import ConnectionError
-from motet.wire.framing import FrameReader
+from motet.backends.channel import Channel
 from motet.wire.template import Fork, Kill, TemplateReport, decode_to_backend, frame
 
 CLOSE_TIMEOUT = 10.0
-
-
-class _QueuedFrame:
-    """A frame on its way, and the descriptors that leave with its first byte and are closed here then."""
-
-    __slots__ = ("_descriptors", "_rest")
-
-    def __init__(self, data: bytes, descriptors: Sequence[int]) -> None:
-        self._rest = memoryview(data)
-        self._descriptors = descriptors
-
-    def send(self, control: socket.socket) -> bool:
-        """Send what fits; True when all has left. Raises what `socket.sendmsg` raises."""
-        if self._descriptors:
-            ancillary = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", self._descriptors))]
-            sent = control.sendmsg([self._rest], ancillary, socket.MSG_NOSIGNAL)
-            self.close()
-        else:
-            sent = control.send(self._rest, socket.MSG_NOSIGNAL)
-        self._rest = self._rest[sent:]
-        return not self._rest
-
-    def close(self) -> None:
-        for descriptor in self._descriptors:
-            os.close(descriptor)
-        self._descriptors = ()
 
 
 class TemplateLink:
@@ -65,23 +32,18 @@ class TemplateLink:
         reported: Callable[[TemplateReport], None],
         ended: Callable[[str], None],
     ) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._reported = reported
         self._ended = ended
-        self._reader = FrameReader()
-        self._requests: deque[_QueuedFrame] = deque()
         self._closing = False
         self._gone = asyncio.Event()
-        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._process = _spawn(command, theirs, env, directory)
         except OSError:
-            self._control.close()
+            ours.close()
             raise
         finally:
             theirs.close()
-        self._control.setblocking(False)
-        self._loop.add_reader(self._control.fileno(), self._receive)
+        self._channel = Channel(ours, decode_to_backend, reported, self._finish)
 
     @property
     def pid(self) -> int:
@@ -90,9 +52,7 @@ class TemplateLink:
 
     def send_nowait(self, message: Fork | Kill, descriptors: Sequence[int] = ()) -> None:
         """Queue a request; the descriptors travel along and are closed here, whatever happens."""
-        self._requests.append(_QueuedFrame(frame(message), descriptors))
-        if len(self._requests) == 1:
-            self._send()
+        self._channel.send_nowait(frame(message), descriptors)
 
     async def close(self) -> None:
         """Have the template kill all containers and end; all its reports come before this returns. Idempotent.
@@ -100,48 +60,14 @@ class TemplateLink:
         One that takes longer than `CLOSE_TIMEOUT` seconds is killed.
         """
         self._closing = True
-        self._drop_requests()
-        with contextlib.suppress(OSError):
-            self._control.shutdown(socket.SHUT_WR)
+        self._channel.finish()
         try:
             await asyncio.wait_for(self._gone.wait(), CLOSE_TIMEOUT)
         except TimeoutError:
             self._process.kill()
             await self._gone.wait()
 
-    def _send(self) -> None:
-        try:
-            while self._requests and self._requests[0].send(self._control):
-                self._requests.popleft()
-        except BlockingIOError:
-            pass
-        except OSError as error:
-            # ETOOMANYREFS: the kernel's limit of descriptors under way, which the template takes out as it reads.
-            if error.errno != errno.ETOOMANYREFS:
-                # It has ended; reading the socket tells so. There is nobody to send to.
-                self._drop_requests()
-        if self._requests:
-            self._loop.add_writer(self._control.fileno(), self._send)
-        else:
-            self._loop.remove_writer(self._control.fileno())
-
-    def _receive(self) -> None:
-        try:
-            count = self._control.recv_into(self._reader.buffer())
-            reports = [decode_to_backend(report) for report in self._reader.received(count)]
-        except BlockingIOError:
-            return
-        except (OSError, ConnectionError, msgspec.MsgspecError):
-            count, reports = 0, []
-        for report in reports:
-            self._reported(report)
-        if not count:
-            self._finish()
-
     def _finish(self) -> None:
-        self._drop_requests()
-        self._loop.remove_reader(self._control.fileno())
-        self._control.close()
         if not self._closing:
             # It may have stopped to talk without ending. Its containers end with it.
             self._process.kill()
@@ -149,12 +75,6 @@ class TemplateLink:
         code = self._process.wait()
         self._gone.set()
         self._ended(f"the template process {self.pid} {describe_exit(code)}")
-
-    def _drop_requests(self) -> None:
-        for request in self._requests:
-            request.close()
-        self._requests.clear()
-        self._loop.remove_writer(self._control.fileno())
 
 
 def _spawn(

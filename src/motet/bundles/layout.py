@@ -22,11 +22,19 @@ class Layout:
             if not any(in_directory(root, other) for other in outermost):
                 outermost.append(root)
         home = next(root for root in outermost if in_directory(current, root))
-        others = [root for root in dict.fromkeys([*roots, *outermost]) if root in outermost and root != home]
         self._places = {home: _named(WORK, home)}
-        self._places |= {root: _named(f"{_OTHERS}/{number}", root) for number, root in enumerate(others, 1)}
-        self._more = len(others)
+        self._more = 0
+        for root in dict.fromkeys([*roots, *outermost]):
+            if root in outermost and root != home:
+                self._places[root] = self._by_another_way(root, home) or _named(self.another(), root)
         self.current = self.place(current) or WORK
+
+    def _by_another_way(self, root: str, home: str) -> str | None:
+        """The place of a directory that a link leads to from outside of the first one (`/tmp` and `/private/tmp`)."""
+        real, real_home = os.path.realpath(root), os.path.realpath(home)
+        if not in_directory(real, real_home) or os.path.basename(real) != os.path.basename(root):
+            return None
+        return self.place(os.path.join(home, os.path.relpath(real, real_home)).removesuffix(f"{os.sep}{os.curdir}"))
 
     def place(self, path: str) -> str | None:
         """The path in the bundle of one on this machine; None if it is below none of the directories."""

@@ -5,10 +5,12 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator, Sequence
 
-from motet.bundles.bundle import Bundle
+from motet.bundles.bundle import Bundle, bundled
 from motet.client.connection import Connection
 from motet.client.dual import Steps
+from motet.context.notices import warn_user
 from motet.errors import ServiceError
+from motet.model.function import AppSpec
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, Piece, PutPieces
 
 BATCH_BYTES = 8 * 2**20
@@ -26,6 +28,16 @@ def upload(connection: Connection, bundle: Bundle) -> Steps[str]:
     for batch in _batches(bundle, offered.lacking):
         yield from connection.request(PutPieces(batch))
     return offered.digest
+
+
+def sent(connection: Connection, spec: AppSpec) -> Steps[tuple[AppSpec, str]]:
+    """The app as it is to be started there, whose source is there then, and the digest of its bundle. Warns of what a user
+    should know. Raises as `bundled` and `upload` do."""
+    packed, bundle = bundled(spec)
+    for note in bundle.notes:
+        warn_user(UserWarning(note))
+    digest = yield from upload(connection, bundle)
+    return packed, digest
 
 
 def _batches(bundle: Bundle, digests: Sequence[str]) -> Iterator[list[Piece]]:

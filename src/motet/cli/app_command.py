@@ -10,20 +10,30 @@ import click
 import msgspec
 from rich.text import Text
 
+from motet.cli.deployed import named_version, version_number, version_of
+from motet.cli.deployed_commands import app_history, app_promote, app_rollback
 from motet.cli.finding import Known, known
 from motet.cli.logs_command import Scope, print_logs, reading_of, reading_options, scope_options
+from motet.cli.named_server import named_server
 from motet.cli.options import ViewGroup, confirm, json_option, print_json, yes_option
+from motet.cli.servers import STOP_TIMEOUT
 from motet.cli.tables import cell, duration, fitting, moment, state_cell, table
 from motet.cli.terminal import console, tell
 from motet.errors import NotFoundError
+from motet.model.deployment import DeploymentView
 from motet.model.views import AppView, FunctionView
 from motet.records.pools import AppRecord, FunctionRecord
-from motet.wire.client_messages import StopApp
+from motet.wire.client_messages import Done, StopApp
+from motet.wire.deployment_messages import StopDeployed
 
 
 @click.group("app", cls=ViewGroup)
 def app_command() -> None:
-    """Apps that run, and that ran."""
+    """Apps that run, and that ran, and versions of those that are deployed."""
+
+
+for command in (app_history, app_rollback, app_promote):
+    app_command.add_command(command)
 
 
 @app_command.command("list")
@@ -32,9 +42,14 @@ def app_command() -> None:
 def list_apps(*, limit: int, as_json: bool) -> None:
     """List apps, those started last first."""
     with known() as found:
+        deployed = {view.app_id: view for view in found.deployments()}
         views = {view.app_id: view for _, view in found.servers.views()}
         apps = found.archive.apps()
-        rows = [app_json(app, views.get(app.app_id)) for app in apps[:limit]]
+        # What runs on a server elsewhere has its records there.
+        known_here = {app.app_id for app in apps}
+        elsewhere = [it for app_id, it in views.items() if app_id not in known_here]
+        apps = [_record(view, deployed.get(view.app_id)) for view in elsewhere] + apps
+        rows = [app_json(app, views.get(app.app_id), deployed.get(app.app_id)) for app in apps[:limit]]
         if as_json:
             print_json(rows)
             return
@@ -46,21 +61,25 @@ def list_apps(*, limit: int, as_json: bool) -> None:
             "app id",
             "name",
             "state",
+            "version",
             "running",
             "waiting",
             "containers",
             "started",
+            "stopped",
             "time",
             right=("containers", "running", "waiting"),
         )
         for row in rows:
-            ended = row["ended_at"] or (time.time() if row["state"] == "running" else None)
+            ended = row["ended_at"] or (None if row["state"] == "ended" else time.time())
             shown.add_row(
                 row["app_id"],
                 cell(row["name"], "bold"),
                 state_cell(row["state"]),
+                cell(None if row["version"] is None else f"v{row['version']}"),
                 *(cell(row[name]) for name in ("running_inputs", "waiting_inputs", "containers")),
                 moment(row["started_at"]),
+                moment(row["ended_at"]),
                 duration(None if ended is None else ended - row["started_at"]),
             )
         out.print(fitting(shown, out.width))
@@ -92,8 +111,14 @@ def app_info(*, app: str, as_json: bool) -> None:
 @click.argument("app")
 @yes_option
 def stop_app(*, app: str, yes: bool) -> None:
-    """Stop an app that runs: its inputs are cancelled, its containers stop. APP is an id or a name."""
+    """Stop an app that runs: its inputs are cancelled, its containers stop. APP is an id or a name.
+
+    A deployed app is stopped with all of its versions, and its name is nobody's any more. Its history stays.
+    """
     with known() as found:
+        if (view := found.deployment(app)) is not None:
+            _stop_deployed(found, view, yes=yes)
+            return
         record = running_app(found, app)
         confirm(f"Stop app {record.name} ({record.app_id}) and cancel all of its inputs?", yes=yes)
         found.servers.act(StopApp(record.app_id), f"app {record.app_id} does not run any more")
@@ -103,10 +128,12 @@ def stop_app(*, app: str, yes: bool) -> None:
 @app_command.command("logs")
 @click.argument("app")
 @scope_options
+@click.option("--version", metavar="VERSION", help="Only lines of this version of a deployed app (v5, or 5).")
 @reading_options
 def app_logs(
     *,
     app: str,
+    version: str | None,
     function: str | None,
     function_call: str | None,
     input_id: str | None,
@@ -115,8 +142,11 @@ def app_logs(
 ) -> None:
     """Print what an app's functions wrote: the last 100 lines, or those that the options ask for.
 
-    APP is an id, or a name: then all apps of that name are meant.
+    APP is an id, or a name: then all apps of that name are meant, and all versions of a deployed one.
     """
+    if version is not None:
+        with named_server() as server:
+            app = version_of(server, app, version_number(version)).app_id
     print_logs(Scope(app, function, function_call, input_id, container), reading_of(**reading))
 
 
@@ -135,17 +165,37 @@ def running_app(found: Known, text: str) -> AppRecord:
     return record
 
 
-def app_json(app: AppRecord, view: AppView | None) -> dict[str, Any]:
+def _stop_deployed(found: Known, view: DeploymentView, *, yes: bool) -> None:
+    confirm(f"Stop {named_version(view)}, cancel all of its inputs, and take the name from it?", yes=yes)
+    assert found.server is not None
+    found.server.ask(StopDeployed(view.name), Done, STOP_TIMEOUT)
+    tell(f"Stopped {named_version(view)}", err=True)
+
+
+def _record(view: AppView, deployed: DeploymentView | None) -> AppRecord:
+    return AppRecord(view.app_id, view.name, 0.0 if deployed is None else deployed.deployed_at)
+
+
+def app_json(app: AppRecord, view: AppView | None, deployed: DeploymentView | None = None) -> dict[str, Any]:
     """An app and what it does now."""
     functions = () if view is None else view.functions
     live = view is not None
     return {
         **msgspec.to_builtins(app),
-        "state": "running" if live else "ended",
+        "state": _state(view, deployed),
+        "version": view.version or None if view is not None else None,
         "containers": sum(len(each.containers) for each in functions) if live else None,
         "running_inputs": sum(each.running_inputs for each in functions) if live else None,
         "waiting_inputs": sum(each.waiting_inputs for each in functions) if live else None,
     }
+
+
+def _state(view: AppView | None, deployed: DeploymentView | None) -> str:
+    if view is None:
+        return "ended"
+    if view.version:
+        return "draining" if deployed is None else "canary" if deployed.state == "canary" else "deployed"
+    return "detached" if view.is_detached else "running"
 
 
 def view_of(*apps: AppView | None) -> dict[str, FunctionView]:

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple, TypeVar
 
-from motet.cli.servers import LiveServers, live_servers
+from motet.cli.deployed import server_if_any, serving
+from motet.cli.servers import LiveServer, LiveServers, live_servers
 from motet.cli.summary import count
 from motet.cli.terminal import tell
 from motet.client.home import home_directory
 from motet.errors import InvalidError, NotFoundError
+from motet.model.deployment import DeploymentView
 from motet.model.ids import checked_id, split_input_id
 from motet.model.views import InputView
 from motet.records.calls import CallSummary
@@ -68,10 +70,21 @@ def _some(candidates: Sequence[Candidate], places: Sequence[int]) -> str:
 class Known:
     """All that there is to look at: records, and servers that run."""
 
-    def __init__(self, home: Path, archive: RecordArchive, servers: LiveServers) -> None:
+    def __init__(self, home: Path, archive: RecordArchive, servers: LiveServers, server: LiveServer | None) -> None:
         self.home = home
         self.archive = archive
         self.servers = servers
+        self.server = server
+        """The one that stays, if there is one."""
+
+    def deployments(self) -> list[DeploymentView]:
+        """The versions of deployed apps that serve."""
+        return serving(self.server)
+
+    def deployment(self, text: str) -> DeploymentView | None:
+        """The version that has a name, or this id, if any does."""
+        views = [view for view in self.deployments() if text in (view.name, view.app_id)]
+        return next((view for view in views if view.state == "live"), views[0] if views else None)
 
     def app(self, text: str) -> AppRecord:
         """The app that is meant: of several of that name, the one started last. Raises `NotFoundError`."""
@@ -141,8 +154,8 @@ def known() -> Iterator[Known]:
     home = home_directory(os.environ)
     archive = open_archive(home)
     try:
-        with live_servers(home) as servers:
-            found = Known(home, archive, servers)
+        with server_if_any() as server, live_servers(home, server) as servers:
+            found = Known(home, archive, servers, server)
             yield found
             found.tell_problems()
     finally:

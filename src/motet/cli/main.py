@@ -14,6 +14,7 @@ from motet.client.profiles import PROFILE
 
 COMMANDS = {
     "run": "run_command:run_command",
+    "deploy": "deploy_command:deploy_command",
     "serve": "serve:serve_command",
     "server": "server_command:server_command",
     "token": "token_command:token_command",
@@ -23,6 +24,7 @@ COMMANDS = {
     "app": "app_command:app_command",
     "function": "function_command:function_command",
     "container": "container_command:container_command",
+    "mcp": "mcp_command:mcp_command",
     "top": "top:top_command",
     "dashboard": "dashboard_command:dashboard_command",
     "simulate": "simulate:simulate_command",

@@ -15,10 +15,13 @@ from types import ModuleType
 import click
 
 from motet.cli.interrupts import Terminated, handled_interrupts
-from motet.cli.loading import ProgramFailed, load_file, load_module, module_directory
+from motet.cli.loading import ProgramFailed, module_directory
+from motet.cli.options import errors_on_a_line
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
+from motet.cli.which_app import app_of, loaded
+from motet.client.reach import named
 from motet.client.scratch import Scratch
 from motet.client.settings import SERVER
 from motet.context.sources import Sources, in_use, use
@@ -36,7 +39,8 @@ class Version:
 
     def __init__(self, app: App, *, dashboard: bool) -> None:
         self._app = app
-        self._run: AppRun[App] = app.run(dashboard=dashboard)
+        # On a server that others use, URLs may be those of what is deployed there.
+        self._run: AppRun[App] = AppRun(app, dashboard=dashboard, is_temporary=named(os.environ) is not None)
         self._run.__enter__()
         assert app.running is not None
         self.connection = app.running.connection
@@ -100,10 +104,12 @@ class Program:
         if self._served.is_module or Path(self._served.source).is_file():
             sources.take(self._served.directory())
         use(sources)
-        module = load_module(self._served.source) if self._served.is_module else load_file(self._served.source)
+        module = loaded(self._served.source, is_module=self._served.is_module)
         for own in self._own_modules().values():
             sources.take_file(Path(str(own.__file__)))
-        return Version(_app_of(module, self._served), dashboard=self._dashboard)
+        return Version(
+            app_of(module, self._served.source, self._served.app_name, "to be served"), dashboard=self._dashboard
+        )
 
     def reload(self) -> Version | None:
         """The newest version, running; None, with the reason printed, if there is none."""
@@ -165,9 +171,15 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
     hurry, gone = threading.Event(), threading.Event()
     reasons: list[Exception] = []
 
-    def lost(error: Exception) -> None:
-        reasons.append(error)
-        gone.set()
+    def watch_server(of: Version) -> None:
+        """The one that is served: those before it end by themselves."""
+
+        def lost(error: Exception) -> None:
+            if of is version:
+                reasons.append(error)
+                gone.set()
+
+        of.connection.when_lost(lost)
 
     draining: list[threading.Thread] = []
     with (
@@ -182,7 +194,7 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
             version = program.load()
         except Error as error:
             raise click.ClickException(str(error)) from error
-        version.connection.when_lost(lost)
+        watch_server(version)
         try:
             version.show_urls()
             tell(f"Serving {served.source}; saving it reloads it, Ctrl-C ends it.", err=True)
@@ -193,7 +205,7 @@ def serve(served: Served, *, dashboard: bool = False) -> int:
                     thread.start()
                     draining.append(thread)
                     version = newer
-                    version.connection.when_lost(lost)
+                    watch_server(version)
                     version.show_urls()
                     tell(f"Reloaded {served.source}.", err=True)
         except (KeyboardInterrupt, Terminated):
@@ -245,19 +257,6 @@ def _write_probes(directory: Path, seen: threading.Event) -> None:
             return
 
 
-def _app_of(module: ModuleType, served: Served) -> App:
-    name = served.app_name
-    apps = {key: value for key, value in vars(module).items() if isinstance(value, App)}
-    if name is not None and name in apps:
-        return apps[name]
-    if name is None and len({id(app) for app in apps.values()}) == 1:
-        return next(iter(apps.values()))
-    if name is None and "app" in apps:
-        return apps["app"]
-    known = ", ".join(f"{served.source}::{key}" for key in sorted(apps)) or "none"
-    raise click.UsageError(f"Which app of {served.source} is to be served? It has: {known}.")
-
-
 _FILE = click.Path(exists=True, dir_okay=False)
 
 
@@ -281,20 +280,36 @@ _FILE = click.Path(exists=True, dir_okay=False)
     help="Proxies whose X-Forwarded headers are believed, such as 10.0.0.2,192.168.0.0/16, or *. Default: 127.0.0.1,::1.",
 )
 @click.option("--dashboard", is_flag=True, help="Serve pages that show the app, and print where they are.")
-def serve_command(reference: str, module: bool, dashboard: bool, **options: str | int | None) -> None:
+@click.option(
+    "--server",
+    metavar="SERVER",
+    help="Serve there, under labels that end in -dev. Default: what MOTET_SERVER or a profile names, or a server of its own.",
+)
+def serve_command(
+    reference: str, module: bool, dashboard: bool, server: str | None, **options: str | int | None
+) -> None:
     """Keep the web functions of an app up until Ctrl-C, and reload them when a file is saved.
 
     URLs stay the same. Requests under way end on the code they began with; a file with an error leaves the version before
     it in service. Each option has an environment variable: --tls-key is MOTET_WEB_TLS_KEY, and so on.
     """
+    if server:
+        os.environ[SERVER] = server
+    with errors_on_a_line():
+        there = named(os.environ)
     for option, value in options.items():
-        if value is not None and (server := os.environ.get(SERVER)):
+        if value is not None and there is not None:
             raise click.UsageError(
-                f"--{option.replace('_', '-')} is for a server of this program's own, and {SERVER}={server} names another: web "
-                "functions are served there as that one was started"
+                f"--{option.replace('_', '-')} is for a server of this program's own, and another is named, at "
+                f"{there.address}: web functions are served there as that one was started"
             )
         if value is not None:
             os.environ[f"MOTET_WEB_{option.upper()}"] = str(value)
+    if there is not None and (ignored := sorted(name for name in os.environ if name.startswith("MOTET_WEB_"))):
+        tell(
+            f"Not used: {', '.join(ignored)}. Web functions are served as the server at {there.address} was started.",
+            err=True,
+        )
     write_pipes_by_line()
     source, _, name = reference.partition("::")
     sys.exit(serve(Served(source=source, app_name=name or None, is_module=module), dashboard=dashboard))

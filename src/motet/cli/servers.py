@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from motet.client.connection import Connection
 from motet.client.dual import run_blocking
+from motet.client.home import standing_socket
 from motet.client.link import SocketLink
 from motet.errors import ConnectionError, Error, NotFoundError
 from motet.model.server_identity import ServerIdentity
@@ -63,8 +64,9 @@ class LiveServers:
     """All of them; connections are made when something is asked first. Those that cannot be reached are left out, and
     `problems` says why."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, elsewhere: LiveServer | None = None) -> None:
         self._home = home
+        self._elsewhere = elsewhere
         self._servers: dict[str, LiveServer] = {}
         self.problems: list[str] = []
 
@@ -103,14 +105,13 @@ class LiveServers:
     def act(self, body: RequestBody, missing: str) -> LiveServer:
         """Have it done by the server that can, which is returned. Raises `NotFoundError` with `missing` if none can."""
         self._all(lambda _: None)
-        for server in list(self._servers.values()):
+        for server in self._reached():
             with contextlib.suppress(NotFoundError):
                 server.ask(body, Done, STOP_TIMEOUT)
                 return server
-        where = (
-            f"no server runs under {self._home}" if not self._servers else f"{len(self._servers)} servers were asked"
-        )
-        raise NotFoundError(f"{missing} ({where if len(self._servers) != 1 else 'one server was asked'})")
+        asked = len(self._reached())
+        where = f"no server runs under {self._home}" if not asked else f"{asked} servers were asked"
+        raise NotFoundError(f"{missing} ({where if asked != 1 else 'one server was asked'})")
 
     def environment(self, container_id: str) -> dict[str, str]:
         """What a container was given. Raises `NotFoundError`."""
@@ -121,7 +122,10 @@ class LiveServers:
 
     def is_empty(self) -> bool:
         """Whether none runs."""
-        return not running_servers(self._home)
+        return self._elsewhere is None and not running_servers(self._home)
+
+    def _reached(self) -> list[LiveServer]:
+        return [*self._servers.values(), *([] if self._elsewhere is None else [self._elsewhere])]
 
     def close(self) -> None:
         """Idempotent."""
@@ -145,13 +149,19 @@ class LiveServers:
                 self.problems.append(str(error))
                 if (lost := self._servers.pop(server_id, None)) is not None:
                     lost.close()
+        if self._elsewhere is not None:
+            try:
+                answers.append((self._elsewhere, question(self._elsewhere)))
+            except Error as error:
+                self.problems.append(str(error))
         return answers
 
 
 @contextlib.contextmanager
-def live_servers(home: Path) -> Iterator[LiveServers]:
-    """The servers, for as long as the block runs."""
-    servers = LiveServers(home)
+def live_servers(home: Path, named: LiveServer | None = None) -> Iterator[LiveServers]:
+    """The servers, for as long as the block runs, with the one that is named, if it is not under the home."""
+    is_here = named is None or named.identity.address == f"unix:{standing_socket(home)}"
+    servers = LiveServers(home, None if is_here else named)
     try:
         yield servers
     finally:

@@ -22,6 +22,13 @@ _ENDLESS = 10_000
 
 STYLES = {
     "running": "green",
+    "deployed": "green",
+    "live": "green",
+    "detached": "green",
+    "canary": "yellow",
+    "replaced": "dim",
+    "failed": "red",
+    "stopped": "dim",
     "ready": "green",
     "success": "green",
     "waiting": "yellow",
@@ -76,8 +83,8 @@ def cell(value: object, style: str = "") -> Text:
 
 
 def state_cell(state: str) -> Text:
-    """A state in its colour."""
-    return Text(state, style=STYLES.get(state, ""))
+    """A state in its colour, with what may follow its word."""
+    return Text(state, style=STYLES.get(state, STYLES.get(state.partition(" ")[0], "")))
 
 
 def kind_word(kind: OutcomeKind) -> str:

@@ -35,14 +35,22 @@ def token_command() -> None:
 @click.option(
     "--expires", metavar="TIME", help="After which time it is none: 12h, 30d, 8w. Default: when it is revoked."
 )
-def new_token(*, name: str, rights: tuple[str, ...], expires: str | None) -> None:
+@click.option(
+    "--limit",
+    "limits",
+    multiple=True,
+    metavar="NAME=NUMBER",
+    help="What it may have: containers, inputs, stored_bytes, requests, requests_per_second, inputs_per_second. Several times.",
+)
+def new_token(*, name: str, rights: tuple[str, ...], expires: str | None, limits: tuple[str, ...]) -> None:
     """Make a token, and print it: this once.
 
     call: call functions, and use queues. deploy: run apps, and stop one's own. look: see what runs and ran, logs too. operate:
     stop what others run, and use the dashboard; includes look. administer: everything, tokens too.
     """
     with named_server() as server:
-        made = server.ask(NewToken(name, rights, None if expires is None else _seconds(expires)), TokenMade)
+        lifetime = None if expires is None else _seconds(expires)
+        made = server.ask(NewToken(name, rights, lifetime, limits), TokenMade)
     tell(made.token)
     tell("It is not shown again. Programs show it in MOTET_TOKEN.", err=True)
 
@@ -57,11 +65,12 @@ def list_tokens(*, as_json: bool) -> None:
         print_json(tokens)
         return
     out = console()
-    shown = table("name", "rights", "made", "expires", "last used")
+    shown = table("name", "rights", "limits", "made", "expires", "last used")
     for each in tokens:
         shown.add_row(
             cell(each.name, "bold"),
             cell(", ".join(each.rights)),
+            cell(", ".join(each.limits)),
             *map(moment, (each.made_at, each.expires_at, each.last_used_at)),
         )
     out.print(fitting(shown, out.width))

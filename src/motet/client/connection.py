@@ -201,6 +201,11 @@ class Connection:
         if cancel and self._error is None:
             self.send(CancelCall(call_id))
 
+    def end_call(self, call_id: str, error: Exception) -> None:
+        """A call cannot be gone on with: whoever waits for it is told."""
+        if (sink := self._sinks.get(call_id)) is not None:
+            sink.lost(error)
+
     def ack_items(self, call_id: str, count: int) -> None:
         """The consumer of a stream took `count` more items."""
         self.send(AckCallItems(call_id, 0, count))

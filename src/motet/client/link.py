@@ -86,11 +86,19 @@ class SocketLink:
             self._received.set(None)
 
     def _read(self) -> None:
+        self._connection.lost(self._read_to_end())
+
+    def _take_in(self, frame: memoryview) -> None:
+        self._connection.receive(codec.decode_to_client(frame))
+
+    def _receive_into(self, view: memoryview) -> int:
+        return self._stream.receive_into(view)
+
+    def _read_to_end(self) -> Exception:
+        """Hear what comes until nothing comes any more; why."""
         problem: Exception = ConnectionError("the server closed the connection")
         try:
-            read_frames(
-                self._stream.receive_into, lambda frame: self._connection.receive(codec.decode_to_client(frame))
-            )
+            read_frames(self._receive_into, self._take_in)
         except (OSError, ConnectionError) as error:
             problem = error if isinstance(error, ConnectionError) else ConnectionError(f"connection lost: {error}")
         except Exception as error:
@@ -98,4 +106,4 @@ class SocketLink:
             logger.exception("an answer could not be taken in; the connection is given up")
             text = f"an answer of the server could not be taken in: {type(error).__name__}: {error}. This is a bug in Motet."
             problem = InternalError(text)
-        self._connection.lost(problem)
+        return problem

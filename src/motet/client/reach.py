@@ -15,7 +15,7 @@ from motet.client.certificate import checked_fingerprint
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
-from motet.client.link import SocketLink
+from motet.client.resuming_link import RECONNECT_TIMEOUT, ResumingLink
 from motet.client.settings import SERVER, TOKEN, settings
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError, InvalidError
@@ -23,6 +23,7 @@ from motet.model.hidden import hides_secrets
 from motet.wire.hello import Agreed, Hello
 from motet.wire.log_allowance import LIVE_LINES, VARIABLE
 
+RECONNECT = "MOTET_RECONNECT"
 HOME = "home"
 EMBEDDED = "embedded"
 
@@ -41,6 +42,10 @@ class Reachable(Protocol):
     @property
     def carried(self) -> Mapping[str, str]:
         """What containers are to have of this process's environment, and would not from the server."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether its containers may not see this program's files: then their source travels."""
 
     def wait_started(self) -> Steps[None]:
         """Wait until it can be used. Raises why it cannot."""
@@ -100,6 +105,11 @@ class SocketServer:
             found["PYTHONPATH"] = os.pathsep.join(os.path.abspath(entry) for entry in path.split(os.pathsep) if entry)
         return found
 
+    @property
+    def is_elsewhere(self) -> bool:
+        """See `Reachable`. Whoever shares a socket's file shares the disk; a port leads anywhere."""
+        return not self._where.address.startswith("unix:")
+
     def wait_started(self) -> Steps[None]:
         """See `Reachable`."""
         try:
@@ -120,10 +130,23 @@ class SocketServer:
         self.connection.close()
         yield from ()
 
+    def _patience(self) -> float:
+        text = self._env.get(RECONNECT)
+        try:
+            return float(text) if text else RECONNECT_TIMEOUT
+        except ValueError:
+            raise InvalidError(f"{RECONNECT} must be a number of seconds; it is {text!r}") from None
+
     def _connect(self, on_answer: Callable[[Agreed | None], None] | None) -> Connection:
         connection = Connection(on_answer=on_answer)
         try:
-            SocketLink(self._where.address, Hello("client", self._where.token), connection, self._where.fingerprint)
+            ResumingLink(
+                self._where.address,
+                Hello("client", self._where.token, confirms=True),
+                connection,
+                self._where.fingerprint,
+                self._patience(),
+            )
         except ConnectionError as error:
             raise ConnectionError(
                 f"{error}. Start a server there (`motet server`), or unset {SERVER}: a program brings its own server then"

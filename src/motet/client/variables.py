@@ -47,6 +47,13 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable(PROFILE, _PROGRAM, "the profile to use", "the one in use"),
         Variable(CONFIG, _PROGRAM, "the file with profiles", "~/.motet.toml"),
+        Variable(
+            "MOTET_RECONNECT",
+            _PROGRAM,
+            "the time for which a server that stays, and was killed, is waited for; 0: not at all",
+            "60",
+            "seconds",
+        ),
         # How much runs.
         Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",
@@ -61,6 +68,25 @@ VARIABLES: dict[str, Variable] = {
             "how many all functions have at most; idle ones of others make room for who needs one",
             "64 per core",
             "containers",
+        ),
+        Variable(
+            "MOTET_NAMES",
+            _SERVER,
+            "names by which the server is asked for over HTTP (API, dashboard, metrics), beside addresses, localhost and the "
+            "machine's own; others are refused",
+            "none",
+        ),
+        Variable(
+            "MOTET_PRINCIPAL_LIMITS",
+            _SERVER,
+            "what whoever shows a token may have, such as `containers=8,inputs_per_second=100` ([limits](security.md#limits))",
+            "no limits",
+        ),
+        Variable(
+            "MOTET_APP_LIMITS",
+            _SERVER,
+            "what each app may have: `containers`, `inputs`, `requests`",
+            "no limits",
         ),
         Variable(
             "MOTET_MISSING_GPU",
@@ -80,6 +106,13 @@ VARIABLES: dict[str, Variable] = {
         ),
         Variable("MOTET_FREEZE_GRACE", _SERVER, "the time after which a frozen container is killed", "10", "seconds"),
         Variable("MOTET_LISTEN", _SERVER, "how containers reach the server: `unix` or `tcp` (on 127.0.0.1)", "unix"),
+        Variable(
+            "MOTET_AGENT_GRACE",
+            _SERVER,
+            "of a server that stays: the time that its containers live without one, when it was killed or hands over",
+            "60",
+            "seconds",
+        ),
         Variable(
             "MOTET_CONTAINER_ENV",
             _SERVER,

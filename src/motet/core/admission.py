@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from motet.core.fleet import Fleet
 from motet.core.pace import Pace
+from motet.core.shares import Share
 from motet.core.waiting import WaitingQueue
 from motet.errors import ResourceExhaustedError
 from motet.model.outcome import CallKind
@@ -32,8 +33,11 @@ class Admission:
             most, waiting = self._most, self._queue.count - self._queue.spawned
         return most - waiting + self._fleet.index.room
 
-    def refusal(self, kind: CallKind) -> ResourceExhaustedError | None:
-        """Why no more input is taken now; None if one is."""
+    def refusal(self, kind: CallKind, shares: tuple[Share, ...] = ()) -> ResourceExhaustedError | None:
+        """Why no more input is taken now; None if one is. `shares`: what bounds the inputs of its call, beside the queue."""
+        for share in shares:
+            if refusal := share.refusal(self.pace):
+                return refusal
         room = self.room(kind)
         if room > 0:
             return None

@@ -61,6 +61,13 @@ class Attempts:
         self.running += len(items)
         return deliveries
 
+    def rejoin(self, item: Input, number: int, container_id: str, now: float) -> None:
+        """An attempt at this began before the server did. Its time begins anew: how long it had is not known any more."""
+        deadline = now + self._deadlines.timeout
+        item.delivered(number, container_id, now, deadline)
+        self._deadlines.began([item], deadline)
+        self.running += 1
+
     def finished(self, item: Input, end: AttemptEnd, turn: Turn) -> None:
         """Its container says how it ended: the input has its outcome, or is tried again."""
         kind = end.kind

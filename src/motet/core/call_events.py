@@ -6,13 +6,13 @@ from motet.core import events as e
 from motet.core import streams
 from motet.core.backlog import Backlog, Why
 from motet.core.feeds import MAX_AHEAD_BYTES
-from motet.core.inputs import Call
+from motet.core.inputs import Call, Input
 from motet.core.pool import Pool
 from motet.core.services import EncodeFailure
 from motet.core.state import State
 from motet.core.turn import Turn
-from motet.errors import NotFoundError
-from motet.model.outcome import CallKind, OutcomeKind
+from motet.errors import MayHaveRun, NotFoundError
+from motet.model.outcome import CallKind, NewInput, OutcomeKind
 
 
 class CallEvents:
@@ -29,7 +29,7 @@ class CallEvents:
         """See `InputsSubmitted`."""
         known = self._calls.get(event.call_id)
         pool = self._pools.get(event.function_id if known is None else known.function_id)
-        call = _new_call(event, pool is not None and pool.spec.at_most_once) if known is None else known
+        call = self._new_call(event, pool) if known is None else known
         outside = pool is not None and pool.is_retired and known is None and not event.from_inside
         if (
             pool is None
@@ -42,16 +42,36 @@ class CallEvents:
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
-        items, refused = call.take(event.inputs, room, turn.now)
+        if call.shares and call.kind is not CallKind.SPAWNED:
+            room = min(room, *(share.room for share in call.shares))
+        items, refused = call.take(self._to_run(call, event, pool, turn), room, turn.now)
+        began: list[Input] = []
+        if pool.earlier.are_any:
+            has = pool.earlier.has
+            began = [item for item in items if has(call.call_id, item.index)]
+            items = [item for item in items if not has(call.call_id, item.index)]
         pool.submit(items)
-        if refused and (full := pool.admission.refusal(call.kind)):
+        if refused and (full := pool.admission.refusal(call.kind, call.shares)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
         if known is None:
             if turn.records is not None:
                 turn.records.made(call)
             if call.inputs:
                 self._calls.add(call)
+        if began:
+            pool.rejoin(began, turn)
         turn.changed(pool)
+
+    def _to_run(self, call: Call, event: e.InputsSubmitted, pool: Pool, turn: Turn) -> list[NewInput]:
+        """Those that may run, if they do not already."""
+        if not (event.again and call.at_most_once):
+            return event.inputs
+        new = [each.index for each in event.inputs if each.index not in call.inputs]
+        lost = {index for index in new if not pool.earlier.has(call.call_id, index)}
+        if lost:
+            why = "it was submitted to a server that was killed, and may have run there: it is not run again"
+            turn.refuse(call, sorted(lost), OutcomeKind.LOST, self._failure(MayHaveRun(why)))
+        return [each for each in event.inputs if each.index not in lost]
 
     def cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         """See `CallCancelled`."""
@@ -78,6 +98,22 @@ class CallEvents:
         why = Why(f"it was sent more than {MAX_AHEAD_BYTES // 2**20} MiB ahead of what it takes")
         self._backlog.add_call(call, why, turn)
 
+    def _new_call(self, event: e.InputsSubmitted, pool: Pool | None) -> Call:
+        """The call that is made by these inputs; its function may want it delivered at most once, whoever calls it."""
+        principal = event.client if event.principal is None else event.principal
+        return Call(
+            event.call_id,
+            event.function_id,
+            event.client,
+            event.kind,
+            event.method,
+            principal,
+            event.parent_input_id,
+            event.trace,
+            event.at_most_once or (pool is not None and pool.spec.at_most_once),
+            () if pool is None else self._state.shares.bounding(principal, pool.app_id),
+        )
+
     def _owned(self, call_id: str, by: int | None) -> Call | None:
         """An unfinished call, if it belongs to this principal; None may reach for any."""
         call = self._calls.get(call_id)
@@ -102,21 +138,6 @@ class CallEvents:
             elif pool is not None:
                 text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
-
-
-def _new_call(event: e.InputsSubmitted, at_most_once: bool) -> Call:
-    """The call that is made by these inputs; `at_most_once`: its function wants that, whoever calls it."""
-    return Call(
-        event.call_id,
-        event.function_id,
-        event.client,
-        event.kind,
-        event.method,
-        event.principal,
-        event.parent_input_id,
-        event.trace,
-        event.at_most_once or at_most_once,
-    )
 
 
 def _made_by(call: Call, event: e.InputsSubmitted) -> bool:

@@ -29,6 +29,13 @@ class ContainerEvents:
             CHANGES[type(event)](pool, container, event, turn)
             turn.changed(pool)
 
+    def resumed(self, event: e.ContainerResumed, turn: Turn) -> None:
+        """See `ContainerResumed`. Its function must be here: whoever tells of it waits for that."""
+        pool = self._pools.get(event.function_id)
+        if pool is not None and not pool.closed and event.container_id not in self._containers:
+            pool.resumed(event, turn)
+            turn.changed(pool)
+
     def finished(self, event: e.AttemptsFinished, turn: Turn) -> None:
         """Attempts ended. By itself, as it comes with every input."""
         container = self._containers.get(event.container_id)

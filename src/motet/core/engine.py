@@ -29,8 +29,9 @@ class Engine:
 
     Pure: time comes in as `now` (seconds on any clock that does not go back), ids from `id_base` and a counter, the
     form of failures from `failure`. `policy` says how many containers pools should have. What ends many inputs at one moment
-    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Not thread-safe: one owner calls
-    `handle`.
+    (a cancellation, a stop, a deadline) is spread over turns of `inputs_per_turn` each. Attempts are numbered from
+    `first_attempt`, which is more than any that a container may have from a server before this one. Not thread-safe: one owner
+    calls `handle`.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class Engine:
         limits: HostLimits = DEFAULT_LIMITS,
         policy: Policy = POLICIES["motet"],
         inputs_per_turn: int = INPUTS_PER_TURN,
+        first_attempt: int = 1,
     ) -> None:
         self.state = state = State(limits, id_base)
         self.inspection = Inspection(state)
@@ -48,10 +50,11 @@ class Engine:
         self._timers = state.timers
         self._inputs_per_turn = inputs_per_turn
         self._services = Services(
-            attempts=itertools.count(1),
+            attempts=itertools.count(first_attempt),
             failure=failure,
             policy=policy,
             host=state.host,
+            shares=state.shares,
             roster=state.containers,
             timers=state.timers,
             calls=state.calls,
@@ -65,6 +68,8 @@ class Engine:
         calls, containers = CallEvents(state, self._backlog, failure), ContainerEvents(state)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
+            e.PrincipalLimited: self._principal_limited,
+            e.AppOwned: self._app_owned,
             e.FunctionWanted: self._function_wanted,
             e.FunctionWarmed: self._function_warmed,
             e.AppReleased: self._app_released,
@@ -80,6 +85,7 @@ class Engine:
             e.ItemsTaken: calls.items_taken,
             e.InputFed: calls.fed,
             e.AttemptsFinished: containers.finished,
+            e.ContainerResumed: containers.resumed,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }
@@ -132,6 +138,12 @@ class Engine:
         turn.changed(pool)
         if pool.fleet.gpu:
             self.state.host.devices.look(turn)
+
+    def _principal_limited(self, event: e.PrincipalLimited, turn: Turn) -> None:
+        self.state.shares.limit(event.principal, event.name, event.quota)
+
+    def _app_owned(self, event: e.AppOwned, turn: Turn) -> None:
+        self.state.shares.own(event.app_id, event.name, event.principal, event.quota)
 
     def _function_wanted(self, event: e.FunctionWanted, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
@@ -213,6 +225,7 @@ class Engine:
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
+            self.state.shares.forget_app(app_id)
             turn.commands.append(ReportAppStopped(app_id))
 
     def _retire(self, pool: Pool, turn: Turn) -> None:

@@ -6,7 +6,8 @@ import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
-from motet.model.outcome import AttemptEnd, CallKind, NewInput
+from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput
+from motet.model.quota import Quota
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
 
@@ -40,6 +41,23 @@ class FunctionWarmed(Event, frozen=True):
     containers: int
 
 
+class PrincipalLimited(Event, frozen=True):
+    """A principal, called so, may have so much from now on."""
+
+    principal: int
+    name: str
+    quota: Quota
+
+
+class AppOwned(Event, frozen=True):
+    """An app, called so, is a principal's, and may have so much. Said before it has functions; without it, it is nobody's."""
+
+    app_id: str
+    name: str
+    principal: int | None
+    quota: Quota
+
+
 class FunctionWanted(Event, frozen=True):
     """Somebody asks for a variant that is there already, and is about to call it."""
 
@@ -65,7 +83,8 @@ class AppRetired(Event, frozen=True):
 class InputsSubmitted(Event, frozen=True):
     """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
     the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again. `from_inside`: the
-    client is code in a container, which knows this function because it is one of its own version."""
+    client is code in a container, which knows this function because it is one of its own version. `again`: they had been
+    submitted to a server before this one, and may have run there."""
 
     call_id: str
     function_id: str
@@ -78,6 +97,7 @@ class InputsSubmitted(Event, frozen=True):
     at_most_once: bool = False
     principal: int | None = None
     from_inside: bool = False
+    again: bool = False
 
 
 class CallCancelled(Event, frozen=True):
@@ -131,6 +151,20 @@ class AutoscalerChanged(Event, frozen=True):
 
 class ContainerReady(Event, frozen=True):
     container_id: str
+
+
+class ContainerResumed(Event, frozen=True):
+    """A container that a server before this one had started is here, and ready. What it runs, and what has ended and its caller
+    may not know of: inputs that are submitted again join those. `limit`: attempts that it takes at a time, if its code lowered
+    that. `leaving`: it takes no more inputs, and why."""
+
+    container_id: str
+    function_id: str
+    running: list[HeldAttempt]
+    ended: list[tuple[HeldAttempt, AttemptEnd]]
+    limit: int | None = None
+    leaving: str | None = None
+    gpus: tuple[str, ...] = ()
 
 
 class ContainerFailed(Event, frozen=True):

@@ -10,11 +10,13 @@ from motet.core.commands import KillContainer, RecordEnd, RecordStart, ResumeCon
 from motet.core.container_graces import ContainerGraces
 from motet.core.containers import Container
 from motet.core.device_claim import DeviceClaim
+from motet.core.events import ContainerResumed
 from motet.core.grace import SetAlarm
 from motet.core.host import Host
 from motet.core.learned_target import LearnedTarget
 from motet.core.roster import Roster
 from motet.core.router import LoadIndex
+from motet.core.shares import Share
 from motet.core.start_failures import StartFailures
 from motet.core.turn import Turn
 from motet.model.function import FunctionSpec
@@ -29,7 +31,9 @@ class Fleet:
     `alarm` is how it asks for `Pool.tick` when one of them is to be looked after.
     """
 
-    def __init__(self, function_id: str, spec: FunctionSpec, host: Host, roster: Roster, alarm: SetAlarm) -> None:
+    def __init__(
+        self, function_id: str, spec: FunctionSpec, host: Host, roster: Roster, alarm: SetAlarm, share: Share
+    ) -> None:
         self.function_id = function_id
         self.spec = spec
         self.gpu = spec.resources.gpu
@@ -48,6 +52,7 @@ class Fleet:
         self.peak = 0
         self.start_failures = StartFailures()
         self.host = host
+        self.share = share
         self.claim = DeviceClaim(self.gpu, host, alarm)
         self._roster = roster
         self.graces = ContainerGraces(spec.startup_timeout, host.limits, alarm)
@@ -71,7 +76,12 @@ class Fleet:
             self.host.start_is_over()
         if after is states.STOPPING:
             self.host.container_leaves()
-        self.live += (after in COUNTED) - (before in COUNTED)
+        more = (after in COUNTED) - (before in COUNTED)
+        if more:
+            self.live += more
+            self.share.add_live(more)
+        if (drains := (after is states.DRAINING) - (before is states.DRAINING)) != 0:
+            self.host.drains(drains)
         self._index(container)
 
     def _settle(self, container: Container, turn: Turn) -> None:
@@ -99,16 +109,35 @@ class Fleet:
     def start(self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn) -> Container:
         """One more, which is to see these GPUs, and has been wanted since then."""
         container = self._roster.add(self.function_id, turn.now, reason)
+        self._starts(container, turn)
+        turn.commands.append(
+            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at)
+        )
+        return container
+
+    def _starts(self, container: Container, turn: Turn) -> None:
         self.containers[container.container_id] = container
         self.live += 1
+        self.share.add_live(1)
+        self.share.add_containers(1)
         self.started_total += 1
         self.starting += 1
         self.host.container_started()
         self.peak = max(self.peak, len(self.containers))
         self.graces.starts.begin(container, turn.now)
-        turn.commands.append(
-            StartContainer(container.container_id, self.function_id, reason, gpus, turn.now - wanted_at)
-        )
+
+    def resume(self, event: ContainerResumed, turn: Turn) -> Container:
+        """One that a server before this one had started is here, and what it runs, each in a slot of its own."""
+        container = self._roster.resume(event.container_id, self.function_id, turn.now)
+        self._starts(container, turn)
+        for held in event.running:
+            container.fill(held.attempt, None)
+        if event.limit is not None:
+            container.limit_to(event.limit)
+        if event.leaving is not None or (self._single_use and (event.running or event.ended)):
+            container.leave(event.leaving or "single_use_containers")
+        self._move(container, "became_ready", turn)
+        self._settle(container, turn)
         return container
 
     def became_ready(self, container: Container, turn: Turn) -> None:
@@ -241,6 +270,7 @@ class Fleet:
             self.start_failures.add(container.started_at, turn.now)
         asked = container.state is states.STOPPING
         self._move(container, "ended", turn)
+        self.share.add_containers(-1)
         self.host.container_ended(was_leaving=asked)
         if turn.records is not None:
             how: Literal["stopped", "failed", "died"] = "failed" if container.failed else "stopped" if asked else "died"

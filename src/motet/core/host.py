@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from motet.core.devices import Devices, Grant, MissingGpu
+from motet.core.shares import Share
+from motet.core.start_line import StartLine
 from motet.core.turn import Turn
 
 
@@ -38,6 +41,11 @@ class Starter(Protocol):
     wanted: int
 
     @property
+    def share(self) -> Share:
+        """That of its app."""
+        ...
+
+    @property
     def is_owed_one(self) -> bool:
         """It has none, and inputs of running containers wait for it: these cannot end before it has one."""
         ...
@@ -54,6 +62,19 @@ class Starter(Protocol):
 
     def give_up_spare(self, turn: Turn) -> None:
         """Stop that one for the sake of another."""
+        ...
+
+    @property
+    def live(self) -> int:
+        """How many of its containers start or serve."""
+        ...
+
+    def leaving(self) -> Sequence[object]:
+        """Its containers that were told to end, and have not ended."""
+        ...
+
+    def give_up_busy(self, turn: Turn) -> None:
+        """Have the least busy one end once it has finished what it has, for the sake of another's share."""
         ...
 
     def start(self, turn: Turn) -> bool:
@@ -73,7 +94,8 @@ class Host:
     """The limits, how much of them is in use now, and who wants more."""
 
     __slots__ = (
-        "_blocked", "_crowded", "_line", "_members", "containers", "devices", "leaving", "limits", "starting",
+        "_blocked", "_capped", "_crowded", "_line", "_members", "containers", "devices", "draining", "leaving", "limits",
+        "starting",
     )  # fmt: skip
 
     def __init__(self, limits: HostLimits) -> None:
@@ -83,13 +105,17 @@ class Host:
         """Those that have not ended."""
         self.leaving = 0
         """Of these, the ones that are stopping."""
+        self.draining = 0
+        """The ones that stop once they hold nothing."""
         self.devices = Devices(limits.missing_gpu)
-        self._line: dict[Starter, None] = {}
+        self._line: StartLine[Starter] = StartLine()
         self._blocked: dict[Starter, None] = {}
         """Those that wait for a device, in order; they are back at the head of the line when there may be one."""
         self._crowded: dict[Starter, None] = {}
         """Those that wait until the host has fewer containers; then they are back at the head of the line, those with inputs
         first."""
+        self._capped: dict[Starter, None] = {}
+        """Those whose app or principal has as many containers as it may."""
         self._members: dict[Starter, None] = {}
 
     def join(self, starter: Starter) -> None:
@@ -98,22 +124,24 @@ class Host:
 
     def leave(self, starter: Starter) -> None:
         """It has none any more, and wants none."""
-        for place in (self._members, self._line, self._blocked, self._crowded):
+        self._line.remove(starter)
+        for place in (self._members, self._blocked, self._crowded, self._capped):
             place.pop(starter, None)
 
     def queue(self, starter: Starter) -> None:
         """Let it stand in line while it wants containers; one that stands there already keeps its place."""
         if starter.wanted <= 0:
-            self._line.pop(starter, None)
-            self._blocked.pop(starter, None)
-            self._crowded.pop(starter, None)
-        elif starter in self._crowded:
+            self._line.remove(starter)
+            for place in (self._blocked, self._crowded, self._capped):
+                place.pop(starter, None)
+        elif starter in self._crowded or starter in self._capped:
             if starter.is_owed_one:
                 # Beyond the limit: inputs that hold slots wait for it, and no container would ever end to make room.
-                del self._crowded[starter]
-                self._line[starter] = None
+                self._crowded.pop(starter, None)
+                self._capped.pop(starter, None)
+                self._line.add(starter)
         elif starter not in self._blocked:
-            self._line.setdefault(starter)
+            self._line.add(starter)
 
     def is_blocked(self, starter: Starter) -> bool:
         """It stands in line, and no device is free for it."""
@@ -121,6 +149,8 @@ class Host:
 
     def shortage(self, starter: Starter) -> str:
         """Why there is no room for it now; empty if there is, or it waits for something else."""
+        if starter in self._capped:
+            return starter.share.shortage()
         if starter not in self._crowded:
             return ""
         return (
@@ -141,13 +171,17 @@ class Host:
         """One was told to end."""
         self.leaving += 1
 
+    def drains(self, count: int) -> None:
+        """So many more are to stop once they hold nothing."""
+        self.draining += count
+
     def container_ended(self, *, was_leaving: bool) -> None:
         """There is room for another."""
         self.containers -= 1
         self.leaving -= was_leaving
-        if self._crowded:
-            self._put_first(self._crowded)
-            self._crowded = {}
+        if self._crowded or self._capped:
+            self._put_first({**self._capped, **self._crowded})
+            self._crowded, self._capped = {}, {}
 
     def devices_changed(self) -> None:
         """Devices were found or released: those that wait for one may have their turn."""
@@ -157,18 +191,19 @@ class Host:
 
     def _put_first(self, waited: dict[Starter, None]) -> None:
         """Back to the head of the line; those whose inputs need none go behind all others."""
-        self._line = dict.fromkeys(sorted({**waited, **self._line}, key=lambda starter: not starter.lacks_one))
+        self._line.put_first(waited, [each for each in (*waited, *self._line) if each.lacks_one])
 
     def is_promised(self, grant: Grant) -> bool:
         """Whether inputs wait for these devices, and get them as soon as what is told to end has ended."""
         return any(starter.lacks_one and starter.soon_gets_any_of(grant) for starter in self._blocked)
 
     def start_next(self, turn: Turn) -> None:
-        """Start containers while there is room: one for each in turn, so that no pool starves another."""
+        """Start containers while there is room: one for each in turn, so that no pool, app or principal starves another."""
         while self._line and self.starting < self.limits.starting:
-            starter = next(iter(self._line))
-            del self._line[starter]
-            if self._is_full and not starter.is_owed_one:
+            starter = self._line.pop()
+            if starter.share.full is not None and not starter.is_owed_one:
+                self._capped[starter] = None
+            elif self._is_full and not starter.is_owed_one:
                 # Out of the line until a container ends: it must not be looked at again with every event.
                 self._crowded[starter] = None
             elif starter.start(turn):
@@ -183,6 +218,9 @@ class Host:
                 starter.make_room(turn)
         if self._crowded:
             self._make_room(turn)
+            self._even_out(turn)
+        if self._capped:
+            self._make_room_within_shares(turn)
 
     @property
     def _is_full(self) -> bool:
@@ -196,3 +234,38 @@ class Host:
             if not spare:
                 return
             min(spare, key=lambda pair: pair[0])[1].give_up_spare(turn)
+
+    def _even_out(self, turn: Turn) -> None:
+        """Where nobody has one to spare: who needs one, and whose app or principal has fewer than another's by more than one,
+        gets one of those once that has finished what it runs. One in a turn: each is seen to come in the next."""
+        needy = [starter for starter in self._crowded if starter.lacks_one][self.leaving + self.draining :]
+        for share in sorted({each.share for each in needy}, key=_wealth):
+            rich = (each for each in self._members if each.live and _lead(each.share, share) > 1)
+            giver = max(rich, key=lambda each: (*_wealth(each.share), each.live), default=None)
+            if giver is not None:
+                giver.give_up_busy(turn)
+                return
+
+    def _make_room_within_shares(self, turn: Turn) -> None:
+        """Where an app or principal may have no more, its longest idle container goes if another function of it needs one."""
+        needy = (each for each in self._capped if each.lacks_one)
+        for full in {full for each in needy if (full := each.share.full) is not None}:
+            members = [each for each in self._members if full in (each.share, each.share.whole)]
+            spare = [(since, member) for member in members if (since := member.spare_since) is not None]
+            if spare and not any(member.leaving() for member in members):
+                min(spare, key=lambda pair: pair[0])[1].give_up_spare(turn)
+
+
+def _wealth(share: Share) -> tuple[int, int]:
+    """How many containers its principal has, and how many it has itself."""
+    return share.live if share.whole is None else share.whole.live, share.live
+
+
+def _lead(share: Share, other: Share) -> int:
+    """How many containers more one share has: its principal's more than the other's principal, or, of one principal, its own
+    more than the other."""
+    if share is other:
+        return 0
+    if share.whole is other.whole or share.whole is None or other.whole is None:
+        return share.live - other.live
+    return share.whole.live - other.whole.live

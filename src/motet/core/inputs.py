@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from motet.core.shares import Share
 from motet.errors import InternalError
 from motet.model.attempt import AttemptRecord
 from motet.model.current_attempt import Attempt, Why
@@ -54,6 +55,7 @@ class Call:
         "method",
         "parent_input_id",
         "principal",
+        "shares",
         "trace",
         "waiting",
     )
@@ -69,6 +71,7 @@ class Call:
         parent_input_id: str | None = None,
         trace: str = "",
         at_most_once: bool = False,
+        shares: tuple[Share, ...] = (),
     ) -> None:
         self.call_id = call_id
         self.function_id = function_id
@@ -79,6 +82,8 @@ class Call:
         self.parent_input_id = parent_input_id
         self.trace = trace
         self.at_most_once = at_most_once
+        self.shares = shares
+        """Those in which its inputs are counted, because they may have so many."""
         self.inputs: dict[int, Input] = {}
         self.waiting: deque[Input] = deque()
         """Its inputs in the pool's queue, which keeps them here, in order; once it was `cancelled`, those that were there and
@@ -100,12 +105,16 @@ class Call:
                 items.append(item)
             else:
                 refused.append(index)
+        for share in self.shares:
+            share.add_inputs(len(items))
         return items, refused
 
     def end(self, item: Input, event: str) -> None:
         """One of its inputs has its outcome."""
         item.ended(event)
         del self.inputs[item.index]
+        for share in self.shares:
+            share.input_ended()
 
     def cancel(self, reason: str, failure: bytes, *, terminate: bool) -> None:
         """Nobody wants it any more. Said once more, it may come to `terminate` containers."""

@@ -41,10 +41,12 @@ class Inspection:
         pool = self._state.pools.get(function_id)
         return 0 if pool is None else pool.fleet.live
 
-    def refusal(self, function_id: str, kind: CallKind) -> ResourceExhaustedError | None:
-        """Why one more input of a function would not be taken now; None if it would."""
+    def refusal(self, function_id: str, kind: CallKind, principal: int | None = None) -> ResourceExhaustedError | None:
+        """Why one more input of a function would not be taken now of this principal; None if it would."""
         pool = self._state.pools.get(function_id)
-        return None if pool is None else pool.admission.refusal(kind)
+        if pool is None:
+            return None
+        return pool.admission.refusal(kind, self._state.shares.bounding(principal, pool.app_id))
 
     def waiting(self, function_id: str) -> int:
         """How many inputs of a function wait for a container; 0 if there is no such function."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from motet.core import containers as states
 from motet.core.attempts import Attempts
 from motet.core.containers import Container
+from motet.core.earlier_attempts import EarlierAttempts
 from motet.core.endings import Endings
 from motet.core.fleet import Fleet
 from motet.core.inputs import Input
@@ -29,11 +30,12 @@ class Losses:
     isolation: Isolation
     endings: Endings
     unserved: Unserved
+    earlier: EarlierAttempts
 
     def ended(self, container: Container, description: str, turn: Turn, *, blameless: bool = False) -> None:
         """A container is gone: what it ran is redelivered, unless it is what killed it. (`blameless`: it cannot be.)"""
         was_starting = container.state is states.STARTING
-        lost = self.slots.lose_all(container)
+        lost = self._lose_all(container)
         self.fleet.ended(container, turn)
         cause = causes.PREEMPTED if container.hurry else causes.DIED
         if blameless:
@@ -53,7 +55,7 @@ class Losses:
     def evict(self, container: Container, cause: str, reason: str, turn: Turn, *, kill: bool) -> None:
         """End a container for a reason that its inputs are not to blame for: they run elsewhere, uncharged, and are told that
         this was the `cause`."""
-        lost = self.slots.lose_all(container)
+        lost = self._lose_all(container)
         if kill:
             self.fleet.kill(container, reason, turn)
         elif container.state is not states.STOPPING:  # its app may be stopping
@@ -82,6 +84,11 @@ class Losses:
                 causes.BLOCKED, f"the event loop of container {container.container_id} is blocked: it has not begun"
             )
             self._put_back(item)
+
+    def _lose_all(self, container: Container) -> list[tuple[Input, bool]]:
+        if self.earlier.are_any:
+            self.earlier.lost(container)
+        return self.slots.lose_all(container)
 
     def _run_elsewhere(
         self, lost: list[tuple[Input, bool]], container: Container, cause: str, what: str, turn: Turn

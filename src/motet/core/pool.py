@@ -8,10 +8,12 @@ from motet.core.admission import Admission
 from motet.core.attempts import Attempts
 from motet.core.autoscaler import Demand
 from motet.core.batch_slots import BatchSlots
-from motet.core.commands import ReportWarm
-from motet.core.containers import Container
+from motet.core.commands import CancelAttempts, ReportWarm
+from motet.core.containers import STOPPING, Container
 from motet.core.deadlines import Deadlines
+from motet.core.earlier_attempts import EarlierAttempts
 from motet.core.endings import Endings
+from motet.core.events import ContainerResumed
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.inputs import Input
@@ -32,7 +34,8 @@ from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
 from motet.errors import FunctionTimeoutError
 from motet.model.function import FunctionSpec
-from motet.model.outcome import AttemptEnd
+from motet.model.ids import input_id
+from motet.model.outcome import AttemptEnd, HeldAttempt
 
 
 class Pool:
@@ -58,7 +61,10 @@ class Pool:
         alarm = self.alarm.set
         self.queue = WaitingQueue()
         self.feeds = Feeds()
-        self.fleet = fleet = Fleet(function_id, spec, services.host, services.roster, alarm)
+        self.fleet = fleet = Fleet(
+            function_id, spec, services.host, services.roster, alarm, services.shares.app(app_id)
+        )
+        self.earlier = EarlierAttempts(alarm)
         self.isolation = Isolation(fleet)
         self.endings = Endings(spec, self.feeds, services)
         self.deadlines = Deadlines(spec.timeout, alarm)
@@ -75,7 +81,9 @@ class Pool:
         self.size = Size(fleet, self._scaler, self.queue, self.isolation, self.attempts, alarm)
         self.admission = Admission(self.queue, fleet)
         self.unserved = Unserved(fleet, self.size, self.queue, self.isolation, self.queue_times, self.endings, alarm)
-        self.losses = Losses(fleet, self.slots, self.attempts, self.isolation, self.endings, self.unserved)
+        self.losses = Losses(
+            fleet, self.slots, self.attempts, self.isolation, self.endings, self.unserved, self.earlier
+        )
         self.interruptions = Interruptions(
             fleet, self.slots, self.attempts, self.queue, self.isolation, self.endings, self.losses
         )
@@ -149,6 +157,8 @@ class Pool:
 
     def finished(self, container: Container, ends: list[AttemptEnd], turn: Turn) -> None:
         """Outcomes from a container."""
+        if self.earlier.are_any:
+            self.earlier.finished(container, ends)
         if count := self.slots.finished(container, ends, turn):
             self.admission.pace.ended(count, turn.now)
             self.fleet.unloaded(container, turn)
@@ -165,6 +175,43 @@ class Pool:
         self.fleet.failed_to_start(container, turn)
         self.unserved.tell(failure, turn)
 
+    # --- what began before the server did -------------------------------------------------------------------------------
+
+    def resumed(self, event: ContainerResumed, turn: Turn) -> None:
+        """A container is here that a server before this one had started."""
+        container = self.fleet.resume(event, turn)
+        self.size.resumed(container, event.gpus)
+        for held in event.running:
+            if held.cancelled:
+                self._abandon(container, held, "it was cancelled", turn)
+        for holder, held in self.earlier.add(container, event, turn.now):
+            self._let_go(holder, held, "a later attempt at it runs", turn)
+
+    def rejoin(self, items: Sequence[Input], turn: Turn) -> None:
+        """New inputs that run, or have ended, already: see `EarlierAttempts.has`."""
+        self._scaler.came(len(items))
+        for item in items:
+            if (running := self.earlier.take_running(item)) is not None:
+                container, number = running
+                self.attempts.rejoin(item, number, container.container_id, turn.now)
+                container.fill(number, item)
+            elif (ended := self.earlier.take_ended(item)) is not None:
+                container_id, end = ended
+                self.attempts.rejoin(item, end.attempt, container_id, turn.now)
+                self.attempts.finished(item, end, turn)
+
+    def _give_up_unclaimed(self, turn: Turn) -> None:
+        for container, held in self.earlier.unclaimed(turn.now):
+            self._let_go(container, held, "nobody has submitted it again since the server has started again", turn)
+
+    def _let_go(self, container: Container, held: HeldAttempt, reason: str, turn: Turn) -> None:
+        self._abandon(container, held, reason, turn)
+        if container.state is not STOPPING:
+            turn.commands.append(CancelAttempts(container.container_id, [held.attempt]))
+
+    def _abandon(self, container: Container, held: HeldAttempt, reason: str, turn: Turn) -> None:
+        self.attempts.abandon(held.attempt, container, input_id(held.call_id, held.index), reason, turn)
+
     # --- time, and the end --------------------------------------------------------------------------------------------
 
     def tick(self, turn: Turn) -> None:
@@ -177,6 +224,8 @@ class Pool:
             self.interruptions.time_out(item, turn)
         if self.unserved.may_be:
             self.unserved.settle(turn)
+        if self.earlier.are_any:
+            self._give_up_unclaimed(turn)
         for attempt, container in self.attempts.not_let_go(turn.now):
             self.fleet.give_up(container, attempt, turn)
         for container, cause, what in self.fleet.graces.overstayed(turn.now):

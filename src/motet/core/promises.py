@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from motet.core.containers import READY, STOPPING
+from motet.core.containers import DRAINING, READY, STOPPING
 from motet.core.fleet import COUNTED, Fleet
 from motet.core.inputs import DELAYED, RUNNING, WAITING, Call
 from motet.core.pool import Pool
@@ -22,11 +22,23 @@ def check(state: State) -> None:
         "starting": host.starting == sum(pool.fleet.starting for pool in pools),
         "containers of the host": host.containers == len(state.containers),
         "leaving": host.leaving == sum(container.state is STOPPING for container in every),
+        "draining": host.draining == sum(container.state is DRAINING for container in every),
         **host.devices.check(),
         **state.calls.check(),
         "containers": set(state.containers.values()) == set(every),
         "each container knows its function": all(
             container.function_id == pool.function_id for pool in pools for container in pool.fleet.containers.values()
+        ),
+        "shares": all(
+            pool.fleet.share.containers
+            == sum(len(each.fleet.containers) for each in pools if each.app_id == pool.app_id)
+            and pool.fleet.share.live == sum(each.fleet.live for each in pools if each.app_id == pool.app_id)
+            for pool in pools
+        ),
+        "inputs of shares": all(
+            share.inputs == sum(len(each.inputs) for each in state.calls.values() if share in each.shares)
+            for call in state.calls.values()
+            for share in call.shares
         ),
         "alarms": not any(
             item.state is RUNNING and state.pools[call.function_id].alarm.due == float("inf")
@@ -62,6 +74,7 @@ def _check_pool(pool: Pool, calls: Mapping[str, Call]) -> None:
         "who waits for too long is noticed": pool.unserved.may_be or not pool.queue_times.line,
         "states": all(i.state in (WAITING, DELAYED, RUNNING) for i in mine),
         **pool.slots.check(),
+        **pool.earlier.check(),
     }
     _raise_if_broken(facts, f"pool of {pool.spec.name}", f": {mine} {pool.fleet.containers}")
 

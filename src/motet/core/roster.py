@@ -22,6 +22,11 @@ class Roster(dict[str, Container]):
         container = self[container_id] = Container(container_id, now, reason, function_id)
         return container
 
+    def resume(self, container_id: str, function_id: str, now: float) -> Container:
+        """One that a server before this one had started; it has the id that it had there."""
+        container = self[container_id] = Container(container_id, now, "by a server before this one", function_id)
+        return container
+
     def remove(self, container: Container) -> None:
         """It has ended."""
         del self[container.container_id]

@@ -10,6 +10,7 @@ from motet.core.autoscaler import Policy
 from motet.core.calls import Calls
 from motet.core.host import Host
 from motet.core.roster import Roster
+from motet.core.shares import Shares
 from motet.core.timers import Timers
 
 EncodeFailure = Callable[[Exception], bytes]
@@ -25,6 +26,7 @@ class Services:
     failure: EncodeFailure
     policy: Policy
     host: Host
+    shares: Shares
     roster: Roster
     timers: Timers[Any]
     calls: Calls

@@ -14,9 +14,11 @@ from motet.core.fleet import Fleet
 from motet.core.grace import SetAlarm
 from motet.core.isolation import Isolation
 from motet.core.scaler import Scaler
+from motet.core.shares import Share
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.errors import InternalError
+from motet.model.gpu import Gpu
 from motet.model.scaling import AutoscalerSettings
 
 
@@ -192,6 +194,15 @@ class Size:
         self._claim.hold(container, grant, self)
         return True
 
+    def resumed(self, container: Container, gpus: tuple[str, ...]) -> None:
+        """A container is here that a server before this one had started, with these devices."""
+        if gpus:
+            fits = [request.count for request in self._claim.requests if max(request.count, 1) == len(gpus)]
+            share = min([1.0, *fits])
+            self._claim.hold(
+                container, Grant(tuple(Gpu(uuid=uuid, kind="", memory_mib=0) for uuid in gpus), share), self
+            )
+
     # --- fewer --------------------------------------------------------------------------------------------------------
 
     def _stop_idle(self, turn: Turn) -> None:
@@ -228,6 +239,16 @@ class Size:
         return self.is_called_by_containers and not self._fleet.containers and self.lacks_one
 
     @property
+    def share(self) -> Share:
+        """That of its app."""
+        return self._fleet.share
+
+    @property
+    def live(self) -> int:
+        """How many of its containers start or serve."""
+        return self._fleet.live
+
+    @property
     def lacks_one(self) -> bool:
         """Inputs want more containers than there are."""
         return containers_for(self.decision.demand, self._fleet.target_inputs) > self._fleet.live
@@ -244,6 +265,12 @@ class Size:
         """Stop the container that has been idle for longest."""
         if container := self._fleet.index.longest_idle():
             self._fleet.stop(container, "another function needs its place on the host", turn)
+
+    def give_up_busy(self, turn: Turn) -> None:
+        """Have the least busy container end once it has finished what it has."""
+        fleet, reason = self._fleet, "others have fewer containers on this host"
+        if container := fleet.index.longest_idle() or fleet.index.emptiest_below(fleet.max_inputs + 1):
+            fleet.drain(container, reason, turn)
 
     @property
     def _needed(self) -> int:

@@ -21,7 +21,8 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
-    """One version of a deployed app, as it is kept. Moments are of the wall clock, `ended_at` is None for one that serves.
+    """One version of a deployed app, as it is kept. Moments are of the wall clock, `ended_at` is None until nothing
+    of it is left.
 
     `deployed_by` is a principal, `client` the Motet it was deployed with, `tag` and `commit` what its deployer said of the
     source. `source_version`: the version whose specification and bundle it has, if it was made by a rollback, or 0. `share`:
@@ -45,6 +46,11 @@ class DeploymentView:
     share: float = 0.0
     ended_at: float | None = None
     why: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it serves, or ends what it accepted."""
+        return self.state in ("live", "canary") or (self.state == "replaced" and self.ended_at is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,7 +7,7 @@ import enum
 import msgspec
 
 from motet.model.current_attempt import Attempt
-from motet.model.limits import Index, Moment, Payload
+from motet.model.limits import Index, Moment, Name, Payload
 
 
 class OutcomeKind(enum.IntEnum):
@@ -68,6 +68,16 @@ class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload: Payload
     began: Moment = 0.0
     finished: Moment = 0.0
+
+
+class HeldAttempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An attempt that a container holds when it comes back to a server: of which input. `cancelled`: it was told to end it, and
+    nobody waits for it."""
+
+    attempt: int
+    call_id: Name
+    index: Index
+    cancelled: bool = False
 
 
 class InputEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -100,21 +100,24 @@ class FunctionView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AppView:
-    """One running app and its functions. `version`: of the name that it is deployed under; 0: it is a program's."""
+    """One running app and its functions. `version`: of the name that it is deployed under; 0: it is a program's, which may have
+    left it running (`is_detached`)."""
 
     app_id: str
     name: str
     functions: tuple[FunctionView, ...]
     version: int = 0
+    is_detached: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenView:
     """A token that there is, without itself. Moments are of the wall clock; `expires_at` is None for one that does not, and
-    `last_used_at` for one that was never used."""
+    `last_used_at` for one that was never used. `limits`: what it may have, where that is not what all may."""
 
     name: str
     rights: tuple[str, ...]
     made_at: float
     expires_at: float | None
     last_used_at: float | None
+    limits: tuple[str, ...] = ()

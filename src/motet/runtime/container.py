@@ -11,11 +11,13 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.link import SocketLink
+from motet.client.resuming_link import ResumingLink
 from motet.client.sockets import connect, send_all
 from motet.context.container import enter_container, provide
 from motet.errors import ConnectionError
@@ -25,8 +27,9 @@ from motet.runtime.attempts.outcomes import describe_start_failure
 from motet.runtime.attribution import context_propagation, own_tasks
 from motet.runtime.cancellation.keyboard_interrupts import KeyboardInterrupts
 from motet.runtime.cancellation.signalled_thread import let_callers_wait
-from motet.runtime.control import Control
+from motet.runtime.control import Control, WayBack
 from motet.runtime.executor import Executor
+from motet.runtime.kept_attempts import KeptAttempts
 from motet.runtime.lifecycle import leaving
 from motet.runtime.lifecycle.preemption import Preemption
 from motet.runtime.loading import surroundings
@@ -60,6 +63,9 @@ from motet.wire.message import Message
 from motet.wire.output_messages import Stalled, Written
 from motet.wire.template import Fork
 
+LAST_ACKNOWLEDGEMENTS = 2.0
+"""Seconds that a container which has been stopped stays for outcomes that their callers may not have."""
+
 
 def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
@@ -70,8 +76,13 @@ def main(fork: Fork) -> int:
     executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
     control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
     configuration = _read_configuration(executor_socket)
-    surroundings.enter_app(configuration, lambda: _connect_client(fork))
-    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch).run()
+    surroundings.enter_app(configuration, lambda: _connect_client(fork, survives=configuration.survives))
+    way_back = partial(_come_back, fork) if configuration.survives else None
+    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch, way_back).run()
+
+
+def _come_back(fork: Fork, role: Literal["control", "executor"]) -> socket.socket:
+    return connect(fork.address, Hello(role, fork.token, fork.container_id, resumes=True))
 
 
 def _read_configuration(sock: socket.socket) -> Configure:
@@ -89,9 +100,10 @@ def _read_configuration(sock: socket.socket) -> Configure:
     raise ConnectionError("the server closed the connection before it configured this container")
 
 
-def _connect_client(fork: Fork) -> Connection:
+def _connect_client(fork: Fork, *, survives: bool) -> Connection:
     connection = Connection()
-    SocketLink(fork.address, Hello("client", fork.token, fork.container_id), connection)
+    link = ResumingLink if survives else SocketLink
+    link(fork.address, Hello("client", fork.token, fork.container_id, confirms=survives), connection)
     return connection
 
 
@@ -99,9 +111,16 @@ class _ConnectedContainer:
     """Everything after the connections are there."""
 
     def __init__(
-        self, spec: FunctionSpec, executor_socket: socket.socket, control_socket: socket.socket, scratch: str
+        self,
+        spec: FunctionSpec,
+        executor_socket: socket.socket,
+        control_socket: socket.socket,
+        scratch: str,
+        way_back: WayBack | None,
     ) -> None:
         self._spec = spec
+        self._way_back = way_back
+        self._kept = None if way_back is None else KeptAttempts()
         self._sender = Sender(executor_socket)
         forked_child.has_none_of(executor_socket.fileno())
         forked_child.has_none_of(control_socket.fileno())
@@ -144,6 +163,7 @@ class _ConnectedContainer:
 
     def stop_fetching_inputs(self) -> None:
         """Take no more inputs; finish those held, then end. Idempotent."""
+        self._sender.drains = True
         with shield_cancellation():
             self._sender.send(StopDelivering())
 
@@ -217,9 +237,9 @@ class _ConnectedContainer:
         loop = None if self._loop is None else self._loop.loop
         receiver: BlockingReceiver | LoopReceiver
         if self._loop is not None:
-            receiver = LoopReceiver(self._executor_socket, self._loop)
+            receiver = LoopReceiver(self._executor_socket, self._loop, self._kept)
         else:
-            receiver = BlockingReceiver(self._executor_socket)
+            receiver = BlockingReceiver(self._executor_socket, self._kept)
             self._control.hear_signals()  # a loop does so by itself
         executor = Executor(
             self._spec,
@@ -230,9 +250,11 @@ class _ConnectedContainer:
             receiver.idle,
             self._outputs.raw_writers,
             self._context,
+            self._kept,
         )
         self._executor = executor
-        self._control.serve(executor, receiver)
+        self._sender.survives = self._way_back is not None
+        self._control.serve(executor, receiver, self._way_back)
         # One input alone keeps nobody waiting.
         if self._spec.concurrency.max_inputs > 1 and (self._blocked_after or self._loop is not None):
             executor.watchdog = Watchdog(
@@ -274,6 +296,7 @@ class _ConnectedContainer:
         self._keyboard_interrupts.take_over()
 
     def _ask_for_drain(self) -> None:
+        self._sender.drains = True
         with contextlib.suppress(OSError, ConnectionError):  # it has just ended, or its server has
             self._sender.send(StopDelivering(preempted=True))
 
@@ -287,6 +310,7 @@ class _ConnectedContainer:
             file=sys.stderr,
             flush=True,
         )
+        self._sender.drains = True
         with contextlib.suppress(OSError, ConnectionError):
             self._sender.send(StopDelivering())
 
@@ -303,4 +327,6 @@ class _ConnectedContainer:
                 status = 1
         if self._loop is not None:
             self._loop.close(leaving.end_tasks(self._loop.shutdown_asyncgens))
+        if self._kept is not None:
+            self._kept.wait_acknowledged(LAST_ACKNOWLEDGEMENTS)
         return status

@@ -7,21 +7,44 @@ import os
 import select
 import socket
 import threading
+import time
 import traceback
+from collections.abc import Callable
+from typing import Literal
 
 from motet.client.sockets import read_frames
 from motet.errors import ConnectionError
 from motet.runtime.executor import Executor
 from motet.runtime.lifecycle import leaving
 from motet.runtime.lifecycle.late_signals import LateSignals
+from motet.runtime.processes import forked_child
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
 from motet.runtime.stalls.standstill import INTERVAL, Standstills
 from motet.wire import codec
-from motet.wire.container_messages import AckAttemptItems, AskStandstill, Cancel, StoodStill, Stop
+from motet.wire.container_messages import (
+    AckAttemptItems,
+    AckOutcomes,
+    AskStandstill,
+    Cancel,
+    ClockRead,
+    Finished,
+    Held,
+    StoodStill,
+    Stop,
+)
+from motet.wire.hello import Refused
+from motet.wire.message import Message
 
 LOST_SERVER = 69
 """Exit status of a container whose server is gone (`EX_UNAVAILABLE`)."""
+
+RETRY_INTERVAL = 0.1
+"""Seconds between two tries to reach the next server. The host agent ends the container when there is none for too long."""
+
+
+WayBack = Callable[[Literal["control", "executor"]], socket.socket]
+"""Connects to the next server. Raises `ConnectionError` while there is none."""
 
 
 class Control:
@@ -36,36 +59,75 @@ class Control:
         self._socket = sock
         self._sender = sender
         self._clock = Standstills()
+        self._way_back: WayBack | None = None
         self._executor: Executor | None = None
         self._receiver: BlockingReceiver | LoopReceiver | None = None
         self._signals = LateSignals(self._wake_main)
         self._signals.install()
-        self._poll = select.poll()
-        for descriptor in (sock.fileno(), self._signals.descriptor):
-            self._poll.register(descriptor, select.POLLIN)
+        self._poll = self._polled()
 
     def start(self) -> None:
         """Begin to read."""
         threading.Thread(target=self._run, name="motet-control", daemon=True).start()
 
-    def serve(self, executor: Executor, receiver: BlockingReceiver | LoopReceiver) -> None:
-        """From now on there are inputs, for which messages come."""
-        self._executor, self._receiver = executor, receiver
+    def serve(
+        self, executor: Executor, receiver: BlockingReceiver | LoopReceiver, way_back: WayBack | None = None
+    ) -> None:
+        """From now on there are inputs, for which messages come. `way_back`: by which the container goes on with another server
+        when this one is gone; without one it ends then."""
+        self._executor, self._receiver, self._way_back = executor, receiver, way_back
 
     def hear_signals(self) -> None:
         """From now on the main thread waits in blocking reads. On that thread."""
         self._signals.listen()
 
     def _run(self) -> None:
-        try:
-            read_frames(self._receive, self._on_frame)
-        except (OSError, ConnectionError):
-            pass
-        except BaseException:
-            traceback.print_exc()  # nobody hears of cancellations from here on
-        if not self.stop_asked:
-            # The server is gone without a word: nobody waits for what runs here.
-            os._exit(LOST_SERVER)
+        while True:
+            try:
+                read_frames(self._receive, self._on_frame)
+            except (OSError, ConnectionError):
+                pass
+            except BaseException:
+                traceback.print_exc()  # nobody hears of cancellations from here on
+            if self._way_back is not None:
+                self._come_back(self._way_back)
+            elif self.stop_asked:
+                return
+            else:
+                # The server is gone without a word: nobody waits for what runs here.
+                os._exit(LOST_SERVER)
+
+    def _come_back(self, way_back: WayBack) -> None:
+        """The server is gone: go on with the next one, as soon as there is one."""
+        assert self._executor is not None
+        assert self._receiver is not None
+        self._sender.lose()
+        self._executor.hold_on()
+        while True:
+            with contextlib.suppress(OSError, ConnectionError):
+                control, executor = way_back("control"), way_back("executor")
+                for sock in (control, executor):
+                    forked_child.has_none_of(sock.fileno())
+                held, ends = self._executor.hold_on()  # again: attempts may have ended meanwhile
+                leaving = self._sender.drains or self.stop_asked
+                first: list[Message] = [
+                    Held(held.running, held.ended, held.limit, leaving),
+                    ClockRead(time.monotonic()),
+                ]
+                self._sender.resume(executor, [*first, *(Finished([end]) for end in ends)])
+                break
+            time.sleep(RETRY_INTERVAL)
+        forked_child.is_closed(self._socket.fileno())
+        self._socket.close()
+        self._socket = control
+        self._poll = self._polled()
+        self._receiver.replace(executor)
+
+    def _polled(self) -> select.poll:
+        poll = select.poll()
+        for descriptor in (self._socket.fileno(), self._signals.descriptor):
+            poll.register(descriptor, select.POLLIN)
+        return poll
 
     def _receive(self, buffer: memoryview) -> int:
         readable: dict[int, int] = {}
@@ -83,8 +145,13 @@ class Control:
             elif isinstance(message, Cancel):
                 if self._executor is not None:
                     self._executor.canceller.cancel(message.attempts)
+            elif isinstance(message, AckOutcomes):
+                if self._executor is not None:
+                    self._executor.acknowledged(message.attempts)
             elif isinstance(message, AskStandstill):
                 self._sender.send(StoodStill(self._clock.stood_still()))
+            elif isinstance(message, Refused):
+                os._exit(LOST_SERVER)  # the next server does not know this container
             elif isinstance(message, Stop):
                 leaving.allow(message.grace)
                 self._stop()

@@ -23,6 +23,7 @@ from motet.runtime.attempts.streams import StreamWindow
 from motet.runtime.attempts.ways import Way, way_of
 from motet.runtime.attribution.input_contexts import InputContexts
 from motet.runtime.cancellation.canceller import Canceller
+from motet.runtime.kept_attempts import KeptAttempts
 from motet.runtime.loading.loader import Service
 from motet.runtime.local_limit import LocalLimit
 from motet.runtime.output.raw_writers import RawWriters
@@ -34,7 +35,7 @@ from motet.runtime.stalls.hold import Hold
 from motet.runtime.stalls.watchdog import Watchdog
 from motet.runtime.web.app import serve
 from motet.runtime.web.request import WebRequest
-from motet.wire.container_messages import Blocked, StopDelivering
+from motet.wire.container_messages import Blocked, Held, StopDelivering
 
 
 class _Method(NamedTuple):
@@ -52,6 +53,7 @@ class Executor:
     if there may be others beside it; sync and alone on the main thread, where signals reach it, outside any running
     loop: `run_main` then hands it to whoever owns the main thread. `on_idle` is called on the loop when its last task has
     ended. Each input runs in a copy of `context`. `raw_writers` is asked to look around whenever the container has no input.
+    `kept`: what attempts are noted in, if the container may come back to another server.
     """
 
     def __init__(
@@ -64,6 +66,7 @@ class Executor:
         on_idle: Callable[[], None],
         raw_writers: RawWriters | None = None,
         context: contextvars.Context | None = None,
+        kept: KeptAttempts | None = None,
     ) -> None:
         batched = spec.batching is not None  # all of its deliveries are batches
         self._methods = {method.name: _method(method, service.methods[method.name], batched) for method in spec.methods}
@@ -72,6 +75,7 @@ class Executor:
         self._parts: list[Delivery] = []
         self._alone = spec.concurrency.max_inputs == 1
         self._sender = sender
+        self._kept = kept
         self._loop = loop
         self._run_main = run_main
         self._on_idle = on_idle
@@ -110,6 +114,8 @@ class Executor:
         if self._hold is not None:
             deliveries = self._without_given_back(deliveries)
         for delivery in deliveries:
+            if self._kept is not None and not self._kept.began(delivery):
+                continue
             spec, call, _ = self._methods[delivery.method]
             gate = None if spec.is_async else Gate()
             window = self._window(spec, delivery) if spec.is_generator or spec.web is not None else None
@@ -150,6 +156,22 @@ class Executor:
     def resume(self) -> None:
         """What comes from now on is to run. (What was here and is given back has ended before this could be read.)"""
         self._hold = None
+
+    def hold_on(self) -> tuple[Held, list[AttemptEnd]]:
+        """The server is gone: what there is to say to the next one, with the outcomes that are kept. What cannot go on there is
+        cancelled: what was given back, and what has a consumer whom its items do not reach any more. On the control thread."""
+        hold, self._hold = self._hold, None
+        lost = [] if hold is None else sorted(hold.given_back)
+        lost += [number for number, it in list(self._attempts.items()) if it.window is not None]
+        self.canceller.cancel(lost)
+        assert self._kept is not None
+        running, ended, ends = self._kept.cut(self._slots.cancelled)
+        return Held(running, ended, self.limit.value if self.limit.was_lowered else 0), ends
+
+    def acknowledged(self, attempts: Sequence[int]) -> None:
+        """The callers of these attempts have their outcomes."""
+        if self._kept is not None:
+            self._kept.acknowledged(attempts)
 
     def deliver_batch(self, members: list[Delivery], more: bool) -> None:
         """Start these attempts as a batch, together with what came before as parts of it; not yet, if `more` of it comes."""
@@ -230,6 +252,7 @@ class Executor:
             file=sys.stderr,
             flush=True,
         )
+        self._sender.drains = True
         self._sender.queue(StopDelivering())
 
     def _without_outcome(self, attempt: RunningAttempt, error: BaseException) -> AttemptEnd:
@@ -262,7 +285,10 @@ class Executor:
         self._send(end, began, time.monotonic())
 
     def _send_one(self, end: AttemptEnd, began: float, finished: float) -> None:
-        self._sender.finish(AttemptEnd(end.attempt, end.kind, end.payload, began, finished))
+        ended = AttemptEnd(end.attempt, end.kind, end.payload, began, finished)
+        if self._kept is not None:
+            self._kept.ended(ended)
+        self._sender.finish(ended)
 
     def _send_batch(self, end: AttemptEnd, began: float, finished: float) -> None:
         assert isinstance(end, BatchEnd)

@@ -6,6 +6,7 @@ import asyncio
 import select
 import socket
 from collections.abc import Callable
+from queue import SimpleQueue
 from time import perf_counter
 
 from motet.client.sockets import read_frames
@@ -13,7 +14,9 @@ from motet.errors import ConnectionError
 from motet.runtime.attempts.outcomes import tell_of_stray
 from motet.runtime.busy_poll import BusyPoll
 from motet.runtime.executor import Executor
+from motet.runtime.kept_attempts import KeptAttempts
 from motet.runtime.loop.user_loop import UserLoop
+from motet.runtime.processes import forked_child
 from motet.wire import codec
 from motet.wire.container_messages import Deliver, DeliverBatched, FeedItems, Resume
 from motet.wire.framing import FrameReader
@@ -42,10 +45,11 @@ class BlockingReceiver:
     over the control connection.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
-        self._socket = sock
-        self._poll = select.poll()
-        self._poll.register(sock, select.POLLIN)
+    def __init__(self, sock: socket.socket, kept: KeptAttempts | None = None) -> None:
+        self._kept = kept
+        self._next: SimpleQueue[socket.socket] = SimpleQueue()
+        self._is_stopped = False
+        self._use(sock)
         self._busy_poll = BusyPoll()
         self._executor: Executor | None = None
 
@@ -59,11 +63,40 @@ class BlockingReceiver:
         """Serve until the connection ends or `stop` is called; `on_ready` is called when attempts may come."""
         self._executor = executor
         on_ready()
-        try:
-            read_frames(self._receive, lambda frame: handle(executor, frame))
-        except (OSError, ConnectionError):
-            return
+        while True:
+            try:
+                read_frames(self._receive, lambda frame: handle(executor, frame))
+            except (OSError, ConnectionError):
+                if self._kept is None:
+                    return
+            if self._kept is None or self._is_stopped:
+                break
+            self._go_on(self._kept)
         executor.canceller.wait_threads(STOP_TIMEOUT)
+
+    def _go_on(self, kept: KeptAttempts) -> None:
+        """Over the connection to the next server, when there is one."""
+        while True:
+            try:
+                sock = self._next.get()
+                break
+            except BaseException as error:
+                tell_of_stray(error, "a handler of a signal, between inputs")
+        forked_child.is_closed(self._socket.fileno())
+        self._socket.close()
+        self._use(sock)
+        if self._is_stopped:  # just now, so that another connection was shut down
+            sock.shutdown(socket.SHUT_RD)
+        kept.reopen()
+
+    def _use(self, sock: socket.socket) -> None:
+        self._socket = sock
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+
+    def replace(self, sock: socket.socket) -> None:
+        """Go on over this connection; from any thread."""
+        self._next.put(sock)
 
     def _receive(self, buffer: memoryview) -> int:
         while True:
@@ -87,6 +120,7 @@ class BlockingReceiver:
 
     def stop(self) -> None:
         """Make `run` return; from any thread."""
+        self._is_stopped = True
         self._socket.shutdown(socket.SHUT_RD)
 
 
@@ -96,7 +130,13 @@ class LoopReceiver(asyncio.BufferedProtocol):
     A sync input that must have the main thread for itself gets it with the loop paused.
     """
 
-    def __init__(self, sock: socket.socket, loop: UserLoop) -> None:
+    def __init__(self, sock: socket.socket, loop: UserLoop, kept: KeptAttempts | None = None) -> None:
+        self._kept = kept
+        self._transport: asyncio.BaseTransport | None = None
+        self._descriptor = -1
+        self._made = self._lost = 0
+        """Connections that there were, and those of them that are over."""
+        self._connecting: asyncio.Task[object] | None = None
         self._socket = sock
         self._user_loop = loop
         self._loop = loop.loop
@@ -130,7 +170,28 @@ class LoopReceiver(asyncio.BufferedProtocol):
         """Make `run` return; from any thread."""
         self._loop.call_soon_threadsafe(self._stopped.set)
 
+    def replace(self, sock: socket.socket) -> None:
+        """Go on over this connection; from any thread."""
+        sock.setblocking(False)
+        self._loop.call_soon_threadsafe(self._go_on, sock)
+
+    def _go_on(self, sock: socket.socket) -> None:
+        forked_child.is_closed(self._descriptor)
+        if isinstance(self._transport, asyncio.WriteTransport):
+            self._transport.abort()
+        self._reader = FrameReader()
+        self._socket = sock
+        # Held: a loop knows its tasks weakly.
+        self._connecting = asyncio.Task(self._loop.create_connection(lambda: self, sock=sock), loop=self._loop)
+
     # --- asyncio calls these ----------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport
+        self._descriptor = self._socket.fileno()
+        self._made += 1
+        if self._kept is not None:
+            self._kept.reopen()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.buffer()
@@ -154,4 +215,8 @@ class LoopReceiver(asyncio.BufferedProtocol):
             self._loop.call_soon(self._stay_awake)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._stopped.set()
+        self._lost += 1
+        if self._kept is None:
+            self._stopped.set()
+        elif self._lost == self._made:  # and not one that another has replaced
+            forked_child.is_closed(self._descriptor)

@@ -8,6 +8,7 @@ import contextlib
 import socket
 import threading
 from collections import deque
+from collections.abc import Sequence
 from time import sleep
 
 from motet.client.sockets import send_all
@@ -48,6 +49,11 @@ class Sender:
         self._waiting_chars = 0
         self._congested = False
         self._flush_scheduled = False
+        self.survives = False
+        """What cannot be sent because the server is gone is no error: there will be another one."""
+        self.drains = False
+        """The server was asked to send no more attempts."""
+        self._is_lost = False
 
     def finish(self, end: AttemptEnd) -> None:
         """Queue an outcome for the next `flush`."""
@@ -63,7 +69,7 @@ class Sender:
         When this returns they are on their way, or will be as soon as what another thread is sending has left. False: they
         were not taken, because too many wait for a server that does not read. Raises `OSError` if it is gone.
         """
-        if self._written or not self._lock.acquire(blocking=False):
+        if self._written or self._is_lost or not self._lock.acquire(blocking=False):
             if self._waiting_chars > MAX_WAITING_CHARS and not self._found_room():
                 return False
             self._written.append(written)
@@ -93,7 +99,7 @@ class Sender:
 
     def flush(self) -> None:
         """Send what is queued."""
-        while self._ends or self._queued or self._written:
+        while (self._ends or self._queued or self._written) and not self._is_lost:
             if not self._lock.acquire(blocking=False):
                 return
             handed_over = False
@@ -109,6 +115,11 @@ class Sender:
             sent = self._socket.send(data, socket.MSG_DONTWAIT)
         except BlockingIOError:
             sent = 0
+        except OSError:
+            if not self.survives:
+                raise
+            self._is_lost = True
+            return False
         if sent == len(data):
             return False
         # Whoever is here goes on meanwhile; what comes until then waits behind this, and leaves together.
@@ -122,7 +133,10 @@ class Sender:
                     send_all(self._socket, rest)
                     # It was too slow for each line on its own.
                     sleep(GATHERING_TIME)
-                    rest = self._collect()
+                    rest = b"" if self._is_lost else self._collect()
+            except OSError:
+                self._is_lost = self.survives
+                raise
             finally:
                 self._lock.release()
             self.flush()
@@ -170,6 +184,20 @@ class Sender:
                 written = following
         return entries
 
+    def lose(self) -> None:
+        """The server is gone: everything waits for the next one."""
+        self._is_lost = True
+
+    def resume(self, sock: socket.socket, first: Sequence[Message]) -> None:
+        """There is another server, at the other end of this: it gets these messages first, and then what waits. Outcomes that
+        wait may be among those, and come twice. Raises `OSError` if it is gone, too."""
+        data = b"".join(codec.frames(first))
+        with self._lock:
+            self._socket = sock
+            send_all(sock, data)
+            self._is_lost = False
+        self.flush()
+
     def wait_sent(self, timeout: float) -> None:
         """Return when all that was queued has left, or after `timeout` seconds: this process is about to end."""
         with contextlib.suppress(OSError):
@@ -190,6 +218,10 @@ class Sender:
 
     def send(self, message: Message) -> None:
         """Send something else, before any outcome that is queued later."""
+        if self.survives:
+            self.queue(message)
+            self.flush()
+            return
         with self._lock:
             send_all(self._socket, b"".join(codec.frames((message,))))
         self.flush()  # of what came meanwhile, which its threads have left to whoever had the lock

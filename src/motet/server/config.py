@@ -7,11 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
-from motet.client.home import standing_socket
+from motet.client.home import standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
@@ -33,6 +34,8 @@ class ServerConfig:
     `listen`: where containers connect: "unix" (a socket in a private directory), "tcp" (a free port on 127.0.0.1), or "nowhere"
     (whoever starts them brings connections).
     `socket`: where the socket is, if it is not in a directory that goes with the server.
+    `containers_socket`: where containers connect, if that is another one than clients do.
+    `agent_grace`: seconds that containers live without a server, if they may.
     `port`: a port of 127.0.0.1 to listen on for clients that show a token, 0 for a free one; None: none.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
@@ -40,11 +43,15 @@ class ServerConfig:
     `records`: what is kept of runs, and where; None: nothing.
     `dashboard`: where the dashboard is served once somebody asks for it.
     `metrics`: where metrics are served on a port of their own; None: nowhere.
+    `names`: by which it is asked for over HTTP, beside addresses, localhost and the machine's own name.
+    `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
     listen: str = "unix"
     socket: Path | None = None
+    containers_socket: Path | None = None
+    agent_grace: float = 60.0
     port: int | None = None
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
@@ -53,6 +60,9 @@ class ServerConfig:
     records: RecordsConfig | None = None
     dashboard: DashboardConfig = DashboardConfig()
     metrics: MetricsConfig | None = None
+    names: tuple[str, ...] = ()
+    principal_quota: Quota = NO_QUOTA
+    app_quota: Quota = NO_QUOTA
     trace_directory: Path | None = None
 
     @classmethod
@@ -63,6 +73,8 @@ class ServerConfig:
             cls.from_environment(),
             listen="unix",
             socket=standing_socket(home),
+            containers_socket=standing_directory(home) / "containers",
+            agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
             base_env=inherited(os.environ),
         )
@@ -91,6 +103,9 @@ class ServerConfig:
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),
             metrics=_metrics(),
+            names=_listed("MOTET_NAMES"),
+            principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
+            app_quota=_quota("MOTET_APP_LIMITS"),
             trace_directory=_trace_directory(),
         )
 
@@ -125,6 +140,15 @@ def _metrics() -> MetricsConfig | None:
         return None
     host = os.environ.get("MOTET_METRICS_HOST") or "127.0.0.1"
     return MetricsConfig(host=host, port=_number("MOTET_METRICS_PORT", 0, int))
+
+
+def _listed(variable: str) -> tuple[str, ...]:
+    texts = (each.strip() for each in os.environ.get(variable, "").split(","))
+    return tuple(each for each in texts if each)
+
+
+def _quota(variable: str) -> Quota:
+    return Quota.parse(_listed(variable), variable)
 
 
 def _proxy_tokens() -> ProxyTokens:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from motet.core import commands as c
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.confirmations import Given
 from motet.server.clients.session import ClientSession
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.containers.containers import Containers
@@ -19,12 +20,20 @@ def performers(
     lifetimes: Lifetimes,
     calls: SpawnedCalls,
     clients: Mapping[int, ClientSession],
+    given: Given | None = None,
 ) -> Performers:
-    """By kind of command."""
+    """By kind of command. `given` is told of outcomes that nobody waits for any more, or that are kept here."""
 
     def send_outcomes(command: c.SendOutcomes) -> None:
         if (client := clients.get(command.client)) is not None:
             client.send_outcomes(command.call_id, command.ended)
+        elif given is not None:
+            given(command.call_id, [each.index for each in command.ended])
+
+    def save_outcomes(command: c.SaveOutcomes) -> None:
+        calls.save(command)
+        if given is not None:
+            given(command.call_id, [each.index for each in command.ended])
 
     def send_items(command: c.SendItems) -> None:
         if (client := clients.get(command.client)) is not None:
@@ -48,7 +57,7 @@ def performers(
         c.SendOutcomes: send_outcomes,
         c.SendItems: send_items,
         c.AckFeed: ack_feed,
-        c.SaveOutcomes: calls.save,
+        c.SaveOutcomes: save_outcomes,
         c.ReportAppStopped: lifetimes.stopped,
         c.ReportFunctionRetired: catalogue.retired,
         **dict.fromkeys(

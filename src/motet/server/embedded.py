@@ -111,6 +111,8 @@ class EmbeddedServer:
     carried: Mapping[str, str] = MappingProxyType({})
     """Nothing: containers have the program's environment."""
 
+    is_elsewhere = False
+
     def __init__(self, config: ServerConfig) -> None:
         self.connection = Connection()
         self._address = self._token = ""

@@ -52,6 +52,13 @@ class ContainerConnected(msgspec.Struct, frozen=True):
     container_id: str
 
 
+class ContainerCameBack(msgspec.Struct, frozen=True):
+    """A server before this one had started it; it is back, and takes inputs."""
+
+    container_id: str
+    function_id: str
+
+
 class ContainerEntered(msgspec.Struct, frozen=True):
     """It takes inputs; the last `seconds` were spent in its hooks."""
 
@@ -73,6 +80,7 @@ Fact = (
     | FunctionGone
     | InputTraced
     | ContainerConnected
+    | ContainerCameBack
     | ContainerEntered
     | ContainerGone
     | FactRecord

@@ -1,22 +1,28 @@
-"""Who is told of what happens on a server, in which order."""
+"""Who is told of what happens on a server, and in which order."""
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
-from motet.records.pools import ContainerRecord
+from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.server.metrics.tally import Tally
+from motet.server.records.begin import begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
-from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
 from motet.store.records import RecordStore
+
+
+class OpenRecords(Protocol):
+    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
+
+    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 def attach_observers(
@@ -26,27 +32,13 @@ def attach_observers(
     tally: Tally,
     sampler: Sampler,
     load_trace: LoadTrace | None,
-    open_records: Callable[[], AbstractContextManager[RecordStore]] | None,
+    open_records: OpenRecords | None,
+    identity: Callable[[], ServerIdentity],
     tidy: Callable[[], object],
 ) -> RecordQueue | NoRecords:
     """Have told who is told of anything. What keeps records."""
-    containers: dict[str, ContainerRecord] = {}
-    records: RecordQueue | NoRecords = NoRecords()
-    if config.records is not None and open_records is not None:
-        records = RecordQueue(
-            asyncio.get_running_loop(),
-            driver.clock,
-            open_records,
-            config.records.keep_for,
-            tidy,
-            config.records.arguments_bytes,
-        )
-        recorder = Recorder(records, driver.clock)
-        containers = recorder.containers
-        driver.listen(recorder.told)
-        driver.follow(recorder.turned)
-        lines.keep(recorder.wrote)
-        driver.follow(sampler.turned)
+    open_store = None if open_records is None else lambda: open_records(identity())
+    records, containers = begin_records(config.records, open_store, tidy, driver, driver.clock, lines, sampler)
     if load_trace is not None:
         driver.follow(load_trace.turned)
     driver.listen(tally.told)

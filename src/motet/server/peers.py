@@ -9,9 +9,9 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, Protocol, cast
 
+from motet.client.peer_process import PeerProcess, peer_process
 from motet.errors import ConnectionError, RequestSizeError, VersionError
 from motet.model.version import VERSION
-from motet.server.access.peer_process import PeerProcess, peer_process
 from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
 from motet.wire.codec import ToServer
@@ -108,8 +108,11 @@ class SocketPeer(asyncio.BufferedProtocol):
     A connection that begins as HTTP is none of these: what `http` makes for it takes it over.
     """
 
-    def __init__(self, accept: Accept, strangers: Strangers | None = None, http: NewHttp | None = None) -> None:
+    def __init__(
+        self, accept: Accept, strangers: Strangers | None = None, http: NewHttp | None = None, run: str = ""
+    ) -> None:
         self._http = http
+        self._run = run
         self._accept = accept
         self._strangers = Strangers() if strangers is None else strangers
         self._reader = FrameReader()
@@ -251,7 +254,7 @@ class SocketPeer(asyncio.BufferedProtocol):
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION),)
+        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION, self._run),)
         if hello.role == "client":  # who waits for the answer is let in by it
             handler = self._accept(hello, self)
             self.send(agreed)

@@ -8,23 +8,26 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
+from motet.core import events as e
 from motet.core.engine import Engine
 from motet.errors import ConnectionError, InternalError, ResourceExhaustedError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
+from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
-from motet.server.access.audit import Audit, Somebody
+from motet.server.access.allowance import Allowances
+from motet.server.access.audit import Audit
 from motet.server.access.door import Door, OwnDoor, Principal
-from motet.server.access.peer_process import PeerProcess
+from motet.server.access.principal_numbers import PrincipalNumbers
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
+from motet.server.admittance import Admittance
 from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
@@ -38,42 +41,37 @@ from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
+from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
+from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
 from motet.server.deployments.room import DeploymentsRoom
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
 from motet.server.http.ingress import Ingress
+from motet.server.http.own_names import OwnNames
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
-from motet.server.observers import attach_observers
+from motet.server.observers import OpenRecords, attach_observers
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.records.sampler import Sampler
-from motet.server.request_log import session_audit
 from motet.server.traces.load_trace import LoadTrace
 from motet.store.base import BundleStore, CallStore, DeploymentStore
-from motet.store.records import RecordStore
 from motet.wire import report
 from motet.wire.hello import Hello
-
-
-class OpenRecords(Protocol):
-    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
-
-    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
     lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
-    `bundles` keeps the source of what is deployed, `deployed` what that is."""
+    `bundles`: keeps the source of what is deployed."""
 
     def __init__(
         self,
@@ -87,49 +85,70 @@ class Server:
         door: Door | None = None,
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
+        inherited: Inherited | None = None,
         deployed: DeploymentStore | None = None,
     ) -> None:
-        self._audit = audit
         self._config = config
         self._backend = backend
         self._door = door or OwnDoor()
+        self._admittance = Admittance(self._door, audit, self._closed)
         loop = asyncio.get_running_loop()
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits)
+        engine = Engine(
+            failure=report.of,
+            id_base=id_base,
+            limits=config.limits,
+            first_attempt=1 if inherited is None else inherited.first_attempt,
+        )
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
+        records = open_records, self._identity, tidy_records
         self._records = attach_observers(
-            config,
-            self._driver,
-            self._lines,
-            self._tally,
-            self._sampler,
-            self._load_trace,
-            None if open_records is None else lambda: open_records(self._identity()),
-            tidy_records,
+            config, self._driver, self._lines, self._tally, self._sampler, self._load_trace, *records
         )
-        self._calls = SpawnedCalls(store)
-        self._web = Ingress(config.web, self.connect, self._bind, self._refusal)
+        self._allowances = Allowances(self._clock.now)
+        self._calls = SpawnedCalls(store, self._allowances.store)
+        self._web = Ingress(
+            config.web,
+            self.connect,
+            self._bind,
+            self._refusal,
+            config.app_quota.requests,
+        )
         self._catalogue = Catalogue(self._driver, id_base)
         self._lifetimes = Lifetimes(
-            self._driver, self._catalogue, self._lines, self._web, config.stop_grace, self._calls.forget_app
+            self._driver,
+            self._catalogue,
+            self._lines,
+            self._web,
+            config.stop_grace,
+            self._calls.forget_app,
+            config.app_quota,
         )
         self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
         self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace
+            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
+        self._catalogue.claim = self._containers.returning.claim
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
-        self._dashboard = Dashboard(config.dashboard, self.operations, self._metrics)
-        self._metrics_endpoint = None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics)
+        self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
+        self.dashboard = Dashboard(
+            config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
+        )
+        self._metrics_endpoint = (
+            None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
+        )
         self.metrics_url: str | None = None
         """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
+        self._client_numbers = itertools.count(1)
+        self.principals = PrincipalNumbers(lambda: next(self._client_numbers))
         room = self._room = DeploymentsRoom(
             self._driver,
             self._catalogue,
@@ -137,7 +156,7 @@ class Server:
             self._web,
             deployed,
             Placing(bundles).placed,
-            self._number_of,
+            self.principals.of,
             self._calls.forget_app,
         )
         self._parts = SharedParts(
@@ -145,63 +164,76 @@ class Server:
             self._catalogue,
             self._lifetimes,
             self._calls,
-            Queues(),
+            Queues(self._allowances.store),
             self.operations,
-            self._dashboard.invite,
+            self.dashboard.invite,
             room.names,
+            room.place,
             room.deployments,
+            self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
-        self._client_numbers = itertools.count(1)
         self._driver.attach(
             {
-                **performers(self._containers, self._catalogue, self._lifetimes, self._calls, self._clients),
+                **performers(
+                    self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given
+                ),
                 **room.performers,
             },
             self._broke,
             self._containers.ask_standstill,
         )
-        self.principals: dict[str, int] = {}
-        """How the engine names those who came in by the door: the number of the client that was the first of that name. Where
-        the server is inside a program, that is the program: processes forked from it act for it."""
-        self.broken: InternalError | None = None
-        """What made it end before its time, if anything did."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.tcp_address: str | None = None
         """Where it listens for those who show a token, if it does, once it has started."""
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
+        self._address, self._inherited = "", inherited
         self._strangers = Strangers()
         self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
         self.http_api = ApiEntrance(
             Reception(
-                admit=self._admit,
+                admit=self._admittance.admit,
                 enter=self._visited,
                 find_running=self._catalogue.find,
                 has_call=self.operations.has_call,
-                is_ending=lambda: self.broken is not None or self.ending.is_set(),
+                is_ending=lambda: bool(self._closed()),
                 now=self._clock.wall_now,
-            )
+            ),
+            OwnNames(config.names),
         )
-        self.operations.answers |= token_answers(self._door, self._guests.cut_off)
-        self.operations.answers |= Uploads(bundles).answers
+        self.operations.answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
         self._scratch = scratch
 
+    broken: InternalError | None = None
+    """What made it end before its time, if anything did."""
+    hands_over = False
+    """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
+
     async def start(self) -> None:
-        """Get the backend ready, listen, and have what was deployed serve."""
+        """Listen for containers, get the backend ready, and have what was deployed serve."""
         deployed = await self._room.deployments.prepare()
-        await self._backend.open(self._containers)
-        self._records.open()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.listen == "tcp":
             self._containers.address = await self._entrances.open_tcp()
         elif self._config.listen == "unix":
-            self._containers.address = await self._entrances.open_unix(self._config.socket or self._own_socket())
+            path = self._config.containers_socket or self._config.socket or self._own_socket()
+            self._containers.address = await self._entrances.open_unix(path)
         elif self._config.listen != "nowhere":
             raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
-        self._room.deployments.restore(deployed)  # at once: who comes in finds it
+        self._address = self._containers.address
+        await self._backend.open(self._containers)
+        self._records.open()
+        if self._config.containers_socket and self._config.socket:
+            # What clients submit again would run once more where its container is not back.
+            await self._containers.take_over()
+            self._room.deployments.restore(deployed)  # first: who comes in finds it
+            self._address = await self._entrances.open_unix(self._config.socket)
+            self._containers.returning.expect_claims()
+        else:
+            self._room.deployments.restore(deployed)
         if self._config.port is not None:
             self.tcp_address = await self._entrances.open_tcp(self._config.port)
 
@@ -211,18 +243,24 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
-        if self.broken is None:
+        if self.broken is None and not self.hands_over:
+            for session in self._clients.values():
+                session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
         self._room.close()
         self.http_api.end()
         await self._web.stop()
         await self._metered.close()
-        await self._dashboard.close()
+        await self.dashboard.close()
         if self._metrics_endpoint is not None:
             await self._metrics_endpoint.close()
         await self.http_api.close()
-        await self._backend.close()
-        self._driver.close()
+        if self.hands_over and self._inherited is not None:
+            self._driver.close()  # first: connections that end from here on mean nothing
+            await self._inherited.leave()
+        else:
+            await self._backend.close()
+            self._driver.close()
         self._sampler.stop()
         await self._records.close()
         if self._load_trace is not None:
@@ -233,8 +271,8 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
-        return self._containers.address
+        """Where it listens for clients, once it does."""
+        return self._address
 
     @property
     def token(self) -> str:
@@ -265,19 +303,33 @@ class Server:
 
     def new_peer(self) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol)
+        run = "" if self._inherited is None else self.server_id
+        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol, run)
 
     def connect(
-        self, peer: Peer, principal: Principal | None = None, *, container_id: str | None = None, where: str = "here"
+        self,
+        peer: Peer,
+        principal: Principal | None = None,
+        *,
+        container_id: str | None = None,
+        where: str = "here",
+        confirms: bool = False,
     ) -> ClientSession:
         """A client that came in by the door, as this principal, or one in this process, or in a container: what it sends goes
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
-        it came in, for the audit log."""
+        it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
-        by = None if principal is None else self._number_of(principal.identity, number)
+        by = None if principal is None else self.principals.of(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
+        if principal is not None and by is not None and principal.quota != NO_QUOTA:
+            name = f"the principal {principal.name!r}"
+            self._allowances.set(by, name, principal.quota)
+            self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
-            app = self._catalogue.app_of(self._containers.function_of(container_id))
+            function_id = self._containers.function_of(container_id)
+            if not self._catalogue.has(function_id):
+                raise ConnectionError("the app of this container is not here yet")
+            app = self._catalogue.app_of(function_id)
             owner = self._lifetimes.life_of(app.app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
@@ -288,20 +340,22 @@ class Server:
             principal=by,
             by=Deployer(*((OPERATOR, OPERATOR) if principal is None else (principal.name, principal.identity)), rights),
             is_inside=container_id is not None,
-            audit=session_audit(self._audit, _somebody(principal, container_id, where), number),
+            came_as=principal,
+            allowance=None if by is None else self._allowances.of(by),
+            audit=self._admittance.audit_of(principal, container_id, where, number),
+            confirms=confirms,
         )
         return session
-
-    def _number_of(self, identity: str, number: int = 0) -> int:
-        """How the engine names a principal; `number` if it has no name yet, or a new one."""
-        if identity not in self.principals:
-            self.principals[identity] = number or next(self._client_numbers)
-        return self.principals[identity]
 
     def disconnect(self, session: ClientSession) -> None:
         """The client is gone."""
         if self._clients.pop(session.number, None) is not None:
             session.disconnected()
+
+    def _cut_off(self, name: str, reason: str) -> None:
+        """The principal of this name may not stay, wherever it is."""
+        self._guests.cut_off(name, reason)
+        self._logins.cut_off(name)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
         return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
@@ -313,37 +367,28 @@ class Server:
         return self._room.refusal(function_id)
 
     def _identity(self) -> ServerIdentity:
-        return ServerIdentity(
-            self.server_id, os.getpid(), self._clock.wall_now(), self._containers.address, self._door.token
-        )
+        socket, began_at = self._config.socket, self._clock.wall_now()
+        address = self._containers.address if socket is None else f"unix:{socket}"
+        return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
-    def _admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+    def _closed(self) -> str:
         if self.broken is not None:
-            raise ConnectionError(str(self.broken))
-        if self.ending.is_set():
-            raise ConnectionError("this server is ending")
-        try:
-            return self._door.admit(token, process)
-        except ConnectionError as error:
-            if self._audit is not None:
-                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
-            raise
+            return str(self.broken)
+        return "this server is ending" if self.ending.is_set() else ""
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            principal = self._admit(hello.token, peer.process, peer.where)
-            return self._guests.add(self.connect(peer, principal, where=peer.where), peer, principal)
+            principal = self._admittance.admit(hello.token, peer.process, peer.where)
+            return self._guests.add(
+                self.connect(peer, principal, where=peer.where, confirms=hello.confirms), peer, principal
+            )
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return self._guests.add(self.connect(peer, container_id=hello.container_id), peer, None)
-
-
-def _somebody(principal: Principal | None, container_id: str | None, where: str) -> Somebody:
-    if container_id is not None:
-        return Somebody(container_id, "", "a container")
-    return Somebody("", "", where) if principal is None else Somebody(principal.name, principal.key, where)
+        return self._guests.add(
+            self.connect(peer, container_id=hello.container_id, confirms=hello.confirms), peer, None
+        )

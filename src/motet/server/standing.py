@@ -22,7 +22,15 @@ from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.server import Server
-from motet.server.wiring import build_server, open_audit, open_bundles, open_deployments, open_tokens, take_home
+from motet.server.wiring import (
+    attach_agent,
+    build_server,
+    open_audit,
+    open_bundles,
+    open_deployments,
+    open_tokens,
+    take_home,
+)
 from motet.store.base import BundleStore, DeploymentStore
 
 ENDING_GRACE = 15.0
@@ -51,7 +59,8 @@ def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
                 kept = open_bundles(place.directory), open_deployments(place.directory)
-                return runner.run(_serve(config, tokens, audit, kept, say, show))
+                serving = _serve(config, place.directory, tokens, audit, kept, say, show)
+                return runner.run(serving)
             finally:
                 audit.write()
     finally:
@@ -60,6 +69,7 @@ def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
 
 async def _serve(
     config: ServerConfig,
+    directory: Path,
     tokens: Tokens,
     audit: Audit,
     kept: tuple[BundleStore, DeploymentStore],
@@ -67,8 +77,15 @@ async def _serve(
     show: Say,
 ) -> int:
     bundles, deployed = kept
-    server = build_server(config, door=HomeDoor(tokens), audit=audit, bundles=bundles, deployed=deployed)
-    with _signals(server, say):
+    agent, inherited = await attach_agent(config, directory)
+    door = HomeDoor(tokens, config.principal_quota, agent.roots)
+    server = build_server(
+        config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited, deployed=deployed
+    )
+    if inherited.held:
+        count = len(inherited.held)
+        say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
+    with _signals(server, agent.end_now, say):
         try:
             await server.start()
         except BaseException:
@@ -77,6 +94,8 @@ async def _serve(
         _say_where(server, say)
         if tokens.is_new:
             show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
+        if config.dashboard.port is not None:
+            say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         await server.ending.wait()
@@ -86,10 +105,15 @@ async def _serve(
                 await server.stop()
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
+            agent.end_now()
             os._exit(HUNG)
     if server.broken is not None:
         raise server.broken
-    say("The server has ended.")
+    say(
+        "The server has ended, and left its containers to the next one."
+        if server.hands_over
+        else "The server has ended."
+    )
     return 0
 
 
@@ -104,20 +128,28 @@ def _say_where(server: Server, say: Say) -> None:
 
 
 @contextlib.contextmanager
-def _signals(server: Server, say: Say) -> Iterator[None]:
+def _signals(server: Server, end_containers: Callable[[], None], say: Say) -> Iterator[None]:
     loop = asyncio.get_running_loop()
 
     def asked(number: signal.Signals) -> None:
         if server.ending.is_set():
+            end_containers()
             os._exit(128 + number)
         count = len(server.operations.views())
         say(f"Stopping: {count} app{'' if count == 1 else 's'} and all containers ({number.name}; again ends at once)")
         server.ending.set()
 
+    def asked_to_hand_over() -> None:
+        if not server.ending.is_set():
+            say("Handing over: apps and containers are left to the next server (SIGUSR2)")
+            server.hands_over = True
+            server.ending.set()
+
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked, number)
+    loop.add_signal_handler(signal.SIGUSR2, asked_to_hand_over)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR2):
             loop.remove_signal_handler(number)

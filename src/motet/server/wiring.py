@@ -18,14 +18,19 @@ from motet.store.base import BundleStore, DeploymentStore, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
+    from motet.agent.agent_backend import AgentBackend
     from motet.model.audit import AuditEntry
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
+    from motet.server.containers.come_back import Inherited
     from motet.server.server import Server
     from motet.store.server_home import HomeHolder, ServerHome
 
 
 _AUDIT = "audit"
+
+ATTEMPT_BITS = 40
+"""A server that has an agent makes fewer attempts than these can number: a million a second for twelve days."""
 
 
 def build_server(
@@ -35,11 +40,13 @@ def build_server(
     door: Door | None = None,
     audit: Audit | None = None,
     bundles: BundleStore | None = None,
+    inherited: Inherited | None = None,
     deployed: DeploymentStore | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
-    `bundles` keeps the source of what is deployed, `deployed` what that is."""
+    `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
+    it, with the backend."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -47,9 +54,45 @@ def build_server(
 
     scratch = Scratch("server")
     backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
-    records = None if config.records is None else _Records(config.records)
-    opened, tidy = (None, lambda: None) if records is None else (records.open, records.tidy)
-    return Server(config, backend, MemoryCallStore(), opened, tally, tidy, scratch, door, audit, bundles, deployed)
+    if config.records is None:
+        store = MemoryCallStore()
+        return Server(
+            config,
+            backend,
+            store,
+            tally=tally,
+            scratch=scratch,
+            door=door,
+            audit=audit,
+            bundles=bundles,
+            inherited=inherited,
+            deployed=deployed,
+        )
+    records = _Records(config.records)
+    return Server(
+        config,
+        backend,
+        MemoryCallStore(),
+        records.open,
+        tally,
+        records.tidy,
+        scratch,
+        door,
+        audit,
+        bundles,
+        inherited,
+        deployed,
+    )
+
+
+async def attach_agent(config: ServerConfig, directory: Path) -> tuple[AgentBackend, Inherited]:
+    """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
+    from motet.agent.agent_backend import AgentBackend
+    from motet.server.containers.come_back import Inherited
+
+    agent = await AgentBackend.attach(directory, env=config.base_env, grace=config.agent_grace)
+    # More than any attempt that a server before this one has numbered.
+    return agent, Inherited(agent.held, (agent.run << ATTEMPT_BITS) + 1, agent.leave)
 
 
 def take_home(directory: Path) -> ServerHome:

@@ -16,7 +16,8 @@ from motet.model.outcome import InputEnd
 
 
 class KeptToken(msgspec.Struct, frozen=True):
-    """What is kept of a token: whom it speaks for, a hash of it, and its rights by name. Moments are of the wall clock.
+    """What is kept of a token: whom it speaks for, a hash of it, its rights by name, and what it may have. Moments are of the
+    wall clock.
     `principal` tells whom it speaks for from those of the same name before it and after it."""
 
     name: str
@@ -26,6 +27,7 @@ class KeptToken(msgspec.Struct, frozen=True):
     expires_at: float | None = None
     last_used_at: float | None = None
     principal: str = ""
+    limits: tuple[str, ...] = ()
 
 
 class TokenStore(Protocol):
@@ -125,7 +127,7 @@ class DeploymentStore(Protocol):
         ...
 
     def serving(self) -> list[KeptDeployment]:
-        """Those that are live, or canaries, in the order they were made."""
+        """Those that serve, or end what they accepted, in the order they were made."""
         ...
 
     def last(self, name: str) -> int:

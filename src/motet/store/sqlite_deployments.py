@@ -23,7 +23,6 @@ _SCHEMA = """
 CREATE TABLE deployments(name TEXT, version INTEGER, serves INTEGER, view BLOB, kept BLOB, PRIMARY KEY(name, version));
 CREATE INDEX serving ON deployments(serves) WHERE serves;
 """
-_SERVES = ("live", "canary")
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
@@ -64,7 +63,7 @@ class SqliteDeployments:
         with self._writing() as connection:
             connection.execute(
                 "INSERT INTO deployments VALUES(?, ?, ?, ?, ?)",
-                (view.name, view.version, view.state in _SERVES, _encode(view), _encode(kept)),
+                (view.name, view.version, view.is_here, _encode(view), _encode(kept)),
             )
 
     def change(self, views: Sequence[DeploymentView]) -> None:
@@ -72,7 +71,7 @@ class SqliteDeployments:
         with self._writing() as connection:
             connection.executemany(
                 "UPDATE deployments SET serves = ?, view = ? WHERE name = ? AND version = ?",
-                [(view.state in _SERVES, _encode(view), view.name, view.version) for view in views],
+                [(view.is_here, _encode(view), view.name, view.version) for view in views],
             )
 
     def history(self, name: str) -> list[DeploymentView]:

@@ -94,8 +94,15 @@ class Playbook:
     `at` lets a timer fire. So does `decisions=True` with `ReportDecision`. `engine` may be looked into at any time.
     """
 
-    def __init__(self, *, limits: HostLimits = DEFAULT_LIMITS, wakes: bool = False, decisions: bool = False) -> None:
-        self.engine = Engine(failure=text_failure, limits=limits)
+    def __init__(
+        self,
+        *,
+        limits: HostLimits = DEFAULT_LIMITS,
+        wakes: bool = False,
+        decisions: bool = False,
+        first_attempt: int = 1,
+    ) -> None:
+        self.engine = Engine(failure=text_failure, limits=limits, first_attempt=first_attempt)
         self.now = 0.0
         self._unseen = (*(() if wakes else (WakeAt,)), *(() if decisions else (ReportDecision,)))
         self._wake_at: float | None = None

@@ -15,7 +15,7 @@ from motet.core import events as e
 from motet.model.function import DeliveryPolicy, FunctionSpec, ImportedDefinition, Resources, SyncCancellation
 from motet.model.gpu import FoundGpus, Gpu, GpuRequest
 from motet.model.ids import numbered_suffix
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, Batching, Concurrency
 from motet.testing.playbook import ANYTHING
@@ -136,6 +136,21 @@ def unblocked(container: int) -> e.ContainerUnblocked:
 
 def ready(*containers: int) -> list[e.Event]:
     return [e.ContainerReady(container_id(number)) for number in containers]
+
+
+def resumed(
+    container: int, *running: str, ended: Sequence[str] = (), cancelled: bool = False, leaving: str | None = None
+) -> e.ContainerResumed:
+    """A container of a server before this one is here. It runs these attempts ("a0#7"), which were `cancelled` or not; those of
+    `ended` have ended."""
+    held = [_held(text, cancelled=cancelled) for text in running]
+    ends = [(it, AttemptEnd(it.attempt, OutcomeKind.SUCCESS, RESULT)) for it in map(_held, ended)]
+    return e.ContainerResumed(container_id(container), "fu-f", held, ends, None, leaving)
+
+
+def _held(text: str, *, cancelled: bool = False) -> HeldAttempt:
+    it = _delivery(text)
+    return HeldAttempt(it.attempt, it.call_id, it.index, cancelled)
 
 
 def start_failed(container: int, failure: bytes = b"ImportError") -> e.ContainerFailed:

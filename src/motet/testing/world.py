@@ -78,6 +78,7 @@ class World:
         self._server: Server
         self._real_sleep = time.sleep
         self.carried: Mapping[str, str] = {}
+        self.is_elsewhere = False
         self.connection = self._backend.connection
         """What functions are called over."""
 

@@ -9,12 +9,13 @@ from motet.wire.message import Message
 
 
 class NewToken(Message, tag="new_token", frozen=True):
-    """Make a token for a principal of this name, with these rights, for so many seconds (None: until it is revoked); answered
-    by `TokenMade`."""
+    """Make a token for a principal of this name, with these rights, for so many seconds (None: until it is revoked), which may
+    have so much ("containers=8"; see `Quota`); answered by `TokenMade`."""
 
     name: Name
     rights: tuple[Name, ...]
     lifetime: float | None = None
+    limits: tuple[Name, ...] = ()
 
 
 class ListTokens(Message, tag="list_tokens", frozen=True):

@@ -64,7 +64,7 @@ STREAM_WINDOW = 256
 
 class SubmitInputs(Message, tag="submit", frozen=True):
     """Inputs for a call; the first such message of a call makes it. `trace`: a `traceparent` for what becomes of them.
-    `at_most_once`: an input whose container is gone does not run again."""
+    `at_most_once`: an input whose container is gone does not run again. `again`: they were sent to a server before this one."""
 
     call_id: Name
     function_id: Name
@@ -74,6 +74,7 @@ class SubmitInputs(Message, tag="submit", frozen=True):
     parent_input_id: Name | None = None
     trace: Name = ""
     at_most_once: bool = False
+    again: bool = False
 
 
 class CancelCall(Message, tag="cancel", frozen=True):
@@ -102,13 +103,23 @@ class FeedCall(Message, tag="feed", frozen=True):
     items: list[Payload]
 
 
+class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
+    """The client has as many outcomes as this, of all that came over this connection: nobody need keep them for it. Only who
+    has said in its hello that it confirms sends this."""
+
+    count: Index
+
+
 class CreateApp(Message, tag="create_app", frozen=True):
     """Register an app's functions; answered by `AppCreated`. The app ends with `StopApp` or, unless it is to be `detached`,
-    with the connection."""
+    with the connection. `functions`: the ids that they had on a server before this one, as in `AppCreated`. `bundle`: the
+    digest of its source; empty: its files are where the server finds them."""
 
     app_id: Name
     spec: AppSpec
     detached: bool = False
+    functions: tuple[tuple[Name, Name, Name], ...] = ()
+    bundle: Name = ""
 
 
 class StopApp(Message, tag="stop_app", frozen=True):
@@ -118,10 +129,12 @@ class StopApp(Message, tag="stop_app", frozen=True):
 
 
 class BindFunction(Message, tag="bind", frozen=True):
-    """The function that `variant` makes of `function_id`; answered by `FunctionBound`. The same variant gives the same id."""
+    """The function that `variant` makes of `function_id`; answered by `FunctionBound`. The same variant gives the same id.
+    `bound`: the one that it had on a server before this one."""
 
     function_id: str
     variant: FunctionVariant
+    bound: Name = ""
 
 
 class UpdateAutoscaler(Message, tag="update_autoscaler", frozen=True):
@@ -221,6 +234,10 @@ class Broken(Message, tag="broken", frozen=True):
     """The server ends because of a bug of its own, and closes the connection; `failure` is an encoded `InternalError`."""
 
     failure: bytes
+
+
+class Farewell(Message, tag="farewell", frozen=True):
+    """The server ends in order, and so does what it runs: there is nothing to come back for."""
 
 
 class Outcomes(Message, tag="outcomes", frozen=True):
@@ -342,5 +359,7 @@ class Reply(Message, tag="reply", frozen=True):
     more: bool = False
 
 
-FromClient = SubmitInputs | CancelCall | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
-ToClient = Agreed | Refused | Broken | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
+FromClient = (
+    SubmitInputs | CancelCall | OutcomesTaken | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
+)
+ToClient = Agreed | Refused | Broken | Farewell | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply

@@ -9,7 +9,7 @@ from typing import Literal
 
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.limits import Index, Moment, Payload
-from motet.model.outcome import AttemptEnd, Delivery
+from motet.model.outcome import AttemptEnd, Delivery, HeldAttempt
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.output_messages import Output, OutputShared, Stalled
@@ -20,7 +20,8 @@ from motet.wire.output_messages import Output, OutputShared, Stalled
 class Configure(Message, tag="configure", frozen=True):
     """What a new container serves. `sys_path`, `project_dir`, `argv`, `main`, `sources` and `bundle` are those of
     `AppSpec`.
-    `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets."""
+    `functions` and `web_urls` are those of `AppCreated`: how nested calls find targets. `survives`: once it is ready, the
+    container outlives its server, and comes back to the next one."""
 
     app_id: str
     app_name: str
@@ -34,6 +35,7 @@ class Configure(Message, tag="configure", frozen=True):
     main: ImportedDefinition | None = None
     sources: str = ""
     bundle: str = ""
+    survives: bool = False
 
 
 class Deliver(Message, tag="deliver", frozen=True):
@@ -76,6 +78,12 @@ class Cancel(Message, tag="cancel_attempts", frozen=True):
     attempts: list[int]
 
 
+class AckOutcomes(Message, tag="ack_outcomes", frozen=True):
+    """On the control connection: the callers of these attempts have their outcomes, or nobody will ask for them."""
+
+    attempts: list[int]
+
+
 class AskStandstill(Message, tag="ask_standstill", frozen=True):
     """On the control connection: the server has just stood still. Did the container, too? Answered by `StoodStill`."""
 
@@ -93,6 +101,17 @@ class Ready(Message, tag="ready", frozen=True):
     """Imported and entered; attempts may come. The last `entering` seconds went by in enter hooks and web apps' startup."""
 
     entering: Moment = 0.0
+
+
+class Held(Message, tag="held", frozen=True):
+    """First on the executor connection of a container that comes back: the attempts that run there, and those that have ended;
+    the outcomes of these follow. `limit`: see `LimitInputs`; 0: it was not lowered. `leaving`: it asked for no more inputs, or
+    was told to stop."""
+
+    running: list[HeldAttempt]
+    ended: list[HeldAttempt]
+    limit: int = 0
+    leaving: bool = False
 
 
 class ClockRead(Message, tag="clock_read", frozen=True):
@@ -163,6 +182,7 @@ class Unblocked(Message, tag="unblocked", frozen=True):
 
 FromContainer = (
     ClockRead
+    | Held
     | Ready
     | StartFailed
     | Finished
@@ -178,4 +198,4 @@ FromContainer = (
     | Stalled
 )
 ToExecutor = Agreed | Refused | Configure | FeedItems | Deliver | DeliverBatched | Resume
-ToControl = Agreed | Refused | Cancel | AckAttemptItems | AskStandstill | Stop
+ToControl = Agreed | Refused | Cancel | AckAttemptItems | AckOutcomes | AskStandstill | Stop

@@ -31,7 +31,8 @@ Role = Literal["client", "executor", "control"]
 @hides_secrets
 class Hello(Message, tag="hello", frozen=True):
     """The first message on a connection, from the side that opened it. `token` proves that it may. `versions`: the oldest and
-    the newest of the wire that it speaks."""
+    the newest of the wire that it speaks. `resumes`: it was connected before, and comes back.
+    `confirms`: a client that says which outcomes it has."""
 
     role: Role
     token: str
@@ -39,19 +40,23 @@ class Hello(Message, tag="hello", frozen=True):
     versions: tuple[Index, Index] = WIRE_VERSIONS
     python: Name = PYTHON
     motet: Name = VERSION
+    resumes: bool = False
+    confirms: bool = False
 
 
 class Agreed(Message, tag="agreed", frozen=True):
     """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
 
     Who speaks one version alone need not wait for it. `python`, `cloudpickle` and `motet`: what its containers have, for
-    whoever sends them code by value; empty: not said.
+    whoever sends them code by value; empty: not said. `run`: which run of a server this is, if clients can come back to the
+    next one.
     """
 
     version: int
     python: Name = ""
     cloudpickle: Name = ""
     motet: Name = ""
+    run: Name = ""
 
 
 class Refused(Message, tag="refused", frozen=True):

@@ -1,7 +1,7 @@
-"""Makes this process as much like one on Windows as a process on Linux can be: run before Motet is imported.
+"""Makes this process as much like one on macOS or Windows as a process on Linux can be: run before Motet is imported.
 
-What only POSIX has cannot be imported, and is missing from the modules that everybody has. The standard library is imported
-first: it is what it is on this system.
+What only POSIX has cannot be imported, and is missing from the modules that everybody has. The standard library, and what
+commands draw with, is imported first: it is what it is on this system.
 """
 
 from __future__ import annotations
@@ -14,14 +14,20 @@ import logging  # noqa: F401
 import multiprocessing  # noqa: F401
 import os
 import select
+import selectors
 import shutil  # noqa: F401
 import signal
 import socket
 import subprocess  # noqa: F401
 import sys
+import sysconfig
 import tempfile  # noqa: F401
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec
+
+import click.testing  # noqa: F401
+import rich.console
+import rich.live  # noqa: F401
 
 ABSENT = {"fcntl", "pwd", "grp", "resource", "termios", "tty", "pty", "curses", "syslog", "uvloop", "_posixsubprocess"}
 MISSING = {
@@ -53,5 +59,7 @@ for module, names in MISSING.items():
     for name in names:
         if hasattr(module, name):
             delattr(module, name)
+sysconfig.get_config_vars()  # which are of this system
 ctypes.CDLL = _no_library  # type: ignore[assignment,misc]
-sys.platform = "win32"
+selectors.DefaultSelector = selectors.SelectSelector  # type: ignore[misc,assignment]
+sys.platform = "darwin"  # as win32, it would be told to speak to its own kernel as to another

@@ -9,10 +9,10 @@ import sys
 
 import pytest
 
+from motet.client.peer_process import PeerProcess, descends_from
 from motet.errors import ConnectionError, InvalidError
 from motet.server.access import door
 from motet.server.access.door import HomeDoor, OwnDoor, Principal
-from motet.server.access.peer_process import PeerProcess, descends_from
 from motet.server.access.rights import CALL, EVERYTHING, LOOK, OPERATE
 from motet.server.access.tokens import OPERATOR, Tokens
 from tests.server.access.test_tokens import Kept
@@ -56,8 +56,8 @@ def test_a_token_lets_in_wherever_one_comes_from_with_its_rights_and_until_it_ex
     calls, operates = tokens.new("ci", ("call",)), tokens.new("ops", ("operate",), 60.0)
     stranger = PeerProcess.of(os.getpid(), 4711)
     (first, second) = tokens.all()
-    assert home.admit(calls, None) == home.admit(calls, stranger) == Principal("ci", CALL, None, first.principal)
-    assert home.admit(operates, None) == Principal("ops", OPERATE | LOOK, 160.0, second.principal)
+    assert home.admit(calls, None) == home.admit(calls, stranger) == Principal("ci", CALL, key=first.principal)
+    assert home.admit(operates, None) == Principal("ops", OPERATE | LOOK, 160.0, key=second.principal)
     now = 160.0
     tokens.revoke("ci")
     for token in (calls, operates, "motet_", "ü"):

@@ -10,11 +10,11 @@ from typing import Any
 
 import httpx
 
+from motet.client.peer_process import PeerProcess
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.outcome import AttemptEnd, OutcomeKind
 from motet.server.access.door import Principal
-from motet.server.access.peer_process import PeerProcess
 from motet.server.access.rights import EVERYTHING, named_rights
 from motet.wire import client_messages as m
 from motet.wire.container_messages import Finished, Items

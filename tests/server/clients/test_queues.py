@@ -18,7 +18,7 @@ class Client:
     """One that puts and takes, and says what it was answered."""
 
     def __init__(self, queues: Queues, number: int = 1) -> None:
-        self.number = number
+        self.number = self.principal = number
         self.answers: dict[int, Any] = {}
         self._queues = queues
         self._requests = 0

@@ -15,6 +15,7 @@ from motet.server.dashboard.api import Api
 from motet.server.dashboard.app import dashboard_app
 from motet.server.dashboard.events import Watchers
 from motet.server.dashboard.logins import Logins
+from motet.server.http.own_names import OwnNames
 
 from . import made_server as made
 from .made_server import MadeServer
@@ -33,7 +34,7 @@ class Client:
     def __init__(self, server: MadeServer) -> None:
         api = Api(server, lambda: made.NOW)
         logins = Logins(lambda: 0.0)
-        self._app = dashboard_app(api, Watchers(api), "127.0.0.1", logins)
+        self._app = dashboard_app(api, Watchers(api), OwnNames(), logins)
         self._code = logins.new_code()
         self._cookies: httpx.Cookies | None = None
 

@@ -38,8 +38,8 @@ def test_dashboard_is_served_from_its_opening_to_its_end() -> None:
         dashboard = Dashboard(DashboardConfig(port=0), MadeServer())
         url = dashboard.open()
         assert dashboard.open() == url
-        assert dashboard.invite()[0] == url
-        assert await title_of(*dashboard.invite()) == "Motet"
+        assert dashboard.invite(None)[0] == url
+        assert await title_of(*dashboard.invite(None)) == "Motet"
         await dashboard.close()
         await dashboard.close()
         with pytest.raises(httpx.ConnectError):
@@ -51,7 +51,7 @@ def test_dashboard_is_served_from_its_opening_to_its_end() -> None:
 def test_page_that_is_open_does_not_hold_up_the_end() -> None:
     async def scene() -> None:
         dashboard = Dashboard(DashboardConfig(port=0), MadeServer())
-        url, code = dashboard.invite()
+        url, code = dashboard.invite(None)
         async with httpx.AsyncClient() as client:
             await client.get(url, params={"code": code})
             await read_to_the_end(client, url, dashboard)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from motet.server.dashboard.security import refusal
+from motet.server.http.own_names import OwnNames
 
-LOOPBACK = "127.0.0.1"
+LOOPBACK = OwnNames()
 COMMAND = {b"x-motet-dashboard": b"1", b"content-type": b"application/json"}
 
 
@@ -18,7 +19,7 @@ def test_dashboard_is_served_by_address_or_as_localhost(host: bytes) -> None:
 
 
 def test_dashboard_is_served_by_the_name_it_listens_on() -> None:
-    assert refusal("GET", {b"host": b"box.internal:8420"}, "box.internal") is None
+    assert refusal("GET", {b"host": b"box.internal:8420"}, OwnNames(["box.internal"])) is None
 
 
 @pytest.mark.parametrize(

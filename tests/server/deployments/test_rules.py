@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from motet.errors import InvalidError
-from motet.server.deployments.names import Shares
+from motet.server.deployments.names import CallShares
 from motet.server.deployments.rules import ENOUGH, WINDOW, RollbackRules, VersionScore, verdict
 
 
@@ -64,7 +64,7 @@ def test_times_of_inputs_that_failed_are_not_those_of_a_version() -> None:
 
 @pytest.mark.parametrize("percent", [1.0, 10.0, 25.0, 33.3, 50.0, 99.0])
 def test_shares_are_as_even_as_can_be(percent: float) -> None:
-    shares = Shares(2, percent, 1)
+    shares = CallShares(2, percent, 1)
     found = [shares.next() for _ in range(1000)]
     for end in range(1, 1001):
         assert abs(found[:end].count(2) - end * percent / 100) <= 1

@@ -218,6 +218,8 @@ def test_metrics_are_served_to_the_end_of_the_server_and_nothing_else_is() -> No
             assert url is not None
             assert (await client.get(url.removesuffix("metrics"))).status_code == 404
             assert (await client.post(url)).status_code == 404
+            rebound = await client.get(url, headers={"host": "rebound.example"})
+            assert (rebound.status_code, "MOTET_NAMES" in rebound.text) == (421, True)
             answer = await client.get(url, headers={"accept": "application/openmetrics-text; version=1.0.0"})
             assert answer.headers["content-type"].startswith("application/openmetrics-text")
             assert answer.text.endswith("# EOF\n")

@@ -31,6 +31,11 @@ def has_none_of(descriptor: int) -> None:
     _descriptors.add(descriptor)
 
 
+def is_closed(descriptor: int) -> None:
+    """That connection is over, and its number may be given to a file of the user's."""
+    _descriptors.discard(descriptor)
+
+
 def begin(frame: FrameType | None) -> None:
     """This process has just been forked, by this frame."""
     global is_one

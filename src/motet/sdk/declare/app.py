@@ -27,7 +27,7 @@ from motet.sdk.options.keyword import Given, Keyword, read
 from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOptions
 from motet.sdk.options.secret import Secret, merged_env
 from motet.sdk.run.app_run import AppRun
-from motet.sdk.run.deploying import deploy
+from motet.sdk.run.deploying import HowToDeploy, deploy
 from motet.sdk.run.looking_up import lookup
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
@@ -289,13 +289,16 @@ class App(Handle):
         tag: str = "",
         client: object = None,
         strategy: str = "rolling",
+        percent: float = 10.0,
+        rollback_on: str = "",
     ) -> Steps[App]:
         """Leave it with a server that stays, as the next version of what has its name there; gives this app, whose functions
-        are called there from now on. `tag`: whatever tells this version from others.
+        are called there from now on. `tag`: whatever tells this version from others. `percent`, `rollback_on`: of a canary.
 
         Raises `ConnectionError` without such a server, and why the version could not take over: then the one before goes on.
         """
-        yield from deploy(self, name, tag, strategy)
+        wanted = HowToDeploy(name=name, tag=tag, strategy=strategy, percent=percent, rollback_on=rollback_on)
+        yield from deploy(self, wanted)
         return self
 
     lookup: ClassVar[Dual[..., App]]

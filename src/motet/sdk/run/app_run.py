@@ -27,6 +27,7 @@ from motet.sdk.run import runs
 from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.sdk.run.output import LinePrinter, output_enabled
 from motet.sdk.run.runs import Runs
+from motet.sdk.run.temporary import temporary
 from motet.wire.by_value import ByValue
 from motet.wire.client_messages import CreateApp, StopApp
 from motet.wire.operator_messages import OpenDashboard
@@ -90,12 +91,21 @@ def _say_where_it_is(running: RunningApp) -> None:
 
 class AppRun(Generic[A]):
     """`with app.run():` and `async with app.run():`. Leaving the block cancels what still runs and stops all containers, unless
-    the run is to `detach`: then the app goes on."""
+    the run is to `detach`: then the app goes on. `is_temporary`: its URLs are others than those of what is deployed."""
 
-    def __init__(self, app: A, *, name: str | None = None, detach: bool = False, dashboard: bool = False) -> None:
+    def __init__(
+        self,
+        app: A,
+        *,
+        name: str | None = None,
+        detach: bool = False,
+        dashboard: bool = False,
+        is_temporary: bool = False,
+    ) -> None:
         self._app = app
         self._name = None if name is None else check_name("the name of a run", name)
         self._detach = detach
+        self._is_temporary = is_temporary
         self._dashboard = dashboard
         self._exits = contextlib.ExitStack()
         self._running: RunningApp | None = None
@@ -144,7 +154,8 @@ class AppRun(Generic[A]):
             # First: an app should not have begun if it cannot be looked at as was asked.
             pages = (yield from server.connection.request(OpenDashboard())) if self._dashboard else None
             connect = OwnConnection(server.reconnect, server.connection)
-            running = yield from self._create(connect, with_environment(spec, server.carried), declared)
+            spec = with_environment(temporary(spec) if self._is_temporary else spec, server.carried)
+            running = yield from self._create(connect, spec, declared, travels=server.is_elsewhere)
             running.by_value, running.included = as_seen_from(server.connection, by_value), lambda: app.included
         except BaseException:
             yield from self._release(server)
@@ -177,10 +188,14 @@ class AppRun(Generic[A]):
             yield from server.release()
 
     def _create(
-        self, connect: Callable[[], Connection], spec: AppSpec, declared: list[FunctionSpec]
+        self, connect: Callable[[], Connection], spec: AppSpec, declared: list[FunctionSpec], *, travels: bool
     ) -> Steps[RunningApp]:
-        app_id = new_app_id()
-        reply = yield from connect().request(CreateApp(app_id, spec, self._detach))
+        app_id, digest = new_app_id(), ""
+        if travels:
+            from motet.bundles.upload import sent  # late: runs on this machine do without
+
+            spec, digest = yield from sent(connect(), spec)
+        reply = yield from connect().request(CreateApp(app_id, spec, self._detach, bundle=digest))
         return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
 
     def _print_output(self, running: RunningApp) -> None:

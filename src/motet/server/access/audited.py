@@ -14,9 +14,13 @@ from motet.errors import (
 )
 from motet.server.access.rights import CALL, LOOK, NEEDED, SERVE
 from motet.wire import report
+from motet.wire.bundle_messages import OfferBundle, PutPieces
 from motet.wire.client_messages import RequestFailed
 
-AUDITED = frozenset(kind for kind, needed in NEEDED.items() if needed and not needed & (CALL | LOOK | SERVE))
+PARTS = frozenset({OfferBundle, PutPieces})
+"""Those that are parts of what another asks for."""
+
+AUDITED = frozenset(kind for kind, it in NEEDED.items() if it and not it & (CALL | LOOK | SERVE)) - PARTS
 """The messages that say what runs and who may do what: those that take a right to deploy, operate or administer."""
 
 TOLD = (
@@ -67,7 +71,7 @@ def about(body: Any) -> dict[str, Any]:
         value = getattr(body, name, None)
         if isinstance(value, str):
             found[name] = value[:_MAX_TEXT]
-        elif isinstance(value, tuple | list):
+        elif isinstance(value, tuple | list) and value:
             found[name] = [str(each)[:_MAX_TEXT] for each in value[:_MAX_TEXT]]
         elif isinstance(value, bool | int | float):
             found[name] = value

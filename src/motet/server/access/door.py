@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import secrets
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from motet.client.peer_process import PeerProcess, descends_from, is_marked_as_containers
 from motet.errors import ConnectionError, InvalidError
-from motet.server.access.peer_process import PeerProcess, descends_from, is_marked_as_containers
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.access.rights import EVERYTHING, Right, named_rights
 from motet.server.access.tokens import OPERATOR, Tokens
 
@@ -21,6 +23,7 @@ class Principal:
     rights: Right
     until: float | None = None
     """When its rights end, on the wall clock."""
+    quota: Quota = NO_QUOTA
     key: str = ""
     """What tells it from all others, also from those who had its name before, and will; empty: its name does."""
 
@@ -73,12 +76,15 @@ class OwnDoor:
 
 class HomeDoor:
     """Of a server that stays: who shows a token may do what that is for. Without one, the user that the server runs as may do
-    everything from this machine, but for the processes of its containers, which are its descendants."""
+    everything from this machine, but for the processes of its containers. These descend from it, or from one of `roots`."""
 
     token = ""
 
-    def __init__(self, tokens: Tokens) -> None:
+    def __init__(self, tokens: Tokens, quota: Quota = NO_QUOTA, roots: Callable[[], Iterable[int]] = tuple) -> None:
+        """`quota`: what whoever shows a token may have, as far as that does not say otherwise."""
         self.tokens = tokens
+        self._quota = quota
+        self._roots = roots
         self._uid = os.geteuid()
         self._pid = os.getpid()
 
@@ -88,14 +94,16 @@ class HomeDoor:
             found = self.tokens.find(token)
             if found is None:
                 raise ConnectionError("the token (MOTET_TOKEN) is none here: it was revoked, has expired or never was")
-            return Principal(found.name, named_rights(found.rights), found.expires_at, found.principal)
+            quota = Quota.parse(found.limits, f"token {found.name}").over(self._quota)
+            return Principal(found.name, named_rights(found.rights), found.expires_at, quota, found.principal)
         if process is None:
             raise ConnectionError("a token is needed here: put one in MOTET_TOKEN")
         if process.uid != self._uid:
             raise ConnectionError(
                 f"user {process.uid} needs a token (MOTET_TOKEN): the server runs as user {self._uid}"
             )
-        if descends_from(process, self._pid) or is_marked_as_containers(process.pid):
+        roots = (self._pid, *self._roots())
+        if any(descends_from(process, root) for root in roots) or is_marked_as_containers(process.pid):
             raise ConnectionError(
                 f"process {process.pid} belongs to a container, or has ended, and a container may not administer this server: "
                 "call functions there, or give it a token (MOTET_TOKEN)"

@@ -51,6 +51,7 @@ NEEDED: dict[type[Any], Right] = {
     # Calls, with what belongs to them.
     m.SubmitInputs: CALL,
     m.CancelCall: CALL,
+    m.OutcomesTaken: CALL,
     m.AckCallItems: CALL,
     m.FeedCall: CALL,
     m.AwaitOutcomes: CALL,
@@ -100,6 +101,7 @@ NEEDED: dict[type[Any], Right] = {
     q.AnswerNow: EVERYTHING,
     # What containers say of themselves, on connections of their own.
     c.ClockRead: SERVE,
+    c.Held: SERVE,
     c.Ready: SERVE,
     c.StartFailed: SERVE,
     c.Finished: SERVE,

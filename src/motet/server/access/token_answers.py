@@ -15,7 +15,7 @@ def token_answers(door: Door, cut_off: Callable[[str, str], None]) -> dict[type[
     """By kind of request. `cut_off` ends the connections of a principal, with a reason."""
 
     def made(body: a.NewToken) -> ReplyBody:
-        return a.TokenMade(door.tokens.new(body.name, body.rights, body.lifetime))
+        return a.TokenMade(door.tokens.new(body.name, body.rights, body.lifetime, body.limits))
 
     def listed(body: a.ListTokens) -> ReplyBody:
         return a.TokensListed(
@@ -26,6 +26,7 @@ def token_answers(door: Door, cut_off: Callable[[str, str], None]) -> dict[type[
                     made_at=each.made_at,
                     expires_at=each.expires_at,
                     last_used_at=each.last_used_at,
+                    limits=each.limits,
                 )
                 for each in door.tokens.all()
             ]

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import msgspec
 
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, ServiceError
+from motet.model.quota import Quota
 from motet.server.access.rights import named_rights
 from motet.server.driver import logger
 from motet.store.base import KeptToken, TokenStore
@@ -48,7 +49,9 @@ class Tokens:
         self._kept = {each.name: each for each in kept or ()}
         self._saved_at = float("-inf")
 
-    def new(self, name: str, rights: tuple[str, ...], lifetime: float | None = None) -> str:
+    def new(
+        self, name: str, rights: tuple[str, ...], lifetime: float | None = None, limits: tuple[str, ...] = ()
+    ) -> str:
         """A new token; one of this name that has expired makes room for it, and if there are very many, another that has. It
         speaks for nobody who was there before. Raises `AlreadyExistsError`, `InvalidError`, `ServiceError`."""
         if not _NAME.fullmatch(name):
@@ -61,6 +64,7 @@ class Tokens:
         if lifetime is not None and not 0 < lifetime < float("inf"):
             raise InvalidError(f"a token cannot expire after {lifetime:g} s")
         named_rights(rights)
+        limits = Quota.parse(limits, f"token {name}").texts()
         with self._writing:
             now = self._now()
             others = dict(self._kept)
@@ -75,7 +79,7 @@ class Tokens:
             token = PREFIX + secrets.token_urlsafe(_BYTES)
             expires_at = None if lifetime is None else now + lifetime
             unique = tuple(dict.fromkeys(rights))
-            made = KeptToken(name, _hash(token), unique, now, expires_at, principal=secrets.token_hex(8))
+            made = KeptToken(name, _hash(token), unique, now, expires_at, principal=secrets.token_hex(8), limits=limits)
             self._save({**others, name: made})
         return token
 

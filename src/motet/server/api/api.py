@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -13,9 +13,9 @@ from starlette.types import Receive as StarletteReceive
 from starlette.types import Scope as StarletteScope
 from starlette.types import Send as StarletteSend
 
+from motet.client.peer_process import PeerProcess
 from motet.errors import ConnectionError, Error
 from motet.server.access.door import Principal
-from motet.server.access.peer_process import PeerProcess
 from motet.server.api.asked import Asked, ClientGone
 from motet.server.api.bodies import Bodies
 from motet.server.api.calling import Calling
@@ -25,9 +25,10 @@ from motet.server.api.openapi import document
 from motet.server.api.problems import Problem, of_error
 from motet.server.api.reception import PROCESS, Reception
 from motet.server.api.targets import Targets
+from motet.server.api.tools import ToolRequests
 from motet.server.api.visit import Visit
-from motet.server.dashboard.security import hostname, is_own_name
 from motet.server.driver import logger
+from motet.server.http.own_names import OwnNames
 from motet.wire.asgi import Receive, Scope, Send
 
 MAX_REQUESTS = 2000
@@ -38,17 +39,18 @@ Respond = Callable[[Asked], Awaitable[Response]]
 
 
 class HttpApi:
-    """The app. `hosts`: names that the server is reached by, beside addresses and localhost."""
+    """The app. `names`: those that the server is reached by."""
 
-    def __init__(self, reception: Reception, hosts: Collection[str] = ()) -> None:
+    def __init__(self, reception: Reception, names: OwnNames) -> None:
         self._reception = reception
-        self._hosts = frozenset(hosts)
+        self._names = names
         self._bodies = Bodies()
         self._visits: set[Visit] = set()
         self._ended = False
         targets = Targets(reception.find_running)
         self._calling = Calling(targets, IdempotencyKeys(reception.now), reception.has_call)
         self._looking = Looking(targets)
+        self._tools = ToolRequests(targets)
         handlers = {HTTPException: _not_routed}
         self._app = Starlette(routes=self._routes(), exception_handlers=handlers)  # type: ignore[arg-type]
 
@@ -63,6 +65,7 @@ class HttpApi:
             ("GET", "/v1/apps/{app}/logs", looking.logs_of_app),
             ("GET", function, looking.function),
             ("GET", f"{function}/stats", looking.stats),
+            ("POST", "/v1/apps/{app}/mcp", self._tools.mcp),
             ("POST", f"{function}/call", calling.call),
             ("POST", f"{function}/spawn", calling.spawn),
             ("POST", f"{function}/stream", calling.stream),
@@ -102,9 +105,11 @@ class HttpApi:
     def _fault(self, headers: dict[bytes, bytes]) -> Problem | None:
         """Why a request is not looked at: a page of another site sent it, or its own name led here."""
         host = headers.get(b"host", b"").decode("latin-1")
-        name = hostname(host).lower()
-        if name not in self._hosts and not is_own_name(name, "localhost"):
-            return Problem("wrong-host", f"this server is not known as {host!r}: ask it by an address, or as localhost")
+        if not self._names.knows(host):
+            told = (
+                f"this server is not known as {host!r}: ask it by an address, as localhost, or by a name in MOTET_NAMES"
+            )
+            return Problem("wrong-host", told)
         if (origin := headers.get(b"origin")) is not None:
             return Problem("not-allowed", f"a page of {origin.decode('latin-1')!r} may not use this API")
         return None

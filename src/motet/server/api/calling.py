@@ -51,7 +51,7 @@ class Calling:
             call_id = await self._spawn(asked, target, data)
             ended = await self._outcome(asked, call_id, 0, timeout)
             return _pending(call_id) if ended is None else self._result(asked, call_id, ended, [result])
-        call_id = _new_call_id()
+        call_id = new_call_id()
         arrivals = asked.visit.submit(
             call_id, target.function_id, CallKind.ATTACHED, target.method.name, data, asked.trace
         )
@@ -87,7 +87,7 @@ class Calling:
 
     async def _spawn(self, asked: Asked, target: CallTarget, data: bytes) -> str:
         """Make it, or find the one that was made with the same key; its id."""
-        key, call_id, method = asked.header("idempotency-key"), _new_call_id(), target.method.name
+        key, call_id, method = asked.header("idempotency-key"), new_call_id(), target.method.name
         if key is not None:
             what = (target.function_id.encode(), method.encode(), data)
             known = self._keys.call_of(asked.principal, key, call_id, *what)
@@ -109,7 +109,7 @@ class Calling:
         target = await self._target(asked, streams=True)
         body, encoding = await asked.arguments()
         data = marked_arguments(body, encoding, Encoding.JSON)
-        call_id = _new_call_id()
+        call_id = new_call_id()
         visit = asked.visit
         arrivals = visit.submit(call_id, target.function_id, CallKind.STREAM, target.method.name, data, asked.trace)
         # What fails before its first item has a status of its own.
@@ -254,7 +254,8 @@ def _call_id(asked: Asked) -> str:
     return checked_id(asked.part("call"), "fc", "call", tail=r"[\w-]{1,100}")
 
 
-def _new_call_id() -> str:
+def new_call_id() -> str:
+    """As a client makes one."""
     return "fc-" + id_suffix(int(time.time() * 1000), secrets.randbits(ENTROPY_BITS))
 
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+from motet.client.peer_process import PeerProcess
 from motet.errors import ServiceError
-from motet.server.access.peer_process import PeerProcess
 from motet.server.api.reception import PROCESS, Reception
 from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener
+from motet.server.http.own_names import OwnNames
 
 
 class ApiEntrance:
     """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP."""
 
-    def __init__(self, reception: Reception) -> None:
+    def __init__(self, reception: Reception, names: OwnNames) -> None:
         self._reception = reception
+        self._names = names
         self._app: Any = None
         self._listener: Listener | None = None
 
@@ -28,7 +30,7 @@ class ApiEntrance:
                 from motet.server.api.api import HttpApi
             except ImportError as error:
                 raise _missing(error) from error
-            self._app = HttpApi(self._reception)
+            self._app = HttpApi(self._reception, self._names)
         return self._app
 
     def new_protocol(self, process: PeerProcess | None) -> asyncio.Protocol:

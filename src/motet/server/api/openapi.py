@@ -190,6 +190,27 @@ def _paths() -> dict[str, Json]:
                 {"200": _LINES},
             )
         },
+        "/v1/apps/{app}/mcp": {
+            "post": _operation(
+                "mcp",
+                "Tools of language models",
+                "The Model Context Protocol (streamable HTTP): one JSON-RPC message, answered with one. Functions are "
+                "tools.",
+                [_APP, _TRACE],
+                {
+                    "200": _json("The answer.", {"type": "object"}),
+                    "202": {"description": "A notification, to which there is no answer."},
+                    "400": {
+                        "description": "The body is no JSON.",
+                        "content": {
+                            "application/json": {"schema": {"type": "object"}},
+                            "application/problem+json": {"schema": _ref("Problem")},
+                        },
+                    },
+                },
+                requestBody={"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
+            )
+        },
         function: {
             "get": _operation(
                 "getFunction",

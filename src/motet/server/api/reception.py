@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from motet.client.peer_process import PeerProcess
 from motet.server.access.door import Principal
-from motet.server.access.peer_process import PeerProcess
 from motet.server.api.visit import Entered, Visit
 from motet.server.apps.catalogue import ServedApp
 

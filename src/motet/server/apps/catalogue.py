@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import msgspec
@@ -11,7 +11,7 @@ from motet.core import events as e
 from motet.core.commands import ReportFunctionRetired
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, RequestSizeError
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition
-from motet.model.ids import numbered_suffix
+from motet.model.ids import checked_id, numbered_suffix
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
@@ -30,13 +30,14 @@ _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 @dataclass(frozen=True, slots=True)
 class ServedApp:
     """An app that can be called. `declared`: its functions by id; `web_urls`: those of web functions, by function id and
-    method. `version`: of the name that it is deployed under; 0: it is not."""
+    method. `version`: of the name that it is deployed under; 0: it is not. `is_detached`: its program may have left it."""
 
     app_id: str
     spec: AppSpec
     declared: dict[str, FunctionSpec]
     web_urls: list[tuple[str, str, str]] = field(default_factory=list)
     version: int = 0
+    is_detached: bool = False
 
     def function_ids(self) -> list[tuple[str, str, str]]:
         """(key of the app it was declared on, its own key, id) of every declared function."""
@@ -53,19 +54,30 @@ class Catalogue:
         self._apps: dict[str, ServedApp] = {}
         self._functions: dict[str, tuple[ServedApp, FunctionSpec]] = {}
         self._variants = Variants()
+        self.claim: Callable[[str], list[e.Event]] = lambda function_id: []
+        """What the engine is to know when a function is here: its containers that a server before this one has started."""
 
     # --- apps ---------------------------------------------------------------------------------------------------------
 
-    def new_app(self, app_id: str, spec: AppSpec, version: int = 0, ids: Sequence[str] = ()) -> ServedApp:
-        """An app with ids for its functions, these or new ones, which can be called once it is added. Raises
-        `AlreadyExistsError`."""
+    def new_app(
+        self,
+        app_id: str,
+        spec: AppSpec,
+        version: int = 0,
+        *,
+        is_detached: bool = False,
+        functions: Sequence[tuple[str, str, str]] = (),
+    ) -> ServedApp:
+        """An app with ids for its functions, which can be called once it is added; `functions` are those that they had on a
+        server before this one. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
         for function in spec.functions:
             _check_size(function)
-        known = iter(ids)
-        declared = {next(known, None) or self._new_id(): function for function in spec.functions}
-        return ServedApp(app_id, spec, declared, version=version)
+        known = {(app_key, key): self._id_again(function_id) for app_key, key, function_id in functions}
+        ids = [known.get((function.app_key, function.key)) or self._new_id() for function in spec.functions]
+        declared = dict(zip(ids, spec.functions, strict=True))
+        return ServedApp(app_id, spec, declared, version=version, is_detached=is_detached)
 
     def add(self, app: ServedApp, *, held: bool = False) -> None:
         """It can be called from now on; pools with `min_containers` begin to start at once, unless it is `held`."""
@@ -90,7 +102,13 @@ class Catalogue:
         if app is None:
             raise NotFoundError(f"no app {app_id} runs on this server")
         functions = self._driver.engine.inspection.views(app_id, self._driver.clock.now())
-        return AppView(app_id=app_id, name=app.spec.name, functions=functions, version=app.version)
+        return AppView(
+            app_id=app_id,
+            name=app.spec.name,
+            functions=functions,
+            version=app.version,
+            is_detached=app.is_detached,
+        )
 
     def views(self) -> tuple[AppView, ...]:
         """What there is to see of every app, in the order they began."""
@@ -112,6 +130,10 @@ class Catalogue:
         )
 
     # --- functions ----------------------------------------------------------------------------------------------------
+
+    def has(self, function_id: str) -> bool:
+        """Whether a function is here."""
+        return function_id in self._functions
 
     def app_of(self, function_id: str) -> ServedApp:
         """The app a function belongs to. Raises `NotFoundError`."""
@@ -163,8 +185,9 @@ class Catalogue:
 
     # --- variants -----------------------------------------------------------------------------------------------------
 
-    def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False) -> str:
-        """The function a variant is; made when it is first asked for, and again when nobody used it for a while.
+    def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False, again: str = "") -> str:
+        """The function a variant is; made when it is first asked for, and again when nobody used it for a while. `again`: the
+        id that it had on a server before this one.
 
         Raises `NotFoundError`, `InvalidError`; `by_request` of HTTP, `ResourceExhaustedError` if there are too many.
         """
@@ -187,7 +210,7 @@ class Catalogue:
                 raise _needs_instance(spec)
             _check_size(varied)
             # A new id also for one whose pool is just being closed: what was asked of that one ends there.
-            bound = self._new_id()
+            bound = self._id_again(again) if again else self._new_id()
             self._variants.add(bound, Bound(key, function_id, variant, not by_request))
             self._add(app, bound, varied, function_id, retires)
         return bound
@@ -225,6 +248,13 @@ class Catalogue:
             raise NotFoundError(f"no function {function_id} runs on this server")
         return found
 
+    def _id_again(self, function_id: str) -> str:
+        """An id that a server before this one has given. Raises `AlreadyExistsError`, `InvalidError`."""
+        checked_id(function_id, "fu", "function", "[0-9a-z]+")
+        if function_id in self._functions:
+            raise AlreadyExistsError(f"a function with id {function_id} is here already")
+        return function_id
+
     def _new_id(self) -> str:
         self._numbers += 1
         return "fu-" + numbered_suffix(self._id_base, self._numbers)
@@ -247,7 +277,8 @@ class Catalogue:
         definition = DefinitionRecord.of(function_id, spec, app.spec, app.version)
         self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires, held))
+            # Together: containers of it that are here count before others are started.
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires, held), *self.claim(function_id))
 
 
 def _check_size(spec: FunctionSpec) -> None:

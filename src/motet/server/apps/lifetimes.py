@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.core.commands import ReportAppStopped
 from motet.errors import InvalidError, NotFoundError
 from motet.model.function import AppSpec
+from motet.model.quota import NO_QUOTA, Quota
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.driver import Driver
@@ -70,7 +71,8 @@ class UntilReplaced(Life):
 
 
 class Lifetimes:
-    """Begins apps and ends them. `on_stopped` is told of each program's that has ended, before those who asked for it."""
+    """Begins apps and ends them. `on_stopped` is told of each program's that has ended, before those who asked for it. `quota`:
+    what each may have."""
 
     def __init__(
         self,
@@ -80,7 +82,9 @@ class Lifetimes:
         web: Web,
         stop_grace: float,
         on_stopped: Callable[[str], None],
+        quota: Quota = NO_QUOTA,
     ) -> None:
+        self._quota = quota
         self._driver = driver
         self._catalogue = catalogue
         self._lines = lines
@@ -90,23 +94,37 @@ class Lifetimes:
         self._lives: dict[str, Life] = {}
         """By app."""
 
-    def start(self, app_id: str, spec: AppSpec, owner: Owner, *, detached: bool = False) -> ServedApp:
-        """Begin an app, which ends with its owner's connection unless it is `detached`. Raises `AlreadyExistsError`,
-        `RequestSizeError`, and what `Web.open` raises."""
-        app = self._catalogue.new_app(app_id, spec)
+    def start(
+        self,
+        app_id: str,
+        spec: AppSpec,
+        owner: Owner,
+        *,
+        detached: bool = False,
+        functions: Sequence[tuple[str, str, str]] = (),
+    ) -> ServedApp:
+        """Begin an app, which ends with its owner's connection unless it is `detached`. `functions`: the ids that some had on a
+        server before this one. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+        app = self._catalogue.new_app(app_id, spec, is_detached=detached, functions=functions)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app))
         life = UntilStopped(owner.principal, owner.rights) if detached else None
         self._lives[app_id] = life or WhileConnected(owner.principal, owner.rights, owner)
         # Before its functions are added: containers begin to start with them.
         self._lines.show(app_id, owner.show_lines)
+        self._own(app, self._lives[app_id])
         self._catalogue.add(app)
         return app
 
     def deploy(self, app: ServedApp, life: UntilReplaced, *, held: bool = False) -> None:
         """Begin a version of a deployed app; its containers start at once unless it is `held`."""
         self._lives[app.app_id] = life
+        self._own(app, life)
         self._catalogue.add(app, held=held)
+
+    def _own(self, app: ServedApp, life: Life) -> None:
+        """Say whose it is, before it has functions."""
+        self._driver.take(e.AppOwned(app.app_id, f"the app {app.spec.name!r}", life.principal, self._quota))
 
     def retire(self, app_id: str, then: Callable[[], None] = lambda: None) -> None:
         """A version has been replaced: it ends what it accepted, and goes; `then` is called when its last container is gone."""
@@ -133,6 +151,14 @@ class Lifetimes:
         life = self._lives.get(app_id)
         if isinstance(life, WhileConnected | UntilStopped) and principal not in (None, life.principal):
             raise InvalidError(f"app {app_id} belongs to another client of this server")
+
+    def check_is_no_version(self, app_id: str) -> None:
+        """Raise `InvalidError` if an app is a version of a deployed one: what has a name is stopped by it."""
+        life = self._lives.get(app_id)
+        if isinstance(life, UntilReplaced):
+            raise InvalidError(
+                f"app {app_id} is a version of {life.name!r}, which is deployed: `motet app stop {life.name}` stops all of it"
+            )
 
     # --- the end ------------------------------------------------------------------------------------------------------
 

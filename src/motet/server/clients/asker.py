@@ -11,5 +11,6 @@ class Asker(Protocol):
     """A client session."""
 
     number: int
+    principal: int
 
     def reply(self, request_id: int, body: ReplyBody) -> None: ...

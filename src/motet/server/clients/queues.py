@@ -7,7 +7,7 @@ client confirms that the answer has arrived. A client that gives up, or is gone,
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 from motet.server.clients.asker import Asker
 from motet.server.clients.queue_owners import QueueOwners
@@ -29,10 +29,12 @@ Key = tuple[int, int]
 class _Partition:
     """Items, and requests that wait: takers only while it is empty, putters only while it is full."""
 
-    __slots__ = ("items", "lent", "name", "offered", "putters", "takers")
+    __slots__ = ("items", "lent", "name", "offered", "principal", "putters", "takers")
 
-    def __init__(self, name: tuple[str, str]) -> None:
+    def __init__(self, name: tuple[str, str], principal: int) -> None:
         self.name = name
+        self.principal = principal
+        """Whose use of it was the first: what it holds is held for it."""
         self.items: deque[bytes] = deque()
         self.takers: dict[Key, tuple[Asker, int]] = {}
         self.putters: dict[Key, tuple[Asker, list[bytes]]] = {}
@@ -54,7 +56,8 @@ class _Partition:
         return not (self.items or self.takers or self.putters or self.lent or self.offered)
 
 
-def _size(items: Collection[bytes]) -> int:
+def size_of(items: Collection[bytes]) -> int:
+    """What they take."""
     return sum(map(len, items)) + ITEM_BYTES * len(items)
 
 
@@ -64,7 +67,9 @@ class Queues:
     Each answer to `put` and `get` that gives or takes something is to be followed by `confirm` or `forget`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, hold: Callable[[int, int], None] = lambda principal, size: None) -> None:
+        """`hold` is told of bytes more, or fewer, that are held for a principal."""
+        self._hold = hold
         self.owners = QueueOwners()
         self._queues: dict[str, dict[str, _Partition]] = {}
         self._open: dict[Key, _Partition] = {}
@@ -77,26 +82,26 @@ class Queues:
 
     def put(self, asker: Asker, request_id: int, body: PutItems) -> ReplyBody | None:
         """Answer how many may go in: all, or none. None: the answer comes when there is room."""
-        size = _size(body.items)
+        size = size_of(body.items)
         if self._bytes + size > MAX_BYTES:
             return ItemsPut(0)
-        partition, key = self._partition(body.queue_id, body.partition), (asker.number, request_id)
+        partition, key = self._partition(asker, body), (asker.number, request_id)
         if not partition.putters and len(body.items) <= partition.room:
             partition.offered[key] = body.items
             self._open[key] = partition
-            self._bytes += size
+            self._holds(partition, size)
             return ItemsPut(len(body.items))
         if not body.wait or len(body.items) > MAX_ITEMS:
             self._tidy(partition)
             return ItemsPut(0)
-        self._bytes += size
+        self._holds(partition, size)
         partition.putters[key] = (asker, body.items)
         self._open[key] = partition
         return None
 
     def get(self, asker: Asker, request_id: int, body: GetItems) -> ReplyBody | None:
         """Hand out what there is. None: the answer comes when there is something."""
-        partition, key = self._partition(body.queue_id, body.partition), (asker.number, request_id)
+        partition, key = self._partition(asker, body), (asker.number, request_id)
         if partition.items:
             self._open[key] = partition
             return ItemsGot(self._lend(partition, key, body.count))
@@ -115,7 +120,7 @@ class Queues:
         length = sum(partition.length for partition in chosen)
         if body.clear:
             for partition in chosen:
-                self._bytes -= _size(partition.items) + sum(map(_size, partition.lent.values()))
+                self._holds(partition, -size_of(partition.items) - sum(map(size_of, partition.lent.values())))
                 partition.items.clear()
                 # Their answers are open still: what they confirm or give back is nothing then.
                 partition.lent = {key: [] for key in partition.lent}
@@ -131,7 +136,7 @@ class Queues:
         partition.takers.pop(key, None)
         _, given_up = partition.putters.pop(key, (None, []))
         lent, offered = partition.lent.pop(key, []), partition.offered.pop(key, [])
-        self._bytes -= _size(given_up) + _size(lent[:count]) + _size(offered[count:])
+        self._holds(partition, -size_of(given_up) - size_of(lent[:count]) - size_of(offered[count:]))
         partition.items.extendleft(reversed(lent[count:]))
         partition.items.extend(offered[:count])
         self._serve(partition)
@@ -185,8 +190,16 @@ class Queues:
         partition.lent[key] = lent
         return lent
 
-    def _partition(self, queue_id: str, name: str) -> _Partition:
-        return self._queues.setdefault(queue_id, {}).setdefault(name, _Partition((queue_id, name)))
+    def _partition(self, asker: Asker, body: PutItems | GetItems) -> _Partition:
+        partitions = self._queues.setdefault(body.queue_id, {})
+        found = partitions.get(body.partition)
+        if found is None:
+            found = partitions[body.partition] = _Partition((body.queue_id, body.partition), asker.principal)
+        return found
+
+    def _holds(self, partition: _Partition, size: int) -> None:
+        self._bytes += size
+        self._hold(partition.principal, size)
 
     def _tidy(self, partition: _Partition) -> None:
         """Keep nothing of a partition that nobody uses."""

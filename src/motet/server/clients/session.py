@@ -8,17 +8,22 @@ from typing import Any
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
+from motet.model.function import AppSpec
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
+from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
+from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.confirmations import Confirmations, Given
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
-from motet.server.clients.queues import Queues
+from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer, Deployments
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver
@@ -56,9 +61,12 @@ class SharedParts:
     calls: SpawnedCalls
     queues: Queues
     operations: Operations
-    open_dashboard: Callable[[], tuple[str, str]]
+    open_dashboard: Callable[[Principal | None], tuple[str, str]]
     names: Names
+    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
     deployments: Deployments
+    given: Given | None = None
+    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
 
 
 class ClientSession:
@@ -74,8 +82,13 @@ class ClientSession:
         principal: int | None = None,
         by: Deployer = ANYBODY,
         is_inside: bool = False,
+        came_as: Principal | None = None,
         audit: SessionAudit | None = None,
+        allowance: Allowance | None = None,
+        confirms: bool = False,
     ) -> None:
+        self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
+        self._turnstile = Turnstile(allowance)
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -93,6 +106,7 @@ class ClientSession:
         self._calls = parts.calls
         self._queues = parts.queues
         self._names = parts.names
+        self._place = parts.place
         self._pending = PendingAnswers(self.reply)
         self._operations = operations = parts.operations
         self._requests: dict[type[Any], Handle] = {
@@ -108,7 +122,7 @@ class ClientSession:
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
-            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard()),
+            OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard(came_as)),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
         for kind, found in parts.deployments.answers.items():
@@ -126,6 +140,8 @@ class ClientSession:
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
+                elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
+                    self._refuse_inputs(message, over)
                 else:
                     self._submit(message, events)
             elif isinstance(message, m.AckCallItems):
@@ -146,11 +162,15 @@ class ClientSession:
             self._driver.take(*events)
 
     def _follow_up(self, message: ToServer) -> None:
-        """Take what is about a request that was made before."""
-        if isinstance(message, m.Forget):
+        """Take what is about a request that was made before, or about outcomes that were sent."""
+        if isinstance(message, m.OutcomesTaken):
+            if self._confirmations is not None:
+                self._confirmations.taken(message.count)
+        elif isinstance(message, m.Forget):
             self._calls.forget(self.number, message.request_id)
             self._queues.forget(self.number, message.request_id)
             self._pending.forget(message.request_id)
+            self._turnstile.leave(message.request_id)
         elif isinstance(message, Confirm):
             self._queues.confirm(self.number, message.request_id, message.count)
         elif isinstance(message, AnswerNow):
@@ -161,14 +181,21 @@ class ClientSession:
         self._calls.forget_client(self.number)
         self._queues.forget_client(self.number)
         self._pending.close()
+        self._turnstile.close()
         self._audit.close()
         # Calls first: they end because their caller is gone, and not because its app stops.
         self._driver.take(e.ClientLost(self.number))
         self._lifetimes.disconnected(self)
+        if self._confirmations is not None:
+            self._confirmations.gone()
 
     def fail(self, error: Exception) -> None:
         """What this client sent could not be handled, and nobody can tell it which of it was lost: a promise is broken."""
         self._driver.fail(error)
+
+    def farewell(self) -> None:
+        """The server ends in order."""
+        self._peer.send((m.Farewell(),))
 
     def broken(self, problem: bytes) -> None:
         """The server ends because of a bug of its own: the client is told, and waits for nothing any more."""
@@ -179,10 +206,13 @@ class ClientSession:
 
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
         self._peer.send((m.Reply(request_id, body),))
+        self._turnstile.leave(request_id)
         self._audit.answered(request_id, body)
 
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
+        if self._confirmations is not None:
+            self._confirmations.sent(call_id, ended)
 
     def send_items(self, call_id: str, index: int, items: list[bytes]) -> None:
         self._peer.send((m.CallItems(call_id, index, items),))
@@ -207,6 +237,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
+        self._turnstile.enter(request.request_id)
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -233,12 +264,14 @@ class ClientSession:
             raise ConnectionError("only the first message may be a hello")
         if not isinstance(message, m.SubmitInputs):
             raise ConnectionError(str(self._denied(kind)))
-        told = report.of(self._denied(kind))
-        self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
+        self._refuse_inputs(message, self._denied(kind))
 
     def _refuse_spawned(self, message: m.SubmitInputs) -> None:
         """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
-        told = report.of(InvalidError("inputs of a spawned call are to be sent as a request"))
+        self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
+
+    def _refuse_inputs(self, message: m.SubmitInputs, error: Error) -> None:
+        told = report.of(error)
         self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.REFUSED, told) for it in message.inputs])
 
     def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
@@ -266,20 +299,31 @@ class ClientSession:
             message.at_most_once,
             self.principal,
             self._is_inside,
+            message.again,
         )
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
-    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody:
-        app = self._lifetimes.start(AppId(body.app_id), body.spec, self, detached=body.detached)
+    def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
+        if body.bundle:
+            self._pending.add(request_id, body, self._create_placed(body))
+            return None
+        return self._created(body, body.spec)
+
+    async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
+        return self._created(body, await self._place(body.spec, body.bundle))
+
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+        app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached, functions=body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
     def _stop_app(self, request_id: int, body: m.StopApp) -> None:
         self._lifetimes.check_owner(body.app_id, self._by)
+        self._lifetimes.check_is_no_version(body.app_id)
         self._lifetimes.stop(body.app_id, lambda: self.reply(request_id, m.Done()))
 
     def _bind_function(self, request_id: int, body: m.BindFunction) -> m.ReplyBody:
-        return m.FunctionBound(self._names.bind(body.function_id, body.variant))
+        return m.FunctionBound(self._names.bind(body.function_id, body.variant, body.bound))
 
     def _update_autoscaler(self, request_id: int, body: m.UpdateAutoscaler) -> m.ReplyBody:
         function_id = self._names.resolve(body.function_id)
@@ -309,6 +353,7 @@ class ClientSession:
 
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
+        self._turnstile.check_stored(size_of(body.items))
         return self._queues.put(self, request_id, body)
 
     def _get_items(self, request_id: int, body: GetItems) -> m.ReplyBody | None:
@@ -320,6 +365,8 @@ class ClientSession:
         return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
+        if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
+            raise over
         function_id = self._names.of_call(body.call_id, body.function_id, _is_first(body))
         app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is CallKind.SPAWNED:
@@ -327,8 +374,9 @@ class ClientSession:
                 raise InvalidError(
                     f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
                 )
-            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind):
+            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
                 raise refusal
+            self._turnstile.check_stored(0)
             # Before anything is kept: another's call is not added to.
             self._calls.claim(body.call_id, self.principal)
             keeper = self._lifetimes.calls_of(app_id)

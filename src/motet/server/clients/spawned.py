@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from motet.core.commands import SaveOutcomes
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd
@@ -18,8 +20,12 @@ MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
 class SpawnedCalls:
     """Answers requests for outcomes, now or when they are there."""
 
-    def __init__(self, store: CallStore) -> None:
+    def __init__(self, store: CallStore, hold: Callable[[int, int], None] = lambda principal, size: None) -> None:
+        """`hold` is told of bytes of outcomes more, or fewer, that are kept for a principal."""
         self.store = store
+        self._hold = hold
+        self._sizes: dict[str, int] = {}
+        """Bytes of the outcomes of each call."""
         self._waiting: dict[tuple[str, int], dict[tuple[int, int], Asker]] = {}
         self._keys: dict[tuple[int, int], tuple[str, int]] = {}
         self._principals: dict[str, int] = {}
@@ -55,6 +61,10 @@ class SpawnedCalls:
         """Inputs ended: keep their outcomes, and answer those who wait."""
         call_id = command.call_id
         self.store.save_outcomes(call_id, command.ended)
+        if (principal := self._principals.get(call_id)) is not None:
+            size = sum(len(each.payload) for each in command.ended)
+            self._sizes[call_id] = self._sizes.get(call_id, 0) + size
+            self._hold(principal, size)
         for each in command.ended:  # kept first: whoever is answered may ask again at once
             for (number, request_id), asker in self._waiting.pop((call_id, each.index), {}).items():
                 self._keys.pop((number, request_id), None)
@@ -78,7 +88,9 @@ class SpawnedCalls:
         """The app stopped: its calls are gone, and whoever still waits is told."""
         gone = set(self.store.forget_app(app_id))
         for call_id in gone:
-            self._principals.pop(call_id, None)
+            principal, size = self._principals.pop(call_id, None), self._sizes.pop(call_id, 0)
+            if principal is not None:
+                self._hold(principal, -size)
         for call_id, index in [key for key in self._waiting if key[0] in gone]:
             problem = report.of(NotFoundError(f"{call_id}: its app has stopped"))
             for (number, request_id), asker in self._waiting.pop((call_id, index)).items():

@@ -7,7 +7,9 @@ import contextlib
 import secrets
 import signal
 
-from motet.backends.base import Backend, ContainerEnd, Launch, Stream
+import msgspec
+
+from motet.backends.base import Backend, ContainerEnd, HeldContainer, Launch, Stream
 from motet.core import events as e
 from motet.core.commands import (
     AckItems,
@@ -25,14 +27,17 @@ from motet.errors import ConnectionError, InvalidError, NotFoundError
 from motet.records.facts import StallRecord
 from motet.server import facts
 from motet.server.apps.catalogue import Catalogue
+from motet.server.containers.come_back import Inherited, Returning, ReturningSession
+from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
-from motet.server.driver import HEARING, LATE, Driver, logger
+from motet.server.containers.unacknowledged import Unacknowledged
+from motet.server.driver import Driver, logger
 from motet.server.lines import Lines
 from motet.server.peers import Peer
 from motet.wire import container_messages as m
 from motet.wire.hello import Hello
-from motet.wire.log_allowance import log_rate
+from motet.wire.log_allowance import LINES_PER_SECOND, log_rate
 from motet.wire.message import Message
 from motet.wire.output_messages import Stalled
 
@@ -43,28 +48,11 @@ KILL_TIMEOUT = 10.0
 """Seconds in which the end of a container that was killed must be reported. A process can hang in the kernel (a network file
 system, a driver), and a host can be lost."""
 
+LONG_AGO = 3600.0
+"""Seconds: the clock of a container that comes back is the server's own if it says any moment of the last so many."""
+
 CUT_TIMEOUT = 2.0
 """The same, for one whose connection has ended: it is dead already, or as good as that."""
-
-
-class _KnownContainer:
-    """What the server holds of one container until its backend says that it ended, and its last words are read."""
-
-    __slots__ = ("asked", "control", "doom", "ended", "env", "executor", "frozen", "function_id", "output", "token")
-
-    def __init__(self, function_id: str, output: ContainerOutput) -> None:
-        self.function_id = function_id
-        self.env: dict[str, str] = {}
-        self.token = secrets.token_hex(16)
-        self.output = output
-        self.executor: Peer | None = None
-        self.control: Peer | None = None
-        self.ended: ContainerEnd | None = None
-        self.frozen = False
-        self.asked = 0.0
-        """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
-        self.doom: asyncio.TimerHandle | None = None
-        """When it is given up, if it was killed and no end is reported."""
 
 
 class Containers:
@@ -78,6 +66,7 @@ class Containers:
         lines: Lines,
         base_env: dict[str, str],
         stop_grace: float,
+        inherited: Inherited | None = None,
     ) -> None:
         self.address = ""
         self._driver = driver
@@ -86,22 +75,20 @@ class Containers:
         self._lines = lines
         self._base_env = base_env
         self._stop_grace = stop_grace
-        self._containers: dict[str, _KnownContainer] = {}
+        self._containers: dict[str, KnownContainer] = {}
         self._search: asyncio.Task[None] | None = None
+        self.unacknowledged = None if inherited is None else Unacknowledged(self._acknowledge)
+        """None: containers end with their server, and keep nothing for another."""
+        self.given = None if self.unacknowledged is None else self.unacknowledged.given
+        self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged)
+        for each in () if inherited is None else inherited.held:
+            self._await(each)
 
     # --- commands -----------------------------------------------------------------------------------------------------
 
     def start(self, command: StartContainer) -> None:
         container_id, function_id = command.container_id, command.function_id
         configuration = self._catalogue.configuration(function_id)
-        output = ContainerOutput(
-            LineSource(configuration.app_id, function_id, configuration.spec.name, container_id),
-            self._lines,
-            lambda: self._backend.report_output_nowait(container_id),
-            self._driver.clock,
-        )
-        # Before it is started: the backend may report of it at once, and it connects when it likes.
-        container = self._containers[container_id] = _KnownContainer(function_id, output)
         env = {
             **self._base_env,
             # GPUs are for those who ask for them.
@@ -115,14 +102,30 @@ class Containers:
             "MODAL_TASK_ID": container_id,
             "MODAL_IS_REMOTE": "1",
         }
+        rate = LINES_PER_SECOND
         with contextlib.suppress(InvalidError):  # the container will say so
-            output.limit(log_rate(env) * configuration.spec.concurrency.max_inputs)
+            rate = log_rate(env) * configuration.spec.concurrency.max_inputs
         if command.gpus:
             env["CUDA_VISIBLE_DEVICES"] = ",".join(command.gpus)
-        container.env = env
+        app_id, name = configuration.app_id, configuration.spec.name
+        note = ContainerNote(function_id, app_id, name, new_token(), env, command.gpus, rate)
+        # Before it is started: the backend may report of it at once, and it connects when it likes.
+        self._know(container_id, note)
+        noted = b"" if self.unacknowledged is None else encode_note(note)
         self._backend.start_nowait(
-            Launch(container_id=container_id, address=self.address, token=container.token, env=env)
+            Launch(container_id=container_id, address=self.address, token=note.token, env=env, note=noted)
         )
+
+    def _know(self, container_id: str, note: ContainerNote) -> KnownContainer:
+        output = ContainerOutput(
+            LineSource(note.app_id, note.function_id, note.function_name, container_id),
+            self._lines,
+            lambda: self._backend.report_output_nowait(container_id),
+            self._driver.clock,
+        )
+        output.limit(note.lines_per_second)
+        container = self._containers[container_id] = KnownContainer(note, output)
+        return container
 
     def stop(self, command: StopContainer) -> None:
         container = self._containers.get(command.container_id)
@@ -140,25 +143,13 @@ class Containers:
         """Have it end, and count on its end being reported by then: nobody waits for longer."""
         self._backend.kill_nowait(container_id)
         container = self._containers.get(container_id)
-        if container is None or container.ended is not None:
-            return
-        loop = asyncio.get_running_loop()
-        # Killed before: the earlier moment counts, or each further kill would put the end off.
-        if container.doom is not None and container.doom.when() <= loop.time() + timeout:
-            return
-        if container.doom is not None:
-            container.doom.cancel()
-        container.doom = loop.call_later(timeout, self._give_up, container_id, timeout)
+        if container is not None and container.ended is None:
+            container.doom.set(timeout, self._give_up, container_id, timeout)
 
     def _give_up(self, container_id: str, timeout: float) -> None:
         """Go on as if it had ended. Whatever it or its backend says later is not heard any more."""
         container = self._containers.get(container_id)
         if container is None or container.ended is not None:
-            return
-        loop = asyncio.get_running_loop()
-        if container.doom is not None and loop.time() - container.doom.when() > LATE:
-            # The whole program stood still: the report may be there, and is heard first.
-            container.doom = loop.call_later(HEARING, self._give_up, container_id, timeout)
             return
         reason = f"was killed, and its end was not reported within {timeout:g} s: it is given up"
         logger.warning("container %s %s", container_id, reason)
@@ -192,7 +183,7 @@ class Containers:
         """What a container was started with. Raises `NotFoundError`."""
         return self._find(container_id).env
 
-    def _find(self, container_id: str) -> _KnownContainer:
+    def _find(self, container_id: str) -> KnownContainer:
         container = self._containers.get(container_id)
         if container is None:
             raise NotFoundError(f"no container {container_id} runs on this server")
@@ -202,6 +193,8 @@ class Containers:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
             container.output.delivered(command.attempts)
+            if self.unacknowledged is not None:
+                self.unacknowledged.delivered(command.container_id, command.attempts)
             container.executor.send((m.Deliver(command.attempts),))
 
     def deliver_batch(self, command: DeliverBatch) -> None:
@@ -248,24 +241,64 @@ class Containers:
         if container is not None and container.control is not None:
             container.control.send((message,))
 
+    # --- containers of a server before this one -------------------------------------------------------------------------
+
+    def _await(self, held: HeldContainer) -> None:
+        """It lives, as its backend says: it comes back by itself."""
+        try:
+            note = decode_note(held.note)
+        except msgspec.MsgspecError:
+            logger.exception(
+                "container %s of a server before this one is ended: its note cannot be read", held.container_id
+            )
+            self._backend.kill_nowait(held.container_id)
+            return
+        container = self._know(held.container_id, note)
+        container.frozen = held.frozen
+        container.output.written("stdout", held.stdout)
+        container.output.written("stderr", held.stderr)
+        self.returning.await_container(held.container_id, container)
+
+    async def take_over(self) -> None:
+        """Wait until containers that lived when this server began are back, or are gone: what they run would be run once more
+        before that."""
+        if any(container.note.gpus for container in self._containers.values()):
+            # Before they are the engine's: it would not know that there is room for them.
+            self._driver.take(e.GpusFound(await self._backend.find_gpus()))
+        await self.returning.all_back()
+
+    def _acknowledge(self, container_id: str, attempts: list[int]) -> None:
+        self._to_control(container_id, m.AckOutcomes(attempts))
+
     # --- connections --------------------------------------------------------------------------------------------------
 
     def check(self, hello: Hello) -> None:
         """Raise `ConnectionError` unless the hello is that of a container of ours."""
         container = self._containers.get(hello.container_id)
-        if container is None or not secrets.compare_digest(container.token.encode(), hello.token.encode()):
+        if container is None or not secrets.compare_digest(container.note.token.encode(), hello.token.encode()):
             raise ConnectionError("not a container of this server")
 
-    def executor(self, hello: Hello, peer: Peer) -> ExecutorSession:
-        """A container's executor connected: tell it what it serves."""
+    def executor(self, hello: Hello, peer: Peer) -> ExecutorSession | ReturningSession:
+        """A container's executor connected: tell it what it serves, unless it knows."""
         container = self._containers[hello.container_id]
         if container.executor is not None:
             raise ConnectionError("this container's executor is connected already")
+        is_returning = hello.container_id in self.returning
+        if hello.resumes != is_returning:
+            raise ConnectionError("this container is expected to begin, and not to come back, or the other way round")
         container.executor = peer
+        if is_returning:
+            session = ExecutorSession(
+                hello.container_id, self._driver, self, container.output, self.unacknowledged, LONG_AGO
+            )
+            return self.returning.begins(hello.container_id, session)
         self._driver.tell(facts.ContainerConnected(hello.container_id))
         # Before its configuration is sent, for the session notes when that was: the answer tells the container's clock.
-        session = ExecutorSession(hello.container_id, self._driver, self, container.output)
-        peer.send((self._catalogue.configuration(container.function_id),))
+        session = ExecutorSession(hello.container_id, self._driver, self, container.output, self.unacknowledged)
+        configuration = self._catalogue.configuration(container.function_id)
+        # Members of a batch go by the number of the first: who comes back would have to say which those are.
+        survives = self.unacknowledged is not None and configuration.spec.batching is None
+        peer.send((msgspec.structs.replace(configuration, survives=survives),))
         return session
 
     def control(self, hello: Hello, peer: Peer) -> ControlSession:
@@ -335,9 +368,9 @@ class Containers:
         if container is None or container.ended is None:
             return
         ended = container.ended
-        if container.doom is not None:
-            container.doom.cancel()
+        container.doom.cancel()
         container.output.close()
+        self.returning.is_gone(container_id)
         description = ended.description
         if ended.code != 0 and container.output.last_errors:
             description += "; the last lines of its stderr:\n" + "\n".join(container.output.last_errors) + "\n"

@@ -72,6 +72,12 @@ class ContainerOutput:
         self._settle()
         self._ready = True
 
+    def resumed(self, held: int) -> None:
+        """Its container is ready, and holds so many inputs, from before this server began: whose bytes are is not known before
+        it holds none."""
+        self._ready = True
+        self._held = held
+
     def shared(self, shared: bool) -> None:
         """Others than its inputs may write from now on, or none can any more."""
         self._settle()

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from motet.core import events as e
+from motet.model.outcome import AttemptEnd
 from motet.server.containers.container_clock import ContainerClock
 from motet.server.containers.output import ContainerOutput
+from motet.server.containers.unacknowledged import Unacknowledged
 from motet.server.driver import Driver
 from motet.wire import container_messages as m
 from motet.wire.codec import ToServer
@@ -32,12 +34,21 @@ class ExecutorSession:
     From here on all moments are of the server's clock.
     """
 
-    def __init__(self, container_id: str, driver: Driver, reports: ContainerReports, output: ContainerOutput) -> None:
+    def __init__(
+        self,
+        container_id: str,
+        driver: Driver,
+        reports: ContainerReports,
+        output: ContainerOutput,
+        unacknowledged: Unacknowledged | None = None,
+        asked_ago: float = 0.0,
+    ) -> None:
         self._container_id = container_id
         self._driver = driver
         self._reports = reports
         self._output = output
-        self._clock = ContainerClock(driver.clock.now())
+        self._unacknowledged = unacknowledged
+        self._clock = ContainerClock(driver.clock.now() - asked_ago)
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """What the container said, in order; all of it reaches the engine in one turn."""
@@ -50,6 +61,8 @@ class ExecutorSession:
                 self._output.finished(len(message.attempts))
                 ends = self._clock.ends(message.attempts) if self._clock.behind else message.attempts
                 events.append(e.AttemptsFinished(self._container_id, ends))
+                if self._unacknowledged is not None:
+                    self._unacknowledged.finished(self._container_id, ends)
             elif isinstance(message, m.Items):
                 earlier = yielded.get(message.attempt)
                 if earlier is None:
@@ -65,6 +78,10 @@ class ExecutorSession:
                 events += self._of_itself(message)
         if events:
             self._driver.take(*events)
+
+    def on_our_clock(self, ends: list[AttemptEnd]) -> list[AttemptEnd]:
+        """The same, with moments of the server's clock."""
+        return self._clock.ends(ends) if self._clock.behind else ends
 
     def _of_itself(self, message: ToServer) -> list[e.Event]:
         """What a container says of itself."""

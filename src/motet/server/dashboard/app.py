@@ -13,11 +13,18 @@ from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from motet.errors import ConflictError, Error, InvalidError, NotFoundError, ServiceError
+from motet.model.audit import AuditOutcome
+from motet.server.access.audit import Audit, Somebody
+from motet.server.access.audited import kind_of
+from motet.server.access.door import Principal
 from motet.server.dashboard.api import Api, encode
 from motet.server.dashboard.events import Watchers
 from motet.server.dashboard.filters import Filters
 from motet.server.dashboard.logins import Logins
-from motet.server.dashboard.security import MAX_BODY_BYTES, Guard
+from motet.server.dashboard.security import MAX_BODY_BYTES, PRINCIPAL, Guard
+from motet.server.http.own_names import OwnNames
+from motet.wire.client_messages import UpdateAutoscaler
+from motet.wire.operator_messages import EndCall, EndContainer
 
 STATIC = Path(__file__).parent / "static"
 PAGES = ("/apps", "/apps/{id}", "/functions/{id}", "/calls", "/calls/{id}", "/inputs/{id}", "/containers/{id}", "/logs")
@@ -35,8 +42,10 @@ class _Files(StaticFiles):
         return response
 
 
-def dashboard_app(api: Api, watchers: Watchers, host: str, logins: Logins, metrics: Any = None) -> Guard:
-    """The app; `host` is the address that it is served on, `metrics` an app that shows them."""
+def dashboard_app(
+    api: Api, watchers: Watchers, names: OwnNames, logins: Logins, metrics: Any = None, audit: Audit | None = None
+) -> Guard:
+    """The app; `names` are those that it is served as, `metrics` an app that shows them. `audit`: is told of commands."""
 
     def question(answer: Callable[..., Awaitable[Any]]) -> Endpoint:
         async def respond(request: Request) -> Response:
@@ -45,9 +54,20 @@ def dashboard_app(api: Api, watchers: Watchers, host: str, logins: Logins, metri
 
         return respond
 
-    def command(carry_out: Callable[..., Awaitable[Any]]) -> Endpoint:
+    def command(kind: type[Any], carry_out: Callable[..., Awaitable[Any]]) -> Endpoint:
+        """What a message of this kind would ask for."""
+
         async def respond(request: Request) -> Response:
-            return _json(await carry_out(*request.path_params.values(), await _body(request)))
+            outcome: AuditOutcome = "failed"
+            try:
+                done = _json(await carry_out(*request.path_params.values(), await _body(request)))
+                outcome = "done"
+                return done
+            finally:
+                if audit is not None:
+                    principal: Principal = request.scope[PRINCIPAL]
+                    by = Somebody(principal.name, principal.key, "the dashboard")
+                    audit.did(by, kind_of(kind), outcome, dict(request.path_params))
 
         return respond
 
@@ -64,16 +84,16 @@ def dashboard_app(api: Api, watchers: Watchers, host: str, logins: Logins, metri
         Route("/api/apps/{id}", question(api.app)),
         Route("/api/functions/{id}", question(api.function)),
         Route("/api/functions/{id}/series", question(api.series)),
-        Route("/api/functions/{id}/autoscaler", command(api.update_autoscaler), methods=["POST"]),
+        Route("/api/functions/{id}/autoscaler", command(UpdateAutoscaler, api.update_autoscaler), methods=["POST"]),
         Route("/api/calls", question(api.calls)),
         Route("/api/calls/{id}", question(api.call)),
         Route("/api/calls/{id}/inputs", question(api.inputs)),
-        Route("/api/calls/{id}/cancel", command(api.cancel_call), methods=["POST"]),
+        Route("/api/calls/{id}/cancel", command(EndCall, api.cancel_call), methods=["POST"]),
         Route("/api/inputs", question(api.live_inputs)),
         Route("/api/inputs/{id}", question(api.input)),
         Route("/api/inputs/{id}/tree", question(api.tree)),
         Route("/api/containers/{id}", question(api.container)),
-        Route("/api/containers/{id}/stop", command(api.stop_container), methods=["POST"]),
+        Route("/api/containers/{id}/stop", command(EndContainer, api.stop_container), methods=["POST"]),
         Route("/api/logs", question(api.logs)),
         Route("/api/events", events),
         Route("/api/{path:path}", _unknown),
@@ -84,7 +104,7 @@ def dashboard_app(api: Api, watchers: Watchers, host: str, logins: Logins, metri
     if metrics is not None:
         routes.append(Route("/metrics", metrics))
     starlette = Starlette(routes=routes, exception_handlers={Error: _failed})
-    return Guard(starlette, host, logins)
+    return Guard(starlette, names, logins)
 
 
 async def _page(request: Request) -> Response:

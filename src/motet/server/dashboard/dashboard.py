@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from motet.errors import ServiceError
+from motet.server.access.audit import Audit
+from motet.server.access.door import Principal
 from motet.server.dashboard.config import DEFAULT_PORT, DashboardConfig
-from motet.server.dashboard.logins import Logins
+from motet.server.dashboard.logins import OWNER, Logins
 from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener, listening_socket
+from motet.server.http.own_names import OwnNames
 from motet.server.metrics.endpoint import load_app
 from motet.server.metrics.metrics import Metrics
 from motet.server.operations import Operations
@@ -19,13 +22,25 @@ from motet.server.operations import Operations
 class Dashboard:
     """Serves pages about one server, on that server's loop."""
 
-    def __init__(self, config: DashboardConfig, operations: Operations, metrics: Metrics | None = None) -> None:
+    def __init__(
+        self,
+        config: DashboardConfig,
+        operations: Operations,
+        metrics: Metrics | None = None,
+        *,
+        logins: Logins | None = None,
+        names: Collection[str] = (),
+        audit: Audit | None = None,
+    ) -> None:
+        """`logins`: who is let in; `names`: by which it is asked for, beside the usual ones; `audit`: is told of commands."""
         self._config = config
         self._operations = operations
         self._metrics = metrics
         self._listener: Listener | None = None
         self._url: str | None = None
-        self._logins = Logins(time.monotonic)
+        self._logins = logins or Logins(time.monotonic)
+        self._names = OwnNames((config.host, *names))
+        self._audit = audit
         self._end_streams: Callable[[], None] = lambda: None
 
     def open(self) -> str:
@@ -36,9 +51,10 @@ class Dashboard:
             self._url = self._listener.add(self._socket())
         return self._url
 
-    def invite(self) -> tuple[str, str]:
-        """Its URL, as `open` gives it, and a code that lets one browser in there within a minute. Raises `ServiceError`."""
-        return self.open(), self._logins.new_code()
+    def invite(self, principal: Principal | None) -> tuple[str, str]:
+        """Its URL, as `open` gives it, and a code that lets one browser in there within a minute, as this principal (None: as
+        the user whose server it is). Raises `ServiceError`."""
+        return self.open(), self._logins.new_code(principal or OWNER)
 
     async def close(self) -> None:
         """Stop listening. Idempotent."""
@@ -63,7 +79,7 @@ class Dashboard:
         watchers = Watchers(api)
         # Streams never end by themselves, and the listener waits for them.
         self._end_streams = watchers.close
-        return dashboard_app(api, watchers, self._config.host, self._logins, metrics)
+        return dashboard_app(api, watchers, self._names, self._logins, metrics, self._audit)
 
     def _socket(self) -> socket.socket:
         host, port = self._config.host, self._config.port

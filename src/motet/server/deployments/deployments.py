@@ -206,11 +206,14 @@ class Deployments:
 
     def restore(self, prepared: list[Deployment]) -> None:
         """Have them serve as before, in one go."""
-        for deployment in sorted(prepared, key=lambda it: it.view.state == "canary"):
+        for deployment in sorted(prepared, key=lambda it: ("live", "canary", "replaced").index(it.view.state)):
             view = deployment.view
             state = self._register.state(view.name)
             try:
-                self._rollouts.restore(state, deployment)
+                if view.state == "replaced":
+                    self._rollouts.restore_leaving(state, deployment)
+                else:
+                    self._rollouts.restore(state, deployment)
             except Error as error:
                 logger.error("%s v%d does not serve: %s", view.name, view.version, error)
                 continue

@@ -31,7 +31,7 @@ class NamedVersion:
         return cls(app, {label: by_spec[id(function)] for label, function in labels(app.spec).items()})
 
 
-class Shares:
+class CallShares:
     """Gives so many of a hundred calls to one of two versions, spread as evenly as can be."""
 
     def __init__(self, version: int, percent: float, other: int) -> None:
@@ -58,7 +58,7 @@ class Names:
         self.load: Callable[[str, int], ServedApp | None] = lambda name, version: None
         self._versions: dict[tuple[str, int], NamedVersion] = {}
         self._holders: dict[str, int] = {}
-        self._shares: dict[str, Shares] = {}
+        self._shares: dict[str, CallShares] = {}
         self._variants: OrderedDict[str, tuple[FunctionVariant, bool]] = OrderedDict()
         """By digest: what changes, and whether only requests have asked for it."""
         self._resolved: dict[str, str] = {}
@@ -78,7 +78,7 @@ class Names:
 
     def share(self, name: str, version: int, percent: float) -> None:
         """A version gets so much of the calls of a name, which another one has."""
-        self._shares[name] = Shares(version, percent, self._holders[name])
+        self._shares[name] = CallShares(version, percent, self._holders[name])
 
     def withdraw(self, name: str, version: int) -> None:
         """A version takes no more calls, and has the name no more if it had it. Idempotent."""
@@ -162,11 +162,11 @@ class Names:
             )
         return found
 
-    def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False) -> str:
-        """The alias of a variant of what an alias means, or the id of a variant of any other function. Raises `NotFoundError`,
-        `InvalidError`, and what `Catalogue.bind` raises."""
+    def bind(self, function_id: str, variant: FunctionVariant, again: str = "", *, by_request: bool = False) -> str:
+        """The alias of a variant of what an alias means, or the id of a variant of any other function; `again`: the id that
+        this had on a server before this one. Raises `NotFoundError`, `InvalidError`, and what `Catalogue.bind` raises."""
         if not function_id.startswith(PREFIX):
-            return self._catalogue.bind(function_id, variant, by_request=by_request)
+            return self._catalogue.bind(function_id, variant, again=again, by_request=by_request)
         alias = Alias.read(function_id)
         if alias is None or split_variant(function_id)[1]:
             raise InvalidError(f"{function_id} is not the id of a declared function")

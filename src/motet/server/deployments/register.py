@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field, replace
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from motet.store.base import DeploymentStore, KeptDeployment
 
 T = TypeVar("T")
 
-Place = Callable[[AppSpec, str], Awaitable[AppSpec]]
+Place = Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
 """Makes of what was deployed what containers here are told, once its bundle is here."""
 
 
@@ -116,8 +116,12 @@ class Register:
     async def new(self, kept: KeptDeployment, app_id: str | None = None) -> Deployment:
         """One that can be added to what is called. Raises what keeps it from that."""
         spec = await self.placed(kept)
-        ids = tuple(kept.function_ids.values())
-        app = self._catalogue.new_app(app_id or kept.view.app_id, spec, kept.view.version, ids)
+        known = [
+            (function.app_key, function.key, kept.function_ids[label])
+            for label, function in labels(spec).items()
+            if label in kept.function_ids
+        ]
+        app = self._catalogue.new_app(app_id or kept.view.app_id, spec, kept.view.version, functions=known)
         made = Deployment(kept, app)
         made.kept = msgspec.structs.replace(kept, function_ids=made.ids)
         return made
@@ -134,8 +138,8 @@ class Register:
             del self.names[deployment.view.name]
 
 
-def ended(view: DeploymentView, state: str, at: float, why: str = "") -> DeploymentView:
-    """The same version, which serves no more."""
+def ended(view: DeploymentView, state: str, at: float | None, why: str = "") -> DeploymentView:
+    """The same version, which serves no more; `at`: since when nothing of it is left."""
     return replace(view, state=state, share=0.0, ended_at=at, why=why)  # type: ignore[arg-type]
 
 

@@ -145,9 +145,8 @@ class Rollouts:
             raise InvalidError("there is no canary")
 
         async def carry_out() -> None:
-            now = self._clock.wall_now()
             await self._register.commit(
-                [(live, replace(live.view, share=100.0)), (canary, ended(canary.view, "replaced", now, why))]
+                [(live, replace(live.view, share=100.0)), (canary, ended(canary.view, "replaced", None, why))]
             )
             state.canary = None
             self._names.move(live.view.name, live.view.version)
@@ -206,6 +205,8 @@ class Rollouts:
     def _gone(self, deployment: Deployment) -> None:
         self._canaries.gone(deployment.app.app_id)
         self._register.forget(deployment)
+        if deployment.view.state == "replaced" and deployment.view.ended_at is None:
+            self._note(deployment, replace(deployment.view, ended_at=self._clock.wall_now()))
 
     def _shared_out(self, state: NameState) -> None:
         """What each gets of the calls is seen beside how they go."""
@@ -225,6 +226,13 @@ class Rollouts:
         else:
             self._switch(state, deployment)
 
+    def restore_leaving(self, state: NameState, deployment: Deployment) -> None:
+        """Have a version end what its containers still run, which had been replaced when the server ended."""
+        self._lifetimes.deploy(deployment.app, self._register.life(deployment.kept), held=True)
+        self._add(state, deployment)
+        self._lifetimes.retire(deployment.app.app_id)
+        self._driver.take(e.AppReleased(deployment.app.app_id))
+
     def pin(self, state: NameState, deployment: Deployment) -> None:
         """Have an old version serve those who call it by its number."""
         self._lifetimes.deploy(deployment.app, self._register.life(deployment.kept))
@@ -235,11 +243,10 @@ class Rollouts:
         self._retire(state, deployment)
 
     def _as_live(self, state: NameState, new: Deployment) -> list[tuple[Deployment, DeploymentView]]:
-        now = self._clock.wall_now()
         before = [it for it in (state.live, state.canary) if it is not None and it is not new]
         return [
             (new, replace(new.view, state="live", share=100.0)),
-            *((it, ended(it.view, "replaced", now)) for it in before),
+            *((it, ended(it.view, "replaced", None)) for it in before),
         ]
 
     def _as_canary(self, state: NameState, new: Deployment, share: float) -> list[tuple[Deployment, DeploymentView]]:
@@ -276,15 +283,19 @@ class Rollouts:
             self._lifetimes.stop(new.app.app_id)
         why = "it was given up" if isinstance(error, asyncio.CancelledError) else str(error)
         view = ended(new.view, "failed", self._clock.wall_now(), why[:10_000])
-        task = asyncio.get_running_loop().create_task(self._note_failed(new, view))
+        self._note(new, view)
+
+    def _note(self, deployment: Deployment, view: DeploymentView) -> None:
+        """Keep it, if that can be: nobody waits for it."""
+        task = asyncio.get_running_loop().create_task(self._noted(deployment, view))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _note_failed(self, new: Deployment, view: DeploymentView) -> None:
+    async def _noted(self, deployment: Deployment, view: DeploymentView) -> None:
         try:
-            await self._register.commit([(new, view)])
-        except Exception as error:  # the server ends, or its disk is full: it is seen as one that never came to serve
-            logger.warning("%s v%s failed, and this is not kept: %s", view.name, view.version, error)
+            await self._register.commit([(deployment, view)])
+        except Exception as error:  # the server ends, or its disk is full
+            logger.warning("%s v%s: it is not kept that it is %s: %s", view.name, view.version, view.state, error)
 
     def _explained(
         self, state: NameState, new: Deployment, error: BaseException, before: Deployment | None = None

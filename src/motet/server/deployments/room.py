@@ -21,7 +21,8 @@ from motet.store.base import DeploymentStore
 
 
 class DeploymentsRoom:
-    """`names`, which calls are looked up in, `deployments`, which answers requests, and what carries out `performers`."""
+    """`names`, which calls are looked up in, `deployments`, which answers requests, what carries out `performers`, and `place`,
+    which it was given."""
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class DeploymentsRoom:
         forget_calls: Callable[[str], None],
     ) -> None:
         self._driver = driver
+        self.place = place
         self._store = store or MemoryDeployments()
         self._canaries = Canaries(driver, catalogue)
         self.names = Names(catalogue)

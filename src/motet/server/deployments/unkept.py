@@ -36,7 +36,7 @@ class MemoryDeployments:
 
     def serving(self) -> list[KeptDeployment]:
         """See `DeploymentStore`."""
-        return [kept for kept in self._kept.values() if kept.view.state in ("live", "canary")]
+        return [kept for kept in self._kept.values() if kept.view.is_here]
 
     def last(self, name: str) -> int:
         """See `DeploymentStore`."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from motet.errors import ResourceExhaustedError
 from motet.model.ids import input_id
 from motet.model.outcome import InputEnd, OutcomeKind
 from motet.wire import report
@@ -13,7 +14,7 @@ from motet.wire.web import Headers
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A status, a line of text, and headers beside the usual ones. `retry_after`: seconds, told with a 503."""
+    """A status, a line of text, and headers beside the usual ones. `retry_after`: seconds, told with a 503 or 429."""
 
     status: int
     text: str
@@ -30,9 +31,14 @@ class Answer:
         headers += self.extra
         if call_id is not None:
             headers.append((b"motet-input-id", input_id(call_id, 0).encode()))
-        if self.status == 503:
+        if self.status in (429, 503):
             headers.append((b"retry-after", str(math.ceil(self.retry_after)).encode()))
         return headers
+
+
+def too_much(error: ResourceExhaustedError) -> Answer:
+    """What a client is told that is to come again: 429 if a limit is reached, 503 if the queue is full."""
+    return Answer(429 if error.limit else 503, str(error), retry_after=error.retry_after)
 
 
 NOT_FOUND = Answer(404, "no web function has this URL; `f.get_web_url()` tells what URL a function has")

@@ -11,9 +11,10 @@ from motet.model.function import FunctionVariant
 from motet.server.apps.catalogue import ServedApp
 from motet.server.clients.session import ClientSession
 from motet.server.http import websocket
-from motet.server.http.answers import NOT_FOUND, Answer
+from motet.server.http.answers import NOT_FOUND, Answer, too_much
 from motet.server.http.calls import WebCall, WebCalls
 from motet.server.http.config import WebConfig
+from motet.server.http.crowd import Crowd
 from motet.server.http.doors import Doors
 from motet.server.http.exchange import Exchange, give
 from motet.server.http.forwarded import settle
@@ -38,12 +39,18 @@ CHALLENGE = ((b"www-authenticate", b"Motet-Key"),)
 class Ingress:
     """Web functions' way in. Listens from the first app on that has any.
 
-    `refusal` tells why a function takes no more inputs; None if it takes some.
+    `refusal` tells why a function takes no more inputs; None if it takes some. `most`: requests to one app at once.
     """
 
     def __init__(
-        self, config: WebConfig, connect: Callable[[WebCalls], ClientSession], bind: Bind, refusal: Refusal
+        self,
+        config: WebConfig,
+        connect: Callable[[WebCalls], ClientSession],
+        bind: Bind,
+        refusal: Refusal,
+        most: int | None = None,
     ) -> None:
+        self._crowd = Crowd(most)
         self._config = config
         self._routes = Routes(config.url)
         self._connect = connect
@@ -159,19 +166,21 @@ class Ingress:
         try:
             target = self._target(place.route, scope)
         except ResourceExhaustedError as error:
-            await self._refuse(scope, receive, send, Answer(503, str(error), retry_after=error.retry_after))
+            await self._refuse(scope, receive, send, too_much(error))
             return
         except (Error, TypeError, ValueError) as error:
             await self._refuse(scope, receive, send, Answer(400, str(error)))
             return
-        if full := self._refusal(target):
-            await self._refuse(scope, receive, send, Answer(503, str(full), retry_after=full.retry_after))
+        full = self._crowd.refusal(place.route.app_id, place.route.function.app_name) or self._refusal(target)
+        if full is not None:
+            await self._refuse(scope, receive, send, too_much(full))
             return
         _place_scope(scope, place)
-        if scope["type"] == "websocket":
-            await websocket.serve(scope, receive, send, lambda head: self._submit(target, place, head))
-        else:
-            await exchange.serve(lambda head: self._submit(target, place, head))
+        with self._crowd.one_more(place.route.app_id):
+            if scope["type"] == "websocket":
+                await websocket.serve(scope, receive, send, lambda head: self._submit(target, place, head))
+            else:
+                await exchange.serve(lambda head: self._submit(target, place, head))
 
     def _find(self, scope: Scope) -> RouteMatch | None:
         """The function that a request is for: where it came in says it, or else what it is for."""

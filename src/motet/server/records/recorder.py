@@ -16,6 +16,8 @@ from motet.server.clock import Clock
 from motet.server.records.queue import RecordQueue
 from motet.wire.client_messages import OutputLines
 
+RESUMED = "a server before this one had started it"
+
 
 class Recorder:
     """An observer. Records of the engine keep moments of the server's clock until they are handed over; others have them on the
@@ -66,6 +68,11 @@ class Recorder:
                     self._definitions[fact.record.function_id] = fact.definition
             case facts.FunctionGone():
                 self._definitions.pop(fact.function_id, None)
+            case facts.ContainerCameBack():
+                now = self._clock.wall_now()
+                resumed = ContainerRecord(fact.container_id, fact.function_id, now, now, RESUMED, now, now, now)
+                self.containers[fact.container_id] = resumed
+                self._records.add_container(resumed)
             case facts.ContainerConnected() | facts.ContainerEntered() | facts.ContainerGone():
                 if (container := self.containers.get(fact.container_id)) is not None:
                     self._went_on(container, fact)

@@ -7,6 +7,8 @@ export class ApiError extends Error {
   }
 }
 
+export const COMMAND = { "content-type": "application/json", "x-motet-dashboard": "1" };
+
 /** `filters` that are empty are left out. */
 export function address(path, filters = {}) {
   const query = new URLSearchParams();
@@ -22,8 +24,7 @@ export async function get(path, filters, signal) {
 }
 
 export async function post(path, body) {
-  const headers = { "content-type": "application/json", "x-motet-dashboard": "1" };
-  return answer(() => fetch(`/api${path}`, { method: "POST", headers, body: JSON.stringify(body) }));
+  return answer(() => fetch(`/api${path}`, { method: "POST", headers: COMMAND, body: JSON.stringify(body) }));
 }
 
 async function answer(ask) {

@@ -1,6 +1,7 @@
 // The frame around the pages.
 
 import { onKey, showKeys } from "./keys.js";
+import { COMMAND } from "./api.js";
 import { navigate, open } from "./router.js";
 import { applyTheme, toggleTheme } from "./theme.js";
 
@@ -24,11 +25,17 @@ function onGoTo(event) {
   field.blur();
 }
 
+async function logOut() {
+  await fetch("/logout", { method: "POST", redirect: "manual", headers: COMMAND, body: "{}" });
+  location.assign("/");
+}
+
 applyTheme();
 document.addEventListener("click", onClick);
 document.addEventListener("keydown", onKey);
 document.getElementById("goto").addEventListener("submit", onGoTo);
 document.getElementById("theme").addEventListener("click", toggleTheme);
+document.getElementById("logout").addEventListener("click", logOut);
 document.getElementById("help").addEventListener("click", showKeys);
 window.addEventListener("popstate", open);
 open();

@@ -18,7 +18,8 @@ _MOST_ANCESTORS = 1000
 class HasOptions(Protocol):
     """What there is of a connected socket."""
 
-    family: int
+    @property
+    def family(self) -> int: ...
 
     def getsockopt(self, level: int, option: int, size: int, /) -> bytes: ...
 

@@ -1,0 +1,42 @@
+"""The way through a server's door: who was not let in is written down, and so is what others do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from motet.client.peer_process import PeerProcess
+from motet.errors import ConnectionError
+from motet.server.access.audit import Audit, SessionAudit, Somebody
+from motet.server.access.door import Door, Principal
+from motet.server.request_log import session_audit
+
+
+class Admittance:
+    """Of one server. `closed`: why nobody is let in any more; empty while some are."""
+
+    def __init__(self, door: Door, audit: Audit | None, closed: Callable[[], str]) -> None:
+        self._door = door
+        self._audit = audit
+        self._closed = closed
+
+    def admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
+        """Whom somebody speaks for; `where` it comes from, in words. Raises `ConnectionError`."""
+        if reason := self._closed():
+            raise ConnectionError(reason)
+        try:
+            return self._door.admit(token, process)
+        except ConnectionError as error:
+            if self._audit is not None:
+                self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
+            raise
+
+    def by_token(self, token: str) -> Principal:
+        """The same for somebody in a browser."""
+        return self.admit(token, None, "the dashboard")
+
+    def audit_of(self, principal: Principal | None, container_id: str | None, where: str, number: int) -> SessionAudit:
+        """What is told of a client, whoever it is."""
+        if container_id is not None:
+            return session_audit(self._audit, Somebody(container_id, "", "a container"), number)
+        name, key = ("", "") if principal is None else (principal.name, principal.key)
+        return session_audit(self._audit, Somebody(name, key, where), number)

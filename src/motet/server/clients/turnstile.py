@@ -1,0 +1,47 @@
+"""Where one client's requests and inputs are counted against what its principal may have."""
+
+from __future__ import annotations
+
+from motet.errors import ResourceExhaustedError
+from motet.server.access.allowance import Allowance
+
+
+class Turnstile:
+    """Of one client. Without an allowance everything passes."""
+
+    def __init__(self, allowance: Allowance | None) -> None:
+        self._allowance = allowance
+        self._open: set[int] = set()
+
+    def enter(self, request_id: int) -> None:
+        """It asks for something, and is answered. Raises `ResourceExhaustedError`."""
+        if self._allowance is not None:
+            self._allowance.request()
+            if request_id not in self._open:
+                self._open.add(request_id)
+                self._allowance.requests += 1
+
+    def leave(self, request_id: int) -> None:
+        """It was answered, or wants no answer. Idempotent."""
+        if self._allowance is not None and request_id in self._open:
+            self._open.discard(request_id)
+            self._allowance.requests -= 1
+
+    def over_inputs(self, count: int) -> ResourceExhaustedError | None:
+        """Why so many inputs are not taken now; None if they are."""
+        if self._allowance is not None:
+            try:
+                self._allowance.inputs(count)
+            except ResourceExhaustedError as error:
+                return error
+        return None
+
+    def check_stored(self, more: int) -> None:
+        """It wants so many bytes kept. Raises `ResourceExhaustedError`."""
+        if self._allowance is not None:
+            self._allowance.check_stored(more)
+
+    def close(self) -> None:
+        """It is gone."""
+        for request_id in list(self._open):
+            self.leave(request_id)

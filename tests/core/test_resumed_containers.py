@@ -1,0 +1,145 @@
+"""A server takes over from one that was killed: containers come back, and what they run is joined, and not run again."""
+
+from __future__ import annotations
+
+from motet.core import events as e
+from motet.core.earlier_attempts import RESUBMIT_GRACE
+from motet.model.outcome import AttemptEnd, HeldAttempt, OutcomeKind
+from motet.testing.playbook import Playbook
+from motet.testing.transcript import (
+    cancel,
+    cancel_attempts,
+    deliver,
+    ended,
+    finished,
+    function,
+    resumed,
+    send,
+    start,
+    stop,
+    submit,
+)
+
+THERE, ALSO_THERE = 91, 92
+"""Containers that a server before this one had started."""
+
+
+def test_an_input_that_runs_is_joined(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> submit("a")
+    play >> finished(THERE, 7) << send("a", 0)
+
+
+def test_one_that_has_ended_is_given_its_outcome(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, ended=["a0#7"])]
+    play >> submit("a") << send("a", 0)
+
+
+def test_one_that_ends_before_it_is_submitted_again_is_given_its_outcome(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> finished(THERE, 7)
+    play >> submit("a") << send("a", 0)
+    assert play.engine.state.pools["fu-f"].running == 0
+
+
+def test_others_of_its_call_run_beside_it(play: Playbook) -> None:
+    play >> [function(max_inputs=2), resumed(THERE, "a0#7")]
+    play >> submit("a", 2) << deliver(THERE, "a1#1")
+    play >> finished(THERE, 7, 1) << send("a", 0, 1)
+
+
+def test_it_keeps_its_slot_until_then(play: Playbook) -> None:
+    play >> [function(max_containers=1), resumed(THERE, "a0#7")]
+    play >> submit("b")
+    play >> submit("a")
+    play >> finished(THERE, 7) << [deliver(THERE, "b0#1"), send("a", 0)]
+
+
+def test_a_container_that_comes_back_is_there_before_others_are_started_for_a_minimum(play: Playbook) -> None:
+    play >> [function(min_containers=1, max_containers=1), resumed(THERE)]
+
+
+def test_what_nobody_submits_again_is_cancelled(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7", ended=["b0#6"])]
+    play.at(RESUBMIT_GRACE) << cancel_attempts(THERE, 7)
+    play >> submit("b") << start(1)  # its outcome was not kept for longer
+    assert not play.engine.state.pools["fu-f"].earlier.are_any
+
+
+def test_an_input_whose_container_dies_then_runs_again(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> submit("a")
+    play >> ended(THERE) << start(1)
+
+
+def test_one_that_dies_before_runs_again_too(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> ended(THERE)
+    play >> submit("a") << start(1)
+
+
+def test_an_input_that_was_joined_can_be_cancelled(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> submit("a")
+    play >> cancel("a") << [cancel_attempts(THERE, 7), send("a", 0, kind=OutcomeKind.CANCELLED)]
+
+
+def test_one_that_fails_is_retried(play: Playbook) -> None:
+    play >> [function(retries=1), resumed(THERE, "a0#7")]
+    play >> submit("a")
+    play >> finished(THERE, 7, kind=OutcomeKind.FAILURE)
+    play.at(1.0) << deliver(THERE, "a0#1")
+
+
+def test_of_two_attempts_the_later_one_counts(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> resumed(ALSO_THERE, "a0#8") << cancel_attempts(THERE, 7)
+    play >> submit("a")
+    play >> finished(THERE, 7)
+    play >> finished(ALSO_THERE, 8) << send("a", 0)
+
+
+def test_an_outcome_of_an_earlier_attempt_does_not_count_either(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#8")]
+    play >> resumed(ALSO_THERE, ended=["a0#7"])
+    play >> submit("a")
+    play >> finished(THERE, 8) << send("a", 0)
+
+
+def test_what_was_cancelled_before_is_not_joined(play: Playbook) -> None:
+    play >> [function(max_inputs=2, max_containers=1), resumed(THERE, "a0#7", cancelled=True)]
+    play >> submit("a") << deliver(THERE, "a0#1")
+
+
+def test_a_container_of_a_function_that_is_not_here_is_not_heard(play: Playbook) -> None:
+    play >> resumed(THERE, "a0#7")
+    play >> finished(THERE, 7)
+
+
+def test_one_that_is_to_end_after_what_it_runs_does(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7", leaving="it asked for no more inputs")]
+    play >> submit("a")
+    play >> finished(THERE, 7) << [*stop(THERE), send("a", 0)]
+
+
+def test_attempts_are_numbered_after_those_of_the_server_before() -> None:
+    play = Playbook(first_attempt=1 << 40)
+    play >> [function(max_inputs=2), resumed(THERE, "a0#7")]
+    play >> submit("b") << deliver(THERE, f"b0#{1 << 40}")
+    play.end()
+
+
+def test_resubmitting_an_input_twice_gives_one_outcome(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7")]
+    play >> submit("a")
+    play >> submit("a")
+    play >> finished(THERE, 7) << send("a", 0)
+
+
+def test_kinds_of_ends_are_what_they_were(play: Playbook) -> None:
+    end = AttemptEnd(7, OutcomeKind.FAILURE, b"ValueError")
+    play >> [
+        function(),
+        e.ContainerResumed("ta-there", "fu-f", [], [(HeldAttempt(7, "fc-a", 0), end)]),
+    ]
+    play >> submit("a") << send("a", 0, kind=OutcomeKind.FAILURE, payload=b"ValueError")

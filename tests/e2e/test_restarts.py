@@ -1,0 +1,206 @@
+"""The server is killed under running inputs, and started again: they end once, and none runs twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import wait_until
+from tests.e2e.standing import PATIENCE, StandingServer
+
+PROGRAM = Path(__file__).parent / "programs" / "survivors.py"
+
+
+class Restarted:
+    """A home whose server is killed and started again, and one program that uses it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.marks, self.until = home / "marks", home / "until"
+        self.server = StandingServer(home)
+        self.program: subprocess.Popen[str] | None = None
+
+    def begin(self, entrypoint: str, *options: str, **env: str) -> None:
+        argv = [
+            "run",
+            "-q",
+            f"{PROGRAM}::{entrypoint}",
+            "--marks",
+            str(self.marks),
+            "--until",
+            str(self.until),
+            *options,
+        ]
+        self.program = subprocess.Popen(
+            [sys.executable, "-m", "motet", *argv],
+            env={**self.server.client_env, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    def marked(self) -> list[str]:
+        return self.marks.read_text().splitlines() if self.marks.exists() else []
+
+    def wait_begun(self, count: int) -> None:
+        wait_until(lambda: sum(line.startswith("begin") for line in self.marked()) >= count)
+
+    def kill(self) -> None:
+        self.server.process.kill()
+        self.server.process.communicate()
+
+    def start(self, *options: str) -> None:
+        self.server = StandingServer(self.home, *options)
+
+    def restart(self) -> None:
+        self.kill()
+        self.start()
+
+    def result(self) -> str:
+        """What the program says, once it has ended."""
+        assert self.program is not None
+        out, err = self.program.communicate(timeout=PATIENCE)
+        assert self.program.returncode == 0, err
+        return out
+
+    def close(self) -> None:
+        if self.program is not None and self.program.poll() is None:
+            self.program.kill()
+            self.program.communicate()
+        if self.server.process.poll() is None:
+            self.server.end()
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Restarted]:
+    restarted = Restarted(tmp_path)
+    try:
+        yield restarted
+    finally:
+        restarted.close()
+
+
+@pytest.mark.parametrize("kind", ["sync", "together"])
+def test_an_input_that_runs_goes_on(home: Restarted, kind: str) -> None:
+    home.begin("one", "--kind", kind)
+    home.wait_begun(1)
+    home.restart()
+    assert home.server.said[0] == "Taking over 1 container from the server before this one\n"
+    home.until.touch()
+    assert home.result() == "result of a\n"
+    assert home.marked() == ["begin a", "end a"]
+
+
+def test_one_that_ends_while_there_is_no_server_is_not_run_again(home: Restarted) -> None:
+    home.begin("one")
+    home.wait_begun(1)
+    home.kill()
+    home.until.touch()
+    wait_until(lambda: "end a" in home.marked())
+    home.start()
+    assert home.result() == "result of a\n"
+    assert home.marked() == ["begin a", "end a"]
+
+
+def test_of_many_each_ends_once_however_often_the_server_is_killed(home: Restarted) -> None:
+    """20 run and 20 wait: those that the server had not delivered are submitted again."""
+    home.begin("many")
+    home.wait_begun(20)
+    home.restart()
+    home.restart()
+    home.until.touch()
+    wait_until(lambda: len(home.marked()) > 45)
+    home.restart()
+    assert home.result() == f"{sorted(f'result of {n}' for n in range(40))}\n"
+    assert set(Counter(home.marked()).values()) == {1}
+    assert len(home.marked()) == 80
+
+
+def test_calls_that_inputs_have_made_go_on_too(home: Restarted) -> None:
+    home.begin("one", "--kind", "calls")
+    home.wait_begun(2)
+    home.restart()
+    home.until.touch()
+    assert home.result() == "a has result of a's\n"
+    assert home.marked() == ["begin a", "begin a's", "end a's", "end a"]
+
+
+def test_variants_have_the_ids_that_they_had(home: Restarted) -> None:
+    home.begin("before_and_after")
+    home.wait_begun(1)
+    home.restart()
+    home.until.touch()
+    assert home.result() == "6 result of a 12\n"
+
+
+def test_a_stream_ends_with_the_server_and_says_so(home: Restarted) -> None:
+    home.begin("stream")
+    wait_until(lambda: "got 1" in home.marked())
+    home.restart()
+    assert home.result() == "ended: the server was gone while this stream was under way\n"
+
+
+def test_an_input_whose_container_is_killed_too_runs_again(home: Restarted) -> None:
+    home.begin("one", "--kind", "together")
+    home.wait_begun(1)
+    home.kill()
+    (agent,) = _agents(home.home)
+    os.kill(agent, signal.SIGKILL)
+    home.start()
+    assert "Taking over" not in home.server.said[0]
+    home.wait_begun(2)
+    home.until.touch()
+    assert home.result() == "result of a\n"
+    assert sorted(home.marked()) == ["begin a", "begin a", "end a"]
+
+
+def test_a_server_hands_over_in_order(home: Restarted) -> None:
+    home.begin("one")
+    home.wait_begun(1)
+    status, out, err = home.server.end(signal.SIGUSR2)
+    assert (status, err) == (0, "")
+    assert out.splitlines()[-1] == "The server has ended, and left its containers to the next one."
+    home.start()
+    home.until.touch()
+    assert home.result() == "result of a\n"
+    assert home.marked() == ["begin a", "end a"]
+
+
+def test_a_server_that_does_not_come_back_is_an_error_and_its_containers_go(home: Restarted) -> None:
+    home.server.end()
+    home.server = StandingServer(home.home, env={"MOTET_AGENT_GRACE": "0.3"})
+    home.begin("one", MOTET_RECONNECT="0.3")
+    home.wait_begun(1)
+    (agent,) = _agents(home.home)
+    home.kill()
+    assert home.program is not None
+    _, err = home.program.communicate(timeout=PATIENCE)
+    assert home.program.returncode == 1
+    assert "was gone, and none has come in its place within 0.3 s (MOTET_RECONNECT)" in err
+    wait_until(lambda: not Path(f"/proc/{agent}").exists())
+    assert "end a" not in home.marked()
+
+
+def _agents(home: Path) -> list[int]:
+    """The host agents of this home, by the log that they write."""
+    log = (home / "server" / "agent.log").stat().st_ino
+    found = []
+    for pid in filter(str.isdecimal, os.listdir("/proc")):
+        try:
+            is_agent = os.stat(f"/proc/{pid}/fd/2").st_ino == log and b"motet.agent.agent" in _command(pid)
+        except OSError:
+            continue
+        if is_agent:
+            found.append(int(pid))
+    return found
+
+
+def _command(pid: str) -> bytes:
+    return Path(f"/proc/{pid}/cmdline").read_bytes()
