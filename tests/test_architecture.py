@@ -144,7 +144,9 @@ def _doc(member: object) -> str | None:
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in SOURCES if path.parent.name == "cli" and path.name != "terminal.py"], ids=named
+    "path",
+    [path for path in SOURCES if path.parent.name == "cli" and path.name not in ("terminal.py", "safe_console.py")],
+    ids=named,
 )
 def test_what_commands_print_goes_through_what_keeps_terminals_from_harm(path: Path) -> None:
     calls = {ast.unparse(node.func) for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)}

@@ -22,7 +22,8 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 
     def run(*argv: str, given: str | None = None) -> Result:
         with pytest.MonkeyPatch.context() as patch:
-            patch.delenv("MOTET_PROFILE", raising=False)  # `--profile` sets it
+            patch.setenv("MOTET_PROFILE", "")  # `--profile` sets it, and what was never set is not put back
+            patch.delenv("MOTET_PROFILE")
             return CliRunner().invoke(motet, argv, input=given)
 
     return run

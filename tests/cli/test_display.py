@@ -12,8 +12,8 @@ from tests.cli.virtual_terminal import VirtualTerminal
 from motet.cli.display import TerminalDisplay
 from motet.cli.live_view import live_view
 from motet.cli.progress import Progress
+from motet.cli.safe_console import SafeConsole
 from motet.cli.screen import Screen
-from motet.cli.terminal import SafeConsole
 from motet.errors import ConnectionError
 from motet.model.views import AppView
 from motet.wire.client_messages import OutputLines

@@ -172,7 +172,9 @@ class FakeWorld:
         unfinished = self.unfinished()
         self.accepted = Counter(self.outcomes)
         events: list[e.Event] = [e.GpusFound(FoundGpus(gpus=tuple(self.gpus.values())))] if self.gpus else []
+        retired = {function.app_id for function in self.functions.values() if function.retired and not function.stopped}
         for function_id, function in self.functions.items():
+            function.warm, function.retired = 0, False
             if not function.stopped:
                 events.append(e.FunctionAdded(function_id, function.app_id, function.spec))
                 events.append(e.AutoscalerChanged(function_id, function.settings))
@@ -185,6 +187,8 @@ class FakeWorld:
             if kind is not CallKind.SPAWNED:
                 new = [NewInput(index, b"x") for index in indices]
                 self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new))
+        for app_id in sorted(retired):
+            self.feed(e.AppRetired(app_id, 5.0))
 
     def _survives(self, container: FakeContainer) -> bool:
         function = self._function_of(container.container_id)

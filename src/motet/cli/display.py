@@ -18,9 +18,9 @@ from motet.cli.begun_lines import BegunLines
 from motet.cli.live_view import live_view
 from motet.cli.output_text import output_text
 from motet.cli.progress import Progress
+from motet.cli.safe_console import RawText, SafeConsole
 from motet.cli.screen import Screen
 from motet.cli.summary import summary_lines
-from motet.cli.terminal import RawText, SafeConsole
 from motet.errors import Error
 from motet.model.views import AppView
 from motet.sdk.run.output import ArrivedLines, LinePrinter

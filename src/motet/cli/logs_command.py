@@ -11,8 +11,9 @@ import click
 
 from motet.cli.finding import Known, known
 from motet.cli.log_lines import Columns, line_json, lines_text
+from motet.cli.look import Look, look_of
 from motet.cli.options import ViewCommand, json_text, moment_options
-from motet.cli.terminal import Look, look_of, tell
+from motet.cli.terminal import tell
 from motet.errors import InvalidError
 from motet.model.ids import checked_id
 from motet.records.logs import LogLine, LogSource

@@ -12,12 +12,13 @@ from motet.client.reach import NamedServer, named
 from motet.client.settings import settings
 from motet.errors import ConnectionError
 from motet.model.server_identity import ServerIdentity
-from motet.server.wiring import home_holder
 
 
 @contextlib.contextmanager
 def named_server() -> Iterator[LiveServer]:
     """A connection to it, for as long as the block runs. Raises `ConnectionError`, which says who has the home, if anybody."""
+    from motet.server.wiring import home_holder  # late: commands that deploy have a connection of their own
+
     home = home_directory(os.environ)
     there = named(os.environ)
     holder = home_holder(standing_directory(home)) if there is None else None

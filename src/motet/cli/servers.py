@@ -15,7 +15,6 @@ from motet.client.link import SocketLink
 from motet.errors import ConnectionError, Error, NotFoundError
 from motet.model.server_identity import ServerIdentity
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
-from motet.server.wiring import running_servers
 from motet.wire import failure
 from motet.wire import operator_messages as m
 from motet.wire.client_messages import Done, RequestBody
@@ -122,7 +121,7 @@ class LiveServers:
 
     def is_empty(self) -> bool:
         """Whether none runs."""
-        return self._elsewhere is None and not running_servers(self._home)
+        return self._elsewhere is None and not _running_servers(self._home)
 
     def _reached(self) -> list[LiveServer]:
         return [*self._servers.values(), *([] if self._elsewhere is None else [self._elsewhere])]
@@ -135,7 +134,7 @@ class LiveServers:
     def _all(self, question: Callable[[LiveServer], T]) -> list[tuple[LiveServer, T]]:
         self.problems = []
         answers = []
-        identities = {each.server_id: each for each in running_servers(self._home)}
+        identities = {each.server_id: each for each in _running_servers(self._home)}
         for server_id in [each for each in self._servers if each not in identities]:
             self._servers.pop(server_id).close()
         for server_id, identity in identities.items():
@@ -166,3 +165,9 @@ def live_servers(home: Path, named: LiveServer | None = None) -> Iterator[LiveSe
         yield servers
     finally:
         servers.close()
+
+
+def _running_servers(home: Path) -> list[ServerIdentity]:
+    from motet.server.wiring import running_servers  # late: who knows its server asks for no others
+
+    return running_servers(home)

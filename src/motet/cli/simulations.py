@@ -11,7 +11,7 @@ from types import TracebackType
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from motet.cli.terminal import SafeConsole
+from motet.cli.safe_console import SafeConsole
 from motet.simulation.report import Report
 from motet.simulation.scenario import Scenario
 from motet.simulation.simulator import simulate

@@ -16,8 +16,9 @@ from motet.cli.interrupts import INTERRUPTED, handled_interrupts
 from motet.cli.load import Load, load_of
 from motet.cli.measure import Subject, measure
 from motet.cli.reference import Runnable
+from motet.cli.safe_console import SafeConsole
 from motet.cli.simulations import Simulations
-from motet.cli.terminal import SafeConsole, console, tell
+from motet.cli.terminal import console, tell
 from motet.cli.tracebacks import user_traceback
 from motet.cli.tune_report import (
     as_object,

@@ -10,6 +10,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
+from time import sleep
 from typing import Literal
 
 from motet.client.sockets import read_frames
@@ -116,7 +117,7 @@ class Control:
                 ]
                 self._sender.resume(executor, [*first, *(Finished([end]) for end in ends)])
                 break
-            time.sleep(RETRY_INTERVAL)
+            sleep(RETRY_INTERVAL)
         forked_child.is_closed(self._socket.fileno())
         self._socket.close()
         self._socket = control

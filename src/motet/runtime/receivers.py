@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import select
 import socket
 from collections.abc import Callable
@@ -173,7 +174,8 @@ class LoopReceiver(asyncio.BufferedProtocol):
     def replace(self, sock: socket.socket) -> None:
         """Go on over this connection; from any thread."""
         sock.setblocking(False)
-        self._loop.call_soon_threadsafe(self._go_on, sock)
+        with contextlib.suppress(RuntimeError):  # the container ends, and its loop is closed
+            self._loop.call_soon_threadsafe(self._go_on, sock)
 
     def _go_on(self, sock: socket.socket) -> None:
         forked_child.is_closed(self._descriptor)

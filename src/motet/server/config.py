@@ -35,6 +35,7 @@ class ServerConfig:
     (whoever starts them brings connections).
     `socket`: where the socket is, if it is not in a directory that goes with the server.
     `containers_socket`: where containers connect, if that is another one than clients do.
+    `agent_env`: the environment of what has the containers of a server that stays; they themselves have that of their launch.
     `agent_grace`: seconds that containers live without a server, if they may.
     `port`: a port of 127.0.0.1 to listen on for clients that show a token, 0 for a free one; None: none.
     `base_env`: the environment containers start from, under the function's own.
@@ -51,6 +52,7 @@ class ServerConfig:
     listen: str = "unix"
     socket: Path | None = None
     containers_socket: Path | None = None
+    agent_env: dict[str, str] = field(default_factory=dict)
     agent_grace: float = 60.0
     port: int | None = None
     base_env: dict[str, str] = field(default_factory=dict)
@@ -69,6 +71,8 @@ class ServerConfig:
     def of_standing(cls, home: Path, port: int | None) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. Raises
         `InvalidError`, which names the variable."""
+        base_env = inherited(os.environ)
+        temporary = {name: value for name in ("TMPDIR",) if (value := os.environ.get(name))}
         return replace(
             cls.from_environment(),
             listen="unix",
@@ -76,7 +80,8 @@ class ServerConfig:
             containers_socket=standing_directory(home) / "containers",
             agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
-            base_env=inherited(os.environ),
+            base_env=base_env,
+            agent_env={**base_env, **temporary},
         )
 
     @classmethod

@@ -90,7 +90,7 @@ async def attach_agent(config: ServerConfig, directory: Path) -> tuple[AgentBack
     from motet.agent.agent_backend import AgentBackend
     from motet.server.containers.come_back import Inherited
 
-    agent = await AgentBackend.attach(directory, env=config.base_env, grace=config.agent_grace)
+    agent = await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
     # More than any attempt that a server before this one has numbered.
     return agent, Inherited(agent.held, (agent.run << ATTEMPT_BITS) + 1, agent.leave)
 

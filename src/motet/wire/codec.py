@@ -21,6 +21,7 @@ ToServer = Hello | FromClient | FromContainer
 _SPLIT_BYTES = 16 * 1024 * 1024
 
 _encode = msgspec.msgpack.Encoder().encode
+_NOTHING = _encode([])
 
 
 def frames(messages: Sequence[Message], split: int = _SPLIT_BYTES, most: int = MAX_FRAME_BYTES) -> list[bytes]:
@@ -50,9 +51,13 @@ def _in_two(message: Message) -> tuple[list[Message], list[Message]] | None:
 
 
 def _decoder(of: Any) -> Callable[[memoryview], list[Any]]:
-    decode = msgspec.msgpack.Decoder(list[of]).decode
+    """Made when it is used first: nobody needs all of them, and each takes milliseconds."""
+    decode: Callable[[memoryview], list[Any]] | None = None
 
     def decode_or_raise(frame: memoryview) -> list[Any]:
+        nonlocal decode
+        if decode is None:
+            decode = msgspec.msgpack.Decoder(list[of]).decode
         try:
             return decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidError) as error:
@@ -66,3 +71,9 @@ decode_to_server: Callable[[memoryview], list[ToServer]] = _decoder(ToServer)
 decode_to_client: Callable[[memoryview], list[ToClient]] = _decoder(ToClient)
 decode_to_executor: Callable[[memoryview], list[ToExecutor]] = _decoder(ToExecutor)
 decode_to_control: Callable[[memoryview], list[ToControl]] = _decoder(ToControl)
+
+
+def prepare_for_containers() -> None:
+    """Have the decoders made that containers need: processes that are forked after this share them."""
+    for decode in (decode_to_executor, decode_to_control, decode_to_client):
+        decode(memoryview(_NOTHING))

@@ -23,6 +23,7 @@ from pathlib import Path
 from motet.client import family
 from motet.client.scratch import remove_if_left
 from motet.runtime.lifecycle.birth import Birth, Entry, live
+from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
 
@@ -195,6 +196,7 @@ def _import_entry(name: str) -> Entry:
         importlib.import_module(module)
     module, _, function = name.partition(":")
     entry: Entry = getattr(importlib.import_module(module), function)
+    codec.prepare_for_containers()
     gc.collect()
     # Shared pages stay shared: without this the first collection in a container copies them all.
     gc.freeze()
