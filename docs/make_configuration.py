@@ -77,7 +77,7 @@ def _code(text: str) -> str:
 
 
 def _means(row: Variable) -> str:
-    return f"{row.means}. Containers do not inherit it" if row.is_secret else row.means
+    return f"{row.means}. Containers do not inherit it" if row.is_withheld else row.means
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import motet
+from motet.client.resuming_link import RECONNECT_TIMEOUT
 from motet.client.settings import KEYS
 from motet.client.variables import VARIABLES, ReadBy, misspelled
 from motet.core.host import DEFAULT_LIMITS
@@ -58,7 +59,7 @@ def test_the_page_shows_the_table_as_it_is() -> None:
 
 
 def test_keys_of_profiles_are_in_the_table_as_profiles_have_them() -> None:
-    rows = {row.profile: (row.name, row.means, row.is_secret) for row in VARIABLES.values() if row.profile}
+    rows = {row.profile: (row.name, row.means, row.is_withheld) for row in VARIABLES.values() if row.profile}
     assert rows == {key.name: (key.variable, key.means, not key.is_shown) for key in KEYS.values()}
 
 
@@ -89,6 +90,8 @@ def test_what_the_table_says_holds_without_a_variable_does() -> None:
         "MOTET_KEEP_RECORDS_MIB": records.keep_bytes / mib,
         "MOTET_KEEP_ARGUMENTS_BYTES": records.arguments_bytes,
         "MOTET_KEEP_ARGUMENTS_MIB": records.all_arguments_bytes / mib,
+        "MOTET_AGENT_GRACE": config.agent_grace,
+        "MOTET_RECONNECT": RECONNECT_TIMEOUT,
         "MOTET_LOG_RATE": LINES_PER_SECOND,
         "MOTET_BLOCKED_AFTER": BLOCKED_AFTER,
     }

@@ -67,6 +67,14 @@ def test_what_ends_what_it_accepted_is_found_until_nothing_of_it_is_left(path: P
     assert store.serving() == []
 
 
+def test_bundles_are_needed_by_what_serves_and_by_the_newest_versions(path: Path) -> None:
+    store = SqliteDeployments(path)
+    for version, state in ((1, "live"), (2, "failed"), (3, "failed")):
+        one = kept(version, state=state)
+        store.add(KeptDeployment(view=replace(one.view, bundle=f"b{version}"), spec=one.spec, function_ids={}))
+    assert (store.bundles(0), store.bundles(1), store.bundles(None)) == ({"b1"}, {"b1", "b3"}, {"b1", "b2", "b3"})
+
+
 def test_its_user_alone_can_read_it_and_no_repr_shows_a_secret(path: Path) -> None:
     SqliteDeployments(path).add(kept())
     assert all(file.stat().st_mode & 0o077 == 0 for file in path.parent.iterdir())

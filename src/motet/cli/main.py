@@ -27,6 +27,7 @@ COMMANDS = {
     "mcp": "mcp_command:mcp_command",
     "top": "top:top_command",
     "dashboard": "dashboard_command:dashboard_command",
+    "prune": "prune_command:prune_command",
     "simulate": "simulate:simulate_command",
     "tune": "tune_command:tune_command",
     "trace": "trace:trace_command",

@@ -23,7 +23,7 @@ class ReadBy(Enum):
 @dataclass(frozen=True, slots=True)
 class Variable:
     """A row of `VARIABLES`. `unit` is empty for what is no number; `profile`: the key of a profile that says the same.
-    `is_secret`: it is a secret, or says where one lies, so that containers do not inherit it."""
+    `is_withheld`: containers do not inherit it, because it is a secret or says where one lies."""
 
     name: str
     read_by: ReadBy
@@ -31,7 +31,7 @@ class Variable:
     default: str
     unit: str = ""
     profile: str = ""
-    is_secret: bool = False
+    is_withheld: bool = False
 
 
 _PROGRAM, _SERVER, _CONTAINER, _NOBODY = ReadBy
@@ -41,7 +41,7 @@ VARIABLES: dict[str, Variable] = {
     for variable in (
         *(
             Variable(
-                key.variable, _PROGRAM, key.means, key.default or "none", profile=key.name, is_secret=not key.is_shown
+                key.variable, _PROGRAM, key.means, key.default or "none", profile=key.name, is_withheld=not key.is_shown
             )
             for key in KEYS.values()
         ),
@@ -144,9 +144,9 @@ VARIABLES: dict[str, Variable] = {
             _SERVER,
             "a file in PEM form: with MOTET_WEB_TLS_KEY, HTTPS is spoken",
             "plain HTTP",
-            is_secret=True,
+            is_withheld=True,
         ),
-        Variable("MOTET_WEB_TLS_KEY", _SERVER, "the file with its key", "plain HTTP", is_secret=True),
+        Variable("MOTET_WEB_TLS_KEY", _SERVER, "the file with its key", "plain HTTP", is_withheld=True),
         Variable(
             "MOTET_WEB_FORWARDED_ALLOW_IPS",
             _SERVER,
@@ -179,14 +179,14 @@ VARIABLES: dict[str, Variable] = {
             _SERVER,
             "tokens for functions with `requires_proxy_auth`: `key:secret`, several with commas between them",
             "none",
-            is_secret=True,
+            is_withheld=True,
         ),
         Variable(
             "MOTET_PROXY_TOKENS_FILE",
             _SERVER,
             "a file with one `key:secret` in each line; # begins a comment",
             "none",
-            is_secret=True,
+            is_withheld=True,
         ),
         # Looking at it.
         Variable("MOTET_DASHBOARD_HOST", _SERVER, "the address where the dashboard is served", "127.0.0.1"),
@@ -220,6 +220,13 @@ VARIABLES: dict[str, Variable] = {
             _SERVER,
             "how much the records of all runs may take; the oldest go first, and never those of a server that runs",
             "2048",
+            "MiB",
+        ),
+        Variable(
+            "MOTET_HOME_MIB",
+            _SERVER,
+            "how much everything under `MOTET_HOME` may take: records of ended runs go for it, too, the oldest first",
+            "as much as there is",
             "MiB",
         ),
         Variable(

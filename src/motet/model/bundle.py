@@ -112,19 +112,21 @@ def _check_sizes(files: Sequence[BundleFile]) -> None:
 
 def _check_tree(paths: Sequence[str]) -> None:
     """Each path is one file; no file is a directory, too; none differ only where some file systems see no difference."""
-    files: dict[str, str] = {}
     for path in paths:
         check_path(path)
-        key = folded(path)
-        if key in files:
-            raise InvalidError(_alike(files[key], path))
-        files[key] = path
+    files = {folded(path): path for path in paths}
+    if len(files) < len(paths):
+        seen: dict[str, str] = {}
+        for path in paths:
+            if (key := folded(path)) in seen:
+                raise InvalidError(_alike(seen[key], path))
+            seen[key] = path
     directories: dict[str, str] = {}
-    for path in paths:
-        parent = path.rpartition("/")[0]
+    for directory in sorted({path.rpartition("/")[0] for path in paths}):
+        parent = directory
         while parent and directories.get(key := folded(parent)) != parent:
             if key in files:
-                raise InvalidError(f"{files[key]!r} cannot be both a file of a bundle and a directory, for {path!r}")
+                raise InvalidError(f"{files[key]!r} cannot be both a file of a bundle and a directory")
             if key in directories:
                 raise InvalidError(_alike(directories[key], parent))
             directories[key] = parent

@@ -67,6 +67,11 @@ class ServerConfig:
     app_quota: Quota = NO_QUOTA
     trace_directory: Path | None = None
 
+    @property
+    def certificates(self) -> tuple[Path, ...]:
+        """The files with those that the server shows."""
+        return (Path(self.web.tls_certificate),) if self.web.tls_certificate else ()
+
     @classmethod
     def of_standing(cls, home: Path, port: int | None) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. Raises

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from motet.client.variables import VARIABLES
 
-SECRETS = frozenset(name for name, row in VARIABLES.items() if row.is_secret)
+SECRETS = frozenset(name for name, row in VARIABLES.items() if row.is_withheld)
 """Variables that are secrets of a server or client, or say where they lie: containers do not inherit them."""
 
 MORE = "MOTET_CONTAINER_ENV"

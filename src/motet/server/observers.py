@@ -3,26 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from typing import Protocol
 
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.server.metrics.tally import Tally
-from motet.server.records.begin import begin_records
+from motet.server.records.begin import OpenRecords, begin_records
 from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.traces.spans import QueueSpans
-from motet.store.records import RecordStore
-
-
-class OpenRecords(Protocol):
-    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
-
-    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 def attach_observers(

@@ -34,6 +34,7 @@ from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
+from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
@@ -57,12 +58,13 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
-from motet.server.observers import OpenRecords, attach_observers
+from motet.server.observers import attach_observers
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
+from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
 from motet.server.traces.load_trace import LoadTrace
-from motet.store.base import BundleStore, CallStore, DeploymentStore
+from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
 from motet.wire import report
 from motet.wire.hello import Hello
 
@@ -87,9 +89,9 @@ class Server:
         bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
         deployed: DeploymentStore | None = None,
+        home_usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
-        self._config = config
-        self._backend = backend
+        self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
         self._admittance = Admittance(self._door, audit, self._closed)
         loop = asyncio.get_running_loop()
@@ -130,7 +132,9 @@ class Server:
             self._calls.forget_app,
             config.app_quota,
         )
-        self._metrics = Metrics(self._catalogue.views, self._tally, lambda: self._driver.follow(self._tally.turned))
+        self._metrics = Metrics(
+            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage
+        )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
@@ -149,15 +153,9 @@ class Server:
         self._driver.listen(self._metered.told)
         self._client_numbers = itertools.count(1)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers))
+        parts = self._driver, self._catalogue, self._lifetimes, self._web
         room = self._room = DeploymentsRoom(
-            self._driver,
-            self._catalogue,
-            self._lifetimes,
-            self._web,
-            deployed,
-            Placing(bundles).placed,
-            self.principals.of,
-            self._calls.forget_app,
+            *parts, deployed, Placing(bundles).placed, self.principals.of, self._calls.forget_app
         )
         self._parts = SharedParts(
             self._driver,
@@ -174,12 +172,9 @@ class Server:
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(
-            {
-                **performers(
-                    self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given
-                ),
-                **room.performers,
-            },
+            performers(
+                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given, room
+            ),
             self._broke,
             self._containers.ask_standstill,
         )
@@ -203,8 +198,17 @@ class Server:
             ),
             OwnNames(config.names),
         )
-        self.operations.answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        self.operations.answers |= {
+            **token_answers(self._door, self._cut_off),
+            **Uploads(bundles).answers,
+            **self.pruning.answers,
+        }
         self._scratch = scratch
+
+    @property
+    def pruning(self) -> Pruning:
+        """Lets go of what is not needed."""
+        return Pruning(self._parts.deployments, self._bundles)
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""

@@ -16,11 +16,13 @@ from motet.client.descriptors import fill_standard_descriptors
 from motet.client.family import adopt_orphans
 from motet.client.home import standing_directory
 from motet.client.scratch import sweep
+from motet.errors import ServiceError
 from motet.model.version import VERSION
 from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
+from motet.server.driver import logger
 from motet.server.server import Server
 from motet.server.wiring import (
     attach_agent,
@@ -35,6 +37,9 @@ from motet.store.base import BundleStore, DeploymentStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
+
+PRUNE_INTERVAL = 3600.0
+"""Seconds between two looks for bundles that nobody needs."""
 
 HUNG = 1
 
@@ -98,7 +103,9 @@ async def _serve(
             say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        pruning = asyncio.create_task(_prune_now_and_then(server))
         await server.ending.wait()
+        pruning.cancel()
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
                 await sweeping
@@ -115,6 +122,16 @@ async def _serve(
         else "The server has ended."
     )
     return 0
+
+
+async def _prune_now_and_then(server: Server) -> None:
+    """Until it is cancelled, as the server ends."""
+    while True:
+        await asyncio.sleep(PRUNE_INTERVAL)
+        try:
+            await server.pruning.prune()
+        except ServiceError as error:
+            logger.warning("bundles that nobody needs could not be removed: %s", error)
 
 
 def _on_a_thread(work: Callable[[], None]) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +16,7 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import BundleStore, DeploymentStore, TokenStore
+from motet.store.base import BundleStore, DeploymentStore, HomeUsage, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -50,6 +52,7 @@ def build_server(
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
+    from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
     scratch = Scratch("server")
@@ -82,6 +85,7 @@ def build_server(
         bundles,
         inherited,
         deployed,
+        partial(home_usage, config.records.home),
     )
 
 
@@ -177,9 +181,59 @@ class _Records:
             directory.close()
 
     def tidy(self) -> None:
-        from motet.store.home import retire
+        Upkeep(self._config).tidy(time.time())
 
-        retire(self._config.home, self._config.keep_for, self._config.keep_bytes, time.time())
+
+class Upkeep:
+    """What is kept under a home, for who looks after it. Every method waits for the disk."""
+
+    def __init__(self, config: RecordsConfig) -> None:
+        self._config = config
+
+    def tidy(self, now: float) -> None:
+        """Have go what is too old, or too much. What is too much and cannot go is told."""
+        from motet.store.home_budget import keep_within
+
+        config = self._config
+        over = keep_within(config.home, config.keep_for, config.keep_bytes, config.home_bytes, now)
+        if over:
+            logging.getLogger("motet.server").warning(
+                "%s takes %.0f MiB more than MOTET_HOME_MIB=%.0f allows, of what is needed: see motet prune --dry-run",
+                config.home,
+                over / 2**20,
+                (config.home_bytes or 0) / 2**20,
+            )
+
+    def removable(self, now: float) -> dict[Path, int]:
+        """Directories of runs that would go, with their sizes."""
+        from motet.store.home_budget import removable
+
+        config = self._config
+        return dict(removable(config.home, config.keep_for, config.keep_bytes, config.home_bytes, now))
+
+    def remove(self, directories: Mapping[Path, int]) -> int:
+        """Have these go, unless a server has begun to use one; how much that was."""
+        from motet.store.home import delete
+
+        return sum(size for directory, size in directories.items() if delete(directory))
+
+    def count_arguments(self) -> int:
+        """Of how many failed inputs arguments are kept."""
+        from motet.store.archive import count_arguments
+
+        return count_arguments(self._config.home)
+
+    def forget_arguments(self) -> None:
+        """Delete them, also those of servers that run. Raises `ServiceError`."""
+        from motet.store.archive import forget_arguments
+
+        forget_arguments(self._config.home)
+
+    def usage(self) -> HomeUsage:
+        """What there is."""
+        from motet.store.home_usage import home_usage
+
+        return home_usage(self._config.home)
 
 
 def running_servers(home: Path) -> list[ServerIdentity]:

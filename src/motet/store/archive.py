@@ -307,3 +307,24 @@ def _goes_on(store: SqliteRecords, query: LogQuery) -> bool:
     apps = {app.app_id for app in store.apps() if app.ended_at is None and query.app in (None, app.app_id, app.name)}
     functions = [each for each in store.functions() if each.app_id in apps]
     return any(query.function in (None, each.function_id, each.name) for each in functions)
+
+
+def count_arguments(home: Path) -> int:
+    """Of how many failed inputs arguments are kept, of all servers; those that cannot be read are left out."""
+    found = 0
+    for directory in server_directories(home):
+        with contextlib.suppress(ServiceError), contextlib.closing(_opened(directory, read_only=True)) as store:
+            found += store.count_arguments()
+    return found
+
+
+def forget_arguments(home: Path) -> None:
+    """Delete them. Raises `ServiceError` if one that has some cannot be written."""
+    for directory in server_directories(home):
+        if (directory / RECORDS).exists():
+            with contextlib.closing(_opened(directory, read_only=False)) as store:
+                store.forget_arguments()
+
+
+def _opened(directory: Path, *, read_only: bool) -> SqliteRecords:
+    return SqliteRecords(directory / RECORDS, read_only=read_only)

@@ -47,6 +47,18 @@ class Freed(NamedTuple):
     size: int
 
 
+class HomeUsage(NamedTuple):
+    """Bytes on disk under a home, by what they are of, and what is left there."""
+
+    parts: dict[str, int]
+    free: int
+
+    @property
+    def total(self) -> int:
+        """Of all parts."""
+        return sum(self.parts.values())
+
+
 class BundleStore(Protocol):
     """Keeps bundles: their manifests, and pieces that several of them share. Thread-safe; each method may wait for a disk, and
     returns when what it did would survive a crash of the machine. All raise `ServiceError` where the disk is the matter."""
@@ -64,8 +76,9 @@ class BundleStore(Protocol):
         such bundle, or pieces of it are lacking."""
         ...
 
-    def prune(self, needed: Collection[str]) -> Freed:
-        """Let go of all bundles but these and those of the last hour, and of the pieces that none of them has."""
+    def prune(self, needed: Collection[str], *, dry_run: bool = False) -> Freed:
+        """Let go of all bundles but these and those of the last hour, and of the pieces that none of them has; with `dry_run`,
+        only say what that would be."""
         ...
 
 
@@ -128,6 +141,10 @@ class DeploymentStore(Protocol):
 
     def serving(self) -> list[KeptDeployment]:
         """Those that serve, or end what they accepted, in the order they were made."""
+        ...
+
+    def bundles(self, keep_versions: int | None) -> set[str]:
+        """Those of versions that serve, or end what they accepted, and of the newest so many of each name (None: of all)."""
         ...
 
     def last(self, name: str) -> int:

@@ -106,14 +106,14 @@ class BundleDirectory:
     def _has(self, piece: str, size: int) -> bool:
         """Whether it is here, and as it was when it came: code of containers with the right to do so can write into it. Raises
         `InvalidError` if it has another size: whoever says so is wrong, and others may need it."""
-        path = self._pieces / piece
+        path = f"{self._pieces}/{piece}"
         try:
-            status = path.lstat()
+            status = os.lstat(path)
         except FileNotFoundError:
             return False
         if not stat.S_ISREG(status.st_mode) or not _is_stamped(status, piece):
-            if not stat.S_ISREG(status.st_mode) or digest_of(path.read_bytes()) != piece:
-                path.unlink()
+            if not stat.S_ISREG(status.st_mode) or digest_of(Path(path).read_bytes()) != piece:
+                os.unlink(path)
                 return False
             os.utime(path, ns=(0, _stamp(piece)))
         if status.st_size != size:
@@ -192,7 +192,7 @@ class BundleDirectory:
 
     # --- removing -------------------------------------------------------------------------------------------------------
 
-    def prune(self, needed: Collection[str]) -> Freed:
+    def prune(self, needed: Collection[str], *, dry_run: bool = False) -> Freed:
         """See `BundleStore`."""
         with self._failing(), self._lock:
             self._open()
@@ -200,16 +200,20 @@ class BundleDirectory:
             self._claims = {digest: until for digest, until in self._claims.items() if until > now}
             kept = {digest for digest in os.listdir(self._manifests) if digest in needed or digest in self._claims}
             pieces = self._pieces_of(kept)
-            freed = sum(self._drop(self._trees / name) for name in os.listdir(self._trees) if name not in kept)
+            trees = [self._trees / name for name in os.listdir(self._trees) if name not in kept]
             gone = [name for name in os.listdir(self._manifests) if name not in kept]
+            unused = [self._pieces / name for name in os.listdir(self._pieces) if name not in pieces]
+            freed = Freed(len(gone), sum(map(_copied, trees)) + sum(map(_allocated, unused)))
+            if dry_run:
+                return freed
+            for tree in trees:
+                self._remove(tree)
             for name in gone:
                 (self._manifests / name).unlink()
                 self._checked.discard(name)
-            for name in os.listdir(self._pieces):
-                if name not in pieces:
-                    freed += _allocated(self._pieces / name)
-                    (self._pieces / name).unlink()
-            return Freed(len(gone), freed)
+            for piece in unused:
+                piece.unlink()
+            return freed
 
     def _pieces_of(self, digests: Collection[str]) -> set[str]:
         """Of bundles that are kept. Without one's manifest nobody knows which pieces it needs: then none may go."""
@@ -217,17 +221,6 @@ class BundleDirectory:
         for digest in digests:
             found |= self._manifest(digest).pieces.keys()
         return found
-
-    def _drop(self, tree: Path) -> int:
-        """Remove a tree; what that frees beyond its links to pieces."""
-        copies = sum(
-            status.st_blocks * 512
-            for directory, _, names in os.walk(tree)
-            for name in names
-            if (status := os.lstat(os.path.join(directory, name))).st_nlink == 1
-        )
-        self._remove(tree)
-        return copies
 
     def _remove(self, tree: Path) -> None:
         """It is not there under its name any more, even if this is interrupted."""
@@ -271,11 +264,15 @@ class BundleDirectory:
 
 def _stamp(piece: str) -> int:
     """A moment whose nanoseconds say which content a file had when it got it: writing to the file changes them."""
-    return int(time.time()) * _NANOSECONDS + int(piece[:12], 16) % _NANOSECONDS
+    return int(time.time()) * _NANOSECONDS + _nanoseconds(piece)
+
+
+def _nanoseconds(piece: str) -> int:
+    return int(piece[:12], 16) % _NANOSECONDS
 
 
 def _is_stamped(status: os.stat_result, piece: str) -> bool:
-    return status.st_mtime_ns % _NANOSECONDS == _stamp(piece) % _NANOSECONDS
+    return status.st_mtime_ns % _NANOSECONDS == _nanoseconds(piece)
 
 
 def _is_whole(tree: Path, manifest: Manifest) -> bool:
@@ -288,6 +285,16 @@ def _is_whole(tree: Path, manifest: Manifest) -> bool:
         if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or not _is_stamped(status, file.piece):
             return False
     return True
+
+
+def _copied(tree: Path) -> int:
+    """Bytes of a tree that are not those of pieces."""
+    return sum(
+        status.st_blocks * 512
+        for directory, _, names in os.walk(tree)
+        for name in names
+        if (status := os.lstat(os.path.join(directory, name))).st_nlink == 1
+    )
 
 
 def _allocated(path: Path) -> int:

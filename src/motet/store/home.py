@@ -113,25 +113,34 @@ def last_written_at(directory: Path) -> float:
     return max((status.st_mtime for status in _files(directory)), default=float("inf"))
 
 
-def retire(home: Path, keep_for: float, keep_bytes: int, now: float) -> list[Path]:
-    """Delete directories of servers that ended more than `keep_for` seconds before `now`, and the oldest of the rest while
-    all together (with those of servers that run, which stay) take more than `keep_bytes`; those that went.
-
-    Several processes may do so at once.
-    """
+def retirable(home: Path, keep_for: float, keep_bytes: int, now: float) -> list[tuple[Path, int]]:
+    """The directories of servers that ended more than `keep_for` seconds before `now`, and the oldest of the rest while all
+    together (with those of servers that run, which stay) take more than `keep_bytes`; each with its size."""
     directories = server_directories(home)
     total = sum(map(_size, directories))
-    gone = []
+    found = []
     for directory in reversed(directories):
         size = _size(directory)
         too_old = last_written_at(directory) < now - keep_for
-        if (too_old or total > keep_bytes) and _delete(directory):
+        if (too_old or total > keep_bytes) and has_ended(directory):
             total -= size
-            gone.append(directory)
-    return gone
+            found.append((directory, size))
+    return found
 
 
-def _delete(directory: Path) -> bool:
+def retire(home: Path, keep_for: float, keep_bytes: int, now: float) -> list[Path]:
+    """Delete those that are `retirable`; those that went. Several processes may do so at once."""
+    return [directory for directory, _ in retirable(home, keep_for, keep_bytes, now) if delete(directory)]
+
+
+def has_ended(directory: Path) -> bool:
+    """Whether the directory's server is known to have ended."""
+    with _taken(directory, fcntl.LOCK_SH) as ended:
+        return ended
+
+
+def delete(directory: Path) -> bool:
+    """Delete the directory of a server that has ended; whether it had."""
     with _taken(directory, fcntl.LOCK_EX) as ended:
         if ended:
             shutil.rmtree(directory, ignore_errors=True)

@@ -64,6 +64,11 @@ def forget_arguments(connection: sqlite3.Connection, before: float) -> None:
     _delete(connection, "ended_at < ?", before)
 
 
+def count_arguments(connection: sqlite3.Connection) -> int:
+    """Of how many inputs they are kept."""
+    return int(connection.execute("SELECT count(*) FROM arguments").fetchone()[0]) if _is_here(connection) else 0
+
+
 def find_arguments(connection: sqlite3.Connection, call_id: str, index: int) -> ArgumentsRecord | None:
     """Those of an input, if they are kept."""
     if not _is_here(connection):

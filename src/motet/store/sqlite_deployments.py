@@ -88,6 +88,17 @@ class SqliteDeployments:
         """See `DeploymentStore`."""
         return [_whole(*row) for row in self._rows("SELECT view, kept FROM deployments WHERE serves ORDER BY rowid")]
 
+    def bundles(self, keep_versions: int | None) -> set[str]:
+        """See `DeploymentStore`."""
+        rows = self._rows(
+            "SELECT serves, view, row_number() OVER (PARTITION BY name ORDER BY version DESC) FROM deployments"
+        )
+        return {
+            _view.decode(view).bundle
+            for serves, view, place in rows
+            if serves or keep_versions is None or place <= keep_versions
+        }
+
     def last(self, name: str) -> int:
         """See `DeploymentStore`."""
         return int(self._rows("SELECT COALESCE(MAX(version), 0) FROM deployments WHERE name = ?", name)[0][0])

@@ -15,7 +15,13 @@ from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
-from motet.store.sqlite_arguments import ArgumentsWriter, find_arguments, find_definition, forget_arguments
+from motet.store.sqlite_arguments import (
+    ArgumentsWriter,
+    count_arguments,
+    find_arguments,
+    find_definition,
+    forget_arguments,
+)
 from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
 from motet.store.sqlite_database import Database
 from motet.store.sqlite_facts import F, add_facts, find_facts, forget_facts
@@ -63,6 +69,16 @@ class SqliteRecords:
         with self._database.writing() as connection:
             writer, self._writer = self._new_writer(connection), None
             return writer.forget(before)
+
+    def forget_arguments(self) -> None:
+        """Delete all arguments that are kept; also beside the one who adds."""
+        with self._database.writing() as connection:
+            forget_arguments(connection, float("inf"))
+
+    def count_arguments(self) -> int:
+        """Of how many inputs arguments are kept."""
+        with self._database.reading() as connection:
+            return count_arguments(connection)
 
     def _new_writer(self, connection: sqlite3.Connection) -> _Writer:
         return _Writer(connection, self._lines_per_segment, self._arguments_bytes)

@@ -43,10 +43,12 @@ from motet.wire.operator_messages import (
     FindCalls,
     FindInput,
     FindLogs,
+    HomePruned,
     InputFound,
     InputsViewed,
     LogsFound,
     OpenDashboard,
+    PruneHome,
     ServerViewed,
     ViewEnvironment,
     ViewInputs,
@@ -194,6 +196,7 @@ RequestBody = (
     | ViewEnvironment
     | EndCall
     | EndContainer
+    | PruneHome
     | FindLogs
     | FindInput
     | FindCalls
@@ -334,6 +337,7 @@ ReplyBody = (
     | CallGraphFound
     | EnvironmentViewed
     | DashboardOpened
+    | HomePruned
     | Outcomes
     | ItemsPut
     | ItemsGot

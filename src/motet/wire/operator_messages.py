@@ -50,6 +50,14 @@ class EndContainer(Message, tag="end_container", frozen=True):
     graceful: bool = False
 
 
+class PruneHome(Message, tag="prune_home", frozen=True):
+    """Let go of bundles that no version needs: of those that one can roll back to, the newest `keep_versions` of each app
+    (None: all) are needed. With `dry_run` nothing goes. Answered by `HomePruned`."""
+
+    keep_versions: int | None = None
+    dry_run: bool = False
+
+
 class ViewEnvironment(Message, tag="view_environment", frozen=True):
     """What a container that lives was given as its environment, secrets included; answered by `EnvironmentViewed`."""
 
@@ -123,3 +131,10 @@ class DashboardOpened(Message, tag="dashboard_opened", frozen=True):
 
     url: str
     code: str
+
+
+class HomePruned(Message, tag="home_pruned", frozen=True):
+    """So many bundles went, or would go, and bytes on disk."""
+
+    bundles: int
+    size: int

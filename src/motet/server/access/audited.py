@@ -39,6 +39,8 @@ TOLD = (
     "percent",
     "terminate_containers",
     "graceful",
+    "keep_versions",
+    "dry_run",
 )
 """Fields that are told. Those of no other name are: what they hold may be secret."""
 

@@ -91,6 +91,7 @@ NEEDED: dict[type[Any], Right] = {
     o.OpenDashboard: OPERATE,
     # Administering: a container's environment has its secrets.
     o.ViewEnvironment: ADMINISTER,
+    o.PruneHome: ADMINISTER,
     a.NewToken: ADMINISTER,
     a.ListTokens: ADMINISTER,
     a.RevokeToken: ADMINISTER,

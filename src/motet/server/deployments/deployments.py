@@ -82,6 +82,13 @@ class Deployments:
             m.ViewVersions: self._view_versions,
         }
 
+    async def bundles(self, keep_versions: int | None = None) -> frozenset[str]:
+        """The bundles that are needed: of all versions that serve or are being left, and of those that one can roll back to,
+        the newest `keep_versions` of each name (None: all)."""
+        here = {it.view.bundle for state in self._register.names.values() for it in state.here.values()}
+        kept = await self._register.ask(lambda store: store.bundles(keep_versions))
+        return frozenset((here | kept) - {""})
+
     # --- versions come and go -----------------------------------------------------------------------------------------
 
     async def _deploy(self, body: m.DeployApp, by: Deployer) -> ReplyBody:
@@ -89,10 +96,11 @@ class Deployments:
         checked_strategy(body.strategy)
         RollbackRules.read(body.rules)
         spec = replace(body.spec, name=name)
-        async with self._register.state(name).turn:
+        state = self._register.state(name)
+        async with state.turn:
             if body.dry_run:
                 return await self._would_deploy(body, by, spec)
-            return await self._take_over(self._register.state(name), body, by, spec)
+            return await self._take_over(state, body, by, spec)
 
     async def _roll_back(self, body: m.RollBackApp, by: Deployer) -> ReplyBody:
         history = await self._register.history(body.name)

@@ -132,10 +132,7 @@ class Register:
 
     def forget(self, deployment: Deployment) -> None:
         """Nothing of it is here any more."""
-        state = self.names[deployment.view.name]
-        state.here.pop(deployment.app.app_id, None)
-        if not state.here and state.live is None and not state.turn.locked():
-            del self.names[deployment.view.name]
+        self.names[deployment.view.name].here.pop(deployment.app.app_id, None)
 
 
 def ended(view: DeploymentView, state: str, at: float | None, why: str = "") -> DeploymentView:

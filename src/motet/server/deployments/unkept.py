@@ -38,6 +38,15 @@ class MemoryDeployments:
         """See `DeploymentStore`."""
         return [kept for kept in self._kept.values() if kept.view.is_here]
 
+    def bundles(self, keep_versions: int | None) -> set[str]:
+        """See `DeploymentStore`."""
+        needed: set[str] = set()
+        for name in {name for name, _ in self._kept}:
+            for place, view in enumerate(self.history(name)):
+                if view.is_here or keep_versions is None or place < keep_versions:
+                    needed.add(view.bundle)
+        return needed
+
     def last(self, name: str) -> int:
         """See `DeploymentStore`."""
         return max((version for owner, version in self._kept if owner == name), default=0)

@@ -12,8 +12,8 @@ LABELS = ("app", "function")
 
 @dataclass(frozen=True, slots=True)
 class Metric:
-    """One kind of number that is told for each function. `unit` is empty where things are counted; counters are called
-    `NAME_total` by Prometheus."""
+    """One kind of number that is told for each function, or `of_server`. `unit` is empty where things are counted; counters are
+    called `NAME_total` by Prometheus."""
 
     name: str
     kind: Kind
@@ -21,11 +21,12 @@ class Metric:
     by: str = ""
     """A label beside the app's and the function's name."""
     unit: str = ""
+    of_server: bool = False
 
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of its labels."""
-        return (*LABELS, self.by) if self.by else LABELS
+        return (*(() if self.of_server else LABELS), *((self.by,) if self.by else ()))
 
     @property
     def exported(self) -> str:
@@ -62,7 +63,24 @@ START = Metric(
     "motet_container_start_seconds", "histogram", "Time from a container's start until it took inputs", unit="seconds"
 )
 
+HOME_BYTES = Metric(
+    "motet_home_bytes", "gauge", "Bytes on disk under MOTET_HOME, by what they are of", "part", "bytes", of_server=True
+)
+HOME_FREE = Metric(
+    "motet_home_free_bytes", "gauge", "Bytes that are free on the disk of MOTET_HOME", unit="bytes", of_server=True
+)
+CERTIFICATE_EXPIRY = Metric(
+    "motet_certificate_expiry_timestamp_seconds",
+    "gauge",
+    "When a certificate of the server expires, in seconds since 1970",
+    "file",
+    "seconds",
+    of_server=True,
+)
+DEPLOYED = Metric("motet_deployed_version", "gauge", "The newest version of an app that serves", "app", of_server=True)
+
 METRICS = (
     *(WAITING, RUNNING, SLOTS, CONTAINERS, DESIRED),
     *(INPUTS, RETRIES, STARTS, ENDS, QUEUED, EXECUTION, LATENCY, START),
+    *(HOME_BYTES, HOME_FREE, CERTIFICATE_EXPIRY, DEPLOYED),
 )

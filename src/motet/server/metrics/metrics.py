@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from motet.core.containers import DRAINING, FROZEN, READY, STARTING, STOPPING
 from motet.model.outcome import OutcomeKind
 from motet.model.views import AppView, FunctionView
+from motet.server.driver import Turned
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.server.metrics.histogram import Histogram
+from motet.server.metrics.server_numbers import ServerNumbers
 from motet.server.metrics.tally import Name, Tally
+from motet.store.base import HomeUsage
 
 STATES = (STARTING, READY, FROZEN, DRAINING, STOPPING)
 RETRIED = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
 
-V = TypeVar("V", int, Histogram)
+V = TypeVar("V", float, Histogram)
 
 
 class Readings(Generic[V]):
@@ -32,23 +36,35 @@ class Readings(Generic[V]):
 
 
 class Metrics:
-    """Reads pools when it is asked, and what is in `tally`, which `count` has filled from then on. On the server's loop."""
+    """Reads pools when it is asked, what is in `tally`, which is to `follow` the driver from then on, and the server's own
+    numbers: when its `certificates` expire, what is under its home (`usage`). On the server's loop."""
 
-    def __init__(self, views: Callable[[], tuple[AppView, ...]], tally: Tally, count: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        views: Callable[[], tuple[AppView, ...]],
+        tally: Tally,
+        follow: Callable[[Turned], object],
+        certificates: Sequence[Path] = (),
+        usage: Callable[[], HomeUsage] | None = None,
+    ) -> None:
         self._tally = tally
+        self._numbers = ServerNumbers(views, certificates, usage)
         self._views = views
-        self._count = count
+        self._follow = follow
         self._begun = False
 
     def begin(self) -> None:
         """Count from now on; before, that costs nothing. Idempotent."""
         if not self._begun:
             self._begun = True
-            self._count()
+            self._follow(self._tally.turned)
+            self._numbers.begin()
 
-    def gauges(self) -> Readings[int]:
-        """What there is now, of apps that run."""
-        readings: Readings[int] = Readings()
+    def gauges(self) -> Readings[float]:
+        """What there is now, of apps that run and of the server."""
+        readings: Readings[float] = Readings()
+        for metric, labels, value in self._numbers.readings():
+            readings.add(metric, labels, value)
         for name, views in self._by_name().items():
             readings.add(catalogue.WAITING, name, sum(view.waiting_inputs for view in views))
             readings.add(catalogue.RUNNING, name, sum(view.running_inputs for view in views))
@@ -59,9 +75,9 @@ class Metrics:
             readings.add(catalogue.SLOTS, name, sum(map(_slots, views)))
         return readings
 
-    def counters(self) -> Readings[int]:
+    def counters(self) -> Readings[float]:
         """What has happened since `begin`, also in apps that have ended."""
-        readings: Readings[int] = Readings()
+        readings: Readings[float] = Readings()
         for name, counts in self._tally.counts().items():
             for kind in OutcomeKind:
                 readings.add(catalogue.INPUTS, (*name, kind.name.lower()), counts.ended[kind])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from typing import Protocol
 
+from motet.model.server_identity import ServerIdentity
 from motet.records.pools import ContainerRecord
 from motet.server.clock import Clock
 from motet.server.driver import Driver
@@ -15,6 +17,12 @@ from motet.server.records.queue import NoRecords, RecordQueue
 from motet.server.records.recorder import Recorder
 from motet.server.records.sampler import Sampler
 from motet.store.records import RecordStore
+
+
+class OpenRecords(Protocol):
+    """Opens what keeps a server's records, and makes the server known to other processes of this machine."""
+
+    def __call__(self, identity: ServerIdentity) -> AbstractContextManager[RecordStore]: ...
 
 
 def begin_records(

@@ -20,13 +20,15 @@ DEFAULT_ARGUMENTS_MIB = 256.0
 class RecordsConfig:
     """Records of runs lie under `home`. Those older than `keep_for` seconds go, and the oldest of ended runs beyond
     `keep_bytes` in all. Arguments of failed inputs are kept as well, of each up to `arguments_bytes` (0: of none), and of a
-    server up to `all_arguments_bytes`, then the oldest go."""
+    server up to `all_arguments_bytes`, then the oldest go. `home_bytes`: what all that is under `home` may take; records go
+    for that, too. None: as much as there is."""
 
     home: Path
     keep_for: float = DEFAULT_KEEP_DAYS * DAY
     keep_bytes: int = int(DEFAULT_KEEP_MIB * 1024 * 1024)
     arguments_bytes: int = DEFAULT_ARGUMENTS_BYTES
     all_arguments_bytes: int = int(DEFAULT_ARGUMENTS_MIB * 1024 * 1024)
+    home_bytes: int | None = None
 
     @classmethod
     def from_environment(cls, env: Mapping[str, str]) -> RecordsConfig | None:
@@ -41,8 +43,13 @@ class RecordsConfig:
             keep_for=_positive(env, "MOTET_KEEP_RECORDS_DAYS", DEFAULT_KEEP_DAYS) * DAY,
             keep_bytes=int(_positive(env, "MOTET_KEEP_RECORDS_MIB", DEFAULT_KEEP_MIB) * 1024 * 1024),
             arguments_bytes=int(most),
+            home_bytes=_budget(env),
             all_arguments_bytes=int(_positive(env, "MOTET_KEEP_ARGUMENTS_MIB", DEFAULT_ARGUMENTS_MIB) * 1024 * 1024),
         )
+
+
+def _budget(env: Mapping[str, str]) -> int | None:
+    return int(_positive(env, "MOTET_HOME_MIB", 1.0) * 1024 * 1024) if env.get("MOTET_HOME_MIB") else None
 
 
 def _is_on(env: Mapping[str, str], name: str) -> bool:

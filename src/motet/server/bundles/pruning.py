@@ -1,0 +1,32 @@
+"""Bundles that no version needs any more go."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from motet.server.deployments.deployments import Deployments
+from motet.store.base import BundleStore, Freed
+from motet.wire.client_messages import ReplyBody
+from motet.wire.operator_messages import HomePruned, PruneHome
+
+
+class Pruning:
+    """Prunes what a server keeps, for who asks and by itself. Without a store there is nothing. On the server's loop."""
+
+    def __init__(self, deployments: Deployments, store: BundleStore | None) -> None:
+        self._deployments = deployments
+        self._store = store
+        self.answers: dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]] = {PruneHome: self._prune_home}
+
+    async def prune(self, keep_versions: int | None = None, *, dry_run: bool = False) -> Freed:
+        """Let go of what is not needed; what that was. Raises `ServiceError`."""
+        if self._store is None:
+            return Freed(0, 0)
+        # Known before the thread begins: what is deployed meanwhile has been offered within the hour, and stays.
+        needed = await self._deployments.bundles(keep_versions)
+        return await asyncio.to_thread(self._store.prune, needed, dry_run=dry_run)
+
+    async def _prune_home(self, body: PruneHome) -> ReplyBody:
+        return HomePruned(*await self.prune(body.keep_versions, dry_run=body.dry_run))
