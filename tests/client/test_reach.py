@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from motet.client import reach
+from motet.client import link, reach
 from motet.client.dual import run_blocking
 from motet.client.reach import NamedServer, SocketServer, named
 from motet.errors import ConnectionError, InvalidError, VersionError
@@ -120,3 +120,14 @@ def test_what_containers_read_for_us_and_search_paths_go_along_with_an_app(
     assert server.carried == {"PYTHONPATH": f"{tmp_path}/src:/lib", "MOTET_LOG_RATE": "5"}
     run_blocking(server.release())
     join()
+
+
+def test_what_a_server_that_is_there_says_is_not_followed_by_advice_to_start_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(address: str, fingerprint: str) -> None:
+        raise ConnectionError("no connection to the server at tls:a.example:1: its certificate has expired")
+
+    monkeypatch.setattr(link, "open_stream", refuse)
+    with pytest.raises(ConnectionError, match=r"its certificate has expired$"):
+        SocketServer(NamedServer("tls:a.example:1", "t"), {})

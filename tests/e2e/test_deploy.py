@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import wait_until
 from tests.e2e.standing import PATIENCE, StandingServer, standing_server
 
 SHOP = """
@@ -242,3 +243,59 @@ def test_nothing_fails_while_versions_take_each_others_place_under_load(server: 
     seen = json.loads(told)
     assert seen["failed"] == []
     assert all(1 in versions and 3 in versions for versions in seen["found"].values()), seen
+
+
+HELD = """
+import os
+import time
+
+import motet
+
+app = motet.App("held")
+
+@app.function()
+def hold(path: str) -> int:
+    with open(path + ".began", "a") as file:
+        file.write(f"{os.getpid()}\\n")
+    while not os.path.exists(path):
+        time.sleep(0.01)
+    return {version}
+"""
+
+
+def test_inputs_of_all_versions_outlive_a_server_that_is_killed(tmp_path: Path) -> None:
+    first = StandingServer(tmp_path / "home")
+
+    def next_version(version: int) -> None:
+        (tmp_path / f"held{version}.py").write_text(HELD.replace("{version}", str(version)))
+        run(first, f"import held{version}; held{version}.app.deploy()", tmp_path)
+
+    def call(name: str) -> subprocess.Popen[str]:
+        code = f"import motet; print(motet.Function.from_name('held', 'hold').remote({str(tmp_path / name)!r}))"
+        called = subprocess.Popen(
+            [sys.executable, "-c", code], env=first.client_env, cwd=tmp_path, stdout=subprocess.PIPE, text=True
+        )
+        wait_until((tmp_path / f"{name}.began").exists)
+        return called
+
+    next_version(1)
+    old = call("old")
+    next_version(2)
+    new = call("new")
+    first.process.kill()
+    first.process.communicate()
+    with standing_server(tmp_path / "home") as again:
+        for name in ("old", "new"):
+            (tmp_path / name).touch()
+        assert [called.communicate(timeout=PATIENCE)[0] for called in (old, new)] == ["1\n", "2\n"]
+        assert all(len((tmp_path / f"{name}.began").read_text().split()) == 1 for name in ("old", "new"))
+        listing = run(
+            again,
+            "from motet.client.dual import run_blocking; from motet.client.reach import acquire; import os;"
+            "from motet.wire.deployment_messages import ListDeployments; os.environ['MOTET_SERVER'] = 'home';"
+            "server = acquire(); run_blocking(server.wait_started());"
+            "print([(it.version, it.state) for it in"
+            " run_blocking(server.connection.request(ListDeployments('held'))).found])",
+            tmp_path,
+        )
+        assert listing == "[(2, 'live'), (1, 'replaced')]"

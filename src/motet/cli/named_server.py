@@ -25,8 +25,10 @@ def named_server() -> Iterator[LiveServer]:
     where = there or NamedServer(f"unix:{standing_socket(home)}", settings(os.environ)["token"].value)
     pid, since = (0, 0.0) if holder is None else (holder.pid, holder.since)
     try:
-        server = LiveServer(ServerIdentity("", pid, since, where.address, where.token))
+        server = LiveServer(ServerIdentity("", pid, since, where.address, where.token), where.fingerprint)
     except ConnectionError as error:
+        if there is not None:
+            raise
         if holder is not None:
             raise ConnectionError(f"the server of {home} is not ready: {holder} ({error})") from None
         raise ConnectionError(f"no server is there: {error}; `motet server` starts one") from None

@@ -95,7 +95,8 @@ def command_for(runnable: Runnable) -> click.Command:
 @click.option(
     "--server",
     metavar="SERVER",
-    help="Run on this server: home (the one under MOTET_HOME), unix:PATH or tcp:127.0.0.1:PORT. Default: MOTET_SERVER, or a "
+    help="Run on this server: home (the one under MOTET_HOME), unix:PATH, tls:HOST:PORT, wss://HOST, tcp:127.0.0.1:PORT or "
+    "embedded. Default: MOTET_SERVER, a profile, or a "
     "server that ends with the run.",
 )
 @click.option(

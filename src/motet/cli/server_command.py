@@ -3,70 +3,120 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from pathlib import Path
 
 import click
+import msgspec
 
 from motet.cli.named_server import named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
-from motet.cli.tables import cell, fitting, moment, table
+from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
+from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
+from motet.server.health import READY
+from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
 from motet.server.wiring import audit_entries
+from motet.wire.operator_messages import StatusViewed, ViewStatus
+
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
 
 @click.group("server", cls=ViewGroup, invoke_without_command=True)
 @click.option(
-    "--port",
-    type=click.IntRange(0, 65535),
-    help="Listen on this port of 127.0.0.1, too, for clients that show a token; 0 is a free one.",
+    "--host",
+    help="Listen on this address, too, for clients that show a token, and for HTTP; 0.0.0.0 and :: are all. Default: "
+    "127.0.0.1, if a port is given, or else none.",
+)
+@click.option(
+    "--port", type=click.IntRange(0, 65535), help=f"The port there; 0 is a free one. Default: {DEFAULT_PORT}."
+)
+@click.option(
+    "--tls", is_flag=True, help="Speak TLS there, with a certificate of its own making; its fingerprint is printed."
+)
+@click.option("--tls-certificate", type=FILE, metavar="FILE", help="Speak TLS there, with this certificate (PEM).")
+@click.option("--tls-key", type=FILE, metavar="FILE", help="Its key, if that is not in the same file.")
+@click.option(
+    INSECURE_OPTION,
+    "insecure",
+    is_flag=True,
+    help="Do without TLS, also beyond this machine: whoever carries the bytes can read tokens and arguments.",
 )
 @click.pass_context
-def server_command(ctx: click.Context, *, port: int | None) -> None:
+def server_command(
+    ctx: click.Context,
+    *,
+    host: str | None,
+    port: int | None,
+    tls: bool,
+    tls_certificate: Path | None,
+    tls_key: Path | None,
+    insecure: bool,
+) -> None:
     """Be a server that stays: the one under MOTET_HOME, until SIGTERM or Ctrl-C.
 
     Programs use it with MOTET_SERVER=home, or `motet run --server home`.
     """
-    if ctx.invoked_subcommand is None:
-        # Late: its subcommands do without the server's code.
-        from motet.server.driver import logger
-        from motet.server.log_format import log_json, wants_json
-        from motet.server.standing import stand
+    if ctx.invoked_subcommand is not None:
+        return
+    home = home_directory(os.environ)
+    there = None
+    if host is not None or port is not None or tls or tls_certificate is not None or tls_key is not None or insecure:
+        there = PortConfig(
+            host=host or LOOPBACK_HOST,
+            port=DEFAULT_PORT if port is None else port,
+            certificate=tls_certificate,
+            key=tls_key,
+            self_made=standing_directory(home) / "tls" if tls and tls_certificate is None else None,
+            insecure=insecure,
+        )
+    # Late: its subcommands do without the server's code.
+    from motet.server.driver import logger
+    from motet.server.log_format import log_json, wants_json
+    from motet.server.standing import stand
 
-        say: Callable[[str], None] = tell
-        if wants_json(os.environ):
-            log_json()
-            say = logger.info
-        for problem in misspelled(os.environ):
-            logger.warning("%s", problem)
-        ctx.exit(stand(home_directory(os.environ), port, say, tell))
+    say: Callable[[str], None] = tell
+    if wants_json(os.environ):
+        log_json()
+        say = logger.info
+    for problem in misspelled(os.environ):
+        logger.warning("%s", problem)
+    ctx.exit(stand(home, there, say, tell))
 
 
 @server_command.command("status", cls=ViewCommand)
 @json_option
 def status(*, as_json: bool) -> None:
-    """Say whether the server is ready: the one that MOTET_SERVER names, or that under MOTET_HOME. Exit status 0: it is."""
+    """Say whether the server is ready: the one that MOTET_SERVER or a profile names, or that under MOTET_HOME. Exit status 0:
+    it is."""
     with named_server() as server:
         asked = time.monotonic()
-        views = server.views()
+        found = server.ask(ViewStatus(), StatusViewed)
         took = time.monotonic() - asked
-        there = server.identity
-    about: dict[str, Any] = {
-        "address": there.address,
-        "pid": there.pid or None,
-        "since": there.started_at or None,
-        "apps": len(views),
-        "containers": sum(len(each.containers) for view in views for each in view.functions),
-        "answered_in": took,
-    }
+        address = server.identity.address
     if as_json:
-        print_json(about)
-        return
-    process = f", process {there.pid}, since {moment(there.started_at)}" if there.pid else ""
-    tell(f"ready at {there.address}{process}: {about['apps']} apps, {about['containers']} containers")
+        told = msgspec.structs.asdict(found)
+        print_json({"address": address, "uptime": time.time() - found.started_at, "answered_in": took, **told})
+    else:
+        _tell_status(found, address)
+    sys.exit(0 if found.state == READY else 1)
+
+
+def _tell_status(found: StatusViewed, address: str) -> None:
+    tell(
+        f"{found.state} at {address}: Motet {found.motet} on Python {found.python}, process {found.pid}, up for "
+        f"{duration(time.time() - found.started_at)}"
+    )
+    clients = ", ".join(f"{name or 'containers'} {count}" for name, count in sorted(found.connections.items()))
+    tell(f"{found.apps} apps, {found.containers} containers, {sum(found.connections.values())} connections ({clients})")
+    if found.certificate_expires_at is not None:
+        tell(f"certificate until {moment(found.certificate_expires_at)}, key {found.fingerprint}")
+    for problem in found.problems:
+        tell(f"! {problem}")
 
 
 @server_command.command("audit", cls=ViewCommand)

@@ -30,11 +30,11 @@ STOP_TIMEOUT = 60.0
 class LiveServer:
     """A connection to one server. Raises `ConnectionError` if it cannot be had."""
 
-    def __init__(self, identity: ServerIdentity) -> None:
+    def __init__(self, identity: ServerIdentity, fingerprint: str = "") -> None:
         self.identity = identity
         # Whoever can write under MOTET_HOME may be this server: its failures are text.
         self._connection = Connection(failure.told)
-        SocketLink(identity.address, Hello("client", identity.token, ""), self._connection)
+        SocketLink(identity.address, Hello("client", identity.token, ""), self._connection, fingerprint)
 
     def ask(self, body: RequestBody, answer: type[R], timeout: float = ANSWER_TIMEOUT) -> R:
         """The reply. Raises what the server refuses it with, or `ConnectionError`, also for another reply than `answer`."""

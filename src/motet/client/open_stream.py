@@ -9,7 +9,7 @@ from motet.client.proxy import connect_through, proxy_for
 from motet.client.sockets import connected_socket, set_buffers
 from motet.client.streams import ByteStream, SocketStream, keep_alive
 from motet.client.tls import TlsStream
-from motet.client.websocket import SILENCE, WebSocketStream
+from motet.client.websocket import WebSocketStream
 from motet.errors import ConnectionError
 
 CONNECT_TIMEOUT = 30.0
@@ -44,7 +44,7 @@ def _far(to: Endpoint, fingerprint: str) -> ByteStream:
             stream = WebSocketStream(stream, to.host_and_port, to.websocket_path)
         stream.wait(None)
         if to.websocket_path:
-            stream.expect_bytes(SILENCE)
+            stream.expect_bytes(0)
     except BaseException:
         sock.close()
         raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import os
 import socket
 import struct
 from dataclasses import dataclass
@@ -12,6 +14,7 @@ from typing import Protocol
 from motet.client.family import process_of
 
 _CREDENTIALS = struct.Struct("3i")
+_SO_PEERPIDFD = 77
 _MOST_ANCESTORS = 1000
 
 
@@ -46,8 +49,24 @@ def peer_process(sock: HasOptions | None) -> PeerProcess | None:
         return None
     with contextlib.suppress(OSError):
         pid, uid, _ = _CREDENTIALS.unpack(sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size))
-        return PeerProcess.of(pid, uid)
+        process = PeerProcess.of(pid, uid)
+        # Asked after that: if it lives now, nobody else had its number meanwhile.
+        return process if _lives(sock, pid) else PeerProcess(pid, uid, None)
     return None
+
+
+def _lives(sock: HasOptions, pid: int) -> bool:
+    """Whether the very process that connected still has that number: the kernel keeps hold of it, where it can (Linux 6.5)."""
+    try:
+        handle = struct.unpack("i", sock.getsockopt(socket.SOL_SOCKET, _SO_PEERPIDFD, 4))[0]
+    except OSError as error:
+        return error.errno == errno.ENOPROTOOPT  # a kernel that does not know is believed
+    try:
+        return f"Pid:\t{pid}" in Path(f"/proc/self/fdinfo/{handle}").read_text().splitlines()
+    except OSError:
+        return True  # no /proc: others notice
+    finally:
+        os.close(handle)
 
 
 def is_marked_as_containers(pid: int) -> bool:

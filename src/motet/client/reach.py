@@ -148,6 +148,8 @@ class SocketServer:
                 self._patience(),
             )
         except ConnectionError as error:
+            if not isinstance(error.__cause__, OSError):  # somebody is there, and says why not
+                raise
             raise ConnectionError(
                 f"{error}. Start a server there (`motet server`), or unset {SERVER}: a program brings its own server then"
             ) from None

@@ -31,7 +31,7 @@ class ByteStream(Protocol):
         """How many seconds to wait for the other end, in sending or receiving, at most."""
 
     def expect_bytes(self, seconds: float) -> None:
-        """Have `receive_into` raise `BlockingIOError` when nothing has come for so long."""
+        """Have `receive_into` raise `BlockingIOError` when nothing has come for so long; 0: never."""
 
     def can_send(self) -> bool:
         """Whether a few bytes can be sent without a wait."""

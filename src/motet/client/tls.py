@@ -20,7 +20,7 @@ _RECEIVE_BYTES = 256 * 1024
 _SEND_BYTES = 1024 * 1024
 """What is encrypted at once."""
 
-_NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _UNKNOWN = 9, 10, 62, (18, 19, 20, 21)
+_NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _UNKNOWN = 9, 10, (62, 64), (18, 19, 20, 21)
 """What OpenSSL calls them."""
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNEXPECTED_MESSAGE")
 
@@ -166,7 +166,7 @@ def _distrusted(error: ssl.SSLCertVerificationError, host: str) -> str:
         )
     if code == _NOT_YET_VALID:
         return "its certificate is not valid yet: is this machine's clock right, and the server's?"
-    if code == _OTHER_NAME:
+    if code in _OTHER_NAME:
         return f"its certificate is for another name than {host}: use the name that it is for, or pin its key's fingerprint"
     if code in _UNKNOWN:
         return (

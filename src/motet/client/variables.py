@@ -70,6 +70,13 @@ VARIABLES: dict[str, Variable] = {
             "containers",
         ),
         Variable(
+            "MOTET_CONNECTIONS_PER_PRINCIPAL",
+            _SERVER,
+            "how many one principal, or the code of one container, may have to a server that stays at once",
+            "1000",
+            "connections",
+        ),
+        Variable(
             "MOTET_NAMES",
             _SERVER,
             "names by which the server is asked for over HTTP (API, dashboard, metrics), beside addresses, localhost and the "

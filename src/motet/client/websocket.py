@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import time
 from collections import deque
 from typing import Any
 
@@ -33,6 +34,8 @@ class WebSocketStream:
         """What the protocol has to say by itself, such as pongs."""
         self._arrived: deque[memoryview] = deque()
         self._received = bytearray(MESSAGE_BYTES)
+        self._expected = 0.0
+        self._heard_at = time.monotonic()
         self._protocol, self._data_opcodes = _new_protocol(host, path)
         request = self._protocol.connect()
         request.headers["User-Agent"] = "motet"
@@ -60,9 +63,14 @@ class WebSocketStream:
             try:
                 count = self._stream.receive_into(memoryview(self._received))
             except BlockingIOError:
-                raise ConnectionError(f"nothing came from the server for {SILENCE:g} s, not even a ping") from None
+                if time.monotonic() - self._heard_at >= SILENCE:
+                    raise ConnectionError(f"nothing came from the server for {SILENCE:g} s, not even a ping") from None
+                if self._expected:
+                    raise
+                continue
             if not count:
                 return 0
+            self._heard_at = time.monotonic()
             with self._lock:
                 self._protocol.receive_data(bytes(memoryview(self._received)[:count]))
                 events = self._protocol.events_received()
@@ -88,8 +96,9 @@ class WebSocketStream:
         self._stream.wait(timeout)
 
     def expect_bytes(self, seconds: float) -> None:
-        """See `ByteStream`."""
-        self._stream.expect_bytes(seconds)
+        """See `ByteStream`; a server that is silent for `SILENCE` is gone whatever is expected."""
+        self._expected = seconds
+        self._stream.expect_bytes(min(seconds or SILENCE, SILENCE))
 
     def can_send(self) -> bool:
         """See `ByteStream`."""

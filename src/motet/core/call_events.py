@@ -30,7 +30,7 @@ class CallEvents:
         known = self._calls.get(event.call_id)
         pool = self._pools.get(event.function_id if known is None else known.function_id)
         call = self._new_call(event, pool) if known is None else known
-        outside = pool is not None and pool.is_retired and known is None and not event.from_inside
+        outside = pool is not None and pool.is_retired and known is None and not _belongs(event, pool)
         if (
             pool is None
             or pool.closed
@@ -138,6 +138,11 @@ class CallEvents:
             elif pool is not None:
                 text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
+
+
+def _belongs(event: e.InputsSubmitted, pool: Pool) -> bool:
+    """Whether a version that was replaced takes inputs all the same: they come from its own code, or run there already."""
+    return event.from_inside or any(pool.earlier.has(event.call_id, each.index) for each in event.inputs)
 
 
 def _made_by(call: Call, event: e.InputsSubmitted) -> bool:

@@ -36,6 +36,13 @@ class Inspection:
         pool = self._state.pools.get(function_id)
         return pool is not None and not pool.closed and not pool.is_retired
 
+    def runs_in(self, call_id: str, index: int) -> str | None:
+        """The function in whose container an input runs that was submitted to a server before this one; None: in none."""
+        for function_id, pool in self._state.pools.items():
+            if pool.earlier.are_any and pool.earlier.has(call_id, index):
+                return function_id
+        return None
+
     def containers(self, function_id: str) -> int:
         """How many containers of a function are ready, or are starting."""
         pool = self._state.pools.get(function_id)

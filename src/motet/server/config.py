@@ -13,12 +13,14 @@ from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
 from motet.model.quota import NO_QUOTA, Quota
+from motet.server.clients.guests import MAX_CONNECTIONS
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.http.config import WebConfig
 from motet.server.http.forwarded import TrustedProxies
 from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
+from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
 
 CONTAINERS_PER_CORE = 64
@@ -37,7 +39,8 @@ class ServerConfig:
     `containers_socket`: where containers connect, if that is another one than clients do.
     `agent_env`: the environment of what has the containers of a server that stays; they themselves have that of their launch.
     `agent_grace`: seconds that containers live without a server, if they may.
-    `port`: a port of 127.0.0.1 to listen on for clients that show a token, 0 for a free one; None: none.
+    `port`: where it listens for clients of other machines, and for HTTP; None: nowhere.
+    `connections`: those that one principal, or the code of one container, may have at once.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
@@ -54,7 +57,8 @@ class ServerConfig:
     containers_socket: Path | None = None
     agent_env: dict[str, str] = field(default_factory=dict)
     agent_grace: float = 60.0
-    port: int | None = None
+    port: PortConfig | None = None
+    connections: int = MAX_CONNECTIONS
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
@@ -70,10 +74,12 @@ class ServerConfig:
     @property
     def certificates(self) -> tuple[Path, ...]:
         """The files with those that the server shows."""
-        return (Path(self.web.tls_certificate),) if self.web.tls_certificate else ()
+        of_web = (Path(self.web.tls_certificate),) if self.web.tls_certificate else ()
+        of_port = None if self.port is None else self.port.certificate_file
+        return of_web if of_port is None else (*of_web, of_port)
 
     @classmethod
-    def of_standing(cls, home: Path, port: int | None) -> ServerConfig:
+    def of_standing(cls, home: Path, port: PortConfig | None) -> ServerConfig:
         """That of the server that stays under a home: containers get few variables of its environment. Raises
         `InvalidError`, which names the variable."""
         base_env = inherited(os.environ)
@@ -109,6 +115,7 @@ class ServerConfig:
             base_env=container_environment(os.environ),
             limits=limits,
             stop_grace=stop_grace,
+            connections=_number("MOTET_CONNECTIONS_PER_PRINCIPAL", MAX_CONNECTIONS, int),
             web=_web(),
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),

@@ -1,4 +1,4 @@
-"""Where a server listens: sockets for its containers, and for those who reach it from other processes."""
+"""Where a server listens on its own machine: sockets for its containers, and for those who reach it from other processes."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from pathlib import Path
 
 from motet.client.socket_path import socket_path
 from motet.errors import ServiceError
+from motet.server.port.port import Port
 
 Protocol = Callable[[], asyncio.BaseProtocol]
 
@@ -21,8 +22,18 @@ class Entrances:
 
     def __init__(self, make: Protocol) -> None:
         self._make = make
-        self._servers: list[asyncio.Server] = []
+        self._servers: list[asyncio.Server | Port] = []
         self._paths: list[Path] = []
+
+    async def open(self, listen: str, path: Callable[[], Path]) -> str:
+        """Listen in one of these ways: "unix" (at `path`), "tcp" or "nowhere"; the address. Raises `ServiceError`."""
+        if listen == "tcp":
+            return await self.open_tcp()
+        if listen == "unix":
+            return await self.open_unix(path())
+        if listen != "nowhere":
+            raise ServiceError(f"cannot listen on {listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
+        return ""
 
     async def open_unix(self, path: Path) -> str:
         """Listen at this path, where a server that was killed may have left its socket; the address. Raises `ServiceError`."""
@@ -34,14 +45,20 @@ class Entrances:
         self._paths.append(path)
         return f"unix:{path}"
 
-    async def open_tcp(self, port: int = 0) -> str:
-        """Listen on a port of this machine alone, 0 for a free one; the address. Raises `ServiceError`."""
+    async def open_tcp(self) -> str:
+        """Listen on a free port of this machine alone; the address. Raises `ServiceError`."""
         try:
-            server = await asyncio.get_running_loop().create_server(self._make, LOOPBACK, port)
+            server = await asyncio.get_running_loop().create_server(self._make, LOOPBACK, 0)
         except OSError as error:
-            raise ServiceError(f"cannot listen on {LOOPBACK}:{port}: {error.strerror or error}") from error
+            raise ServiceError(f"cannot listen on {LOOPBACK}: {error.strerror or error}") from error
         self._servers.append(server)
         return "tcp:{}:{}".format(*server.sockets[0].getsockname())
+
+    def open_port(self, port: Port) -> Port:
+        """Have a port listen, until `close`. Raises `ServiceError`."""
+        port.open()
+        self._servers.append(port)
+        return port
 
     def close(self) -> None:
         """Let nobody in any more. Idempotent."""

@@ -71,10 +71,20 @@ class Handler(Protocol):
 HTTP_LENGTH = int.from_bytes(b"\0\0\0 ", "little")
 """What the first four bytes of HTTP, which are letters, would be at least as the length of a frame: more than one may have."""
 
+TLS = b"\x16\x03"
+"""How TLS begins. A frame that begins so would be a hello of 790 bytes at least, which none is."""
+
 NewHttp = Callable[[PeerProcess | None], asyncio.Protocol]
 
 Accept = Callable[[Hello, "SocketPeer"], Handler]
 """Makes the handler for a connection, or raises `ConnectionError` with the reason for refusing it."""
+
+
+class Stranger(Protocol):
+    """A connection of which nobody knows yet whose it is."""
+
+    def abort(self) -> None:
+        """End it without a word."""
 
 
 class Strangers:
@@ -82,18 +92,20 @@ class Strangers:
 
     def __init__(self, most: int = MAX_STRANGERS) -> None:
         self._most = most
-        self._peers: dict[SocketPeer, None] = {}
+        self._peers: dict[Stranger, None] = {}
 
     def __len__(self) -> int:
         return len(self._peers)
 
-    def add(self, peer: SocketPeer) -> None:
+    def add(self, peer: Stranger) -> None:
         """One more; the oldest makes room for it if there are too many."""
         if len(self._peers) >= self._most:
-            next(iter(self._peers)).abort()
+            oldest = next(iter(self._peers))
+            del self._peers[oldest]
+            oldest.abort()
         self._peers[peer] = None
 
-    def remove(self, peer: SocketPeer) -> None:
+    def remove(self, peer: Stranger) -> None:
         """It is known now, or gone. Idempotent."""
         self._peers.pop(peer, None)
 
@@ -140,6 +152,9 @@ class SocketPeer(asyncio.BufferedProtocol):
     def buffer_updated(self, nbytes: int) -> None:
         if self._http is not None and self._handler is None:
             beginning = self._reader.beginning(nbytes)
+            if beginning[:2] == TLS and len(beginning) >= LENGTH.size:
+                self.refuse("this port speaks no TLS: it is a plain-text one (tcp:)")
+                return
             if len(beginning) >= LENGTH.size and LENGTH.unpack_from(beginning)[0] >= HTTP_LENGTH:
                 self._speak_http(self._http, bytes(beginning))
                 return
@@ -205,6 +220,11 @@ class SocketPeer(asyncio.BufferedProtocol):
             protocol.data_received(data)
 
     # --- the server calls these -------------------------------------------------------------------------------------
+
+    @property
+    def is_stranger(self) -> bool:
+        """Whether it has not been let in."""
+        return self._handler is None
 
     @property
     def where(self) -> str:

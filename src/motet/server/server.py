@@ -15,7 +15,7 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, InternalError, ResourceExhaustedError, ServiceError
+from motet.errors import ConnectionError, InternalError, ResourceExhaustedError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.quota import NO_QUOTA
@@ -51,6 +51,7 @@ from motet.server.deployments.room import DeploymentsRoom
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
+from motet.server.health import Health
 from motet.server.http.ingress import Ingress
 from motet.server.http.own_names import OwnNames
 from motet.server.lines import Lines
@@ -61,12 +62,15 @@ from motet.server.metrics.tally import Tally
 from motet.server.observers import attach_observers
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
+from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
+from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
 from motet.wire import report
 from motet.wire.hello import Hello
+from motet.wire.operator_messages import ViewStatus
 
 
 class Server:
@@ -133,7 +137,7 @@ class Server:
             config.app_quota,
         )
         self._metrics = Metrics(
-            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage
+            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
         )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
@@ -180,13 +184,12 @@ class Server:
         )
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
-        self.tcp_address: str | None = None
-        """Where it listens for those who show a token, if it does, once it has started."""
+        self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
         self._address, self._inherited = "", inherited
-        self._strangers = Strangers()
-        self._entrances, self._guests = Entrances(self.new_peer), Guests(self._clock, self.disconnect)
+        self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
+        self._entrances = Entrances(self.new_peer)
         self.http_api = ApiEntrance(
             Reception(
                 admit=self._admittance.admit,
@@ -197,12 +200,11 @@ class Server:
                 now=self._clock.wall_now,
             ),
             OwnNames(config.names),
+            self.health,
+            lambda: self.new_peer(in_websocket=True),
         )
-        self.operations.answers |= {
-            **token_answers(self._door, self._cut_off),
-            **Uploads(bundles).answers,
-            **self.pruning.answers,
-        }
+        for answers in (token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers):
+            self.operations.answers |= answers
         self._scratch = scratch
 
     @property
@@ -212,6 +214,8 @@ class Server:
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""
+    port: Port | None = None
+    """Where it listens for those who show a token, if it does, once it has started."""
     hands_over = False
     """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
@@ -220,14 +224,11 @@ class Server:
         deployed = await self._room.deployments.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        if self._config.listen == "tcp":
-            self._containers.address = await self._entrances.open_tcp()
-        elif self._config.listen == "unix":
-            path = self._config.containers_socket or self._config.socket or self._own_socket()
-            self._containers.address = await self._entrances.open_unix(path)
-        elif self._config.listen != "nowhere":
-            raise ServiceError(f"cannot listen on {self._config.listen!r}: MOTET_LISTEN must be 'unix' or 'tcp'")
-        self._address = self._containers.address
+        if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
+            self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
+        self._containers.address = self._address = await self._entrances.open(
+            self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
+        )
         await self._backend.open(self._containers)
         self._records.open()
         if self._config.containers_socket and self._config.socket:
@@ -238,8 +239,11 @@ class Server:
             self._containers.returning.expect_claims()
         else:
             self._room.deployments.restore(deployed)
-        if self._config.port is not None:
-            self.tcp_address = await self._entrances.open_tcp(self._config.port)
+        self.health.watch("records", lambda: self._records.problem, is_needed=False)
+        self.operations.answers[ViewStatus] = lambda body: server_status(
+            self.health, self.operations, self._guests, self._strangers, self.address, self.port
+        )
+        self.health.has_started = True
 
     def _own_socket(self) -> Path:
         self._scratch = self._scratch or Scratch("server")
@@ -305,10 +309,10 @@ class Server:
         except Exception:
             logger.exception("something else went wrong while this server was ending")
 
-    def new_peer(self) -> SocketPeer:
+    def new_peer(self, *, in_websocket: bool = False) -> SocketPeer:
         """The server's end of a connection that comes in over a socket, or over what stands in for one."""
-        run = "" if self._inherited is None else self.server_id
-        return SocketPeer(self._accept, self._strangers, self.http_api.new_protocol, run)
+        http = None if in_websocket else self.http_api.new_protocol
+        return SocketPeer(self._accept, self._strangers, http, "" if self._inherited is None else self.server_id)
 
     def connect(
         self,
@@ -376,23 +380,19 @@ class Server:
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _closed(self) -> str:
-        if self.broken is not None:
-            return str(self.broken)
-        return "this server is ending" if self.ending.is_set() else ""
+        return self.health.closed if self.broken is None else str(self.broken)
 
     def _accept(self, hello: Hello, peer: SocketPeer) -> Handler:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
-            return self._guests.add(
-                self.connect(peer, principal, where=peer.where, confirms=hello.confirms), peer, principal
-            )
+            session = self.connect(peer, principal, where=peer.where, confirms=hello.confirms)
+            return self._guests.add(session, peer, principal, principal.identity)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)
         if hello.role == "control":
             return self._containers.control(hello, peer)
-        return self._guests.add(
-            self.connect(peer, container_id=hello.container_id, confirms=hello.confirms), peer, None
-        )
+        session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
+        return self._guests.add(session, peer, None, hello.container_id)

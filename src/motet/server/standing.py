@@ -23,7 +23,9 @@ from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.driver import logger
+from motet.server.port.config import PortConfig
 from motet.server.server import Server
+from motet.server.service_manager import ServiceManager
 from motet.server.wiring import (
     attach_agent,
     build_server,
@@ -49,7 +51,7 @@ FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: int | None, say: Say, show: Say) -> int:
+def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
     containers with it. What is a secret is said by `show`, and not by `say`, which may lead to a log. Raises
     `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
@@ -90,6 +92,7 @@ async def _serve(
     if inherited.held:
         count = len(inherited.held)
         say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
+    manager = ServiceManager(os.environ)
     with _signals(server, agent.end_now, say):
         try:
             await server.start()
@@ -104,7 +107,9 @@ async def _serve(
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         pruning = asyncio.create_task(_prune_now_and_then(server))
+        manager.ready(f"listens at {server.address}")
         await server.ending.wait()
+        manager.stopping(config.stop_grace + ENDING_GRACE)
         pruning.cancel()
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
@@ -114,6 +119,8 @@ async def _serve(
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
             agent.end_now()
             os._exit(HUNG)
+        finally:
+            manager.close()
     if server.broken is not None:
         raise server.broken
     say(
@@ -140,8 +147,15 @@ def _on_a_thread(work: Callable[[], None]) -> None:
 
 def _say_where(server: Server, say: Say) -> None:
     say(f"Motet {VERSION} listens at {server.address}")
-    if server.tcp_address is not None:
-        say(f"and at {server.tcp_address}, for clients with a token")
+    if server.port is None:
+        return
+    say(f"and at {server.port.address}, for clients with a token")
+    if (tls := server.port.tls) is not None:
+        say(f"Its key has the fingerprint {tls.fingerprint}, its certificate holds until {_day(tls.expires_at)}")
+
+
+def _day(moment: float) -> str:
+    return time.strftime("%Y-%m-%d", time.localtime(moment))
 
 
 @contextlib.contextmanager

@@ -50,10 +50,12 @@ from motet.wire.operator_messages import (
     OpenDashboard,
     PruneHome,
     ServerViewed,
+    StatusViewed,
     ViewEnvironment,
     ViewInputs,
     ViewServer,
     ViewSettings,
+    ViewStatus,
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
@@ -191,6 +193,7 @@ RequestBody = (
     | ViewApp
     | ViewCall
     | ViewServer
+    | ViewStatus
     | ViewInputs
     | ViewSettings
     | ViewEnvironment
@@ -330,6 +333,7 @@ ReplyBody = (
     | AppViewed
     | CallViewed
     | ServerViewed
+    | StatusViewed
     | InputsViewed
     | LogsFound
     | InputFound

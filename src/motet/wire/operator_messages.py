@@ -18,6 +18,10 @@ class ViewServer(Message, tag="view_server", frozen=True):
     """All apps that run; answered by `ServerViewed`."""
 
 
+class ViewStatus(Message, tag="view_status", frozen=True):
+    """How the server itself is; answered by `StatusViewed`."""
+
+
 class OpenDashboard(Message, tag="open_dashboard", frozen=True):
     """Serve the dashboard, if it is not served yet; answered by `DashboardOpened`."""
 
@@ -138,3 +142,22 @@ class HomePruned(Message, tag="home_pruned", frozen=True):
 
     bundles: int
     size: int
+
+
+class StatusViewed(Message, tag="status_viewed", frozen=True):
+    """A server: what it is, since when (wall clock), and where. `state`: "ready", or why it is not. `connections`: by
+    principal, those of containers' code under "". The fingerprint is of its TLS key, if it has one."""
+
+    motet: str
+    python: str
+    state: str
+    problems: tuple[str, ...]
+    pid: int
+    started_at: float
+    apps: int
+    containers: int
+    connections: dict[str, int]
+    strangers: int
+    addresses: tuple[str, ...]
+    fingerprint: str = ""
+    certificate_expires_at: float | None = None

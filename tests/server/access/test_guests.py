@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any, cast
 
+import pytest
+
+from motet.errors import ConnectionError
 from motet.server.access.door import Principal
 from motet.server.access.rights import CALL
 from motet.server.clients import guests as guests_module
@@ -87,3 +90,24 @@ def test_what_one_has_here_ends_when_it_is_cut_off_and_not_when_it_reads_why() -
         assert scene.gone == [scene.session]
 
     asyncio.run(main())
+
+
+def test_a_principal_has_so_many_connections_and_others_have_theirs() -> None:
+    gone: list[Any] = []
+    guests = Guests(Clock(lambda: 0.0, lambda: 0.0), gone.append, 2)
+
+    def come(name: str, whose: str) -> Guest:
+        principal = Principal(name, CALL) if name else None
+        return guests.add(cast(Any, Session()), cast(Any, Peer()), principal, whose)
+
+    first, _ = come("ci", "key-1"), come("ci", "key-1")
+    with pytest.raises(ConnectionError, match=r"2 connections are open already .*MOTET_CONNECTIONS_PER_PRINCIPAL"):
+        come("ci", "key-1")
+    assert len(gone) == 1  # its session is let go of
+    come("ci", "key-2")  # the same name after the token was revoked
+    come("", "ta-1")
+    come("ops", "")  # a request of HTTP: its connection is counted elsewhere
+    assert guests.counts() == {"ci": 3, "": 1, "ops": 1}
+    first.disconnected()
+    come("ci", "key-1")
+    assert guests.counts()["ci"] == 3

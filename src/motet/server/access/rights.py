@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -79,6 +80,7 @@ NEEDED: dict[type[Any], Right] = {
     m.ViewFunction: CALL | DEPLOY | LOOK,
     m.ViewApp: CALL | DEPLOY | LOOK,
     o.ViewServer: LOOK,
+    o.ViewStatus: LOOK,
     o.ViewInputs: LOOK,
     o.ViewSettings: LOOK,
     o.FindLogs: LOOK,
@@ -122,6 +124,7 @@ NEEDED: dict[type[Any], Right] = {
 """Any one of the rights that stand beside a message is enough."""
 
 
+@functools.cache
 def refused_to(rights: Right) -> frozenset[type[Any]]:
     """The messages that somebody with these rights may not send."""
     return frozenset(kind for kind, needed in NEEDED.items() if not rights & needed)

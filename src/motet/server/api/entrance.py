@@ -1,24 +1,36 @@
-"""The way to the HTTP API of a server: over the sockets that it listens on anyway, from the first request on."""
+"""HTTP on the sockets that a server listens on anyway: its API, its health, and WebSockets that carry frames."""
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from motet.client.peer_process import PeerProcess
 from motet.errors import ServiceError
 from motet.server.api.reception import PROCESS, Reception
+from motet.server.health import Health
+from motet.server.health_app import HealthApp
 from motet.server.http.config import WebConfig
 from motet.server.http.listener import Listener
 from motet.server.http.own_names import OwnNames
+from motet.server.peers import SocketPeer
+
+MAX_CONNECTIONS = 1000
+"""Of HTTP at once."""
 
 
 class ApiEntrance:
-    """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP."""
+    """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP. `make_peer`: what takes
+    the frames in a WebSocket."""
 
-    def __init__(self, reception: Reception, names: OwnNames) -> None:
+    def __init__(
+        self, reception: Reception, names: OwnNames, health: Health, make_peer: Callable[[], SocketPeer]
+    ) -> None:
         self._reception = reception
         self._names = names
+        self._health = health
+        self._make_peer = make_peer
         self._app: Any = None
         self._listener: Listener | None = None
 
@@ -36,12 +48,28 @@ class ApiEntrance:
     def new_protocol(self, process: PeerProcess | None) -> asyncio.Protocol:
         """What takes a connection over that speaks HTTP. `process`: who is at the other end, if it is a Unix socket."""
         try:
-            app = self.open()
             if self._listener is None:
-                self._listener = Listener(WebConfig(), app, user="HTTP APIs", extra="api", websockets=False)
+                self._listener = Listener(
+                    WebConfig(), self._answering(), user="HTTP", extra="server", websockets=self._websockets
+                )
+            if self._listener.count >= MAX_CONNECTIONS:
+                return _LacksRoom(f"{MAX_CONNECTIONS} connections are open, which are the most that may be")
             return self._listener.new_protocol({PROCESS: process})
         except ServiceError as error:
-            return _LacksPackages(str(error))
+            return _LacksRoom(str(error))
+
+    def _answering(self) -> HealthApp:
+        try:
+            return HealthApp(self._health, self.open(), "")
+        except ServiceError as error:
+            return HealthApp(self._health, None, str(error))
+
+    def _websockets(self) -> Any:
+        try:
+            from motet.server.port.frames_websocket import frames_websockets
+        except ImportError:
+            return "none"  # the rest does without the package
+        return frames_websockets(self._make_peer)
 
     def end(self) -> None:
         """Nobody is to wait for an answer any more. Idempotent."""
@@ -55,8 +83,8 @@ class ApiEntrance:
             await self._listener.close()
 
 
-class _LacksPackages(asyncio.Protocol):
-    """Answers one request, whatever it is."""
+class _LacksRoom(asyncio.Protocol):
+    """Answers one request, whatever it is: there are no packages for it, or no room."""
 
     def __init__(self, reason: str) -> None:
         self._reason = reason

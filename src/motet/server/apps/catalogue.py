@@ -219,6 +219,10 @@ class Catalogue:
         """Whether a function is here, and takes inputs from outside."""
         return self._driver.engine.inspection.takes_new(function_id)
 
+    def runs_in(self, call_id: str, index: int) -> str | None:
+        """Where an input runs already that was submitted to a server before this one."""
+        return self._driver.engine.inspection.runs_in(call_id, index)
+
     def containers(self, function_id: str) -> int:
         """How many containers of a function serve, or are about to."""
         return self._driver.engine.inspection.containers(function_id)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
+from motet.errors import ConnectionError
 from motet.server.access.door import Principal
 from motet.server.clients.session import ClientSession
 from motet.server.clock import Clock
 from motet.wire.codec import ToServer
+
+MAX_CONNECTIONS = 1000
+"""Of one principal, or of one container's code, at once."""
 
 LOOK_INTERVAL = 10.0
 """Seconds between two looks at the wall clock, at most: a timer stands still while the machine sleeps."""
@@ -25,9 +30,12 @@ class CanRefuse(Protocol):
 class Guest:
     """One client's handler."""
 
-    def __init__(self, session: ClientSession, peer: CanRefuse, name: str, gone: Callable[[Guest], None]) -> None:
+    def __init__(
+        self, session: ClientSession, peer: CanRefuse, name: str, gone: Callable[[Guest], None], whose: str = ""
+    ) -> None:
         self.session = session
         self.name = name
+        self.whose = whose
         self.until: float | None = None
         self._peer = peer
         self._gone = gone
@@ -72,17 +80,32 @@ class Guest:
 
 
 class Guests:
-    """All of a server's. `disconnect` is told of each that is gone."""
+    """All of a server's. `disconnect` is told of each that is gone. `most`: connections of one principal, or of one
+    container's code."""
 
-    def __init__(self, clock: Clock, disconnect: Callable[[ClientSession], None]) -> None:
+    def __init__(self, clock: Clock, disconnect: Callable[[ClientSession], None], most: int = MAX_CONNECTIONS) -> None:
         self._clock = clock
         self._disconnect = disconnect
+        self._most = most
         self._guests: dict[Guest, None] = {}
+        self._counts: Counter[str] = Counter()
 
-    def add(self, session: ClientSession, peer: CanRefuse, principal: Principal | None) -> Guest:
-        """One more, who stays until its rights end at most. `principal`: None for code in a container."""
-        guest = Guest(session, peer, "" if principal is None else principal.name, self._gone)
+    def counts(self) -> dict[str, int]:
+        """Connections by the names of principals, those of containers' code together under ""."""
+        return dict(Counter(guest.name for guest in self._guests))
+
+    def add(self, session: ClientSession, peer: CanRefuse, principal: Principal | None, whose: str = "") -> Guest:
+        """One more, who stays until its rights end at most. `principal`: None for code in a container. `whose`: who it counts
+        for; "": nobody. Raises `ConnectionError` if that one has as many as may be."""
+        if whose and self._counts[whose] >= self._most:
+            self._disconnect(session)
+            raise ConnectionError(
+                f"{self._most} connections are open already with what this one shows, which are the most that may be "
+                "(MOTET_CONNECTIONS_PER_PRINCIPAL of the server): close some"
+            )
+        guest = Guest(session, peer, "" if principal is None else principal.name, self._gone, whose)
         self._guests[guest] = None
+        self._counts[whose] += 1
         if principal is not None and principal.until is not None:
             guest.expires(principal.until, self._clock)
         return guest
@@ -95,4 +118,7 @@ class Guests:
     def _gone(self, guest: Guest) -> None:
         if guest in self._guests:
             del self._guests[guest]
+            self._counts[guest.whose] -= 1
+            if not self._counts[guest.whose]:
+                del self._counts[guest.whose]
             self._disconnect(guest.session)

@@ -109,12 +109,15 @@ class Names:
             found = self._look_up(function_id)
         return found
 
-    def of_call(self, call_id: str, function_id: str, is_first: bool) -> str:
-        """The function that inputs of a call go to: further ones to where the first went, if that takes any. Raises
-        `NotFoundError`."""
+    def of_call(self, call_id: str, function_id: str, first: int, again: bool = False) -> str:
+        """The function that inputs of a call, from number `first` on, go to: further ones to where the first went, if that
+        takes any; those that are submitted `again` to where they run already. Raises `NotFoundError`."""
         if not function_id.startswith(PREFIX):
             return function_id
-        if not is_first and (known := self._calls.get(call_id)) is not None and self._catalogue.takes(known):
+        if again and (runs_in := self._catalogue.runs_in(call_id, first)) is not None:
+            self._calls[call_id] = runs_in
+            return runs_in
+        if first and (known := self._calls.get(call_id)) is not None and self._catalogue.takes(known):
             return known
         found = self._calls[call_id] = self.resolve(self._shared(function_id) if self._shares else function_id)
         if len(self._calls) > MAX_CALLS:

@@ -19,7 +19,7 @@ SLICE = 2 * 1024
 """Bytes that are looked at in one turn of the loop: there may be hundreds of messages in them."""
 
 
-class _Opened(ServerProtocol):
+class Opened(ServerProtocol):
     """What follows the opening request, which has been read."""
 
     def parse(self) -> Generator[None, None, None]:
@@ -34,7 +34,7 @@ class BoundedWebSocket(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.conn = _Opened(extensions=[], max_size=self.config.ws_max_size, logger=self.conn.logger)
+        self.conn = Opened(extensions=[], max_size=self.config.ws_max_size, logger=self.conn.logger)
         self._held = b""
         self._unread_pongs = False
         self._next: asyncio.Handle | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from motet.errors import ServiceError
@@ -25,7 +25,8 @@ MAX_WEBSOCKET_BYTES = 16 * 1024 * 1024
 class Listener:
     """Has an ASGI app serve requests on any number of sockets, until `close`.
 
-    `user` and `extra`: for whom it is, and the extra with the packages that it needs, for messages.
+    `user` and `extra`: for whom it is, and the extra with the packages that it needs, for messages. `websockets`: whether it
+    takes them, or what makes the class that does.
     """
 
     def __init__(
@@ -35,7 +36,7 @@ class Listener:
         *,
         user: str = "web functions",
         extra: str = "web",
-        websockets: bool = True,
+        websockets: bool | Callable[[], Any] = True,
     ) -> None:
         self._config = config
         self._app = logged(app, user)
@@ -66,6 +67,11 @@ class Listener:
         `ServiceError` as `start` does."""
         self.start()
         return self._protocol(state)
+
+    @property
+    def count(self) -> int:
+        """Connections that are open."""
+        return 0 if self._server is None else len(self._server.server_state.connections)
 
     def _protocol(self, state: dict[str, Any]) -> asyncio.Protocol:
         config, loop = self._server.config, asyncio.get_running_loop()
@@ -101,7 +107,9 @@ class Listener:
             from motet.server.http.quiet_uvicorn import QuietConfig, Silence
 
             websockets: Any = "none"
-            if self._websockets:
+            if callable(self._websockets):
+                websockets = self._websockets()
+            elif self._websockets:
                 from motet.server.http.bounded_websocket import BoundedWebSocket as websockets  # noqa: N813
         except ImportError as error:
             raise ServiceError(

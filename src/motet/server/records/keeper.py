@@ -48,7 +48,8 @@ class RecordKeeper:
         self._open_store = open_store
         self._tidy = tidy
         self._on_kept = on_kept
-        self._failing = False
+        self.problem = ""
+        """Why nothing is kept now; "": it is. Other threads may read it."""
         self._lost = LostRecords()
         """Since something was kept."""
         self.store: RecordReader | None = None
@@ -71,7 +72,8 @@ class RecordKeeper:
         try:
             store = exits.enter_context(self._open_store())
         except Exception as error:
-            logger.warning("nothing of this run is kept: %s", _why(error))
+            self.problem = _why(error)
+            logger.warning("nothing of this run is kept: %s", self.problem)
             return None
         self.store = store
         return store
@@ -114,16 +116,16 @@ class RecordKeeper:
 
     def _cannot_write(self, part: RecordBatch, error: Error) -> None:
         self._lost.add(part)
-        if not self._failing:
-            self._failing = True
+        if not self.problem:
+            self.problem = str(error)
             logger.warning("nothing of this run is kept from now on, until it can be written again: %s", error)
 
     def _works(self) -> LostRecords:
         lost = self._lost
         if lost.total:
             self._lost = LostRecords()
-        if self._failing:
-            self._failing = False
+        if self.problem:
+            self.problem = ""
             logger.warning("what happens in this run is kept again; %s are lost", lost)
         return lost
 

@@ -91,6 +91,11 @@ class RecordQueue:
         self._thread.start()
 
     @property
+    def problem(self) -> str:
+        """Why nothing is kept; "": it is."""
+        return self._keeper.problem
+
+    @property
     def store(self) -> RecordReader | None:
         """Once it is open."""
         return self._keeper.store
@@ -262,6 +267,7 @@ class NoRecords:
     """In place of a queue where nothing is kept."""
 
     store: RecordReader | None = None
+    problem = ""
 
     def open(self) -> None:
         """Nothing to open."""
