@@ -19,7 +19,7 @@ from motet.store.sqlite_deployments import SqliteDeployments
 from tests.server.stage import function
 
 
-def kept(version: int = 1, name: str = "shop", state: str = "starting") -> KeptDeployment:
+def kept(version: int = 1, name: str = "shop", state: str = "failed") -> KeptDeployment:
     view = DeploymentView(
         name=name,
         version=version,
@@ -50,7 +50,7 @@ def test_what_was_kept_is_there_for_the_next_server(path: Path) -> None:
     store.add(kept(1, "other"))
     store.close()
     again = SqliteDeployments(path)
-    assert [(it.version, it.state) for it in again.history("shop")] == [(3, "live"), (2, "replaced"), (1, "starting")]
+    assert [(it.version, it.state) for it in again.history("shop")] == [(3, "live"), (2, "replaced"), (1, "failed")]
     (serving,) = again.serving()
     assert serving.view.share == 100.0
     assert (serving.spec, serving.function_ids, serving.rights) == (kept(3).spec, {"f": "fu-3"}, ("call", "deploy"))

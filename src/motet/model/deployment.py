@@ -49,8 +49,8 @@ class DeploymentView:
 
     @property
     def is_here(self) -> bool:
-        """Whether it serves, or ends what it accepted."""
-        return self.state in ("live", "canary") or (self.state == "replaced" and self.ended_at is None)
+        """Whether it serves, or is about to, or ends what it accepted."""
+        return self.state in ("starting", "live", "canary") or (self.state == "replaced" and self.ended_at is None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -140,7 +140,7 @@ class DeploymentStore(Protocol):
         ...
 
     def serving(self) -> list[KeptDeployment]:
-        """Those that serve, or end what they accepted, in the order they were made."""
+        """Those that serve, are about to, or end what they accepted, in the order they were made."""
         ...
 
     def bundles(self, keep_versions: int | None) -> set[str]:

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from motet.errors import ServiceError
+from motet.model.deployment import DeploymentView
+from motet.model.function import FunctionVariant
 from motet.model.scaling import AutoscalerSettings
+from motet.server.config import ServerConfig
 from motet.server.deployments.unkept import MemoryDeployments
+from motet.server.server import Server
+from motet.store.base import KeptDeployment
+from motet.store.memory import MemoryCallStore
+from motet.testing.backends import FakeBackend
 from motet.wire import client_messages as m
 from motet.wire import deployment_messages as d
 from motet.wire import report
@@ -347,5 +355,43 @@ def test_there_is_one_canary_at_a_time() -> None:
         await canary(on, client)
         says = str(refusal(await client.answer(d.DeployApp("shop", app(), strategy="canary"))))
         assert says.startswith("v2 is a canary already")
+
+    play(scene)
+
+
+def test_a_version_that_was_about_to_serve_when_the_server_ended_has_failed_for_the_next_one() -> None:
+    store = MemoryDeployments()
+    view = DeploymentView(name="shop", version=1, app_id="ap-1", state="starting", deployed_at=1.0, deployed_by="ci")
+    store.add(KeptDeployment(view=view, spec=app(), function_ids={}))
+    live = replace(view, version=2, app_id="ap-2", state="live", share=100.0)
+    store.add(KeptDeployment(view=live, spec=app(), function_ids={"f": "fu-07"}, rights=("call",)))
+
+    async def main() -> None:
+        backend = FakeBackend()
+        server = Server(ServerConfig(stop_grace=0.2), backend, MemoryCallStore(), deployed=store)
+        await server.start()
+        client = Client(server)
+        assert await history(client) == [(2, "live", 0), (1, "failed", 0)]
+        client.call(F)
+        on = Stage(server, backend)
+        container = await on.container()
+        assert (container.configure.function_id, container.configure.app_id) == ("fu-07", "ap-2")
+        await on.close()
+        await server.stop()
+
+    asyncio.run(main())
+    assert [(it.version, it.state) for it in store.history("shop")] == [(2, "live"), (1, "failed")]
+
+
+def test_a_variant_has_the_same_id_on_the_server_after_this_one() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await deploy(client)
+        bound = (await client.answer(m.BindFunction(F, FunctionVariant(timeout=7.0)))).function_id
+        client.call(bound)
+        container = await on.container()
+        function_id, _, digest = bound.partition("#")
+        assert function_id == F
+        declared = container.configure.functions[0][2]
+        assert container.configure.function_id == f"{declared}v{digest}"
 
     play(scene)

@@ -20,7 +20,7 @@ from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import Alias, labels
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
-from motet.server.deployments.register import Deployment, NameState, Register, not_deployed
+from motet.server.deployments.register import Deployment, NameState, Register, ended, not_deployed
 from motet.server.deployments.rollout import Rollouts, check_beginning
 from motet.server.deployments.rules import RollbackRules
 from motet.server.driver import Driver
@@ -204,12 +204,20 @@ class Deployments:
 
     async def prepare(self) -> list[Deployment]:
         """Those that served when the last server ended, for `restore`. One that cannot is left out, and said."""
-        found = []
+        found: list[Deployment] = []
+        unserved: list[DeploymentView] = []
         for kept in await self._register.ask(lambda store: store.serving()):
+            if kept.view.state == "starting":
+                unserved.append(
+                    ended(kept.view, "failed", self._driver.clock.wall_now(), "the server ended before that")
+                )
+                continue
             try:
                 found.append(await self._register.new(kept))
             except Error as error:
                 logger.error("%s v%d does not serve: %s", kept.view.name, kept.view.version, error)
+        if unserved:
+            await self._register.ask(lambda store: store.change(unserved))
         return found
 
     def restore(self, prepared: list[Deployment]) -> None:

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from motet.errors import InvalidError, NotFoundError
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
 from motet.model.function import FunctionVariant
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import PREFIX, Alias, digest_of, labels, split_variant
@@ -142,7 +142,7 @@ class Names:
         if digest:
             variant, by_request = self._variants[digest]
             self._variants.move_to_end(digest)
-            found = self._catalogue.bind(found, variant, by_request=by_request)
+            found = self._variant_of(found, variant, digest, by_request)
         self._resolved[function_id] = found
         return found
 
@@ -173,8 +173,8 @@ class Names:
         alias = Alias.read(function_id)
         if alias is None or split_variant(function_id)[1]:
             raise InvalidError(f"{function_id} is not the id of a declared function")
-        found = self._catalogue.bind(self.find(alias), variant, by_request=by_request)
         digest = digest_of(variant)
+        found = self._variant_of(self.find(alias), variant, digest, by_request)
         known = self._variants.get(digest)
         self._variants[digest] = variant, by_request and (known is None or known[1])
         self._variants.move_to_end(digest)
@@ -183,6 +183,14 @@ class Names:
         varied = f"{function_id}#{digest}"
         self._resolved[varied] = found
         return varied
+
+    def _variant_of(self, function_id: str, variant: FunctionVariant, digest: str, by_request: bool) -> str:
+        """A variant of a function, whose id is the same on the server after this one: its containers are found by that."""
+        try:
+            again = f"{function_id}v{digest}"
+            return self._catalogue.bind(function_id, variant, by_request=by_request, again=again)
+        except AlreadyExistsError:  # that one is just being closed
+            return self._catalogue.bind(function_id, variant, by_request=by_request)
 
     def variants_of(self, name: str) -> list[tuple[str, FunctionVariant, str]]:
         """Variants of a name that were called lately: label, what changes, and the id that they have now."""
