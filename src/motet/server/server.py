@@ -48,6 +48,7 @@ from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
 from motet.server.deployments.room import DeploymentsRoom
+from motet.server.deployments.seen import seen
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -76,8 +77,7 @@ from motet.wire.operator_messages import ViewStatus
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
-    `bundles`: keeps the source of what is deployed."""
+    lets in those who are no containers; without one, the server has a token of its own."""
 
     def __init__(
         self,
@@ -102,12 +102,8 @@ class Server:
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(
-            failure=report.of,
-            id_base=id_base,
-            limits=config.limits,
-            first_attempt=1 if inherited is None else inherited.first_attempt,
-        )
+        first = 1 if inherited is None else inherited.first_attempt
+        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
@@ -156,7 +152,7 @@ class Server:
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
         self._client_numbers = itertools.count(1)
-        self.principals = PrincipalNumbers(lambda: next(self._client_numbers))
+        self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
         parts = self._driver, self._catalogue, self._lifetimes, self._web
         room = self._room = DeploymentsRoom(
             *parts, deployed, Placing(bundles).placed, self.principals.of, self._calls.forget_app
@@ -203,8 +199,9 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        for answers in (token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers):
-            self.operations.answers |= answers
+        answers = self.operations.answers
+        answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
         self._scratch = scratch
 
     @property
