@@ -133,7 +133,7 @@ def replace_added(event: e.FunctionAdded, **changes: object) -> e.FunctionAdded:
 
 def test_what_began_before_the_server_did_goes_on_in_a_version_that_was_replaced(play: Playbook) -> None:
     play >> replace_added(function(min_containers=2), held=True)
-    resumed = e.ContainerResumed("ta-old", "fu-f", [HeldAttempt(7, "fc-a", 0)], [])
+    resumed = e.ContainerResumed("ta-old", "fu-f", [HeldAttempt(7, "fc-a", 0, principal=1)], [])
     play >> resumed << []
     play >> RETIRED << []
     play >> e.AppReleased("ap-1") << []

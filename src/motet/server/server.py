@@ -147,8 +147,6 @@ class Server:
         self._metrics_endpoint = (
             None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
         )
-        self.metrics_url: str | None = None
-        """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
         self._client_numbers = itertools.count(1)
@@ -213,6 +211,8 @@ class Server:
     """What made it end before its time, if anything did."""
     port: Port | None = None
     """Where it listens for those who show a token, if it does, once it has started."""
+    metrics_url: str | None = None
+    """Where metrics are served on a port of their own, once it has started."""
     hands_over = False
     """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 

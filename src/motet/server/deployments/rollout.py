@@ -13,6 +13,7 @@ from motet.errors import AlreadyExistsError, Error, InvalidError, ServiceError
 from motet.model.deployment import DeploymentView
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.apps.lifetimes import Lifetimes
+from motet.server.apps.web_owner import WebOwner
 from motet.server.clock import Clock
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
@@ -29,7 +30,9 @@ T = TypeVar("T")
 class DeployedWeb(Protocol):
     """What makes web functions of deployed apps reachable."""
 
-    def prepare(self, name: str, app: ServedApp, aliases: dict[str, str]) -> list[tuple[str, str, str]]: ...
+    def prepare(
+        self, name: str, app: ServedApp, aliases: dict[str, str], owner: WebOwner
+    ) -> list[tuple[str, str, str]]: ...
 
     def move(self, name: str, app_id: str) -> None: ...
 
@@ -193,8 +196,10 @@ class Rollouts:
     # --- steps --------------------------------------------------------------------------------------------------------
 
     def _begin(self, state: NameState, new: Deployment, *, held: bool = False) -> None:
-        new.app.web_urls.extend(self._web.prepare(new.view.name, new.app, new.aliases))
-        self._lifetimes.deploy(new.app, self._register.life(new.kept), held=held)
+        life = self._register.life(new.kept)
+        owner = WebOwner(life.principal, new.view.name)
+        new.app.web_urls.extend(self._web.prepare(new.view.name, new.app, new.aliases, owner))
+        self._lifetimes.deploy(new.app, life, held=held)
         self._add(state, new)
 
     def _add(self, state: NameState, new: Deployment) -> None:

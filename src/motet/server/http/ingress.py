@@ -9,6 +9,7 @@ from typing import Any
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.server.apps.catalogue import ServedApp
+from motet.server.apps.web_owner import NOBODY, WebOwner
 from motet.server.clients.session import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer, too_much
@@ -63,15 +64,16 @@ class Ingress:
         self._listener = Listener(config, self)
         self._doors = Doors(config, self._listener)
 
-    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
+    def open(self, app: ServedApp, owner: WebOwner = NOBODY) -> list[tuple[str, str, str]]:
         """Take requests for an app's web functions; their URLs by function id and method.
 
-        Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one needs
+        Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one has
+        that of another `owner`'s app, or needs
         proxy tokens and there are none.
         """
         if not self._has_web(app):
             return []
-        routes = self._routes.add(app.app_id, app.spec.name, app.declared)
+        routes = self._routes.add(app.app_id, app.spec.name, app.declared, owner)
         try:
             return self._opened(routes)
         except ServiceError:
@@ -104,12 +106,14 @@ class Ingress:
 
     # --- deployed apps ------------------------------------------------------------------------------------------------
 
-    def prepare(self, name: str, app: ServedApp, aliases: dict[str, str]) -> list[tuple[str, str, str]]:
+    def prepare(
+        self, name: str, app: ServedApp, aliases: dict[str, str], owner: WebOwner
+    ) -> list[tuple[str, str, str]]:
         """Be ready to take requests for a version of a deployed app, whose functions are found by `aliases`; their URLs by
         their own ids. Raises as `open` does, and `InvalidError` if another deployed app has one of the labels."""
         if not self._has_web(app):
             return []
-        routes = self._routes.made(name, app.spec.name, app.declared, deployed=True)
+        routes = self._routes.made(name, app.spec.name, app.declared, owner)
         self._routes.check(name, routes)
         self._prepared[app.app_id] = [replace(route, function_id=aliases[route.function_id]) for route in routes]
         try:
