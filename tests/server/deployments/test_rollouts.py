@@ -154,7 +154,8 @@ def test_recreate_lets_the_version_before_end_first_and_calls_wait_for_the_new_o
         client.call(F, call_id="fc-1")
         held = await old.deliveries()
         asked = client.ask(d.DeployApp("shop", app(function(autoscaler=KEPT)), strategy="recreate"))
-        await on.wait(lambda: versions(on) == [1, 2])
+        while (await client.answer(d.FindFunction("shop", "f"))).deployment.version != 2:  # it has the name then
+            pass
         client.call(F, call_id="fc-2")
         assert len(on.backend.launches) == 1
         old.finish(held)
