@@ -9,8 +9,7 @@ USED_BY_MOTET = ("web", "api", "dashboard", "metrics", "otel", "gpu", "chart")
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
 extras = project["optional-dependencies"]
-lowest = {each.replace(">=", "==") for name in USED_BY_MOTET for each in extras[name]} | {
-    each.replace(">=", "==") for each in project["dependencies"]
-}
+allowed = [*project["dependencies"], *(each for name in USED_BY_MOTET for each in extras[name])]
+lowest = {each.partition(";")[0].strip().replace(">=", "==") for each in allowed}  # markers say where, not what
 assert all(re.fullmatch(r"[\w.-]+==[\d.]+", each) for each in lowest), f"not all of the form NAME>=VERSION: {lowest}"
 print(*sorted(lowest), sep="\n")

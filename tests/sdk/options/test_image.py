@@ -9,9 +9,9 @@ import pytest
 
 import motet
 from motet.exception import InvalidError
-from motet.model.function import ImageSpec
+from motet.model.function import ImageSpec, LocalFiles
 from motet.sdk.options.image import missing_packages
-from motet.sdk.options.requirements import finding_without_packaging
+from motet.sdk.options.requirements import finding_without_packaging, missing_files
 
 MSGSPEC = metadata.version("msgspec")
 
@@ -85,9 +85,28 @@ def test_every_builder_method_is_recorded(build: Callable[[], motet.Image], step
     assert build().spec.steps[-1] == step
 
 
+def test_what_is_added_of_this_machine_is_known_by_absolute_paths_and_by_what_is_left_out(tmp_path: Path) -> None:
+    image = (
+        IMAGE.add_local_file(tmp_path / "a.toml", "/root/")
+        .add_local_dir(tmp_path, "conf", ignore=["*.bak"])
+        .add_local_python_source("one", "two", ignore=["data/**"])
+    )
+    assert image.spec.files == (
+        LocalFiles(kind="file", source=f"{tmp_path}/a.toml", target="/root/a.toml"),
+        LocalFiles(kind="directory", source=str(tmp_path), target="conf", ignore=("*.bak",)),
+        LocalFiles(kind="module", source="one", ignore=("data/**",)),
+        LocalFiles(kind="module", source="two", ignore=("data/**",)),
+    )
+    assert missing_files(image.spec) == [
+        f"/root/a.toml is not on this machine, {tmp_path}/a.toml is",
+        f"conf is not on this machine, {tmp_path} is",
+    ]
+
+
 @pytest.mark.parametrize(
     "build",
     [
+        lambda: IMAGE.add_local_dir("a", "/b", ignore="*.txt"),
         lambda: IMAGE.pip_install(5),  # type: ignore[arg-type]
         lambda: IMAGE.pip_install(["a", None]),  # type: ignore[list-item]
         lambda: IMAGE.apt_install({"a": 1}),  # type: ignore[arg-type]

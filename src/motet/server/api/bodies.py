@@ -95,21 +95,25 @@ async def check_arguments(body: bytes, encoding: Encoding) -> None:
 
 def accepted(accept: str | None) -> list[Encoding]:
     """The encodings that a request accepts for a result, the one it likes best first."""
-    ranked: list[tuple[float, int, Encoding]] = []
+    said: dict[str, tuple[float, int]] = {}
     for place, part in enumerate((accept or "*/*").split(",")):
         kind, *parameters = (piece.strip().lower() for piece in part.split(";"))
-        quality = 1.0
-        for parameter in parameters:
-            name, _, value = parameter.partition("=")
-            if name == "q":
-                try:
-                    quality = float(value)
-                except ValueError:
-                    quality = 0.0
-        for order, (encoding, media_type) in enumerate(MEDIA_TYPES.items()):
-            if quality > 0 and kind in (media_type, "application/*", "*/*"):
-                ranked.append((-quality, place * 2 + order, encoding))
-    return list(dict.fromkeys(encoding for _, _, encoding in sorted(ranked, key=lambda each: each[:2])))
+        said[kind] = (_quality(parameters), place)
+    found: list[tuple[float, int, Encoding]] = []
+    for encoding, media_type in MEDIA_TYPES.items():
+        # What is said of a type itself counts, and not what is said of all.
+        quality, place = next((said[kind] for kind in (media_type, "application/*", "*/*") if kind in said), (0.0, 0))
+        if quality > 0:
+            found.append((-quality, place, encoding))
+    return [encoding for _, _, encoding in sorted(found, key=lambda each: each[:2])]
+
+
+def _quality(parameters: list[str]) -> float:
+    text = next((each.partition("=")[2] for each in parameters if each.startswith("q=")), "1")
+    try:
+        return float(text)
+    except ValueError:
+        return 0.0
 
 
 def wanted_result(accept: str | None, arguments: Encoding) -> Encoding:

@@ -200,13 +200,6 @@ def _paths() -> dict[str, Json]:
                 {
                     "200": _json("The answer.", {"type": "object"}),
                     "202": {"description": "A notification, to which there is no answer."},
-                    "400": {
-                        "description": "The body is no JSON.",
-                        "content": {
-                            "application/json": {"schema": {"type": "object"}},
-                            "application/problem+json": {"schema": _ref("Problem")},
-                        },
-                    },
                 },
                 requestBody={"required": True, "content": {"application/json": {"schema": {"type": "object"}}}},
             )

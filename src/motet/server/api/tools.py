@@ -11,18 +11,17 @@ from motet.model.outcome import CallKind, OutcomeKind
 from motet.server.api.asked import Asked
 from motet.server.api.calling import ACK_EVERY, new_call_id
 from motet.server.api.looking import plain
+from motet.server.api.problems import Problem
 from motet.server.api.targets import Targets
 from motet.server.api.visit import Visit
 from motet.wire.client_messages import AckCallItems, BindFunction
 from motet.wire.encoding import Encoding, marked_arguments
 from motet.wire.mcp import (
-    PARSE_ERROR,
     FunctionRaised,
     FunctionTool,
     Json,
     McpConversation,
     Progress,
-    failed,
     json_of,
     tools_of,
 )
@@ -44,7 +43,7 @@ class ToolRequests:
         try:
             message = msgspec.json.decode(body)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-            return plain(failed(None, PARSE_ERROR, f"the body is no JSON: {error}"), 400)
+            raise Problem("bad-request", f"the body is no JSON: {error}") from None
         conversation = McpConversation(
             _VisitorsTools(self._targets, asked.visit, app, asked.trace), app, lambda _: None
         )
