@@ -35,7 +35,11 @@ def test_expression_names_exported_metrics_and_their_labels(expression: str) -> 
     asked = set(re.findall(r"\b(?:motet|process)_\w+", expression))
     assert asked
     assert asked <= SERIES
-    labels = {label for metric in METRICS if is_named(metric, asked) for label in metric.labels} | {"le", "job"}
+    labels = {label for metric in METRICS if is_named(metric, asked) for label in metric.labels} | {
+        "le",
+        "job",
+        "instance",
+    }
     used = {name for group in re.findall(r"\{([^}]*)\}", expression) for name in re.findall(r"(\w+)\s*=~?", group)}
     used |= {name for group in re.findall(r"by \(([^)]*)\)", expression) for name in re.findall(r"\w+", group)}
     assert used <= labels

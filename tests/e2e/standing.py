@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "motet", "server"]
@@ -17,12 +17,14 @@ PATIENCE = 30.0
 class StandingServer:
     """The process, from when it listens. What it said until then is in `said`."""
 
-    def __init__(self, home: Path, *options: str, env: dict[str, str] | None = None) -> None:
+    def __init__(
+        self, home: Path, *options: str, env: dict[str, str] | None = None, command: Sequence[str] = COMMAND
+    ) -> None:
         self.home = home
         self.env = {**os.environ, "MOTET_HOME": str(home), **(env or {})}
         self.env.pop("MOTET_SERVER", None)
         self.process = subprocess.Popen(
-            [*COMMAND, *options], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+            [*command, *options], env=self.env, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )
         assert self.process.stdout is not None
         self.said: list[str] = []

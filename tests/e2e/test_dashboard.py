@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +14,7 @@ from typing import Any
 import pytest
 
 import motet
+from tests.e2e.standing import PATIENCE, standing_server
 
 from .conftest import Gate, container_states, wait_until
 from .programs.dashboard_demo import app, basket, fetch, hostile
@@ -324,3 +327,38 @@ def test_page_says_when_the_server_is_gone(browser: Any, tmp_path: Path, monkeyp
     expect(page.locator("#connection")).to_have_text("not connected")
     expect(page.get_by_role("heading", name="app shop")).to_be_visible()
     page.close()
+
+
+def test_a_deployed_app_leads_to_its_versions_and_how_they_do(browser: Any, tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import motet\napp = motet.App('shop')\n@app.function()\ndef price(pieces: int) -> int:\n    return 10 // pieces\n"
+    )
+
+    def run(*command: str) -> str:
+        env = server.client_env
+        return subprocess.run(
+            [sys.executable, *command],
+            cwd=tmp_path,
+            env=env,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=PATIENCE,
+        ).stdout
+
+    with standing_server(tmp_path / "home", env={"MOTET_DASHBOARD_PORT": "0"}) as server:
+        run("-m", "motet", "deploy", "shop.py", "--tag", "first")
+        run("-m", "motet", "deploy", "shop.py", "--tag", "second")
+        code = "import motet; f = motet.Function.from_name('shop', 'price')"
+        run("-c", f"{code}; print(list(f.map([1, 0, 2, 5], return_exceptions=True)))")
+        page = browser.new_page(viewport={"width": 390, "height": 800})
+        page.goto(run("-m", "motet", "dashboard").split()[-1])
+        page.get_by_role("link", name="shop", exact=True).click()
+        expect(page.get_by_role("heading", name="deployed shop")).to_be_visible()
+        serving = page.get_by_role("region", name="Serving")
+        expect(serving.get_by_role("row", name="Error rate")).to_contain_text("25 %")
+        expect(serving.get_by_role("row", name="Share of calls")).to_contain_text("100 %")
+        versions = page.get_by_role("region", name="Versions").get_by_role("row")
+        expect(versions.filter(has_text="second")).to_contain_text("live")
+        expect(versions.filter(has_text="first")).to_contain_text("replaced")
+        page.close()

@@ -300,6 +300,12 @@ class AgentBackend:
         for message in early:
             self._received(message)
 
+    def silence(self) -> float | None:
+        """See `Backend`."""
+        if self._channel is None:
+            return None
+        return max(0, self._pings - self._pongs - 1) * PING_INTERVAL  # the last one may be on its way
+
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""
         return await asyncio.to_thread(find_gpus, self._env.get("CUDA_VISIBLE_DEVICES"))

@@ -133,5 +133,9 @@ class Backend(Protocol):
         Ids that are unknown or have ended are ignored.
         """
 
+    def silence(self) -> float | None:
+        """Seconds for which the process that has the containers has not answered; None if it is this one, or is not there."""
+        ...
+
     async def close(self) -> None:
         """Kill all containers and wait until they are gone, each reported as ended. Idempotent; never raises."""

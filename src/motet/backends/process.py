@@ -103,6 +103,9 @@ class ProcessBackend:
             self._remove_scratch()
             raise ServiceError(f"no containers can run on this machine: {error}") from error
 
+    def silence(self) -> None:
+        """See `Backend`."""
+
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`. CUDA_VISIBLE_DEVICES in the template's environment restricts what is found."""
         return await asyncio.to_thread(find_gpus, self._env.get("CUDA_VISIBLE_DEVICES"))

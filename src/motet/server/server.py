@@ -48,6 +48,7 @@ from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
+from motet.server.deployments.seen import seen
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
 from motet.server.entrances import Entrances
@@ -77,8 +78,7 @@ from motet.wire.operator_messages import ViewStatus
 class Server:
     """One control plane. All methods are called on the thread of the running loop it was made on. `tally`: what servers before
     it in this process have counted, to go on from. `scratch`: the directory for its socket, removed with the server. `door`:
-    lets in those who are no containers; without one, the server has a token of its own. `audit`: is told who does what.
-    `bundles`: keeps the source of what is deployed."""
+    lets in those who are no containers; without one, the server has a token of its own."""
 
     def __init__(
         self,
@@ -134,7 +134,7 @@ class Server:
             config.app_quota,
         )
         self._metrics = Metrics(
-            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage
+            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
         )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
@@ -175,8 +175,7 @@ class Server:
             self._containers.ask_standstill,
         )
         self.principals: dict[str, int] = {}
-        """How the engine names those who came in by the door: the number of the client that was the first of that name. Where
-        the server is inside a program, that is the program: processes forked from it act for it."""
+        """How the engine names those who came in by the door: by the first client of that name; inside a program, itself."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
@@ -198,8 +197,9 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        for answers in (token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers):
-            self.operations.answers |= answers
+        answers = self.operations.answers
+        answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
         self._scratch = scratch
 
     @property

@@ -12,8 +12,21 @@ from typing import Self
 import msgspec
 
 from motet.errors import AlreadyExistsError, ServiceError
+from motet.model.version import VERSION
 
 _LOCK = "lock"
+_FORMAT = "format.json"
+
+HOME_FORMAT = 1
+"""Goes up with every change of what lies in the directory that a Motet before it could not go on with: tokens, the audit log,
+bundles, versions. Records have a format of their own (`sqlite_database.py`), by run."""
+
+
+class HomeFormat(msgspec.Struct, frozen=True):
+    """The format of a directory, and the Motet that wrote it last."""
+
+    format: int
+    motet: str
 
 
 class HomeHolder(msgspec.Struct, frozen=True):
@@ -57,8 +70,13 @@ class ServerHome:
             ) from None
         holder = HomeHolder(os.getpid(), time.time())
         try:
+            _check_format(directory)  # before anything of it is changed
             os.ftruncate(lock, 0)
             os.pwrite(lock, msgspec.json.encode(holder), 0)
+            _write_format(directory)
+        except ServiceError:
+            os.close(lock)
+            raise
         except OSError as error:
             os.close(lock)
             raise ServiceError(f"cannot write {directory / _LOCK}: {error.strerror}") from error
@@ -69,6 +87,31 @@ class ServerHome:
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
+
+
+def _check_format(directory: Path) -> None:
+    """Raises `ServiceError` for a directory that another Motet has made what this one cannot read, or could not give back."""
+    try:
+        found = msgspec.json.decode((directory / _FORMAT).read_bytes(), type=HomeFormat)
+    except FileNotFoundError:
+        return
+    except (OSError, msgspec.DecodeError) as error:
+        raise ServiceError(
+            f"{directory / _FORMAT}, which says how {directory} is to be read, cannot be: {error}"
+        ) from None
+    if found.format != HOME_FORMAT:
+        newer = found.format > HOME_FORMAT
+        raise ServiceError(
+            f"{directory} was written by {'a newer' if newer else 'an older'} Motet ({found.motet}, format {found.format}; "
+            f"this is {VERSION}, which has format {HOME_FORMAT}). Nothing was changed. Start that one, or set "
+            "MOTET_HOME to another directory: docs/upgrading.md says how homes move on"
+        )
+
+
+def _write_format(directory: Path) -> None:
+    unnamed = directory / f"{_FORMAT}.new"
+    unnamed.write_bytes(msgspec.json.encode(HomeFormat(HOME_FORMAT, VERSION)))
+    unnamed.replace(directory / _FORMAT)
 
 
 def holder_of(directory: Path) -> HomeHolder | None:

@@ -40,6 +40,9 @@ class FakeBackend:
         self._loop = asyncio.get_running_loop()
         self._open = True
 
+    def silence(self) -> None:
+        """See `Backend`."""
+
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""
         await asyncio.sleep(0)

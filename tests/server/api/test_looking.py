@@ -79,6 +79,7 @@ def test_what_is_not_there_is_a_problem_too() -> None:
     async def scene(web: Web) -> None:
         for method, path, status in (
             ("GET", "/v2", 404),
+            ("GET", "/v1/apps/", 404),
             ("GET", "/v1/apps/nobody", 404),
             ("GET", "/v1/apps/shop/functions/nobody", 404),
             ("POST", "/v1/apps/shop/functions/nobody/call", 404),

@@ -8,6 +8,7 @@ from typing import Any
 
 from motet.errors import NotFoundError
 from motet.model.attempt import AttemptRecord
+from motet.model.deployment import DeploymentView
 from motet.model.ids import input_id, split_input_id
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
@@ -20,6 +21,7 @@ from motet.records.logs import LogLine
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.records import F
+from motet.wire.deployment_messages import DeploymentsListed, ListDeployments
 from motet.wire.report import Failure
 
 NOW = 1_750_000_000.0
@@ -29,6 +31,27 @@ CALL, NESTED, LIVE_CALL = "fc-map", "fc-nested", "fc-live"
 READY, STARTING, DRAINING, DEAD = "ta-ready", "ta-starting", "ta-draining", "ta-dead"
 HOSTILE = '<script>window.hacked = true</script><img src=x onerror="window.hacked = true">'
 FAILURE_TEXT = 'Traceback (most recent call last):\n  File "shop.py", line 7, in fetch\nValueError: <b>price</b> of 13'
+
+
+def _version(number: int, state: Any, app_id: str, **more: Any) -> DeploymentView:
+    return DeploymentView(
+        name="shop",
+        version=number,
+        app_id=app_id,
+        state=state,
+        deployed_at=NOW - 1000 + 100 * number,
+        deployed_by="ada",
+        functions=2,
+        **more,
+    )
+
+
+VERSIONS = [
+    _version(4, "canary", "ap-canary", strategy="canary", share=10.0, tag=HOSTILE, commit="0123456789ab*"),
+    _version(3, "live", APP, share=90.0, tag="third"),
+    _version(2, "failed", "ap-2", why="Traceback ...\nZeroDivisionError: division by zero", ended_at=NOW - 790),
+    _version(1, "replaced", OLD_APP, ended_at=NOW - 700),
+]
 
 
 class MadeRecords:
@@ -150,6 +173,7 @@ class MadeServer:
         self.kept = MadeRecords()
         self.done: list[str] = []
         self.waiting = 120
+        self.answers: dict[type[Any], Callable[[Any], Any]] = {ListDeployments: self._list}
         self.live: list[InputView] = [_live(index) for index in range(5)]
         self._settings = AutoscalerSettings(max_containers=10)
         self._listeners: list[Callable[[RecordBatch], None]] = []
@@ -171,6 +195,11 @@ class MadeServer:
         fetch = _view(FETCH, "fetch", containers, waiting=self.waiting, running=60)
         shop = replace(_view(SHOP, "Shop", (), waiting=1, running=0), max_inputs=1, target_inputs=1)
         return (AppView(app_id=APP, name="shop", functions=(fetch, replace(shop, shortage="waiting for a GPU"))),)
+
+    async def _list(self, body: ListDeployments) -> DeploymentsListed:
+        if body.name not in ("", "shop"):
+            raise NotFoundError(f"App {body.name!r} is not deployed on this server.")
+        return DeploymentsListed(VERSIONS[:2] if not body.name else VERSIONS)
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         return [each for each in self.live if call_id in (None, each.call_id) and function_id in (None, FETCH)][:limit]

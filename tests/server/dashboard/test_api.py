@@ -71,6 +71,24 @@ def post(client: Client, path: str, body: object, status: int = 200) -> Any:
     return answer.json()
 
 
+def test_versions_of_a_deployed_app_have_what_they_do_and_how_their_inputs_ended_lately(client: Client) -> None:
+    serving = get(client, "/deployments")["deployments"]
+    assert [(it["name"], it["version"], it["state"], it["share"]) for it in serving] == [
+        ("shop", 4, "canary", 10.0),
+        ("shop", 3, "live", 90.0),
+    ]
+    shop = get(client, "/deployments/shop")
+    canary, live, failed, _ = shop["versions"]
+    assert (shop["name"], canary["lately"], failed["lately"]) == ("shop", None, None)
+    assert failed["why"].endswith("division by zero")
+    assert (live["containers"], live["running_inputs"], live["running"]) == (3, 60, True)
+    lately = live["lately"]
+    assert lately["inputs"] == 42
+    assert lately["error_rate"] == lately["failed"] / 42
+    assert 0 < lately["p50"] <= lately["p95"]
+    assert get(client, "/deployments/nobody", 404)["error"] == "App 'nobody' is not deployed on this server."
+
+
 def test_apps_that_run_have_their_functions(client: Client) -> None:
     running, ended = get(client, "/apps")["apps"]
     assert (running["name"], running["running"]) == ("shop", True)

@@ -24,7 +24,15 @@ class Watched:
         self.now = 0.0
         self.looks: list[Callable[[], None]] = []
         self.used = HomeUsage({"records": 5, "bundles": 7}, 100)
-        self.upkeep = ServerNumbers(lambda: views, certificates, lambda: self.used, self.looks.append, lambda: self.now)
+        self.silence: float | None = None
+        self.upkeep = ServerNumbers(
+            lambda: views,
+            certificates,
+            lambda: self.used,
+            lambda: self.silence,
+            self.looks.append,
+            lambda: self.now,
+        )
 
     def values(self, metric: Metric) -> dict[tuple[str, ...], float]:
         return {labels: value for found, labels, value in self.upkeep.readings() if found is metric}
@@ -49,6 +57,13 @@ def test_the_newest_version_of_each_deployed_app_is_told() -> None:
     versions = [AppView(app_id=f"ap-{n}", name="shop", functions=(), version=n) for n in (3, 2)]
     program = AppView(app_id="ap-9", name="script", functions=())
     assert Watched(*versions, program).values(catalogue.DEPLOYED) == {("shop",): 3}
+
+
+def test_an_agent_that_does_not_answer_is_told_where_there_is_one() -> None:
+    watched = Watched()
+    assert watched.values(catalogue.AGENT_SILENCE) == {}
+    watched.silence = 6.0
+    assert watched.values(catalogue.AGENT_SILENCE) == {(): 6.0}
 
 
 def test_a_certificate_says_when_it_expires(tmp_path: Path) -> None:

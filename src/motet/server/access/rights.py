@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+import functools
 from collections.abc import Iterable
 from typing import Any
 
@@ -122,6 +123,7 @@ NEEDED: dict[type[Any], Right] = {
 """Any one of the rights that stand beside a message is enough."""
 
 
+@functools.cache
 def refused_to(rights: Right) -> frozenset[type[Any]]:
     """The messages that somebody with these rights may not send."""
     return frozenset(kind for kind, needed in NEEDED.items() if not rights & needed)

@@ -53,6 +53,7 @@ class HttpApi:
         self._tools = ToolRequests(targets)
         handlers = {HTTPException: _not_routed}
         self._app = Starlette(routes=self._routes(), exception_handlers=handlers)  # type: ignore[arg-type]
+        self._app.router.redirect_slashes = False
 
     def _routes(self) -> list[BaseRoute]:
         calling, looking = self._calling, self._looking

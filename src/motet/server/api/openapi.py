@@ -131,6 +131,12 @@ _LOG_FILTERS = [
     _query("search", "Text that lines have.", type="string", maxLength=2000),
     _query("since", "So long ago (`5m`), in ISO 8601, or seconds since the epoch.", type="string"),
     _query("until", "As `since`.", type="string"),
+    _query("function", "Only lines of this function.", type="string", maxLength=2000),
+    _query("container", "Only lines of this container.", type="string", pattern=r"^ta-[\w\-]{1,100}$"),
+    _query("input", "Only lines of this input.", type="string", pattern=r"^in-[\w\-]{1,80}-[0-9]{1,9}$"),
+    _query(
+        "newest", "0: the first lines, and not the last, if there are more than `limit`.", type="integer", enum=[0, 1]
+    ),
     _query("source", "Some of stdout, stderr and system, with commas between them.", type="string"),
 ]
 _LINES: Json = {

@@ -18,6 +18,7 @@ from motet.server.access.audit import Audit, Somebody
 from motet.server.access.audited import kind_of
 from motet.server.access.door import Principal
 from motet.server.dashboard.api import Api, encode
+from motet.server.dashboard.deployed import DeployedApps
 from motet.server.dashboard.events import Watchers
 from motet.server.dashboard.filters import Filters
 from motet.server.dashboard.logins import Logins
@@ -27,7 +28,17 @@ from motet.wire.client_messages import UpdateAutoscaler
 from motet.wire.operator_messages import EndCall, EndContainer
 
 STATIC = Path(__file__).parent / "static"
-PAGES = ("/apps", "/apps/{id}", "/functions/{id}", "/calls", "/calls/{id}", "/inputs/{id}", "/containers/{id}", "/logs")
+PAGES = (
+    "/apps",
+    "/apps/{id}",
+    "/deployments/{name}",
+    "/functions/{id}",
+    "/calls",
+    "/calls/{id}",
+    "/inputs/{id}",
+    "/containers/{id}",
+    "/logs",
+)
 STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 400, ServiceError: 503}
 
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -79,7 +90,10 @@ def dashboard_app(
         headers = {"cache-control": "no-store"}
         return StreamingResponse(watcher.events(), media_type="text/event-stream", headers=headers)
 
+    deployed = DeployedApps(api)
     routes: list[BaseRoute] = [
+        Route("/api/deployments", question(deployed.all)),
+        Route("/api/deployments/{name}", question(deployed.one)),
         Route("/api/apps", question(api.apps)),
         Route("/api/apps/{id}", question(api.app)),
         Route("/api/functions/{id}", question(api.function)),

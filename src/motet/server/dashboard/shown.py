@@ -29,7 +29,14 @@ def fields_of(record: msgspec.Struct) -> Json:
 def app_json(app: AppRecord, view: AppView | None) -> Json:
     """An app; `view` if it runs."""
     functions = [] if view is None else [function_view_json(each) for each in view.functions]
-    return {**fields_of(app), "running": view is not None, "functions": functions}
+    version, is_detached = (0, False) if view is None else (view.version, view.is_detached)
+    return {
+        **fields_of(app),
+        "running": view is not None,
+        "version": version,
+        "is_detached": is_detached,
+        "functions": functions,
+    }
 
 
 def app_without_record(view: AppView) -> Json:

@@ -77,10 +77,17 @@ CERTIFICATE_EXPIRY = Metric(
     "seconds",
     of_server=True,
 )
+AGENT_SILENCE = Metric(
+    "motet_agent_silence_seconds",
+    "gauge",
+    "Time for which the host agent, which has the containers, has not answered",
+    unit="seconds",
+    of_server=True,
+)
 DEPLOYED = Metric("motet_deployed_version", "gauge", "The newest version of an app that serves", "app", of_server=True)
 
 METRICS = (
     *(WAITING, RUNNING, SLOTS, CONTAINERS, DESIRED),
     *(INPUTS, RETRIES, STARTS, ENDS, QUEUED, EXECUTION, LATENCY, START),
-    *(HOME_BYTES, HOME_FREE, CERTIFICATE_EXPIRY, DEPLOYED),
+    *(HOME_BYTES, HOME_FREE, CERTIFICATE_EXPIRY, AGENT_SILENCE, DEPLOYED),
 )

@@ -37,7 +37,8 @@ class Readings(Generic[V]):
 
 class Metrics:
     """Reads pools when it is asked, what is in `tally`, which is to `follow` the driver from then on, and the server's own
-    numbers: when its `certificates` expire, what is under its home (`usage`). On the server's loop."""
+    numbers: when its `certificates` expire, what is under its home (`usage`), for how long its agent is silent. On the
+    server's loop."""
 
     def __init__(
         self,
@@ -46,9 +47,10 @@ class Metrics:
         follow: Callable[[Turned], object],
         certificates: Sequence[Path] = (),
         usage: Callable[[], HomeUsage] | None = None,
+        silence: Callable[[], float | None] = lambda: None,
     ) -> None:
         self._tally = tally
-        self._numbers = ServerNumbers(views, certificates, usage)
+        self._numbers = ServerNumbers(views, certificates, usage, silence)
         self._views = views
         self._follow = follow
         self._begun = False

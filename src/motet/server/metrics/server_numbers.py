@@ -21,14 +21,15 @@ Reading = tuple[Metric, tuple[str, ...], float]
 
 
 class ServerNumbers:
-    """Reads them. `usage` looks at the home, and waits for its disk: `later` has that done elsewhere. `certificates` are files
-    in PEM form, of servers that are known by them. A number that cannot be had is left out."""
+    """Reads them. `usage` looks at the home, and waits for its disk: `later` has that done elsewhere. `silence`: see `Backend`.
+    `certificates` are files in PEM form, of servers that are known by them. A number that cannot be had is left out."""
 
     def __init__(
         self,
         views: Callable[[], Iterable[AppView]],
         certificates: Sequence[Path],
         usage: Callable[[], HomeUsage] | None,
+        silence: Callable[[], float | None] = lambda: None,
         later: Callable[[Callable[[], None]], object] = lambda look: asyncio.get_running_loop().run_in_executor(
             None, look
         ),
@@ -37,6 +38,7 @@ class ServerNumbers:
         self._views = views
         self._certificates = certificates
         self._usage = usage
+        self._silence = silence
         self._later = later
         self._now = now
         self._used: HomeUsage | None = None
@@ -55,6 +57,8 @@ class ServerNumbers:
             for part, size in used.parts.items():
                 yield catalogue.HOME_BYTES, (part,), size
             yield catalogue.HOME_FREE, (), used.free
+        if (silence := self._silence()) is not None:
+            yield catalogue.AGENT_SILENCE, (), silence
         for file in self._certificates:
             if (expiry := expires_at(file)) is not None:
                 yield catalogue.CERTIFICATE_EXPIRY, (file.name,), expiry

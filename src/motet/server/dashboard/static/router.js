@@ -7,6 +7,7 @@ import { h, render } from "./vdom.js";
 const ROUTES = [
   [/^\/apps$/, () => import("./pages/apps.js")],
   [/^\/apps\/(?<id>[^/]+)$/, () => import("./pages/app.js")],
+  [/^\/deployments\/(?<id>[^/]+)$/, () => import("./pages/deployment.js")],
   [/^\/functions\/(?<id>[^/]+)$/, () => import("./pages/function.js")],
   [/^\/calls$/, () => import("./pages/calls.js")],
   [/^\/calls\/(?<id>[^/]+)$/, () => import("./pages/call.js")],

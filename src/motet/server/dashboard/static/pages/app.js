@@ -19,6 +19,7 @@ export async function show(page) {
   page.draw(() => [
     crumbs(page, ["Apps", "/apps"]),
     heading("app", app.name, app.app_id, badge(app.running ? "running" : "ended")),
+    app.version ? h("p", { class: "dim" }, `v${app.version} of `, h("a", { href: `/deployments/${app.name}` }, app.name)) : null,
     facts(["Started", time(app.started_at)], app.ended_at ? ["Ran for", seconds(app.ended_at - app.started_at)] : null),
     panel("Functions", app.running ? functionTable(app.functions, rates) : recorded(functions)),
     panel("Latest calls", callTable(calls), h("a", { href: `/calls?app=${app.app_id}` }, "All calls"), h("a", { href: `/logs?app=${app.app_id}` }, "Logs")),

@@ -41,7 +41,8 @@ export async function show(page) {
 
 function runningApp(app, rates) {
   return panel(h("a", { href: `/apps/${app.app_id}`, "data-row": true }, app.name), functionTable(app.functions, rates),
-    badge("running"), app.started_at ? h("span", { class: "dim" }, "since ", time(app.started_at)) : null);
+    app.version ? h("a", { href: `/deployments/${app.name}` }, `v${app.version}`) : null,
+    badge(app.version ? "deployed" : app.is_detached ? "detached" : "running"), app.started_at ? h("span", { class: "dim" }, "since ", time(app.started_at)) : null);
 }
 
 function endedTable(apps) {

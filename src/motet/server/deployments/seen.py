@@ -1,0 +1,18 @@
+"""Deployments for who looks at a server from inside of it: its dashboard."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from motet.server.deployments.deployments import Deployments
+from motet.wire.client_messages import ReplyBody
+from motet.wire.deployment_messages import ListDeployments
+
+_NOBODY: Any = None
+
+
+def seen(deployments: Deployments) -> dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]]:
+    """Answers to questions about deployments, for `Operations.answers`."""
+    listed = deployments.answers[ListDeployments]
+    return {ListDeployments: lambda body: listed(body, _NOBODY)}
