@@ -131,6 +131,10 @@ def main() -> int:
             stdout=subprocess.PIPE,
             text=True,
         )
+        while (
+            not marks.exists() and program.poll() is None
+        ):  # a program that finds no server at all does not wait for one
+            time.sleep(0.05)
         gaps, held, kills = [], [], 0
         while kills < options.kills and program.poll() is None:
             time.sleep(dice.uniform(0.2, options.between))
@@ -187,7 +191,7 @@ def report(
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--inputs", type=int, default=120, help="of the first function; of two others a quarter each")
+    parser.add_argument("--inputs", type=int, default=200, help="of the first function; of two others a quarter each")
     parser.add_argument("--shortest", type=float, default=5.0, help="seconds that an input takes at least")
     parser.add_argument("--longest", type=float, default=30.0, help="and at most")
     parser.add_argument("--between", type=float, default=4.0, help="seconds between two kills, at most")

@@ -201,7 +201,10 @@ class FakeWorld:
             container.cancelled.pop(attempt, None)
         container.unread.clear()
         container.busy = False
-        held = [HeldAttempt(number, *key, number in container.cancelled) for number, key in container.held.items()]
+        held = [
+            HeldAttempt(number, *key, number in container.cancelled, self.calls[key[0]][1])
+            for number, key in container.held.items()
+        ]
         leaving = "it asked to" if container.wants_no_more else None
         limit = None if container.limit == 1 << 62 else container.limit
         return e.ContainerResumed(

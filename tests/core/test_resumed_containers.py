@@ -5,7 +5,7 @@ from __future__ import annotations
 from motet.core import events as e
 from motet.core.earlier_attempts import RESUBMIT_GRACE
 from motet.model.outcome import AttemptEnd, HeldAttempt, OutcomeKind
-from motet.testing.playbook import Playbook
+from motet.testing.playbook import Containing, Playbook
 from motet.testing.transcript import (
     cancel,
     cancel_attempts,
@@ -136,10 +136,24 @@ def test_resubmitting_an_input_twice_gives_one_outcome(play: Playbook) -> None:
     play >> finished(THERE, 7) << send("a", 0)
 
 
+def test_who_knows_the_id_of_anothers_call_can_neither_join_nor_take_it(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, "a0#7", ended=["b0#6"])]
+    not_yours = Containing("is not a call of this client")
+    for call, index in (("a", 0), ("a", 1), ("b", 0)):
+        (
+            play
+            >> submit(call, first=index, client=2)
+            << send(call, index, client=2, kind=OutcomeKind.LOST, payload=not_yours)
+        )
+    play >> submit("a")
+    play >> submit("b") << send("b", 0)
+    play >> finished(THERE, 7) << send("a", 0)
+
+
 def test_kinds_of_ends_are_what_they_were(play: Playbook) -> None:
     end = AttemptEnd(7, OutcomeKind.FAILURE, b"ValueError")
     play >> [
         function(),
-        e.ContainerResumed("ta-there", "fu-f", [], [(HeldAttempt(7, "fc-a", 0), end)]),
+        e.ContainerResumed("ta-there", "fu-f", [], [(HeldAttempt(7, "fc-a", 0, principal=1), end)]),
     ]
     play >> submit("a") << send("a", 0, kind=OutcomeKind.FAILURE, payload=b"ValueError")

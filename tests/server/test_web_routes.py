@@ -7,6 +7,7 @@ import pytest
 from motet.errors import InvalidError
 from motet.model.function import FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.web import WebSpec
+from motet.server.apps.web_owner import WebOwner
 from motet.server.http.routes import Routes, label_for
 
 
@@ -131,3 +132,19 @@ def test_what_names_nobody_is_for_who_gets_the_rest() -> None:
         ("app-f", "/app-f"),
     ]
     assert routes.find("nobody.localhost", "/", "app-f") is None
+
+
+def test_a_label_or_domain_of_anothers_app_is_not_taken_over() -> None:
+    routes = Routes()
+    mine, other = WebOwner(1), WebOwner(2)
+    functions = {"fu-f": function("f", custom_domains=("shop.example.com",))}
+    routes.add("ap-1", "app", functions, mine)
+    routes.add("ap-2", "app", functions, mine)  # one's own newer app
+    with pytest.raises(InvalidError, match="the web label 'app-f' of f is that of f, which is another principal's"):
+        routes.add("ap-3", "app", {"fu-f": function("f")}, other)
+    with pytest.raises(InvalidError, match=r"the web domain 'SHOP.example.com' .* another principal's"):
+        routes.add("ap-3", "app", {"fu-g": function("g", custom_domains=("SHOP.example.com",))}, other)
+    routes.remove("ap-1")
+    routes.remove("ap-2")
+    routes.add("ap-3", "app", functions, WebOwner(2, "app"))
+    routes.add("ap-4", "app", functions, WebOwner(1, "app"))  # the next version, deployed by somebody else

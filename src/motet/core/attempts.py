@@ -53,7 +53,9 @@ class Attempts:
             item.delivered(attempt, container_id, now, deadline)
             call = item.call
             deliveries.append(
-                Delivery(attempt, call.call_id, item.index, call.method, item.payload, call.trace, item.again)
+                Delivery(
+                    attempt, call.call_id, item.index, call.method, item.payload, call.trace, item.again, call.principal
+                )
             )
         if self._times.line:  # or each attempt would stand there until its time is over
             self._times.began(items)

@@ -30,14 +30,11 @@ class CallEvents:
         known = self._calls.get(event.call_id)
         pool = self._pools.get(event.function_id if known is None else known.function_id)
         call = self._new_call(event, pool) if known is None else known
+        if self._is_strange(call, known is not None, event, pool):
+            self._refuse_stranger(event, turn)
+            return
         outside = pool is not None and pool.is_retired and known is None and not event.from_inside
-        if (
-            pool is None
-            or pool.closed
-            or outside
-            or call.cancelled is not None
-            or (known and not _made_by(known, event))
-        ):
+        if pool is None or pool.closed or outside or call.cancelled is not None:
             self._refuse(call, event, pool, turn)
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
@@ -61,6 +58,12 @@ class CallEvents:
         if began:
             pool.rejoin(began, turn)
         turn.changed(pool)
+
+    def _is_strange(self, call: Call, is_known: bool, event: e.InputsSubmitted, pool: Pool | None) -> bool:
+        """Whether this is said of another principal's call, also of one whose owner has not said it again since a restart."""
+        if is_known:
+            return call.principal != (event.client if event.principal is None else event.principal)
+        return pool is not None and pool.earlier.are_any and pool.earlier.is_anothers(call.call_id, call.principal)
 
     def _to_run(self, call: Call, event: e.InputsSubmitted, pool: Pool, turn: Turn) -> list[NewInput]:
         """Those that may run, if they do not already."""
@@ -119,17 +122,18 @@ class CallEvents:
         call = self._calls.get(call_id)
         return call if call is not None and (by is None or by == call.principal) else None
 
+    def _refuse_stranger(self, event: e.InputsSubmitted, turn: Turn) -> None:
+        """Who knows the id of another's call cannot add to it. Its owner, and what is kept of it, hear nothing of this."""
+        stranger = Call(event.call_id, event.function_id, event.client, CallKind.ATTACHED, event.method)
+        why = self._failure(NotFoundError(f"{event.call_id} is not a call of this client"))
+        for each in event.inputs:
+            turn.add_outcome(stranger, each.index, OutcomeKind.LOST, why)
+
     def _refuse(self, call: Call, event: e.InputsSubmitted, pool: Pool | None, turn: Turn) -> None:
-        """These inputs are not taken: the call is another's or was cancelled, or the function is not here, or no longer; its
-        pool is there while it ends."""
+        """These inputs are not taken: the call was cancelled, or the function is not here, or no longer; its pool is there
+        while it ends."""
         new = [each.index for each in event.inputs if each.index not in call.inputs]
-        if not _made_by(call, event):
-            # Who knows the id of another's call cannot add to it. Its owner, and what is kept of it, hear nothing of this.
-            stranger = Call(event.call_id, event.function_id, event.client, CallKind.ATTACHED, event.method)
-            why = self._failure(NotFoundError(f"{event.call_id} is not a call of this client"))
-            for each in event.inputs:
-                turn.add_outcome(stranger, each.index, OutcomeKind.LOST, why)
-        elif call.cancelled is not None:  # and has not ended yet
+        if call.cancelled is not None:  # and has not ended yet
             turn.refuse(call, new, OutcomeKind.CANCELLED, call.cancelled.failure)
         else:
             text = f"no function {event.function_id} runs on this server (any more)"
@@ -138,8 +142,3 @@ class CallEvents:
             elif pool is not None:
                 text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
-
-
-def _made_by(call: Call, event: e.InputsSubmitted) -> bool:
-    """Whether a call is that of whoever submits these inputs."""
-    return call.principal == (event.client if event.principal is None else event.principal)

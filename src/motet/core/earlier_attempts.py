@@ -24,12 +24,14 @@ class EarlierAttempts:
     One that runs keeps its slot in its container. Of one that has ended, its outcome is here.
     """
 
-    __slots__ = ("_ended", "_grace", "_keys", "_running", "are_any")
+    __slots__ = ("_ended", "_grace", "_keys", "_principals", "_running", "are_any")
 
     def __init__(self, alarm: SetAlarm) -> None:
         self._running: dict[Key, tuple[Container, int]] = {}
         self._ended: dict[Key, tuple[str, AttemptEnd]] = {}
         """With the container that it ran in."""
+        self._principals: dict[str, int] = {}
+        """Whose each call is."""
         self._keys: dict[int, Key] = {}
         """Of those that run."""
         self._grace: Grace[Key] = Grace(RESUBMIT_GRACE, alarm)
@@ -48,6 +50,7 @@ class EarlierAttempts:
                 continue
             superseded += self._supersede(key)
             self._running[key] = container, held.attempt
+            self._principals[held.call_id] = held.principal
             self._keys[held.attempt] = key
             self._grace.begin(key, now)
         for held, end in event.ended:
@@ -55,12 +58,15 @@ class EarlierAttempts:
             if held.attempt > self._latest(key):
                 superseded += self._supersede(key)
                 self._ended[key] = container.container_id, end
+                self._principals[held.call_id] = held.principal
                 self._grace.begin(key, now)
         self._look()
         return superseded
 
     def _look(self) -> None:
         self.are_any = bool(self._running or self._ended)
+        if not self.are_any:
+            self._principals.clear()
 
     def _latest(self, key: Key) -> int:
         if (running := self._running.get(key)) is not None:
@@ -105,6 +111,10 @@ class EarlierAttempts:
         found = self._ended.pop(key, None)
         self._look()
         return found
+
+    def is_anothers(self, call_id: str, principal: int) -> bool:
+        """Whether inputs of this call are here, and it is not this principal's."""
+        return self._principals.get(call_id, principal) != principal
 
     def has(self, call_id: str, index: int) -> bool:
         """Whether this input runs, or has ended, already."""

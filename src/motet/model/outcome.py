@@ -45,7 +45,8 @@ class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One attempt at an input, on its way to a slot. `attempt` is unique on its server, so a stale outcome is recognised.
 
-    `trace`: the `traceparent` that it continues, or empty. `again`: why it is made, if it is not the first.
+    `trace`: the `traceparent` that it continues, or empty. `again`: why it is made, if it is not the first. `principal`: whose
+    the call is, as the server numbers them.
     """
 
     attempt: int
@@ -55,6 +56,7 @@ class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload: bytes
     trace: str = ""
     again: Attempt | None = None
+    principal: int = 0
 
 
 class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -71,13 +73,14 @@ class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 
 class HeldAttempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """An attempt that a container holds when it comes back to a server: of which input. `cancelled`: it was told to end it, and
-    nobody waits for it."""
+    """An attempt that a container holds when it comes back to a server: of which input, and whose. `cancelled`: it was told to
+    end it, and nobody waits for it."""
 
     attempt: int
     call_id: Name
     index: Index
     cancelled: bool = False
+    principal: int = 0
 
 
 class InputEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -23,8 +23,8 @@ class KeptAttempts:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._change = threading.Condition(threading.Lock())
-        self._attempts: dict[int, tuple[str, int]] = {}
-        """The call and index of each."""
+        self._attempts: dict[int, tuple[str, int, int]] = {}
+        """The call and index of each, and whose it is."""
         self._ends: dict[int, AttemptEnd] = {}
         self._is_cut = False
 
@@ -32,7 +32,7 @@ class KeptAttempts:
         """An attempt came. False: over a connection that is no more, and it must not run."""
         with self._change:
             if not self._is_cut:
-                self._attempts[delivery.attempt] = delivery.call_id, delivery.index
+                self._attempts[delivery.attempt] = delivery.call_id, delivery.index, delivery.principal
             return not self._is_cut
 
     def ended(self, end: AttemptEnd) -> None:
@@ -63,11 +63,12 @@ class KeptAttempts:
         with self._change:
             self._is_cut = True
             running = [
-                HeldAttempt(attempt, *key, is_cancelled(attempt))
-                for attempt, key in self._attempts.items()
+                HeldAttempt(attempt, call_id, index, is_cancelled(attempt), principal)
+                for attempt, (call_id, index, principal) in self._attempts.items()
                 if attempt not in self._ends
             ]
-            ended = [HeldAttempt(attempt, *self._attempts[attempt]) for attempt in self._ends]
+            told = [(attempt, *self._attempts[attempt]) for attempt in self._ends]
+            ended = [HeldAttempt(attempt, call_id, index, False, whose) for attempt, call_id, index, whose in told]
             return running, ended, list(self._ends.values())
 
     def reopen(self) -> None:

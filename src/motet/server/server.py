@@ -23,7 +23,7 @@ from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit
-from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.door import Door, OwnDoor, Principal, principal_number
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
@@ -102,12 +102,8 @@ class Server:
         self._clock = Clock.of_loop(loop)
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
-        engine = Engine(
-            failure=report.of,
-            id_base=id_base,
-            limits=config.limits,
-            first_attempt=1 if inherited is None else inherited.first_attempt,
-        )
+        first = 1 if inherited is None else inherited.first_attempt
+        engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
         self._sampler = Sampler(self._driver)
@@ -332,7 +328,8 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
         it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
-        by = None if principal is None else self.principals.setdefault(principal.identity, number)
+        its = number if principal is None or self._inherited is None else principal_number(principal.identity)
+        by = None if principal is None else self.principals.setdefault(principal.identity, its)
         rights = EVERYTHING if principal is None else principal.rights
         if principal is not None and by is not None and principal.quota != NO_QUOTA:
             name = f"the principal {principal.name!r}"

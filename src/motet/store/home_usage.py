@@ -13,7 +13,7 @@ RECORDS, OTHER = "records", "other"
 
 
 def home_usage(home: Path) -> HomeUsage:
-    """Bytes on disk of each part: records of runs, the directories of the server that stays (bundles, audit ...), and the
+    """Bytes on disk of each part: records of runs, what the server that stays has (bundles, deployments ...), and the
     rest. What several names lead to counts once. What goes meanwhile is left out. Waits for the disk."""
     seen: set[tuple[int, int]] = set()
     parts = {RECORDS: _size(home / "servers", seen)}
@@ -27,6 +27,8 @@ def home_usage(home: Path) -> HomeUsage:
         for part in _entries(entry.path):
             if part.is_dir(follow_symlinks=False):
                 parts[part.name] = _size(part.path, seen)
+            elif (database := part.name.partition(".db")[0]) != part.name:  # it has files beside it
+                parts[database] = parts.get(database, 0) + _size_of(part, seen)
             else:
                 other += _size_of(part, seen)
     parts[OTHER] = other

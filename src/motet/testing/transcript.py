@@ -150,7 +150,7 @@ def resumed(
 
 def _held(text: str, *, cancelled: bool = False) -> HeldAttempt:
     it = _delivery(text)
-    return HeldAttempt(it.attempt, it.call_id, it.index, cancelled)
+    return HeldAttempt(it.attempt, it.call_id, it.index, cancelled, 1)
 
 
 def start_failed(container: int, failure: bytes = b"ImportError") -> e.ContainerFailed:
@@ -222,7 +222,7 @@ def _delivery(text: str) -> Delivery:
     if found is None:
         raise ValueError(f"{text!r} is not an attempt; they are written like 'a0#1'")
     call, index, attempt = found.groups()
-    return Delivery(int(attempt), f"fc-{call}", int(index), "", PAYLOAD, again=ANYTHING)
+    return Delivery(int(attempt), f"fc-{call}", int(index), "", PAYLOAD, again=ANYTHING, principal=ANYTHING)
 
 
 def resume(container: int) -> c.ResumeContainer:

@@ -90,6 +90,8 @@ def test_what_is_under_a_home_is_counted_by_what_it_is_of_and_once(tmp_path: Pat
         "servers/se-1/records.db",
         "server/bundles/pieces/a",
         "server/audit/audit.jsonl",
+        "server/deployments.db",
+        "server/deployments.db-wal",
         "server/tokens.json",
     ):
         file = tmp_path / name
@@ -102,6 +104,7 @@ def test_what_is_under_a_home_is_counted_by_what_it_is_of_and_once(tmp_path: Pat
     assert {name: used.parts[name] for name in ("records", "bundles", "audit")} == dict.fromkeys(
         ("records", "bundles", "audit"), block
     )
+    assert used.parts["deployments"] == 2 * block
     assert block <= used.parts["other"] < 2 * block + 1
     assert used.total == sum(used.parts.values())
     assert used.free > 0

@@ -36,7 +36,7 @@ def batch_of(members: list[Delivery]) -> BatchDelivery:
     """These attempts as one."""
     first = members[0]
     return BatchDelivery(
-        first.attempt, first.call_id, first.index, first.method, b"", first.trace, first.again, members
+        first.attempt, first.call_id, first.index, first.method, b"", first.trace, first.again, members=members
     )
 
 

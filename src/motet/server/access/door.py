@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import secrets
 from collections.abc import Callable, Iterable
@@ -31,6 +32,12 @@ class Principal:
     def identity(self) -> str:
         """By which what is its own is known."""
         return self.key or self.name
+
+
+def principal_number(identity: str) -> int:
+    """A number for a principal that no client has, and that all servers make of it: containers that come back to another server
+    say whose inputs they run."""
+    return -1 - int.from_bytes(hashlib.sha256(identity.encode()).digest()[:7])
 
 
 class Door(Protocol):

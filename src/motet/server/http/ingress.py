@@ -8,6 +8,7 @@ from typing import Any
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.server.apps.catalogue import ServedApp
+from motet.server.apps.web_owner import NOBODY, WebOwner
 from motet.server.clients.session import ClientSession
 from motet.server.http import websocket
 from motet.server.http.answers import NOT_FOUND, Answer, too_much
@@ -60,10 +61,11 @@ class Ingress:
         self._listener = Listener(config, self)
         self._doors = Doors(config, self._listener)
 
-    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
+    def open(self, app: ServedApp, owner: WebOwner = NOBODY) -> list[tuple[str, str, str]]:
         """Take requests for an app's web functions; their URLs by function id and method.
 
-        Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one needs
+        Raises `ServiceError` if requests cannot be taken, and `InvalidError` if two functions have one label, or one has
+        that of another `owner`'s app, or needs
         proxy tokens and there are none.
         """
         web = [(function, spec) for function in app.spec.functions for it in function.methods if (spec := it.web)]
@@ -74,7 +76,7 @@ class Ingress:
                 raise InvalidError(
                     f"{function.name} has `requires_proxy_auth=True`, and this server has no proxy tokens: {HOW_TO_SET}"
                 )
-        routes = self._routes.add(app.app_id, app.spec.name, app.declared)
+        routes = self._routes.add(app.app_id, app.spec.name, app.declared, owner)
         try:
             urls = self._doors.open([route.label for route in routes])
         except ServiceError:

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from motet.errors import InvalidError
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.web import WebSpec
+from motet.server.apps.web_owner import NOBODY, WebOwner
 
 MAX_LABEL = 63
 """As many characters as a part of a host name may have."""
@@ -27,6 +28,7 @@ class Route:
     custom_domains: tuple[str, ...] = ()
     requires_proxy_auth: bool = False
     redeliver_non_idempotent: bool = False
+    owner: WebOwner = NOBODY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,8 +64,11 @@ class Routes:
         self._by_label: dict[str, list[Route]] = {}
         self._by_domain: dict[str, list[Route]] = {}
 
-    def add(self, app_id: str, app_name: str, functions: dict[str, FunctionSpec]) -> list[Route]:
-        """The routes of an app's web functions (`functions` by id). Raises `InvalidError` if two have one label."""
+    def add(
+        self, app_id: str, app_name: str, functions: dict[str, FunctionSpec], owner: WebOwner = NOBODY
+    ) -> list[Route]:
+        """The routes of an app's web functions (`functions` by id). Raises `InvalidError` if two have one label, or one has
+        that of another's app."""
         routes: dict[str, Route] = {}
         for function_id, function in functions.items():
             for method in function.methods:
@@ -83,12 +88,27 @@ class Routes:
                         custom_domains=method.web.custom_domains,
                         requires_proxy_auth=method.web.requires_proxy_auth,
                         redeliver_non_idempotent=method.web.redeliver_non_idempotent,
+                        owner=owner,
                     )
+        for route in routes.values():
+            self._check_owner(route)
         for route in routes.values():
             self._by_label.setdefault(route.label, []).append(route)
             for domain in route.custom_domains:
                 self._by_domain.setdefault(domain.lower(), []).append(route)
         return list(routes.values())
+
+    def _check_owner(self, route: Route) -> None:
+        """Raise `InvalidError` if another's app has this label or one of these domains."""
+        held = [("label", route.label, self._by_label.get(route.label, ()))]
+        held += [("domain", each, self._by_domain.get(each.lower(), ())) for each in route.custom_domains]
+        for what, name, others in held:
+            for other in others:
+                if not other.owner.gives_way_to(route.owner):
+                    raise InvalidError(
+                        f"the web {what} {name!r} of {route.function.name} is that of {other.function.name}, which is another "
+                        f"principal's: take another {what}, or have that one stop"
+                    )
 
     def remove(self, app_id: str) -> None:
         """The app takes no more requests."""
