@@ -13,7 +13,7 @@ from motet.server.api.problems import Problem
 from motet.server.api.reception import FindRunning
 from motet.server.api.visit import Visit
 from motet.wire.client_messages import BindFunction
-from motet.wire.deployment_messages import AppFound, FindApp
+from motet.wire.deployment_messages import AppFound, FindApp, FindFunction, FunctionFound
 from motet.wire.parameters import checked_parameters, encoded_parameters
 
 
@@ -68,7 +68,9 @@ class Targets:
     ) -> CallTarget:
         """A function ("f") or a method ("Class.method"), with the `parameters` of its class, a JSON object. Raises
         `Problem`."""
-        target = _named(await self.app(visit, app_name, version), name)
+        target = await self._deployed(visit, app_name, name, version)
+        if target is None:
+            target = _named(await self.app(visit, app_name, version), name)
         if not target.function.parameters:
             if parameters is not None:
                 raise Problem("bad-request", f"parameters= is given, and {name} is of no class that has any")
@@ -76,6 +78,23 @@ class Targets:
         variant = FunctionVariant(parameters_given=_encoded_parameters(target.function, parameters))
         bound = await visit.ask(BindFunction(target.function_id, variant))
         return replace(target, function_id=bound.function_id)
+
+    async def _deployed(self, visit: Visit, app_name: str, name: str, version: int) -> CallTarget | None:
+        """The one that is asked for, if its app is deployed: nothing is to be known of all others."""
+        owner, _, method_name = name.rpartition(".")
+        for label, wanted in ((owner, method_name), (name, "")) if owner else ((name, ""),):
+            try:
+                found: FunctionFound = await visit.ask(FindFunction(app_name, label, version))
+            except Problem as problem:
+                if problem.status != 404:
+                    raise
+                continue
+            method = next((each for each in found.spec.methods if each.name == wanted), None)
+            if method is not None:
+                deployment, functions = found.deployment, [(found.function_id, found.spec)]
+                app = AppTarget(app_name, deployment.app_id, deployment.version, functions, [])
+                return CallTarget(app, found.function_id, found.spec, method)
+        return None
 
 
 def callables(app: AppTarget) -> list[CallTarget]:

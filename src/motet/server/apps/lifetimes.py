@@ -13,6 +13,7 @@ from motet.model.function import AppSpec
 from motet.model.quota import NO_QUOTA, Quota
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
+from motet.server.apps.web_owner import WebOwner
 from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.wire.client_messages import OutputLines
@@ -30,8 +31,9 @@ class Owner(Protocol):
 class Web(Protocol):
     """What makes web functions reachable."""
 
-    def open(self, app: ServedApp) -> list[tuple[str, str, str]]:
-        """Take requests for the app's web functions; their URLs, by function id and method. Raises `ServiceError`."""
+    def open(self, app: ServedApp, owner: WebOwner) -> list[tuple[str, str, str]]:
+        """Take requests for the app's web functions; their URLs, by function id and method; `owner`: whose it is. Raises
+        `ServiceError` and `InvalidError`."""
         ...
 
     def close(self, app_id: str) -> None:
@@ -107,7 +109,7 @@ class Lifetimes:
         server before this one. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
         app = self._catalogue.new_app(app_id, spec, is_detached=detached, functions=functions)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
-        app.web_urls.extend(self._web.open(app))
+        app.web_urls.extend(self._web.open(app, WebOwner(owner.principal)))
         life = UntilStopped(owner.principal, owner.rights) if detached else None
         self._lives[app_id] = life or WhileConnected(owner.principal, owner.rights, owner)
         # Before its functions are added: containers begin to start with them.
@@ -116,12 +118,11 @@ class Lifetimes:
         self._catalogue.add(app)
         return app
 
-    def deploy(self, app: ServedApp, life: UntilReplaced) -> None:
-        """Begin a version of a deployed app. Raises what `Web.open` raises."""
-        app.web_urls.extend(self._web.open(app))
+    def deploy(self, app: ServedApp, life: UntilReplaced, *, held: bool = False) -> None:
+        """Begin a version of a deployed app; its containers start at once unless it is `held`."""
         self._lives[app.app_id] = life
         self._own(app, life)
-        self._catalogue.add(app)
+        self._catalogue.add(app, held=held)
 
     def _own(self, app: ServedApp, life: Life) -> None:
         """Say whose it is, before it has functions."""
@@ -131,8 +132,11 @@ class Lifetimes:
         """A version has been replaced: it ends what it accepted, and goes; `then` is called when its last container is gone."""
         life = self._find(app_id)
         life.on_stopped.append(then)
-        self._web.close(app_id)
         self._driver.take(e.AppRetired(app_id, self._stop_grace))
+
+    def when_stopped(self, app_id: str, then: Callable[[], None]) -> None:
+        """Have it called when the app's last container is gone. Raises `NotFoundError`."""
+        self._find(app_id).on_stopped.append(then)
 
     def life_of(self, app_id: str) -> Life:
         """What an app lives by. Raises `NotFoundError`."""
