@@ -169,7 +169,8 @@ def test_an_app_ends_with_its_program_and_the_server_stays(
     wait_until(lambda: not Path(f"/proc/{container}").exists(), "the container to end")
     status = motet(server, "server", "status")
     assert status.returncode == 0
-    assert f"ready at unix:{server.home}/server/socket, process {server.process.pid}, since " in status.stdout
+    assert f"ready at unix:{server.home}/server/socket: Motet " in status.stdout
+    assert f", process {server.process.pid}, up for " in status.stdout
     listed = motet(server, "app", "list")
     assert "shop" in listed.stdout, listed.stderr
 
