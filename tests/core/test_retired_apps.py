@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.model.outcome import CallKind, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, OutcomeKind
 from motet.testing.playbook import Containing, Playbook
 from motet.testing.transcript import (
     deliver,
@@ -129,3 +129,18 @@ def test_a_held_app_takes_inputs_and_starts_nothing_before_it_is_released(play: 
 
 def replace_added(event: e.FunctionAdded, **changes: object) -> e.FunctionAdded:
     return e.FunctionAdded(**{**{name: getattr(event, name) for name in event.__struct_fields__}, **changes})
+
+
+def test_what_began_before_the_server_did_goes_on_in_a_version_that_was_replaced(play: Playbook) -> None:
+    play >> replace_added(function(min_containers=2), held=True)
+    resumed = e.ContainerResumed("ta-old", "fu-f", [HeldAttempt(7, "fc-a", 0, principal=1)], [])
+    play >> resumed << []
+    play >> RETIRED << []
+    play >> e.AppReleased("ap-1") << []
+    assert play.engine.inspection.runs_in("fc-a", 0) == "fu-f"
+    assert play.engine.inspection.runs_in("fc-b", 0) is None
+    play >> submit("b") << send("b", 0, kind=OutcomeKind.LOST)
+    play >> replace_event(submit("a"), again=True) << []
+    play >> e.AttemptsFinished("ta-old", [AttemptEnd(7, OutcomeKind.SUCCESS, b"done")])
+    play << c.StopContainer("ta-old", "another version has taken its place") << send("a", 0, payload=b"done")
+    play >> e.ContainerEnded("ta-old", "exited with status 0") << GONE

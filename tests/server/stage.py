@@ -170,6 +170,10 @@ class Container:
         ends = [AttemptEnd(it.attempt, OutcomeKind.SUCCESS, payload) for it in attempts]
         self.executor.say(Finished(ends))
 
+    def fail(self, attempts: Sequence[Any], payload: bytes = b"failed") -> None:
+        ends = [AttemptEnd(it.attempt, OutcomeKind.FAILURE, payload) for it in attempts]
+        self.executor.say(Finished(ends))
+
 
 class Stage:
     """The server, its backend, and helpers to be a container."""

@@ -8,7 +8,7 @@ from motet.errors import InvalidError
 from motet.model.function import FunctionSpec, MethodSpec, SerializedDefinition
 from motet.model.web import WebSpec
 from motet.server.apps.web_owner import WebOwner
-from motet.server.http.routes import Routes, label_for
+from motet.server.http.routes import Route, Routes, label_for
 
 
 def function(name: str, *methods: str, **web: object) -> FunctionSpec:
@@ -148,3 +148,45 @@ def test_a_label_or_domain_of_anothers_app_is_not_taken_over() -> None:
     routes.remove("ap-2")
     routes.add("ap-3", "app", functions, WebOwner(2, "app"))
     routes.add("ap-4", "app", functions, WebOwner(1, "app"))  # the next version, deployed by somebody else
+
+
+# --- deployed apps ----------------------------------------------------------------------------------------------------
+
+
+def of(routes: Routes, name: str, *functions: FunctionSpec, prefix: str = "fu-@") -> list[Route]:
+    return routes.made(name, name, {f"{prefix}{name}/{it.name}": it for it in functions}, WebOwner(0, name))
+
+
+def found(routes: Routes, label: str) -> str | None:
+    match = routes.labelled(label)
+    return None if match is None else match.route.function_id
+
+
+def test_all_labels_of_a_deployed_app_move_together() -> None:
+    routes = Routes()
+    routes.replace("shop", of(routes, "shop", function("a"), function("b")))
+    assert found(routes, "shop-a") == "fu-@shop/a"
+    routes.replace("shop", of(routes, "shop", function("b"), function("c")))
+    assert [found(routes, f"shop-{name}") for name in "abc"] == [None, "fu-@shop/b", "fu-@shop/c"]
+
+
+def test_a_label_belongs_to_one_deployed_app() -> None:
+    routes = Routes()
+    routes.replace("shop", of(routes, "shop", function("a", label="front")))
+    routes.check("shop", of(routes, "shop", function("other", label="front")))
+    says = "b has the web label 'front', which a of the deployed app 'shop' has: give one of them a `label=` of its own"
+    with pytest.raises(InvalidError, match=says):
+        routes.check("cart", of(routes, "cart", function("b", label="front")))
+
+
+def test_a_program_has_another_label_where_a_deployed_app_has_its_own() -> None:
+    routes = Routes()
+    (before,) = routes.add("ap-0", "shop", {"fu-0": function("a")})
+    assert (before.label, found(routes, "shop-a")) == ("shop-a", "fu-0")
+    routes.replace("shop", of(routes, "shop", function("a"), function("long", label="x" * 63)))
+    assert found(routes, "shop-a") == "fu-@shop/a"
+    beside = routes.add("ap-1", "shop", {"fu-1": function("a"), "fu-2": function("long", label="x" * 63)})
+    assert [route.label for route in beside] == ["shop-a-dev", "x" * 59 + "-dev"]
+    assert found(routes, "shop-a-dev") == "fu-1"
+    routes.remove("shop")
+    assert found(routes, "shop-a") == "fu-0"

@@ -48,6 +48,7 @@ SMALL = {
     (m.AppFound, "web_urls"),
     (m.AppFound, "specs"),
     (m.FunctionFound, "web_urls"),
+    (m.VersionsViewed, "found"),
     (InputFound, "containers"),
     (InputFound, "stalls"),
     (PutItems, "items"),

@@ -33,7 +33,7 @@ class CallEvents:
         if self._is_strange(call, known is not None, event, pool):
             self._refuse_stranger(event, turn)
             return
-        outside = pool is not None and pool.is_retired and known is None and not event.from_inside
+        outside = pool is not None and pool.is_retired and known is None and not _belongs(event, pool)
         if pool is None or pool.closed or outside or call.cancelled is not None:
             self._refuse(call, event, pool, turn)
             return
@@ -142,3 +142,8 @@ class CallEvents:
             elif pool is not None:
                 text = f"{pool.spec.name} takes no more inputs: its app is being stopped"
             turn.refuse(call, new, OutcomeKind.LOST, self._failure(NotFoundError(text)))
+
+
+def _belongs(event: e.InputsSubmitted, pool: Pool) -> bool:
+    """Whether a version that was replaced takes inputs all the same: they come from its own code, or run there already."""
+    return event.from_inside or any(pool.earlier.has(event.call_id, each.index) for each in event.inputs)

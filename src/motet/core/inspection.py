@@ -31,6 +31,23 @@ class Inspection:
         pool = self._state.pools.get(function_id)
         return pool is not None and not pool.closed
 
+    def takes_new(self, function_id: str) -> bool:
+        """Whether a function is here to be called from outside of its app."""
+        pool = self._state.pools.get(function_id)
+        return pool is not None and not pool.closed and not pool.is_retired
+
+    def runs_in(self, call_id: str, index: int) -> str | None:
+        """The function in whose container an input runs that was submitted to a server before this one; None: in none."""
+        for function_id, pool in self._state.pools.items():
+            if pool.earlier.are_any and pool.earlier.has(call_id, index):
+                return function_id
+        return None
+
+    def containers(self, function_id: str) -> int:
+        """How many containers of a function are ready, or are starting."""
+        pool = self._state.pools.get(function_id)
+        return 0 if pool is None else pool.fleet.live
+
     def refusal(self, function_id: str, kind: CallKind, principal: int | None = None) -> ResourceExhaustedError | None:
         """Why one more input of a function would not be taken now of this principal; None if it would."""
         pool = self._state.pools.get(function_id)

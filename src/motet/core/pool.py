@@ -260,8 +260,11 @@ class Pool:
 
     @property
     def holds_any(self) -> bool:
-        """Whether a container of it holds an attempt, if only one that was cancelled and has not been let go of."""
-        return self.attempts.running > 0 or any(it.running for it in self.fleet.containers.values())
+        """Whether a container of it holds an attempt, if only one that was cancelled and has not been let go of, or one began
+        before this server and may be asked for."""
+        if self.attempts.running > 0 or self.earlier.are_any:
+            return True
+        return any(it.running for it in self.fleet.containers.values())
 
     def close(self, grace: float, reason: str, turn: Turn) -> None:
         """Its inputs have been cancelled, or there are none; its containers go, and nothing starts any more."""

@@ -21,7 +21,8 @@ _NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeploymentView:
-    """One version of a deployed app, as it is kept. Moments are of the wall clock, `ended_at` is None for one that serves.
+    """One version of a deployed app, as it is kept. Moments are of the wall clock, `ended_at` is None until nothing
+    of it is left.
 
     `deployed_by` is a principal, `client` the Motet it was deployed with, `tag` and `commit` what its deployer said of the
     source. `source_version`: the version whose specification and bundle it has, if it was made by a rollback, or 0. `share`:
@@ -45,6 +46,26 @@ class DeploymentView:
     share: float = 0.0
     ended_at: float | None = None
     why: str = ""
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it serves, or is about to, or ends what it accepted."""
+        return self.state in ("starting", "live", "canary") or (self.state == "replaced" and self.ended_at is None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionStats:
+    """What was seen of one version lately: inputs that ended, how many of them failed, and how long the others took from
+    their submission, in seconds. `share`: the percentage of calls it is given."""
+
+    name: str
+    version: int
+    share: float
+    inputs: int
+    failed: int
+    error_rate: float
+    p50: float
+    p95: float
 
 
 def checked_name(name: str) -> str:

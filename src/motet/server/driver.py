@@ -28,7 +28,8 @@ HEARING = 1.0
 """Seconds for what came while the server stood still to be heard, before the engine is told the time."""
 
 
-Performers = Mapping[type[Command], Callable[[Any], None] | None]
+Performer = Callable[[Any], None]
+Performers = Mapping[type[Command], Performer | None]
 """What carries out each kind of command; it may call `Driver.take` again while it does. None: it is for observers alone."""
 Turned = Callable[[Sequence[Event], Sequence[Command], float], None]
 """Is told of a turn: what happened, what the engine answered, and when."""

@@ -11,6 +11,7 @@ from motet.server.clients.confirmations import Given
 from motet.server.clients.session import ClientSession
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.containers.containers import Containers
+from motet.server.deployments.room import DeploymentsRoom
 from motet.server.driver import Performers
 
 
@@ -20,7 +21,8 @@ def performers(
     lifetimes: Lifetimes,
     calls: SpawnedCalls,
     clients: Mapping[int, ClientSession],
-    given: Given | None = None,
+    given: Given | None,
+    room: DeploymentsRoom,
 ) -> Performers:
     """By kind of command. `given` is told of outcomes that nobody waits for any more, or that are kept here."""
 
@@ -60,6 +62,7 @@ def performers(
         c.SaveOutcomes: save_outcomes,
         c.ReportAppStopped: lifetimes.stopped,
         c.ReportFunctionRetired: catalogue.retired,
+        **room.performers,
         **dict.fromkeys(
             (
                 c.ReportDecision,

@@ -15,15 +15,15 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, InternalError
+from motet.errors import ConnectionError, InternalError, ResourceExhaustedError
 from motet.model.function import FunctionVariant
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.outcome import CallKind
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
 from motet.server.access.allowance import Allowances
 from motet.server.access.audit import Audit
-from motet.server.access.door import Door, OwnDoor, Principal, principal_number
+from motet.server.access.door import Door, OwnDoor, Principal
+from motet.server.access.principal_numbers import PrincipalNumbers
 from motet.server.access.rights import EVERYTHING, inside
 from motet.server.access.token_answers import token_answers
 from motet.server.access.tokens import OPERATOR
@@ -46,8 +46,8 @@ from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
-from motet.server.deployments.deployments import Deployments
-from motet.server.deployments.names import Names
+from motet.server.deployments.deployments import Deployer
+from motet.server.deployments.room import DeploymentsRoom
 from motet.server.deployments.seen import seen
 from motet.server.driver import Driver, logger
 from motet.server.effects import performers
@@ -60,16 +60,15 @@ from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
 from motet.server.metrics.opentelemetry import MeteredServer
 from motet.server.metrics.tally import Tally
+from motet.server.observers import attach_observers
 from motet.server.operations import Operations
 from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
-from motet.server.records.begin import OpenRecords, begin_records
-from motet.server.records.queue import NoRecords, RecordQueue
+from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
-from motet.server.traces.spans import QueueSpans
-from motet.store.base import BundleStore, CallStore, HomeUsage
+from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
 from motet.wire import report
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import ViewStatus
@@ -93,6 +92,7 @@ class Server:
         audit: Audit | None = None,
         bundles: BundleStore | None = None,
         inherited: Inherited | None = None,
+        deployed: DeploymentStore | None = None,
         home_usage: Callable[[], HomeUsage] | None = None,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
@@ -109,14 +109,17 @@ class Server:
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
-        self._records = self._attach_observers(open_records, tidy_records)
+        records = open_records, self._identity, tidy_records
+        self._records = attach_observers(
+            config, self._driver, self._lines, self._tally, self._sampler, self._load_trace, *records
+        )
         self._allowances = Allowances(self._clock.now)
         self._calls = SpawnedCalls(store, self._allowances.store)
         self._web = Ingress(
             config.web,
             self.connect,
             self._bind,
-            lambda target: engine.inspection.refusal(target, CallKind.STREAM),
+            self._refusal,
             config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
@@ -144,10 +147,14 @@ class Server:
         self._metrics_endpoint = (
             None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
         )
-        self.metrics_url: str | None = None
-        """Where metrics are served on a port of their own, once it has started."""
         self._metered = MeteredServer(self._metrics)
         self._driver.listen(self._metered.told)
+        self._client_numbers = itertools.count(1)
+        self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
+        parts = self._driver, self._catalogue, self._lifetimes, self._web
+        room = self._room = DeploymentsRoom(
+            *parts, deployed, Placing(bundles).placed, self.principals.of, self._calls.forget_app
+        )
         self._parts = SharedParts(
             self._driver,
             self._catalogue,
@@ -156,22 +163,19 @@ class Server:
             Queues(self._allowances.store),
             self.operations,
             self.dashboard.invite,
-            names := Names(self._catalogue),
-            place := Placing(bundles).placed,
-            Deployments(self._catalogue, self._lifetimes, names, self._clock, place, self._calls.forget_app),
+            room.names,
+            room.place,
+            room.deployments,
             self._containers.given,
         )
         self._clients: dict[int, ClientSession] = {}
-        self._client_numbers = itertools.count(1)
         self._driver.attach(
             performers(
-                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given
+                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given, room
             ),
             self._broke,
             self._containers.ask_standstill,
         )
-        self.principals: dict[str, int] = {}
-        """How the engine names those who came in by the door: by the first client of that name; inside a program, itself."""
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
@@ -207,26 +211,14 @@ class Server:
     """What made it end before its time, if anything did."""
     port: Port | None = None
     """Where it listens for those who show a token, if it does, once it has started."""
+    metrics_url: str | None = None
+    """Where metrics are served on a port of their own, once it has started."""
     hands_over = False
     """Its containers, and the apps of clients that stay connected, are left to the server after it when it stops."""
 
-    def _attach_observers(
-        self, open_records: OpenRecords | None, tidy: Callable[[], object]
-    ) -> RecordQueue | NoRecords:
-        """Have told who is told of anything. What keeps records."""
-        driver, open_store = self._driver, None if open_records is None else lambda: open_records(self._identity())
-        records, containers = begin_records(
-            self._config.records, open_store, tidy, driver, self._clock, self._lines, self._sampler
-        )
-        if self._load_trace is not None:
-            driver.follow(self._load_trace.turned)
-        driver.listen(self._tally.told)
-        # After the recorder: what became of containers is known there then.
-        driver.listen(QueueSpans(driver, self._tally.name, containers).told)
-        return records
-
     async def start(self) -> None:
-        """Listen for containers and get the backend ready."""
+        """Listen for containers, get the backend ready, and have what was deployed serve."""
+        deployed = await self._room.deployments.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
@@ -239,8 +231,11 @@ class Server:
         if self._config.containers_socket and self._config.socket:
             # What clients submit again would run once more where its container is not back.
             await self._containers.take_over()
+            self._room.deployments.restore(deployed)  # first: who comes in finds it
             self._address = await self._entrances.open_unix(self._config.socket)
             self._containers.returning.expect_claims()
+        else:
+            self._room.deployments.restore(deployed)
         self.health.watch("records", lambda: self._records.problem, is_needed=False)
         self.operations.answers[ViewStatus] = lambda body: server_status(
             self.health, self.operations, self._guests, self._strangers, self.address, self.port
@@ -257,6 +252,7 @@ class Server:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
+        self._room.close()
         self.http_api.end()
         await self._web.stop()
         await self._metered.close()
@@ -328,8 +324,7 @@ class Server:
         to `receive`, what it gets to `peer`. Who may operate may do with all calls and apps as their clients do. `where`: how
         it came in, for the audit log. `confirms`: it says which outcomes it has."""
         number = next(self._client_numbers)
-        its = number if principal is None or self._inherited is None else principal_number(principal.identity)
-        by = None if principal is None else self.principals.setdefault(principal.identity, its)
+        by = None if principal is None else self.principals.of(principal.identity, number)
         rights = EVERYTHING if principal is None else principal.rights
         if principal is not None and by is not None and principal.quota != NO_QUOTA:
             name = f"the principal {principal.name!r}"
@@ -348,7 +343,7 @@ class Server:
             self._parts,
             rights=rights,
             principal=by,
-            name=OPERATOR if principal is None else principal.name,
+            by=Deployer(*((OPERATOR, OPERATOR) if principal is None else (principal.name, principal.identity)), rights),
             is_inside=container_id is not None,
             came_as=principal,
             allowance=None if by is None else self._allowances.of(by),
@@ -371,7 +366,10 @@ class Server:
         return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
 
     def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._catalogue.bind(function_id, variant, by_request=True)
+        return self._room.names.bind(function_id, variant, by_request=True)
+
+    def _refusal(self, function_id: str) -> ResourceExhaustedError | None:
+        return self._room.refusal(function_id)
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()

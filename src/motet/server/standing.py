@@ -26,8 +26,16 @@ from motet.server.driver import logger
 from motet.server.port.config import PortConfig
 from motet.server.server import Server
 from motet.server.service_manager import ServiceManager
-from motet.server.wiring import attach_agent, build_server, open_audit, open_bundles, open_tokens, take_home
-from motet.store.base import BundleStore
+from motet.server.wiring import (
+    attach_agent,
+    build_server,
+    open_audit,
+    open_bundles,
+    open_deployments,
+    open_tokens,
+    take_home,
+)
+from motet.store.base import BundleStore, DeploymentStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -57,7 +65,8 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
             try:
-                serving = _serve(config, place.directory, tokens, audit, open_bundles(place.directory), say, show)
+                kept = open_bundles(place.directory), open_deployments(place.directory)
+                serving = _serve(config, place.directory, tokens, audit, kept, say, show)
                 return runner.run(serving)
             finally:
                 audit.write()
@@ -66,11 +75,20 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
 
 
 async def _serve(
-    config: ServerConfig, directory: Path, tokens: Tokens, audit: Audit, bundles: BundleStore, say: Say, show: Say
+    config: ServerConfig,
+    directory: Path,
+    tokens: Tokens,
+    audit: Audit,
+    kept: tuple[BundleStore, DeploymentStore],
+    say: Say,
+    show: Say,
 ) -> int:
+    bundles, deployed = kept
     agent, inherited = await attach_agent(config, directory)
     door = HomeDoor(tokens, config.principal_quota, agent.roots)
-    server = build_server(config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited)
+    server = build_server(
+        config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited, deployed=deployed
+    )
     if inherited.held:
         count = len(inherited.held)
         say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")

@@ -16,7 +16,7 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import BundleStore, HomeUsage, TokenStore
+from motet.store.base import BundleStore, DeploymentStore, HomeUsage, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -43,10 +43,12 @@ def build_server(
     audit: Audit | None = None,
     bundles: BundleStore | None = None,
     inherited: Inherited | None = None,
+    deployed: DeploymentStore | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
-    `bundles`: keeps the source of what is deployed. `inherited`: what it takes over from one before it, with the backend."""
+    `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
+    it, with the backend."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -67,6 +69,7 @@ def build_server(
             audit=audit,
             bundles=bundles,
             inherited=inherited,
+            deployed=deployed,
         )
     records = _Records(config.records)
     return Server(
@@ -81,6 +84,7 @@ def build_server(
         audit,
         bundles,
         inherited,
+        deployed,
         partial(home_usage, config.records.home),
     )
 
@@ -107,6 +111,13 @@ def open_tokens(directory: Path) -> TokenStore:
     from motet.store.tokens import TokenFile
 
     return TokenFile(directory / "tokens.json")
+
+
+def open_deployments(directory: Path) -> DeploymentStore:
+    """What keeps the deployments of a server that stays there. Raises `ServiceError`."""
+    from motet.store.sqlite_deployments import SqliteDeployments
+
+    return SqliteDeployments(directory / "deployments.db")
 
 
 def open_bundles(directory: Path) -> BundleStore:

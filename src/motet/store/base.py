@@ -1,4 +1,4 @@
-"""What a store keeps: the records of spawned calls, tokens, and bundles. In the words of the platform, not of a database."""
+"""What a store keeps: records of spawned calls, tokens, bundles, deployments; in words of the platform."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from motet.model.bundle import Manifest
+from motet.model.deployment import DeploymentView
+from motet.model.function import AppSpec
+from motet.model.hidden import hides_secrets
 from motet.model.outcome import InputEnd
 
 
@@ -100,3 +103,54 @@ class CallStore(Protocol):
 
     def forget_app(self, app_id: str) -> list[str]:
         """Drop every call of an app that has stopped; their ids."""
+
+
+@hides_secrets
+class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
+    """A version of a deployed app. `spec`: as it was sent; `function_ids`: those of its functions by label, which they keep
+    when the server is started again. `owner` and `rights`: for whom code in its containers acts. `rules`: when it is to be
+    rolled back by itself."""
+
+    view: DeploymentView
+    spec: AppSpec
+    function_ids: dict[str, str]
+    owner: str = ""
+    rights: tuple[str, ...] = ()
+    rules: str = ""
+
+
+class DeploymentStore(Protocol):
+    """Keeps what has been deployed. What a method has done is kept when it returns; each may be called on any thread, and
+    raises `ServiceError` if it cannot: then nothing has changed."""
+
+    def add(self, kept: KeptDeployment) -> None:
+        """Keep one more."""
+        ...
+
+    def change(self, views: Sequence[DeploymentView]) -> None:
+        """Have these versions be as they are now, all of them or none."""
+        ...
+
+    def history(self, name: str) -> list[DeploymentView]:
+        """All versions of a name, newest first."""
+        ...
+
+    def find(self, name: str, version: int) -> KeptDeployment | None:
+        """One of them."""
+        ...
+
+    def serving(self) -> list[KeptDeployment]:
+        """Those that serve, are about to, or end what they accepted, in the order they were made."""
+        ...
+
+    def bundles(self, keep_versions: int | None) -> set[str]:
+        """Those of versions that serve, or end what they accepted, and of the newest so many of each name (None: of all)."""
+        ...
+
+    def last(self, name: str) -> int:
+        """The highest number of a version; 0: there is none."""
+        ...
+
+    def close(self) -> None:
+        """No more is asked."""
+        ...

@@ -27,6 +27,8 @@ from motet.wire.deployment_messages import (
     PromoteApp,
     RollBackApp,
     StopDeployed,
+    VersionsViewed,
+    ViewVersions,
 )
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
@@ -216,6 +218,7 @@ RequestBody = (
     | PromoteApp
     | StopDeployed
     | ListDeployments
+    | ViewVersions
     | FindApp
     | FindFunction
     | OfferBundle
@@ -347,6 +350,7 @@ ReplyBody = (
     | TokensListed
     | AppDeployed
     | DeploymentsListed
+    | VersionsViewed
     | AppFound
     | FunctionFound
     | BundleOffered

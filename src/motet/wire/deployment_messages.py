@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motet.model.deployment import DeploymentView, Strategy
+from motet.model.deployment import DeploymentView, Strategy, VersionStats
 from motet.model.function import AppSpec, FunctionSpec
 from motet.model.limits import Index, Name
 from motet.wire.message import Message
@@ -57,6 +57,12 @@ class ListDeployments(Message, tag="list_deployments", frozen=True):
     name: Name = ""
 
 
+class ViewVersions(Message, tag="view_versions", frozen=True):
+    """What is seen of the versions of an app that serve now: errors and times, side by side. Answered by `VersionsViewed`."""
+
+    name: Name
+
+
 class FindApp(Message, tag="find_app", frozen=True):
     """A deployed app by its name, or a version of it (0: whichever has the name at the time of a call); answered by
     `AppFound`."""
@@ -83,6 +89,10 @@ class AppDeployed(Message, tag="deployed", frozen=True):
 
 class DeploymentsListed(Message, tag="deployments_listed", frozen=True):
     found: list[DeploymentView]
+
+
+class VersionsViewed(Message, tag="versions_viewed", frozen=True):
+    found: list[VersionStats]
 
 
 class AppFound(Message, tag="app_found", frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from motet.server.bundles.pruning import Pruning
 from motet.store.base import Freed
 from motet.wire import client_messages as m
 from motet.wire.operator_messages import HomePruned, PruneHome
-from tests.server.deployments.test_deployments import deploy
+from tests.server.deployments.test_deployments import deploy, redeploy
 from tests.server.stage import Client, Stage, play
 
 
@@ -36,11 +37,12 @@ class Kept:
 
 
 async def deployed(on: Stage, client: Client, *bundles: str) -> None:
+    register = on.server._parts.deployments._register
     for bundle in bundles:
         await deploy(client)
-        history = on.server._parts.deployments._histories["shop"]
-        version = history.versions[max(history.versions)]
-        version.view = replace(version.view, bundle=bundle)
+        live = register.state("shop").live
+        assert live is not None
+        await register.commit([(live, replace(live.view, bundle=bundle))])
 
 
 def test_the_bundles_of_all_versions_are_needed_unless_fewer_are_to_be_kept() -> None:
@@ -63,13 +65,18 @@ def test_a_version_that_still_works_keeps_its_bundle() -> None:
         client.call("fu-@shop/f", call_id="fc-1")
         old = await on.container()
         held = await old.deliveries()
-        await deployed(on, client, "two")
-        deployments = on.server._parts.deployments
-        assert deployments.bundles(0) == {"one", "two"}
+        await redeploy(on, client, 1)
+        deployments, register = on.server._parts.deployments, on.server._parts.deployments._register
+        live = register.state("shop").live
+        assert live is not None
+        await register.commit([(live, replace(live.view, bundle="two"))])
+        assert await deployments.bundles(0) == {"one", "two"}
         old.finish(held)
         await client.wait(m.Outcomes)
         await on.end(old)
-        await on.wait(lambda: deployments.bundles(0) == {"two"})
+        await on.wait(lambda: [it.version for it in on.server.operations.views()] == [2])
+        while await deployments.bundles(0) != {"two"}:  # noqa: ASYNC110 - it is written down on another thread
+            await asyncio.sleep(0)
 
     play(scene)
 

@@ -11,7 +11,7 @@ from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.wire import client_messages as m
 from motet.wire import deployment_messages as d
-from tests.server.stage import Client, Stage, app, function, play, refusal
+from tests.server.stage import Client, Container, Stage, app, function, play, refusal
 
 F = "fu-@shop/f"
 
@@ -20,6 +20,18 @@ async def deploy(by: Client, *functions: FunctionSpec, **options: Any) -> d.AppD
     answered = await by.answer(d.DeployApp("shop", app(*functions), **options))
     assert isinstance(answered, d.AppDeployed), refusal(answered)
     return answered
+
+
+async def redeploy(
+    on: Stage, by: Client, number: int, *functions: FunctionSpec, **options: Any
+) -> tuple[d.AppDeployed, Container]:
+    """Deploy beside a version with a container: one of the new version is wanted first, which is launched as this number."""
+    asked = by.ask(d.DeployApp("shop", app(*functions), **options))
+    container = await on.container(number)
+    reply = await by.wait(m.Reply)
+    assert reply.request_id == asked
+    assert isinstance(reply.body, d.AppDeployed), refusal(reply.body)
+    return reply.body, container
 
 
 async def history(client: Client) -> list[tuple[int, str, int]]:
@@ -42,10 +54,9 @@ def test_a_call_by_name_goes_to_the_version_that_has_it_when_it_is_accepted() ->
         client.call(F, call_id="fc-1")
         old = await on.container()
         held = await old.deliveries()
-        second = await deploy(client)
+        second, new = await redeploy(on, client, 1)
         assert second.functions == first.functions
         client.call(F, call_id="fc-2")
-        new = await on.container(1)
         (delivered,) = await new.deliveries()
         assert delivered.call_id == "fc-2"
         new.finish([delivered])
@@ -68,7 +79,7 @@ def test_inputs_of_a_call_that_come_later_go_where_its_first_ones_run() -> None:
         client.call(F)
         old = await on.container()
         held = await old.deliveries()
-        await deploy(client)
+        await redeploy(on, client, 1)
         client.say(m.SubmitInputs("fc-1", F, CallKind.ATTACHED, "", [NewInput(1, b"y")]))
         old.finish(held)
         (later,) = await old.deliveries()
@@ -87,13 +98,13 @@ def test_a_version_that_was_replaced_is_called_by_its_own_containers_alone() -> 
         old = await on.container()
         await old.deliveries()
         plain = old.configure.functions[0][2]
-        await deploy(client)
+        await redeploy(on, client, 1)
         client.call(plain, call_id="fc-2")
         (ended,) = (await client.wait(m.Outcomes)).ended
         assert ended.kind is OutcomeKind.LOST
         inside = on.client_inside(old.container_id)
         inside.call(plain, call_id="fc-3")
-        second = await on.container(1)
+        second = await on.container(2)
         assert second.configure.function_id == plain
         assert [it.call_id for it in await second.deliveries()] == ["fc-3"]
 
@@ -108,9 +119,8 @@ def test_a_variant_by_name_is_one_of_the_version_that_has_the_name() -> None:
         client.call(bound.function_id)
         old = await on.container()
         assert old.configure.spec.timeout == 7.0
-        await deploy(client, function(env={"NEW": "1"}))
+        _, new = await redeploy(on, client, 1, function(env={"NEW": "1"}))
         client.call(bound.function_id, call_id="fc-2")
-        new = await on.container(1)
         assert (new.configure.spec.timeout, new.configure.spec.env) == (7.0, {"NEW": "1"})
 
     play(scene)
@@ -122,11 +132,11 @@ def test_a_rollback_is_a_new_deployment_of_an_old_version() -> None:
         await deploy(client, function(env={"V": "2"}), tag="two")
         back: d.AppDeployed = await client.answer(d.RollBackApp("shop"))
         assert (back.deployment.version, back.deployment.source_version, back.deployment.tag) == (3, 1, "one")
-        client.call(F)
-        assert (await on.container()).configure.spec.env == {"V": "1"}
         again: d.AppDeployed = await client.answer(d.RollBackApp("shop", 2))
         assert again.deployment.source_version == 2
         assert await history(client) == [(4, "live", 2), (3, "replaced", 1), (2, "replaced", 0), (1, "replaced", 0)]
+        client.call(F)
+        assert (await on.container()).configure.spec.env == {"V": "2"}
 
     play(scene)
 
@@ -159,7 +169,7 @@ def test_what_was_spawned_on_a_version_is_there_when_that_is_gone() -> None:
         old = await on.container()
         old.finish(await old.deliveries())
         assert (await client.answer(m.AwaitOutcomes("fc-1", 0))).ended[0].kind is OutcomeKind.SUCCESS
-        await deploy(client)
+        await redeploy(on, client, 1)
         await on.end(old)
         await on.wait(lambda: [it.version for it in on.server.operations.views()] == [2])
         assert (await client.answer(m.AwaitOutcomes("fc-1", 0))).ended[0].kind is OutcomeKind.SUCCESS

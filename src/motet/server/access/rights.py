@@ -73,6 +73,7 @@ NEEDED: dict[type[Any], Right] = {
     d.PromoteApp: DEPLOY,
     d.StopDeployed: DEPLOY | OPERATE,
     d.ListDeployments: DEPLOY | LOOK,
+    d.ViewVersions: DEPLOY | LOOK,
     d.FindApp: CALL,
     d.FindFunction: CALL,
     # Looking.

@@ -79,12 +79,12 @@ class Catalogue:
         declared = dict(zip(ids, spec.functions, strict=True))
         return ServedApp(app_id, spec, declared, version=version, is_detached=is_detached)
 
-    def add(self, app: ServedApp) -> None:
-        """It can be called from now on; pools with `min_containers` begin to start at once."""
+    def add(self, app: ServedApp, *, held: bool = False) -> None:
+        """It can be called from now on; pools with `min_containers` begin to start at once, unless it is `held`."""
         self._apps[app.app_id] = app
         self._driver.tell(facts.AppStarted(app.app_id, app.spec.name))
         for function_id, function in app.declared.items():
-            self._add(app, function_id, function)
+            self._add(app, function_id, function, held=held)
 
     def remove(self, app_id: str) -> None:
         """It has stopped, and its functions are gone for good."""
@@ -138,6 +138,11 @@ class Catalogue:
     def app_of(self, function_id: str) -> ServedApp:
         """The app a function belongs to. Raises `NotFoundError`."""
         return self._find(function_id)[0]
+
+    def app_id_of(self, function_id: str) -> str | None:
+        """The same, by its id; None if there is no such function here."""
+        found = self._functions.get(function_id)
+        return None if found is None else found[0].app_id
 
     def settings(self, function_id: str) -> AutoscalerSettings:
         """A function's bounds. Raises `NotFoundError`."""
@@ -210,6 +215,18 @@ class Catalogue:
             self._add(app, bound, varied, function_id, retires)
         return bound
 
+    def takes(self, function_id: str) -> bool:
+        """Whether a function is here, and takes inputs from outside."""
+        return self._driver.engine.inspection.takes_new(function_id)
+
+    def runs_in(self, call_id: str, index: int) -> str | None:
+        """Where an input runs already that was submitted to a server before this one."""
+        return self._driver.engine.inspection.runs_in(call_id, index)
+
+    def containers(self, function_id: str) -> int:
+        """How many containers of a function serve, or are about to."""
+        return self._driver.engine.inspection.containers(function_id)
+
     def knows(self, function_id: str) -> bool:
         """Whether a function is here, or would come back."""
         return function_id in self._functions or self._variants.is_retired(function_id)
@@ -253,6 +270,7 @@ class Catalogue:
         spec: FunctionSpec,
         variant_of: str | None = None,
         retires: Retires = "never",
+        held: bool = False,
     ) -> None:
         # Before the engine is told: it may start a container at once, whose configuration is asked for here.
         self._functions[function_id] = (app, spec)
@@ -264,7 +282,7 @@ class Catalogue:
         self._driver.tell(facts.FunctionDeclared(record, app.spec.name, spec.has_pool, definition))
         if spec.has_pool:
             # Together: containers of it that are here count before others are started.
-            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires), *self.claim(function_id))
+            self._driver.take(e.FunctionAdded(function_id, app.app_id, spec, retires, held), *self.claim(function_id))
 
 
 def _check_size(spec: FunctionSpec) -> None:

@@ -118,12 +118,11 @@ class Lifetimes:
         self._catalogue.add(app)
         return app
 
-    def deploy(self, app: ServedApp, life: UntilReplaced) -> None:
-        """Begin a version of a deployed app. Raises what `Web.open` raises."""
-        app.web_urls.extend(self._web.open(app, WebOwner(life.principal, life.name)))
+    def deploy(self, app: ServedApp, life: UntilReplaced, *, held: bool = False) -> None:
+        """Begin a version of a deployed app; its containers start at once unless it is `held`."""
         self._lives[app.app_id] = life
         self._own(app, life)
-        self._catalogue.add(app)
+        self._catalogue.add(app, held=held)
 
     def _own(self, app: ServedApp, life: Life) -> None:
         """Say whose it is, before it has functions."""
@@ -133,8 +132,11 @@ class Lifetimes:
         """A version has been replaced: it ends what it accepted, and goes; `then` is called when its last container is gone."""
         life = self._find(app_id)
         life.on_stopped.append(then)
-        self._web.close(app_id)
         self._driver.take(e.AppRetired(app_id, self._stop_grace))
+
+    def when_stopped(self, app_id: str, then: Callable[[], None]) -> None:
+        """Have it called when the app's last container is gone. Raises `NotFoundError`."""
+        self._find(app_id).on_stopped.append(then)
 
     def life_of(self, app_id: str) -> Life:
         """What an app lives by. Raises `NotFoundError`."""

@@ -25,7 +25,7 @@ class Pruning:
         if self._store is None:
             return Freed(0, 0)
         # Known before the thread begins: what is deployed meanwhile has been offered within the hour, and stays.
-        needed = self._deployments.bundles(keep_versions)
+        needed = await self._deployments.bundles(keep_versions)
         return await asyncio.to_thread(self._store.prune, needed, dry_run=dry_run)
 
     async def _prune_home(self, body: PruneHome) -> ReplyBody:

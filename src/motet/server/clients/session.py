@@ -45,6 +45,8 @@ from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, PutItems, Qu
 MAX_SPAWNED_AT_ONCE = 1000
 """Inputs of a spawned call in one request: they are let in together, if there is room for any."""
 
+ANYBODY = Deployer("", "", EVERYTHING)
+
 Handle = Callable[[int, Any], m.ReplyBody | None]
 """Answers a request of this number now, or returns None and sees to the answer later."""
 
@@ -78,7 +80,7 @@ class ClientSession:
         *,
         rights: Right = EVERYTHING,
         principal: int | None = None,
-        name: str = "",
+        by: Deployer = ANYBODY,
         is_inside: bool = False,
         came_as: Principal | None = None,
         audit: SessionAudit | None = None,
@@ -123,7 +125,6 @@ class ClientSession:
             OpenDashboard: lambda request_id, body: DashboardOpened(*parts.open_dashboard(came_as)),
             FindLogs: lambda request_id, body: self._pending.add(request_id, body, find_logs(operations, body)),
         }
-        by = Deployer(name, self.principal, rights)
         for kind, found in parts.deployments.answers.items():
             self._requests[kind] = self._later(found, by)
 
@@ -275,7 +276,7 @@ class ClientSession:
 
     def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
         try:
-            function_id = self._names.resolve(message.function_id)
+            function_id = self._names.of_call(message.call_id, message.function_id, _first(message), message.again)
         except Error as error:
             told = report.of(error)
             self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.LOST, told) for it in message.inputs])
@@ -366,7 +367,7 @@ class ClientSession:
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
         if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
             raise over
-        function_id = self._names.resolve(body.function_id)
+        function_id = self._names.of_call(body.call_id, body.function_id, _first(body), body.again)
         app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is CallKind.SPAWNED:
             if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
@@ -383,3 +384,8 @@ class ClientSession:
         if body.inputs:
             self._driver.take(self._submitted(body, function_id))
         return m.Done()
+
+
+def _first(message: m.SubmitInputs) -> int:
+    """The number of the first of these inputs of their call."""
+    return message.inputs[0].index if message.inputs else 0

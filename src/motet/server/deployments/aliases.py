@@ -8,6 +8,7 @@ ends in `#` and a digest of what it changes, which has been told before.
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +18,8 @@ from motet.model.function import AppSpec, FunctionSpec, FunctionVariant
 
 PREFIX = "fu-@"
 _VARIANT = "#"
+_DIGITS = 24
+_DIGEST = re.compile(rf"[0-9a-f]{{{_DIGITS}}}")
 _encode = msgspec.msgpack.Encoder(order="deterministic").encode
 
 
@@ -34,11 +37,6 @@ class Alias:
         version = f"@{self.version}" if self.version else ""
         return f"{PREFIX}{self.name}{version}/{self.label}"
 
-    def varied(self, variant: FunctionVariant) -> str:
-        """The id of a variant of it."""
-        digest = hashlib.sha256(_encode(variant)).hexdigest()[:24]
-        return f"{self.function_id}{_VARIANT}{digest}"
-
     @classmethod
     def read(cls, function_id: str) -> Self | None:
         """What an id means; None if it is not one of these."""
@@ -49,6 +47,17 @@ class Alias:
         if not slash or (at and not (version.isascii() and version.isdecimal() and 0 < len(version) < 10)):
             return None
         return cls(name, label, int(version or 0))
+
+
+def digest_of(variant: FunctionVariant) -> str:
+    """What tells a variant from others, at the end of its id."""
+    return hashlib.sha256(_encode(variant)).hexdigest()[:_DIGITS]
+
+
+def split_variant(function_id: str) -> tuple[str, str]:
+    """The id of the declared function, and the digest of the variant; empty for the function itself."""
+    base, mark, digest = function_id.rpartition(_VARIANT)
+    return (base, digest) if mark and _DIGEST.fullmatch(digest) else (function_id, "")
 
 
 def labels(spec: AppSpec) -> dict[str, FunctionSpec]:

@@ -1,81 +1,76 @@
-"""Deployed apps: their versions, which of them serve, and what is asked of them."""
+"""Deployed apps: what is asked of them, and what is answered."""
 
 from __future__ import annotations
 
 import asyncio
+import logging
 import secrets
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, replace
 from typing import Any
 
-from motet.errors import InvalidError, NotFoundError
+import msgspec
+
+from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
-from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
-from motet.server.clock import Clock
 from motet.server.deployments.aliases import Alias, labels
+from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
+from motet.server.deployments.register import Deployment, NameState, Register, ended, not_deployed
+from motet.server.deployments.rollout import Rollouts, check_beginning
+from motet.server.deployments.rules import RollbackRules
+from motet.server.driver import Driver
+from motet.store.base import KeptDeployment
 from motet.wire import deployment_messages as m
 from motet.wire.client_messages import Done, ReplyBody
+
+logger = logging.getLogger("motet.server")
+
+IDLE_AFTER = 60.0
+"""Seconds after which an old version goes that was called by its number, and holds nothing."""
 
 _NOT_HERE = ImportedDefinition(module="", qualname="")
 
 
 @dataclass(frozen=True, slots=True)
 class Deployer:
-    """Who asks: the principal's name, its number in the engine, and its rights."""
+    """Who asks: the principal's name, what tells it from others, and its rights."""
 
     name: str
-    number: int
+    identity: str
     rights: Right
 
 
-@dataclass(slots=True)
-class Deployment:
-    """What is kept of a deployment, and the app that it is while it serves."""
-
-    view: DeploymentView
-    spec: AppSpec
-    app: ServedApp | None = None
-
-
-@dataclass(slots=True)
-class _NameHistory:
-    """All versions of a name."""
-
-    versions: dict[int, Deployment] = field(default_factory=dict)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """One at a time changes which of them serves."""
-
-    @property
-    def live(self) -> Deployment | None:
-        """The one that has the name."""
-        return next((it for it in reversed(self.versions.values()) if it.view.state == "live"), None)
-
-
 class Deployments:
-    """All of a server's. `place` makes of what is deployed what containers here are told, once its bundle is here.
-    `forget_calls` is told of a name that has been stopped."""
+    """All of a server's. `forget_calls` is told of a name that has been stopped."""
 
     def __init__(
         self,
-        catalogue: Catalogue,
-        lifetimes: Lifetimes,
+        register: Register,
+        rollouts: Rollouts,
         names: Names,
-        clock: Clock,
-        place: Callable[[AppSpec, str], Awaitable[AppSpec]],
+        catalogue: Catalogue,
+        driver: Driver,
+        canaries: Canaries,
         forget_calls: Callable[[str], None],
     ) -> None:
-        self._catalogue = catalogue
-        self._lifetimes = lifetimes
+        self._register = register
+        self._rollouts = rollouts
         self._names = names
-        self._clock = clock
-        self._place = place
+        self._catalogue = catalogue
+        self._driver = driver
+        self._canaries = canaries
         self._forget_calls = forget_calls
-        self._histories: dict[str, _NameHistory] = {}
+        self._placed: dict[tuple[str, int], AppSpec] = {}
+        """Old versions that were looked up by their number: what containers are told of them."""
+        self._pinned: dict[str, tuple[NameState, Deployment]] = {}
+        self._judgements: set[asyncio.Task[None]] = set()
+        names.load = self._load
+        canaries.on_verdict = self._judged
         self.answers: dict[type[Any], Callable[[Any, Deployer], Coroutine[Any, Any, ReplyBody]]] = {
             m.DeployApp: self._deploy,
             m.RollBackApp: self._roll_back,
@@ -84,55 +79,77 @@ class Deployments:
             m.ListDeployments: self._list,
             m.FindApp: self._find_app,
             m.FindFunction: self._find_function,
+            m.ViewVersions: self._view_versions,
         }
 
-    def bundles(self, keep_versions: int | None = None) -> frozenset[str]:
+    async def bundles(self, keep_versions: int | None = None) -> frozenset[str]:
         """The bundles that are needed: of all versions that serve or are being left, and of those that one can roll back to,
         the newest `keep_versions` of each name (None: all)."""
-        needed: set[str] = set()
-        for history in self._histories.values():
-            newest = sorted(history.versions, reverse=True)[:keep_versions]
-            needed |= {
-                version.view.bundle
-                for number, version in history.versions.items()
-                if number in newest or version.app is not None or version is history.live
-            }
-        return frozenset(needed - {""})
+        here = {it.view.bundle for state in self._register.names.values() for it in state.here.values()}
+        kept = await self._register.ask(lambda store: store.bundles(keep_versions))
+        return frozenset((here | kept) - {""})
 
     # --- versions come and go -----------------------------------------------------------------------------------------
 
     async def _deploy(self, body: m.DeployApp, by: Deployer) -> ReplyBody:
         name = checked_name(body.name)
         checked_strategy(body.strategy)
-        history = self._histories.setdefault(name, _NameHistory())
-        async with history.turn:
-            return await self._take_over(history, body, by, replace(body.spec, name=name))
+        RollbackRules.read(body.rules)
+        spec = replace(body.spec, name=name)
+        state = self._register.state(name)
+        async with state.turn:
+            if body.dry_run:
+                return await self._would_deploy(body, by, spec)
+            return await self._take_over(state, body, by, spec)
 
     async def _roll_back(self, body: m.RollBackApp, by: Deployer) -> ReplyBody:
-        history = self._history(body.name)
-        async with history.turn:
-            live = history.live
-            number = body.version or _version_before(history, live)
-            old = history.versions.get(number)
-            if old is None:
-                raise NotFoundError(f"App {body.name!r} has no version {number}; it has {_numbers(history)}")
+        history = await self._register.history(body.name)
+        state = self._register.state(body.name)
+        async with state.turn:
+            if state.canary is not None and not body.version:
+                canary = state.canary.view.version
+                self._canaries.forget(body.name)
+                live = await self._rollouts.withdraw_canary(state, f"{by.name} rolled it back")
+                logger.info("%s: the canary v%d was rolled back by %s", body.name, canary, by.name)
+                return self._deployed(live)
+            number = body.version or _version_before(body.name, history, state.live)
+            old = await self._register.kept(body.name, number)
+            view = old.view
             again = m.DeployApp(
-                body.name, old.spec, body.strategy, old.view.tag, old.view.commit, body.client, old.view.bundle
+                body.name, old.spec, body.strategy, view.tag, view.commit, body.client or view.client, view.bundle
             )
-            return await self._take_over(history, again, by, old.spec, source=number)
+            return await self._take_over(state, again, by, old.spec, source=number)
 
     async def _take_over(
-        self, history: _NameHistory, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
+        self, state: NameState, body: m.DeployApp, by: Deployer, spec: AppSpec, source: int = 0
     ) -> m.AppDeployed:
-        name, before = body.name, history.live
-        number = max(history.versions, default=0) + 1
-        now = self._clock.wall_now()
-        app_id = "ap-" + id_suffix(int(now * 1000), secrets.randbits(ENTROPY_BITS))
+        check_beginning(state, body.strategy, body.percent)
+        number = await self._register.ask(lambda store: store.last(body.name)) + 1
+        kept = self._kept(body, by, spec, number, source)
+        new = await self._register.new(kept)
+        await self._register.ask(lambda store: store.add(new.kept))
+        self._canaries.forget(body.name)
+        if body.strategy == "recreate" and state.live is not None:
+            await self._rollouts.recreate(state, new)
+        else:
+            await self._rollouts.roll(state, new, body.percent if body.strategy == "canary" else 0.0)
+        if state.canary is new and state.live is not None:
+            self._canaries.watch(body.name, state.live.app, new.app, RollbackRules.read(body.rules))
+        return self._deployed(new)
+
+    async def _would_deploy(self, body: m.DeployApp, by: Deployer, spec: AppSpec) -> m.AppDeployed:
+        number = await self._register.ask(lambda store: store.last(body.name)) + 1
+        kept = self._kept(body, by, spec, number, 0)
+        self._catalogue.new_app(kept.view.app_id, spec, number)
+        return m.AppDeployed(kept.view, [], [])
+
+    def _kept(self, body: m.DeployApp, by: Deployer, spec: AppSpec, number: int, source: int) -> KeptDeployment:
+        now = self._driver.clock.wall_now()
         view = DeploymentView(
-            name=name,
+            name=body.name,
             version=number,
-            app_id=app_id,
-            state="live",
+            app_id="ap-" + id_suffix(int(now * 1000), secrets.randbits(ENTROPY_BITS)),
+            state="starting",
             deployed_at=now,
             deployed_by=by.name,
             client=body.client,
@@ -143,116 +160,181 @@ class Deployments:
             source_version=source,
             functions=len(spec.functions),
             web_functions=sum(it.web is not None for function in spec.functions for it in function.methods),
-            share=100.0,
         )
-        if body.dry_run:
-            self._catalogue.new_app(app_id, spec, number)
-            return m.AppDeployed(view, [], [])
-        app = self._catalogue.new_app(app_id, await self._place(spec, body.bundle), number)
-        self._lifetimes.deploy(app, UntilReplaced(by.number, by.rights, name))
-        version = history.versions[number] = Deployment(view, spec, app)
-        self._names.serve(name, number, app)
-        self._names.move(name, number)
-        if before is not None:
-            self._retire(before)
-        return m.AppDeployed(version.view, self._function_ids(version), self._web_urls(version))
-
-    def _retire(self, version: Deployment) -> None:
-        """Another one has its name."""
-        self._end(version, "replaced")
-
-        def gone() -> None:
-            version.app = None
-
-        self._names.withdraw(version.view.name, version.view.version)
-        self._lifetimes.retire(version.view.app_id, gone)
-
-    def _end(self, version: Deployment, state: Any) -> None:
-        version.view = replace(version.view, state=state, share=0.0, ended_at=self._clock.wall_now())
+        rights = tuple(str(each.name).lower() for each in Right if each in by.rights)
+        return KeptDeployment(view=view, spec=spec, function_ids={}, owner=by.identity, rights=rights, rules=body.rules)
 
     async def _promote(self, body: m.PromoteApp, by: Deployer) -> ReplyBody:
-        self._history(body.name)
-        raise InvalidError(f"App {body.name!r} has no canary to be promoted")
+        state = await self._known(body.name)
+        async with state.turn:
+            if (canary := state.canary) is None:
+                raise InvalidError(f"App {body.name!r} has no canary to be promoted")
+            self._canaries.forget(body.name)
+            await self._rollouts.promote(state, canary)
+            return self._deployed(canary)
 
     async def _stop(self, body: m.StopDeployed, by: Deployer) -> ReplyBody:
-        history = self._history(body.name)
-        async with history.turn:
-            live = history.live
-            if live is None:
-                raise NotFoundError(f"App {body.name!r} is not deployed on this server.")
-            self._end(live, "stopped")
-            self._names.withdraw(body.name, live.view.version)
-            serving = [version for version in history.versions.values() if version.app is not None]
-            await asyncio.gather(*map(self._stopped, serving))
+        state = await self._known(body.name)
+        async with state.turn:
+            if state.live is None:
+                raise not_deployed(body.name)
+            self._canaries.forget(body.name)
+            await self._rollouts.stop(state, body.name)
             self._forget_calls(body.name)
         return Done()
 
-    async def _stopped(self, version: Deployment) -> None:
-        """Have it stop, and wait for that."""
-        stopped = asyncio.Event()
-        self._lifetimes.stop(version.view.app_id, stopped.set)
-        await stopped.wait()
-        version.app = None
+    async def _known(self, name: str) -> NameState:
+        await self._register.history(name)
+        return self._register.state(name)
+
+    def _judged(self, name: str, why: str) -> None:
+        """A rule says that a canary is worse than what was agreed."""
+        task = asyncio.get_running_loop().create_task(self._withdraw(name, why))
+        self._judgements.add(task)
+        task.add_done_callback(self._judgements.discard)
+
+    async def _withdraw(self, name: str, why: str) -> None:
+        state = self._register.state(name)
+        async with state.turn:
+            if state.canary is not None:
+                logger.warning("%s: the canary v%d is rolled back: %s", name, state.canary.view.version, why)
+                await self._rollouts.withdraw_canary(state, why)
+
+    # --- the server starts --------------------------------------------------------------------------------------------
+
+    async def prepare(self) -> list[Deployment]:
+        """Those that served when the last server ended, for `restore`. One that cannot is left out, and said."""
+        found: list[Deployment] = []
+        unserved: list[DeploymentView] = []
+        for kept in await self._register.ask(lambda store: store.serving()):
+            if kept.view.state == "starting":
+                unserved.append(
+                    ended(kept.view, "failed", self._driver.clock.wall_now(), "the server ended before that")
+                )
+                continue
+            try:
+                found.append(await self._register.new(kept))
+            except Error as error:
+                logger.error("%s v%d does not serve: %s", kept.view.name, kept.view.version, error)
+        if unserved:
+            await self._register.ask(lambda store: store.change(unserved))
+        return found
+
+    def restore(self, prepared: list[Deployment]) -> None:
+        """Have them serve as before, in one go."""
+        for deployment in sorted(prepared, key=lambda it: ("live", "canary", "replaced").index(it.view.state)):
+            view = deployment.view
+            state = self._register.state(view.name)
+            try:
+                if view.state == "replaced":
+                    self._rollouts.restore_leaving(state, deployment)
+                else:
+                    self._rollouts.restore(state, deployment)
+            except Error as error:
+                logger.error("%s v%d does not serve: %s", view.name, view.version, error)
+                continue
+            if state.canary is deployment and state.live is not None:
+                rules = RollbackRules.read(deployment.kept.rules)
+                self._canaries.watch(view.name, state.live.app, deployment.app, rules)
+
+    # --- old versions by number ---------------------------------------------------------------------------------------
+
+    def _load(self, name: str, number: int) -> ServedApp | None:
+        """An old version is called by its number: it serves until nobody does for a while."""
+        kept = self._register.ask_now(lambda store: store.find(name, number))
+        spec = self._placed.get((name, number))
+        if kept is None or spec is None or kept.view.state in ("starting", "failed", "stopped"):
+            return None
+        now = self._driver.clock.wall_now()
+        app_id = "ap-" + id_suffix(int(now * 1000), secrets.randbits(ENTROPY_BITS))
+        kept = msgspec.structs.replace(kept, view=replace(kept.view, app_id=app_id))
+        deployment = Deployment(kept, self._catalogue.new_app(app_id, spec, number))
+        state = self._register.state(name)
+        self._rollouts.pin(state, deployment)
+        self._pinned[app_id] = state, deployment
+        asyncio.get_running_loop().call_later(IDLE_AFTER, self._unpin_if_idle, app_id)
+        return deployment.app
+
+    def _unpin_if_idle(self, app_id: str) -> None:
+        state, deployment = self._pinned[app_id]
+        if app_id not in state.here:
+            del self._pinned[app_id]
+        elif any(map(self._catalogue.containers, deployment.app.declared)):
+            asyncio.get_running_loop().call_later(IDLE_AFTER, self._unpin_if_idle, app_id)
+        else:
+            del self._pinned[app_id]
+            self._rollouts.unpin(state, deployment)
+
+    async def _place_old(self, kept: KeptDeployment) -> None:
+        """It can be called by its number from now on."""
+        key = kept.view.name, kept.view.version
+        if key not in self._placed:
+            self._placed[key] = await self._register.placed(kept)
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
     async def _list(self, body: m.ListDeployments, by: Deployer) -> ReplyBody:
         if body.name:
-            return m.DeploymentsListed([it.view for it in reversed(self._history(body.name).versions.values())])
-        serving = [it.view for history in self._histories.values() if (it := history.live) is not None]
+            return m.DeploymentsListed(await self._register.history(body.name))
+        states = self._register.names.values()
+        serving = [it.view for state in states for it in (state.live, state.canary) if it is not None]
         return m.DeploymentsListed(sorted(serving, key=lambda view: view.deployed_at, reverse=True))
 
+    async def _view_versions(self, body: m.ViewVersions, by: Deployer) -> ReplyBody:
+        await self._register.history(body.name)
+        return m.VersionsViewed(self._canaries.views(body.name))
+
     async def _find_app(self, body: m.FindApp, by: Deployer) -> ReplyBody:
-        version = self._version(body.name, body.version)
+        kept, deployment = await self._version(body.name, body.version)
         return m.AppFound(
-            version.view,
-            self._function_ids(version, body.version),
-            self._web_urls(version),
-            [_described(function) for function in version.spec.functions],
+            kept.view,
+            _function_ids(kept, body.version),
+            _web_urls(deployment),
+            [_described(function) for function in kept.spec.functions],
         )
 
     async def _find_function(self, body: m.FindFunction, by: Deployer) -> ReplyBody:
-        version = self._version(body.app_name, body.version)
-        function = labels(version.spec).get(body.function_name)
+        kept, deployment = await self._version(body.app_name, body.version)
+        function = labels(kept.spec).get(body.function_name)
         if function is None:
-            known = ", ".join(sorted(labels(version.spec))) or "none"
+            known = ", ".join(sorted(labels(kept.spec))) or "none"
             raise NotFoundError(f"App {body.app_name!r} has no function {body.function_name!r} (it has: {known})")
         alias = Alias(body.app_name, body.function_name, body.version).function_id
         plain = Alias(body.app_name, body.function_name).function_id
-        urls = [(method, url) for it, method, url in self._web_urls(version) if it == plain]
-        return m.FunctionFound(alias, _described(function), version.view, urls)
+        urls = [(method, url) for it, method, url in _web_urls(deployment) if it == plain]
+        return m.FunctionFound(alias, _described(function), kept.view, urls)
 
-    def _version(self, name: str, number: int) -> Deployment:
-        history = self._history(name)
-        version = history.versions.get(number) if number else history.live
-        if version is None and number:
-            raise NotFoundError(f"App {name!r} has no version {number}; it has {_numbers(history)}")
-        if version is None:
-            raise NotFoundError(f"App {name!r} is not deployed on this server.")
-        return version
+    async def _version(self, name: str, number: int) -> tuple[KeptDeployment, Deployment | None]:
+        """A version, and the app that it is if it has its name now. Raises `NotFoundError`."""
+        state = self._register.names.get(name)
+        live = None if state is None else state.live
+        if not number:
+            if live is None:
+                raise not_deployed(name)
+            return live.kept, live
+        if live is not None and live.view.version == number:
+            return live.kept, live
+        kept = await self._register.kept(name, number)
+        await self._place_old(kept)
+        return kept, None
 
-    def _history(self, name: str) -> _NameHistory:
-        history = self._histories.get(name)
-        if history is None or not history.versions:
-            raise NotFoundError(f"App {name!r} is not deployed on this server.")
-        return history
+    def _deployed(self, deployment: Deployment) -> m.AppDeployed:
+        kept = deployment.kept
+        return m.AppDeployed(kept.view, _function_ids(kept), _web_urls(deployment))
 
-    def _function_ids(self, version: Deployment, number: int = 0) -> list[tuple[str, str, str]]:
-        name = version.view.name
-        return [
-            (function.app_key, function.key, Alias(name, label, number).function_id)
-            for label, function in labels(version.spec).items()
-        ]
 
-    def _web_urls(self, version: Deployment) -> list[tuple[str, str, str]]:
-        if version.app is None:
-            return []
-        label_of = {id(function): label for label, function in labels(version.app.spec).items()}
-        by_id = {each: label_of[id(function)] for each, function in version.app.declared.items()}
-        return [
-            (Alias(version.view.name, by_id[function_id]).function_id, method, url)
-            for function_id, method, url in version.app.web_urls
-        ]
+def _function_ids(kept: KeptDeployment, number: int = 0) -> list[tuple[str, str, str]]:
+    return [
+        (function.app_key, function.key, Alias(kept.view.name, label, number).function_id)
+        for label, function in labels(kept.spec).items()
+    ]
+
+
+def _web_urls(deployment: Deployment | None) -> list[tuple[str, str, str]]:
+    if deployment is None:
+        return []
+    aliases = deployment.aliases
+    return [(aliases[function_id], method, url) for function_id, method, url in deployment.app.web_urls]
 
 
 def _described(function: FunctionSpec) -> FunctionSpec:
@@ -260,17 +342,11 @@ def _described(function: FunctionSpec) -> FunctionSpec:
     return replace(function, definition=_NOT_HERE, env={}, image=ImageSpec())
 
 
-def _version_before(history: _NameHistory, live: Deployment | None) -> int:
+def _version_before(name: str, history: list[DeploymentView], live: Deployment | None) -> int:
     """The version that a rollback goes to."""
-    if live is None:
-        return max(history.versions)
-    earlier = [
-        number for number, it in history.versions.items() if number < live.view.version and it.view.state != "failed"
-    ]
+    served = [it.version for it in history if it.state not in ("failed", "starting")]
+    earlier = served if live is None else [number for number in served if number < live.view.version]
     if not earlier:
-        raise InvalidError(f"App {live.view.name!r} has no version before {live.view.version} to roll back to")
+        first = "" if live is None else f" before {live.view.version}"
+        raise InvalidError(f"App {name!r} has no version{first} to roll back to")
     return max(earlier)
-
-
-def _numbers(history: _NameHistory) -> str:
-    return ", ".join(f"v{number}" for number in list(history.versions)[-10:])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from motet.errors import Error, InvalidError, ResourceExhaustedError, ServiceError
@@ -56,6 +57,8 @@ class Ingress:
         self._connect = connect
         self._bind = bind
         self._refusal = refusal
+        self._prepared: dict[str, list[Route]] = {}
+        """Of versions that are about to serve, by app."""
         self._calls: WebCalls | None = None
         self._parked = Parked(config.keep_responses)
         self._listener = Listener(config, self)
@@ -68,28 +71,66 @@ class Ingress:
         that of another `owner`'s app, or needs
         proxy tokens and there are none.
         """
-        web = [(function, spec) for function in app.spec.functions for it in function.methods if (spec := it.web)]
-        if not web:
+        if not self._has_web(app):
             return []
+        routes = self._routes.add(app.app_id, app.spec.name, app.declared, owner)
+        try:
+            return self._opened(routes)
+        except ServiceError:
+            self.close(app.app_id)
+            raise
+
+    def _has_web(self, app: ServedApp) -> bool:
+        web = [(function, spec) for function in app.spec.functions for it in function.methods if (spec := it.web)]
         for function, spec in web:
             if spec.requires_proxy_auth and not self._config.proxy_tokens:
                 raise InvalidError(
                     f"{function.name} has `requires_proxy_auth=True`, and this server has no proxy tokens: {HOW_TO_SET}"
                 )
-        routes = self._routes.add(app.app_id, app.spec.name, app.declared, owner)
-        try:
-            urls = self._doors.open([route.label for route in routes])
-        except ServiceError:
-            self.close(app.app_id)
-            raise
+        return bool(web)
+
+    def _opened(self, routes: list[Route]) -> list[tuple[str, str, str]]:
+        urls = self._doors.open([route.label for route in routes])
         if self._calls is None:
             self._calls = WebCalls(self._connect)
         return [(route.function_id, route.method, urls[route.label]) for route in routes]
 
     def close(self, app_id: str) -> None:
-        """Take no more requests for an app; those under way go on."""
+        """Take no more requests for an app, or a deployed app of this name; those under way go on."""
         self._routes.remove(app_id)
-        self._doors.close(lambda label: not self._routes.has(label))
+        self._close_doors()
+
+    def _close_doors(self) -> None:
+        prepared = {route.label for routes in self._prepared.values() for route in routes}
+        self._doors.close(lambda label: not self._routes.has(label) and label not in prepared)
+
+    # --- deployed apps ------------------------------------------------------------------------------------------------
+
+    def prepare(
+        self, name: str, app: ServedApp, aliases: dict[str, str], owner: WebOwner
+    ) -> list[tuple[str, str, str]]:
+        """Be ready to take requests for a version of a deployed app, whose functions are found by `aliases`; their URLs by
+        their own ids. Raises as `open` does, and `InvalidError` if another deployed app has one of the labels."""
+        if not self._has_web(app):
+            return []
+        routes = self._routes.made(name, app.spec.name, app.declared, owner)
+        self._routes.check(name, routes)
+        self._prepared[app.app_id] = [replace(route, function_id=aliases[route.function_id]) for route in routes]
+        try:
+            return self._opened(routes)
+        except ServiceError:
+            self.abandon(app.app_id)
+            raise
+
+    def move(self, name: str, app_id: str) -> None:
+        """Requests are for this version from now on, and for no other of its name."""
+        self._routes.replace(name, self._prepared.pop(app_id, []))
+        self._close_doors()
+
+    def abandon(self, app_id: str) -> None:
+        """A version that was prepared is not to come. Idempotent."""
+        self._prepared.pop(app_id, None)
+        self._close_doors()
 
     async def stop(self) -> None:
         """Stop listening."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import urlsplit
 
 from motet.errors import InvalidError
@@ -14,6 +14,8 @@ from motet.server.apps.web_owner import NOBODY, WebOwner
 
 MAX_LABEL = 63
 """As many characters as a part of a host name may have."""
+DEV = "-dev"
+"""At the end of the label of a program's function, where a deployed one has the label."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +31,7 @@ class Route:
     requires_proxy_auth: bool = False
     redeliver_non_idempotent: bool = False
     owner: WebOwner = NOBODY
+    """Of a deployed app, `app_id` is the name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +55,8 @@ def label_for(app_name: str, function: FunctionSpec, method: MethodSpec, web: We
 
 
 class Routes:
-    """All web functions by label and custom domain. A newer app takes a label over from an older one until it stops."""
+    """All web functions by label and custom domain. A newer app takes a label over from an older one until it stops, but no
+    program does from a deployed app."""
 
     def __init__(self, url: str | None = None) -> None:
         """`url`: what URLs are made of; with {label} in its host, functions are found by that."""
@@ -67,8 +71,40 @@ class Routes:
     def add(
         self, app_id: str, app_name: str, functions: dict[str, FunctionSpec], owner: WebOwner = NOBODY
     ) -> list[Route]:
-        """The routes of an app's web functions (`functions` by id). Raises `InvalidError` if two have one label, or one has
-        that of another's app."""
+        """Routes of a program's app, under labels of its own where deployed apps have those. Raises `InvalidError` if two have
+        one label, or one has that of another's app."""
+        routes = [
+            replace(route, label=f"{route.label[: MAX_LABEL - len(DEV)]}{DEV}")
+            if not owner.deployed and self._deployer(route.label)
+            else route
+            for route in self.made(app_id, app_name, functions, owner)
+        ]
+        for route in routes:
+            self._check_owner(route)
+        self._put(routes)
+        return routes
+
+    def check(self, name: str, routes: list[Route]) -> None:
+        """Raise `InvalidError` if a deployed app of another name has one of these labels."""
+        for route in routes:
+            other = self._deployer(route.label)
+            if other is not None and other.app_id != name:
+                raise InvalidError(
+                    f"{route.function.name} has the web label {route.label!r}, which {other.function.name} of the deployed app "
+                    f"{other.app_id!r} has: give one of them a `label=` of its own"
+                )
+            self._check_owner(route)
+
+    def replace(self, name: str, routes: list[Route]) -> None:
+        """A deployed app has these from now on, and none of those that it had."""
+        self.remove(name)
+        self._put(routes)
+
+    def _deployer(self, label: str) -> Route | None:
+        return next((route for route in self._by_label.get(label, ()) if route.owner.deployed), None)
+
+    def made(self, app_id: str, app_name: str, functions: dict[str, FunctionSpec], owner: WebOwner) -> list[Route]:
+        """The routes of an app's web functions (`functions` by id). Raises `InvalidError` if two have one label."""
         routes: dict[str, Route] = {}
         for function_id, function in functions.items():
             for method in function.methods:
@@ -90,13 +126,13 @@ class Routes:
                         redeliver_non_idempotent=method.web.redeliver_non_idempotent,
                         owner=owner,
                     )
-        for route in routes.values():
-            self._check_owner(route)
-        for route in routes.values():
+        return list(routes.values())
+
+    def _put(self, routes: list[Route]) -> None:
+        for route in routes:
             self._by_label.setdefault(route.label, []).append(route)
             for domain in route.custom_domains:
                 self._by_domain.setdefault(domain.lower(), []).append(route)
-        return list(routes.values())
 
     def _check_owner(self, route: Route) -> None:
         """Raise `InvalidError` if another's app has this label or one of these domains."""

@@ -1,0 +1,59 @@
+"""The parts of a server that see to deployed apps, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from motet.core.commands import Command, ReportCold, ReportWarm
+from motet.errors import NotFoundError, ResourceExhaustedError
+from motet.model.outcome import CallKind
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.deployments.canaries import Canaries
+from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.names import Names
+from motet.server.deployments.register import Place, Register
+from motet.server.deployments.rollout import DeployedWeb, Rollouts
+from motet.server.deployments.unkept import MemoryDeployments
+from motet.server.deployments.warming import Warming
+from motet.server.driver import Driver, Performer
+from motet.store.base import DeploymentStore
+
+
+class DeploymentsRoom:
+    """`names`, which calls are looked up in, `deployments`, which answers requests, what carries out `performers`, and `place`,
+    which it was given."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        catalogue: Catalogue,
+        lifetimes: Lifetimes,
+        web: DeployedWeb,
+        store: DeploymentStore | None,
+        place: Place,
+        number_of: Callable[[str], int],
+        forget_calls: Callable[[str], None],
+    ) -> None:
+        self._driver = driver
+        self.place = place
+        self._store = store or MemoryDeployments()
+        self._canaries = Canaries(driver, catalogue)
+        self.names = Names(catalogue)
+        warming = Warming(driver)
+        register = Register(self._store, catalogue, place, number_of)
+        rollouts = Rollouts(register, self.names, catalogue, lifetimes, web, driver, warming, self._canaries)
+        self.deployments = Deployments(register, rollouts, self.names, catalogue, driver, self._canaries, forget_calls)
+        self.performers: dict[type[Command], Performer] = {ReportWarm: warming.ready, ReportCold: warming.failed}
+
+    def refusal(self, function_id: str) -> ResourceExhaustedError | None:
+        """Why a request for this function, or one by this alias, would not be taken now; None if it would."""
+        try:
+            return self._driver.engine.inspection.refusal(self.names.resolve(function_id), CallKind.STREAM)
+        except NotFoundError:
+            return None  # it is told so when it is submitted
+
+    def close(self) -> None:
+        """Nothing is kept or judged any more."""
+        self._canaries.close()
+        self._store.close()

@@ -1,0 +1,143 @@
+"""The deployments of a server that stays, in an SQLite file that its user alone can read: specifications have secrets."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from motet.errors import ServiceError
+from motet.model.deployment import DeploymentView
+from motet.store.base import KeptDeployment
+
+VERSION = 1
+"""Goes up with every change that an older Motet could not read."""
+
+_SCHEMA = """
+CREATE TABLE deployments(name TEXT, version INTEGER, serves INTEGER, view BLOB, kept BLOB, PRIMARY KEY(name, version));
+CREATE INDEX serving ON deployments(serves) WHERE serves;
+"""
+
+_view = msgspec.msgpack.Decoder(DeploymentView)
+_kept = msgspec.msgpack.Decoder(KeptDeployment)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class SqliteDeployments:
+    """See `DeploymentStore`. Any thread may ask. What was kept outlives the process, and the machine."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        with self._explained("open"):
+            # First, as SQLite would make it for all to read.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
+
+    def _prepare(self) -> None:
+        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
+        if version > VERSION:
+            raise ServiceError(
+                f"{self._path} was written by a newer Motet (format {version}, this one knows {VERSION}), and is left as it "
+                "is: update Motet, or set MOTET_HOME to another directory"
+            )
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")  # what was answered for is on the disk
+        if version == 0:
+            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+
+    def add(self, kept: KeptDeployment) -> None:
+        """See `DeploymentStore`."""
+        view = kept.view
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT INTO deployments VALUES(?, ?, ?, ?, ?)",
+                (view.name, view.version, view.is_here, _encode(view), _encode(kept)),
+            )
+
+    def change(self, views: Sequence[DeploymentView]) -> None:
+        """See `DeploymentStore`."""
+        with self._writing() as connection:
+            connection.executemany(
+                "UPDATE deployments SET serves = ?, view = ? WHERE name = ? AND version = ?",
+                [(view.is_here, _encode(view), view.name, view.version) for view in views],
+            )
+
+    def history(self, name: str) -> list[DeploymentView]:
+        """See `DeploymentStore`."""
+        rows = self._rows("SELECT view FROM deployments WHERE name = ? ORDER BY version DESC", name)
+        return [_view.decode(view) for (view,) in rows]
+
+    def find(self, name: str, version: int) -> KeptDeployment | None:
+        """See `DeploymentStore`."""
+        rows = self._rows("SELECT view, kept FROM deployments WHERE name = ? AND version = ?", name, version)
+        return _whole(*rows[0]) if rows else None
+
+    def serving(self) -> list[KeptDeployment]:
+        """See `DeploymentStore`."""
+        return [_whole(*row) for row in self._rows("SELECT view, kept FROM deployments WHERE serves ORDER BY rowid")]
+
+    def bundles(self, keep_versions: int | None) -> set[str]:
+        """See `DeploymentStore`."""
+        rows = self._rows(
+            "SELECT serves, view, row_number() OVER (PARTITION BY name ORDER BY version DESC) FROM deployments"
+        )
+        return {
+            _view.decode(view).bundle
+            for serves, view, place in rows
+            if serves or keep_versions is None or place <= keep_versions
+        }
+
+    def last(self, name: str) -> int:
+        """See `DeploymentStore`."""
+        return int(self._rows("SELECT COALESCE(MAX(version), 0) FROM deployments WHERE name = ?", name)[0][0])
+
+    def close(self) -> None:
+        """No more is asked."""
+        with self._lock:
+            self._connection.close()
+
+    def _rows(self, statement: str, *values: Any) -> list[Any]:
+        with self._lock, self._explained("read"):
+            return self._connection.execute(statement, values).fetchall()
+
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        """A transaction: all of it is kept, or none."""
+        with self._lock, self._explained("keep"):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield self._connection
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+    @contextmanager
+    def _explained(self, verb: str) -> Iterator[None]:
+        try:
+            yield
+        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
+            raise
+        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
+            raise ServiceError(
+                f"cannot {verb} deployments in {self._path}: {error}. Nothing has changed; what serves goes on. See that the "
+                "directory can be written and its disk has room"
+            ) from error
+
+
+def _whole(view: bytes, kept: bytes) -> KeptDeployment:
+    """As it was made, and as it is now."""
+    return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))
