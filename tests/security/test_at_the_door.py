@@ -16,6 +16,7 @@ from motet.server import peers
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
+from motet.server.port.config import PortConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
@@ -35,13 +36,16 @@ class House:
         self.now = time.time()
         self.tokens = Tokens(Kept(), lambda: self.now)
         self.server = Server(
-            ServerConfig(port=0, stop_grace=0.1), FakeBackend(), MemoryCallStore(), door=HomeDoor(self.tokens)
+            ServerConfig(port=PortConfig(port=0), stop_grace=0.1),
+            FakeBackend(),
+            MemoryCallStore(),
+            door=HomeDoor(self.tokens),
         )
         self._wires: list[Wire] = []
 
     async def knock(self) -> Wire:
-        assert self.server.tcp_address is not None
-        self._wires.append(await Wire.open(self.server.tcp_address))
+        assert self.server.port is not None
+        self._wires.append(await Wire.open(self.server.port.address))
         return self._wires[-1]
 
     async def says(self, token: str, **more: Any) -> str:

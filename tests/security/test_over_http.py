@@ -10,14 +10,17 @@ from typing import Any
 import httpx
 import pytest
 
+from motet.server.access.audit import Audit
 from motet.server.access.door import HomeDoor
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.dashboard.config import DashboardConfig
 from motet.server.metrics.config import MetricsConfig
+from motet.server.port.config import PortConfig
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
+from tests.server.access.test_audit import Kept as Entries
 from tests.server.access.test_tokens import Kept
 
 COMMAND = {"x-motet-dashboard": "1", "content-type": "application/json"}
@@ -26,13 +29,14 @@ COMMAND = {"x-motet-dashboard": "1", "content-type": "application/json"}
 class Site:
     """A server that answers the HTTP API, a dashboard and metrics; and a client."""
 
-    def __init__(self, server: Server, tokens: Tokens, client: httpx.AsyncClient) -> None:
-        assert server.tcp_address is not None
+    def __init__(self, server: Server, tokens: Tokens, client: httpx.AsyncClient, told: Entries) -> None:
+        assert server.port is not None
         assert server.metrics_url is not None
         self.server = server
         self.tokens = tokens
         self.client = client
-        self.api = f"http://{server.tcp_address.removeprefix('tcp:')}/v1/apps"
+        self.told = told
+        self.api = f"http://{server.port.address.removeprefix('tcp:')}/v1/apps"
         self.dashboard = server.dashboard.open()
         self.metrics = server.metrics_url
 
@@ -47,12 +51,16 @@ class Site:
 def play(scene: Callable[[Site], Coroutine[Any, Any, None]]) -> None:
     async def main() -> None:
         tokens = Tokens(Kept(), lambda: 0.0)
-        config = ServerConfig(port=0, metrics=MetricsConfig(port=0), dashboard=DashboardConfig(port=0), stop_grace=0.1)
-        server = Server(config, FakeBackend(), MemoryCallStore(), door=HomeDoor(tokens))
+        config = ServerConfig(
+            port=PortConfig(port=0), metrics=MetricsConfig(port=0), dashboard=DashboardConfig(port=0), stop_grace=0.1
+        )
+        entries = Entries()
+        audit = Audit(entries, lambda: 0.0, lambda work: work())
+        server = Server(config, FakeBackend(), MemoryCallStore(), door=HomeDoor(tokens), audit=audit)
         await server.start()
         try:
             async with httpx.AsyncClient(timeout=10) as client:
-                await scene(Site(server, tokens, client))
+                await scene(Site(server, tokens, client, entries))
         finally:
             await server.stop()
 
@@ -67,6 +75,7 @@ def test_without_a_token_with_a_wrong_or_a_revoked_one_nothing_is_answered() -> 
             for url in (on.api, f"{on.dashboard}/api/apps", f"{on.dashboard}/metrics"):
                 assert (await on.client.get(url, headers=headers)).status_code == 401
         assert (await on.log_in(revoked)).status_code == 401
+        assert {(each.what, each.outcome) for each in on.told.entries} == {("hello", "refused")}
 
     play(scene)
 
@@ -141,6 +150,12 @@ def test_the_dashboard_does_what_its_users_rights_allow(rights: tuple[str, ...],
         assert (await on.client.get(f"{on.dashboard}/api/apps")).status_code == read
         asked = await on.client.post(f"{on.dashboard}/api/calls/fc-1/cancel", headers=COMMAND, json={})
         assert asked.status_code == command
+        told = [(each.who, each.where, each.what, each.outcome, each.about) for each in on.told.entries]
+        ended = ("somebody", "the dashboard", "end_call", "failed", {"id": "fc-1"})
+        assert told == [
+            ("somebody", "the dashboard", "log_in", "done", {}),
+            *([ended] if command == 404 else []),
+        ]
 
     play(scene)
 

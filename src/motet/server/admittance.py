@@ -31,8 +31,11 @@ class Admittance:
             raise
 
     def by_token(self, token: str) -> Principal:
-        """The same for somebody in a browser."""
-        return self.admit(token, None, "the dashboard")
+        """The same for somebody in a browser, who is written down also if it is let in."""
+        principal = self.admit(token, None, "the dashboard")
+        if self._audit is not None:
+            self._audit.did(Somebody(principal.name, principal.key, "the dashboard"), "log_in", "done", {})
+        return principal
 
     def audit_of(self, principal: Principal | None, container_id: str | None, where: str, number: int) -> SessionAudit:
         """What is told of a client, whoever it is."""

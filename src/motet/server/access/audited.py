@@ -71,7 +71,7 @@ def about(body: Any) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for name in TOLD:
         value = getattr(body, name, None)
-        if isinstance(value, str):
+        if isinstance(value, str) and value:
             found[name] = value[:_MAX_TEXT]
         elif isinstance(value, tuple | list) and value:
             found[name] = [str(each)[:_MAX_TEXT] for each in value[:_MAX_TEXT]]
