@@ -30,7 +30,10 @@ class CallEvents:
         known = self._calls.get(event.call_id)
         pool = self._pools.get(event.function_id if known is None else known.function_id)
         call = self._new_call(event, pool) if known is None else known
-        if self._is_strange(call, known is not None, event, pool):
+        # Nearly always this is a new call, and nothing is here from before the server began.
+        if (known is not None or (pool is not None and pool.earlier.are_any)) and self._is_strange(
+            call, known is not None, event, pool
+        ):
             self._refuse_stranger(event, turn)
             return
         outside = pool is not None and pool.is_retired and known is None and not _belongs(event, pool)
@@ -41,7 +44,8 @@ class CallEvents:
         room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
         if call.shares and call.kind is not CallKind.SPAWNED:
             room = min(room, *(share.room for share in call.shares))
-        items, refused = call.take(self._to_run(call, event, pool, turn), room, turn.now)
+        inputs = self._to_run(call, event, pool, turn) if event.again else event.inputs
+        items, refused = call.take(inputs, room, turn.now)
         began: list[Input] = []
         if pool.earlier.are_any:
             has = pool.earlier.has
@@ -66,8 +70,8 @@ class CallEvents:
         return pool is not None and pool.earlier.are_any and pool.earlier.is_anothers(call.call_id, call.principal)
 
     def _to_run(self, call: Call, event: e.InputsSubmitted, pool: Pool, turn: Turn) -> list[NewInput]:
-        """Those that may run, if they do not already."""
-        if not (event.again and call.at_most_once):
+        """Those of inputs that were submitted to a server before this one that may run, if they do not already."""
+        if not call.at_most_once:
             return event.inputs
         new = [each.index for each in event.inputs if each.index not in call.inputs]
         lost = {index for index in new if not pool.earlier.has(call.call_id, index)}
