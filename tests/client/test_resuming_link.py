@@ -14,6 +14,7 @@ from motet.client.connection import Connection
 from motet.client.resuming_link import CONFIRM_EVERY, ResumingLink
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
+from motet.model.function import AppSpec
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.wire import client_messages as m
 from motet.wire import codec
@@ -244,3 +245,29 @@ def test_a_server_that_nobody_comes_after_is_not_told(server: FakeServer) -> Non
     connection.close()
     with pytest.raises(EOFError):
         server.next()
+
+
+def test_nothing_is_said_of_an_app_before_the_next_server_has_it(server: FakeServer) -> None:
+    """To place its source takes the server a while, and what comes in the meantime it would not know."""
+    connection = connected(server)
+    asked: Waiter[Any] = Waiter(PATIENCE)
+    create = m.CreateApp("ap-1", AppSpec(name="shop", functions=()))
+    connection.ask(create, asked.set)
+    request = server.next()
+    made = m.AppCreated([("k", "f", "fu-f")], [])
+    server.say(m.Reply(request.request_id, made))
+    asked.wait()
+    call(connection)
+    server.next()
+    server.vanish()
+    server.listen()
+    server.accept(Agreed(1, run="se-2"))
+    again = server.next()
+    assert again.body == msgspec.structs.replace(create, functions=(("k", "f", "fu-f"),))
+    call(connection, "fc-b")  # recorded, to be said after that
+    server.peer.settimeout(0.1)
+    with pytest.raises(TimeoutError):
+        server.next()
+    server.peer.settimeout(PATIENCE)
+    server.say(m.Reply(again.request_id, made))
+    assert [server.next().call_id, server.next().call_id] == ["fc-a", "fc-b"]

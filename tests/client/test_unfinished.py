@@ -60,8 +60,9 @@ def test_apps_and_variants_with_the_ids_that_they_had_before_requests_and_inputs
     answered(unfinished, 2, m.BindFunction("fu-f", VARIANT), m.FunctionBound("fu-v"))
     change = m.UpdateAutoscaler("fu-f", AutoscalerUpdate(max_containers=3))
     answered(unfinished, 3, change, m.AutoscalerUpdated(AutoscalerSettings(max_containers=3)))
+    apps = [m.Request(FIRST_NUMBER, m.CreateApp("ap-1", SPEC, functions=(("k", "f", "fu-f"),)))]
+    assert unfinished.apps_again() == apps
     assert list(unfinished.again()) == [
-        m.Request(FIRST_NUMBER, m.CreateApp("ap-1", SPEC, functions=(("k", "f", "fu-f"),))),
         m.Request(FIRST_NUMBER + 1, m.BindFunction("fu-f", VARIANT, "fu-v")),
         m.Request(FIRST_NUMBER + 2, change),
         m.Request(4, m.ViewApp("ap-1")),
@@ -72,7 +73,7 @@ def test_apps_and_variants_with_the_ids_that_they_had_before_requests_and_inputs
 def test_the_answers_to_what_is_said_again_are_nobodys() -> None:
     unfinished = Unfinished()
     answered(unfinished, 1, m.CreateApp("ap-1", SPEC), m.AppCreated([], []))
-    (again,) = unfinished.again()
+    (again,) = unfinished.apps_again()
     assert isinstance(again, m.Request)
     assert not unfinished.received(m.Reply(again.request_id, m.AppCreated([], [])))
 
@@ -84,6 +85,7 @@ def test_not_what_was_refused_stopped_or_is_not_wanted() -> None:
     answered(unfinished, 3, m.StopApp("ap-2"), m.Done())
     unfinished.sent(m.Request(4, m.ViewApp("ap-1")))
     unfinished.sent(m.Forget(4))
+    assert unfinished.apps_again() == []
     assert list(unfinished.again()) == []
 
 

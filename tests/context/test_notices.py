@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import functools
 import subprocess
 import sys
+import warnings
 
 import pytest
 
-from motet.context.notices import warn_user
+from motet.context.notices import warn_user, without_place
 
 IN_CONTAINER = """
 import motet
@@ -35,3 +37,11 @@ def test_in_containers_declarations_are_silent_and_imports_are_not() -> None:
         [sys.executable, "-W", "error", "-c", IN_CONTAINER], capture_output=True, text=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "import error\n", "")
+
+
+def test_a_place_in_a_package_of_commands_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warnings, "formatwarning", warnings.formatwarning)
+    without_place("/lib/click")
+    shown = functools.partial(warnings.formatwarning, "look here", UserWarning, lineno=9, line="f()")
+    assert shown(filename="/lib/click/core.py") == "Warning: look here\n"
+    assert shown(filename="/lib/clicks.py") == "/lib/clicks.py:9: UserWarning: look here\n  f()\n"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -11,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from .conftest import wait_until
+from .standing import standing_server
 from .test_cli_views import MOTET, ROOT, input_of
 
 
@@ -96,3 +100,45 @@ def test_a_debugger_stops_at_the_first_line_and_at_the_failure(program: Program)
     done = program.rerun(program.divided)
     assert f"is not served any more; run it here: motet call rerun {program.divided} --local" in done.stderr
     assert program.rerun(program.batched, "--local").returncode == 1
+
+
+DEPLOYED = """
+import motet
+
+app = motet.App("shop")
+
+
+@app.function()
+def invert(number):
+    return 1 / number
+
+
+if __name__ == "__main__":
+    app.deploy()
+    motet.Function.from_name("shop", "invert").spawn(0)
+"""
+
+
+def test_an_input_of_a_deployed_version_runs_again_and_here_from_its_bundle(tmp_path: Path) -> None:
+    home, project = tmp_path / "home", tmp_path / "project"
+    project.mkdir()
+    (project / "shop.py").write_text(DEPLOYED)
+    with standing_server(home) as server:
+        subprocess.run([sys.executable, "shop.py"], cwd=project, env=server.client_env, check=True)
+        shutil.rmtree(project)
+        env = {**server.env, "COLUMNS": "200"}
+
+        def motet(*arguments: str) -> subprocess.CompletedProcess[str]:
+            argv = [sys.executable, "-m", "motet", *arguments]
+            return subprocess.run(argv, env=env, cwd=tmp_path, capture_output=True, text=True, check=False)
+
+        def failed_input() -> str | None:
+            found = json.loads(motet("function", "calls", "invert", "--json").stdout or "[]")
+            return next((it["input_id"] for it in found if it["status"] == "failure"), None)
+
+        input_id = wait_until(failed_input, "the failed input", timeout=60.0)
+        there, here = motet("call", "rerun", input_id), motet("call", "rerun", input_id, "--local")
+    for done in (there, here):
+        assert done.returncode == 1
+        assert f"{home}/server/bundles/" in done.stdout + done.stderr, "code of the bundle"
+        assert "return 1 / number" in done.stdout + done.stderr

@@ -93,6 +93,20 @@ def test_what_runs_and_what_ran_is_found_together(tmp_path: Path, archive: Archi
     b.end()
 
 
+def test_what_a_server_took_over_from_another_is_found_once(tmp_path: Path, archive: Archive) -> None:
+    before, after = Running(tmp_path, "a", 100.0), Running(tmp_path, "b", 200.0)
+    before.end(written_at=150.0)
+    after.store.add(
+        RecordBatch(apps=[AppRecord("ap-a", "shop", 201.0)], functions=[FunctionRecord("fu-a", "ap-a", "fetch", 1, 1)])
+    )
+    assert [(it.app_id, it.started_at, it.ended_at) for it in archive.apps()] == [
+        ("ap-b", 200.0, None),
+        ("ap-a", 100.0, None),
+    ]
+    assert [it.function_id for it in archive.functions("ap-a")] == ["fu-a"]
+    after.end()
+
+
 def test_lines_of_all_servers_are_searched_and_come_in_order_of_time(tmp_path: Path, archive: Archive) -> None:
     servers = [Running(tmp_path, letter, at) for letter, at in (("a", 100.0), ("b", 200.0), ("c", 300.0))]
     for server in servers:

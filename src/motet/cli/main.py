@@ -11,6 +11,7 @@ import click
 from motet import __version__
 from motet.cli.streams import failed_to_print, flushed, give_up_stderr_if_broken, prepare_streams
 from motet.client.profiles import PROFILE
+from motet.context.notices import without_place
 
 COMMANDS = {
     "run": "run_command:run_command",
@@ -66,6 +67,7 @@ def main() -> None:
     """The console script. Exit status: 0 success, 1 the program failed or what is asked for is not there, 2 wrong usage,
     130 Ctrl-C."""
     prepare_streams()
+    without_place(os.path.dirname(click.__file__))
     try:
         motet(prog_name="motet")
     except SystemExit as ended:

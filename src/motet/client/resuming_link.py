@@ -15,7 +15,7 @@ from motet.client.streams import ByteStream
 from motet.client.unfinished import Unfinished
 from motet.errors import ConnectionError, ServiceError
 from motet.wire import codec
-from motet.wire.client_messages import Farewell, Outcomes, OutcomesTaken
+from motet.wire.client_messages import Farewell, Outcomes, OutcomesTaken, Reply
 from motet.wire.hello import Agreed, Hello, Refused
 from motet.wire.message import Message
 
@@ -55,6 +55,8 @@ class ResumingLink(SocketLink):
         self._is_ending = False
         """The server has said that it ends in order."""
         self._is_lost = self._is_closed = False
+        self._awaited: set[int] = set()
+        """Requests for apps that were made again, and are not answered yet."""
         self._taken = self._confirmed = 0
         self._is_timed = False
         super().__init__(address, hello, connection, fingerprint)
@@ -99,9 +101,21 @@ class ResumingLink(SocketLink):
             and not (self._is_ending or self._is_closed or self._connection.ended)
         )
 
+    def _say_rest(self) -> None:
+        """Say all else that is unfinished, once the apps are there: to place their source takes the server a while."""
+        if not self._awaited:
+            for message in self._unfinished.again():
+                for data in codec.frames([message]):
+                    self._send_whole(data)
+            self._is_lost = False
+
     def _take_in(self, frame: memoryview) -> None:
         messages = codec.decode_to_client(frame)
         for message in messages:
+            if isinstance(message, Reply) and message.request_id in self._awaited:
+                with self._lock:
+                    self._awaited.discard(message.request_id)
+                    self._say_rest()
             if isinstance(message, Outcomes):
                 self._taken += len(message.ended)
             elif isinstance(message, Agreed):
@@ -197,9 +211,10 @@ class ResumingLink(SocketLink):
             self._taken = self._confirmed = 0
             self._is_timed = False
             before.close()
-            for message in self._unfinished.again():
-                for data in codec.frames([message]):
-                    self._send_whole(data)
-            self._is_lost = False
+            apps = self._unfinished.apps_again()
+            self._awaited = {each.request_id for each in apps}
+            for request in apps:
+                self._send_whole(b"".join(codec.frames([request])))
+            self._say_rest()
         if self._is_closed:  # just now, so that the one before was ended
             stream.end()

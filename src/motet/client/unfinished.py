@@ -119,13 +119,19 @@ class Unfinished:
                 del self._calls[call_id]
             return found
 
-    def again(self) -> Iterator[Message]:
-        """What there is to say to the next server, in this order."""
+    def apps_again(self) -> list[Request]:
+        """What there is to say to the next server first: nothing of the rest makes sense to it before these are answered."""
         with self._lock:
-            first: list[RequestBody] = [*self._apps.values(), *self._variants.values(), *self._changes]
+            return [Request(number, app) for number, app in enumerate(self._apps.values(), FIRST_NUMBER)]
+
+    def again(self) -> Iterator[Message]:
+        """What else there is to say to the next server, in this order."""
+        with self._lock:
+            first: list[RequestBody] = [*self._variants.values(), *self._changes]
+            begin = FIRST_NUMBER + len(self._apps)
             requests = list(self._requests.items())
             calls = [(call.head, list(call.inputs.values())) for call in self._calls.values()]
-        for number, body in enumerate(first, FIRST_NUMBER):
+        for number, body in enumerate(first, begin):
             yield Request(number, body)
         for number, request in requests:
             yield Request(number, request)

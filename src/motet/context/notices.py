@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import warnings
 
@@ -22,6 +23,20 @@ def _depth_of_user_code() -> int:
         frame = frame.f_back
         depth += 1
     return depth
+
+
+def without_place(*packages: str) -> None:
+    """Have warnings shown without a place from now on whose place is in one of these packages: commands are called by theirs,
+    and no line of it is the user's."""
+    as_before = warnings.formatwarning
+    inside = tuple(package.rstrip(os.sep) + os.sep for package in packages)
+
+    def formatted(message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None) -> str:
+        if filename.startswith(inside):
+            return f"Warning: {message}\n"
+        return as_before(message, category, filename, lineno, line)
+
+    warnings.formatwarning = formatted  # type: ignore[assignment]
 
 
 def _is_ours(module: str) -> bool:

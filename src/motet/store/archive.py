@@ -52,10 +52,16 @@ class Archive:
     # --- finding ----------------------------------------------------------------------------------------------------
 
     def apps(self) -> list[AppRecord]:
-        return sorted(self._all(lambda store: store.apps()), key=_started_at, reverse=True)
+        found: dict[str, AppRecord] = {}
+        for app in sorted(self._all(lambda store: store.apps()), key=_started_at):
+            # A server that took over from another goes on with its apps: they are the ones that they were.
+            began = found.pop(app.app_id, app).started_at
+            found[app.app_id] = msgspec.structs.replace(app, started_at=began)
+        return sorted(found.values(), key=_started_at, reverse=True)
 
     def functions(self, app: str | None = None) -> list[FunctionRecord]:
-        return sorted(self._all(lambda store: store.functions(app)), key=attrgetter("function_id"))
+        found = {it.function_id: it for it in self._all(lambda store: store.functions(app))}
+        return sorted(found.values(), key=attrgetter("function_id"))
 
     def calls(self, query: CallQuery) -> list[CallSummary]:
         def ask(store: SqliteRecords) -> list[CallSummary]:

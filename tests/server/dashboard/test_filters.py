@@ -87,6 +87,14 @@ def test_filter_that_is_wrong_is_refused(given: dict[str, str], said: str) -> No
     assert said in str(raised.value)
 
 
+def test_filters_are_each_named_once() -> None:
+    asked = filters(tail="2")
+    asked.text("app")
+    asked.text("app")
+    with pytest.raises(InvalidError, match=r"there is: app$"):
+        asked.done()
+
+
 def test_filter_that_is_given_twice_is_refused() -> None:
     with pytest.raises(InvalidError, match="kind= is given twice"):
         call_query(Filters([("kind", "failure"), ("kind", "success")], NOW))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import socket
 import ssl
@@ -93,11 +94,13 @@ class Open:
 
 @contextlib.asynccontextmanager
 async def opened(health: Health | None = None, **config: Any) -> AsyncIterator[Open]:
+    before = open_sockets()
     there = Open(PortConfig(port=0, **config), health)
     try:
         yield there
     finally:
         await there.close()
+    await there.wait(lambda: open_sockets() <= before)  # what clients let go of is let go of here, too
 
 
 def open_sockets() -> int:
@@ -358,5 +361,38 @@ def test_both_ends_agree_on_a_version_of_tls_that_is_not_old(authority: Authorit
             _, writer = await asyncio.open_connection("127.0.0.1", there.number, ssl=old)
             assert writer.get_extra_info("ssl_object").version() == "TLSv1.2"
             writer.close()
+
+    play(scene)
+
+
+class Full:
+    """A listening socket of a process that can have no more files for a moment."""
+
+    def __init__(self, listening: socket.socket) -> None:
+        self._listening = listening
+        self.fileno, self.close = listening.fileno, listening.close
+        self.refused = 0
+
+    def accept(self) -> tuple[socket.socket, Any]:
+        if not self.refused:
+            self.refused += 1
+            raise OSError(errno.EMFILE, "Too many open files")
+        return self._listening.accept()
+
+
+def test_where_no_more_files_are_to_be_had_it_goes_on_when_some_are(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(port, "FULL_PAUSE", 0.01)
+
+    async def scene() -> None:
+        async with opened() as there:
+            full = Full(there.port._listening or socket.socket())
+            there.port._listening = cast(Any, full)
+            stream = await asyncio.to_thread(open_stream, there.address)
+            assert isinstance((await asyncio.to_thread(exchange, stream, Hello("client", "t")))[0], Agreed)
+            stream.close()
+        assert "nobody else can come in for now" in caplog.text
+        assert full.refused == 1
 
     play(scene)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 
 import pytest
 
 from motet.client.open_stream import open_stream
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, ServiceError
 from motet.server.health import Health
 from motet.server.port import frames_websocket
 from motet.wire import codec
@@ -199,5 +200,32 @@ def test_a_message_that_is_too_large_ends_the_connection() -> None:
             assert b"\x88" in await reader.read()  # a frame that says goodbye
             writer.close()
             await there.wait(lambda: len(there.strangers) == 0)
+
+    play(scene)
+
+
+def test_without_the_packages_for_http_there_is_a_word_of_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+
+    async def scene() -> None:
+        async with opened(health=Own().health) as there:
+            status, body = await get(there.number, "/livez")
+            assert (status, b"pip install 'motet[server]'" in body) == (503, True)
+
+    play(scene)
+
+
+def test_without_the_package_for_websockets_there_is_a_word_of_what_to_install_on_either_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def scene() -> None:
+        async with opened(health=Own().health) as there:
+            monkeypatch.setitem(sys.modules, "motet.server.port.frames_websocket", None)
+            assert (await get(there.number, "/livez"))[0] == 200  # all else goes on
+            with pytest.raises(ConnectionError, match="the WebSocket was refused with 503"):
+                await asyncio.to_thread(open_stream, f"ws://127.0.0.1:{there.number}/connect")
+            monkeypatch.setitem(sys.modules, "websockets.client", None)
+            with pytest.raises(ServiceError, match=r"pip install 'motet\[websocket\]'"):
+                await asyncio.to_thread(open_stream, f"ws://127.0.0.1:{there.number}/connect")
 
     play(scene)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 from motet.client.peer_process import PeerProcess
 from motet.errors import ServiceError
@@ -90,11 +90,11 @@ class _LacksRoom(asyncio.Protocol):
         self._reason = reason
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
+        out = cast(asyncio.Transport, transport)  # uvloop's is one, but does not say so
         body = f"{self._reason}\n".encode()
         head = "HTTP/1.1 503 Service Unavailable\r\ncontent-type: text/plain; charset=utf-8\r\nconnection: close\r\n"
-        transport.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
-        transport.close()
+        out.write(f"{head}content-length: {len(body)}\r\n\r\n".encode() + body)
+        out.close()
 
 
 def _missing(error: ImportError) -> ServiceError:

@@ -81,7 +81,7 @@ class Filters:
         """Refuse a parameter that was not read: one that is misspelt would seem to filter, and would not."""
         for name in self._given:
             if name not in self._taken:
-                known = ", ".join(self._taken) or "none"
+                known = ", ".join(dict.fromkeys(self._taken)) or "none"
                 raise InvalidError(f"there is no filter {name!r} here; there is: {known}")
 
 

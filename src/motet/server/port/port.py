@@ -19,6 +19,8 @@ from motet.server.port.first_bytes import COUNT, LINGER, is_tls, refusal
 from motet.server.port.server_tls import LOOK_INTERVAL, ServerTls
 
 BACKLOG = 1024
+AT_ONCE = 100
+"""Connections that are taken in one turn of the loop."""
 CLOSING_TIMEOUT = 5.0
 """Seconds that the other end has to say goodbye in TLS."""
 FULL_PAUSE = 1.0
@@ -47,7 +49,7 @@ class Port:
         self.address = ""
         """Once it is open."""
         self._listening: socket.socket | None = None
-        self._accepting: asyncio.Task[None] | None = None
+        self._pause: asyncio.TimerHandle | None = None
         self._newcomers: set[asyncio.Task[None]] = set()
         self._look: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -58,7 +60,7 @@ class Port:
     def open(self) -> str:
         """Listen; the address. Raises `ServiceError`."""
         self._listening = _listening_socket(self._config.host, self._config.port)
-        self._accepting = asyncio.get_running_loop().create_task(self._accept(self._listening))
+        asyncio.get_running_loop().add_reader(self._listening, self._accept)
         if self.tls is not None:
             self._look_later()
         port = self._listening.getsockname()[1]
@@ -69,28 +71,35 @@ class Port:
 
     def close(self) -> None:
         """Let nobody in any more. Idempotent."""
-        if self._look is not None:
-            self._look.cancel()
-        for task in (self._accepting, *self._newcomers):
-            if task is not None:
-                task.cancel()
+        for timer in (self._look, self._pause):
+            if timer is not None:
+                timer.cancel()
+        for task in self._newcomers:
+            task.cancel()
         if self._listening is not None:
+            asyncio.get_running_loop().remove_reader(self._listening)
             self._listening.close()
             self._listening = None
 
     # --- one after the other ------------------------------------------------------------------------------------------
 
-    async def _accept(self, listening: socket.socket) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
+    def _accept(self) -> None:
+        """Somebody waits to come in, or several do."""
+        loop, listening = asyncio.get_running_loop(), self._listening
+        for _ in range(AT_ONCE):
+            if listening is None:
+                return
             try:
-                sock, address = await loop.sock_accept(listening)
+                sock, address = listening.accept()
+            except BlockingIOError:
+                return
             except OSError as error:
-                if error.errno not in _NO_MORE_FILES:
-                    continue  # it was gone before it was here
-                logger.warning("nobody else can come in for now: %s", error)
-                await asyncio.sleep(FULL_PAUSE)
-                continue
+                if error.errno in _NO_MORE_FILES:
+                    logger.warning("nobody else can come in for now: %s", error)
+                    loop.remove_reader(listening)
+                    self._pause = loop.call_later(FULL_PAUSE, loop.add_reader, listening, self._accept)
+                    return
+                continue  # it was gone before it was here
             sock.setblocking(False)
             newcomer = Newcomer(sock)
             self._strangers.add(newcomer)
