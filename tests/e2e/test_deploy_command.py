@@ -179,3 +179,38 @@ def test_without_a_server_the_two_commands_are_told(directory: Path) -> None:
     )
     assert done.returncode == 1
     assert done.stderr.endswith("Start one, and use it:\n  motet server\n  motet deploy FILE\n")
+
+
+def test_a_canary_serves_beside_the_version_before_until_it_is_promoted_or_rolled_back(
+    server: StandingServer, directory: Path
+) -> None:
+    def states() -> list[tuple[int, str, float]]:
+        views = json.loads(motet(server, directory, "app", "history", "two", "--json"))
+        return [(it["version"], it["state"], it["share"]) for it in views]
+
+    motet(server, directory, "deploy", "shop.py", "--name", "two")
+    write(directory, 11)
+    canary = ["deploy", "shop.py", "--name", "two", "--strategy", "canary"]
+    told = motet(server, directory, *canary, "--percent", "30", "--rollback-on", "error-rate=50%")
+    assert told.startswith("two v2 (canary, 30 % of the inputs): 2 functions, 1 web, in ")
+    assert states() == [(2, "canary", 30.0), (1, "live", 70.0)]
+    assert motet(server, directory, "app", "promote", "two", "--yes").startswith("two v2 has the name, after ")
+    assert states() == [(2, "live", 100.0), (1, "replaced", 0.0)]
+    assert "no canary" in motet(server, directory, "app", "promote", "two", "--yes", status=1)
+    motet(server, directory, *canary)
+    assert motet(server, directory, "app", "rollback", "two").startswith("two v2 has the name, after ")
+    assert states() == [(3, "replaced", 0.0), (2, "live", 100.0), (1, "replaced", 0.0)]
+    assert "no rule for a rollback" in motet(server, directory, *canary, "--rollback-on", "mood=bad", status=2)
+    motet(server, directory, "app", "stop", "two", "--yes")
+
+
+def test_a_version_whose_containers_do_not_start_leaves_the_one_before(server: StandingServer, directory: Path) -> None:
+    motet(server, directory, "deploy", "shop.py", "--name", "kept")
+    assert call(server, "kept") == "20"
+    (directory / "parts.py").write_text("import motet\nEACH = 1\nif not motet.is_local():\n    1 / 0\n")
+    told = motet(server, directory, "deploy", "shop.py", "--name", "kept", status=1)
+    assert "kept v2 was not deployed, and v1 serves on" in told
+    assert "ZeroDivisionError: division by zero" in told
+    assert 'parts.py", line 4' in told
+    assert call(server, "kept") == "20"
+    motet(server, directory, "app", "stop", "kept", "--yes")

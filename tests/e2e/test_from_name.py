@@ -268,3 +268,31 @@ def test_without_a_server_the_two_commands_are_told(tmp_path: Path, monkeypatch:
         ConnectionError, match=r"and the one that is named is not there: no connection to the server at unix:"
     ):
         motet.App.lookup("shop")
+
+
+HOLDS = """
+import motet
+
+price = motet.Function.from_name("shop", "price")
+varied = price.with_options(timeout=77)
+till = motet.Cls.from_name("shop", "Till")(rate=2)
+print(price.remote(1), varied.remote(2), till.total.remote(3), flush=True)
+input()
+print(price.remote(4), varied.remote(5), till.total.remote(6))
+"""
+
+
+def test_handles_go_on_when_the_server_was_away(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    with standing_server(tmp_path / "home") as server:
+        code = "import shop; shop.app.deploy()"
+        subprocess.run([sys.executable, "-c", code], env=server.client_env, cwd=tmp_path, check=True, timeout=PATIENCE)
+        pipe = subprocess.PIPE
+        holder = subprocess.Popen(
+            [sys.executable, "-c", HOLDS], env=server.client_env, stdin=pipe, stdout=pipe, text=True
+        )
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == "10 20 6 EUR\n"
+        assert server.end()[0] == 0
+        with standing_server(tmp_path / "home"):
+            assert holder.communicate("\n", timeout=PATIENCE)[0] == "40 50 12 EUR\n"
