@@ -11,6 +11,7 @@ import pytest
 from motet.core.commands import (
     Command,
     KillContainer,
+    RecordArguments,
     RecordCalls,
     RecordEnd,
     RecordInputs,
@@ -209,7 +210,15 @@ def test_each_command_is_carried_out_or_told_to_observers_alone() -> None:
         assert performers is not None
         assert set(performers) == set(Command.__subclasses__())
         told = {kind for kind, perform in performers.items() if perform is None}
-        assert told == {RecordCalls, RecordInputs, RecordSuccesses, RecordStart, RecordEnd, ReportDecision}
+        assert told == {
+            RecordArguments,
+            RecordCalls,
+            RecordInputs,
+            RecordSuccesses,
+            RecordStart,
+            RecordEnd,
+            ReportDecision,
+        }
 
     asyncio.run(main())
 
