@@ -245,7 +245,7 @@ def test_the_first_start_prints_an_admin_token_this_once_and_others_are_made_wit
         denied = with_token(ci, "token", "list")
         assert denied.returncode == 1
         assert (
-            "ListTokens needs a right that this token does not give: administer; it gives: call, deploy"
+            "listing tokens needs a right that this token does not give: administer; it gives: call, deploy"
             in denied.stderr
         )
         assert "the token (MOTET_TOKEN) is none here" in with_token("motet_wrong", "run", "shop.py::main").stderr

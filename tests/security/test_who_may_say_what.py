@@ -10,6 +10,7 @@ import pytest
 
 from motet.errors import ConnectionError, PermissionDeniedError
 from motet.model.outcome import OutcomeKind
+from motet.server.access.deeds import deed
 from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, NEEDED, NOTHING, SERVE
 from motet.wire import client_messages as m
@@ -38,7 +39,7 @@ def test_without_its_right_a_message_is_refused(kind: Any) -> None:
             if kind in BODIES:
                 problem = refusal(await somebody.answer(message))
                 assert isinstance(problem, PermissionDeniedError)
-                assert f"{kind.__name__} needs a right that this token does not give" in str(problem)
+                assert f"{deed(kind)} needs a right that this token does not give" in str(problem)
             if kind is m.SubmitInputs:
                 somebody.say(message)
                 (end,) = (await somebody.wait(m.Outcomes)).ended

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,14 +18,22 @@ from motet.cli.logs_command import Scope, print_logs, reading_of, reading_option
 from motet.cli.named_server import named_server
 from motet.cli.options import ViewGroup, confirm, json_option, print_json, yes_option
 from motet.cli.servers import STOP_TIMEOUT
+from motet.cli.summary import count
 from motet.cli.tables import cell, duration, fitting, moment, state_cell, table
 from motet.cli.terminal import console, tell
+from motet.cli.versions import one_of_each_name, versions_among
 from motet.errors import NotFoundError
 from motet.model.deployment import DeploymentView
 from motet.model.views import AppView, FunctionView
 from motet.records.pools import AppRecord, FunctionRecord
 from motet.wire.client_messages import Done, StopApp
 from motet.wire.deployment_messages import StopDeployed
+
+MANY_VARIANTS = 5
+"""So many variants of one function are a row each."""
+
+_COUNTS = ("waiting_inputs", "running_inputs", "succeeded_inputs", "failed_inputs", "cancelled_inputs")
+_NUMBERS = (*_COUNTS, "containers")
 
 
 @click.group("app", cls=ViewGroup)
@@ -38,9 +47,10 @@ for command in (app_history, app_rollback, app_promote):
 
 @app_command.command("list")
 @click.option("--limit", type=click.IntRange(1), default=20, show_default=True, help="How many to list.")
+@click.option("--all", "everything", is_flag=True, help="Also versions of deployed apps that have ended.")
 @json_option
-def list_apps(*, limit: int, as_json: bool) -> None:
-    """List apps, those started last first."""
+def list_apps(*, limit: int, everything: bool, as_json: bool) -> None:
+    """List apps, those started last first; of a deployed one the versions that serve, or end what they have."""
     with known() as found:
         deployed = {view.app_id: view for view in found.deployments()}
         views = {view.app_id: view for _, view in found.servers.views()}
@@ -49,7 +59,13 @@ def list_apps(*, limit: int, as_json: bool) -> None:
         known_here = {app.app_id for app in apps}
         elsewhere = [it for app_id, it in views.items() if app_id not in known_here]
         apps = [_record(view, deployed.get(view.app_id)) for view in elsewhere] + apps
-        rows = [app_json(app, views.get(app.app_id), deployed.get(app.app_id)) for app in apps[:limit]]
+        versions = versions_among(found, apps)
+        shortened = apps if everything else one_of_each_name(apps, views, versions)
+        ended_versions, apps = len(apps) - len(shortened), shortened
+        rows = [
+            app_json(app, views.get(app.app_id), deployed.get(app.app_id), versions.get(app.app_id))
+            for app in apps[:limit]
+        ]
         if as_json:
             print_json(rows)
             return
@@ -85,12 +101,15 @@ def list_apps(*, limit: int, as_json: bool) -> None:
         out.print(fitting(shown, out.width))
         if len(apps) > limit:
             tell(f"{len(apps) - limit} older apps: --limit {len(apps)} lists them, too.", err=True)
+        if ended_versions:
+            tell(f"{count(ended_versions, 'ended version')} of deployed apps: --all lists them, too.", err=True)
 
 
 @app_command.command("info")
 @click.argument("app")
+@click.option("--all", "everything", is_flag=True, help="A row for each variant, also where there are many.")
 @json_option
-def app_info(*, app: str, as_json: bool) -> None:
+def app_info(*, app: str, everything: bool, as_json: bool) -> None:
     """Show an app and its functions. APP is an id or a name: then the version that serves is meant, or the app of that name
     started last."""
     with known() as found:
@@ -98,17 +117,19 @@ def app_info(*, app: str, as_json: bool) -> None:
         view = next((view for _, view in found.servers.views() if view.app_id == record.app_id), None)
         functions = function_rows(found.archive.functions(record.app_id), {record.app_id: record}, view_of(view))
         deployed = next((it for it in found.deployments() if it.app_id == record.app_id), None)
-        about = app_json(record, view, deployed)
+        version = versions_among(found, [record]).get(record.app_id)
+        about = app_json(record, view, deployed, version)
         if as_json:
             print_json({**about, "functions": functions})
             return
         out = console()
-        version = "" if about["version"] is None else f" v{about['version']}"
-        name = cell(f"{about['name']}{version}", "bold")
+        number = "" if about["version"] is None else f" v{about['version']}"
+        name = cell(f"{about['name']}{number}", "bold")
         out.print(Text.assemble(name, f"  {about['app_id']}  ", state_cell(about["state"])))
         ended = f", ended {moment(record.ended_at)}" if record.ended_at else ""
         out.print(f"started {moment(record.started_at)}{ended}", style="dim")
-        out.print(fitting(functions_table(functions, with_app=False), out.width))
+        rows = functions if everything else few_variants(functions)
+        out.print(fitting(functions_table(rows, with_app=False), out.width))
 
 
 @app_command.command("stop")
@@ -180,14 +201,19 @@ def _record(view: AppView, deployed: DeploymentView | None) -> AppRecord:
     return AppRecord(view.app_id, view.name, 0.0 if deployed is None else deployed.deployed_at)
 
 
-def app_json(app: AppRecord, view: AppView | None, deployed: DeploymentView | None = None) -> dict[str, Any]:
+def app_json(
+    app: AppRecord,
+    view: AppView | None,
+    deployed: DeploymentView | None = None,
+    version: DeploymentView | None = None,
+) -> dict[str, Any]:
     """An app and what it does now."""
     functions = () if view is None else view.functions
     live = view is not None
     return {
         **msgspec.to_builtins(app),
         "state": _state(view, deployed),
-        "version": view.version or None if view is not None else None,
+        "version": view.version or None if view is not None else None if version is None else version.version,
         "containers": sum(len(each.containers) for each in functions) if live else None,
         "running_inputs": sum(each.running_inputs for each in functions) if live else None,
         "waiting_inputs": sum(each.waiting_inputs for each in functions) if live else None,
@@ -215,19 +241,37 @@ def function_rows(
     for record in functions:
         view = views.get(record.function_id)
         app = apps.get(record.app_id)
-        numbers = ("waiting_inputs", "running_inputs", "succeeded_inputs", "failed_inputs", "cancelled_inputs")
         rows.append(
             {
                 **msgspec.to_builtins(record),
                 "app_name": "" if app is None else app.name,
                 "state": "ended" if view is None else "running",
                 "containers": None if view is None else len(view.containers),
-                **{name: None if view is None else getattr(view, name) for name in numbers},
+                **{name: None if view is None else getattr(view, name) for name in _COUNTS},
                 "last_decision": "" if view is None else view.last_decision,
                 "shortage": "" if view is None else view.shortage,
             }
         )
     return rows
+
+
+def few_variants(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The same, with one row for all variants of a function that has many."""
+    counts = Counter(row["variant_of"] for row in rows if row["variant_of"])
+    kept, grouped = [], dict[str, dict[str, Any]]()
+    for row in rows:
+        if counts[row["variant_of"]] <= MANY_VARIANTS:
+            kept.append(row)
+        elif (group := grouped.get(row["variant_of"])) is None:
+            many = f"{counts[row['variant_of']]:,} variants (--all)"
+            group = {**row, "function_id": many, "variant_of": None, "name": f"{row['name']} (variants)"}
+            grouped[row["variant_of"]] = group
+            kept.append(group)
+        else:
+            for name in _NUMBERS:
+                if row[name] is not None:
+                    group[name] = row[name] + (group[name] or 0)
+    return kept
 
 
 def functions_table(rows: list[dict[str, Any]], *, with_app: bool) -> Any:

@@ -278,9 +278,7 @@ def _show_call(found: Known, call_id: str, shown: int, as_json: bool) -> None:
     states = [(each, kind_word(each.kind)) for each in ended]
     states += [(_so_far(view, now), view.state) for view in live if view.input_id not in known_ids]
     states.sort(key=lambda each: each[0].submitted_at - each[0].ended_at)
-    rows = [
-        Row(input_id_of(call_id, record.index), state, _timeline(found, record)[0]) for record, state in states[:shown]
-    ]
+    rows = [_row(found, record, state) for record, state in states[:shown]]
     if as_json:
         print_json(_call_json(summary, live, rows))
         return
@@ -300,6 +298,12 @@ def _show_call(found: Known, call_id: str, shown: int, as_json: bool) -> None:
     hints += [f"what they printed: motet logs --function-call {call_id}"]
     hints += [f"end it: motet call cancel {call_id}"] if live else []
     out.print(Text("\n" + "\n".join(hints), style="dim"))
+
+
+def _row(found: Known, record: InputRecord, state: str) -> Row:
+    input_id = input_id_of(record.call_id, record.index)
+    # What held it up is found with the input itself, where records are elsewhere.
+    return Row(input_id, state, _timeline(found, found.archive.input(input_id) or record)[0])
 
 
 def _counts(summary: CallSummary, live: list[InputView]) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeVar
 
 from motet.cli.deployed import server_if_any, serving
+from motet.cli.records_there import RecordsThere
 from motet.cli.servers import LiveServer, LiveServers, live_servers
 from motet.cli.summary import count
 from motet.cli.terminal import tell
@@ -36,7 +37,7 @@ class Candidate(NamedTuple):
     name: str
 
 
-def choose(text: str, candidates: Sequence[Candidate], what: str, where: Path) -> int:
+def choose(text: str, candidates: Sequence[Candidate], what: str, where: Path | str) -> int:
     """The place of the candidate whose id or name `text` is, or which alone has an id that begins or ends so; the first of
     several of that name. Raises `NotFoundError`, or `InvalidError` if several ids begin so."""
     exact = [place for place, each in enumerate(candidates) if text == each.object_id]
@@ -76,6 +77,9 @@ class Known:
         self.servers = servers
         self.server = server
         """The one that stays, if there is one."""
+        there = servers.elsewhere
+        self.where = str(home) if there is None else f"{home} or by the server at {there.identity.address}"
+        """Where things are looked for."""
 
     def deployments(self) -> list[DeploymentView]:
         """The versions of deployed apps that serve."""
@@ -94,14 +98,14 @@ class Known:
             # The records of what serves elsewhere are there.
             elsewhere = AppRecord(view.app_id, view.name, view.deployed_at)
             return next((each for each in apps if each.app_id == view.app_id), elsewhere)
-        return apps[choose(text, [Candidate(each.app_id, each.name) for each in apps], "app", self.home)]
+        return apps[choose(text, [Candidate(each.app_id, each.name) for each in apps], "app", self.where)]
 
     def function(self, text: str, app: AppRecord | None = None) -> FunctionRecord:
         """The function that is meant, of the app if one is given. Raises `NotFoundError`."""
         found = self.archive.functions(None if app is None else app.app_id)[::-1]
         # A variant has its function's name: unless its id is given, the function itself is meant.
         found.sort(key=lambda each: each.variant_of is not None)
-        return found[choose(text, [Candidate(each.function_id, each.name) for each in found], "function", self.home)]
+        return found[choose(text, [Candidate(each.function_id, each.name) for each in found], "function", self.where)]
 
     def container(self, text: str) -> ContainerRecord:
         """The container that is meant, by its id or the end of it. Raises `NotFoundError`."""
@@ -109,13 +113,13 @@ class Known:
         if exact is not None:
             return exact
         found = self.archive.containers()
-        return found[choose(text, [Candidate(each.container_id, "") for each in found], "container", self.home)]
+        return found[choose(text, [Candidate(each.container_id, "") for each in found], "container", self.where)]
 
     def call(self, call_id: str) -> CallSummary:
         """A call, by its whole id. Raises `NotFoundError`."""
         found = self.archive.call(checked_id(call_id, "fc", "function call"))
         if found is None:
-            raise NotFoundError(f"no function call {call_id!r} is known under {self.home}{self._hint()}")
+            raise NotFoundError(f"no function call {call_id!r} is known under {self.where}{self._hint()}")
         return found
 
     def live_input(self, input_id: str) -> InputView | None:
@@ -132,7 +136,7 @@ class Known:
                 f"nothing is kept of input {input_id!r}: its server was killed before it ended (or {call_id} has none of "
                 f"that number); what was printed until then: motet logs --function-call {call_id}"
             )
-        return NotFoundError(f"no input {input_id!r} is known under {self.home}{self._hint()}")
+        return NotFoundError(f"no input {input_id!r} is known under {self.where}{self._hint()}")
 
     def _was_killed(self, call: CallSummary | None) -> bool:
         """Whether the app of this call has not ended, and does not run."""
@@ -160,7 +164,8 @@ def known() -> Iterator[Known]:
     archive = open_archive(home)
     try:
         with server_if_any() as server, live_servers(home, server) as servers:
-            found = Known(home, archive, servers, server)
+            there = servers.elsewhere
+            found = Known(home, archive if there is None else RecordsThere(there, archive), servers, server)
             yield found
             found.tell_problems()
     finally:

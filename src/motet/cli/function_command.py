@@ -80,14 +80,17 @@ def show_stats(
     with known() as found:
         record = _function(found, function, app)
         container_id = None if container is None else found.container(container).container_id
+        meant, of_app = _meant(found, record, function)
+        same = _same(found, record, of_app)
         query = InputQuery(
-            function=record.function_id, container_id=container_id, since=since, until=until, limit=MAX_FOUND
+            function=meant, app=of_app, container_id=container_id, since=since, until=until, limit=MAX_FOUND
         )
         inputs = found.archive.inputs(query)
         containers = [
             each
-            for each in found.archive.containers(record.function_id)
-            if container_id in (None, each.container_id)
+            for each in found.archive.containers(meant)
+            if each.function_id in same
+            and container_id in (None, each.container_id)
             and (since is None or (each.ended_at or float("inf")) >= since)
             and (until is None or each.started_at <= until)
         ]
@@ -129,8 +132,11 @@ def list_calls(
     """List a function's inputs: those that wait or run, then the ones that ended last."""
     with known() as found:
         record = _function(found, function, app)
-        rows = _live_rows(found, record, limit) if until is None else []
-        query = InputQuery(function=record.function_id, since=since, until=until, limit=limit)
+        meant, of_app = _meant(found, record, function)
+        running = view_of(*(view for _, view in found.servers.views())) if until is None else {}
+        same = running.keys() & _same(found, record, of_app)
+        rows = [row for function_id in sorted(same) for row in _live_rows(found, function_id, limit)]
+        query = InputQuery(function=meant, app=of_app, since=since, until=until, limit=limit)
         rows += _ended_rows(found, query, {row["input_id"] for row in rows})
         rows = [row for row in rows if since is None or row["ended_at"] or row["submitted_at"] >= since][:limit]
         if as_json:
@@ -249,6 +255,19 @@ def _function(found: Known, text: str, app: str | None) -> FunctionRecord:
     return found.function(text, None if app is None else found.app(app))
 
 
+def _meant(found: Known, record: FunctionRecord, text: str) -> tuple[str, str | None]:
+    """What to ask by, a function and an app: by its name, that of a deployed app is meant in all versions of it."""
+    deployed = None if text != record.name else found.deployment(record.app_id)
+    return (record.function_id, None) if deployed is None else (record.name, deployed.name)
+
+
+def _same(found: Known, record: FunctionRecord, app: str | None) -> set[str]:
+    """The ids of the functions that are asked about."""
+    if app is None:
+        return {record.function_id}
+    return {each.function_id for each in found.archive.functions(app) if each.name == record.name}
+
+
 def _not_running(record: FunctionRecord) -> NotFoundError:
     return NotFoundError(f"function {record.name} ({record.function_id}) does not run any more, so it has no pool")
 
@@ -295,7 +314,7 @@ def _print_stats(out: Any, stats: RecordedStats) -> None:
     out.print(shown)
 
 
-def _live_rows(found: Known, record: FunctionRecord, limit: int) -> list[dict[str, Any]]:
+def _live_rows(found: Known, function_id: str, limit: int) -> list[dict[str, Any]]:
     now = time.time()
     return [
         {
@@ -310,7 +329,7 @@ def _live_rows(found: Known, record: FunctionRecord, limit: int) -> list[dict[st
             "status": view.state,
             "container_id": view.container_id,
         }
-        for view in found.servers.inputs(function_id=record.function_id, limit=limit)
+        for view in found.servers.inputs(function_id=function_id, limit=limit)
     ]
 
 

@@ -142,7 +142,7 @@ def print_logs(scope: Scope, reading: Reading) -> None:
             is_live = not found.servers.is_empty()
             write(found.archive.follow(query), reading)
             what = "No server" if found.servers.is_empty() else "Nothing that writes such lines"
-            tell(f"{what} runs under {found.home}{' any more' if is_live else ''}.", err=True)
+            tell(f"{what} runs under {found.where}{' any more' if is_live else ''}.", err=True)
             return
         lines = found.archive.logs(query)
         write(lines, reading)

@@ -119,6 +119,11 @@ class LiveServers:
                 return server.ask(m.ViewEnvironment(container_id), m.EnvironmentViewed).env
         raise NotFoundError(f"container {container_id} does not live any more")
 
+    @property
+    def elsewhere(self) -> LiveServer | None:
+        """The one that is named, if its records are not under the home."""
+        return self._elsewhere
+
     def is_empty(self) -> bool:
         """Whether none runs."""
         return self._elsewhere is None and not _running_servers(self._home)

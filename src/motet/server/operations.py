@@ -52,7 +52,10 @@ class Operations:
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
             m.FindCalls: lambda body: self.read(lambda records: m.CallsFound(records.calls(body.query))),
+            m.FindCall: lambda body: self.read(lambda records: _find_call(records, body.call_id)),
             m.FindCallGraph: self._find_call_graph,
+            m.FindInputs: lambda body: self.read(lambda records: m.EndedInputsFound(records.inputs(body.query))),
+            m.FindPools: lambda body: self.read(lambda records: _find_pools(records, body)),
             m.FindInput: lambda body: self.read(lambda records: _find_input(records, body.input_id)),
         }
 
@@ -174,6 +177,17 @@ class Operations:
         found = await self.all_live_inputs(call_id, None, MAX_FOUND)
         await self.flush()
         return found
+
+
+def _find_call(records: RecordReader, call_id: str) -> ReplyBody:
+    found = records.call(call_id)
+    return m.CallsFound([] if found is None else [found])
+
+
+def _find_pools(records: RecordReader, body: m.FindPools) -> ReplyBody:
+    wanted = None if body.function is not None else body.container_ids
+    containers = records.containers(body.function, ids=wanted) if body.function or wanted else []
+    return m.PoolsFound(records.apps(), records.functions(body.app), containers)
 
 
 def _find_input(records: RecordReader, input_id: str) -> ReplyBody:

@@ -38,16 +38,21 @@ from motet.wire.operator_messages import (
     DashboardOpened,
     EndCall,
     EndContainer,
+    EndedInputsFound,
     EnvironmentViewed,
+    FindCall,
     FindCallGraph,
     FindCalls,
     FindInput,
+    FindInputs,
     FindLogs,
+    FindPools,
     HomePruned,
     InputFound,
     InputsViewed,
     LogsFound,
     OpenDashboard,
+    PoolsFound,
     PruneHome,
     ServerViewed,
     StatusViewed,
@@ -202,6 +207,9 @@ RequestBody = (
     | PruneHome
     | FindLogs
     | FindInput
+    | FindInputs
+    | FindPools
+    | FindCall
     | FindCalls
     | FindCallGraph
     | OpenDashboard
@@ -337,6 +345,8 @@ ReplyBody = (
     | InputsViewed
     | LogsFound
     | InputFound
+    | EndedInputsFound
+    | PoolsFound
     | CallsFound
     | CallGraphFound
     | EnvironmentViewed

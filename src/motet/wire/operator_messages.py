@@ -8,8 +8,8 @@ from motet.records.calls import CallSummary
 from motet.records.facts import StallRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogLine
-from motet.records.pools import ContainerRecord
-from motet.records.queries import CallQuery, LogQuery
+from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.wire.call_graph import GraphInput
 from motet.wire.message import Message
 
@@ -93,6 +93,27 @@ class FindCalls(Message, tag="find_calls", frozen=True):
     query: CallQuery
 
 
+class FindCall(Message, tag="find_call", frozen=True):
+    """One of them, by its id; answered by `CallsFound` with one or none."""
+
+    call_id: str
+
+
+class FindInputs(Message, tag="find_inputs", frozen=True):
+    """Ended inputs that are kept; answered by `EndedInputsFound`."""
+
+    query: InputQuery
+
+
+class FindPools(Message, tag="find_pools", frozen=True):
+    """Apps that are kept, with the functions of one of them (None: of all), and containers: of a function, or those with these
+    ids; answered by `PoolsFound`."""
+
+    app: str | None = None
+    function: str | None = None
+    container_ids: tuple[str, ...] = ()
+
+
 class ServerViewed(Message, tag="server_viewed", frozen=True):
     views: list[AppView]
 
@@ -119,6 +140,16 @@ class InputFound(Message, tag="input_found", frozen=True):
 
 class CallsFound(Message, tag="calls_found", frozen=True):
     calls: list[CallSummary]
+
+
+class EndedInputsFound(Message, tag="ended_inputs_found", frozen=True):
+    records: list[InputRecord]
+
+
+class PoolsFound(Message, tag="pools_found", frozen=True):
+    apps: list[AppRecord]
+    functions: list[FunctionRecord]
+    containers: list[ContainerRecord]
 
 
 @hides_secrets

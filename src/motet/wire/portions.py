@@ -9,7 +9,15 @@ import msgspec
 from motet.wire import client_messages as m
 from motet.wire.container_messages import Cancel, Deliver, DeliverBatched, FeedItems, Finished, Items
 from motet.wire.deployment_messages import DeploymentsListed
-from motet.wire.operator_messages import CallGraphFound, CallsFound, InputsViewed, LogsFound, ServerViewed
+from motet.wire.operator_messages import (
+    CallGraphFound,
+    CallsFound,
+    EndedInputsFound,
+    InputsViewed,
+    LogsFound,
+    PoolsFound,
+    ServerViewed,
+)
 from motet.wire.output_messages import Output, Written
 from motet.wire.queue_messages import ItemsGot
 
@@ -30,6 +38,8 @@ _LISTS: dict[type[Any], str] = {
     InputsViewed: "views",
     LogsFound: "lines",
     CallsFound: "calls",
+    EndedInputsFound: "records",
+    PoolsFound: "containers",
     CallGraphFound: "inputs",
     DeploymentsListed: "found",
     ItemsGot: "items",

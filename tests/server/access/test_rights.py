@@ -9,6 +9,7 @@ import pytest
 
 from motet.errors import ConnectionError, PermissionDeniedError
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
+from motet.server.access.deeds import DEEDS
 from motet.server.access.door import Principal
 from motet.server.access.rights import (
     CALL,
@@ -32,7 +33,7 @@ from motet.wire.codec import ToServer
 from motet.wire.container_messages import FromContainer, Ready
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import EndCall, OpenDashboard, ViewEnvironment, ViewServer
-from motet.wire.queue_messages import GetItems, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsPut, PutItems, QueueViewed, ViewQueue
 from tests.server.stage import Client, Stage, play, refusal
 
 
@@ -68,11 +69,15 @@ def with_rights(on: Stage, rights: Right, name: str = "ci") -> Client:
 @pytest.mark.parametrize(
     ("body", "rights", "needed"),
     [
-        (m.StopApp("ap-1"), CALL | LOOK, "StopApp needs a right that this token does not give: deploy, operate"),
-        (ViewServer(), CALL | DEPLOY, "ViewServer needs .*: look; it gives: call, deploy"),
-        (EndCall("fc-1"), CALL | DEPLOY | LOOK, "EndCall needs .*: operate"),
-        (ViewEnvironment("ta-1"), OPERATE | LOOK, "ViewEnvironment needs .*: administer"),
-        (ListTokens(), OPERATE | LOOK | CALL | DEPLOY, "ListTokens needs .*: administer"),
+        (
+            m.StopApp("ap-1"),
+            CALL | LOOK,
+            "stopping an app needs a right that this token does not give: deploy or operate; it gives: call, look",
+        ),
+        (ViewServer(), CALL | DEPLOY, "looking at what runs needs .*: look; it gives: call, deploy"),
+        (EndCall("fc-1"), CALL | DEPLOY | LOOK, "ending a call of others needs .*: operate"),
+        (ViewEnvironment("ta-1"), OPERATE | LOOK, "reading a container's environment needs .*: administer"),
+        (ListTokens(), OPERATE | LOOK | CALL | DEPLOY, "listing tokens needs .*: administer"),
     ],
     ids=lambda value: type(value).__name__,
 )
@@ -154,3 +159,9 @@ def test_a_named_queue_is_one_principals() -> None:
         assert isinstance(await operates.answer(ViewQueue("qu-name-jobs", None)), QueueViewed)
 
     play(scene)
+
+
+def test_all_that_can_be_refused_has_words() -> None:
+    of_containers = {kind for kind, needed in NEEDED.items() if needed & SERVE}
+    of_requests = {m.Request, m.Forget, Confirm, AnswerNow, Hello}
+    assert set(DEEDS) == set(NEEDED) - of_containers - of_requests

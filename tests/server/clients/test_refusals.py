@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from motet.errors import InternalError, NotFoundError
-from motet.records.queries import CallQuery, LogQuery
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.server.clients.refusals import answer
 from motet.server.config import ServerConfig
 from motet.server.records.config import RecordsConfig
@@ -31,11 +31,20 @@ class Unreadable(SqliteRecords):
     def _fail(self, *arguments: Any, **options: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
-    calls = call = input = logs = _fail
+    apps = calls = call = input = inputs = logs = _fail
 
 
 @pytest.mark.parametrize(
-    "body", [m.FindCalls(CallQuery()), m.FindCallGraph("fc-1"), m.FindInput("in-1-0"), m.FindLogs(LogQuery())]
+    "body",
+    [
+        m.FindCalls(CallQuery()),
+        m.FindCall("fc-1"),
+        m.FindInputs(InputQuery()),
+        m.FindPools(),
+        m.FindCallGraph("fc-1"),
+        m.FindInput("in-1-0"),
+        m.FindLogs(LogQuery()),
+    ],
 )
 def test_an_exception_in_a_later_answer_is_told_and_logged(
     tmp_path: Path, body: Any, caplog: pytest.LogCaptureFixture

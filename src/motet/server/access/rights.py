@@ -85,6 +85,9 @@ NEEDED: dict[type[Any], Right] = {
     o.ViewSettings: LOOK,
     o.FindLogs: LOOK,
     o.FindInput: LOOK,
+    o.FindInputs: LOOK,
+    o.FindPools: LOOK,
+    o.FindCall: LOOK,
     o.FindCalls: LOOK,
     o.FindCallGraph: LOOK,
     # Operating: also by way of the dashboard.
@@ -122,6 +125,11 @@ NEEDED: dict[type[Any], Right] = {
     Hello: NOTHING,
 }
 """Any one of the rights that stand beside a message is enough."""
+
+
+def any_of(rights: Right) -> str:
+    """Rights of which one is enough, in words: "deploy or look"."""
+    return " or ".join(str(rights).split(", "))
 
 
 @functools.cache

@@ -13,8 +13,9 @@ from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
+from motet.server.access.deeds import deed, lacking
 from motet.server.access.door import Principal
-from motet.server.access.rights import EVERYTHING, NEEDED, OPERATE, Right, refused_to
+from motet.server.access.rights import EVERYTHING, OPERATE, Right, refused_to
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.confirmations import Confirmations, Given
@@ -249,11 +250,9 @@ class ClientSession:
 
     def _denied(self, kind: type[Any]) -> PermissionDeniedError:
         if self._is_inside:
-            denied = PermissionDeniedError(f"{kind.__name__} is refused to code in containers: ask from outside")
+            denied = PermissionDeniedError(f"{deed(kind)} is refused to code in containers: ask from outside")
         else:
-            denied = PermissionDeniedError(
-                f"{kind.__name__} needs a right that this token does not give: {NEEDED[kind]}; it gives: {self.rights}"
-            )
+            denied = PermissionDeniedError(lacking(kind, self.rights))
         self._audit.denied(kind, str(denied))
         return denied
 

@@ -1,0 +1,63 @@
+"""What each message asks for, in the words of who is refused it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from motet.server.access.rights import NEEDED, any_of
+from motet.wire import access_messages as a
+from motet.wire import bundle_messages as b
+from motet.wire import client_messages as m
+from motet.wire import deployment_messages as d
+from motet.wire import operator_messages as o
+from motet.wire import queue_messages as q
+
+DEEDS: dict[type[Any], str] = {
+    **dict.fromkeys((m.SubmitInputs, m.FeedCall), "calling a function"),
+    m.BindFunction: "making a variant of a function",
+    m.CancelCall: "cancelling a call",
+    **dict.fromkeys((m.OutcomesTaken, m.AckCallItems, m.AwaitOutcomes), "taking results of a call"),
+    m.ViewCall: "looking at a call",
+    q.PutItems: "putting items into a queue",
+    q.GetItems: "getting items from a queue",
+    q.ViewQueue: "looking at a queue",
+    m.CreateApp: "running an app",
+    **dict.fromkeys((b.OfferBundle, b.PutPieces), "sending source"),
+    m.StopApp: "stopping an app",
+    m.UpdateAutoscaler: "changing how a function scales",
+    d.DeployApp: "deploying an app",
+    d.RollBackApp: "rolling an app back",
+    d.PromoteApp: "promoting a version",
+    d.StopDeployed: "stopping a deployed app",
+    **dict.fromkeys((d.ListDeployments, d.ViewVersions), "looking at deployed apps"),
+    d.FindApp: "looking up a deployed app",
+    d.FindFunction: "looking up a deployed function",
+    m.ViewFunction: "looking at a function",
+    m.ViewApp: "looking at an app",
+    o.ViewServer: "looking at what runs",
+    o.ViewStatus: "looking at how the server is",
+    o.ViewInputs: "looking at inputs",
+    o.ViewSettings: "looking at how a function scales",
+    o.FindLogs: "reading logs",
+    **dict.fromkeys((o.FindInput, o.FindInputs), "looking at inputs that have ended"),
+    **dict.fromkeys((o.FindCall, o.FindCalls, o.FindCallGraph), "looking at calls"),
+    o.FindPools: "looking at what ran",
+    o.EndCall: "ending a call of others",
+    o.EndContainer: "stopping a container",
+    o.OpenDashboard: "opening the dashboard",
+    o.ViewEnvironment: "reading a container's environment",
+    o.PruneHome: "deleting bundles",
+    a.NewToken: "making a token",
+    a.ListTokens: "listing tokens",
+    a.RevokeToken: "revoking a token",
+}
+
+
+def deed(kind: type[Any]) -> str:
+    """What somebody wants who sends such a message; the message's name, if only containers do."""
+    return DEEDS.get(kind, kind.__name__)
+
+
+def lacking(kind: type[Any], rights: object) -> str:
+    """Why it is refused to somebody with these rights."""
+    return f"{deed(kind)} needs a right that this token does not give: {any_of(NEEDED[kind])}; it gives: {rights}"
