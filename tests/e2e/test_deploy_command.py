@@ -213,4 +213,7 @@ def test_a_version_whose_containers_do_not_start_leaves_the_one_before(server: S
     assert "ZeroDivisionError: division by zero" in told
     assert 'parts.py", line 4' in told
     assert call(server, "kept") == "20"
+    # By its name, the version that serves is meant, though the one that failed is younger.
+    about = json.loads(motet(server, directory, "app", "info", "kept", "--json"))
+    assert (about["state"], about["version"]) == ("deployed", 1)
     motet(server, directory, "app", "stop", "kept", "--yes")

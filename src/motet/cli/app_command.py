@@ -91,17 +91,21 @@ def list_apps(*, limit: int, as_json: bool) -> None:
 @click.argument("app")
 @json_option
 def app_info(*, app: str, as_json: bool) -> None:
-    """Show an app and its functions. APP is an id or a name (then it is the app of that name started last)."""
+    """Show an app and its functions. APP is an id or a name: then the version that serves is meant, or the app of that name
+    started last."""
     with known() as found:
         record = found.app(app)
         view = next((view for _, view in found.servers.views() if view.app_id == record.app_id), None)
         functions = function_rows(found.archive.functions(record.app_id), {record.app_id: record}, view_of(view))
-        about = app_json(record, view)
+        deployed = next((it for it in found.deployments() if it.app_id == record.app_id), None)
+        about = app_json(record, view, deployed)
         if as_json:
             print_json({**about, "functions": functions})
             return
         out = console()
-        out.print(Text.assemble(cell(about["name"], "bold"), f"  {about['app_id']}  ", state_cell(about["state"])))
+        version = "" if about["version"] is None else f" v{about['version']}"
+        name = cell(f"{about['name']}{version}", "bold")
+        out.print(Text.assemble(name, f"  {about['app_id']}  ", state_cell(about["state"])))
         ended = f", ended {moment(record.ended_at)}" if record.ended_at else ""
         out.print(f"started {moment(record.started_at)}{ended}", style="dim")
         out.print(fitting(functions_table(functions, with_app=False), out.width))

@@ -16,6 +16,9 @@ from motet.model.deployment import STRATEGIES, DeploymentView
 from motet.model.version import VERSION
 from motet.wire.deployment_messages import AppDeployed, PromoteApp, RollBackApp
 
+WHY_SHOWN = 80
+"""Characters of why a version ended, in a table: `--json` has all."""
+
 
 @click.command("history", cls=ViewCommand)
 @click.argument("name")
@@ -45,7 +48,7 @@ def app_history(*, name: str, as_json: bool) -> None:
             cell(view.functions),
             cell(view.client or None),
             moment(view.ended_at),
-            cell(view.why.strip().rpartition("\n")[2] or None, "red" if view.state == "failed" else ""),
+            cell(_shortened(view.why.strip().rpartition("\n")[2]) or None, "red" if view.state == "failed" else ""),
         )
     out.print(fitting(shown, out.width))
 
@@ -86,3 +89,7 @@ def _canary(views: list[DeploymentView], name: str) -> DeploymentView:
     if found is None:
         raise click.ClickException(f"App {name!r} has no canary: `motet deploy --strategy canary` makes one")
     return found
+
+
+def _shortened(why: str) -> str:
+    return why if len(why) <= WHY_SHOWN else why[: WHY_SHOWN - 3] + "..."

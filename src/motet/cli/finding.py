@@ -87,8 +87,13 @@ class Known:
         return next((view for view in views if view.state == "live"), views[0] if views else None)
 
     def app(self, text: str) -> AppRecord:
-        """The app that is meant: of several of that name, the one started last. Raises `NotFoundError`."""
+        """The app that is meant: of several of that name, the version that serves, or else the one started last. Raises
+        `NotFoundError`."""
         apps = self.archive.apps()
+        if (view := self.deployment(text)) is not None:
+            # The records of what serves elsewhere are there.
+            elsewhere = AppRecord(view.app_id, view.name, view.deployed_at)
+            return next((each for each in apps if each.app_id == view.app_id), elsewhere)
         return apps[choose(text, [Candidate(each.app_id, each.name) for each in apps], "app", self.home)]
 
     def function(self, text: str, app: AppRecord | None = None) -> FunctionRecord:
