@@ -133,6 +133,10 @@ class FakeWorld:
         self.seen_attempts: set[int] = set()
         self.attempts: dict[InputKey, list[tuple[FakeContainer, int]]] = {}
         """All attempts at each input, and where they were."""
+        self.numbers: Counter[InputKey] = Counter()
+        """How many attempts at each input the server that runs now has made, or has found running: it counts no others."""
+        self.may_have_run: set[InputKey] = set()
+        """Submitted again, and not found running: the server cannot know whether they ran before it."""
         self.stopped_apps: Counter[str] = Counter()
         self.gpus: dict[str, Gpu] = {}
         self.gpus_wanted = False
@@ -179,6 +183,7 @@ class FakeWorld:
                 events.append(e.FunctionAdded(function_id, function.app_id, function.spec))
                 events.append(e.AutoscalerChanged(function_id, function.settings))
         self.feed(*events, *map(self._resumed, self.containers.values()))
+        self._expect_again(set(unfinished))
         calls: dict[str, list[int]] = {}
         for call_id, index in unfinished:
             calls.setdefault(call_id, []).append(index)
@@ -186,9 +191,22 @@ class FakeWorld:
             function_id, client, kind = self.calls[call_id]
             if kind is not CallKind.SPAWNED:
                 new = [NewInput(index, b"x") for index in indices]
-                self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new))
+                self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new, again=True))
         for app_id in sorted(retired):
             self.feed(e.AppRetired(app_id, 5.0))
+
+    def _expect_again(self, unfinished: set[InputKey]) -> None:
+        """What runs is found running. The rest may have run, and is told so, or does not run again."""
+        joined = {
+            key
+            for container in self.containers.values()
+            for attempt, key in container.held.items()
+            if attempt not in container.cancelled
+        }
+        self.numbers = Counter(joined)
+        self.may_have_run = unfinished - joined
+        at_most_once = {key for key in self.may_have_run if self.functions[self.calls[key[0]][0]].spec.at_most_once}
+        self.may_be_lost |= at_most_once
 
     def _survives(self, container: FakeContainer) -> bool:
         function = self._function_of(container.container_id)
@@ -549,12 +567,13 @@ class FakeWorld:
 
     def _check_again(self, key: InputKey, delivery: Delivery, spec: FunctionSpec) -> None:
         """It is told which attempt it is, and why. What is delivered at most once has not begun before."""
-        before = self.attempts.get(key, [])
         told = delivery.again or FIRST
-        assert told.number == len(before) + 1
-        assert (told.why == "first") == (not before)
+        self.numbers[key] += 1
+        assert told.number == self.numbers[key]
+        assert (told.why == "first") == (told.number == 1 and key not in self.may_have_run)
         assert told.why != "retry" or spec.retries.max_retries
         if spec.at_most_once:
+            before = self.attempts.get(key, [])
             assert all(attempt in container.given_back for container, attempt in before), f"{key} may have begun"
 
     def _check_batch(self, command: c.DeliverBatch, batching: Batching | None) -> None:

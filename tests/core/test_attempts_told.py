@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from motet.core.commands import DeliverAttempts, DeliverBatch
@@ -26,6 +27,7 @@ from motet.testing.transcript import (
     kill,
     preempted,
     ready,
+    resumed,
     send,
     start,
     stop,
@@ -70,6 +72,29 @@ def test_a_retry_is_told_that_the_one_before_took_too_long(play: Playbook) -> No
     play >> finished(1, 1, kind=OutcomeKind.CANCELLED)
     play.at(6.0)
     assert told(play) == [Attempt(2, "retry", "timed out", "attempt 1 timed out, retry 1 of 1")]
+
+
+def test_what_may_have_run_before_the_server_was_killed_is_told_so_and_its_numbers_begin_anew(play: Playbook) -> None:
+    play >> function(retries=1)
+    play >> msgspec.structs.replace(submit("a"), again=True) << start(1)
+    play >> ready(1)
+    text = "it had been submitted to a server that was killed, and may have run there"
+    assert told(play) == [Attempt(1, "redelivered", "server restarted", text)]
+    play >> finished(1, 1, kind=FAILURE)
+    play.at(1.0)
+    assert told(play) == [Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 1")]
+
+
+def test_an_attempt_that_went_on_while_the_server_was_killed_is_the_first_one_of_the_next_server(
+    play: Playbook,
+) -> None:
+    play >> [function(), resumed(91, "a0#7")]
+    play >> msgspec.structs.replace(submit("a"), again=True)
+    play >> ended(91, "was killed by signal 9") << start(1)
+    play >> ready(1)
+    assert told(play) == [
+        Attempt(2, "redelivered", "container died", f"container {container_id(91)} was killed by signal 9")
+    ]
 
 
 def test_a_redelivery_is_told_how_the_container_ended(play: Playbook) -> None:

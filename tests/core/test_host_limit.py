@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from motet.core.host import HostLimits
+from motet.core.policies import POLICIES
 from motet.testing.playbook import Playbook
 from motet.testing.transcript import deliver, ended, finished, function, ready, send, settings, start, stop, submit
 
@@ -66,6 +67,20 @@ def test_a_buffer_or_a_minimum_takes_no_place_from_another() -> None:
         play.at(1.0) >> finished(2, 1) << send("a", 0)
         play >> submit("b", function="buffered") << stop(1)
         play >> ended(1, "exited with status 0") << start(3, function="buffered")
+
+
+def test_who_had_to_stop_one_for_another_does_not_take_the_place_back_though_its_app_has_fewer() -> None:
+    """Its policy wants one without any inputs; that went round and round, and what waited never ran."""
+    with Playbook(limits=HostLimits(containers=3, starting=100), policy=POLICIES["knative"]) as play:
+        for number, name in enumerate(("kept", "also"), 1):
+            play >> function(name, app="ap-many", min_containers=1) << start(number, function=name)
+            play >> ready(number)
+        play >> function("f", app="ap-few") << start(3)
+        play >> ready(3)
+        play >> function("g", app="ap-many")
+        play >> submit("a", function="g") << stop(3, reason="another function needs its place on the host")
+        play >> ended(3, "exited with status 0") << start(4, function="g")
+        play >> ready(4) << deliver(4, "a0#1")
 
 
 @pytest.mark.parametrize("parent", ["a0", None])

@@ -265,6 +265,7 @@ class FakePool:
     def __init__(self, host: Host, wanted: int, name: str, log: list[str]) -> None:
         self.host, self.wanted, self.name, self.log = host, wanted, name, log
         self.share = SHARE
+        self.lacks_one = False
 
     def start(self, turn: Turn) -> bool:
         self.wanted -= 1

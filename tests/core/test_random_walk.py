@@ -30,7 +30,9 @@ from .fake_world import STRANGER, FakeContainer, FakeWorld, new_inputs
 
 NIGHTLY = int(os.environ.get("MOTET_NIGHTLY", "0"))
 
-pytestmark = pytest.mark.timeout(0 if NIGHTLY else 120)
+pytestmark = pytest.mark.timeout(0 if NIGHTLY else 1800, method="thread")
+"""So late that only an engine that never comes back is ended, and then with its process: an exception in the middle of a step,
+because the machine is busy, would be taken for a finding, and for one that does not happen again."""
 
 FUNCTIONS = {
     "fu-plain": ("ap-1", {}),

@@ -42,12 +42,12 @@ def test_the_line_is_by_who_has_fewest_and_then_by_who_came_first() -> None:
     other.add_live(4)
     line: StartLine[One] = StartLine()
     for one in (a := One("a", big), b := One("b", small), c := One("c", small), d := One("d", other)):
-        line.add(one)
-    line.add(a)
+        line.add(one, needs=True)
+    line.add(a, needs=True)
     assert len(list(line)) == 4
     assert line.pop() is d
     other.add_live(3)
-    line.add(d)
+    line.add(d, needs=True)
     assert [line.pop() for _ in range(4)] == [b, c, a, d]
     assert not line
 
@@ -56,13 +56,27 @@ def test_who_needs_nothing_goes_behind_those_who_do() -> None:
     share = Share("app")
     a, b, c = (One(name, share) for name in "abc")
     line: StartLine[One] = StartLine()
-    line.add(a)
+    line.add(a, needs=True)
     line.put_first([b, c], [c, a])
     assert [line.pop() for _ in range(3)] == [c, a, b]
-    line.add(a)
+    line.add(a, needs=False)
     line.remove(a)
     line.remove(a)
     assert not line
+
+
+def test_who_comes_and_needs_nothing_goes_behind_those_that_have_waited_for_a_place_until_it_needs_one() -> None:
+    big, small = Share("big"), Share("small")
+    big.add_live(5)
+    a, b, c, d = One("a", big), One("b", small), One("c", small), One("d", small)
+    line: StartLine[One] = StartLine()
+    line.put_first([a], [a])
+    for one in (b, c):
+        line.add(one, needs=False)
+    line.add(c, needs=True)
+    assert [line.pop() for _ in range(2)] == [c, a]
+    line.add(d, needs=False)  # nobody has waited
+    assert [line.pop() for _ in range(2)] == [d, b]
 
 
 class Crowd:

@@ -51,6 +51,9 @@ class CallEvents:
             has = pool.earlier.has
             began = [item for item in items if has(call.call_id, item.index)]
             items = [item for item in items if not has(call.call_id, item.index)]
+        if event.again:
+            for item in items:
+                item.may_have_run()
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind, call.shares)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))

@@ -201,9 +201,9 @@ class Engine:
 
     def _stop_retired(self, turn: Turn) -> None:
         """Have those apps stop of which this turn has seen the last input end."""
-        changed = {pool.app_id for pool in turn.pools if pool.is_retired and not self._is_busy(pool)}
-        for app_id in changed & self._retired_apps.keys():
-            if not any(map(self._is_busy, self.state.pools_of(app_id))):
+        changed = dict.fromkeys(pool.app_id for pool in turn.pools if pool.is_retired and not self._is_busy(pool))
+        for app_id in changed:
+            if app_id in self._retired_apps and not any(map(self._is_busy, self.state.pools_of(app_id))):
                 self._close(app_id, self._retired_apps[app_id], "another version has taken its place", turn)
 
     def _is_busy(self, pool: Pool) -> bool:

@@ -139,9 +139,9 @@ class Host:
                 # Beyond the limit: inputs that hold slots wait for it, and no container would ever end to make room.
                 self._crowded.pop(starter, None)
                 self._capped.pop(starter, None)
-                self._line.add(starter)
+                self._line.add(starter, needs=True)
         elif starter not in self._blocked:
-            self._line.add(starter)
+            self._line.add(starter, needs=starter.lacks_one)
 
     def is_blocked(self, starter: Starter) -> bool:
         """It stands in line, and no device is free for it."""
@@ -239,7 +239,7 @@ class Host:
         """Where nobody has one to spare: who needs one, and whose app or principal has fewer than another's by more than one,
         gets one of those once that has finished what it runs. One in a turn: each is seen to come in the next."""
         needy = [starter for starter in self._crowded if starter.lacks_one][self.leaving + self.draining :]
-        for share in sorted({each.share for each in needy}, key=_wealth):
+        for share in sorted(dict.fromkeys(each.share for each in needy), key=_wealth):
             rich = (each for each in self._members if each.live and _lead(each.share, share) > 1)
             giver = max(rich, key=lambda each: (*_wealth(each.share), each.live), default=None)
             if giver is not None:
@@ -249,7 +249,7 @@ class Host:
     def _make_room_within_shares(self, turn: Turn) -> None:
         """Where an app or principal may have no more, its longest idle container goes if another function of it needs one."""
         needy = (each for each in self._capped if each.lacks_one)
-        for full in {full for each in needy if (full := each.share.full) is not None}:
+        for full in dict.fromkeys(full for each in needy if (full := each.share.full) is not None):
             members = [each for each in self._members if full in (each.share, each.share.whole)]
             spare = [(since, member) for member in members if (since := member.spare_since) is not None]
             if spare and not any(member.leaving() for member in members):

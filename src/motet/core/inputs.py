@@ -9,7 +9,7 @@ from typing import NamedTuple
 from motet.core.shares import Share
 from motet.errors import InternalError
 from motet.model.attempt import AttemptRecord
-from motet.model.current_attempt import Attempt, Why
+from motet.model.current_attempt import RESTARTED, Attempt, Why
 from motet.model.ids import InputId, input_id
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 
@@ -230,6 +230,11 @@ class Input:
         """Its container is gone, or has not begun with it: another attempt is made, which nobody is charged with."""
         self.move("lost")
         self._because("redelivered", cause, detail)
+
+    def may_have_run(self) -> None:
+        """It had been submitted to a server before this one, and is not known to run."""
+        why = "it had been submitted to a server that was killed, and may have run there"
+        self._because("redelivered", RESTARTED, why)
 
     def _because(self, why: Why, cause: str, detail: str) -> None:
         self.again = Attempt(self.attempts + 1, why, cause, detail)

@@ -23,14 +23,17 @@ class StartLine(Generic[S]):
     has the fewest; within an app, and among equals, first come first served. So one function among many of an app gets no more
     turns than the only one of another, and however much one principal wants, others get as many.
 
-    Those `behind` have their turn when nobody else stands here.
+    Those `behind` have their turn when nobody else stands here. Who needs nothing goes there while one that needs something,
+    and has waited for a place, stands here: the place may have been made for that one.
     """
 
-    __slots__ = ("_behind", "_front")
+    __slots__ = ("_behind", "_front", "_waited")
 
     def __init__(self) -> None:
         self._front: dict[Share | None, dict[Share, dict[S, None]]] = {}
         self._behind: dict[S, None] = {}
+        self._waited: set[S] = set()
+        """Of those in front, the ones that were put first."""
 
     def __bool__(self) -> bool:
         return bool(self._front or self._behind)
@@ -44,25 +47,37 @@ class StartLine(Generic[S]):
                 yield from starters
         yield from self._behind
 
-    def add(self, starter: S) -> None:
-        """At the end, unless it stands here already."""
-        if starter not in self:
-            share = starter.share
-            self._front.setdefault(share.whole, {}).setdefault(share, {})[starter] = None
+    def add(self, starter: S, *, needs: bool) -> None:
+        """At the end, unless it stands here already: one behind comes to the front once it `needs` something."""
+        if needs:
+            self._behind.pop(starter, None)
+        if starter in self:
+            return
+        if needs or not self._waited:
+            self._to_front(starter)
+        else:
+            self._behind[starter] = None
+
+    def _to_front(self, starter: S) -> None:
+        share = starter.share
+        self._front.setdefault(share.whole, {}).setdefault(share, {})[starter] = None
 
     def put_first(self, starters: Iterable[S], needy: Iterable[S]) -> None:
         """Before those who stand here. Of all of them, those that are not `needy` go behind."""
-        order = dict.fromkeys((*starters, *self))
+        first = dict.fromkeys(starters)
+        order = dict.fromkeys((*first, *self))
         need = dict.fromkeys(needy)
+        self._waited = {starter for starter in need if starter in first or starter in self._waited}
         self._front = {}
         self._behind = {starter: None for starter in order if starter not in need}
         for starter in order:
             if starter in need:
-                self.add(starter)
+                self._to_front(starter)
 
     def remove(self, starter: S) -> None:
         """It stands here no longer. Idempotent."""
         self._behind.pop(starter, None)
+        self._waited.discard(starter)
         share = starter.share
         apps = self._front.get(share.whole)
         starters = None if apps is None else apps.get(share)

@@ -19,10 +19,12 @@ from typing import Any
 
 import msgspec
 
+from motet.core.autoscaler import Policy
 from motet.core.commands import Command, ReportDecision, WakeAt
 from motet.core.engine import Engine
 from motet.core.events import Event, TimerFired
 from motet.core.host import DEFAULT_LIMITS, HostLimits
+from motet.core.policies import POLICIES
 
 
 class PlaybookMismatch(AssertionError):
@@ -101,8 +103,9 @@ class Playbook:
         wakes: bool = False,
         decisions: bool = False,
         first_attempt: int = 1,
+        policy: Policy = POLICIES["motet"],
     ) -> None:
-        self.engine = Engine(failure=text_failure, limits=limits, first_attempt=first_attempt)
+        self.engine = Engine(failure=text_failure, limits=limits, first_attempt=first_attempt, policy=policy)
         self.now = 0.0
         self._unseen = (*(() if wakes else (WakeAt,)), *(() if decisions else (ReportDecision,)))
         self._wake_at: float | None = None
