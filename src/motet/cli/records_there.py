@@ -48,13 +48,13 @@ class RecordsThere:
 
     def apps(self) -> list[AppRecord]:
         """See `RecordArchive`."""
-        there = self._pools(m.FindPools()).apps
+        there = self._listed(lambda: self._server.ask(m.FindApps(), m.AppsFound).apps)
         found = _together(there, self._here.apps(), attrgetter("app_id"))
         return sorted(found, key=attrgetter("started_at"), reverse=True)
 
     def functions(self, app: str | None = None) -> list[FunctionRecord]:
         """See `RecordArchive`."""
-        there = self._pools(m.FindPools(app)).functions
+        there = self._listed(lambda: self._server.ask(m.FindFunctions(app), m.FunctionsFound).functions)
         return sorted(
             _together(there, self._here.functions(app), attrgetter("function_id")), key=attrgetter("function_id")
         )
@@ -95,7 +95,8 @@ class RecordsThere:
         self, function: str | None = None, *, ids: Sequence[str] | None = None, running: bool = False
     ) -> list[ContainerRecord]:
         """See `RecordArchive`."""
-        there = self._pools(m.FindPools("", function, tuple(ids or ()))).containers if function or ids else []
+        asked = m.FindContainers(function, tuple(ids or ()))
+        there = self._listed(lambda: self._server.ask(asked, m.ContainersFound).containers) if function or ids else []
         there = [each for each in there if not running or each.ended_at is None]
         return there or self._here.containers(function, ids=ids, running=running)
 
@@ -143,12 +144,12 @@ class RecordsThere:
         """Idempotent; the connection is its owner's."""
         self._here.close()
 
-    def _pools(self, asked: m.FindPools) -> m.PoolsFound:
+    def _listed(self, ask: Callable[[], list[T]]) -> list[T]:
         try:
-            return self._server.ask(asked, m.PoolsFound)
+            return ask()
         except Error as error:
             self._silent[Path(self._server.identity.address)] = str(error)
-            return m.PoolsFound([], [], [])
+            return []
 
     def _stays(self, what: str) -> str:
         return f"{what} kept by the server at {self._server.identity.address}; ask there, with its MOTET_HOME"

@@ -55,7 +55,9 @@ class Operations:
             m.FindCall: lambda body: self.read(lambda records: _find_call(records, body.call_id)),
             m.FindCallGraph: self._find_call_graph,
             m.FindInputs: lambda body: self.read(lambda records: m.EndedInputsFound(records.inputs(body.query))),
-            m.FindPools: lambda body: self.read(lambda records: _find_pools(records, body)),
+            m.FindApps: lambda body: self.read(lambda records: m.AppsFound(records.apps())),
+            m.FindFunctions: lambda body: self.read(lambda records: m.FunctionsFound(records.functions(body.app))),
+            m.FindContainers: lambda body: self.read(lambda records: _find_containers(records, body)),
             m.FindInput: lambda body: self.read(lambda records: _find_input(records, body.input_id)),
         }
 
@@ -184,10 +186,8 @@ def _find_call(records: RecordReader, call_id: str) -> ReplyBody:
     return m.CallsFound([] if found is None else [found])
 
 
-def _find_pools(records: RecordReader, body: m.FindPools) -> ReplyBody:
-    wanted = None if body.function is not None else body.container_ids
-    containers = records.containers(body.function, ids=wanted) if body.function or wanted else []
-    return m.PoolsFound(records.apps(), records.functions(body.app), containers)
+def _find_containers(records: RecordReader, body: m.FindContainers) -> ReplyBody:
+    return m.ContainersFound(records.containers(body.function, ids=body.ids if body.function is None else None))
 
 
 def _find_input(records: RecordReader, input_id: str) -> ReplyBody:

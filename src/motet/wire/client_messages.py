@@ -33,26 +33,30 @@ from motet.wire.deployment_messages import (
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
+    AppsFound,
     CallGraphFound,
     CallsFound,
+    ContainersFound,
     DashboardOpened,
     EndCall,
     EndContainer,
     EndedInputsFound,
     EnvironmentViewed,
+    FindApps,
     FindCall,
     FindCallGraph,
     FindCalls,
+    FindContainers,
+    FindFunctions,
     FindInput,
     FindInputs,
     FindLogs,
-    FindPools,
+    FunctionsFound,
     HomePruned,
     InputFound,
     InputsViewed,
     LogsFound,
     OpenDashboard,
-    PoolsFound,
     PruneHome,
     ServerViewed,
     StatusViewed,
@@ -208,7 +212,9 @@ RequestBody = (
     | FindLogs
     | FindInput
     | FindInputs
-    | FindPools
+    | FindApps
+    | FindFunctions
+    | FindContainers
     | FindCall
     | FindCalls
     | FindCallGraph
@@ -346,7 +352,9 @@ ReplyBody = (
     | LogsFound
     | InputFound
     | EndedInputsFound
-    | PoolsFound
+    | AppsFound
+    | FunctionsFound
+    | ContainersFound
     | CallsFound
     | CallGraphFound
     | EnvironmentViewed

@@ -105,13 +105,21 @@ class FindInputs(Message, tag="find_inputs", frozen=True):
     query: InputQuery
 
 
-class FindPools(Message, tag="find_pools", frozen=True):
-    """Apps that are kept, with the functions of one of them (None: of all), and containers: of a function, or those with these
-    ids; answered by `PoolsFound`."""
+class FindApps(Message, tag="find_apps", frozen=True):
+    """Apps that are kept; answered by `AppsFound`."""
 
-    app: str | None = None
-    function: str | None = None
-    container_ids: tuple[str, ...] = ()
+
+class FindFunctions(Message, tag="find_functions", frozen=True):
+    """Functions that are kept, of one app or (None) of all; answered by `FunctionsFound`."""
+
+    app: str | None
+
+
+class FindContainers(Message, tag="find_containers", frozen=True):
+    """Containers that are kept: of a function, or (None) those with these ids; answered by `ContainersFound`."""
+
+    function: str | None
+    ids: tuple[str, ...] = ()
 
 
 class ServerViewed(Message, tag="server_viewed", frozen=True):
@@ -146,9 +154,15 @@ class EndedInputsFound(Message, tag="ended_inputs_found", frozen=True):
     records: list[InputRecord]
 
 
-class PoolsFound(Message, tag="pools_found", frozen=True):
+class AppsFound(Message, tag="apps_found", frozen=True):
     apps: list[AppRecord]
+
+
+class FunctionsFound(Message, tag="functions_found", frozen=True):
     functions: list[FunctionRecord]
+
+
+class ContainersFound(Message, tag="containers_found", frozen=True):
     containers: list[ContainerRecord]
 
 

@@ -10,12 +10,14 @@ from motet.wire import client_messages as m
 from motet.wire.container_messages import Cancel, Deliver, DeliverBatched, FeedItems, Finished, Items
 from motet.wire.deployment_messages import DeploymentsListed
 from motet.wire.operator_messages import (
+    AppsFound,
     CallGraphFound,
     CallsFound,
+    ContainersFound,
     EndedInputsFound,
+    FunctionsFound,
     InputsViewed,
     LogsFound,
-    PoolsFound,
     ServerViewed,
 )
 from motet.wire.output_messages import Output, Written
@@ -39,7 +41,9 @@ _LISTS: dict[type[Any], str] = {
     LogsFound: "lines",
     CallsFound: "calls",
     EndedInputsFound: "records",
-    PoolsFound: "containers",
+    AppsFound: "apps",
+    FunctionsFound: "functions",
+    ContainersFound: "containers",
     CallGraphFound: "inputs",
     DeploymentsListed: "found",
     ItemsGot: "items",

@@ -31,7 +31,7 @@ class Unreadable(SqliteRecords):
     def _fail(self, *arguments: Any, **options: Any) -> Any:
         raise ZeroDivisionError("a bug")
 
-    apps = calls = call = input = inputs = logs = _fail
+    apps = functions = containers = calls = call = input = inputs = logs = _fail
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,9 @@ class Unreadable(SqliteRecords):
         m.FindCalls(CallQuery()),
         m.FindCall("fc-1"),
         m.FindInputs(InputQuery()),
-        m.FindPools(),
+        m.FindApps(),
+        m.FindFunctions(None),
+        m.FindContainers(None),
         m.FindCallGraph("fc-1"),
         m.FindInput("in-1-0"),
         m.FindLogs(LogQuery()),

@@ -41,7 +41,7 @@ DEEDS: dict[type[Any], str] = {
     o.FindLogs: "reading logs",
     **dict.fromkeys((o.FindInput, o.FindInputs), "looking at inputs that have ended"),
     **dict.fromkeys((o.FindCall, o.FindCalls, o.FindCallGraph), "looking at calls"),
-    o.FindPools: "looking at what ran",
+    **dict.fromkeys((o.FindApps, o.FindFunctions, o.FindContainers), "looking at what ran"),
     o.EndCall: "ending a call of others",
     o.EndContainer: "stopping a container",
     o.OpenDashboard: "opening the dashboard",
