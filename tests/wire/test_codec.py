@@ -18,7 +18,7 @@ from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, Importe
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
-from motet.records.queries import CallQuery, LogQuery
+from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.wire import codec
 from motet.wire.bundle_messages import Piece
 from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInputs, ToClient
@@ -101,6 +101,7 @@ BY_TYPE: dict[Any, Any] = {
     BundleFile: BundleFile("work/shop.py", "0f" * 32, 5, True),
     Piece: Piece("0f" * 32, b"abc", True),
     CallQuery: CallQuery(app="shop", kinds=(OutcomeKind.FAILURE,), until=2.0),
+    InputQuery: InputQuery(function="fetch", app="shop", kinds=(OutcomeKind.FAILURE,), since=1.0, limit=5),
 }
 """One example each of the values that refuse most of what could be drawn for them."""
 
