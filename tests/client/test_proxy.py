@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from motet.client import open_stream as opening
+from motet.client import proxy as proxy_module
 from motet.client.open_stream import open_stream
 from motet.client.proxy import connect_through, proxy_for
 from motet.errors import ConnectionError
@@ -101,7 +101,7 @@ def test_it_is_for_websockets_over_tls_alone(monkeypatch: pytest.MonkeyPatch, ad
         raise OSError("no")
 
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")
-    monkeypatch.setattr(opening, "connect_through", refuse)
+    monkeypatch.setattr(proxy_module, "connect_through", refuse)
     with pytest.raises(ConnectionError, match=f"no connection to the server at {address}"):
         open_stream(address)
     assert asked == (["a.example:443"] if is_used else [])

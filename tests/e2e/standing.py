@@ -39,6 +39,20 @@ class StandingServer:
         """The environment of a program that uses it."""
         return {**os.environ, "MOTET_HOME": str(self.home), "MOTET_SERVER": "home"}
 
+    def motet(self, *command: str, cwd: Path | None = None, status: int = 0, **env: str) -> str:
+        """What a command says that ends so: on stdout if that is well, or else on stderr. No server is named to it."""
+        done = subprocess.run(
+            [sys.executable, "-m", "motet", *command],
+            cwd=cwd,
+            env={**self.client_env, "MOTET_SERVER": "", **env},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == status, (done.stdout, done.stderr)
+        return done.stdout if status == 0 else done.stderr
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal, and wait for its end: exit status, and what else it wrote to stdout and stderr."""
         self.process.send_signal(number)

@@ -52,18 +52,7 @@ def write(directory: Path, each: int, timeout: int = 60, more: str = "") -> None
 
 
 def motet(server: StandingServer, directory: Path, *command: str, status: int = 0) -> str:
-    env = {**server.client_env, "MOTET_SERVER": "", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "motet", *command],
-        cwd=directory,
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == status, (done.stdout, done.stderr)
-    return done.stdout if status == 0 else done.stderr
+    return server.motet(*command, cwd=directory, status=status, PYTHONDONTWRITEBYTECODE="1")
 
 
 def call(server: StandingServer, name: str = "shop") -> str:

@@ -60,20 +60,6 @@ def start(server: StandingServer, directory: Path, *command: str) -> subprocess.
     )
 
 
-def motet(server: StandingServer, *command: str) -> str:
-    env = {**server.client_env, "MOTET_SERVER": ""}
-    done = subprocess.run(
-        [sys.executable, "-m", "motet", *command],
-        env=env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
-
-
 def app_of(told: str) -> str:
     (app_id,) = set(re.findall(r"ap-\w+", told))
     return app_id
@@ -91,9 +77,9 @@ def test_a_program_leaves_its_app_running_and_says_where_to_look(server: Standin
     code = f"import motet; print(motet.FunctionCall.from_id({call_id.strip()!r}).get())"
     told, error = start(server, directory, "-c", code).communicate(timeout=PATIENCE)
     assert (told, error) == ("worked 3\n", "")
-    assert "done with 3" in motet(server, "app", "logs", app_id)
-    motet(server, "app", "stop", "--yes", app_id)
-    (row,) = (line for line in motet(server, "app", "list").splitlines() if app_id in line)
+    assert "done with 3" in server.motet("app", "logs", app_id)
+    server.motet("app", "stop", "--yes", app_id)
+    (row,) = (line for line in server.motet("app", "list").splitlines() if app_id in line)
     assert " ended " in row
 
 
@@ -110,9 +96,9 @@ def test_a_detached_function_goes_on_when_its_command_is_interrupted(server: Sta
     assert "Stopping" not in told
     (call_id,) = set(re.findall(r"fc-\w+", told))
     (directory / "go").touch()
-    wait_until(lambda: "done with 3" in motet(server, "app", "logs", app_id), "the function to go on")
-    assert "success" in motet(server, "call", call_id)
-    motet(server, "app", "stop", "--yes", app_id)
+    wait_until(lambda: "done with 3" in server.motet("app", "logs", app_id), "the function to go on")
+    assert "success" in server.motet("call", call_id)
+    server.motet("app", "stop", "--yes", app_id)
 
 
 def test_a_detached_command_that_is_not_interrupted_shows_the_result(server: StandingServer, directory: Path) -> None:
@@ -120,7 +106,7 @@ def test_a_detached_command_that_is_not_interrupted_shows_the_result(server: Sta
     command = start(server, directory, "-m", "motet", "run", "-d", "-q", "job.py::work", "--path", "go", "--upto", "5")
     out, told = command.communicate(timeout=PATIENCE)
     assert (command.returncode, out) == (0, "'worked 5'\n")
-    motet(server, "app", "stop", "--yes", app_of(told))
+    server.motet("app", "stop", "--yes", app_of(told))
 
 
 def test_without_a_server_it_is_refused_with_the_two_commands(directory: Path) -> None:

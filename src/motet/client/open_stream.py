@@ -5,11 +5,8 @@ from __future__ import annotations
 import socket
 
 from motet.client.addresses import Endpoint, endpoint
-from motet.client.proxy import connect_through, proxy_for
 from motet.client.sockets import connected_socket, set_buffers
 from motet.client.streams import ByteStream, SocketStream, keep_alive
-from motet.client.tls import TlsStream
-from motet.client.websocket import WebSocketStream
 from motet.errors import ConnectionError
 
 CONNECT_TIMEOUT = 30.0
@@ -30,6 +27,11 @@ def open_stream(address: str, fingerprint: str = "") -> ByteStream:
 
 
 def _far(to: Endpoint, fingerprint: str) -> ByteStream:
+    # Late: most servers are on this machine.
+    from motet.client.proxy import connect_through, proxy_for
+    from motet.client.tls import TlsStream
+    from motet.client.websocket import WebSocketStream
+
     proxy = proxy_for(to.host) if to.tls and to.websocket_path else ""
     if proxy:
         sock = connect_through(proxy, to.host, to.port, CONNECT_TIMEOUT)

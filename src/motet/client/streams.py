@@ -38,16 +38,11 @@ class ByteStream(Protocol):
         ...
 
 
-class SocketStream:
-    """A socket as it is."""
+class OverSocket:
+    """What is the same in whatever is spoken over a socket."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
-        self.receive_into = sock.recv_into
-
-    def send(self, data: bytes | memoryview) -> None:
-        """See `ByteStream`."""
-        send_all(self._socket, data)
 
     def end(self) -> None:
         """See `ByteStream`."""
@@ -69,6 +64,18 @@ class SocketStream:
     def can_send(self) -> bool:
         """See `ByteStream`."""
         return is_writable(self._socket)
+
+
+class SocketStream(OverSocket):
+    """A socket as it is."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        super().__init__(sock)
+        self.receive_into = sock.recv_into
+
+    def send(self, data: bytes | memoryview) -> None:
+        """See `ByteStream`."""
+        send_all(self._socket, data)
 
 
 def limit_silence(sock: socket.socket, seconds: float) -> None:

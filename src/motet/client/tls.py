@@ -10,7 +10,7 @@ from typing import cast
 
 from motet.client.certificate import checked_fingerprint, is_same_fingerprint, key_fingerprint
 from motet.client.sockets import send_all
-from motet.client.streams import is_writable, limit_silence
+from motet.client.streams import OverSocket
 from motet.errors import ConnectionError
 
 _new_lock = type(threading.RLock())
@@ -25,7 +25,7 @@ _NOT_YET_VALID, _EXPIRED, _OTHER_NAME, _UNKNOWN = 9, 10, (62, 64), (18, 19, 20, 
 _NO_TLS = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG", "UNEXPECTED_MESSAGE")
 
 
-class TlsStream:
+class TlsStream(OverSocket):
     """A connected socket with TLS around it. One thread may send while another receives.
 
     OpenSSL's object is not for two threads at once, and one that waits for bytes must not keep another from sending: so it
@@ -34,7 +34,7 @@ class TlsStream:
 
     def __init__(self, sock: socket.socket, host: str, fingerprint: str = "") -> None:
         """Do the handshake. Raises `ConnectionError`, which says what is wrong, or `OSError`; the socket is not closed."""
-        self._socket = sock
+        super().__init__(sock)
         self._lock = _new_lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._received = bytearray(_RECEIVE_BYTES)
@@ -68,27 +68,6 @@ class TlsStream:
                     self._incoming.write(memoryview(self._received)[:count])
                 else:
                     self._incoming.write_eof()
-
-    def end(self) -> None:
-        """See `ByteStream`."""
-        with contextlib.suppress(OSError):
-            self._socket.shutdown(socket.SHUT_RDWR)
-
-    def close(self) -> None:
-        """See `ByteStream`."""
-        self._socket.close()
-
-    def wait(self, timeout: float | None) -> None:
-        """See `ByteStream`."""
-        self._socket.settimeout(timeout)
-
-    def expect_bytes(self, seconds: float) -> None:
-        """See `ByteStream`."""
-        limit_silence(self._socket, seconds)
-
-    def can_send(self) -> bool:
-        """See `ByteStream`."""
-        return is_writable(self._socket)
 
     def _read(self, view: memoryview) -> int | None:
         """What is there, 0 at the end; None: more has to come first."""

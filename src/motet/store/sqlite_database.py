@@ -10,6 +10,7 @@ from pathlib import Path
 
 from motet.errors import ServiceError
 from motet.store import sqlite_arguments, sqlite_facts
+from motet.store.sqlite_transaction import transaction
 
 VERSION = 1
 """Goes up with every change of the schema, or of what is encoded in it: a Motet reads what one of its own format wrote."""
@@ -72,14 +73,8 @@ class Database:
         """A transaction: all of it is kept, or none."""
         with self._lock, self._explained("keep"):
             self._check_open()
-            self._writer.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._writer):
                 yield self._writer
-                self._writer.execute("COMMIT")
-            except BaseException:
-                if self._writer.in_transaction:
-                    self._writer.execute("ROLLBACK")
-                raise
 
     @contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:

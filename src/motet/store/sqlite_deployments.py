@@ -15,6 +15,7 @@ import msgspec
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
 from motet.store.base import KeptDeployment
+from motet.store.sqlite_transaction import transaction
 
 VERSION = 1
 """Goes up with every change that an older Motet could not read."""
@@ -115,15 +116,8 @@ class SqliteDeployments:
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it is kept, or none."""
-        with self._lock, self._explained("keep"):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield self._connection
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
+        with self._lock, self._explained("keep"), transaction(self._connection):
+            yield self._connection
 
     @contextmanager
     def _explained(self, verb: str) -> Iterator[None]:

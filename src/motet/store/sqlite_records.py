@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from motet.model.ids import split_input_id
 from motet.records.arguments import ArgumentsRecord, DefinitionRecord
@@ -28,6 +28,8 @@ from motet.store.sqlite_facts import F, add_facts, find_facts, forget_facts
 from motet.store.sqlite_inputs import EndedByCall, InputWriter, by_call, find_input, find_inputs, forget_inputs
 from motet.store.sqlite_keys import Keys, function_keys, mended
 from motet.store.sqlite_logs import LINES_PER_SEGMENT, LogWriter, find_lines
+
+R = TypeVar("R")
 
 _FUNCTION = "function_id, app_id, name, max_inputs, target_inputs, variant_of"
 _CONTAINER = (
@@ -116,20 +118,18 @@ class SqliteRecords:
             return find_inputs(connection, query)
 
     def input(self, input_id: str) -> InputRecord | None:
-        try:
-            call_id, index = split_input_id(input_id)
-        except ValueError:
-            return None
-        with self._database.reading() as connection:
-            return find_input(connection, call_id, index)
+        return self._of_input(input_id, find_input)
 
     def arguments(self, input_id: str) -> ArgumentsRecord | None:
+        return self._of_input(input_id, find_arguments)
+
+    def _of_input(self, input_id: str, find: Callable[[sqlite3.Connection, str, int], R | None]) -> R | None:
         try:
             call_id, index = split_input_id(input_id)
         except ValueError:
             return None
         with self._database.reading() as connection:
-            return find_arguments(connection, call_id, index)
+            return find(connection, call_id, index)
 
     def definition(self, function_id: str) -> DefinitionRecord | None:
         with self._database.reading() as connection:

@@ -27,7 +27,6 @@ from motet.sdk.options.keyword import Given, Keyword, read
 from motet.sdk.options.keywords import CLASS, FUNCTION, ClassOptions, FunctionOptions
 from motet.sdk.options.secret import Secret, merged_env
 from motet.sdk.run.app_run import AppRun
-from motet.sdk.run.deploying import HowToDeploy, deploy
 from motet.sdk.run.looking_up import lookup
 from motet.sdk.run.runs import Runs
 from motet.wire.by_value import ByValue
@@ -297,6 +296,8 @@ class App(Handle):
 
         Raises `ConnectionError` without such a server, and why the version could not take over: then the one before goes on.
         """
+        from motet.sdk.run.deploying import HowToDeploy, deploy  # late: most programs deploy nothing
+
         wanted = HowToDeploy(name=name, tag=tag, strategy=strategy, percent=percent, rollback_on=rollback_on)
         yield from deploy(self, wanted)
         return self
