@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -24,7 +25,7 @@ from motet.wire import deployment_messages as d
 from motet.wire import report
 from motet.wire.container_messages import Ready, StartFailed
 from tests.server.deployments.test_deployments import F, deploy, history, redeploy
-from tests.server.stage import Client, Stage, app, function, play, refusal
+from tests.server.stage import PATIENCE, Client, Stage, app, function, play, refusal
 
 KEPT = AutoscalerSettings(min_containers=1)
 
@@ -382,6 +383,48 @@ def test_a_version_that_was_about_to_serve_when_the_server_ended_has_failed_for_
 
     asyncio.run(main())
     assert [(it.version, it.state) for it in store.history("shop")] == [(2, "live"), (1, "failed")]
+
+
+class SlowDisk(MemoryDeployments):
+    """It takes until `goes_on` to keep that a version is gone. `story`: what it did, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.story: list[str] = []
+        self.goes_on = threading.Event()
+
+    def change(self, views: Any) -> None:
+        if any(view.ended_at is not None for view in views):
+            self.goes_on.wait(PATIENCE)
+            self.story.append("kept")
+        super().change(views)
+
+    def close(self) -> None:
+        self.story.append("closed")
+
+
+def test_that_a_replaced_version_ended_with_the_server_is_kept_before_the_store_is_closed() -> None:
+    store = SlowDisk()
+
+    async def main() -> None:
+        backend = FakeBackend()
+        server = Server(ServerConfig(stop_grace=0.2), backend, MemoryCallStore(), deployed=store)
+        await server.start()
+        on, client = Stage(server, backend), Client(server)
+        await first(on, client)
+        client.call(F)
+        await redeploy(on, client, 1)
+        stopping = asyncio.create_task(server.stop())
+        await on.wait(lambda: not on.server.operations.views())
+        for _ in range(100):
+            await asyncio.sleep(0)
+        store.goes_on.set()
+        await on.close()
+        await stopping
+
+    asyncio.run(main())
+    assert store.story == ["kept", "closed"]
+    assert [(it.state, it.ended_at is None) for it in store.history("shop")] == [("live", True), ("replaced", False)]
 
 
 def test_a_variant_has_the_same_id_on_the_server_after_this_one() -> None:

@@ -66,6 +66,7 @@ class Rollouts:
         self._canaries = canaries
         self._clock: Clock = driver.clock
         self._tasks: set[asyncio.Task[Any]] = set()
+        self._notes: set[asyncio.Task[None]] = set()
 
     # --- strategies ---------------------------------------------------------------------------------------------------
 
@@ -293,8 +294,13 @@ class Rollouts:
     def _note(self, deployment: Deployment, view: DeploymentView) -> None:
         """Keep it, if that can be: nobody waits for it."""
         task = asyncio.get_running_loop().create_task(self._noted(deployment, view))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._notes.add(task)
+        task.add_done_callback(self._notes.discard)
+
+    async def all_noted(self) -> None:
+        """Wait until what was to be kept is kept, or cannot be."""
+        while self._notes:
+            await asyncio.wait(self._notes)
 
     async def _noted(self, deployment: Deployment, view: DeploymentView) -> None:
         try:

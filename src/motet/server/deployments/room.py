@@ -42,8 +42,10 @@ class DeploymentsRoom:
         self.names = Names(catalogue)
         warming = Warming(driver)
         register = Register(self._store, catalogue, place, number_of)
-        rollouts = Rollouts(register, self.names, catalogue, lifetimes, web, driver, warming, self._canaries)
-        self.deployments = Deployments(register, rollouts, self.names, catalogue, driver, self._canaries, forget_calls)
+        self._rollouts = Rollouts(register, self.names, catalogue, lifetimes, web, driver, warming, self._canaries)
+        self.deployments = Deployments(
+            register, self._rollouts, self.names, catalogue, driver, self._canaries, forget_calls
+        )
         self.performers: dict[type[Command], Performer] = {ReportWarm: warming.ready, ReportCold: warming.failed}
 
     def refusal(self, function_id: str) -> ResourceExhaustedError | None:
@@ -53,7 +55,8 @@ class DeploymentsRoom:
         except NotFoundError:
             return None  # it is told so when it is submitted
 
-    def close(self) -> None:
-        """Nothing is kept or judged any more."""
+    async def close(self) -> None:
+        """Nothing is kept or judged any more, but what is on its way to be kept."""
         self._canaries.close()
+        await self._rollouts.all_noted()
         self._store.close()
