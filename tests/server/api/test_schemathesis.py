@@ -9,12 +9,13 @@ import asyncio
 import os
 import threading
 from collections.abc import Iterator
+from importlib.metadata import version
 from typing import Any
 
 import cbor2
 import pytest
 import schemathesis
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, assume, settings
 from schemathesis.checks import CheckContext
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -30,6 +31,7 @@ from tests.server.stage import Container, function
 
 EXAMPLES = int(os.environ.get("MOTET_API_EXAMPLES", "6"))
 EXPECTED = ("timed-out", "exhausted")
+KNOWS_QUERY = tuple(int(part) for part in version("httptools").split(".")[:2]) >= (0, 9)
 
 
 @schemathesis.serializer("application/cbor")
@@ -108,5 +110,7 @@ def test_answers_are_as_the_document_says(case: Any, url: str) -> None:
         case.query["wait"] = "0"
     case.query.pop("follow", None)  # would go on for as long as the app
     headers = {"Authorization": "Bearer all"}
+    # Parsers of HTTP that are older than the method refuse it themselves, in plain text.
+    assume(case.method.upper() != "QUERY" or KNOWS_QUERY)
     checks = [no_crash, status_code_conformance, content_type_conformance, response_schema_conformance]
     case.call_and_validate(base_url=url, headers=headers, checks=checks, timeout=20)
