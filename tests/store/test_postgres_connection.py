@@ -11,9 +11,11 @@ import psycopg
 import pytest
 
 from motet.errors import InvalidError, ServiceError
+from motet.store.journal import JournalFenced
+from motet.store.lease import LEASE, Leader, Term
 from motet.store.postgres_address import PostgresAddress
-from motet.store.postgres_connection import PostgresConnection, Term, TermOver
-from motet.store.postgres_lease import LEASE, Leader, PostgresLease, application_name
+from motet.store.postgres_connection import PostgresConnection
+from motet.store.postgres_lease import PostgresLease, session_name
 from motet.store.postgres_migrations import NEWEST
 from motet.store.postgres_schema import check, migrate
 from tests.postgres import PATIENCE, PostgresDatabase
@@ -27,7 +29,7 @@ def connect(postgres: PostgresDatabase) -> Iterator[Connect]:
     with contextlib.ExitStack() as open_ones:
 
         def one(term: Term | None = None, address: str = postgres.address) -> PostgresConnection:
-            name = "motet" if term is None else application_name(term.number)
+            name = "motet" if term is None else session_name(term.number)
             connection = PostgresConnection(PostgresAddress(address), term, name=name)
             return open_ones.enter_context(contextlib.closing(connection))
 
@@ -239,7 +241,10 @@ def test_a_database_that_has_become_read_only_is_said(
     end_sessions(postgres)
     with pytest.raises(ServiceError, match=r"read-only transaction.*name the primary in MOTET_STORE"):
         note(connection, "b")
-    postgres.execute(f"ALTER DATABASE {postgres.name} RESET default_transaction_read_only")
+    postgres.server.execute(f"ALTER DATABASE {postgres.name} RESET default_transaction_read_only")
+    end_sessions(postgres)
+    note(connection, "c")
+    assert notes() == ["a", "c"]
 
 
 def test_what_is_closed_is_not_opened_again(connect: Connect) -> None:
@@ -247,7 +252,7 @@ def test_what_is_closed_is_not_opened_again(connect: Connect) -> None:
     connection.rows("SELECT 1")
     connection.close()
     connection.close()
-    with pytest.raises(ServiceError, match="is not used any more: the server is ending"):
+    with pytest.raises(ServiceError, match="is closed here: the server is ending"):
         connection.rows("SELECT 1")
 
 
@@ -255,9 +260,12 @@ def test_what_is_closed_is_not_opened_again(connect: Connect) -> None:
 
 
 @pytest.fixture
-def lease(connect: Connect, notes: Callable[[], list[str]]) -> Callable[[str], PostgresLease]:
-    """That of the database, as this server has it."""
-    return lambda holder: PostgresLease(connect(), holder)
+def lease(postgres: PostgresDatabase, notes: Callable[[], list[str]]) -> Iterator[Callable[[str], PostgresLease]]:
+    """That of the database, as a server has it; it is closed at the end."""
+    with contextlib.ExitStack() as leases:
+        yield lambda holder: leases.enter_context(
+            contextlib.closing(PostgresLease(PostgresAddress(postgres.address), holder))
+        )
 
 
 def taken(lease: PostgresLease, told: list[str] | None = None) -> Term:
@@ -298,7 +306,7 @@ def test_who_has_the_next_term_ends_what_the_one_before_was_writing_and_all_it_w
     assert later.number > term.number
     for _ in range(2):
         with pytest.raises(
-            TermOver, match=rf"does not lead any more: its term {term.number} is over, and the second has"
+            JournalFenced, match=rf"does not lead any more: its term {term.number} is over, and the second has"
         ):
             note(first, "later")
     assert len(told) == 1
@@ -322,7 +330,7 @@ def test_one_that_was_taken_is_not_renewed(lease: Callable[[str], PostgresLease]
     term = taken(first, told)
     expire(postgres)
     taken(lease("the second"))
-    with pytest.raises(TermOver, match="and the second has term"):
+    with pytest.raises(JournalFenced, match="and the second has term"):
         first.renew(term)
     assert len(told) == 1
 
@@ -336,7 +344,7 @@ def test_one_that_is_let_go_of_is_there_for_who_waits(
     first.release(term)
     second.wait_freed(PATIENCE)
     later = taken(second)
-    with pytest.raises(TermOver):
+    with pytest.raises(JournalFenced):
         note(connect(term), "late")
     note(connect(later), "b")
     assert notes() == ["b"]

@@ -5,13 +5,15 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, LiteralString
 
 import psycopg
 from psycopg.errors import IntegrityError
 
 from motet.errors import ServiceError
+from motet.store.journal import JournalFenced
+from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
 
 FENCED = "MT001"
@@ -22,29 +24,6 @@ RETRY_AFTER = 1.0
 
 _UNDECIDED = 5.0
 """Seconds for which it is asked what became of a transaction that another session may still be about to end."""
-
-
-class TermOver(ServiceError):
-    """Another server leads: nothing can be kept any more."""
-
-
-class Term:
-    """What the database has given to a server that leads. `on_over` is called, on whatever thread finds out, once: with why."""
-
-    def __init__(self, number: int, on_over: Callable[[str], None] = lambda why: None) -> None:
-        self.number = number
-        self.why = ""
-        """Why it is over; empty while it is not known to be."""
-        self._on_over = on_over
-        self._lock = threading.Lock()
-
-    def end(self, why: str) -> None:
-        """Another server has a later one. Idempotent."""
-        with self._lock:
-            if self.why:
-                return
-            self.why = why
-        self._on_over(why)
 
 
 class PostgresConnection:
@@ -64,7 +43,7 @@ class PostgresConnection:
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[psycopg.Connection[Any]]:
-        """A transaction: all of it is kept when the block ends, or none. Raises `TermOver` before the block."""
+        """A transaction: all of it is kept when the block ends, or none. Raises `JournalFenced` before the block."""
         with self._lock, self._explained("write to"):
             connection, transaction = self._begin()
             try:
@@ -95,9 +74,14 @@ class PostgresConnection:
                 raise
 
     def rows(self, statement: LiteralString, *values: Any) -> list[tuple[Any, ...]]:
-        """What a question is answered with."""
-        with self.reading() as connection:
-            return connection.execute(statement, values).fetchall()
+        """What a question is answered with. It is asked again if the connection turns out to be lost."""
+        with self._lock, self._explained("read"):
+            try:
+                return self._alive().execute(statement, values).fetchall()
+            except psycopg.OperationalError:
+                if self._open is None or not self._open.broken:
+                    raise
+                return self._alive().execute(statement, values).fetchall()
 
     def close(self) -> None:
         """Idempotent."""
@@ -110,7 +94,7 @@ class PostgresConnection:
     def _begin(self) -> tuple[psycopg.Connection[Any], str]:
         """A transaction of the term, and its number."""
         if self._term is not None and self._term.why:
-            raise TermOver(self._term.why)
+            raise JournalFenced(self._term.why)
         for is_last in (False, True):
             connection = self._alive()
             try:
@@ -137,20 +121,17 @@ class PostgresConnection:
                 return connection, row[0]
         raise AssertionError("the last attempt returns or raises")
 
-    def _over(self, connection: psycopg.Connection[Any]) -> TermOver:
+    def _over(self, connection: psycopg.Connection[Any]) -> JournalFenced:
         assert self._term is not None
         found = connection.execute("SELECT term, holder FROM motet.lease").fetchone()
-        now, holder = found or (0, "nobody")
-        self._term.end(
-            f"this server does not lead any more: its term {self._term.number} is over, and {holder} has term {now} of "
-            f"{self.address}"
-        )
-        return TermOver(self._term.why)
+        now, holder = found or (0, "")
+        self._term.end(term_over(self.address, self._term, holder, now))
+        return JournalFenced(self._term.why)
 
     def _alive(self) -> psycopg.Connection[Any]:
         """The connection; a new one, if there is none or it is known to be lost."""
         if self._is_closed:
-            raise ServiceError(f"{self.address} is not used any more: the server is ending")
+            raise ServiceError(f"{self.address} is closed here: the server is ending")
         if self._open is not None and not self._open.broken:
             return self._open
         self._drop()
@@ -206,6 +187,14 @@ class PostgresConnection:
             raise  # the value is at fault, not the database
         except psycopg.Error as error:
             raise explained(self.address, verb, error) from error
+
+
+def term_over(address: PostgresAddress, term: Term, holder: str, later: int) -> str:
+    """Why a server cannot keep anything any more, in words."""
+    return (
+        f"this server does not lead any more: its term {term.number} is over, and {holder or 'nobody'} has term {later} of "
+        f"{address}"
+    )
 
 
 def explained(address: PostgresAddress, verb: str, error: psycopg.Error) -> ServiceError:
