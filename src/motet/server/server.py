@@ -199,7 +199,7 @@ class Server:
         )
         answers = self.operations.answers
         answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
-        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers, **self._admittance.answers}
         self._scratch = scratch
 
     @property
