@@ -68,6 +68,7 @@ from motet.wire.operator_messages import (
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.schedule_messages import ScheduleReply, ScheduleRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -237,6 +238,7 @@ RequestBody = (
     | FindFunction
     | OfferBundle
     | PutPieces
+    | ScheduleRequest
 )
 
 
@@ -372,6 +374,7 @@ ReplyBody = (
     | AppFound
     | FunctionFound
     | BundleOffered
+    | ScheduleReply
     | Done
     | RequestFailed
 )
