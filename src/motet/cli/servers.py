@@ -54,6 +54,11 @@ class LiveServer:
         """The apps it runs."""
         return list(self.ask(m.ViewServer(), m.ServerViewed).views)
 
+    def is_under(self, home: Path) -> bool:
+        """Whether it is one of those that run under a home, by whatever address it was reached."""
+        agreed = self._connection.agreed
+        return agreed is not None and agreed.run in {each.server_id for each in _running_servers(home)}
+
     def close(self) -> None:
         """Idempotent."""
         self._connection.close()
@@ -164,7 +169,7 @@ class LiveServers:
 @contextlib.contextmanager
 def live_servers(home: Path, named: LiveServer | None = None) -> Iterator[LiveServers]:
     """The servers, for as long as the block runs, with the one that is named, if it is not under the home."""
-    is_here = named is None or named.identity.address == f"unix:{standing_socket(home)}"
+    is_here = named is None or named.identity.address == f"unix:{standing_socket(home)}" or named.is_under(home)
     servers = LiveServers(home, None if is_here else named)
     try:
         yield servers
