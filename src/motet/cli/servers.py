@@ -54,10 +54,10 @@ class LiveServer:
         """The apps it runs."""
         return list(self.ask(m.ViewServer(), m.ServerViewed).views)
 
-    def is_under(self, home: Path) -> bool:
-        """Whether it is one of those that run under a home, by whatever address it was reached."""
-        agreed = self._connection.agreed
-        return agreed is not None and agreed.run in {each.server_id for each in _running_servers(home)}
+    @property
+    def server_id(self) -> str:
+        """As its records have it; known once it has answered, if it is one that stays."""
+        return "" if self._connection.agreed is None else self._connection.agreed.run
 
     def close(self) -> None:
         """Idempotent."""
@@ -160,16 +160,19 @@ class LiveServers:
                     lost.close()
         if self._elsewhere is not None:
             try:
-                answers.append((self._elsewhere, question(self._elsewhere)))
+                answer = question(self._elsewhere)
             except Error as error:
                 self.problems.append(str(error))
+            else:
+                if self._elsewhere.server_id not in identities:  # else it runs here, and was asked by another address
+                    answers.append((self._elsewhere, answer))
         return answers
 
 
 @contextlib.contextmanager
 def live_servers(home: Path, named: LiveServer | None = None) -> Iterator[LiveServers]:
     """The servers, for as long as the block runs, with the one that is named, if it is not under the home."""
-    is_here = named is None or named.identity.address == f"unix:{standing_socket(home)}" or named.is_under(home)
+    is_here = named is None or named.identity.address == f"unix:{standing_socket(home)}"
     servers = LiveServers(home, None if is_here else named)
     try:
         yield servers
