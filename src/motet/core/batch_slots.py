@@ -167,7 +167,7 @@ class BatchSlots:
         container.fill(batch.number, batch.wanted)
         if batch.wanted is not None or batch.awaited or batch.is_given_up:
             return []
-        batch.is_given_up = True
+        batch.was_given_up()
         self._attempts.abandon(batch.number, container, batch.input_id, reason, turn)
         return [batch.number]
 

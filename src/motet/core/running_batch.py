@@ -70,6 +70,10 @@ class RunningBatch:
         self.awaited.discard(attempt)
         self.members[attempt] = None
 
+    def was_given_up(self) -> None:
+        """Its container is to end it."""
+        self.is_given_up = True
+
     def give_up_all(self) -> list[Input]:
         """Nobody waits for any: those that somebody did wait for."""
         inputs = self.inputs
