@@ -38,20 +38,22 @@ class Elsewhere:
         where = {"MOTET_HOME": str(self.home), "MOTET_SERVER": address, "MOTET_TOKEN": admin}
         self._env = {**server.client_env, **where}
         rights = [each for right in ("call", "deploy", "look") for each in ("--right", right)]
+        self.admin = admin
         self._env["MOTET_TOKEN"] = self("token", "new", "dev", *rights).strip()
 
-    def __call__(self, *command: str, status: int = 0) -> str:
+    def __call__(self, *command: str, status: int = 0, token: str = "") -> str:
         """What it wrote to stdout, or to stderr if it failed."""
-        process = self.follow(*command)
+        process = self.follow(*command, token=token)
         out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == status, (out, err)
         return out if status == 0 else err
 
-    def follow(self, *command: str) -> subprocess.Popen[str]:
+    def follow(self, *command: str, token: str = "") -> subprocess.Popen[str]:
         """The same, not waited for."""
         argv = [sys.executable, *(command if command[0] == "-c" else ("-m", "motet", *command))]
         pipe = subprocess.PIPE
-        return subprocess.Popen(argv, cwd=self._directory, env=self._env, stdout=pipe, stderr=pipe, text=True)
+        env = {**self._env, "MOTET_TOKEN": token or self._env["MOTET_TOKEN"]}
+        return subprocess.Popen(argv, cwd=self._directory, env=env, stdout=pipe, stderr=pipe, text=True)
 
     def deploy(self, version: int) -> None:
         """A version that prints its number."""
@@ -110,6 +112,18 @@ def test_its_lines_are_followed_until_what_writes_them_ends(there: Elsewhere) ->
     assert re.match(r"Nothing that writes such lines runs under \S+ or by the server at tcp:\S+ any more", told)
     (row,) = json.loads(there("app", "list", "--json"))
     assert (row["name"], row["version"], row["state"]) == ("shop", 2, "ended")
+
+
+def test_who_may_administer_reads_its_audit_log(there: Elsewhere) -> None:
+    told = there("server", "audit", status=1)
+    assert re.search(
+        "reading the audit log needs a right that this token does not give: administer; it gives: call", told
+    )
+    lines = [json.loads(line) for line in there("server", "audit", "--json", token=there.admin).splitlines()]
+    deploys = [each for each in lines if each["what"] == "deploy"]
+    assert [(each["who"], each["outcome"], each["about"]["name"]) for each in deploys] == [("dev", "done", "shop")] * 2
+    assert [each["outcome"] for each in lines if each["what"] == "find_audit"] == ["refused"]
+    assert not list(there.home.glob("server/audit/*"))
 
 
 def test_what_is_nowhere_is_told_with_both_places(there: Elsewhere) -> None:

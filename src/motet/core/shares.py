@@ -125,8 +125,9 @@ class Shares:
 
     def bounding(self, principal: int | None, app_id: str) -> tuple[Share, ...]:
         """Those that bound the inputs of a call: its principal's and its app's."""
-        found = (self._principals.get(principal), self._apps.get(app_id))
-        return tuple(each for each in found if each is not None and each.quota.inputs is not None)
+        whole, app = self._principals.get(principal), self._apps.get(app_id)
+        found = (whole,) if whole is not None and whole.quota.inputs is not None else ()
+        return (*found, app) if app is not None and app.quota.inputs is not None else found
 
     def _principal(self, principal: int | None) -> Share:
         share = self._principals.get(principal)
