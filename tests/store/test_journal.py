@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
@@ -17,6 +18,7 @@ from motet.store.journal import (
     AppKept,
     CallMade,
     CallsForgotten,
+    Entry,
     InputsAdded,
     InputsEnded,
     InputTried,
@@ -27,6 +29,7 @@ from motet.store.journal import (
     UnfinishedInput,
 )
 from motet.store.journal_memory import JournalMemory, MemoryJournal
+from motet.store.journal_sqlite import SqliteJournal
 
 Open = Callable[[], Journal]
 
@@ -36,7 +39,10 @@ def _in_memory(directory: Path) -> Open:
     return lambda: MemoryJournal(memory)
 
 
-OPENERS: dict[str, Callable[[Path], Open]] = {"memory": _in_memory}
+OPENERS: dict[str, Callable[[Path], Open]] = {
+    "memory": _in_memory,
+    "sqlite": lambda directory: lambda: SqliteJournal(directory / "journal.db"),
+}
 """By name: what opens, each time that it is called, the same journal once more; an empty one the first time."""
 
 
@@ -80,7 +86,9 @@ def unfinished(journal: Journal) -> dict[str, list[int]]:
 
 def test_what_was_kept_is_there_for_the_next_opening(reopen: Open) -> None:
     first = reopen()
-    whole = KeptCall("fc-1", "shop", "fu-1", "run", -7, 101.5, "fu-@shop/f", "in-9-0", "00-trace", True, b"k", b"d")
+    whole = KeptCall(
+        "fc-1", "shop", "fu-1", "run", -7, 101.5, "fu-@shop/f", "in-9-0", "00-trace", True, b"k", b"d", "fu-0", b"v"
+    )
     first.keep([CallMade(whole), added(1, 0, 1, 2), ended(1, 1)])
     first.close()
     second = reopen()
@@ -217,6 +225,19 @@ def test_a_key_has_one_call(journal: Journal) -> None:
     found = journal.by_key(b"key")
     assert found is not None
     assert found.call_id == "fc-2"
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_nobody_adds_to_the_call_of_another_principal(journal: Journal, together: bool) -> None:
+    entries: list[Entry] = [CallMade(call(1)), added(1, 0), ended(1, 0)]
+    theirs: list[Entry] = [CallMade(msgspec.structs.replace(call(1), principal=8)), added(1, 1)]
+    if not together:
+        journal.keep(entries)
+        entries = []
+    with pytest.raises(AlreadyExistsError, match="fc-1"):
+        journal.keep([*entries, *theirs])
+    if not together:
+        assert journal.call("fc-1") == (call(1), 1)
 
 
 def test_calls_go_when_their_last_outcome_is_old_and_those_that_have_not_ended_stay(journal: Journal) -> None:

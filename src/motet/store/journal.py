@@ -25,7 +25,7 @@ class KeptCall(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A spawned call. `app`: as whose it is kept, the name of a deployed app or the id of any other. `function_id`: the
     function that it went to; `called_as`: the alias that its caller used, if it did. `principal`: whose it is, as all servers
     number them. `made_at` is of the wall clock. `key`: its idempotency key, with what it is unique in; `digest`: of what was
-    asked with that key."""
+    asked with that key. `variant`: what makes its function of the one called `variant_of`, encoded; empty if it is declared."""
 
     call_id: str
     app: str
@@ -39,6 +39,8 @@ class KeptCall(msgspec.Struct, array_like=True, frozen=True, gc=False):
     at_most_once: bool = False
     key: bytes = b""
     digest: bytes = b""
+    variant_of: str = ""
+    variant: bytes = b""
 
 
 @hides_secrets
@@ -58,7 +60,7 @@ class KeptApp(msgspec.Struct, frozen=True):
 
 
 class CallMade(msgspec.Struct, array_like=True, frozen=True, gc=False):
-    """A call exists from now on, without inputs. A call that is there already is left as it is."""
+    """A call exists from now on, without inputs. One that is there already, and is the same principal's, is left as it is."""
 
     call: KeptCall
 
@@ -157,7 +159,8 @@ class Journal(Protocol):
         then inputs, and so on. It has the same effect: a call that was forgotten never comes back under the same id.
 
         Raises `JournalFenced` if another server has opened this journal since, `AlreadyExistsError` if a new call has the key
-        of another one that is here, and `ServiceError` if it cannot be written now. Nothing has changed then.
+        of another one, or is here as another principal's, and `ServiceError` if it cannot be written now. Nothing has changed
+        then.
         """
         ...
 

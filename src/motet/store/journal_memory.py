@@ -76,7 +76,7 @@ class MemoryJournal:
         """See `Journal`."""
         with self._memory.lock:
             self._check_leads()
-            self._check_keys(entries)
+            self._check_calls(entries)
             for entry in entries:
                 self._take(entry)
 
@@ -91,13 +91,22 @@ class MemoryJournal:
         if self._is_closed:
             raise ServiceError("this journal is closed")
 
-    def _check_keys(self, entries: Sequence[Entry]) -> None:
-        memory, used = self._memory, dict[bytes, str]()
+    def _check_calls(self, entries: Sequence[Entry]) -> None:
+        memory = self._memory
+        used: dict[bytes, str] = {}
+        owners: dict[str, int] = {}
         for entry in entries:
-            if isinstance(entry, CallMade) and (key := entry.call.key) and entry.call.call_id not in memory.calls:
-                holder = memory.keys.get(key) or used.setdefault(key, entry.call.call_id)
-                if holder != entry.call.call_id:
-                    raise AlreadyExistsError(f"{holder} has the key of {entry.call.call_id} already")
+            if not isinstance(entry, CallMade):
+                continue
+            call = entry.call
+            kept = memory.calls.get(call.call_id)
+            owner = owners.setdefault(call.call_id, call.principal if kept is None else kept.call.principal)
+            if owner != call.principal:
+                raise AlreadyExistsError(f"{call.call_id} is another principal's")
+            if kept is None and call.key:
+                holder = memory.keys.get(call.key) or used.setdefault(call.key, call.call_id)
+                if holder != call.call_id:
+                    raise AlreadyExistsError(f"{holder} has the key of {call.call_id} already")
 
     def _take(self, entry: Entry) -> None:
         memory = self._memory
