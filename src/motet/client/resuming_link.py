@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from time import sleep
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.link import SocketLink
-from motet.client.open_stream import open_stream
 from motet.client.sockets import read_frames
 from motet.client.streams import ByteStream
 from motet.client.unfinished import Unfinished
@@ -160,14 +157,14 @@ class ResumingLink(SocketLink):
         """Go on with the next server; why there is none."""
         for call_id in self._unfinished.take_streams():
             self._connection.end_call(call_id, ConnectionError("the server was gone while this stream was under way"))
-        deadline = time.monotonic() + self._patience
+        deadline = self._ground.now() + self._patience
         why = "nobody listens there"
-        while time.monotonic() < deadline and not self._is_closed:
+        while self._ground.now() < deadline and not self._is_closed:
             try:
                 stream, agreed = self._greet()
             except (OSError, ConnectionError, ServiceError) as error:
                 why = str(error)
-                sleep(RETRY_INTERVAL)
+                self._ground.sleep(RETRY_INTERVAL)
                 continue
             if agreed.run == self._run:
                 stream.close()
@@ -183,7 +180,7 @@ class ResumingLink(SocketLink):
         )
 
     def _greet(self) -> tuple[ByteStream, Agreed]:
-        stream = open_stream(self._address, self._fingerprint)
+        stream = self._ground.open_stream(self._address, self._fingerprint)
         try:
             stream.wait(ANSWER_TIMEOUT)
             stream.send(b"".join(codec.frames([self._hello])))

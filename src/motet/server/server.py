@@ -200,7 +200,7 @@ class Server:
         )
         answers = self.operations.answers
         answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
-        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers, **self._admittance.answers}
         self._scratch = scratch
 
     @property
@@ -233,7 +233,8 @@ class Server:
             # What clients submit again would run once more where its container is not back.
             await self._containers.take_over()
             self._room.deployments.restore(deployed)  # first: who comes in finds it
-            self._address = await self._entrances.open_unix(self._config.socket)
+            socket = self._config.socket
+            self._address = await self._entrances.open(self._config.listen, lambda: socket)
             self._containers.returning.expect_claims()
         else:
             self._room.deployments.restore(deployed)

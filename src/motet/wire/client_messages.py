@@ -34,6 +34,7 @@ from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
     AppsFound,
+    AuditFound,
     CallGraphFound,
     CallsFound,
     ContainersFound,
@@ -43,6 +44,7 @@ from motet.wire.operator_messages import (
     EndedInputsFound,
     EnvironmentViewed,
     FindApps,
+    FindAudit,
     FindCall,
     FindCallGraph,
     FindCalls,
@@ -214,6 +216,7 @@ RequestBody = (
     | FindInput
     | FindInputs
     | FindApps
+    | FindAudit
     | FindFunctions
     | FindContainers
     | FindCall
@@ -355,6 +358,7 @@ ReplyBody = (
     | InputFound
     | EndedInputsFound
     | AppsFound
+    | AuditFound
     | FunctionsFound
     | ContainersFound
     | CallsFound

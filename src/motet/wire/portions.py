@@ -11,6 +11,7 @@ from motet.wire.container_messages import Cancel, Deliver, DeliverBatched, FeedI
 from motet.wire.deployment_messages import DeploymentsListed
 from motet.wire.operator_messages import (
     AppsFound,
+    AuditFound,
     CallGraphFound,
     CallsFound,
     ContainersFound,
@@ -43,6 +44,7 @@ _LISTS: dict[type[Any], str] = {
     CallsFound: "calls",
     EndedInputsFound: "records",
     AppsFound: "apps",
+    AuditFound: "entries",
     FunctionsFound: "functions",
     ContainersFound: "containers",
     CallGraphFound: "inputs",

@@ -18,7 +18,7 @@ from motet.server.clock import Clock
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Deployment, NameState, Register, ended
-from motet.server.deployments.wanted import containers_wanted, patience_for
+from motet.server.deployments.wanted import WantedContainers, containers_wanted, patience_for
 from motet.server.deployments.warming import ColdError, Warming
 from motet.server.driver import Driver
 
@@ -85,7 +85,7 @@ class Rollouts:
         await self._carried_out(self._take_over(state, new, share, wanted))
 
     async def _take_over(
-        self, state: NameState, new: Deployment, share: float, wanted: dict[str, tuple[str, int]]
+        self, state: NameState, new: Deployment, share: float, wanted: dict[str, WantedContainers]
     ) -> None:
         try:
             if share:
@@ -193,7 +193,7 @@ class Rollouts:
 
     def _wanted(
         self, old: Deployment | None, new: Deployment, *, declared_only: bool = False
-    ) -> dict[str, tuple[str, int]]:
+    ) -> dict[str, WantedContainers]:
         variants = [] if declared_only else self._names.variants_of(new.view.name)
         return containers_wanted(self._catalogue, old, new, variants)
 
