@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec
-from motet.store.base import DeploymentStore, KeptDeployment
+from motet.store.base import DeploymentStore, KeptDeployment, KeptSchedule
 from tests.server.stage import function
 
 Opened = Callable[[], DeploymentStore]
@@ -83,3 +83,14 @@ class DeploymentStoreContract:
             one = kept(version, state=state)
             store.add(KeptDeployment(view=replace(one.view, bundle=f"b{version}"), spec=one.spec, function_ids={}))
         assert (store.bundles(0), store.bundles(1), store.bundles(None)) == ({"b1"}, {"b1", "b3"}, {"b1", "b2", "b3"})
+
+    def test_what_is_kept_of_schedules_is_there_for_the_next_server(self, opened: Opened) -> None:
+        store = opened()
+        assert store.schedules() == []
+        store.keep_schedule(KeptSchedule(app="shop", function="f", handled_at=1.0, call_id="fc-1"))
+        last = KeptSchedule(app="shop", function="f", handled_at=2.0, ran_at=2.0, call_id="fc-2", note="late by 60 s")
+        store.keep_schedule(last)
+        paused = KeptSchedule(app="shop", function="g", paused=True)
+        store.keep_schedule(paused)
+        store.close()
+        assert sorted(opened().schedules(), key=lambda it: it.function) == [last, paused]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
@@ -110,6 +111,7 @@ def take_home(directory: Path) -> ServerHome:
     return ServerHome.take(directory)
 
 
+@hides_secrets
 class StandingStores(NamedTuple):
     """What keeps what a server that stays keeps, beside its records. `lead`: where it is not this server's alone."""
 

@@ -7,11 +7,12 @@ from collections.abc import Sequence
 import msgspec
 
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptSchedule
 from motet.store.postgres_connection import PostgresConnection
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
+_schedule = msgspec.msgpack.Decoder(KeptSchedule)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -69,6 +70,19 @@ class PostgresDeployments:
         """See `DeploymentStore`."""
         rows = self._connection.rows("SELECT COALESCE(MAX(version), 0) FROM motet.deployments WHERE name = %s", name)
         return int(rows[0][0])
+
+    def schedules(self) -> list[KeptSchedule]:
+        """See `DeploymentStore`."""
+        return [_schedule.decode(kept) for (kept,) in self._connection.rows("SELECT kept FROM motet.schedules")]
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """See `DeploymentStore`."""
+        with self._connection.writing() as session:
+            session.execute(
+                "INSERT INTO motet.schedules VALUES(%s, %s, %s) "
+                "ON CONFLICT(app, function) DO UPDATE SET kept = EXCLUDED.kept",
+                (kept.app, kept.function, _encode(kept)),
+            )
 
     def close(self) -> None:
         """No more is asked."""

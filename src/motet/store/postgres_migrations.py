@@ -33,6 +33,8 @@ CREATE TABLE motet.deployments(
 );
 CREATE INDEX deployments_serving ON motet.deployments(made) WHERE serves;
 
+CREATE TABLE motet.schedules(app text, function text, kept bytea NOT NULL, PRIMARY KEY(app, function));
+
 CREATE TABLE motet.tokens(only_one boolean PRIMARY KEY DEFAULT true CHECK(only_one), kept bytea NOT NULL);
 
 CREATE TABLE motet.pieces(digest text PRIMARY KEY, size bigint NOT NULL, content bytea NOT NULL);
