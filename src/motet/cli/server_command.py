@@ -46,6 +46,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tls-certificate", type=FILE, metavar="FILE", help="Speak TLS there, with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, metavar="FILE", help="Its key, if that is not in the same file.")
 @click.option(
+    "--store",
+    default="",
+    metavar="URL",
+    help="Keep deployments, tokens and calls in this PostgreSQL database, and lead or wait to: "
+    "postgresql://USER@HOST/DATABASE. MOTET_STORE says the same, and no list of processes shows it.",
+)
+@click.option(
     INSECURE_OPTION,
     "insecure",
     is_flag=True,
@@ -61,6 +68,7 @@ def server_command(
     tls_certificate: Path | None,
     tls_key: Path | None,
     insecure: bool,
+    store: str,
 ) -> None:
     """Be a server that stays: the one under MOTET_HOME, until SIGTERM or Ctrl-C.
 
@@ -90,7 +98,7 @@ def server_command(
         say = logger.info
     for problem in misspelled(os.environ):
         logger.warning("%s", problem)
-    ctx.exit(stand(home, there, say, tell))
+    ctx.exit(stand(home, there, say, tell, store))
 
 
 @server_command.command("status", cls=ViewCommand)
