@@ -255,10 +255,10 @@ class Pool:
             self.close(self.fleet.host.limits.stop_grace, "nobody used this variant for a while", turn)
         return False
 
-    def warm(self, containers: int) -> None:
-        """Keep so many, whoever calls; 0: as many as its bounds say."""
+    def warm(self, containers: int, *, replaces: bool = False) -> None:
+        """Keep so many, whoever calls; 0: as many as its bounds say. `replaces`: see `FunctionWarmed`."""
         self.unserved.watch(containers > 0)
-        self.size.at_least(containers)
+        self.size.at_least(containers, replaces=replaces)
 
     def retire(self) -> None:
         """What it holds ends, and no container is kept for what may come."""
