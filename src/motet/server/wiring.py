@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 
 _AUDIT = "audit"
+_KEYS = "secrets.key"
 
 ATTEMPT_BITS = 40
 """A server that has an agent makes fewer attempts than these can number: a million a second for twelve days."""
@@ -115,9 +116,26 @@ def open_tokens(directory: Path) -> TokenStore:
 
 def open_deployments(directory: Path) -> DeploymentStore:
     """What keeps the deployments of a server that stays there. Raises `ServiceError`."""
+    from motet.store.seal import Seal
     from motet.store.sqlite_deployments import SqliteDeployments
 
-    return SqliteDeployments(directory / "deployments.db")
+    try:
+        seal = Seal(directory / _KEYS)
+    except ImportError:
+        logging.getLogger("motet.server").warning(
+            "what is deployed is kept with its secrets as they are, for this user alone to read, since cryptography is not "
+            "installed; pip install 'motet[server]' has them sealed"
+        )
+        seal = None
+    return SqliteDeployments(directory / "deployments.db", seal)
+
+
+def add_key(directory: Path) -> Path:
+    """Have the server that stays there seal with a new key from its next start on; the file of keys. Raises `ServiceError`."""
+    from motet.store.seal import add_key
+
+    add_key(directory / _KEYS)
+    return directory / _KEYS
 
 
 def open_bundles(directory: Path) -> BundleStore:
