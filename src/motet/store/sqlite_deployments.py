@@ -15,7 +15,7 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptSchedule
 from motet.store.seal import Seal, is_sealed
 from motet.store.sqlite_transaction import transaction
 
@@ -27,8 +27,14 @@ CREATE TABLE deployments(name TEXT, version INTEGER, serves INTEGER, view BLOB, 
 CREATE INDEX serving ON deployments(serves) WHERE serves;
 """
 
+_SCHEDULES = """
+CREATE TABLE IF NOT EXISTS schedules(app TEXT, function TEXT, kept BLOB, PRIMARY KEY(app, function)) WITHOUT ROWID;
+"""
+"""An older Motet does without, and leaves it as it is."""
+
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
+_schedule = msgspec.msgpack.Decoder(KeptSchedule)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -64,6 +70,7 @@ class SqliteDeployments:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
         elif version < VERSION:
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
+        self._connection.execute(_SCHEDULES)
         if self._seal is not None:
             self._seal_all(self._seal)
 
@@ -142,6 +149,17 @@ class SqliteDeployments:
     def last(self, name: str) -> int:
         """See `DeploymentStore`."""
         return int(self._rows("SELECT COALESCE(MAX(version), 0) FROM deployments WHERE name = ?", name)[0][0])
+
+    def schedules(self) -> list[KeptSchedule]:
+        """See `DeploymentStore`."""
+        return [_schedule.decode(kept) for (kept,) in self._rows("SELECT kept FROM schedules")]
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """See `DeploymentStore`."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO schedules VALUES(?, ?, ?)", (kept.app, kept.function, _encode(kept))
+            )
 
     def close(self) -> None:
         """No more is asked."""

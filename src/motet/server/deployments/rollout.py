@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -67,6 +67,8 @@ class Rollouts:
         self._clock: Clock = driver.clock
         self._tasks: set[asyncio.Task[Any]] = set()
         self._notes: set[asyncio.Task[None]] = set()
+        self.on_change: Callable[[], None] = lambda: None
+        """Is told when another version has a name, or none."""
 
     # --- strategies ---------------------------------------------------------------------------------------------------
 
@@ -168,6 +170,7 @@ class Rollouts:
             serving = [it for it in (state.live, state.canary) if it is not None]
             await self._register.commit([(it, ended(it.view, "stopped", now)) for it in serving])
             state.live = state.canary = None
+            self.on_change()
             self._web.close(name)
             for each in serving:
                 self._names.withdraw(name, each.view.version)
@@ -267,6 +270,7 @@ class Rollouts:
         """In one go: calls and requests are for this one from now on, and the others end what they have; when each is gone."""
         others = [it for it in (state.live, state.canary) if it is not None and it is not new]
         state.live, state.canary = new, None
+        self.on_change()
         self._names.move(new.view.name, new.view.version)
         if new.view.state != "canary":
             self._web.move(new.view.name, new.app.app_id)
