@@ -62,8 +62,10 @@ def build_server(
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
-    scratch = Scratch("server")
-    backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
+    scratch = None
+    if backend is None:
+        scratch = Scratch("server")
+        backend = ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
         store = MemoryCallStore()
         return Server(
