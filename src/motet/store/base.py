@@ -59,6 +59,15 @@ class HomeUsage(NamedTuple):
         return sum(self.parts.values())
 
 
+class BackupInfo(msgspec.Struct, frozen=True):
+    """What a backup of a server says of itself: its format, that of the home, the Motet that made it, and when (wall clock)."""
+
+    format: int
+    home_format: int
+    motet: str
+    made_at: float
+
+
 class BundleStore(Protocol):
     """Keeps bundles: their manifests, and pieces that several of them share. Thread-safe; each method may wait for a disk, and
     returns when what it did would survive a crash of the machine. All raise `ServiceError` where the disk is the matter."""
@@ -119,6 +128,20 @@ class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     rules: str = ""
 
 
+class KeptSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the schedule of a function of a deployed app, whichever version it is of. `handled_at`: moments until
+    then are done with; `ran_at`: the moment that the last run was for, and `call_id` its call. Both are of the wall clock,
+    0: none. `note`: what became of the last moment, if it did not just run."""
+
+    app: str
+    function: str
+    handled_at: float = 0.0
+    paused: bool = False
+    ran_at: float = 0.0
+    call_id: str = ""
+    note: str = ""
+
+
 class DeploymentStore(Protocol):
     """Keeps what has been deployed. What a method has done is kept when it returns; each may be called on any thread, and
     raises `ServiceError` if it cannot: then nothing has changed."""
@@ -149,6 +172,14 @@ class DeploymentStore(Protocol):
 
     def last(self, name: str) -> int:
         """The highest number of a version; 0: there is none."""
+        ...
+
+    def schedules(self) -> list[KeptSchedule]:
+        """What is kept of all schedules, those of names that are not deployed now, too."""
+        ...
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """Keep this of a schedule, instead of what was kept of it before."""
         ...
 
     def close(self) -> None:
