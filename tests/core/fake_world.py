@@ -20,7 +20,7 @@ from motet.core.scaler import ENOUGH
 from motet.model.current_attempt import FIRST
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind, RestoredInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
@@ -166,7 +166,7 @@ class FakeWorld:
 
     def restart(self) -> None:
         """The server was killed, and another takes over: ready containers come back, and clients submit again what has not
-        ended. All else is gone: spawned inputs, containers that are no use yet or any more, what was not read."""
+        ended. Spawned inputs were kept. All else is gone: containers that are no use yet or any more, what was not read."""
         self.engine = self._new_engine(1 + max(self.seen_attempts, default=0))
         self.wake_at = None
         self.recorded_calls.clear()
@@ -189,7 +189,10 @@ class FakeWorld:
             calls.setdefault(call_id, []).append(index)
         for call_id, indices in calls.items():
             function_id, client, kind = self.calls[call_id]
-            if kind is not CallKind.SPAWNED:
+            if kind is CallKind.SPAWNED:
+                kept = [RestoredInput(index, b"x", self.now) for index in indices]
+                self.feed(e.InputsRestored(call_id, function_id, "", kept, client))
+            else:
                 new = [NewInput(index, b"x") for index in indices]
                 self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new, again=True))
         for app_id in sorted(retired):
@@ -298,6 +301,8 @@ class FakeWorld:
                 self.functions.setdefault(event.function_id, known)
             case e.InputsSubmitted():
                 self._note_submitted(event)
+            case e.InputsRestored():
+                self._note_restored(event)
             case e.CallCancelled():
                 self._note_cancelled(event)
             case e.ClientLost():
@@ -335,6 +340,13 @@ class FakeWorld:
         self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
         if self.functions[event.function_id].stopped:
             self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
+
+    def _note_restored(self, event: e.InputsRestored) -> None:
+        keys = [(event.call_id, kept.index) for kept in event.inputs]
+        self.accepted.update(keys)
+        self.accepted_at.update(dict.fromkeys(keys, self.now))
+        if self.functions[event.function_id].stopped:
+            self.may_be_lost.update(keys)
 
     def _note_cancelled(self, event: e.CallCancelled) -> None:
         if event.by == STRANGER:
