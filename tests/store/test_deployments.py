@@ -16,7 +16,7 @@ import pytest
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptSchedule
 from motet.store.sqlite_deployments import SqliteDeployments
 from tests.server.stage import function
 
@@ -156,3 +156,15 @@ def test_a_long_history_is_not_read_to_find_what_serves(path: Path, opened: Open
     began = time.perf_counter()
     assert [it.view.version for it in store.serving()] == [301]
     assert time.perf_counter() - began < 0.1
+
+
+def test_what_is_kept_of_schedules_is_there_for_the_next_server(path: Path, opened: Opened) -> None:
+    store = opened(path)
+    assert store.schedules() == []
+    store.keep_schedule(KeptSchedule(app="shop", function="f", handled_at=1.0, call_id="fc-1"))
+    last = KeptSchedule(app="shop", function="f", handled_at=2.0, ran_at=2.0, call_id="fc-2", note="late by 60 s")
+    store.keep_schedule(last)
+    paused = KeptSchedule(app="shop", function="g", paused=True)
+    store.keep_schedule(paused)
+    store.close()
+    assert sorted(opened(path).schedules(), key=lambda it: it.function) == [last, paused]

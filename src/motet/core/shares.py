@@ -55,6 +55,13 @@ class Share:
             return self
         return None if self.whole is None else self.whole.full
 
+    @property
+    def is_doubled(self) -> bool:
+        """It, or what it is part of, has twice as many containers as it may: as while one version takes over from another."""
+        most = self.quota.containers
+        doubled = most is not None and self.containers >= 2 * most
+        return doubled or (self.whole is not None and self.whole.is_doubled)
+
     def shortage(self) -> str:
         """Why no container of it may start, if that is so."""
         full = self.full

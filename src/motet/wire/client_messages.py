@@ -70,6 +70,7 @@ from motet.wire.operator_messages import (
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.schedule_messages import ScheduleReply, ScheduleRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -240,6 +241,7 @@ RequestBody = (
     | FindFunction
     | OfferBundle
     | PutPieces
+    | ScheduleRequest
 )
 
 
@@ -376,6 +378,7 @@ ReplyBody = (
     | AppFound
     | FunctionFound
     | BundleOffered
+    | ScheduleReply
     | Done
     | RequestFailed
 )

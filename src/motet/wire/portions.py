@@ -23,6 +23,7 @@ from motet.wire.operator_messages import (
 )
 from motet.wire.output_messages import Output, Written
 from motet.wire.queue_messages import ItemsGot
+from motet.wire.schedule_messages import SchedulesListed
 
 _LISTS: dict[type[Any], str] = {
     m.SubmitInputs: "inputs",
@@ -48,6 +49,7 @@ _LISTS: dict[type[Any], str] = {
     ContainersFound: "containers",
     CallGraphFound: "inputs",
     DeploymentsListed: "found",
+    SchedulesListed: "found",
     ItemsGot: "items",
     Written: "lines",
 }

@@ -33,6 +33,8 @@ TOLD = (
     "container_id",
     "call_id",
     "app",
+    "function",
+    "paused",
     "version",
     "tag",
     "strategy",

@@ -11,6 +11,7 @@ from motet.wire import client_messages as m
 from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
+from motet.wire import schedule_messages as s
 
 DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((m.SubmitInputs, m.FeedCall), "calling a function"),
@@ -32,6 +33,9 @@ DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((d.ListDeployments, d.ViewVersions), "looking at deployed apps"),
     d.FindApp: "looking up a deployed app",
     d.FindFunction: "looking up a deployed function",
+    s.ListSchedules: "looking at schedules",
+    s.ChangeSchedule: "pausing a schedule",
+    s.RunScheduled: "running a scheduled function",
     m.ViewFunction: "looking at a function",
     m.ViewApp: "looking at an app",
     o.ViewServer: "looking at what runs",

@@ -16,6 +16,7 @@ from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
+from motet.wire import schedule_messages as s
 from motet.wire.hello import Hello
 
 
@@ -76,6 +77,9 @@ NEEDED: dict[type[Any], Right] = {
     d.ViewVersions: DEPLOY | LOOK,
     d.FindApp: CALL,
     d.FindFunction: CALL,
+    s.ListSchedules: DEPLOY | LOOK,
+    s.ChangeSchedule: DEPLOY | OPERATE,
+    s.RunScheduled: DEPLOY | OPERATE,
     # Looking.
     m.ViewFunction: CALL | DEPLOY | LOOK,
     m.ViewApp: CALL | DEPLOY | LOOK,
