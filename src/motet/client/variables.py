@@ -56,6 +56,13 @@ VARIABLES: dict[str, Variable] = {
         ),
         # How much runs.
         Variable(
+            "MOTET_KEEP_RESULTS",
+            _SERVER,
+            "how long a server that stays keeps results of spawned calls",
+            "7",
+            "days",
+        ),
+        Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",
             _SERVER,
             "how many a function has at most that sets no `max_containers`",

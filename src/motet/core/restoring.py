@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from motet.core.events import InputsRestored
-from motet.core.inputs import Call
+from motet.core.inputs import Call, Input
 from motet.core.pool import Pool
 from motet.core.services import EncodeFailure
 from motet.core.state import State
@@ -35,7 +35,9 @@ class Restoring:
             why = NotFoundError(f"no function {event.function_id} runs on this server (any more)")
             turn.refuse(call, [each.index for each in event.inputs], OutcomeKind.LOST, self._failure(why))
             return
-        joined, waiting, tried = [], [], []
+        joined: list[Input] = []
+        waiting: list[Input] = []
+        tried: list[Input] = []
         for kept in self._to_run(call, event.inputs, pool, turn):
             item = call.restore(kept)
             if pool.earlier.has(call.call_id, kept.index):

@@ -32,10 +32,12 @@ from motet.server.wiring import (
     open_audit,
     open_bundles,
     open_deployments,
+    open_journal,
     open_tokens,
     take_home,
 )
 from motet.store.base import BundleStore, DeploymentStore
+from motet.store.journal import Journal
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -64,11 +66,13 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
         adopt_orphans()
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
+            journal = open_journal(place.directory)
             try:
-                kept = open_bundles(place.directory), open_deployments(place.directory)
+                kept = open_bundles(place.directory), open_deployments(place.directory), journal
                 serving = _serve(config, place.directory, tokens, audit, kept, say, show)
                 return runner.run(serving)
             finally:
+                journal.close()
                 audit.write()
     finally:
         place.close()
@@ -79,15 +83,22 @@ async def _serve(
     directory: Path,
     tokens: Tokens,
     audit: Audit,
-    kept: tuple[BundleStore, DeploymentStore],
+    kept: tuple[BundleStore, DeploymentStore, Journal],
     say: Say,
     show: Say,
 ) -> int:
-    bundles, deployed = kept
-    agent, inherited = await attach_agent(config, directory)
+    bundles, deployed, journal = kept
+    agent, inherited = await attach_agent(config, directory, journal.term)
     door = HomeDoor(tokens, config.principal_quota, agent.roots)
     server = build_server(
-        config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited, deployed=deployed
+        config,
+        agent,
+        door=door,
+        audit=audit,
+        bundles=bundles,
+        inherited=inherited,
+        deployed=deployed,
+        journal=journal,
     )
     if inherited.held:
         count = len(inherited.held)

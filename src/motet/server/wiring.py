@@ -17,6 +17,7 @@ from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
 from motet.store.base import BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -44,11 +45,12 @@ def build_server(
     bundles: BundleStore | None = None,
     inherited: Inherited | None = None,
     deployed: DeploymentStore | None = None,
+    journal: Journal | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
     `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
-    it, with the backend."""
+    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -70,6 +72,7 @@ def build_server(
             bundles=bundles,
             inherited=inherited,
             deployed=deployed,
+            journal=journal,
         )
     records = _Records(config.records)
     return Server(
@@ -86,17 +89,19 @@ def build_server(
         inherited,
         deployed,
         partial(home_usage, config.records.home),
+        journal,
     )
 
 
-async def attach_agent(config: ServerConfig, directory: Path) -> tuple[AgentBackend, Inherited]:
-    """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
+async def attach_agent(config: ServerConfig, directory: Path, term: int) -> tuple[AgentBackend, Inherited]:
+    """Take over the host agent of the server that stays there, or start one. `term`: that of the server's journal. Raises
+    `ServiceError`."""
     from motet.agent.agent_backend import AgentBackend
     from motet.server.containers.come_back import Inherited
 
     agent = await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
     # More than any attempt that a server before this one has numbered.
-    return agent, Inherited(agent.held, (agent.run << ATTEMPT_BITS) + 1, agent.leave)
+    return agent, Inherited(agent.held, (max(agent.run, term) << ATTEMPT_BITS) + 1, agent.leave)
 
 
 def take_home(directory: Path) -> ServerHome:
@@ -118,6 +123,13 @@ def open_deployments(directory: Path) -> DeploymentStore:
     from motet.store.sqlite_deployments import SqliteDeployments
 
     return SqliteDeployments(directory / "deployments.db")
+
+
+def open_journal(directory: Path) -> Journal:
+    """The journal of a server that stays there. Raises `ServiceError`."""
+    from motet.store.journal_sqlite import SqliteJournal
+
+    return SqliteJournal(directory / "journal.db")
 
 
 def open_bundles(directory: Path) -> BundleStore:
