@@ -56,13 +56,6 @@ VARIABLES: dict[str, Variable] = {
         ),
         # How much runs.
         Variable(
-            "MOTET_KEEP_RESULTS",
-            _SERVER,
-            "how long a server that stays keeps results of spawned calls",
-            "7",
-            "days",
-        ),
-        Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",
             _SERVER,
             "how many a function has at most that sets no `max_containers`",
@@ -228,6 +221,13 @@ VARIABLES: dict[str, Variable] = {
         ),
         # What is kept.
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
+        Variable(
+            "MOTET_KEEP_RESULTS_DAYS",
+            _SERVER,
+            "how long a server that stays keeps results of spawned calls",
+            "7",
+            "days",
+        ),
         Variable("MOTET_KEEP_RECORDS_DAYS", _SERVER, "for how long records are kept", "7", "days"),
         Variable(
             "MOTET_KEEP_RECORDS_MIB",

@@ -126,7 +126,7 @@ class ServerConfig:
             names=_listed("MOTET_NAMES"),
             principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
             app_quota=_quota("MOTET_APP_LIMITS"),
-            keep_results=_number("MOTET_KEEP_RESULTS", KEEP_RESULTS_DAYS, float) * 86400.0,
+            keep_results=_number("MOTET_KEEP_RESULTS_DAYS", KEEP_RESULTS_DAYS, float) * 86400.0,
             trace_directory=_trace_directory(),
         )
 

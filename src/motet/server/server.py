@@ -35,7 +35,7 @@ from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
-from motet.server.clients.calls_room import Served
+from motet.server.clients.calls_room import CallsServed
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
@@ -159,7 +159,7 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn
         )
-        self._spawned.attach(Served(*parts[:3], room.names, room.place))
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place))
         self._parts = SharedParts(
             *parts[:3],
             self._calls,

@@ -17,7 +17,7 @@ Claim = Callable[[str], list[e.Event]]
 
 
 @dataclass(frozen=True, slots=True)
-class Served:
+class CallsServed:
     """What spawned calls are about on a server."""
 
     driver: Driver
@@ -38,7 +38,7 @@ class CallsRoom:
         """Why spawned calls are refused now; "": they are not."""
         return ""
 
-    def attach(self, served: Served) -> None:
+    def attach(self, served: CallsServed) -> None:
         """Have calls looked up here."""
 
     def claims(self, containers_of: Claim) -> Claim:

@@ -23,7 +23,7 @@ from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import Spawn, SpawnedCalls
+from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs
 from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer, Deployments
 from motet.server.deployments.names import Names
@@ -386,5 +386,5 @@ class ClientSession:
         self._turnstile.check_stored(0)
         called_as = body.function_id if body.function_id != function_id else ""
         event = self._submitted(body, function_id)
-        spawn = Spawn(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
+        spawn = SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
         return self._calls.spawn(self, request_id, spawn)

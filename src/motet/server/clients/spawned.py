@@ -29,7 +29,7 @@ MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Spawn:
+class SpawnedInputs:
     """Inputs that are to be accepted: the event that has them run, and what has the engine take it. `app`: as whose they are
     kept; `called_as`: the alias that their caller used, or empty. `again`: they may have been accepted already."""
 
@@ -81,7 +81,7 @@ class SpawnedCalls:
 
     # --- requests: each is answered now, or None is returned and the answer comes later -----------------------------------
 
-    def spawn(self, asker: Asker, request_id: int, spawn: Spawn) -> ReplyBody | None:
+    def spawn(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> ReplyBody | None:
         """Accept inputs, and have them run. Raises `NotFoundError` if their call is another's."""
         self.claim(spawn.event.call_id, asker.principal)
         self.store.add_inputs(spawn.app, spawn.event.function_id, spawn.event.call_id, len(spawn.event.inputs))

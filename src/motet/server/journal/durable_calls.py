@@ -15,7 +15,7 @@ from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients.asker import Asker
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import MAX_AT_ONCE, Spawn, SpawnedCalls, within_bounds
+from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, within_bounds
 from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
 from motet.store.base import CallStore
@@ -64,7 +64,7 @@ class DurableCalls(SpawnedCalls):
 
     # --- requests -----------------------------------------------------------------------------------------------------
 
-    def spawn(self, asker: Asker, request_id: int, spawn: Spawn) -> ReplyBody | None:
+    def spawn(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> ReplyBody | None:
         """See `SpawnedCalls`."""
         if not spawn.again:
             self._accept(asker, request_id, spawn)
@@ -81,7 +81,7 @@ class DurableCalls(SpawnedCalls):
         self._keeper.ask(lambda journal: journal.known(call_id, indices), known)
         return None
 
-    def _accept(self, asker: Asker, request_id: int, spawn: Spawn) -> None:
+    def _accept(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> None:
         """Keep them; then have them run, and say so. Nothing runs that is not kept."""
         event, now = spawn.event, self._clock.wall_now()
 
@@ -104,14 +104,14 @@ class DurableCalls(SpawnedCalls):
         assert self._catalogue is not None
         return self._catalogue
 
-    def _rename(self, spawn: Spawn) -> None:
+    def _rename(self, spawn: SpawnedInputs) -> None:
         try:
             function_id = self._resolve(spawn.called_as)
         except NotFoundError:
             function_id = spawn.event.function_id
         spawn.take(msgspec.structs.replace(spawn.event, function_id=function_id))
 
-    def _kept_call(self, spawn: Spawn, now: float) -> KeptCall:
+    def _kept_call(self, spawn: SpawnedInputs, now: float) -> KeptCall:
         event = spawn.event
         bound = self._functions.variant(event.function_id)
         return KeptCall(
@@ -172,7 +172,7 @@ class DurableCalls(SpawnedCalls):
         if not isinstance(error, NotFoundError) or made is None or made > self._clock.wall_now() - retention:
             return error
         return OutputExpiredError(
-            f"{call_id} is not kept any more: results are kept for {retention / 86400:g} days (MOTET_KEEP_RESULTS)"
+            f"{call_id} is not kept any more: results are kept for {retention / 86400:g} days (MOTET_KEEP_RESULTS_DAYS)"
         )
 
     def _reply(self, asker: Asker, request_id: int, body: ReplyBody | Error) -> None:
@@ -235,6 +235,6 @@ def _not_here(call_id: str) -> NotFoundError:
     return NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")
 
 
-def _with(spawn: Spawn, inputs: list[NewInput]) -> Spawn:
+def _with(spawn: SpawnedInputs, inputs: list[NewInput]) -> SpawnedInputs:
     event = msgspec.structs.replace(spawn.event, inputs=inputs, again=False)
-    return Spawn(event, spawn.take, spawn.app, spawn.called_as)
+    return SpawnedInputs(event, spawn.take, spawn.app, spawn.called_as)

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import queue
-import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -19,8 +17,8 @@ from motet.store.journal import Entry, Journal, JournalFenced
 
 T = TypeVar("T")
 
-MOST_ENTRIES = 10_000
-"""What one commit keeps at most: a few hundred milliseconds of work, on a slow disk."""
+MOST_ENTRIES = 5_000
+"""What one commit keeps at most, about: a few hundred milliseconds of work, on a slow machine."""
 RETRY_INTERVAL = 0.5
 """Seconds between two attempts to keep what must be kept, and could not be."""
 EXPIRE_INTERVAL = 60.0
@@ -30,14 +28,15 @@ READERS = 2
 
 Kept = Callable[[Error | None], None]
 """Is told on the loop that something is kept, or why it is not."""
+Told = list[tuple[Callable[[Any], None], Any]]
 
 
-class _Work(msgspec.Struct):
+class _Keeping(msgspec.Struct):
     """Entries to keep, all or nothing; or a question to ask once all before it is kept. `is_owed`: it follows from what was
     kept before, and is tried until it is kept."""
 
-    entries: Sequence[Entry] = ()
-    then: Callable[[Any], None] | None = None
+    entries: Sequence[Entry]
+    then: Callable[[Any], None]
     question: Callable[[Journal], Any] | None = None
     is_owed: bool = False
 
@@ -61,89 +60,120 @@ class JournalKeeper:
         self._loop = loop
         self._wall = wall
         self._on_fenced = on_fenced
-        self._queue: queue.SimpleQueue[_Work | None] = queue.SimpleQueue()
-        self._owed: list[_Work] = []
-        """What must be kept, and could not be until now; the oldest first."""
-        self._is_ending = False
-        self._is_fenced = False
-        self._expire_at = time.monotonic()
+        self._queue: deque[_Keeping] = deque()
+        self._owed: list[_Keeping] = []
+        """What must be kept, and could not be until now; the oldest first. While a commit is under way it is the thread's."""
+        self._is_busy = self._is_fenced = False
+        self._closing: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._writer = ThreadPoolExecutor(1, "motet-journal")
         self._readers = ThreadPoolExecutor(READERS, "motet-journal-reader")
-        self._closed: asyncio.Future[None] = loop.create_future()
-        self._thread = threading.Thread(target=self._run, name="motet-journal", daemon=True)
-        self._thread.start()
 
     # --- on the loop --------------------------------------------------------------------------------------------------
 
     def keep(self, entries: Sequence[Entry], then: Kept) -> None:
         """Keep all of this or nothing; `then` is told when it would survive a crash, or why it is not kept."""
-        self._queue.put(_Work(entries, then))
+        self._add(_Keeping(entries, then))
 
     def owe(self, entries: Sequence[Entry], then: Kept = lambda error: None) -> None:
         """Keep what follows from what was accepted, however long the disk does not take it. `then` hears an error only if this
         server may keep nothing any more."""
-        self._queue.put(_Work(entries, then, is_owed=True))
+        self._add(_Keeping(entries, then, is_owed=True))
 
     def ask(self, question: Callable[[Journal], T], then: Callable[[T | Error], None]) -> None:
         """Ask when all that was said before is kept."""
-        self._queue.put(_Work((), then, question))
+        self._add(_Keeping((), then, question))
 
     def look(self, question: Callable[[Journal], T], then: Callable[[T | Error], None]) -> None:
         """Ask now, beside what is being kept."""
-        self._readers.submit(lambda: self._tell([(then, self._answer(question))]))
+        if self._is_closed:
+            then(ServiceError("this server has ended, and answers nothing any more"))
+            return
+        found = self._loop.run_in_executor(self._readers, self._answer, question)
+        found.add_done_callback(lambda it: None if it.cancelled() else then(it.result()))
+
+    def expire_now_and_then(self) -> None:
+        """Let go of what is too old, in steps: others must not wait for it."""
+
+        def gone(count: int | Error) -> None:
+            if isinstance(count, Error):
+                logger.warning("old spawned calls could not be let go: %s", count)
+            if self._closing is None:
+                wait = 0.0 if isinstance(count, int) and count else EXPIRE_INTERVAL
+                self._loop.call_later(wait, self.expire_now_and_then)
+
+        before = self._wall() - self.retention
+        self.ask(lambda journal: journal.expire(before, EXPIRE_AT_ONCE), gone)
 
     async def close(self) -> None:
         """Keep what is on its way, and end. Idempotent."""
-        if not self._is_ending:
-            self._is_ending = True
-            self._queue.put(None)
-        await asyncio.shield(self._closed)
-        self._readers.shutdown(wait=False)
+        if self._closing is None:
+            self._closing = self._loop.create_future()
+            if not self._is_busy:
+                self._begin()
+        await asyncio.shield(self._closing)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._closing is not None and self._closing.done()
+
+    def _add(self, work: _Keeping) -> None:
+        if self._is_closed:
+            work.then(ServiceError("this server has ended, and keeps nothing any more"))
+            return
+        self._queue.append(work)
+        if not self._is_busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have the thread keep what has come, and what is owed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        group: list[_Keeping] = []
+        count = 0
+        while self._queue and count < MOST_ENTRIES:
+            group.append(self._queue.popleft())
+            count += 1 + len(group[-1].entries)
+        self._is_busy = True
+        self._loop.run_in_executor(self._writer, self._work, group).add_done_callback(self._done)
+
+    def _done(self, turn: asyncio.Future[Told]) -> None:
+        self._is_busy = False
+        if not turn.cancelled():
+            for then, what in turn.result():
+                then(what)
+        if self._is_busy:  # what was told has led to more
+            return
+        if self._queue:
+            self._begin()
+        elif self._closing is not None:
+            self._end()
+        elif self._owed:
+            self._timer = self._loop.call_later(RETRY_INTERVAL, self._begin)
+
+    def _end(self) -> None:
+        for work in self._owed:
+            logger.error(
+                "what happened is not kept, and happens again: %d entries: %s", len(work.entries), self.problem
+            )
+        self._owed.clear()
+        self._readers.shutdown()
+        self._writer.shutdown()
+        self._journal.close()
+        if self._closing is not None and not self._closing.done():
+            self._closing.set_result(None)
 
     # --- on the thread ------------------------------------------------------------------------------------------------
 
-    def _run(self) -> None:
-        try:
-            while self._turn():
-                pass
-            if self._owed:
-                self._write([])
-            for work in self._owed:
-                logger.error("%d entries of the journal could not be kept: %s", len(work.entries), self.problem)
-            self._journal.close()
-        except Exception as error:
-            logger.critical("the journal has ended: %s", error, exc_info=error)
-        self._tell([(_settle, self._closed)])
-
-    def _turn(self) -> bool:
-        """Keep what has come, and wait for it if nothing has. Whether there is to be another turn."""
-        group, goes_on = self._next_group()
+    def _work(self, group: list[_Keeping]) -> Told:
+        """Keep what is to be kept, answer what is asked then; what there is to tell."""
         writes = [work for work in group if work.question is None]
-        told = self._write(writes) if writes or self._owed else []
-        told += [(work.then, self._answer(work.question)) for work in group if work.question is not None]
-        self._tell(told)
-        if goes_on and self._queue.empty() and not self._owed:
-            self._expire()
-        return goes_on
+        told = self._write([*self._owed, *writes]) if writes or self._owed else []
+        return told + [(work.then, self._answer(work.question)) for work in group if work.question is not None]
 
-    def _next_group(self) -> tuple[list[_Work], bool]:
-        group: list[_Work] = []
-        count = 0
-        wait: float | None = RETRY_INTERVAL if self._owed else max(0.0, self._expire_at - time.monotonic())
-        while count < MOST_ENTRIES:
-            try:
-                work = self._queue.get(timeout=wait) if wait else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if work is None:
-                return group, False
-            wait = None
-            group.append(work)
-            count += 1 + len(work.entries)
-        return group, True
-
-    def _write(self, group: list[_Work]) -> list[tuple[Any, Any]]:
-        """Keep what is owed and this; what there is to tell."""
-        group, self._owed = [*self._owed, *group], []
+    def _write(self, group: list[_Keeping]) -> Told:
+        self._owed = []
         error = self._try(group)
         if error is None:
             self._works()
@@ -151,13 +181,13 @@ class JournalKeeper:
         if isinstance(error, ServiceError):
             return self._cannot(group, error)
         if len(group) > 1:  # one of them is at fault
-            return [told for work in group for told in self._write([work])]
+            return [told for work in group for told in self._write([*self._owed, work])]
         (work,) = group
         if work.is_owed:
-            logger.error("%s is not kept: %s", work.entries, error)
+            logger.error("%s is not kept: %s", type(work.entries[0]).__name__, error)
         return [(work.then, error)]
 
-    def _try(self, group: list[_Work]) -> Error | None:
+    def _try(self, group: list[_Keeping]) -> Error | None:
         try:
             self._journal.keep([entry for work in group for entry in work.entries])
         except Error as error:
@@ -167,12 +197,13 @@ class JournalKeeper:
             return Error(f"{type(error).__name__}: {error}")
         return None
 
-    def _cannot(self, group: list[_Work], error: ServiceError) -> list[tuple[Any, Any]]:
+    def _cannot(self, group: list[_Keeping], error: ServiceError) -> Told:
+        told: Told = []
         if isinstance(error, JournalFenced):
             if not self._is_fenced:
                 self._is_fenced = True
                 logger.critical("this server ends: %s", error)
-                self._tell([(lambda _: self._on_fenced(), None)])
+                told.append((lambda _: self._on_fenced(), None))
             refused = group
         else:
             self._owed = [work for work in group if work.is_owed]
@@ -180,7 +211,7 @@ class JournalKeeper:
         if not self.problem:
             self.problem = str(error)
             logger.error("spawned calls are refused from now on, until they can be kept again: %s", error)
-        return [(work.then, error) for work in refused]
+        return told + [(work.then, error) for work in refused]
 
     def _works(self) -> None:
         if self.problem:
@@ -196,31 +227,3 @@ class JournalKeeper:
         except Exception as error:
             logger.error("a question to the journal failed", exc_info=error)
             return Error(f"{type(error).__name__}: {error}")
-
-    def _expire(self) -> None:
-        """Let go of some of what is too old; the rest between the next commits."""
-        if time.monotonic() < self._expire_at:
-            return
-        try:
-            gone = self._journal.expire(self._wall() - self.retention, EXPIRE_AT_ONCE)
-        except Error as error:
-            gone = 0
-            logger.warning("old spawned calls could not be let go: %s", error)
-        self._expire_at = time.monotonic() + (0.0 if gone else EXPIRE_INTERVAL)
-
-    def _tell(self, told: list[tuple[Any, Any]]) -> None:
-        """Call these on the loop, each with one argument."""
-        if told:
-            with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
-                self._loop.call_soon_threadsafe(_tell_all, told)
-
-
-def _tell_all(told: list[tuple[Any, Any]]) -> None:
-    for then, what in told:
-        if then is not None:
-            then(what)
-
-
-def _settle(done: asyncio.Future[None]) -> None:
-    if not done.done():
-        done.set_result(None)

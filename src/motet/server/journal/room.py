@@ -9,7 +9,7 @@ from motet.errors import Error
 from motet.model.function import AppSpec
 from motet.server.access.rights import named_rights
 from motet.server.apps.lifetimes import UntilStopped
-from motet.server.clients.calls_room import CallsRoom, Claim, Served
+from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.containers.come_back import CLAIM_TIMEOUT
@@ -33,7 +33,7 @@ class JournalRoom(CallsRoom):
         self._keeper = JournalKeeper(journal, loop, retention, on_fenced, clock.wall_now)
         self._durable = DurableCalls(unused, self._keeper, clock)
         super().__init__(self._durable)
-        self._served: Served | None = None
+        self._served: CallsServed | None = None
         self._unfinished = UnfinishedCalls([], clock)
         self._apps: list[tuple[KeptApp, AppSpec]] = []
 
@@ -42,7 +42,7 @@ class JournalRoom(CallsRoom):
         """Why spawned calls are refused now; "": they are not."""
         return self._keeper.problem
 
-    def attach(self, served: Served) -> None:
+    def attach(self, served: CallsServed) -> None:
         """Have calls looked up here."""
         self._served = served
         self._durable.serve(served.catalogue, served.names.resolve)
@@ -81,6 +81,7 @@ class JournalRoom(CallsRoom):
         self._apps.clear()
         self._unfinished.bind_variants(served.catalogue)
         self._unfinished.send_on(served.names, served.driver)
+        self._keeper.expire_now_and_then()
         # Clients may come from now on: inputs whose function is not here in time are given up.
         asyncio.get_running_loop().call_later(CLAIM_TIMEOUT, self._give_up)
 
