@@ -13,15 +13,17 @@ import msgspec
 
 from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
+from motet.cli.summary import size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
+from motet.errors import NotFoundError
 from motet.model.audit import AuditEntry
 from motet.server.health import READY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
-from motet.server.wiring import audit_entries
+from motet.server.wiring import add_key, audit_entries, back_up_home, restore_home
 from motet.wire.operator_messages import AuditFound, FindAudit, StatusViewed, ViewStatus
 
 PIECE = 1000
@@ -45,6 +47,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tls-certificate", type=FILE, metavar="FILE", help="Speak TLS there, with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, metavar="FILE", help="Its key, if that is not in the same file.")
 @click.option(
+    "--store",
+    default="",
+    metavar="URL",
+    help="Keep deployments, tokens and calls in this PostgreSQL database, and lead or wait to: "
+    "postgresql://USER@HOST/DATABASE. MOTET_STORE says the same, and no list of processes shows it.",
+)
+@click.option(
     INSECURE_OPTION,
     "insecure",
     is_flag=True,
@@ -60,6 +69,7 @@ def server_command(
     tls_certificate: Path | None,
     tls_key: Path | None,
     insecure: bool,
+    store: str,
 ) -> None:
     """Be a server that stays: the one under MOTET_HOME, until SIGTERM or Ctrl-C.
 
@@ -89,7 +99,7 @@ def server_command(
         say = logger.info
     for problem in misspelled(os.environ):
         logger.warning("%s", problem)
-    ctx.exit(stand(home, there, say, tell))
+    ctx.exit(stand(home, there, say, tell, store))
 
 
 @server_command.command("status", cls=ViewCommand)
@@ -121,6 +131,18 @@ def _tell_status(found: StatusViewed, address: str) -> None:
         tell(f"certificate until {moment(found.certificate_expires_at)}, key {found.fingerprint}")
     for problem in found.problems:
         tell(f"! {problem}")
+
+
+@server_command.command("new-key", cls=ViewCommand)
+def new_key() -> None:
+    """Make a new key for what the server under MOTET_HOME keeps of secrets. At its next start everything is sealed with that,
+    and keys that were there before go."""
+    home = home_directory(os.environ)
+    directory = standing_directory(home)
+    if not directory.is_dir():
+        raise NotFoundError(f"no server has ever run under {home}: it makes its first key itself")
+    path = add_key(directory)
+    tell(f"{path} has a new key, which is used from the next start of the server on.")
 
 
 def _audit_here(since: float | None) -> Iterable[AuditEntry]:
@@ -171,3 +193,25 @@ def audit(*, since: float | None, as_json: bool) -> None:
         tell("Nothing was written down" + (" since then." if since else "."), err=True)
         return
     out.print(fitting(shown, out.width))
+
+
+@server_command.command("backup", cls=ViewCommand)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Copy what the server under MOTET_HOME keeps to a file, while it runs or not: spawned calls with their arguments and
+    results, versions with their source, tokens, the audit log. Records of runs are not in it.
+
+    The file has secrets: it can be read by its user alone.
+    """
+    back_up_home(standing_directory(home_directory(os.environ)), file, time.time())
+    tell(f"{file}: {size_text(file.stat().st_size)}")
+
+
+@server_command.command("restore", cls=ViewCommand)
+@click.argument("file", type=FILE)
+def restore(file: Path) -> None:
+    """Give back what a backup has, under a MOTET_HOME where no server has been. Inputs that ended after it was made run again
+    when a server starts there."""
+    directory = standing_directory(home_directory(os.environ))
+    info = restore_home(file, directory)
+    tell(f"{directory} is as it was on {moment(info.made_at)}. `motet server` goes on from there")

@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
+from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage, TokenStore
 from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
@@ -26,11 +30,14 @@ if TYPE_CHECKING:
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
     from motet.server.containers.come_back import Inherited
+    from motet.server.lead import Lead
     from motet.server.server import Server
+    from motet.store.seal import Seal
     from motet.store.server_home import HomeHolder, ServerHome
 
 
 _AUDIT = "audit"
+_KEYS = "secrets.key"
 
 ATTEMPT_BITS = 40
 """A server that has an agent makes fewer attempts than these can number: a million a second for twelve days."""
@@ -57,8 +64,10 @@ def build_server(
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
-    scratch = Scratch("server")
-    backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
+    scratch = None
+    if backend is None:
+        scratch = Scratch("server")
+        backend = ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
         store = MemoryCallStore()
         return Server(
@@ -94,7 +103,7 @@ def build_server(
 
 
 async def attach_agent(config: ServerConfig, directory: Path, term: int) -> tuple[AgentBackend, Inherited]:
-    """Take over the host agent of the server that stays there, or start one. `term`: that of the server's journal. Raises
+    """Take over the host agent of the server that stays there, or start one. `term`: that of the server's journal, or 0. Raises
     `ServiceError`."""
     from motet.agent.agent_backend import AgentBackend
     from motet.server.containers.come_back import Inherited
@@ -111,32 +120,104 @@ def take_home(directory: Path) -> ServerHome:
     return ServerHome.take(directory)
 
 
-def open_tokens(directory: Path) -> TokenStore:
-    """What keeps the tokens of a server that stays there."""
-    from motet.store.tokens import TokenFile
+@hides_secrets
+class StandingStores(NamedTuple):
+    """What keeps what a server that stays keeps, beside its records. `lead`: where it is not this server's alone."""
 
-    return TokenFile(directory / "tokens.json")
+    tokens: TokenStore
+    bundles: BundleStore
+    deployments: DeploymentStore
+    lead: Lead | None = None
+    journal: Journal | None = None
 
-
-def open_deployments(directory: Path) -> DeploymentStore:
-    """What keeps the deployments of a server that stays there. Raises `ServiceError`."""
-    from motet.store.sqlite_deployments import SqliteDeployments
-
-    return SqliteDeployments(directory / "deployments.db")
-
-
-def open_journal(directory: Path) -> Journal:
-    """The journal of a server that stays there. Raises `ServiceError`."""
-    from motet.store.journal_sqlite import SqliteJournal
-
-    return SqliteJournal(directory / "journal.db")
+    def close(self) -> None:
+        """Another server may use them. Idempotent."""
+        self.deployments.close()
+        if self.journal is not None:
+            self.journal.close()
+        if self.lead is not None:
+            self.lead.close()
 
 
-def open_bundles(directory: Path) -> BundleStore:
-    """What keeps the bundles of a server that stays there."""
+def add_key(directory: Path) -> Path:
+    """Have the server that stays there seal with a new key from its next start on; the file of keys. Raises `ServiceError`."""
+    from motet.store.seal import add_key
+
+    add_key(directory / _KEYS)
+    return directory / _KEYS
+
+
+def _seal(directory: Path) -> Seal | None:
+    from motet.store.seal import Seal
+
+    try:
+        return Seal(directory / _KEYS)
+    except ImportError:
+        logging.getLogger("motet.server").warning(
+            "what is deployed is kept with its secrets as they are, for this user alone to read, since cryptography is not "
+            "installed; pip install 'motet[server]' has them sealed"
+        )
+        return None
+
+
+def open_stores(
+    directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None]
+) -> StandingStores:
+    """Those of a server that stays there, or those of a database: then this returns when the server leads, and `on_over` is
+    told, on any thread, that it does not any more. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
     from motet.store.bundles import BundleDirectory
 
-    return BundleDirectory(directory / "bundles")
+    bundles = BundleDirectory(directory / "bundles")
+    if url:
+        return _postgres_stores(directory, url, bundles, on_over, say)
+    from motet.store.journal_sqlite import SqliteJournal
+    from motet.store.sqlite_deployments import SqliteDeployments
+    from motet.store.tokens import TokenFile
+
+    return StandingStores(
+        TokenFile(directory / "tokens.json"),
+        bundles,
+        SqliteDeployments(directory / "deployments.db", _seal(directory)),
+        journal=SqliteJournal(directory / "journal.db"),
+    )
+
+
+def _postgres_stores(
+    directory: Path, url: str, bundles: BundleStore, on_over: Callable[[str], None], say: Callable[[str], None]
+) -> StandingStores:
+    try:
+        from motet.store.postgres_address import PostgresAddress
+    except ImportError as error:
+        raise InvalidError(f"a store in PostgreSQL needs psycopg: pip install 'motet[postgres]' ({error})") from error
+    from motet.server.lead import Lead, wait_to_lead
+    from motet.store import postgres_schema
+    from motet.store.postgres_bundles import PostgresBundles
+    from motet.store.postgres_connection import PostgresConnection
+    from motet.store.postgres_deployments import PostgresDeployments
+    from motet.store.postgres_lease import PostgresLease, session_name
+    from motet.store.postgres_tokens import PostgresTokens
+
+    address = PostgresAddress(url)
+    with contextlib.closing(PostgresConnection(address)) as first:
+        postgres_schema.check(first)
+    lease = PostgresLease(address, f"process {os.getpid()} on {socket.gethostname()}, under {directory.parent},")
+    term = wait_to_lead(lease, on_over, say)
+    lead = Lead(lease, term)
+
+    def connect() -> PostgresConnection:
+        return PostgresConnection(address, term, name=session_name(term.number))
+
+    try:
+        with contextlib.closing(connect()) as leading:
+            postgres_schema.migrate(leading)
+    except BaseException:
+        lead.close()
+        raise
+    say(f"Keeps what it must in {address} (term {term.number})")
+    others = connect()
+    return StandingStores(
+        PostgresTokens(others), PostgresBundles(others, bundles), PostgresDeployments(connect()), lead
+    )
 
 
 def open_audit(directory: Path) -> AuditStore:
@@ -158,6 +239,27 @@ def home_holder(directory: Path) -> HomeHolder | None:
     from motet.store.server_home import holder_of
 
     return holder_of(directory)
+
+
+def back_up_home(directory: Path, target: Path, at: float) -> None:
+    """See `store.home_backup`."""
+    from motet.store.home_backup import back_up
+
+    back_up(directory, target, at)
+
+
+def restore_home(source: Path, directory: Path) -> BackupInfo:
+    """See `store.home_backup`."""
+    from motet.store.home_backup import restore
+
+    return restore(source, directory)
+
+
+def check_home(directory: Path) -> dict[str, list[str]]:
+    """See `store.home_backup`."""
+    from motet.store.home_backup import check
+
+    return check(directory)
 
 
 def open_archive(home: Path) -> RecordArchive:
