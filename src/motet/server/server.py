@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, InternalError, ResourceExhaustedError
-from motet.model.function import FunctionVariant
+from motet.errors import ConnectionError, InternalError
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
@@ -36,6 +36,7 @@ from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
+from motet.server.clients.conversation import Conversation, Conversations
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
@@ -118,8 +119,8 @@ class Server:
         self._web = Ingress(
             config.web,
             self.connect,
-            self._bind,
-            self._refusal,
+            lambda function_id, variant: self._room.names.bind(function_id, variant, by_request=True),
+            lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
@@ -183,7 +184,7 @@ class Server:
         """Set when all apps have been stopped, or none can be any more."""
         self._address, self._inherited = "", inherited
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
-        self._entrances = Entrances(self.new_peer)
+        self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
             Reception(
                 admit=self._admittance.admit,
@@ -363,13 +364,13 @@ class Server:
         self._logins.cut_off(name)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
-        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
+        return self._enter(principal, "", where, False, visit)
 
-    def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._room.names.bind(function_id, variant, by_request=True)
-
-    def _refusal(self, function_id: str) -> ResourceExhaustedError | None:
-        return self._room.refusal(function_id)
+    def _enter(
+        self, principal: Principal, whose: str, where: str, confirms: bool, peer: SocketPeer | Conversation | Visit
+    ) -> Guest:
+        session = self.connect(peer, principal, where=where, confirms=confirms)
+        return self._guests.add(session, peer, principal, whose)
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
@@ -384,8 +385,8 @@ class Server:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
-            session = self.connect(peer, principal, where=peer.where, confirms=hello.confirms)
-            return self._guests.add(session, peer, principal, principal.identity)
+            enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
+            return self._conversations.greet(hello, peer, principal.identity, enter)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)

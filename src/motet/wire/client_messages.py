@@ -15,6 +15,7 @@ from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
+from motet.wire.conversation_messages import Goodbye, OutcomesTaken, Taken
 from motet.wire.deployment_messages import (
     AppDeployed,
     AppFound,
@@ -114,13 +115,6 @@ class FeedCall(Message, tag="feed", frozen=True):
     call_id: Name
     index: Index
     items: list[Payload]
-
-
-class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
-    """The client has as many outcomes as this, of all that came over this connection: nobody need keep them for it. Only who
-    has said in its hello that it confirms sends this."""
-
-    count: Index
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
@@ -386,6 +380,16 @@ class Reply(Message, tag="reply", frozen=True):
 
 
 FromClient = (
-    SubmitInputs | CancelCall | OutcomesTaken | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
+    SubmitInputs
+    | CancelCall
+    | OutcomesTaken
+    | AckCallItems
+    | FeedCall
+    | Request
+    | Forget
+    | Confirm
+    | AnswerNow
+    | Taken
+    | Goodbye
 )
-ToClient = Agreed | Refused | Broken | Farewell | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
+ToClient = Agreed | Refused | Broken | Farewell | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply | Taken
