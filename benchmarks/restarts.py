@@ -64,6 +64,17 @@ def calls(path, number, seconds):
     return number
 
 
+@app.function(max_containers=4)
+@motet.batched(max_batch_size=5, wait_ms=200)
+def batches(paths, numbers, seconds):
+    for number in numbers:
+        mark(paths[0], "begin", number)
+    time.sleep(max(seconds))
+    for number in numbers:
+        mark(paths[0], "end", number)
+    return numbers
+
+
 @app.local_entrypoint()
 def main(path: str, plan: str):
     plan = json.loads(open(plan).read())
@@ -74,7 +85,7 @@ def main(path: str, plan: str):
         numbers = [f"{name}{n}" for n in range(len(plan[name]))]
         results[name] = list(function.map([path] * len(numbers), numbers, plan[name])) == numbers
 
-    threads = [threading.Thread(target=run, args=it) for it in ((waits, "w"), (sleeps, "s"), (calls, "c"))]
+    threads = [threading.Thread(target=run, args=it) for it in ((waits, "w"), (sleeps, "s"), (calls, "c"), (batches, "b"))]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -120,7 +131,7 @@ def main() -> int:
         Path(directory, "program.py").write_text(PROGRAM)
         seconds = {
             name: [dice.uniform(options.shortest, options.longest) for _ in range(count)]
-            for name, count in (("w", options.inputs), ("s", options.inputs // 4), ("c", options.inputs // 4))
+            for name, count in (("w", options.inputs), *((name, options.inputs // 4) for name in "scb"))
         }
         plan.write_text(json.dumps(seconds))
         server = Server(home)
@@ -191,7 +202,7 @@ def report(
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--kills", type=int, default=20)
-    parser.add_argument("--inputs", type=int, default=200, help="of the first function; of two others a quarter each")
+    parser.add_argument("--inputs", type=int, default=200, help="of the first function; of three others a quarter each")
     parser.add_argument("--shortest", type=float, default=5.0, help="seconds that an input takes at least")
     parser.add_argument("--longest", type=float, default=30.0, help="and at most")
     parser.add_argument("--between", type=float, default=4.0, help="seconds between two kills, at most")

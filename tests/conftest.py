@@ -5,9 +5,14 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+if TYPE_CHECKING:
+    from tests.postgres import PostgresDatabase, PostgresServer
 
 # How long an example may take depends on what else the machine does.
 settings.register_profile("motet", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -29,3 +34,27 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """For `pytest -n auto`: two workers a core, as most tests wait for processes rather than compute."""
     return 2 * len(os.sched_getaffinity(0))
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """A PostgreSQL server, for all tests of a worker. Tests that need one are skipped where there is none."""
+    from tests.postgres import PostgresServer, programs  # late: few tests need it
+
+    place = programs()
+    if isinstance(place, str):
+        pytest.skip(place)
+    server = PostgresServer(place)
+    try:
+        yield server
+    finally:
+        server.close()
+
+
+@pytest.fixture
+def postgres(postgres_server: PostgresServer) -> Iterator[PostgresDatabase]:
+    """An empty database of it, for one test."""
+    from tests.postgres import postgres_database
+
+    with postgres_database(postgres_server) as database:
+        yield database

@@ -18,6 +18,7 @@ from motet.sdk.declare.parameters import parameter
 from motet.sdk.declare.web import asgi_app, fastapi_endpoint, web_endpoint, web_server, wsgi_app
 from motet.sdk.options.image import Image
 from motet.sdk.options.retries import Retries
+from motet.sdk.options.schedule import Cron, Period
 from motet.sdk.options.secret import Secret
 from motet.sdk.run.output import enable_output
 
@@ -31,8 +32,10 @@ __all__ = [
     # declaring
     "App",
     "Cls",
+    "Cron",
     "Function",
     "Image",
+    "Period",
     "Queue",
     "Retries",
     "Secret",

@@ -139,6 +139,25 @@ def test_while_the_program_reads_nothing_is_shown_and_lines_come_after() -> None
     assert on.terminal.shown == ["typed", "other"]
 
 
+def test_a_line_typed_before_the_program_reads_ends_the_unfinished_one() -> None:
+    on = Stage()
+    on.write("Name? ")
+    on.terminal.type("Peter\n")
+    on.screen.print("other\n")
+    on.write("Hello, Peter\n")
+    assert on.terminal.shown == ["Name? Peter", "other", "Hello, Peter"]
+
+
+def test_a_line_typed_before_the_unfinished_one_began_does_not_end_it() -> None:
+    on = Stage()
+    on.terminal.type("Peter\n")
+    on.write("Name? ")
+    on.screen.print("other\n")
+    on.screen.close()
+    on.screen.print("summary\n")
+    assert on.terminal.shown == ["Peter", "other", "Name?", "summary"]
+
+
 @pytest.mark.parametrize("ends", [True, False])
 def test_a_prompt_keeps_the_view_away_until_it_is_answered_or_its_thread_goes_on(ends: bool) -> None:
     on = Stage()

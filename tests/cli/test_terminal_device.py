@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pty
+import select
 import subprocess
 import termios
 import tty
@@ -37,6 +38,18 @@ def test_it_is_read_while_keys_or_passwords_are(ends: tuple[int, int]) -> None:
     termios.tcsetattr(ends[1], termios.TCSANOW, before)
     assert not device.is_read()
     assert not device.is_others()  # it controls no process of ours
+
+
+def test_lines_typed_ahead_are_counted_until_they_are_read(ends: tuple[int, int]) -> None:
+    device = TerminalDevice(ends[1], "utf-8")
+    os.write(ends[0], b"Pe")
+    assert os.read(ends[0], 100)  # it is shown: the terminal has it
+    assert device.typed_ahead() == 0
+    os.write(ends[0], b"ter\n")
+    select.select([ends[1]], [], [])
+    assert device.typed_ahead() == len("Peter\n")
+    os.read(ends[1], 100)
+    assert device.typed_ahead() == 0
 
 
 @pytest.mark.parametrize("stream", ["stdout", "stderr"])

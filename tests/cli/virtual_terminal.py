@@ -24,6 +24,7 @@ class VirtualTerminal:
         self._row = self._column = 0
         self._saved = (0, 0)
         self._ending = ""
+        self.typed = 0
 
     # --- as `motet.cli.screen.Terminal` ------------------------------------------------------------------------------
 
@@ -42,6 +43,14 @@ class VirtualTerminal:
 
     def is_shared(self) -> bool:
         return False
+
+    def typed_ahead(self) -> int:
+        return self.typed
+
+    def type(self, text: str) -> None:
+        """The terminal shows what is typed; nobody reads it yet."""
+        self.write(text)
+        self.typed += len(text)
 
     # --- what is seen -----------------------------------------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from motet.client import link, reach
+from motet.client import ground, reach
 from motet.client.dual import run_blocking
 from motet.client.reach import NamedServer, SocketServer, named
 from motet.errors import ConnectionError, InvalidError, VersionError
@@ -128,6 +128,6 @@ def test_what_a_server_that_is_there_says_is_not_followed_by_advice_to_start_one
     def refuse(address: str, fingerprint: str) -> None:
         raise ConnectionError("no connection to the server at tls:a.example:1: its certificate has expired")
 
-    monkeypatch.setattr(link, "open_stream", refuse)
+    monkeypatch.setattr(ground, "open_stream", refuse)
     with pytest.raises(ConnectionError, match=r"its certificate has expired$"):
         SocketServer(NamedServer("tls:a.example:1", "t"), {})

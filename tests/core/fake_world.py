@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, replace
+from random import Random
 
 from motet.core import commands as c
 from motet.core import events as e
@@ -17,7 +18,7 @@ from motet.core.policies import POLICIES
 from motet.core.policies.modal import ModalPolicy
 from motet.core.policies.motet import MotetPolicy
 from motet.core.scaler import ENOUGH
-from motet.model.current_attempt import FIRST
+from motet.model.current_attempt import FIRST, Attempt
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind
@@ -48,6 +49,10 @@ class FakeContainer:
     busy: bool = False
     unread: list[int] = field(default_factory=list)
     """Deliveries that wait to be read, by attempt, or by the first of a batch."""
+    again: dict[int, Attempt | None] = field(default_factory=dict)
+    """Why each attempt that came was made, as its delivery said."""
+    kept: dict[int, tuple[InputKey, AttemptEnd]] = field(default_factory=dict)
+    """How attempts ended, until another one is made at their inputs: what the next server is told of."""
     given_back: set[int] = field(default_factory=set)
     """Attempts that were not read when its event loop was stuck: they will not begin."""
     read: Slots = field(default_factory=lambda: Slots(10**6))
@@ -64,6 +69,10 @@ class FakeContainer:
     def members(self, attempt: int) -> list[int]:
         """The attempts that a delivery brought."""
         return self.batches.get(attempt, [attempt])
+
+    def batch_of(self, attempt: int) -> int:
+        """The first attempt of the batch that this one came with; 0: it came alone."""
+        return next((first for first, members in self.batches.items() if attempt in members), 0)
 
     @property
     def known(self) -> dict[int, InputKey]:
@@ -164,9 +173,10 @@ class FakeWorld:
             id_base="" if self.runs == 1 else f"run{self.runs}x",
         )
 
-    def restart(self) -> None:
+    def restart(self, dice: Random) -> None:
         """The server was killed, and another takes over: ready containers come back, and clients submit again what has not
-        ended. All else is gone: spawned inputs, containers that are no use yet or any more, what was not read."""
+        ended. All else is gone: spawned inputs, containers that are no use yet or any more, what was not read. Some of what
+        ran has ended meanwhile; streams are cancelled where they run, and their clients do without them."""
         self.engine = self._new_engine(1 + max(self.seen_attempts, default=0))
         self.wake_at = None
         self.recorded_calls.clear()
@@ -182,7 +192,10 @@ class FakeWorld:
             if not function.stopped:
                 events.append(e.FunctionAdded(function_id, function.app_id, function.spec))
                 events.append(e.AutoscalerChanged(function_id, function.settings))
+        for container in self.containers.values():
+            self._goes_on_alone(container, dice)
         self.feed(*events, *map(self._resumed, self.containers.values()))
+        unfinished = [key for key in unfinished if self.calls[key[0]][2] is not CallKind.STREAM]
         self._expect_again(set(unfinished))
         calls: dict[str, list[int]] = {}
         for call_id, index in unfinished:
@@ -203,7 +216,13 @@ class FakeWorld:
             for attempt, key in container.held.items()
             if attempt not in container.cancelled
         }
-        self.numbers = Counter(joined)
+        joined |= {
+            key
+            for container in self.containers.values()
+            for key, end in container.kept.values()
+            if end.kind is not OutcomeKind.CANCELLED
+        }
+        self.numbers = Counter({key: count for key, count in self.numbers.items() if key in joined})
         self.may_have_run = unfinished - joined
         at_most_once = {key for key in self.may_have_run if self.functions[self.calls[key[0]][0]].spec.at_most_once}
         self.may_be_lost |= at_most_once
@@ -211,22 +230,46 @@ class FakeWorld:
     def _survives(self, container: FakeContainer) -> bool:
         function = self._function_of(container.container_id)
         lives = container.phase == "ready" and not (container.frozen or container.blocked)
-        return lives and not function.stopped and function.spec.batching is None
+        return lives and not function.stopped
 
-    def _resumed(self, container: FakeContainer) -> e.ContainerResumed:
-        for attempt in container.unread:
+    def _goes_on_alone(self, container: FakeContainer, dice: Random) -> None:
+        """It is without a server for a while."""
+        for attempt in [it for first in container.unread for it in container.members(first)]:
             container.held.pop(attempt, None)
             container.cancelled.pop(attempt, None)
         container.unread.clear()
         container.busy = False
-        held = [
-            HeldAttempt(number, *key, number in container.cancelled, self.calls[key[0]][1])
-            for number, key in container.held.items()
-        ]
+        for attempt, key in container.held.items():
+            if self.calls[key[0]][2] is CallKind.STREAM:
+                container.cancelled.update(
+                    dict.fromkeys(container.members(container.batch_of(attempt) or attempt), self.now)
+                )
+        for first in sorted({container.batch_of(attempt) or attempt for attempt in container.held}):
+            if dice.random() < 0.3:
+                ran = dice.choice([OutcomeKind.SUCCESS, OutcomeKind.FAILURE])
+                for attempt in container.members(first):
+                    if (key := container.held.pop(attempt, None)) is not None:
+                        kind = OutcomeKind.CANCELLED if container.cancelled.pop(attempt, None) is not None else ran
+                        container.kept[attempt] = key, AttemptEnd(attempt, kind, f"result of {key}".encode())
+
+    def _resumed(self, container: FakeContainer) -> e.ContainerResumed:
+        held = [self._held(container, number, key) for number, key in container.held.items()]
+        ended = [(self._held(container, number, key), end) for number, (key, end) in container.kept.items()]
         leaving = "it asked to" if container.wants_no_more else None
         limit = None if container.limit == 1 << 62 else container.limit
         return e.ContainerResumed(
-            container.container_id, container.function_id, held, [], limit, leaving, container.gpus
+            container.container_id, container.function_id, held, ended, limit, leaving, container.gpus
+        )
+
+    def _held(self, container: FakeContainer, attempt: int, key: InputKey) -> HeldAttempt:
+        return HeldAttempt(
+            attempt,
+            *key,
+            attempt in container.cancelled,
+            self.calls[key[0]][1],
+            self.now - self.delivered_at[key],
+            container.again[attempt],
+            container.batch_of(attempt),
         )
 
     # --- what happens ---------------------------------------------------------------------------------------------------
@@ -363,9 +406,13 @@ class FakeWorld:
                 self.may_be_lost.update(container.held.values())
             case e.AttemptsFinished() if event.container_id in self.containers:
                 self._function_of(event.container_id).finished += len(event.attempts)
+                container = self.containers[event.container_id]
                 for ended in event.attempts:
-                    key = self.containers[event.container_id].held.pop(ended.attempt, None)
-                    if key is not None and ended.kind is OutcomeKind.CANCELLED:
+                    key = container.held.pop(ended.attempt, None)
+                    if key is None:
+                        continue
+                    container.kept[ended.attempt] = key, ended
+                    if ended.kind is OutcomeKind.CANCELLED:
                         self.may_be_cancelled.add(key)
             case _:
                 self._note_asked(event)
@@ -553,6 +600,9 @@ class FakeWorld:
             self.delivered_at[key] = self.now
             self._check_again(key, delivery, spec)
             self.seen_attempts.add(delivery.attempt)
+            container.again[delivery.attempt] = delivery.again
+            for before, number in self.attempts.get(key, ()):
+                before.kept.pop(number, None)
             self.attempts.setdefault(key, []).append((container, delivery.attempt))
             container.held[delivery.attempt] = key
         numbers = [delivery.attempt for delivery in command.attempts]
@@ -572,6 +622,7 @@ class FakeWorld:
         assert told.number == self.numbers[key]
         assert (told.why == "first") == (told.number == 1 and key not in self.may_have_run)
         assert told.why != "retry" or spec.retries.max_retries
+        assert told.retries <= spec.retries.max_retries
         if spec.at_most_once:
             before = self.attempts.get(key, [])
             assert all(attempt in container.given_back for container, attempt in before), f"{key} may have begun"

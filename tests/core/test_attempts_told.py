@@ -59,10 +59,10 @@ def test_a_retry_is_told_that_the_one_before_failed(play: Playbook) -> None:
     runs_alone(play, retries=2)
     play >> finished(1, 1, kind=FAILURE)
     play.at(1.0)
-    assert told(play) == [Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 2")]
+    assert told(play) == [Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 2", 1)]
     play >> finished(1, 2, kind=FAILURE)
     play.at(2.0)
-    assert told(play) == [Attempt(3, "retry", "failed", "attempt 2 failed, retry 2 of 2")]
+    assert told(play) == [Attempt(3, "retry", "failed", "attempt 2 failed, retry 2 of 2", 2)]
 
 
 def test_a_retry_is_told_that_the_one_before_took_too_long(play: Playbook) -> None:
@@ -71,7 +71,7 @@ def test_a_retry_is_told_that_the_one_before_took_too_long(play: Playbook) -> No
     play.take()
     play >> finished(1, 1, kind=OutcomeKind.CANCELLED)
     play.at(6.0)
-    assert told(play) == [Attempt(2, "retry", "timed out", "attempt 1 timed out, retry 1 of 1")]
+    assert told(play) == [Attempt(2, "retry", "timed out", "attempt 1 timed out, retry 1 of 1", 1)]
 
 
 def test_what_may_have_run_before_the_server_was_killed_is_told_so_and_its_numbers_begin_anew(play: Playbook) -> None:
@@ -82,12 +82,24 @@ def test_what_may_have_run_before_the_server_was_killed_is_told_so_and_its_numbe
     assert told(play) == [Attempt(1, "redelivered", "server restarted", text)]
     play >> finished(1, 1, kind=FAILURE)
     play.at(1.0)
-    assert told(play) == [Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 1")]
+    assert told(play) == [Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 1", 1)]
 
 
-def test_an_attempt_that_went_on_while_the_server_was_killed_is_the_first_one_of_the_next_server(
-    play: Playbook,
-) -> None:
+def test_an_attempt_that_went_on_while_the_server_was_killed_has_the_number_that_it_had(play: Playbook) -> None:
+    second = Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 2", 1)
+    play >> [function(retries=2), resumed(91, "a0#7", again=second)]
+    play >> msgspec.structs.replace(submit("a"), again=True)
+    play >> ended(91, "was killed by signal 9") << start(1)
+    play >> ready(1)
+    died = f"container {container_id(91)} was killed by signal 9"
+    assert told(play) == [Attempt(3, "redelivered", "container died", died, 1)]
+    play >> finished(1, 1, kind=FAILURE)
+    play.at(1.0)
+    assert told(play) == [Attempt(4, "retry", "failed", "attempt 3 failed, retry 2 of 2", 2)]
+    play >> finished(1, 2, kind=FAILURE) << send("a", 0, kind=FAILURE)
+
+
+def test_the_first_attempt_is_the_first_one_of_the_next_server_too(play: Playbook) -> None:
     play >> [function(), resumed(91, "a0#7")]
     play >> msgspec.structs.replace(submit("a"), again=True)
     play >> ended(91, "was killed by signal 9") << start(1)

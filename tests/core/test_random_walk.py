@@ -360,10 +360,10 @@ class EngineWalk(RuleBasedStateMachine):
                 self.world.feed(e.ItemsTaken(call_id, index, 2))
 
     @precondition(lambda self: self.calls > 2)
-    @rule(twice=st.sampled_from([False, False, False, True]))
-    def kill_the_server(self, twice: bool) -> None:
+    @rule(twice=st.sampled_from([False, False, False, True]), dice=st.randoms(use_true_random=False))
+    def kill_the_server(self, twice: bool, dice: Any) -> None:
         for _ in range(1 + twice):
-            self.world.restart()
+            self.world.restart(dice)
 
     @precondition(lambda self: self.world.gpus_wanted)
     @rule()

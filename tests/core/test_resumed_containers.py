@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from motet.core import events as e
 from motet.core.earlier_attempts import RESUBMIT_GRACE
+from motet.model.current_attempt import Attempt
 from motet.model.outcome import AttemptEnd, HeldAttempt, OutcomeKind
 from motet.testing.playbook import Containing, Playbook
 from motet.testing.transcript import (
     cancel,
     cancel_attempts,
+    container_id,
     deliver,
+    deliver_batch,
     ended,
     finished,
     function,
+    ready,
     resumed,
     send,
     start,
@@ -114,6 +118,118 @@ def test_what_was_cancelled_before_is_not_joined(play: Playbook) -> None:
 def test_a_container_of_a_function_that_is_not_here_is_not_heard(play: Playbook) -> None:
     play >> resumed(THERE, "a0#7")
     play >> finished(THERE, 7)
+
+
+# --- its time goes on -------------------------------------------------------------------------------------------------
+
+
+def test_an_input_that_was_joined_has_the_rest_of_its_time(play: Playbook) -> None:
+    play >> [function(timeout=10.0, max_containers=1), resumed(THERE, "a0#7", ran=4.0)]
+    play.at(1.0) >> submit("a")
+    play.at(5.999)
+    play.at(6.0) << [cancel_attempts(THERE, 7), send("a", 0, kind=OutcomeKind.TIMED_OUT)]
+
+
+def test_one_whose_time_was_over_before_ends_as_soon_as_it_is_submitted_again(play: Playbook) -> None:
+    play >> [function(timeout=10.0, max_containers=1), resumed(THERE, "a0#7", ran=40.0)]
+    play >> submit("a")
+    play.at(0.0) << [cancel_attempts(THERE, 7), send("a", 0, kind=OutcomeKind.TIMED_OUT)]
+
+
+def test_it_leaves_the_others_their_time(play: Playbook) -> None:
+    play >> [function(timeout=10.0, max_containers=1, max_inputs=2), resumed(THERE, "a0#7", ran=4.0)]
+    play >> submit("b") << deliver(THERE, "b0#1")
+    play >> submit("a")
+    play.at(6.0) << [cancel_attempts(THERE, 7), send("a", 0, kind=OutcomeKind.TIMED_OUT)]
+    play.at(10.0) << [cancel_attempts(THERE, 1), send("b", 0, kind=OutcomeKind.TIMED_OUT)]
+
+
+def test_what_its_retries_were_charged_with_stays_charged(play: Playbook) -> None:
+    second = Attempt(2, "retry", "failed", "attempt 1 failed, retry 1 of 1", 1)
+    play >> [function(retries=1), resumed(THERE, ended=["a0#7"], again=second, kind=OutcomeKind.FAILURE)]
+    play >> submit("a") << send("a", 0, kind=OutcomeKind.FAILURE)
+
+
+def test_one_that_waited_for_its_retry_is_tried_again(play: Playbook) -> None:
+    play >> [function(retries=1), resumed(THERE, ended=["a0#7"], kind=OutcomeKind.FAILURE)]
+    play >> submit("a")
+    play.at(1.0) << deliver(THERE, "a0#1")
+
+
+# --- what has not begun -----------------------------------------------------------------------------------------------
+
+
+def test_what_a_blocked_container_gives_back_before_it_is_submitted_again_runs_elsewhere(play: Playbook) -> None:
+    play >> [function(max_containers=2, max_inputs=2), resumed(THERE, "a0#7", "b0#8")]
+    play >> e.ContainerBlocked(container_id(THERE), 8, [8])
+    play >> submit("b") << start(1)
+    play >> submit("a")
+    play >> finished(THERE, 8, kind=OutcomeKind.CANCELLED)
+    play >> ready(1) << deliver(1, "b0#1")
+    play >> finished(THERE, 7) << send("a", 0)
+
+
+def test_one_that_had_been_given_back_to_the_server_before_runs_again(play: Playbook) -> None:
+    play >> [function(), resumed(THERE, ended=["a0#7"], kind=OutcomeKind.CANCELLED)]
+    play >> submit("a") << deliver(THERE, "a0#1")
+
+
+# --- batches ----------------------------------------------------------------------------------------------------------
+
+BATCHED = {"max_batch_size": 3, "wait_ms": 1000, "max_containers": 1}
+
+
+def test_the_inputs_of_a_batch_that_runs_are_joined(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a0#7", "a1#8", batch=7)]
+    play >> submit("a", 2)
+    play >> finished(THERE, 7, 8) << send("a", 0, 1)
+
+
+def test_a_batch_has_one_slot_until_the_last_of_it_has_ended(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a0#7", "a1#8", batch=7)]
+    play >> submit("a", 2)
+    play >> submit("b", 3)
+    play >> finished(THERE, 7) << send("a", 0)
+    play >> finished(THERE, 8) << [deliver_batch(THERE, "b0#1", "b1#2", "b2#3"), send("a", 1)]
+
+
+def test_a_batch_whose_first_member_has_ended_is_known_by_its_number(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a1#8", ended=["a0#7"], batch=7)]
+    play >> submit("a", 2) << send("a", 0)
+    play >> cancel("a") << [cancel_attempts(THERE, 7), send("a", 1, kind=OutcomeKind.CANCELLED)]
+
+
+def test_a_batch_goes_on_while_any_of_it_is_wanted_or_may_be(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a0#7", "b0#8", "c0#9", batch=7)]
+    play >> submit("a")
+    play >> cancel("a") << send("a", 0, kind=OutcomeKind.CANCELLED)
+    play >> submit("b")
+    play.at(RESUBMIT_GRACE)
+    play >> cancel("b") << [cancel_attempts(THERE, 7), send("b", 0, kind=OutcomeKind.CANCELLED)]
+    play >> finished(THERE, 7, 8, 9, kind=OutcomeKind.CANCELLED)
+
+
+def test_a_batch_of_which_nobody_submits_any_again_is_cancelled_once(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a0#7", "a1#8", batch=7)]
+    play.at(RESUBMIT_GRACE) << cancel_attempts(THERE, 7)
+    play >> finished(THERE, 7, 8, kind=OutcomeKind.CANCELLED)
+
+
+def test_a_batch_that_was_cancelled_keeps_its_slot_until_it_has_ended(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a0#7", "a1#8", batch=7, cancelled=True)]
+    play >> submit("b", 3)
+    play >> finished(THERE, 7, 8, kind=OutcomeKind.CANCELLED) << deliver_batch(THERE, "b0#1", "b1#2", "b2#3")
+
+
+def test_the_inputs_of_a_batch_whose_container_dies_run_again(play: Playbook) -> None:
+    play >> [function(**BATCHED), resumed(THERE, "a0#7", "a1#8", "a2#9", batch=7)]
+    play >> submit("a", 2)
+    play >> ended(THERE, blameless=True) << start(1)
+    play >> submit("a", 1, first=2)
+    play >> ready(1) << deliver_batch(1, "a0#1", "a1#2", "a2#3")
+
+
+# --- and else ---------------------------------------------------------------------------------------------------------
 
 
 def test_one_that_is_to_end_after_what_it_runs_does(play: Playbook) -> None:

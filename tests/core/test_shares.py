@@ -223,6 +223,41 @@ def test_a_principal_has_no_more_containers_than_it_may_in_all_its_apps(crowded:
     play >> ended(1, "exited with status 0") << start(3, function="g")
 
 
+def test_what_takes_over_gets_its_first_container_beyond_what_a_principal_may_have(crowded: Playbook) -> None:
+    play = crowded
+    play >> e.PrincipalLimited(1, "ci", Quota(containers=2))
+    play >> owned("ap-1", 1) >> owned("ap-2", 1)
+    play >> function("f", scaledown_window=50.0)
+    play >> submit("a", 2) << start(1) << start(2)
+    play >> ready(1) << deliver(1, "a0#1") >> ready(2) << deliver(2, "a1#2")
+    play >> function("g", app="ap-2")
+    play >> e.FunctionWarmed("fu-g", 2) << []
+    assert shortage(play, "g") == "2 containers of ci run, which may have 2 (limit `containers`)"
+    play >> e.FunctionWarmed("fu-g", 2, replaces=True) << start(3, function="g")
+    play >> ready(3) << c.ReportWarm("fu-g")  # the second of it waits until others have ended
+
+
+def test_no_principal_has_more_than_twice_what_it_may_for_the_sake_of_what_takes_over(crowded: Playbook) -> None:
+    play = crowded
+    play >> owned("ap-1", 1, containers=1)
+    for name in "fgh":
+        play >> function(name)
+    play >> submit("a") << start(1)
+    play >> e.FunctionWarmed("fu-g", 1, replaces=True) << start(2, function="g")
+    play >> e.FunctionWarmed("fu-h", 1, replaces=True) << []
+
+
+def test_what_is_deployed_gets_the_place_of_an_idle_container_of_its_principal(crowded: Playbook) -> None:
+    play = crowded
+    play >> owned("ap-1", 1, containers=1)
+    play >> function("f", scaledown_window=50.0) >> function("g")
+    play >> submit("a") << start(1)
+    play >> ready(1) << deliver(1, "a0#1")
+    play >> finished(1, 1) << send("a", 0)
+    play >> e.FunctionWarmed("fu-g", 1) << stop(1, reason="another function needs its place on the host")
+    play >> ended(1, "exited with status 0") << start(2, function="g")
+
+
 def test_callers_that_fill_a_quota_get_a_container_for_what_they_call(crowded: Playbook) -> None:
     play = crowded
     play >> owned("ap-1", 1, containers=2)

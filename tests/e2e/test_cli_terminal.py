@@ -84,8 +84,9 @@ def asks() -> None:
     name = input("Your name? ")
     print("Hello,", name)
     print("And yours? ", end="", flush=True)
-    work.spawn(1)
+    call = work.spawn(1)
     print("Hello,", sys.stdin.readline().strip())
+    call.get()
     wait_until_seen("view")
 """
 
@@ -159,11 +160,10 @@ def on_terminal(directory: Path, *argv: str, columns: int = 80, lines: int = 24)
             os.close(ours)
 
 
-@pytest.fixture(scope="module")
-def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    directory = tmp_path_factory.mktemp("program")
-    (directory / "work.py").write_text(PROGRAM)
-    return directory
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    (tmp_path / "work.py").write_text(PROGRAM)
+    return tmp_path
 
 
 def test_tokens_stand_in_one_line_though_containers_print_meanwhile(directory: Path) -> None:

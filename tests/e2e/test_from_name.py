@@ -194,6 +194,15 @@ def test_code_of_the_callers_main_module_travels_by_value(server: StandingServer
     assert (done.stdout, done.stderr) == ("a sum\n", "")
 
 
+def test_an_app_that_is_looked_up_has_what_is_deployed() -> None:
+    app = motet.App.lookup("shop")
+    assert {"price", "page", "pieces"} <= set(app.registered_functions)
+    assert set(app.registered_classes) == {"Till", "Plain"}
+    assert app.registered_functions["price"].remote(2) == motet.Function.from_name("shop", "price").remote(2)
+    assert app.registered_classes["Till"](rate=2).total.remote(1) == "2 EUR"
+    assert app.registered_web_endpoints == ["page"]
+
+
 def test_an_app_is_looked_up_and_made_if_that_is_asked_for() -> None:
     app = motet.App.lookup("shop")
     assert app.app_id is not None

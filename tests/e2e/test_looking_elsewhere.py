@@ -38,20 +38,23 @@ class Elsewhere:
         where = {"MOTET_HOME": str(self.home), "MOTET_SERVER": address, "MOTET_TOKEN": admin}
         self._env = {**server.client_env, **where}
         rights = [each for right in ("call", "deploy", "look") for each in ("--right", right)]
+        self.admin = admin
+        self.server_home = server.home
         self._env["MOTET_TOKEN"] = self("token", "new", "dev", *rights).strip()
 
-    def __call__(self, *command: str, status: int = 0) -> str:
+    def __call__(self, *command: str, status: int = 0, **env: str) -> str:
         """What it wrote to stdout, or to stderr if it failed."""
-        process = self.follow(*command)
+        process = self.follow(*command, **env)
         out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == status, (out, err)
         return out if status == 0 else err
 
-    def follow(self, *command: str) -> subprocess.Popen[str]:
+    def follow(self, *command: str, **env: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
         argv = [sys.executable, *(command if command[0] == "-c" else ("-m", "motet", *command))]
         pipe = subprocess.PIPE
-        return subprocess.Popen(argv, cwd=self._directory, env=self._env, stdout=pipe, stderr=pipe, text=True)
+        env = {**self._env, **env}
+        return subprocess.Popen(argv, cwd=self._directory, env=env, stdout=pipe, stderr=pipe, text=True)
 
     def deploy(self, version: int) -> None:
         """A version that prints its number."""
@@ -112,8 +115,28 @@ def test_its_lines_are_followed_until_what_writes_them_ends(there: Elsewhere) ->
     assert (row["name"], row["version"], row["state"]) == ("shop", 2, "ended")
 
 
+def test_who_may_administer_reads_its_audit_log(there: Elsewhere) -> None:
+    told = there("server", "audit", status=1)
+    assert re.search(
+        "reading the audit log needs a right that this token does not give: administer; it gives: call", told
+    )
+    lines = [json.loads(line) for line in there("server", "audit", "--json", MOTET_TOKEN=there.admin).splitlines()]
+    deploys = [each for each in lines if each["what"] == "deploy"]
+    assert [(each["who"], each["outcome"], each["about"]["name"]) for each in deploys] == [("dev", "done", "shop")] * 2
+    assert [each["outcome"] for each in lines if each["what"] == "find_audit"] == ["refused"]
+    assert not list(there.home.glob("server/audit/*"))
+
+
 def test_what_is_nowhere_is_told_with_both_places(there: Elsewhere) -> None:
     told = there("app", "logs", "shup", status=1)
     assert re.search(
         r"no app 'shup' is known under \S+ or by the server at tcp:127\.0\.0\.1:\d+; there are: shop", told
     )
+
+
+def test_a_server_that_runs_under_the_home_and_is_named_by_its_port_is_asked_once(there: Elsewhere) -> None:
+    there.deploy(3)
+    listed = json.loads(there("container", "list", "--json", MOTET_HOME=str(there.server_home)))
+    found = [each["container_id"] for each in listed]
+    assert found
+    assert len(found) == len(set(found))

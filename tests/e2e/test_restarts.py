@@ -98,6 +98,15 @@ def test_an_input_that_runs_goes_on(home: Restarted, kind: str) -> None:
     assert home.marked() == ["begin a", "end a"]
 
 
+def test_a_batch_that_runs_goes_on(home: Restarted) -> None:
+    home.begin("three")
+    home.wait_begun(1)
+    home.restart()
+    home.until.touch()
+    assert home.result() == "result of a, result of b, result of c\n"
+    assert home.marked() == ["begin ['a', 'b', 'c']", "end ['a', 'b', 'c']"]
+
+
 def test_one_that_ends_while_there_is_no_server_is_not_run_again(home: Restarted) -> None:
     home.begin("one")
     home.wait_begun(1)

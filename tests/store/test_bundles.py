@@ -3,34 +3,15 @@
 from __future__ import annotations
 
 import os
-import stat
-import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from motet.errors import InvalidError, NotFoundError, ServiceError
-from motet.model.bundle import BundleFile, Manifest, digest_of
+from motet.errors import ServiceError
+from motet.model.bundle import digest_of
 from motet.store.bundles import CLAIM_SECONDS, BundleDirectory
-
-SHOP = {"work/shop.py": b"import prices\n", "work/prices/__init__.py": b"", "lib/1/tools.py": b"import prices\n"}
-
-
-def manifest_of(files: dict[str, bytes], executable: str = "") -> Manifest:
-    return Manifest(BundleFile(path, digest_of(data), len(data), path == executable) for path, data in files.items())
-
-
-def keep(store: BundleDirectory, files: dict[str, bytes], executable: str = "") -> Path:
-    """What a deployment does; where its bundle is."""
-    manifest = manifest_of(files, executable)
-    lacking = set(store.offer(manifest))
-    store.put({digest: data for data in files.values() if (digest := digest_of(data)) in lacking})
-    return store.place(manifest.digest)
-
-
-def contents(tree: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(tree)): path.read_bytes() for path in tree.rglob("*") if path.is_file()}
+from tests.contracts.bundle_store_contract import SHOP, BundleStoreContract, contents, keep, manifest_of
 
 
 @pytest.fixture
@@ -44,44 +25,21 @@ def store(tmp_path: Path, moment: list[float]) -> BundleDirectory:
     return BundleDirectory(tmp_path / "bundles", lambda: moment[0])
 
 
-def test_a_bundle_is_what_was_sent_and_can_not_be_written(store: BundleDirectory) -> None:
-    tree = keep(store, {**SHOP, "work/run.sh": b"#!/bin/sh\n"}, executable="work/run.sh")
-    assert contents(tree) == {**SHOP, "work/run.sh": b"#!/bin/sh\n"}
-    modes = {str(path.relative_to(tree)): stat.S_IMODE(path.lstat().st_mode) for path in [tree, *tree.rglob("*")]}
-    assert {mode for path, mode in modes.items() if path in SHOP} == {0o444}
-    assert {modes[path] for path in (".", "work", "work/prices", "lib", "lib/1", "work/run.sh")} == {0o555}
+@pytest.fixture
+def expire(moment: list[float]) -> Callable[[], None]:
+    def later() -> None:
+        moment[0] += CLAIM_SECONDS + 1
+
+    return later
 
 
-def test_only_what_is_lacking_is_asked_for(store: BundleDirectory) -> None:
-    manifest = manifest_of(SHOP)
-    assert sorted(store.offer(manifest)) == sorted({digest_of(data) for data in SHOP.values()})
-    store.put({digest_of(b""): b""})
-    assert store.offer(manifest) == [digest_of(b"import prices\n")]
-    keep(store, SHOP)
-    changed = {**SHOP, "work/shop.py": b"import prices, sys\n"}
-    assert store.offer(manifest_of(changed)) == [digest_of(b"import prices, sys\n")]
+class TestBundleDirectory(BundleStoreContract):
+    pass
 
 
 def test_bundles_share_their_pieces(store: BundleDirectory) -> None:
     one, other = keep(store, SHOP), keep(store, {**SHOP, "work/more.py": b"more = 1\n"})
     assert (one / "work/shop.py").stat().st_ino == (other / "lib/1/tools.py").stat().st_ino
-
-
-def test_a_bundle_of_which_pieces_are_lacking_cannot_be_used(store: BundleDirectory) -> None:
-    manifest = manifest_of(SHOP)
-    with pytest.raises(NotFoundError, match=f"has no bundle {manifest.digest}: deploy again"):
-        store.place(manifest.digest)
-    store.offer(manifest)
-    with pytest.raises(NotFoundError, match=r"lacks 2 of 2 pieces of bundle .*: deploy again"):
-        store.place(manifest.digest)
-
-
-def test_a_piece_that_is_another_one_is_not_kept_and_neither_is_what_came_with_it(store: BundleDirectory) -> None:
-    manifest = manifest_of(SHOP)
-    store.offer(manifest)
-    with pytest.raises(InvalidError, match=r"was sent as .*, and is .*: it is not kept"):
-        store.put({digest_of(b""): b"", digest_of(b"import prices\n"): b"import evil\n"})
-    assert len(store.offer(manifest)) == 2
 
 
 @pytest.mark.parametrize("step", ["open", "write", "fsync", "rename", "link", "chmod"])
@@ -171,21 +129,6 @@ def test_a_manifest_that_is_damaged_is_no_bundle(store: BundleDirectory, tmp_pat
             BundleDirectory(tmp_path / "bundles").place(digest)
 
 
-def test_what_nobody_needs_goes_and_what_is_needed_stays(store: BundleDirectory, moment: list[float]) -> None:
-    one, other = keep(store, SHOP), keep(store, {**SHOP, "work/more.py": b"more = 1\n" * 1000})
-    moment[0] += CLAIM_SECONDS + 1
-    freed = store.prune({one.name})
-    assert freed.bundles == 1
-    assert freed.size >= 9000
-    assert not other.exists()
-    assert contents(one) == SHOP
-    assert store.offer(manifest_of({**SHOP, "a": b"more = 1\n" * 1000})) == [digest_of(b"more = 1\n" * 1000)]
-    assert contents(store.place(one.name)) == SHOP
-    moment[0] += CLAIM_SECONDS + 1
-    assert store.prune(()).bundles == 2
-    assert list(one.parents[1].rglob("*/*")) == []
-
-
 def test_what_is_just_being_deployed_stays(store: BundleDirectory, moment: list[float]) -> None:
     tree = keep(store, SHOP)
     moment[0] += CLAIM_SECONDS - 1
@@ -204,19 +147,6 @@ def test_nothing_goes_while_it_is_not_known_what_is_needed(
     with pytest.raises(ServiceError, match="damaged"):
         store.prune({digest})
     assert len(list((tmp_path / "bundles/pieces").iterdir())) == 2
-
-
-def test_many_may_deploy_the_same_at_once(store: BundleDirectory) -> None:
-    barrier = threading.Barrier(8)
-
-    def deploy(number: int) -> Path:
-        barrier.wait()
-        return keep(store, SHOP if number % 2 else {**SHOP, "work/more.py": b"more = 1\n"})
-
-    with ThreadPoolExecutor(8) as threads:
-        trees = list(threads.map(deploy, range(8)))
-    assert len(set(trees)) == 2
-    assert contents(trees[1]) == SHOP
 
 
 def test_a_directory_that_cannot_be_written_is_named(tmp_path: Path) -> None:

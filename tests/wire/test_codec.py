@@ -39,6 +39,13 @@ def examples(of: Any) -> st.SearchStrategy[Any]:
     return st.one_of([_message(kind) for kind in typing.get_args(of)])
 
 
+PLAIN: dict[Any, st.SearchStrategy[Any]] = {
+    float: st.floats(allow_nan=False),
+    int: st.integers(-(2**63), 2**63 - 1),
+    Any: st.text(),
+}
+
+
 def _message(kind: Any) -> st.SearchStrategy[Any]:
     hints = typing.get_type_hints(kind, include_extras=True)
     return st.builds(kind, **{name: _value(hints[name]) for name in kind.__struct_fields__})
@@ -48,10 +55,8 @@ def _value(hint: Any) -> st.SearchStrategy[Any]:
     origin, args = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Annotated:
         return _bounded(*args)
-    if hint is float:
-        return st.floats(allow_nan=False)
-    if hint is int:
-        return st.integers(-(2**63), 2**63 - 1)
+    if hint in PLAIN:
+        return PLAIN[hint]
     if origin is list:
         return st.lists(_value(args[0]), max_size=3)
     if origin is dict:

@@ -24,6 +24,7 @@ COMMANDS = {
     "call": "call_command:call_command",
     "app": "app_command:app_command",
     "function": "function_command:function_command",
+    "schedule": "schedule_command:schedule_command",
     "container": "container_command:container_command",
     "mcp": "mcp_command:mcp_command",
     "top": "top:top_command",

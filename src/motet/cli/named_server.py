@@ -14,6 +14,12 @@ from motet.errors import ConnectionError
 from motet.model.server_identity import ServerIdentity
 
 
+def is_elsewhere() -> bool:
+    """Whether a server is named that is not the one under MOTET_HOME. Raises `InvalidError` for a name that makes no sense."""
+    there = named(os.environ)
+    return there is not None and there.address != f"unix:{standing_socket(home_directory(os.environ))}"
+
+
 @contextlib.contextmanager
 def named_server() -> Iterator[LiveServer]:
     """A connection to it, for as long as the block runs. Raises `ConnectionError`, which says who has the home, if anybody."""

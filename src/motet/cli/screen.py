@@ -44,6 +44,10 @@ class Terminal(Protocol):
         """Whether a command that the program has started writes to it now."""
         ...
 
+    def typed_ahead(self) -> int:
+        """How many bytes of whole lines were typed that nobody has read yet."""
+        ...
+
 
 class Screen:
     """What the program writes, lines of others above its unfinished one, and a view below. Thread-safe.
@@ -55,6 +59,7 @@ class Screen:
         self.can_move = can_move
         self._terminal = terminal
         self._line = OpenLine()
+        self._typed_ahead = 0
         self._readers = 0
         self._prompting = 0
         self._drawn: tuple[str, ...] = ()
@@ -73,6 +78,7 @@ class Screen:
             self._erase()
             count = write()
             self._line.feed(data.cast("B")[: count or 0])  # None is written to one that blocks and must not
+            self._typed_ahead = self._terminal.typed_ahead()
             return count
 
     @contextlib.contextmanager
@@ -136,14 +142,14 @@ class Screen:
                 self._is_closed = True
                 with contextlib.suppress(OSError):
                     self._erase()
-                    if self._line.is_open:
+                    if self._is_unfinished():
                         self._terminal.write("\n")
                         self._line.end()
             self._changed.notify_all()
 
     def _above(self, text: str) -> str:
         line = self._line
-        if not line.is_open:
+        if not self._is_unfinished():
             return text
         again = line.text if self.can_move else None
         columns, lines = self._terminal.size()
@@ -153,6 +159,12 @@ class Screen:
             return f"\n{text}"
         back = f"\r\x1b[{up}A" if up else "\r"
         return f"{back}{_ERASE_BELOW}{text}{again}"
+
+    def _is_unfinished(self) -> bool:
+        """Whether the program's line is. Who types before the program reads ends it, as the terminal shows what is typed."""
+        if self._line.is_open and self._terminal.typed_ahead() > self._typed_ahead:
+            self._line.end()
+        return self._line.is_open
 
     def _is_read(self) -> bool:
         if self._terminal.is_others():

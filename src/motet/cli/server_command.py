@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import click
 import msgspec
 
-from motet.cli.named_server import named_server
+from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
 from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
+from motet.model.audit import AuditEntry
 from motet.server.health import READY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
 from motet.server.wiring import audit_entries
-from motet.wire.operator_messages import StatusViewed, ViewStatus
+from motet.wire.operator_messages import AuditFound, FindAudit, StatusViewed, ViewStatus
+
+PIECE = 1000
+"""Entries of an audit log that are asked for at once."""
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 
@@ -41,6 +45,13 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 @click.option("--tls-certificate", type=FILE, metavar="FILE", help="Speak TLS there, with this certificate (PEM).")
 @click.option("--tls-key", type=FILE, metavar="FILE", help="Its key, if that is not in the same file.")
 @click.option(
+    "--store",
+    default="",
+    metavar="URL",
+    help="Keep deployments, tokens and calls in this PostgreSQL database, and lead or wait to: "
+    "postgresql://USER@HOST/DATABASE. MOTET_STORE says the same, and no list of processes shows it.",
+)
+@click.option(
     INSECURE_OPTION,
     "insecure",
     is_flag=True,
@@ -56,6 +67,7 @@ def server_command(
     tls_certificate: Path | None,
     tls_key: Path | None,
     insecure: bool,
+    store: str,
 ) -> None:
     """Be a server that stays: the one under MOTET_HOME, until SIGTERM or Ctrl-C.
 
@@ -85,7 +97,7 @@ def server_command(
         say = logger.info
     for problem in misspelled(os.environ):
         logger.warning("%s", problem)
-    ctx.exit(stand(home, there, say, tell))
+    ctx.exit(stand(home, there, say, tell, store))
 
 
 @server_command.command("status", cls=ViewCommand)
@@ -119,14 +131,33 @@ def _tell_status(found: StatusViewed, address: str) -> None:
         tell(f"! {problem}")
 
 
+def _audit_here(since: float | None) -> Iterable[AuditEntry]:
+    return audit_entries(standing_directory(home_directory(os.environ)), since)
+
+
+def _audit_there(since: float | None) -> Iterator[AuditEntry]:
+    """A piece at a time, each from where the one before ended: older files may go meanwhile."""
+    with named_server() as server:
+        seen = 0
+        while True:
+            found = server.ask(FindAudit(since, seen, PIECE), AuditFound).entries
+            yield from found
+            if len(found) < PIECE:
+                return
+            last = found[-1].at
+            seen = sum(each.at == last for each in found) + (seen if since == last else 0)
+            since = last
+
+
 @server_command.command("audit", cls=ViewCommand)
 @click.option(
     "--since", type=MomentType(), metavar="TIME", help="From then on: 30s, 5m, 2h, 1d ago, or 2026-01-31T12:00."
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 def audit(*, since: float | None, as_json: bool) -> None:
-    """Tell who did what with the server under MOTET_HOME, the oldest first: what it wrote down, whether it runs now or not."""
-    entries = audit_entries(standing_directory(home_directory(os.environ)), since)
+    """Tell who did what with a server, the oldest first: the one that MOTET_SERVER or a profile names, which is asked for it,
+    or else that under MOTET_HOME, whether it runs now or not."""
+    entries = _audit_there(since) if is_elsewhere() else _audit_here(since)
     if as_json:
         for each in entries:
             tell(json_text(each))

@@ -54,6 +54,11 @@ class LiveServer:
         """The apps it runs."""
         return list(self.ask(m.ViewServer(), m.ServerViewed).views)
 
+    @property
+    def server_id(self) -> str:
+        """As its records have it; known once it has answered, if it is one that stays."""
+        return "" if self._connection.agreed is None else self._connection.agreed.run
+
     def close(self) -> None:
         """Idempotent."""
         self._connection.close()
@@ -155,9 +160,12 @@ class LiveServers:
                     lost.close()
         if self._elsewhere is not None:
             try:
-                answers.append((self._elsewhere, question(self._elsewhere)))
+                answer = question(self._elsewhere)
             except Error as error:
                 self.problems.append(str(error))
+            else:
+                if self._elsewhere.server_id not in identities:  # else it runs here, and was asked by another address
+                    answers.append((self._elsewhere, answer))
         return answers
 
 

@@ -42,6 +42,8 @@ STYLES = {
     "refused": "red",
     "cancelled": "magenta",
     "ended": "dim",
+    "on": "green",
+    "paused": "yellow",
 }
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import struct
 import termios
 
 
@@ -48,6 +50,14 @@ class TerminalDevice:
             and self._name in (_link(f"/proc/{pid}/fd/1"), _link(f"/proc/{pid}/fd/2"))
             for pid in _children()
         )
+
+    def typed_ahead(self) -> int:
+        """See `Terminal`."""
+        try:
+            (count,) = struct.unpack("i", fcntl.ioctl(self._descriptor, termios.FIONREAD, bytes(4)))
+        except OSError:
+            return 0
+        return int(count)
 
     def _mode(self) -> int:
         """Whether lines are edited and shown by the terminal itself: passwords, readline and full screens change that."""

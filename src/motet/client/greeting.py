@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from motet.client.open_stream import open_stream
+from motet.client.ground import Ground
 from motet.client.sockets import read_frame
 from motet.client.streams import ByteStream
 from motet.errors import ConnectionError
@@ -14,9 +14,9 @@ ANSWER_TIMEOUT = 10.0
 """Seconds that a server that is there may take to answer."""
 
 
-def greet(address: str, fingerprint: str, hello: Hello) -> tuple[ByteStream, Agreed]:
+def greet(on: Ground, address: str, fingerprint: str, hello: Hello) -> tuple[ByteStream, Agreed]:
     """A stream to a server that has agreed to talk. Raises `ConnectionError`, `OSError` or `ServiceError`."""
-    stream = open_stream(address, fingerprint)
+    stream = on.open_stream(address, fingerprint)
     try:
         stream.wait(ANSWER_TIMEOUT)
         stream.send(b"".join(codec.frames([hello])))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import _thread
 import logging
 import threading
 from collections.abc import Sequence
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
-from motet.client.open_stream import open_stream
+from motet.client.ground import ground
 from motet.client.outgoing import Outgoing
 from motet.client.sockets import read_frames
 from motet.client.waiter import Waiter, io_thread
@@ -20,9 +19,8 @@ from motet.wire.message import Message
 
 logger = logging.getLogger("motet.client")
 
-# As they were at the start: see `sockets`.
+# As it was at the start: see `sockets`.
 _new_lock = type(threading.RLock())
-_start_thread = _thread.start_new_thread
 
 
 class SocketLink:
@@ -31,7 +29,8 @@ class SocketLink:
     def __init__(self, address: str, hello: Hello, connection: Connection, fingerprint: str = "") -> None:
         """Connect, and say hello. Raises `ConnectionError` naming the address, or `ServiceError` if a package is missing.
         `fingerprint`: of the server's key, if it is known by that."""
-        self._stream = open_stream(address, fingerprint)
+        self._ground = ground()
+        self._stream = self._ground.open_stream(address, fingerprint)
         try:
             self._stream.send(b"".join(codec.frames([hello])))
         except OSError as error:
@@ -43,7 +42,7 @@ class SocketLink:
         self._thread = 0
         self._received: Waiter[None] = Waiter()
         connection.attach(self)
-        _start_thread(self._receive, ())
+        self._ground.start_thread(self._receive)
 
     def send(self, messages: Sequence[Message]) -> None:
         data = b"".join(codec.frames(messages))

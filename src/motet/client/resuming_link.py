@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
-from time import sleep
 
 import msgspec
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
 from motet.client.greeting import greet
+from motet.client.ground import ground
 from motet.client.link import SocketLink
 from motet.client.streams import ByteStream
 from motet.client.unfinished import Unfinished
@@ -78,7 +77,7 @@ class ResumingLink(SocketLink):
         self._is_timed = False
         """Whoever receives looks up soon, to say what is here."""
         self._silent = 0.0
-        self._said_at = time.monotonic()
+        self._said_at = ground().now()
         super().__init__(address, self._hello, connection, fingerprint)
 
     def send(self, messages: Sequence[Message]) -> None:
@@ -188,7 +187,7 @@ class ResumingLink(SocketLink):
             if isinstance(message, Taken):
                 with self._lock:
                     kept.taken(message.count)
-                if time.monotonic() - self._said_at >= self._heartbeat / 2 > 0:
+                if self._ground.now() - self._said_at >= self._heartbeat / 2 > 0:
                     self._confirm()
                 continue
             if not isinstance(message, NOT_COUNTED):
@@ -241,7 +240,7 @@ class ResumingLink(SocketLink):
             if said:
                 self._stream.send(b"".join(codec.frames(said)))
             self._confirmed, self._acknowledged = self._taken, self._heard
-            self._said_at = time.monotonic()
+            self._said_at = self._ground.now()
             return True
         except OSError:  # which is seen where it is read
             return True
@@ -254,14 +253,14 @@ class ResumingLink(SocketLink):
         """Go on with the same server, or the next one; why there is none."""
         if not self._conversation_token:
             self._end_streams()
-        deadline = time.monotonic() + self._patience
+        deadline = self._ground.now() + self._patience
         why = str(problem)
-        while time.monotonic() < deadline and not self._is_closed:
+        while self._ground.now() < deadline and not self._is_closed:
             try:
-                stream, agreed = greet(self._address, self._fingerprint, self._hello_again())
+                stream, agreed = greet(self._ground, self._address, self._fingerprint, self._hello_again())
             except (OSError, ConnectionError, ServiceError) as error:
                 why = str(error)
-                sleep(RETRY_INTERVAL)
+                self._ground.sleep(RETRY_INTERVAL)
                 continue
             try:
                 if agreed.run != self._run:

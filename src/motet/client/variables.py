@@ -235,6 +235,14 @@ VARIABLES: dict[str, Variable] = {
             "nowhere",
         ),
         # What is kept.
+        Variable(
+            "MOTET_STORE",
+            _SERVER,
+            "of a server that stays: the PostgreSQL database where it keeps what it must, as `postgresql://USER@HOST/DATABASE` "
+            "([PostgreSQL](postgresql.md))",
+            "files in its home",
+            is_withheld=True,
+        ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
         Variable("MOTET_KEEP_RECORDS_DAYS", _SERVER, "for how long records are kept", "7", "days"),
         Variable(

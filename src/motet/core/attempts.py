@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from motet.core.containers import Container
 from motet.core.deadlines import Deadlines
+from motet.core.earlier_attempts import EarlierAttempt
 from motet.core.endings import Endings
 from motet.core.grace import Grace, SetAlarm
 from motet.core.inputs import Input
@@ -63,11 +64,14 @@ class Attempts:
         self.running += len(items)
         return deliveries
 
-    def rejoin(self, item: Input, number: int, container_id: str, now: float) -> None:
-        """An attempt at this began before the server did. Its time begins anew: how long it had is not known any more."""
-        deadline = now + self._deadlines.timeout
-        item.delivered(number, container_id, now, deadline)
+    def rejoin(self, item: Input, earlier: EarlierAttempt, now: float) -> None:
+        """An attempt at this began before the server did: its number and its time go on."""
+        began_at, deadline = earlier.began_at, now + self._deadlines.timeout
+        item.began_before(earlier.held.again, began_at)
+        item.delivered(earlier.held.attempt, earlier.container.container_id, began_at, deadline)
         self._deadlines.began([item], deadline)
+        if began_at < now:
+            self._deadlines.postpone([item], began_at - now)
         self.running += 1
 
     def finished(self, item: Input, end: AttemptEnd, turn: Turn) -> None:

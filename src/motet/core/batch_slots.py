@@ -15,7 +15,7 @@ from motet.core.inputs import WAITING, Input
 from motet.core.running_batch import RunningBatch
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
-from motet.model.outcome import AttemptEnd, OutcomeKind
+from motet.model.outcome import AttemptEnd, HeldAttempt, OutcomeKind
 from motet.model.scaling import Batching
 
 
@@ -120,12 +120,14 @@ class BatchSlots:
 
     def _begin(self, items: list[Input], container: Container, turn: Turn) -> None:
         deliveries = self._attempts.begin(items, container, turn.now)
-        batch = RunningBatch(container, items, turn.now)
-        self._batches[batch.number] = batch
-        self._batch_of.update((number, batch) for number in batch.members)
-        container.fill(batch.number, batch.wanted)
+        self._add(RunningBatch.of(items, container, turn.now))
         turn.commands.append(DeliverBatch(container.container_id, deliveries))
         self._fleet.loaded(container, turn)
+
+    def _add(self, batch: RunningBatch) -> None:
+        self._batches[batch.number] = batch
+        self._batch_of.update((number, batch) for number in batch.members)
+        batch.container.fill(batch.number, batch.wanted)
 
     # --- and end ------------------------------------------------------------------------------------------------------
 
@@ -156,22 +158,23 @@ class BatchSlots:
         if not batch.members:
             del self._batches[batch.number]
             container.let_go_of_batch(batch.number, turn.now)
-        elif batch.wanted is not None:
-            container.fill(batch.number, batch.wanted)
-        elif container.running[batch.number] is not None:
-            self._attempts.abandon(
-                batch.number, container, batch.input_id, "the inputs of its batch were cancelled", turn
-            )
-            turn.commands.append(CancelAttempts(container.container_id, [batch.number]))
+        elif numbers := self._look_after(batch, "the inputs of its batch were cancelled", turn):
+            turn.commands.append(CancelAttempts(container.container_id, numbers))
+
+    def _look_after(self, batch: RunningBatch, reason: str, turn: Turn) -> list[int]:
+        """Fewer wait for it. Its number, if nobody does any more, and its container is to be told so."""
+        container = batch.container
+        container.fill(batch.number, batch.wanted)
+        if batch.wanted is not None or batch.awaited or batch.is_given_up:
+            return []
+        batch.was_given_up()
+        self._attempts.abandon(batch.number, container, batch.input_id, reason, turn)
+        return [batch.number]
 
     def abandon(self, item: Input, container: Container, reason: str, turn: Turn) -> list[int]:
         batch = self._batch_of[item.attempt]
         batch.give_up(item.attempt)
-        if batch.wanted is not None:
-            container.fill(batch.number, batch.wanted)
-            return []
-        self._attempts.abandon(batch.number, container, batch.input_id, reason, turn)
-        return [batch.number]
+        return self._look_after(batch, reason, turn)
 
     def take_back(self, number: int, container: Container) -> list[Input]:
         return self._batches[number].give_up_all()
@@ -186,6 +189,27 @@ class BatchSlots:
                 del self._batch_of[number]
         container.lose_all()
         return lost
+
+    # --- those that began before the server did -----------------------------------------------------------------------
+
+    def resumed(self, container: Container, running: list[HeldAttempt], now: float) -> list[HeldAttempt]:
+        by_slot: dict[int, list[HeldAttempt]] = {}
+        own = [it for it in running if it.attempt not in self._batch_of and it.slot not in self._batches]
+        for held in own:
+            by_slot.setdefault(held.slot, []).append(held)
+        for members in by_slot.values():
+            self._add(RunningBatch.resumed(members, container, now))
+        return own
+
+    def rejoin(self, item: Input, container: Container) -> None:
+        batch = self._batch_of[item.attempt]
+        batch.join(item)
+        container.fill(batch.number, batch.wanted)
+
+    def let_go(self, held: HeldAttempt, container: Container, reason: str, turn: Turn) -> list[int]:
+        batch = self._batch_of[held.attempt]
+        batch.give_up(held.attempt)
+        return self._look_after(batch, reason, turn)
 
     # --- who is where -------------------------------------------------------------------------------------------------
 

@@ -154,7 +154,7 @@ class Engine:
     def _function_warmed(self, event: e.FunctionWarmed, turn: Turn) -> None:
         pool = self._pools.get(event.function_id)
         if pool is not None and not pool.is_retired:
-            pool.warm(event.containers)
+            pool.warm(event.containers, replaces=event.replaces)
             turn.changed(pool)
 
     def _app_released(self, event: e.AppReleased, turn: Turn) -> None:

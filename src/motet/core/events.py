@@ -35,10 +35,12 @@ class AppReleased(Event, frozen=True):
 
 class FunctionWarmed(Event, frozen=True):
     """So many containers are kept of a function, whatever its bounds say, as far as these and the host let it; 0: no longer.
-    Meanwhile it is told when one of them is ready, or cannot start."""
+    Meanwhile it is told when one of them is ready, or cannot start. `replaces`: it takes the place of one that has containers,
+    so that its first may start beyond what its app and principal may have."""
 
     function_id: str
     containers: int
+    replaces: bool = False
 
 
 class PrincipalLimited(Event, frozen=True):

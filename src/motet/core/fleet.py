@@ -127,18 +127,19 @@ class Fleet:
         self.graces.starts.begin(container, turn.now)
 
     def resume(self, event: ContainerResumed, turn: Turn) -> Container:
-        """One that a server before this one had started is here, and what it runs, each in a slot of its own."""
+        """One that a server before this one had started is here. What it runs takes its slots before it is `resumed`."""
         container = self._roster.resume(event.container_id, self.function_id, turn.now)
         self._starts(container, turn)
-        for held in event.running:
-            container.fill(held.attempt, None)
         if event.limit is not None:
             container.limit_to(event.limit)
         if event.leaving is not None or (self._single_use and (event.running or event.ended)):
             container.leave(event.leaving or "single_use_containers")
+        return container
+
+    def resumed(self, container: Container, turn: Turn) -> None:
+        """It has what it runs, and may be given more."""
         self._move(container, "became_ready", turn)
         self._settle(container, turn)
-        return container
 
     def became_ready(self, container: Container, turn: Turn) -> None:
         """It imported and entered: it may be given attempts."""

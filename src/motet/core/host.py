@@ -51,6 +51,16 @@ class Starter(Protocol):
         ...
 
     @property
+    def takes_over(self) -> bool:
+        """It has none, and takes the place of a function that has some, which go when it has one."""
+        ...
+
+    @property
+    def is_awaited(self) -> bool:
+        """It has none, and whoever deployed it waits for one."""
+        ...
+
+    @property
     def lacks_one(self) -> bool:
         """Inputs want more containers than it has, as opposed to a buffer or a minimum."""
         ...
@@ -140,6 +150,9 @@ class Host:
                 self._crowded.pop(starter, None)
                 self._capped.pop(starter, None)
                 self._line.add(starter, needs=True)
+            elif starter in self._capped and not _is_capped(starter):
+                self._capped.pop(starter)
+                self._line.add(starter, needs=starter.lacks_one)
         elif starter not in self._blocked:
             self._line.add(starter, needs=starter.lacks_one)
 
@@ -201,7 +214,7 @@ class Host:
         """Start containers while there is room: one for each in turn, so that no pool, app or principal starves another."""
         while self._line and self.starting < self.limits.starting:
             starter = self._line.pop()
-            if starter.share.full is not None and not starter.is_owed_one:
+            if _is_capped(starter):
                 self._capped[starter] = None
             elif self._is_full and not starter.is_owed_one:
                 # Out of the line until a container ends: it must not be looked at again with every event.
@@ -248,12 +261,19 @@ class Host:
 
     def _make_room_within_shares(self, turn: Turn) -> None:
         """Where an app or principal may have no more, its longest idle container goes if another function of it needs one."""
-        needy = (each for each in self._capped if each.lacks_one)
+        needy = (each for each in self._capped if each.lacks_one or each.is_awaited)
         for full in dict.fromkeys(full for each in needy if (full := each.share.full) is not None):
             members = [each for each in self._members if full in (each.share, each.share.whole)]
             spare = [(since, member) for member in members if (since := member.spare_since) is not None]
             if spare and not any(member.leaving() for member in members):
                 min(spare, key=lambda pair: pair[0])[1].give_up_spare(turn)
+
+
+def _is_capped(starter: Starter) -> bool:
+    """Whether its app or its principal may have no more. What takes over from another is let in: that one goes for it."""
+    if starter.share.full is None or starter.is_owed_one:
+        return False
+    return not starter.takes_over or starter.share.is_doubled
 
 
 def _wealth(share: Share) -> tuple[int, int]:

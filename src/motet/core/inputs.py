@@ -236,8 +236,17 @@ class Input:
         why = "it had been submitted to a server that was killed, and may have run there"
         self._because("redelivered", RESTARTED, why)
 
+    def began_before(self, again: Attempt | None, at: float) -> None:
+        """An attempt at it began then, on a server before this one, because of `again` if it was not the first. It counts as
+        submitted by that moment: when it really was is not known here."""
+        self.again = again
+        self.submitted_at = min(self.submitted_at, at)
+        if again is not None:
+            self.attempts = again.number - 1
+            self.retries = again.retries
+
     def _because(self, why: Why, cause: str, detail: str) -> None:
-        self.again = Attempt(self.attempts + 1, why, cause, detail)
+        self.again = Attempt(self.attempts + 1, why, cause, detail, self.retries)
         self.note(detail)
 
     def ended(self, event: str) -> None:

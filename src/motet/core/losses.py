@@ -66,6 +66,8 @@ class Losses:
         """Its event loop does not turn, and it has given back what has not begun there: that runs elsewhere, uncharged, and no
         time of its timeout has passed. Its slots stay taken until the container has let go of them."""
         given_back = set(not_begun)
+        if self.earlier.are_any:
+            self.earlier.given_back(container, given_back)
         lost: list[Input] = []
         for number in [number for number in container.running if number > seen or number in given_back]:
             if taken := self.slots.take_back(number, container):

@@ -34,7 +34,6 @@ from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
 from motet.errors import FunctionTimeoutError
 from motet.model.function import FunctionSpec
-from motet.model.ids import input_id
 from motet.model.outcome import AttemptEnd, HeldAttempt
 
 
@@ -180,11 +179,13 @@ class Pool:
     def resumed(self, event: ContainerResumed, turn: Turn) -> None:
         """A container is here that a server before this one had started."""
         container = self.fleet.resume(event, turn)
+        running = self.slots.resumed(container, event.running, turn.now)
+        self.fleet.resumed(container, turn)
         self.size.resumed(container, event.gpus)
-        for held in event.running:
+        for held in running:
             if held.cancelled:
-                self._abandon(container, held, "it was cancelled", turn)
-        for holder, held in self.earlier.add(container, event, turn.now):
+                self.slots.let_go(held, container, "it was cancelled", turn)
+        for holder, held in self.earlier.add(container, running, event.ended, turn.now):
             self._let_go(holder, held, "a later attempt at it runs", turn)
 
     def rejoin(self, items: Sequence[Input], turn: Turn) -> None:
@@ -192,12 +193,11 @@ class Pool:
         self._scaler.came(len(items))
         for item in items:
             if (running := self.earlier.take_running(item)) is not None:
-                container, number = running
-                self.attempts.rejoin(item, number, container.container_id, turn.now)
-                container.fill(number, item)
+                self.attempts.rejoin(item, running, turn.now)
+                self.slots.rejoin(item, running.container)
             elif (ended := self.earlier.take_ended(item)) is not None:
-                container_id, end = ended
-                self.attempts.rejoin(item, end.attempt, container_id, turn.now)
+                earlier, end = ended
+                self.attempts.rejoin(item, earlier, turn.now)
                 self.attempts.finished(item, end, turn)
 
     def _give_up_unclaimed(self, turn: Turn) -> None:
@@ -205,12 +205,9 @@ class Pool:
             self._let_go(container, held, "nobody has submitted it again since the server has started again", turn)
 
     def _let_go(self, container: Container, held: HeldAttempt, reason: str, turn: Turn) -> None:
-        self._abandon(container, held, reason, turn)
-        if container.state is not STOPPING:
-            turn.commands.append(CancelAttempts(container.container_id, [held.attempt]))
-
-    def _abandon(self, container: Container, held: HeldAttempt, reason: str, turn: Turn) -> None:
-        self.attempts.abandon(held.attempt, container, input_id(held.call_id, held.index), reason, turn)
+        slots = self.slots.let_go(held, container, reason, turn)
+        if slots and container.state is not STOPPING:
+            turn.commands.append(CancelAttempts(container.container_id, slots))
 
     # --- time, and the end --------------------------------------------------------------------------------------------
 
@@ -248,10 +245,10 @@ class Pool:
             self.close(self.fleet.host.limits.stop_grace, "nobody used this variant for a while", turn)
         return False
 
-    def warm(self, containers: int) -> None:
-        """Keep so many, whoever calls; 0: as many as its bounds say."""
+    def warm(self, containers: int, *, replaces: bool = False) -> None:
+        """Keep so many, whoever calls; 0: as many as its bounds say. `replaces`: see `FunctionWarmed`."""
         self.unserved.watch(containers > 0)
-        self.size.at_least(containers)
+        self.size.at_least(containers, replaces=replaces)
 
     def retire(self) -> None:
         """What it holds ends, and no container is kept for what may come."""

@@ -55,6 +55,13 @@ class Share:
             return self
         return None if self.whole is None else self.whole.full
 
+    @property
+    def is_doubled(self) -> bool:
+        """It, or what it is part of, has twice as many containers as it may: as while one version takes over from another."""
+        most = self.quota.containers
+        doubled = most is not None and self.containers >= 2 * most
+        return doubled or (self.whole is not None and self.whole.is_doubled)
+
     def shortage(self) -> str:
         """Why no container of it may start, if that is so."""
         full = self.full
@@ -125,8 +132,9 @@ class Shares:
 
     def bounding(self, principal: int | None, app_id: str) -> tuple[Share, ...]:
         """Those that bound the inputs of a call: its principal's and its app's."""
-        found = (self._principals.get(principal), self._apps.get(app_id))
-        return tuple(each for each in found if each is not None and each.quota.inputs is not None)
+        whole, app = self._principals.get(principal), self._apps.get(app_id)
+        found = (whole,) if whole is not None and whole.quota.inputs is not None else ()
+        return (*found, app) if app is not None and app.quota.inputs is not None else found
 
     def _principal(self, principal: int | None) -> Share:
         share = self._principals.get(principal)

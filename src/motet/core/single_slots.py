@@ -12,7 +12,8 @@ from motet.core.fleet import Fleet
 from motet.core.inputs import Input
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
-from motet.model.outcome import AttemptEnd
+from motet.model.ids import input_id
+from motet.model.outcome import AttemptEnd, HeldAttempt
 
 
 class SingleSlots:
@@ -96,6 +97,22 @@ class SingleSlots:
         lost = [(item, alone) for item in self.inputs_of(container)]
         container.lose_all()
         return lost
+
+    def resumed(self, container: Container, running: list[HeldAttempt], now: float) -> list[HeldAttempt]:
+        """A container is back with these, which no input has joined: they keep their slots. Returns those that can be its own:
+        no two containers have one attempt, or one batch."""
+        for held in running:
+            container.fill(held.attempt, None)
+        return running
+
+    def rejoin(self, item: Input, container: Container) -> None:
+        """An input has joined its attempt there."""
+        container.fill(item.attempt, item)
+
+    def let_go(self, held: HeldAttempt, container: Container, reason: str, turn: Turn) -> list[int]:
+        """No input will join this attempt. Returns what `abandon` does."""
+        self._attempts.abandon(held.attempt, container, input_id(held.call_id, held.index), reason, turn)
+        return [held.attempt]
 
     def known_as(self, item: Input) -> str:
         """The id that a running input's code knows it by."""

@@ -57,6 +57,7 @@ class Size:
         self.held = False
         self._declared = self.settings
         self._floor = 0
+        self._replaces = False
         self.is_called_by_containers = False
         """Inputs that run in containers wait for inputs of this pool, or have done."""
         self._host.join(self)
@@ -80,9 +81,9 @@ class Size:
         """Start nothing for now, or start what is wanted from now on."""
         self.held = held
 
-    def at_least(self, containers: int) -> None:
-        """Keep so many, if its bounds ask for fewer."""
-        self._floor = containers
+    def at_least(self, containers: int, *, replaces: bool = False) -> None:
+        """Keep so many, if its bounds ask for fewer. `replaces`: see `FunctionWarmed`."""
+        self._floor, self._replaces = containers, replaces
         self.change(self._declared)
 
     def keep_none(self) -> None:
@@ -237,6 +238,16 @@ class Size:
     def is_owed_one(self) -> bool:
         """It has no container, and those that call it cannot end before it has one."""
         return self.is_called_by_containers and not self._fleet.containers and self.lacks_one
+
+    @property
+    def takes_over(self) -> bool:
+        """It has no container, and is to have one before another function, which has some, goes for its sake."""
+        return self._replaces and self._floor > 0 and not self._fleet.containers
+
+    @property
+    def is_awaited(self) -> bool:
+        """It has no container, and whoever deployed it waits for one."""
+        return self._floor > 0 and not self._fleet.containers
 
     @property
     def share(self) -> Share:

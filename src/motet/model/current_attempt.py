@@ -23,13 +23,14 @@ class Attempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     "container stopped" (by an operator), "container frozen", "neighbour cancelled" (it went with another input that could not
     be cancelled alone), "container blocked" (it had not begun there) or "server restarted" (it may have run before that: then
     1 is a redelivery's number, too). It is "" for the first attempt, and more causes may come. `detail` is a sentence for
-    people.
+    people. `retries`: how many of the attempts so far, this one included, `retries=` was charged with.
     """
 
     number: int = 1
     why: Why = "first"
     cause: str = ""
     detail: str = ""
+    retries: int = 0
 
 
 FIRST = Attempt()

@@ -14,6 +14,7 @@ from motet.model.interface import InterfaceSpec
 from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
+from motet.model.schedule import ScheduleSpec
 from motet.model.web import WebSpec
 
 DEFAULT_TIMEOUT = 300.0
@@ -125,6 +126,8 @@ class FunctionSpec:
     app_key: str = ""
     taken: int = 0
     """0 for the function that has the name; others of the app had it before, the first as 1."""
+    schedule: ScheduleSpec | None = None
+    """When it runs by itself, while it is deployed."""
 
     def __post_init__(self) -> None:
         if self.batching is not None and self.concurrency.target_inputs == "auto":

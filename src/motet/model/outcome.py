@@ -74,13 +74,23 @@ class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
 class HeldAttempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An attempt that a container holds when it comes back to a server: of which input, and whose. `cancelled`: it was told to
-    end it, and nobody waits for it."""
+    end it, and nobody waits for it. `ran`: seconds since it was delivered, those left out in which the container stood still.
+    `again`: as it came with its delivery. `batch`: the first attempt of the batch that it is in; 0: none.
+    """
 
     attempt: int
     call_id: Name
     index: Index
     cancelled: bool = False
     principal: int = 0
+    ran: Moment = 0.0
+    again: Attempt | None = None
+    batch: Index = 0
+
+    @property
+    def slot(self) -> int:
+        """The number of the slot that it is in."""
+        return self.batch or self.attempt
 
 
 class InputEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):

@@ -135,7 +135,8 @@ class Control:
         while self._socket.fileno() not in readable:
             pause = min(self._signals.look(), INTERVAL)
             readable = dict(self._poll.poll(pause * 1000))
-            self._clock.look()
+            if (seconds := self._clock.look()) and self._executor is not None:
+                self._executor.stood_still(seconds)
         return self._socket.recv_into(buffer)
 
     def _on_frame(self, frame: memoryview) -> None:

@@ -168,10 +168,21 @@ class Executor:
         running, ended, ends = self._kept.cut(self._slots.cancelled)
         return Held(running, ended, self.limit.value if self.limit.was_lowered else 0), ends
 
+    def reopen(self) -> None:
+        """What comes from now on comes from another server. On the thread that takes deliveries."""
+        self._parts.clear()  # the rest of a batch that the one before was sending does not come any more
+        if self._kept is not None:
+            self._kept.reopen()
+
     def acknowledged(self, attempts: Sequence[int]) -> None:
         """The callers of these attempts have their outcomes."""
         if self._kept is not None:
             self._kept.acknowledged(attempts)
+
+    def stood_still(self, seconds: float) -> None:
+        """Nothing ran here for so long, whatever the clock says."""
+        if self._kept is not None:
+            self._kept.stood_still(seconds)
 
     def deliver_batch(self, members: list[Delivery], more: bool) -> None:
         """Start these attempts as a batch, together with what came before as parts of it; not yet, if `more` of it comes."""

@@ -5,11 +5,26 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
+from motet.model.current_attempt import Attempt
 from motet.model.outcome import AttemptEnd, Delivery, HeldAttempt
+from motet.runtime.attempts.batch import BatchDelivery
 
 MOST_BYTES = 64 * 1024 * 1024
 """Of outcomes that are kept: beyond that the oldest are let go of. Their inputs run again if the server is killed just then."""
+
+
+class _Kept(NamedTuple):
+    """An attempt; `began_at` is a moment of a clock that does not go while the container stands still."""
+
+    call_id: str
+    place: int
+    """In its call."""
+    principal: int
+    began_at: float
+    again: Attempt | None
+    batch: int
 
 
 class KeptAttempts:
@@ -19,21 +34,33 @@ class KeptAttempts:
     not know of.
     """
 
-    def __init__(self, most_bytes: int = MOST_BYTES) -> None:
+    def __init__(self, most_bytes: int = MOST_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
         self._most_bytes = most_bytes
         self._bytes = 0
         self._change = threading.Condition(threading.Lock())
-        self._attempts: dict[int, tuple[str, int, int]] = {}
-        """The call and index of each, and whose it is."""
+        self._clock = clock
+        self._stood = 0.0
+        """Seconds for which nothing ran here."""
+        self._attempts: dict[int, _Kept] = {}
         self._ends: dict[int, AttemptEnd] = {}
         self._is_cut = False
 
     def began(self, delivery: Delivery) -> bool:
-        """An attempt came. False: over a connection that is no more, and it must not run."""
+        """An attempt came, or a batch of them. False: over a connection that is no more, and it must not run."""
+        batch, members = (
+            (delivery.attempt, delivery.members) if isinstance(delivery, BatchDelivery) else (0, (delivery,))
+        )
         with self._change:
-            if not self._is_cut:
-                self._attempts[delivery.attempt] = delivery.call_id, delivery.index, delivery.principal
-            return not self._is_cut
+            if self._is_cut:
+                return False
+            now = self._clock() - self._stood
+            for it in members:
+                self._attempts[it.attempt] = _Kept(it.call_id, it.index, it.principal, now, it.again, batch)
+            return True
+
+    def stood_still(self, seconds: float) -> None:
+        """Nothing ran here for so long: no time of any attempt."""
+        self._stood += seconds
 
     def ended(self, end: AttemptEnd) -> None:
         """An attempt has its outcome, which is kept from now on."""
@@ -62,13 +89,15 @@ class KeptAttempts:
         ends."""
         with self._change:
             self._is_cut = True
-            running = [
-                HeldAttempt(attempt, call_id, index, is_cancelled(attempt), principal)
-                for attempt, (call_id, index, principal) in self._attempts.items()
-                if attempt not in self._ends
-            ]
-            told = [(attempt, *self._attempts[attempt]) for attempt in self._ends]
-            ended = [HeldAttempt(attempt, call_id, index, False, whose) for attempt, call_id, index, whose in told]
+            now = self._clock() - self._stood
+            running: list[HeldAttempt] = []
+            ended: list[HeldAttempt] = []
+            for attempt, it in self._attempts.items():
+                has_ended = attempt in self._ends
+                cancelled = not has_ended and is_cancelled(it.batch or attempt)
+                ran = now - it.began_at
+                held = HeldAttempt(attempt, it.call_id, it.place, cancelled, it.principal, ran, it.again, it.batch)
+                (ended if has_ended else running).append(held)
             return running, ended, list(self._ends.values())
 
     def reopen(self) -> None:

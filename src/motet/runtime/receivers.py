@@ -72,10 +72,10 @@ class BlockingReceiver:
                     return
             if self._kept is None or self._is_stopped:
                 break
-            self._go_on(self._kept)
+            self._go_on(executor)
         executor.canceller.wait_threads(STOP_TIMEOUT)
 
-    def _go_on(self, kept: KeptAttempts) -> None:
+    def _go_on(self, executor: Executor) -> None:
         """Over the connection to the next server, when there is one."""
         while True:
             try:
@@ -88,7 +88,7 @@ class BlockingReceiver:
         self._use(sock)
         if self._is_stopped:  # just now, so that another connection was shut down
             sock.shutdown(socket.SHUT_RD)
-        kept.reopen()
+        executor.reopen()
 
     def _use(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -192,8 +192,8 @@ class LoopReceiver(asyncio.BufferedProtocol):
         self._transport = transport
         self._descriptor = self._socket.fileno()
         self._made += 1
-        if self._kept is not None:
-            self._kept.reopen()
+        if self._executor is not None:
+            self._executor.reopen()
 
     def get_buffer(self, sizehint: int) -> memoryview:
         return self._reader.buffer()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from motet.client.peer_process import PeerProcess
 from motet.errors import ConnectionError
 from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, Principal
 from motet.server.request_log import session_audit
+from motet.wire.client_messages import ReplyBody
+from motet.wire.operator_messages import FindAudit
 
 
 class Admittance:
@@ -18,6 +21,11 @@ class Admittance:
         self._door = door
         self._audit = audit
         self._closed = closed
+
+    @property
+    def answers(self) -> dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]]:
+        """To who asks what was written down; of a server that writes nothing down there are none."""
+        return {} if self._audit is None else {FindAudit: self._audit.find}
 
     def admit(self, token: str, process: PeerProcess | None, where: str) -> Principal:
         """Whom somebody speaks for; `where` it comes from, in words. Raises `ConnectionError`."""

@@ -26,8 +26,10 @@ class Clock:
 
     @classmethod
     def of_loop(cls, loop: asyncio.AbstractEventLoop) -> Clock:
-        """A loop's clock, exactly: uvloop reads the monotonic one once a turn, in whole milliseconds, and inputs take less."""
-        return cls(time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time)
+        """A loop's clock, exactly: uvloop reads the monotonic one once a turn, in whole milliseconds, and inputs take less. A
+        loop on virtual time has a wall clock of its own."""
+        now = time.monotonic if type(loop).__module__.startswith("uvloop") else loop.time
+        return cls(now, getattr(loop, "wall_time", time.time))
 
     @property
     def offset(self) -> float:

@@ -43,6 +43,7 @@ class ServerConfig:
     `port`: where it listens for clients of other machines, and for HTTP; None: nowhere.
     `connections`: those that one principal, or the code of one container, may have at once.
     `connection_grace`: seconds that a client of another machine whose connection broke has to come back; 0: none.
+    `store_credentials`: the URL of the database in which a server that stays keeps what it must; empty: in its home.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
@@ -62,6 +63,7 @@ class ServerConfig:
     port: PortConfig | None = None
     connections: int = MAX_CONNECTIONS
     connection_grace: float = GRACE
+    store_credentials: str = ""
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
@@ -82,9 +84,9 @@ class ServerConfig:
         return of_web if of_port is None else (*of_web, of_port)
 
     @classmethod
-    def of_standing(cls, home: Path, port: PortConfig | None) -> ServerConfig:
-        """That of the server that stays under a home: containers get few variables of its environment. Raises
-        `InvalidError`, which names the variable."""
+    def of_standing(cls, home: Path, port: PortConfig | None, store: str = "") -> ServerConfig:
+        """That of the server that stays under a home: containers get few variables of its environment. `store`: the URL of
+        its database, if it is not the environment that names one. Raises `InvalidError`, which names the variable."""
         base_env = inherited(os.environ)
         temporary = {name: value for name in ("TMPDIR",) if (value := os.environ.get(name))}
         return replace(
@@ -94,6 +96,7 @@ class ServerConfig:
             containers_socket=standing_directory(home) / "containers",
             agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
+            store_credentials=store or os.environ.get("MOTET_STORE", ""),
             base_env=base_env,
             agent_env={**base_env, **temporary},
         )

@@ -69,6 +69,7 @@ from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
+from motet.server.unattended import Unattended
 from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -152,9 +153,9 @@ class Server:
         self._driver.listen(self._metered.told)
         self._client_numbers = itertools.count(1)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        parts = self._driver, self._catalogue, self._lifetimes, self._web
+        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, Placing(bundles).placed
         room = self._room = DeploymentsRoom(
-            *parts, deployed, Placing(bundles).placed, self.principals.of, self._calls.forget_app
+            *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn
         )
         self._parts = SharedParts(
             self._driver,
@@ -200,7 +201,7 @@ class Server:
         )
         answers = self.operations.answers
         answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
-        answers |= {**seen(self._parts.deployments), **self.pruning.answers}
+        answers |= {**seen(self._parts.deployments), **self.pruning.answers, **self._admittance.answers}
         self._scratch = scratch
 
     @property
@@ -233,7 +234,8 @@ class Server:
             # What clients submit again would run once more where its container is not back.
             await self._containers.take_over()
             self._room.deployments.restore(deployed)  # first: who comes in finds it
-            self._address = await self._entrances.open_unix(self._config.socket)
+            socket = self._config.socket
+            self._address = await self._entrances.open(self._config.listen, lambda: socket)
             self._containers.returning.expect_claims()
         else:
             self._room.deployments.restore(deployed)
@@ -249,6 +251,7 @@ class Server:
 
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
+        await self._room.schedules.close()  # first: nothing is run any more that would be cancelled
         if self.broken is None and not self.hands_over:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment

@@ -9,6 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import uvloop
 
@@ -27,15 +28,13 @@ from motet.server.port.config import PortConfig
 from motet.server.server import Server
 from motet.server.service_manager import ServiceManager
 from motet.server.wiring import (
+    StandingStores,
     attach_agent,
     build_server,
     open_audit,
-    open_bundles,
-    open_deployments,
-    open_tokens,
+    open_stores,
     take_home,
 )
-from motet.store.base import BundleStore, DeploymentStore
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -45,33 +44,53 @@ PRUNE_INTERVAL = 3600.0
 
 HUNG = 1
 
+SUPPLANTED = 75
+"""The exit status of a server that does not lead any more: it may be started again, and waits then."""
+
 FIRST_TOKEN, FIRST_RIGHT = "admin", "administer"
 """What is made when a home gets its first server."""
 
 Say = Callable[[str], None]
 
 
-def stand(home: Path, port: PortConfig | None, say: Say, show: Say) -> int:
+def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str = "") -> int:
     """Be the server of this home until SIGTERM or SIGINT; the exit status. A second signal ends the process at once, and its
-    containers with it. What is a secret is said by `show`, and not by `say`, which may lead to a log. Raises
-    `AlreadyExistsError` if another server has the home, `InvalidError` and `ServiceError`."""
+    containers with it. `store`: the URL of a database to keep things in, if it is not the environment that names one. What is
+    a secret is said by `show`, and not by `say`, which may lead to a log. Raises `AlreadyExistsError` if another server has the
+    home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
-    config = ServerConfig.of_standing(home, port)
+    config = ServerConfig.of_standing(home, port, store)
     place = take_home(standing_directory(home))
     try:
-        tokens = Tokens(open_tokens(place.directory), time.time, _on_a_thread)
-        # What containers leave behind stays below this process, where the door knows it.
-        adopt_orphans()
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
-            try:
-                kept = open_bundles(place.directory), open_deployments(place.directory)
-                serving = _serve(config, place.directory, tokens, audit, kept, say, show)
-                return runner.run(serving)
-            finally:
-                audit.write()
+        audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
+        supplanted = _Supplanted(audit)
+        with contextlib.closing(open_stores(place.directory, config.store_credentials, supplanted.end, say)) as stores:
+            tokens = Tokens(stores.tokens, time.time, _on_a_thread)
+            # What containers leave behind stays below this process, where the door knows it.
+            adopt_orphans()
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                try:
+                    serving = _serve(config, place.directory, tokens, audit, stores, supplanted, say, show)
+                    return runner.run(serving)
+                finally:
+                    audit.write()
     finally:
         place.close()
+
+
+class _Supplanted:
+    """What is done when another server leads: clients find that one, and nothing of this one is to go on."""
+
+    def __init__(self, audit: Audit) -> None:
+        self._audit = audit
+        self.end_containers: Callable[[], None] = lambda: None
+
+    def end(self, why: str) -> NoReturn:
+        """This process, now, on whatever thread it is found out; containers first, as what they do is done again elsewhere."""
+        logger.error("%s. This server ends, and its containers with it", why)
+        self.end_containers()
+        self._audit.write()
+        os._exit(SUPPLANTED)
 
 
 async def _serve(
@@ -79,16 +98,25 @@ async def _serve(
     directory: Path,
     tokens: Tokens,
     audit: Audit,
-    kept: tuple[BundleStore, DeploymentStore],
+    stores: StandingStores,
+    supplanted: _Supplanted,
     say: Say,
     show: Say,
 ) -> int:
-    bundles, deployed = kept
     agent, inherited = await attach_agent(config, directory)
+    supplanted.end_containers = agent.end_now
     door = HomeDoor(tokens, config.principal_quota, agent.roots)
     server = build_server(
-        config, agent, door=door, audit=audit, bundles=bundles, inherited=inherited, deployed=deployed
+        config,
+        agent,
+        door=door,
+        audit=audit,
+        bundles=stores.bundles,
+        inherited=inherited,
+        deployed=stores.deployments,
     )
+    if (lead := stores.lead) is not None:
+        server.health.watch("database", lambda: lead.problem)
     if inherited.held:
         count = len(inherited.held)
         say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")

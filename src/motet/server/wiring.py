@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
+import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
+from motet.errors import InvalidError
+from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
     from motet.server.containers.come_back import Inherited
+    from motet.server.lead import Lead
     from motet.server.server import Server
     from motet.store.server_home import HomeHolder, ServerHome
 
@@ -106,25 +111,76 @@ def take_home(directory: Path) -> ServerHome:
     return ServerHome.take(directory)
 
 
-def open_tokens(directory: Path) -> TokenStore:
-    """What keeps the tokens of a server that stays there."""
-    from motet.store.tokens import TokenFile
+@hides_secrets
+class StandingStores(NamedTuple):
+    """What keeps what a server that stays keeps, beside its records. `lead`: where it is not this server's alone."""
 
-    return TokenFile(directory / "tokens.json")
+    tokens: TokenStore
+    bundles: BundleStore
+    deployments: DeploymentStore
+    lead: Lead | None = None
+
+    def close(self) -> None:
+        """Another server may use them. Idempotent."""
+        self.deployments.close()
+        if self.lead is not None:
+            self.lead.close()
 
 
-def open_deployments(directory: Path) -> DeploymentStore:
-    """What keeps the deployments of a server that stays there. Raises `ServiceError`."""
-    from motet.store.sqlite_deployments import SqliteDeployments
-
-    return SqliteDeployments(directory / "deployments.db")
-
-
-def open_bundles(directory: Path) -> BundleStore:
-    """What keeps the bundles of a server that stays there."""
+def open_stores(
+    directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None]
+) -> StandingStores:
+    """Those of a server that stays there, or those of a database: then this returns when the server leads, and `on_over` is
+    told, on any thread, that it does not any more. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
     from motet.store.bundles import BundleDirectory
 
-    return BundleDirectory(directory / "bundles")
+    bundles = BundleDirectory(directory / "bundles")
+    if url:
+        return _postgres_stores(directory, url, bundles, on_over, say)
+    from motet.store.sqlite_deployments import SqliteDeployments
+    from motet.store.tokens import TokenFile
+
+    return StandingStores(
+        TokenFile(directory / "tokens.json"), bundles, SqliteDeployments(directory / "deployments.db")
+    )
+
+
+def _postgres_stores(
+    directory: Path, url: str, bundles: BundleStore, on_over: Callable[[str], None], say: Callable[[str], None]
+) -> StandingStores:
+    try:
+        from motet.store.postgres_address import PostgresAddress
+    except ImportError as error:
+        raise InvalidError(f"a store in PostgreSQL needs psycopg: pip install 'motet[postgres]' ({error})") from error
+    from motet.server.lead import Lead, wait_to_lead
+    from motet.store import postgres_schema
+    from motet.store.postgres_bundles import PostgresBundles
+    from motet.store.postgres_connection import PostgresConnection
+    from motet.store.postgres_deployments import PostgresDeployments
+    from motet.store.postgres_lease import PostgresLease, session_name
+    from motet.store.postgres_tokens import PostgresTokens
+
+    address = PostgresAddress(url)
+    with contextlib.closing(PostgresConnection(address)) as first:
+        postgres_schema.check(first)
+    lease = PostgresLease(address, f"process {os.getpid()} on {socket.gethostname()}, under {directory.parent},")
+    term = wait_to_lead(lease, on_over, say)
+    lead = Lead(lease, term)
+
+    def connect() -> PostgresConnection:
+        return PostgresConnection(address, term, name=session_name(term.number))
+
+    try:
+        with contextlib.closing(connect()) as leading:
+            postgres_schema.migrate(leading)
+    except BaseException:
+        lead.close()
+        raise
+    say(f"Keeps what it must in {address} (term {term.number})")
+    others = connect()
+    return StandingStores(
+        PostgresTokens(others), PostgresBundles(others, bundles), PostgresDeployments(connect()), lead
+    )
 
 
 def open_audit(directory: Path) -> AuditStore:

@@ -53,6 +53,10 @@ class AuditFiles:
         except OSError as error:
             raise ServiceError(f"cannot write the audit log {self._path}: {error.strerror}") from error
 
+    def read(self, since: float | None = None) -> Iterator[AuditEntry]:
+        """See `AuditStore`."""
+        return read_audit(self._directory, since)
+
     def _rotate(self) -> None:
         older = _older(self._directory)
         number = int(older[-1].suffixes[0][1:]) + 1 if older else 1

@@ -119,6 +119,20 @@ class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     rules: str = ""
 
 
+class KeptSchedule(msgspec.Struct, frozen=True, kw_only=True):
+    """What is kept of the schedule of a function of a deployed app, whichever version it is of. `handled_at`: moments until
+    then are done with; `ran_at`: the moment that the last run was for, and `call_id` its call. Both are of the wall clock,
+    0: none. `note`: what became of the last moment, if it did not just run."""
+
+    app: str
+    function: str
+    handled_at: float = 0.0
+    paused: bool = False
+    ran_at: float = 0.0
+    call_id: str = ""
+    note: str = ""
+
+
 class DeploymentStore(Protocol):
     """Keeps what has been deployed. What a method has done is kept when it returns; each may be called on any thread, and
     raises `ServiceError` if it cannot: then nothing has changed."""
@@ -149,6 +163,14 @@ class DeploymentStore(Protocol):
 
     def last(self, name: str) -> int:
         """The highest number of a version; 0: there is none."""
+        ...
+
+    def schedules(self) -> list[KeptSchedule]:
+        """What is kept of all schedules, those of names that are not deployed now, too."""
+        ...
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """Keep this of a schedule, instead of what was kept of it before."""
         ...
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptSchedule
 from motet.store.sqlite_transaction import transaction
 
 VERSION = 1
@@ -25,8 +25,14 @@ CREATE TABLE deployments(name TEXT, version INTEGER, serves INTEGER, view BLOB, 
 CREATE INDEX serving ON deployments(serves) WHERE serves;
 """
 
+_SCHEDULES = """
+CREATE TABLE IF NOT EXISTS schedules(app TEXT, function TEXT, kept BLOB, PRIMARY KEY(app, function)) WITHOUT ROWID;
+"""
+"""An older Motet does without, and leaves it as it is."""
+
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
+_schedule = msgspec.msgpack.Decoder(KeptSchedule)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -57,6 +63,7 @@ class SqliteDeployments:
         self._connection.execute("PRAGMA synchronous = FULL")  # what was answered for is on the disk
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        self._connection.execute(_SCHEDULES)
 
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
@@ -103,6 +110,17 @@ class SqliteDeployments:
     def last(self, name: str) -> int:
         """See `DeploymentStore`."""
         return int(self._rows("SELECT COALESCE(MAX(version), 0) FROM deployments WHERE name = ?", name)[0][0])
+
+    def schedules(self) -> list[KeptSchedule]:
+        """See `DeploymentStore`."""
+        return [_schedule.decode(kept) for (kept,) in self._rows("SELECT kept FROM schedules")]
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """See `DeploymentStore`."""
+        with self._writing() as connection:
+            connection.execute(
+                "INSERT OR REPLACE INTO schedules VALUES(?, ?, ?)", (kept.app, kept.function, _encode(kept))
+            )
 
     def close(self) -> None:
         """No more is asked."""

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from motet.core import commands as c
 from motet.core import events as e
+from motet.model.current_attempt import Attempt
 from motet.model.function import DeliveryPolicy, FunctionSpec, ImportedDefinition, Resources, SyncCancellation
 from motet.model.gpu import FoundGpus, Gpu, GpuRequest
 from motet.model.ids import numbered_suffix
@@ -139,18 +140,27 @@ def ready(*containers: int) -> list[e.Event]:
 
 
 def resumed(
-    container: int, *running: str, ended: Sequence[str] = (), cancelled: bool = False, leaving: str | None = None
+    container: int,
+    *running: str,
+    ended: Sequence[str] = (),
+    cancelled: bool = False,
+    leaving: str | None = None,
+    ran: float = 0.0,
+    again: Attempt | None = None,
+    batch: int = 0,
+    kind: OutcomeKind = OutcomeKind.SUCCESS,
 ) -> e.ContainerResumed:
     """A container of a server before this one is here. It runs these attempts ("a0#7"), which were `cancelled` or not; those of
-    `ended` have ended."""
-    held = [_held(text, cancelled=cancelled) for text in running]
-    ends = [(it, AttemptEnd(it.attempt, OutcomeKind.SUCCESS, RESULT)) for it in map(_held, ended)]
+    `ended` have ended, in this way. All of them began `ran` seconds ago, because of `again`, as members of this `batch`."""
+    held = [_held(text, cancelled, ran, again, batch) for text in running]
+    others = [_held(text, False, ran, again, batch) for text in ended]
+    ends = [(it, AttemptEnd(it.attempt, kind, RESULT)) for it in others]
     return e.ContainerResumed(container_id(container), "fu-f", held, ends, None, leaving)
 
 
-def _held(text: str, *, cancelled: bool = False) -> HeldAttempt:
+def _held(text: str, cancelled: bool, ran: float, again: Attempt | None, batch: int) -> HeldAttempt:
     it = _delivery(text)
-    return HeldAttempt(it.attempt, it.call_id, it.index, cancelled, 1)
+    return HeldAttempt(it.attempt, it.call_id, it.index, cancelled, 1, ran, again, batch)
 
 
 def start_failed(container: int, failure: bytes = b"ImportError") -> e.ContainerFailed:

@@ -35,6 +35,7 @@ from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.operator_messages import (
     AppsFound,
+    AuditFound,
     CallGraphFound,
     CallsFound,
     ContainersFound,
@@ -44,6 +45,7 @@ from motet.wire.operator_messages import (
     EndedInputsFound,
     EnvironmentViewed,
     FindApps,
+    FindAudit,
     FindCall,
     FindCallGraph,
     FindCalls,
@@ -69,6 +71,7 @@ from motet.wire.operator_messages import (
 )
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.schedule_messages import ScheduleReply, ScheduleRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -207,6 +210,7 @@ RequestBody = (
     | FindInput
     | FindInputs
     | FindApps
+    | FindAudit
     | FindFunctions
     | FindContainers
     | FindCall
@@ -231,6 +235,7 @@ RequestBody = (
     | FindFunction
     | OfferBundle
     | PutPieces
+    | ScheduleRequest
 )
 
 
@@ -347,6 +352,7 @@ ReplyBody = (
     | InputFound
     | EndedInputsFound
     | AppsFound
+    | AuditFound
     | FunctionsFound
     | ContainersFound
     | CallsFound
@@ -366,6 +372,7 @@ ReplyBody = (
     | AppFound
     | FunctionFound
     | BundleOffered
+    | ScheduleReply
     | Done
     | RequestFailed
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from motet.model.audit import AuditEntry
 from motet.model.hidden import hides_secrets
 from motet.model.views import AppView, InputView
 from motet.records.calls import CallSummary
@@ -122,6 +123,15 @@ class FindContainers(Message, tag="find_containers", frozen=True):
     ids: tuple[str, ...] = ()
 
 
+class FindAudit(Message, tag="find_audit", frozen=True):
+    """What was written down of who did what since a moment (None: ever), the oldest first, but for the first `skip` of those;
+    answered by `AuditFound`, with `limit` at most."""
+
+    since: float | None = None
+    skip: int = 0
+    limit: int = 1000
+
+
 class ServerViewed(Message, tag="server_viewed", frozen=True):
     views: list[AppView]
 
@@ -164,6 +174,10 @@ class FunctionsFound(Message, tag="functions_found", frozen=True):
 
 class ContainersFound(Message, tag="containers_found", frozen=True):
     containers: list[ContainerRecord]
+
+
+class AuditFound(Message, tag="audit_found", frozen=True):
+    entries: list[AuditEntry]
 
 
 @hides_secrets

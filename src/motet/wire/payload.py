@@ -29,7 +29,14 @@ def dumps(value: Any, what: str, by_value: ByValue = NOTHING) -> bytes:
     `VersionError` for what the other side could not load.
     """
     try:
-        data = _dumps(value, by_value)
+        try:
+            data = pickle.dumps(value, PROTOCOL)
+        except (pickle.PicklingError, AttributeError, TypeError):
+            data = _dumps_by_value(value, by_value)
+        else:
+            # Looking for the names of modules costs next to nothing; a pickler of our own would ask for every object.
+            if by_value is not NOTHING and by_value.may_be_in(data):
+                data = _dumps_by_value(value, by_value)
     except VersionError as error:
         raise VersionError(f"could not send {what}: {error}") from None
     except RecursionError as error:
@@ -65,15 +72,7 @@ def dumps_in(encoding: Encoding, value: Any, what: str) -> bytes:
     return marked_result(plain.dumps(value, encoding, what), encoding)
 
 
-def _dumps(value: Any, by_value: ByValue) -> bytes:
-    try:
-        data = pickle.dumps(value, PROTOCOL)
-    except (pickle.PicklingError, AttributeError, TypeError):
-        pass
-    else:
-        # Looking for the names of modules costs next to nothing; a pickler of our own would ask for every object.
-        if by_value is NOTHING or not by_value.may_be_in(data):
-            return data
+def _dumps_by_value(value: Any, by_value: ByValue) -> bytes:
     buffer = io.BytesIO()
     Pickler(buffer, by_value).dump(value)
     return buffer.getvalue()

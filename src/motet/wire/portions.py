@@ -11,6 +11,7 @@ from motet.wire.container_messages import Cancel, Deliver, DeliverBatched, FeedI
 from motet.wire.deployment_messages import DeploymentsListed
 from motet.wire.operator_messages import (
     AppsFound,
+    AuditFound,
     CallGraphFound,
     CallsFound,
     ContainersFound,
@@ -22,6 +23,7 @@ from motet.wire.operator_messages import (
 )
 from motet.wire.output_messages import Output, Written
 from motet.wire.queue_messages import ItemsGot
+from motet.wire.schedule_messages import SchedulesListed
 
 _LISTS: dict[type[Any], str] = {
     m.SubmitInputs: "inputs",
@@ -42,10 +44,12 @@ _LISTS: dict[type[Any], str] = {
     CallsFound: "calls",
     EndedInputsFound: "records",
     AppsFound: "apps",
+    AuditFound: "entries",
     FunctionsFound: "functions",
     ContainersFound: "containers",
     CallGraphFound: "inputs",
     DeploymentsListed: "found",
+    SchedulesListed: "found",
     ItemsGot: "items",
     Written: "lines",
 }

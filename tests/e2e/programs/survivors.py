@@ -40,6 +40,15 @@ async def together(marks: str, name: str, until: str) -> str:
     return f"result of {name}"
 
 
+@app.function(max_containers=1)
+@motet.batched(max_batch_size=3, wait_ms=60_000)
+def batch(marks: list[str], names: list[str], untils: list[str]) -> list[str]:
+    mark(marks[0], f"begin {names}")
+    wait_for(untils[0])
+    mark(marks[0], f"end {names}")
+    return [f"result of {name}" for name in names]
+
+
 @app.function()
 def calls(marks: str, name: str, until: str) -> str:
     mark(marks, f"begin {name}")
@@ -73,6 +82,11 @@ def one(marks: str, until: str, kind: str = "sync") -> None:
 @app.local_entrypoint()
 def many(marks: str, until: str, count: int = 40) -> None:
     print(sorted(together.map([marks] * count, map(str, range(count)), [until] * count)))
+
+
+@app.local_entrypoint()
+def three(marks: str, until: str) -> None:
+    print(*batch.map([marks] * 3, "abc", [until] * 3), sep=", ")
 
 
 @app.local_entrypoint()

@@ -89,6 +89,14 @@ def test_task_that_keeps_the_loop_is_found(samples: list[Sample], seconds: float
             [*[Sample(slept=TICK, answered=None, on_loop=MINE, others_starved=0.045)] * 20, idle()],
             id="a loop that waits for a thread that gets no CPU",
         ),
+        pytest.param(
+            [*[kept()] * 5, Sample(slept=TICK, answered=None, on_loop=MINE, others_starved=0.3), idle()],
+            id="a loop that waits for a thread that got no CPU, as is known at last",
+        ),
+        pytest.param(
+            [*[kept()] * 5, Sample(slept=TICK, answered=0.01, others_starved=0.3)],
+            id="the same, known with the answer",
+        ),
         pytest.param([woken_late(2.0, starved=1.9)], id="a watchdog that gets no CPU"),
         pytest.param([woken_late(2.0, ran=0.2)], id="stopped: nobody used CPU meanwhile"),
         pytest.param([woken_late(2.0, ran=0.5)], id="many threads took turns"),

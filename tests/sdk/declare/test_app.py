@@ -60,6 +60,7 @@ def test_declared_things_are_registered_by_name() -> None:
     assert app.registered_functions == {"f": declared, "second": named}
     assert app.registered_classes == {"C": cls}
     assert list(app.registered_entrypoints) == ["g"]
+    assert app.registered_web_endpoints == []
     assert isinstance(declared, Function)
     assert declared.raw is f
 

@@ -244,7 +244,6 @@ def test_keywords_without_effect_say_so_once(keyword: str, default: Any, value: 
         ("proxy", None, object()),
         ("block_network", False, True),
         ("i6pn", None, True),
-        ("schedule", None, object()),
     ],
 )
 def test_keywords_that_cannot_be_honoured_say_what_to_do(keyword: str, default: Any, value: Any) -> None:

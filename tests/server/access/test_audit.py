@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +42,9 @@ class Kept:
             raise ServiceError("cannot write the audit log: no space left")
         self.entries += entries
 
+    def read(self, since: float | None) -> Iterator[AuditEntry]:
+        return (each for each in self.entries if since is None or each.at >= since)
+
 
 def at_once(work: Callable[[], None]) -> None:
     work()
@@ -71,6 +74,23 @@ def test_of_a_request_only_what_is_named_in_a_list_is_told() -> None:
 @pytest.mark.parametrize("kind", sorted(AUDITED, key=lambda kind: kind.__name__), ids=lambda kind: kind.__name__)
 def test_what_is_told_of_has_something_to_tell(kind: Any) -> None:
     assert set(kind.__struct_fields__) & {*TOLD, "spec"} or not kind.__struct_fields__, kind.__struct_fields__
+
+
+def test_the_log_is_read_a_piece_at_a_time(tmp_path: Path) -> None:
+    moments = iter([0.0, 1.0, 2.0, 2.0])  # the first is that of its making
+    audit = Audit(AuditFiles(tmp_path), lambda: next(moments), at_once)
+    for number in range(3):
+        audit.did(SOMEBODY, f"deed {number}", "done", {})
+
+    async def found(asked: o.FindAudit) -> list[str]:
+        answer = await audit.find(asked)
+        assert isinstance(answer, o.AuditFound)
+        return [each.what for each in answer.entries]
+
+    assert asyncio.run(found(o.FindAudit())) == ["deed 0", "deed 1", "deed 2"]
+    assert asyncio.run(found(o.FindAudit(2.0))) == ["deed 1", "deed 2"]
+    assert asyncio.run(found(o.FindAudit(2.0, 1))) == ["deed 2"]
+    assert asyncio.run(found(o.FindAudit(None, 1, 1))) == ["deed 1"]
 
 
 def test_an_error_is_told_with_its_text_if_that_is_ours() -> None:

@@ -11,6 +11,7 @@ from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, Servic
 from motet.server.access.tokens import SAVE_INTERVAL, Tokens
 from motet.store.base import KeptToken
 from motet.store.tokens import TokenFile
+from tests.contracts.token_store_contract import OpenedTokens, TokenStoreContract
 
 
 class Kept:
@@ -158,3 +159,9 @@ def test_the_file_is_its_users_alone_and_one_that_cannot_be_read_is_named(tmp_pa
         Tokens(file, Time())
     with pytest.raises(ServiceError, match="cannot write the tokens"):
         TokenFile(tmp_path / "nowhere" / "tokens.json").save([])
+
+
+class TestTokenFile(TokenStoreContract):
+    @pytest.fixture
+    def opened(self, tmp_path: Path) -> OpenedTokens:
+        return lambda: TokenFile(tmp_path / "tokens.json")

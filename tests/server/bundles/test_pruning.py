@@ -9,6 +9,7 @@ from pathlib import Path
 
 from motet.model.bundle import Manifest
 from motet.server.bundles.pruning import Pruning
+from motet.server.deployments.deployments import Deployments
 from motet.store.base import Freed
 from motet.wire import client_messages as m
 from motet.wire.operator_messages import HomePruned, PruneHome
@@ -45,11 +46,17 @@ async def deployed(on: Stage, client: Client, *bundles: str) -> None:
         await register.commit([(live, replace(live.view, bundle=bundle))])
 
 
+async def needed(deployments: Deployments, bundles: set[str]) -> None:
+    """Returns when all other versions have been left: what becomes of them is written down on another thread."""
+    while await deployments.bundles(0) != bundles:  # noqa: ASYNC110
+        await asyncio.sleep(0)
+
+
 def test_the_bundles_of_all_versions_are_needed_unless_fewer_are_to_be_kept() -> None:
     async def scene(on: Stage, client: Client) -> None:
         await deployed(on, client, "one", "two", "three")
-        await on.wait(lambda: [it.version for it in on.server.operations.views()] == [3])
         deployments, store = on.server._parts.deployments, Kept()
+        await needed(deployments, {"three"})
         pruning = Pruning(deployments, store)
         assert await pruning.prune() == (3, 4096)
         assert await pruning.prune(2, dry_run=True) == (3, 4096)
@@ -74,9 +81,7 @@ def test_a_version_that_still_works_keeps_its_bundle() -> None:
         old.finish(held)
         await client.wait(m.Outcomes)
         await on.end(old)
-        await on.wait(lambda: [it.version for it in on.server.operations.views()] == [2])
-        while await deployments.bundles(0) != {"two"}:  # noqa: ASYNC110 - it is written down on another thread
-            await asyncio.sleep(0)
+        await needed(deployments, {"two"})
 
     play(scene)
 

@@ -16,9 +16,12 @@ Arguments = tuple[Sequence[Any], Mapping[str, Any]]
 def read_arguments(data: bytes, call: Callable[..., Any], *, batched: bool = False) -> Arguments:
     """What to call `call` with. Callers in other languages know of plain values only: they are made into what the annotations
     say. Raises `DeserializationError`, `ArgumentError`."""
-    if not data or data[0] == PICKLE_BYTE or (encoding := encoding_of(data)) is Encoding.PICKLE:
-        arguments: Arguments = payload.loads(body_of_arguments(data), "the arguments")
-        return arguments
+    # Most are pickled, and whatever is done for each input is paid for by all.
+    if data and data[0] == PICKLE_BYTE:
+        return payload.loads(data, "the arguments")  # type: ignore[no-any-return]
+    encoding = encoding_of(data)
+    if encoding is Encoding.PICKLE:
+        return payload.loads(body_of_arguments(data), "the arguments")  # type: ignore[no-any-return]
     from motet.wire.signature import signature_of  # late: most containers are called from Python alone
 
     args, kwargs = plain.loads_arguments(body_of_arguments(data), encoding)

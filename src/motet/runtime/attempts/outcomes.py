@@ -22,7 +22,7 @@ from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempts.hints import add_hints
 from motet.runtime.processes import forked_child
 from motet.wire import failure, payload, report
-from motet.wire.encoding import wanted_by
+from motet.wire.encoding import PICKLE_BYTE, wanted_by
 
 _MOTET_DIRECTORY = os.path.dirname(motet.__file__)
 NONE = payload.dumps(None, "None")
@@ -36,7 +36,11 @@ def succeeded(delivery: Delivery, value: Any) -> AttemptEnd:
     try:
         if isinstance(value, _UNFINISHED):
             raise _unfinished(value)
-        data = payload.dumps_in(wanted_by(delivery.payload), value, "the result")
+        asked = delivery.payload
+        if asked and asked[0] == PICKLE_BYTE:  # the usual case, without a further call for each input
+            data = payload.dumps(value, "the result")
+        else:
+            data = payload.dumps_in(wanted_by(asked), value, "the result")
     except (InvalidError, RequestSizeError, SerializationError, UnimplementedError) as error:
         # Ours, not the user's code's: the message says all, the traceback is of no use.
         _show(f"{type(error).__name__}: {error}")

@@ -108,7 +108,9 @@ class Template:
     def _fork(self, request: Fork) -> Birth | None:
         stdout, stderr = (self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
         template = os.getpid()
+        turn: tuple[int, ...] = ()
         try:
+            turn = os.pipe()
             pid = os.fork()
         except OSError as error:
             with contextlib.suppress(OSError):
@@ -116,15 +118,17 @@ class Template:
             self._report(Exited(request.container_id, CANNOT_FORK))
             pid = -1
         if pid == 0:
+            _wait_for_turn(*turn)
             # `live` closes every descriptor; the socket object must not close that number a second time later.
             self._control.detach()
             return Birth(fork=request, stdout=stdout, stderr=stderr, template=template)
-        os.close(stdout)
-        os.close(stderr)
         if pid > 0:
             self._containers[pid] = request.container_id
             self._pids[request.container_id] = pid
             self._report(Forked(request.container_id, pid))
+            os.write(turn[1], b".")
+        for descriptor in (stdout, stderr, *turn):
+            os.close(descriptor)
         return None
 
     def _kill(self, request: Kill) -> None:
@@ -187,6 +191,13 @@ class Template:
         except OSError:
             # The backend is gone, or (at the end) stuck. Nobody reads; reading the socket tells the loop.
             self._outgoing.clear()
+
+
+def _wait_for_turn(turn: int, told: int) -> None:
+    """A container does nothing before its backend knows of it: what it starts could not be found if the template was killed."""
+    os.close(told)
+    if not os.read(turn, 1):
+        os._exit(CANNOT_FORK)  # the template was killed
 
 
 def _import_entry(name: str) -> Entry:

@@ -36,9 +36,10 @@ class Sample:
 
     `starved` and `loop_starved`: how long of that its own thread, and the loop's, could have run and had no CPU. `answered`:
     how long after the sample before the loop answered the question it was asked then; None if it has not, and then
-    `on_loop` is what its thread is at. `others_starved`: how long of that another of Python's threads, which may hold the GIL
-    that the loop needs, had no CPU. If the watchdog is `late`, `busiest` is what the thread is at that ran most:
-    `busiest_ran` is for how long, `busiest_starved` how long it had no CPU, `others_ran` how long all others ran together.
+    `on_loop` is what its thread is at. `others_starved`: how long others of Python's threads, which may hold the GIL that the
+    loop needs, had no CPU, as far as that has become known now. If the watchdog is `late`, `busiest` is what the thread is at
+    that ran most: `busiest_ran` is for how long, `busiest_starved` how long it had no CPU, `others_ran` how long all others
+    ran together.
     """
 
     slept: float
@@ -93,6 +94,11 @@ class Stalls:
         self._tick = tick
         self._stretch: _Stretch | None = None
 
+    @property
+    def has_begun(self) -> bool:
+        """Whether the loop did not answer before the last sample: what is known of that time from now on counts, too."""
+        return self._stretch is not None
+
     def take(self, sample: Sample) -> list[Stall]:
         """What this sample makes known. Cases, in this order:
 
@@ -112,7 +118,7 @@ class Stalls:
         if stretch is None or stretch.sight.work != sample.on_loop.work:
             found = self._over(0.0)
             stretch = self._stretch = _Stretch(sample.on_loop, 0.0, sample.held)
-        stretch.seconds += self._counted(sample)
+        stretch.seconds = max(0.0, stretch.seconds + self._counted(sample))
         stretch.held = max(stretch.held, sample.held)
         if stretch.seconds >= LONG and not stretch.told:
             stretch.told = True
@@ -129,7 +135,8 @@ class Stalls:
         self._stretch = None
 
     def _counted(self, sample: Sample) -> float:
-        return max(0.0, min(sample.slept, 2 * self._tick) - max(sample.loop_starved, sample.others_starved))
+        """Negative where a thread has waited for a CPU since an earlier sample: the kernel tells of it at the wait's end."""
+        return min(sample.slept, 2 * self._tick) - max(sample.loop_starved, sample.others_starved)
 
     def _over(self, rest: float) -> list[Stall]:
         stretch, self._stretch = self._stretch, None

@@ -28,13 +28,15 @@ class Standstills:
         self._stood: deque[tuple[float, float]] = deque(maxlen=16)
         """When each standstill ended, and how long it was."""
 
-    def look(self) -> None:
-        """Now is the time to look, or something else has come up."""
+    def look(self) -> float:
+        """Now is the time to look, or something else has come up. Seconds of standstill that are found."""
         now, used = self._clock(), self._processor()
-        passed = now - self._looked_at
+        passed, found = now - self._looked_at, 0.0
         if passed > INTERVAL + SLACK and (stood := passed - (used - self._used)) > SLACK:
             self._stood.append((now, stood))
+            found = stood
         self._looked_at, self._used = now, used
+        return found
 
     def stood_still(self) -> float:
         """Seconds of standstill that ended just now."""

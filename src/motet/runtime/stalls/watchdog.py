@@ -159,14 +159,18 @@ class Watchdog:
             elif held and self._loop.is_running():
                 answered = None
                 on_loop = sight_on_loop(self._loop, self._loop_ident)
-        is_late = held and self._noted and (answered is None or answered >= self._tick / 5)
+        others_starved = 0.0
+        if held and self._noted and (self._stalls.has_begun or answered is None or answered >= self._tick / 5):
+            longest, together = self._clocks.waits()
+            # Threads that take turns with the GIL wait for a CPU one after the other, each with the GIL.
+            others_starved = max(longest, min(slept, together))
         return Sample(
             slept=slept,
             starved=starved,
             answered=answered,
             on_loop=on_loop,
             loop_starved=loop_starved,
-            others_starved=self._clocks.longest_wait() if is_late else 0.0,
+            others_starved=others_starved,
             busiest=at,
             busiest_ran=at_work.ran if at_work is not None else 0.0,
             busiest_starved=at_work.starved if at_work is not None else 0.0,

@@ -143,13 +143,14 @@ class ThreadClocks:
             return found._replace(others_ran=all_ran - found.ran)
         return None
 
-    def longest_wait(self) -> float:
-        """How long the one of Python's threads waited for a CPU since `note` that waited longest; 0 if that is not known."""
+    def waits(self) -> tuple[float, float]:
+        """How long the one of Python's threads waited for a CPU since `note` that waited longest, and all together; zeros if
+        that is not known."""
         if not self._has_waits:
-            return 0.0
+            return 0.0, 0.0
         threads = (thread.native_id for thread in _every_thread() if thread.native_id in self._noted)
-        waits = (self.read(it)[1] - self._noted[it][1] for it in threads if it is not None)
-        return max(0.0, max(waits, default=0.0))
+        waits = [max(0.0, self.read(it)[1] - self._noted[it][1]) for it in threads if it is not None]
+        return max(waits, default=0.0), sum(waits)
 
     def _all(self) -> dict[int, tuple[float, float]]:
         return {native_id: self.read(native_id) for native_id in map(int, os.listdir("/proc/self/task"))}

@@ -339,7 +339,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
 
     def _encoded(self, args: Any, kwargs: Any) -> bytes:
         data = payload.dumps((args, kwargs), f"the arguments of {self.name}", by_value=self.target.by_value)
-        return marked_arguments(data, Encoding.PICKLE, self._results)
+        return data if self._results is Encoding.PICKLE else marked_arguments(data, Encoding.PICKLE, self._results)
 
     def __reduce__(self) -> tuple[Any, ...]:
         raw = None if self.method.name else self.raw

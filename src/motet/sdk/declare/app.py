@@ -20,6 +20,7 @@ from motet.sdk.declare.app_spec import app_spec
 from motet.sdk.declare.cls import Cls
 from motet.sdk.declare.declaration import Declared, declare_class, declare_function
 from motet.sdk.declare.declarations import Declarations, warn_of_collision
+from motet.sdk.declare.deployed_handles import Registered, deployed_handles
 from motet.sdk.declare.entrypoint import LocalEntrypoint
 from motet.sdk.options.checks import check_name, refuse_positional, type_name
 from motet.sdk.options.image import Image
@@ -74,6 +75,7 @@ class App(Handle):
         self._declarations = Declarations()
         self._entrypoints: dict[str, LocalEntrypoint[..., Any]] = {}
         self._included: list[App] = []
+        self._looked_up: dict[str, Registered] = {}
         self.runs: Runs = Runs()
         self.own_run: RunningApp | None = None
         """What `run` began; None for an app that others run, which include it."""
@@ -214,15 +216,24 @@ class App(Handle):
                 merged.setdefault(name, declared)
         return merged
 
+    def _registered(self) -> dict[str, Registered]:
+        declared = {name: Registered(it.handle, it.spec) for name, it in self._all_declared().items()}
+        return {**self._looked_up, **declared}
+
     @property
     def registered_functions(self) -> dict[str, Function[..., Any]]:
-        """Its functions by name, with those of included apps."""
-        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Function)}
+        """Its functions by name, with those of included apps; of an app that was looked up, those it had then."""
+        return {name: it.handle for name, it in self._registered().items() if isinstance(it.handle, Function)}
 
     @property
     def registered_classes(self) -> dict[str, Cls[Any]]:
-        """Its classes by name, with those of included apps."""
-        return {name: it.handle for name, it in self._all_declared().items() if isinstance(it.handle, Cls)}
+        """Its classes by name, as `registered_functions`."""
+        return {name: it.handle for name, it in self._registered().items() if isinstance(it.handle, Cls)}
+
+    @property
+    def registered_web_endpoints(self) -> list[str]:
+        """Names of its functions and methods that have a URL: "f", "Class.method"."""
+        return [name for it in self._registered().values() for name in it.web_endpoints]
 
     @property
     def registered_entrypoints(self) -> dict[str, LocalEntrypoint[..., Any]]:
@@ -309,7 +320,7 @@ class App(Handle):
     def __getstate__(self) -> dict[str, Any]:
         # An app travels along with functions that mention it, as a name: its other functions have pickles of their own.
         kept = {"_name": self._name, "key": self.key, "_tags": self._tags, "_image": self._image, "_secrets": ()}
-        empty: dict[str, Any] = {"_declarations": Declarations(), "_entrypoints": {}, "_included": []}
+        empty: dict[str, Any] = {"_declarations": Declarations(), "_entrypoints": {}, "_included": [], "_looked_up": {}}
         return {**kept, **empty, "runs": Runs(), "own_run": None, "deployed": None}
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -321,7 +332,13 @@ class App(Handle):
         return f"<motet.App {self._name or '(unnamed)'}: {state}, {len(self._declarations)} functions>"
 
 
-App.lookup = Dual(lookup(App), "App.lookup")
+def _deployed_app(name: str, specs: Sequence[FunctionSpec]) -> App:
+    app = App(name)
+    app._looked_up = deployed_handles(name, specs)
+    return app
+
+
+App.lookup = Dual(lookup(_deployed_app), "App.lookup")
 
 
 def _checked_image(image: Any) -> Image | None:

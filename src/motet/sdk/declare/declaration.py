@@ -22,6 +22,7 @@ from motet.sdk.declare.user_class import check_class, members, methods
 from motet.sdk.options.batching import check_batched, check_class_batching
 from motet.sdk.options.checks import check_name
 from motet.sdk.options.keyword import Given
+from motet.sdk.options.schedule import check_scheduled
 from motet.sdk.options.specification import NO_RETRIES_OF_GENERATORS, spec_fields
 from motet.wire.by_value import ByValue
 
@@ -80,6 +81,8 @@ def declare_function(app: Any, function: object, given: Given) -> Declared:
     if batching is not None:
         check_batched(raw, method)
     name = said.get("name") or public_name(raw)
+    if given.of().get("schedule") is not None:
+        check_scheduled(name, raw, method, batching)
     spec = _spec(app, name, given, decorated, batching, methods=(method,), is_class=False)
     handle: Function[..., Any] = Function(Target(app, spec), method, raw)
     return Declared(handle=handle, spec=spec, code=raw, serialized=serialized)

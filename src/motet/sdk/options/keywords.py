@@ -14,6 +14,7 @@ from motet.sdk.options.checks import check_bool
 from motet.sdk.options.image import Image
 from motet.sdk.options.keyword import REQUIRED, Renamed, Setting, Unavailable, WithoutEffect, rows
 from motet.sdk.options.retries import Retries
+from motet.sdk.options.schedule import Schedule, schedule
 from motet.sdk.options.secret import Secret
 
 _FILES = "Containers run on this machine and see its files: pass the functions a path instead."
@@ -153,8 +154,8 @@ class FunctionOptions(ClassOptions, total=False):
     name: Annotated[str | None, _declared(checked.name, "the function's name", "the Python name")]
     is_generator: Annotated[bool | None, _declared(check_bool)]  # None: looked up
     schedule: Annotated[
-        Any,
-        Unavailable("Schedules need the stand-alone server. Call the function from cron or a systemd timer for now."),
+        Schedule | None,
+        Setting(schedule, "a `motet.Cron` or `motet.Period`: when it runs by itself once it is deployed", "none"),
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol, TypeVar
 
 from motet.client.dual import Steps
@@ -10,7 +10,7 @@ from motet.client.running_app import RunningApp
 from motet.client.standing import StandingApp, by_value_over, connection_for
 from motet.errors import InvalidError, NotFoundError
 from motet.model.deployment import checked_name
-from motet.model.function import AppSpec
+from motet.model.function import AppSpec, FunctionSpec
 from motet.model.version import VERSION
 from motet.sdk.run.runs import Runs
 from motet.wire.deployment_messages import AppFound, DeployApp, FindApp
@@ -27,9 +27,9 @@ A = TypeVar("A", bound=LookedUp)
 
 
 def lookup(
-    make: Callable[[str], A],
+    make: Callable[[str, Sequence[FunctionSpec]], A],
 ) -> Callable[..., Steps[A]]:
-    """`App.lookup`, where `make` makes an app of a name."""
+    """`App.lookup`, where `make` makes an app of a name and what the server has by it."""
 
     def look_up(
         name: str, *, client: object = None, environment_name: str | None = None, create_if_missing: bool = False
@@ -48,7 +48,7 @@ def lookup(
             found = yield from connection.request(FindApp(name))
         running = StandingApp(found.deployment, found.functions, found.web_urls, found.specs)
         running.by_value = by_value_over(connection)
-        app = make(name)
+        app = make(name, found.specs)
         app.deployed = running
         app.runs.begin(running)
         return app

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
+import itertools
 import logging
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -15,11 +17,15 @@ from motet.errors import ServiceError
 from motet.model.audit import AuditEntry, AuditOutcome
 from motet.server.access.audited import AUDITED, about, is_refusal, kind_of, why
 from motet.wire.client_messages import ReplyBody, Request, RequestFailed
+from motet.wire.operator_messages import AuditFound, FindAudit
 
 logger = logging.getLogger("motet.server")
 
 MOST_UNWRITTEN = 10_000
 """Entries that wait for a disk; of more, the oldest are lost, and counted."""
+
+MOST_FOUND = 1000
+"""Entries in one answer."""
 
 REFUSALS = 100
 REFUSALS_PER_SECOND = 1.0
@@ -31,6 +37,9 @@ class AuditStore(Protocol):
 
     def append(self, entries: Sequence[AuditEntry]) -> None:
         """Keep these, after all others. Raises `ServiceError`."""
+
+    def read(self, since: float | None) -> Iterator[AuditEntry]:
+        """What is kept of what was done since then, the oldest first. Raises `ServiceError`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +96,13 @@ class Audit:
             begin, self._is_writing = not self._is_writing, True
         if begin:
             self._later(self.write)
+
+    async def find(self, body: FindAudit) -> ReplyBody:
+        """What is written by now. Raises `ServiceError`."""
+        last = body.skip + min(body.limit, MOST_FOUND)
+        return AuditFound(
+            await asyncio.to_thread(lambda: list(itertools.islice(self._store.read(body.since), body.skip, last)))
+        )
 
     def write(self) -> None:
         """Write what waits, on whatever thread this is called. What cannot be written waits for the next entry."""

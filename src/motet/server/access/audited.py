@@ -33,6 +33,8 @@ TOLD = (
     "container_id",
     "call_id",
     "app",
+    "function",
+    "paused",
     "version",
     "tag",
     "strategy",
@@ -41,6 +43,7 @@ TOLD = (
     "graceful",
     "keep_versions",
     "dry_run",
+    "since",
 )
 """Fields that are told. Those of no other name are: what they hold may be secret."""
 

@@ -12,6 +12,7 @@ from motet.wire import conversation_messages as v
 from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
+from motet.wire import schedule_messages as s
 
 DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((m.SubmitInputs, m.FeedCall), "calling a function"),
@@ -33,6 +34,9 @@ DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((d.ListDeployments, d.ViewVersions), "looking at deployed apps"),
     d.FindApp: "looking up a deployed app",
     d.FindFunction: "looking up a deployed function",
+    s.ListSchedules: "looking at schedules",
+    s.ChangeSchedule: "pausing a schedule",
+    s.RunScheduled: "running a scheduled function",
     m.ViewFunction: "looking at a function",
     m.ViewApp: "looking at an app",
     o.ViewServer: "looking at what runs",
@@ -48,6 +52,7 @@ DEEDS: dict[type[Any], str] = {
     o.OpenDashboard: "opening the dashboard",
     o.ViewEnvironment: "reading a container's environment",
     o.PruneHome: "deleting bundles",
+    o.FindAudit: "reading the audit log",
     a.NewToken: "making a token",
     a.ListTokens: "listing tokens",
     a.RevokeToken: "revoking a token",

@@ -17,6 +17,7 @@ from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
+from motet.wire import schedule_messages as s
 from motet.wire.hello import Hello
 
 
@@ -77,6 +78,9 @@ NEEDED: dict[type[Any], Right] = {
     d.ViewVersions: DEPLOY | LOOK,
     d.FindApp: CALL,
     d.FindFunction: CALL,
+    s.ListSchedules: DEPLOY | LOOK,
+    s.ChangeSchedule: DEPLOY | OPERATE,
+    s.RunScheduled: DEPLOY | OPERATE,
     # Looking.
     m.ViewFunction: CALL | DEPLOY | LOOK,
     m.ViewApp: CALL | DEPLOY | LOOK,
@@ -100,6 +104,7 @@ NEEDED: dict[type[Any], Right] = {
     # Administering: a container's environment has its secrets.
     o.ViewEnvironment: ADMINISTER,
     o.PruneHome: ADMINISTER,
+    o.FindAudit: ADMINISTER,
     a.NewToken: ADMINISTER,
     a.ListTokens: ADMINISTER,
     a.RevokeToken: ADMINISTER,

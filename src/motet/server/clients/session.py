@@ -276,7 +276,7 @@ class ClientSession:
 
     def _submit(self, message: m.SubmitInputs, events: list[e.Event]) -> None:
         try:
-            function_id = self._names.of_call(message.call_id, message.function_id, _first(message), message.again)
+            function_id = self._names.of_call(message.call_id, message.function_id, message.inputs, message.again)
         except Error as error:
             told = report.of(error)
             self.send_outcomes(message.call_id, [InputEnd(it.index, OutcomeKind.LOST, told) for it in message.inputs])
@@ -367,7 +367,7 @@ class ClientSession:
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
         if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
             raise over
-        function_id = self._names.of_call(body.call_id, body.function_id, _first(body), body.again)
+        function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
         app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is CallKind.SPAWNED:
             if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
@@ -384,8 +384,3 @@ class ClientSession:
         if body.inputs:
             self._driver.take(self._submitted(body, function_id))
         return m.Done()
-
-
-def _first(message: m.SubmitInputs) -> int:
-    """The number of the first of these inputs of their call."""
-    return message.inputs[0].index if message.inputs else 0

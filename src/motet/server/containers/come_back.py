@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from motet.backends.base import HeldContainer
 from motet.core import events as e
+from motet.errors import ConnectionError
 from motet.model.outcome import AttemptEnd
 from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.known_container import KnownContainer
@@ -43,8 +44,11 @@ class ReturningSession:
     `complete` is called when it has said what it holds, with the outcomes.
     """
 
-    def __init__(self, container_id: str, session: ExecutorSession, complete: Callable[[str], None]) -> None:
+    def __init__(
+        self, container_id: str, session: ExecutorSession, complete: Callable[[str], None], first_attempt: int
+    ) -> None:
         self.held: m.Held | None = None
+        self._first_attempt = first_attempt
         self._container_id = container_id
         self._session = session
         self._complete = complete
@@ -67,6 +71,7 @@ class ReturningSession:
             if isinstance(message, m.ClockRead):
                 self._session.receive([message])
             elif isinstance(message, m.Held) and self.held is None:
+                self._check(message)
                 self.held = message
             elif isinstance(message, m.Finished) and not self.is_complete:
                 self._ends.update((end.attempt, end) for end in self._session.on_our_clock(message.attempts))
@@ -74,6 +79,16 @@ class ReturningSession:
                 self._later.append(message)
         if self.is_complete and not was_complete:
             self._complete(self._container_id)
+
+    def _check(self, held: m.Held) -> None:
+        """Raise `ConnectionError` if it cannot be as the container says: its numbers are not those of a server before this one.
+        An engine that believed it would confuse them with its own."""
+        every = [*held.running, *held.ended]
+        numbers = {each.attempt for each in every}
+        if len(numbers) < len(every) or any(max(it.attempt, it.slot) >= self._first_attempt for it in every):
+            raise ConnectionError(
+                f"container {self._container_id} holds attempts that no server before this one has made"
+            )
 
     def resumed(self, function_id: str, gpus: tuple[str, ...]) -> e.ContainerResumed:
         """What the engine is to know of it; from the loop's next turn on it hears what the container says."""
@@ -105,8 +120,14 @@ class Returning:
     """Those that are awaited, and those that are back and whose function is not here."""
 
     def __init__(
-        self, driver: Driver, catalogue: Catalogue, kill: Callable[[str], None], unacknowledged: Unacknowledged | None
+        self,
+        driver: Driver,
+        catalogue: Catalogue,
+        kill: Callable[[str], None],
+        unacknowledged: Unacknowledged | None,
+        first_attempt: int = 0,
     ) -> None:
+        self._first_attempt = first_attempt
         self._driver = driver
         self._catalogue = catalogue
         self._kill = kill
@@ -126,7 +147,9 @@ class Returning:
 
     def begins(self, container_id: str, session: ExecutorSession) -> ReturningSession:
         """It has connected."""
-        returning = self._sessions[container_id] = ReturningSession(container_id, session, self._is_back)
+        returning = self._sessions[container_id] = ReturningSession(
+            container_id, session, self._is_back, self._first_attempt
+        )
         return returning
 
     def claim(self, function_id: str) -> list[e.Event]:

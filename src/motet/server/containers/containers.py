@@ -80,7 +80,8 @@ class Containers:
         self.unacknowledged = None if inherited is None else Unacknowledged(self._acknowledge)
         """None: containers end with their server, and keep nothing for another."""
         self.given = None if self.unacknowledged is None else self.unacknowledged.given
-        self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged)
+        first_attempt = 0 if inherited is None else inherited.first_attempt
+        self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged, first_attempt)
         for each in () if inherited is None else inherited.held:
             self._await(each)
 
@@ -201,6 +202,8 @@ class Containers:
         container = self._containers.get(command.container_id)
         if container is not None and container.executor is not None:
             container.output.delivered(command.attempts, together=True)
+            if self.unacknowledged is not None:
+                self.unacknowledged.delivered(command.container_id, command.attempts)
             container.executor.send((m.DeliverBatched(command.attempts),))
 
     def feed(self, command: FeedAttempt) -> None:
@@ -296,8 +299,7 @@ class Containers:
         # Before its configuration is sent, for the session notes when that was: the answer tells the container's clock.
         session = ExecutorSession(hello.container_id, self._driver, self, container.output, self.unacknowledged)
         configuration = self._catalogue.configuration(container.function_id)
-        # Members of a batch go by the number of the first: who comes back would have to say which those are.
-        survives = self.unacknowledged is not None and configuration.spec.batching is None
+        survives = self.unacknowledged is not None
         peer.send((msgspec.structs.replace(configuration, survives=survives),))
         return session
 

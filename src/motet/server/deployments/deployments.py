@@ -23,6 +23,7 @@ from motet.server.deployments.names import Names
 from motet.server.deployments.register import Deployment, NameState, Register, ended, not_deployed
 from motet.server.deployments.rollout import Rollouts, check_beginning
 from motet.server.deployments.rules import RollbackRules
+from motet.server.deployments.schedules import Schedules
 from motet.server.driver import Driver
 from motet.store.base import KeptDeployment
 from motet.wire import deployment_messages as m
@@ -57,6 +58,7 @@ class Deployments:
         driver: Driver,
         canaries: Canaries,
         forget_calls: Callable[[str], None],
+        schedules: Schedules,
     ) -> None:
         self._register = register
         self._rollouts = rollouts
@@ -65,6 +67,7 @@ class Deployments:
         self._driver = driver
         self._canaries = canaries
         self._forget_calls = forget_calls
+        self._schedules = schedules
         self._placed: dict[tuple[str, int], AppSpec] = {}
         """Old versions that were looked up by their number: what containers are told of them."""
         self._pinned: dict[str, tuple[NameState, Deployment]] = {}
@@ -80,6 +83,7 @@ class Deployments:
             m.FindApp: self._find_app,
             m.FindFunction: self._find_function,
             m.ViewVersions: self._view_versions,
+            **schedules.answers,
         }
 
     async def bundles(self, keep_versions: int | None = None) -> frozenset[str]:
@@ -204,6 +208,7 @@ class Deployments:
 
     async def prepare(self) -> list[Deployment]:
         """Those that served when the last server ended, for `restore`. One that cannot is left out, and said."""
+        await self._schedules.prepare()
         found: list[Deployment] = []
         unserved: list[DeploymentView] = []
         for kept in await self._register.ask(lambda store: store.serving()):

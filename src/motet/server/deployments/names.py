@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError
 from motet.model.function import FunctionVariant
+from motet.model.outcome import NewInput
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import PREFIX, Alias, digest_of, labels, split_variant
 
@@ -109,11 +110,12 @@ class Names:
             found = self._look_up(function_id)
         return found
 
-    def of_call(self, call_id: str, function_id: str, first: int, again: bool = False) -> str:
-        """The function that inputs of a call, from number `first` on, go to: further ones to where the first went, if that
-        takes any; those that are submitted `again` to where they run already. Raises `NotFoundError`."""
+    def of_call(self, call_id: str, function_id: str, inputs: Sequence[NewInput], again: bool = False) -> str:
+        """The function that these inputs of a call go to: further ones to where the first went, if that takes any; those that
+        are submitted `again` to where they run already. Raises `NotFoundError`."""
         if not function_id.startswith(PREFIX):
             return function_id
+        first = inputs[0].index if inputs else 0
         if again and (runs_in := self._catalogue.runs_in(call_id, first)) is not None:
             self._calls[call_id] = runs_in
             return runs_in

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from dataclasses import replace
 from typing import Any, Protocol, TypeVar
 
@@ -18,7 +18,7 @@ from motet.server.clock import Clock
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Deployment, NameState, Register, ended
-from motet.server.deployments.wanted import containers_wanted, patience_for
+from motet.server.deployments.wanted import WantedContainers, containers_wanted, patience_for
 from motet.server.deployments.warming import ColdError, Warming
 from motet.server.driver import Driver
 
@@ -67,6 +67,8 @@ class Rollouts:
         self._clock: Clock = driver.clock
         self._tasks: set[asyncio.Task[Any]] = set()
         self._notes: set[asyncio.Task[None]] = set()
+        self.on_change: Callable[[], None] = lambda: None
+        """Is told when another version has a name, or none."""
 
     # --- strategies ---------------------------------------------------------------------------------------------------
 
@@ -83,7 +85,7 @@ class Rollouts:
         await self._carried_out(self._take_over(state, new, share, wanted))
 
     async def _take_over(
-        self, state: NameState, new: Deployment, share: float, wanted: dict[str, tuple[str, int]]
+        self, state: NameState, new: Deployment, share: float, wanted: dict[str, WantedContainers]
     ) -> None:
         try:
             if share:
@@ -168,6 +170,7 @@ class Rollouts:
             serving = [it for it in (state.live, state.canary) if it is not None]
             await self._register.commit([(it, ended(it.view, "stopped", now)) for it in serving])
             state.live = state.canary = None
+            self.on_change()
             self._web.close(name)
             for each in serving:
                 self._names.withdraw(name, each.view.version)
@@ -190,7 +193,7 @@ class Rollouts:
 
     def _wanted(
         self, old: Deployment | None, new: Deployment, *, declared_only: bool = False
-    ) -> dict[str, tuple[str, int]]:
+    ) -> dict[str, WantedContainers]:
         variants = [] if declared_only else self._names.variants_of(new.view.name)
         return containers_wanted(self._catalogue, old, new, variants)
 
@@ -267,6 +270,7 @@ class Rollouts:
         """In one go: calls and requests are for this one from now on, and the others end what they have; when each is gone."""
         others = [it for it in (state.live, state.canary) if it is not None and it is not new]
         state.live, state.canary = new, None
+        self.on_change()
         self._names.move(new.view.name, new.view.version)
         if new.view.state != "canary":
             self._web.move(new.view.name, new.app.app_id)

@@ -14,6 +14,7 @@ from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Place, Register
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
+from motet.server.deployments.schedules import Schedules, Spawn
 from motet.server.deployments.unkept import MemoryDeployments
 from motet.server.deployments.warming import Warming
 from motet.server.driver import Driver, Performer
@@ -21,8 +22,8 @@ from motet.store.base import DeploymentStore
 
 
 class DeploymentsRoom:
-    """`names`, which calls are looked up in, `deployments`, which answers requests, what carries out `performers`, and `place`,
-    which it was given."""
+    """`names`, which calls are looked up in, `deployments`, which answers requests, `schedules`, which run some of them, what
+    carries out `performers`, and `place`, which it was given."""
 
     def __init__(
         self,
@@ -34,6 +35,7 @@ class DeploymentsRoom:
         place: Place,
         number_of: Callable[[str], int],
         forget_calls: Callable[[str], None],
+        spawn: Spawn,
     ) -> None:
         self._driver = driver
         self.place = place
@@ -43,8 +45,11 @@ class DeploymentsRoom:
         warming = Warming(driver)
         register = Register(self._store, catalogue, place, number_of)
         self._rollouts = Rollouts(register, self.names, catalogue, lifetimes, web, driver, warming, self._canaries)
+        has_call = driver.engine.inspection.has_call
+        self.schedules = Schedules(register, driver.clock, spawn, has_call, driver.fail)
+        self._rollouts.on_change = self.schedules.look
         self.deployments = Deployments(
-            register, self._rollouts, self.names, catalogue, driver, self._canaries, forget_calls
+            register, self._rollouts, self.names, catalogue, driver, self._canaries, forget_calls, self.schedules
         )
         self.performers: dict[type[Command], Performer] = {ReportWarm: warming.ready, ReportCold: warming.failed}
 
@@ -57,6 +62,7 @@ class DeploymentsRoom:
 
     async def close(self) -> None:
         """Nothing is kept or judged any more, but what is on its way to be kept."""
+        await self.schedules.close()
         self._canaries.close()
         await self._rollouts.all_noted()
         self._store.close()

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptSchedule
 
 
 class MemoryDeployments:
@@ -15,6 +15,7 @@ class MemoryDeployments:
 
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int], KeptDeployment] = {}
+        self._schedules: dict[tuple[str, str], KeptSchedule] = {}
 
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
@@ -50,6 +51,14 @@ class MemoryDeployments:
     def last(self, name: str) -> int:
         """See `DeploymentStore`."""
         return max((version for owner, version in self._kept if owner == name), default=0)
+
+    def schedules(self) -> list[KeptSchedule]:
+        """See `DeploymentStore`."""
+        return list(self._schedules.values())
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """See `DeploymentStore`."""
+        self._schedules[kept.app, kept.function] = kept
 
     def close(self) -> None:
         """See `DeploymentStore`."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from motet.core import events as e
 from motet.core.commands import ReportCold, ReportWarm
 from motet.errors import NotFoundError
+from motet.server.deployments.wanted import WantedContainers
 from motet.server.driver import Driver
 from motet.wire import report
 
@@ -22,8 +23,7 @@ class ColdError(Exception):
 
 @dataclass(slots=True)
 class _Warmed:
-    wanted: int
-    name: str
+    wanted: WantedContainers
     ready: int = 0
 
 
@@ -43,15 +43,15 @@ class Warming:
         self._driver = driver
         self._rounds: dict[str, _Round] = {}
 
-    async def warm(self, wanted: Mapping[str, tuple[str, int]], patience: float) -> None:
-        """Return when each of these functions (name, and how many containers) has one, and, unless that takes much longer, all
+    async def warm(self, wanted: Mapping[str, WantedContainers], patience: float) -> None:
+        """Return when each of these functions, by id, has a container, and, unless that takes much longer, all
         of them. They keep them until `cool`. Raises `ColdError` when one fails, or has none after `patience` seconds."""
         if not wanted:
             return
-        these = _Round({function_id: _Warmed(count, name) for function_id, (name, count) in wanted.items()})
+        these = _Round({function_id: _Warmed(it) for function_id, it in wanted.items()})
         self._rounds.update(dict.fromkeys(wanted, these))
         try:
-            self._driver.take(*(e.FunctionWarmed(each, it.wanted) for each, it in these.functions.items()))
+            self._driver.take(*(e.FunctionWarmed(each, it.containers, it.replaces) for each, it in wanted.items()))
             began = asyncio.get_running_loop().time()
             try:
                 async with asyncio.timeout(patience):
@@ -61,7 +61,7 @@ class Warming:
             taken = asyncio.get_running_loop().time() - began
             try:
                 async with asyncio.timeout(min(taken, LONGEST_FOR_THE_REST)):
-                    await self._wait(these, lambda it: it.ready >= it.wanted)
+                    await self._wait(these, lambda it: it.ready >= it.wanted.containers)
             except TimeoutError:
                 pass  # they come while it serves
         finally:
@@ -77,9 +77,10 @@ class Warming:
 
     def _too_late(self, these: _Round, patience: float) -> str:
         late = [(function_id, it) for function_id, it in these.functions.items() if not it.ready]
-        names = ", ".join(it.name for _, it in late)
+        names = ", ".join(it.wanted.name for _, it in late)
         shortages = {self._shortage(function_id) for function_id, _ in late} - {""}
-        why = f": {'; '.join(sorted(shortages))}" if shortages else ""
+        room = "make room for it (motet container list), and deploy again"
+        why = f": {'; '.join(sorted(shortages))}; {room}" if shortages else ""
         return f"no container of {names} was ready within {patience:g} s{why}"
 
     def _shortage(self, function_id: str) -> str:
@@ -107,5 +108,7 @@ class Warming:
             told = report.read(command.failure)
             text = f"{told.type_name}: {told.message}" if told.message else told.type_name
             story = f"\n{told.traceback.rstrip()}" if told.traceback else ""
-            these.problem = f"a container of {these.functions[command.function_id].name} failed to start: {text}{story}"
+            these.problem = (
+                f"a container of {these.functions[command.function_id].wanted.name} failed to start: {text}{story}"
+            )
             these.changed.set()

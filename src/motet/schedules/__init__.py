@@ -1,0 +1,1 @@
+"""Schedules as pure functions: when the next moment is, and what is due now."""

@@ -1,0 +1,97 @@
+"""Leading, where several servers share a database: waiting for it, and keeping it."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+
+from motet.errors import ServiceError
+from motet.server.driver import logger
+from motet.store.lease import Leader, Lease, Term
+
+RENEW_INTERVAL = 0.4
+"""Seconds between two words to the database that this server still leads: some may come late before the lease runs out."""
+
+AWAY_INTERVAL = 1.0
+"""Seconds after which a database that is away is asked again, by who waits to lead."""
+
+Say = Callable[[str], None]
+
+
+def wait_to_lead(
+    lease: Lease, on_over: Callable[[str], None], say: Say, pause: Callable[[float], None] = time.sleep
+) -> Term:
+    """Returns when this server leads; until then it says for whom it waits. Raises `ServiceError` if the database is away from
+    the beginning."""
+    told = ""
+
+    def tell(text: str) -> None:
+        nonlocal told
+        if text != told:
+            told = text
+            say(f"Waiting to lead: {text}")
+
+    found = lease.take(on_over)
+    while isinstance(found, Leader):
+        tell(f"{found.holder or 'another server'} leads (term {found.term})")
+        found = _next(lease, found.left, on_over, tell, pause)
+    return found
+
+
+def _next(
+    lease: Lease, left: float, on_over: Callable[[str], None], tell: Say, pause: Callable[[float], None]
+) -> Term | Leader:
+    """What becomes of a lease of which so many seconds are left; it is asked until the database answers."""
+    while True:
+        try:
+            lease.wait_freed(left)
+            return lease.take(on_over)
+        except ServiceError as error:
+            tell(str(error))
+            pause(AWAY_INTERVAL)
+
+
+class Lead:
+    """That of a server which leads, renewed on a thread of its own until it is closed or over."""
+
+    def __init__(self, lease: Lease, term: Term) -> None:
+        self._lease = lease
+        self._term = term
+        self._problem = ""
+        self._closing = threading.Event()
+        self._thread = threading.Thread(target=self._renew_until_closed, name="motet-lead", daemon=True)
+        self._thread.start()
+
+    @property
+    def problem(self) -> str:
+        """What keeps it from being renewed; "" for nothing."""
+        return self._term.why or self._problem
+
+    def close(self) -> None:
+        """Let go of it: who waits may lead. Idempotent."""
+        if self._closing.is_set():
+            return
+        self._closing.set()
+        self._thread.join()
+        if not self._term.why:
+            with contextlib.suppress(ServiceError):  # it runs out by itself
+                self._lease.release(self._term)
+        self._lease.close()
+
+    def _renew_until_closed(self) -> None:
+        while not self._closing.wait(RENEW_INTERVAL) and not self._term.why:
+            self._renew()
+
+    def _renew(self) -> None:
+        try:
+            self._lease.renew(self._term)
+        except ServiceError as error:
+            if not self._problem and not self._term.why:
+                logger.warning("this server may not lead much longer: %s", error)
+            self._problem = str(error)
+        else:
+            if self._problem:
+                logger.warning("the database is back, and this server still leads")
+            self._problem = ""

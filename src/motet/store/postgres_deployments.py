@@ -1,0 +1,94 @@
+"""The deployments of a server that stays, in PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from motet.model.deployment import DeploymentView
+from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.postgres_connection import PostgresConnection
+
+_view = msgspec.msgpack.Decoder(DeploymentView)
+_kept = msgspec.msgpack.Decoder(KeptDeployment)
+_schedule = msgspec.msgpack.Decoder(KeptSchedule)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class PostgresDeployments:
+    """See `DeploymentStore`. Any thread may ask."""
+
+    def __init__(self, connection: PostgresConnection) -> None:
+        self._connection = connection
+
+    def add(self, kept: KeptDeployment) -> None:
+        """See `DeploymentStore`."""
+        view = kept.view
+        with self._connection.writing() as session:
+            session.execute(
+                "INSERT INTO motet.deployments(name, version, serves, view, kept) VALUES(%s, %s, %s, %s, %s)",
+                (view.name, view.version, view.is_here, _encode(view), _encode(kept)),
+            )
+
+    def change(self, views: Sequence[DeploymentView]) -> None:
+        """See `DeploymentStore`."""
+        with self._connection.writing() as session, session.cursor() as cursor:
+            cursor.executemany(
+                "UPDATE motet.deployments SET serves = %s, view = %s WHERE name = %s AND version = %s",
+                [(view.is_here, _encode(view), view.name, view.version) for view in views],
+            )
+
+    def history(self, name: str) -> list[DeploymentView]:
+        """See `DeploymentStore`."""
+        rows = self._connection.rows("SELECT view FROM motet.deployments WHERE name = %s ORDER BY version DESC", name)
+        return [_view.decode(view) for (view,) in rows]
+
+    def find(self, name: str, version: int) -> KeptDeployment | None:
+        """See `DeploymentStore`."""
+        rows = self._connection.rows(
+            "SELECT view, kept FROM motet.deployments WHERE name = %s AND version = %s", name, version
+        )
+        return _whole(*rows[0]) if rows else None
+
+    def serving(self) -> list[KeptDeployment]:
+        """See `DeploymentStore`."""
+        rows = self._connection.rows("SELECT view, kept FROM motet.deployments WHERE serves ORDER BY made")
+        return [_whole(*row) for row in rows]
+
+    def bundles(self, keep_versions: int | None) -> set[str]:
+        """See `DeploymentStore`."""
+        rows = self._connection.rows(
+            "SELECT view FROM (SELECT serves, view, row_number() OVER (PARTITION BY name ORDER BY version DESC) AS place "
+            "FROM motet.deployments) AS placed WHERE serves OR %s::bigint IS NULL OR place <= %s",
+            keep_versions,
+            keep_versions,
+        )
+        return {_view.decode(view).bundle for (view,) in rows}
+
+    def last(self, name: str) -> int:
+        """See `DeploymentStore`."""
+        rows = self._connection.rows("SELECT COALESCE(MAX(version), 0) FROM motet.deployments WHERE name = %s", name)
+        return int(rows[0][0])
+
+    def schedules(self) -> list[KeptSchedule]:
+        """See `DeploymentStore`."""
+        return [_schedule.decode(kept) for (kept,) in self._connection.rows("SELECT kept FROM motet.schedules")]
+
+    def keep_schedule(self, kept: KeptSchedule) -> None:
+        """See `DeploymentStore`."""
+        with self._connection.writing() as session:
+            session.execute(
+                "INSERT INTO motet.schedules VALUES(%s, %s, %s) "
+                "ON CONFLICT(app, function) DO UPDATE SET kept = EXCLUDED.kept",
+                (kept.app, kept.function, _encode(kept)),
+            )
+
+    def close(self) -> None:
+        """No more is asked."""
+        self._connection.close()
+
+
+def _whole(view: bytes, kept: bytes) -> KeptDeployment:
+    """As it was made, and as it is now."""
+    return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))

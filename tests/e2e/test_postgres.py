@@ -1,0 +1,136 @@
+"""Servers with a store in PostgreSQL: what was deployed outlives them and their homes; one leads, and others wait."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.standing import COMMAND, PATIENCE, StandingServer
+from tests.postgres import PostgresDatabase
+
+SHOP = """
+import motet
+
+app = motet.App("shop")
+
+
+@app.function()
+def price(pieces: int) -> int:
+    return 10 * pieces
+"""
+CALL = "import motet; print(motet.Function.from_name('shop', 'price').remote(4))"
+
+
+class ServedStore:
+    """A database, and servers that use it, each with a home of its own."""
+
+    def __init__(self, database: PostgresDatabase, place: Path) -> None:
+        self.database = database
+        self._place = place
+        self.servers: list[StandingServer] = []
+        self.waiting: list[subprocess.Popen[str]] = []
+
+    @property
+    def env(self) -> dict[str, str]:
+        return {"MOTET_STORE": self.database.address}
+
+    def start(self, home: str) -> StandingServer:
+        """One that leads."""
+        self.servers.append(StandingServer(self._place / home, env=self.env))
+        return self.servers[-1]
+
+    def wait(self, home: str) -> subprocess.Popen[str]:
+        """One that has said that it waits to lead."""
+        env = {**os.environ, **self.env, "MOTET_HOME": str(self._place / home)}
+        env.pop("MOTET_SERVER", None)
+        process = subprocess.Popen(COMMAND, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        self.waiting.append(process)
+        assert process.stdout is not None
+        assert "Waiting to lead: process " in process.stdout.readline()
+        return process
+
+    def call(self, home: str) -> str:
+        """What a program gets from the app of the server there."""
+        env = {**os.environ, "MOTET_HOME": str(self._place / home), "MOTET_SERVER": "home"}
+        return subprocess.run(
+            [sys.executable, "-c", CALL], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
+        ).stdout
+
+    def close(self) -> None:
+        for process in (*self.waiting, *(server.process for server in self.servers)):
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+            process.communicate(timeout=PATIENCE)
+
+
+@pytest.fixture
+def store(postgres: PostgresDatabase, tmp_path: Path) -> Iterator[ServedStore]:
+    served = ServedStore(postgres, tmp_path)
+    try:
+        yield served
+    finally:
+        served.close()
+
+
+def read_until(process: subprocess.Popen[str], word: str) -> str:
+    """The line with this word."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if word in line:
+            return line
+    raise AssertionError(f"it ended, and never said {word!r}")
+
+
+def test_a_server_that_hangs_is_followed_by_the_one_that_waits_and_says_so_when_it_wakes_up(
+    store: ServedStore, tmp_path: Path
+) -> None:
+    """All that the second one knows of what was deployed, and of tokens, is in the database."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    first = store.start("first")
+    first.motet("deploy", str(tmp_path / "shop.py"), MOTET_SERVER="home")
+    first.motet("token", "new", "ci", "--right", "call")
+    second = store.wait("second")
+    first.process.send_signal(signal.SIGSTOP)
+    read_until(second, "Ready")
+    assert store.call("second") == "40\n"
+    first.process.send_signal(signal.SIGCONT)
+    _, err = first.process.communicate(timeout=PATIENCE)
+    assert first.process.returncode == 75
+    assert "this server does not lead any more: its term 1 is over, and process " in err
+    assert "This server ends, and its containers with it" in err
+
+
+def test_a_server_that_ends_lets_the_next_one_lead_and_a_database_that_comes_back_is_used_again(
+    store: ServedStore, tmp_path: Path
+) -> None:
+    (tmp_path / "shop.py").write_text(SHOP)
+    first = store.start("first")
+    second = store.wait("second")
+    first.end()
+    read_until(second, "Ready")
+    deploy = [sys.executable, "-m", "motet", "deploy", str(tmp_path / "shop.py")]
+    env = {**os.environ, "MOTET_HOME": str(tmp_path / "second"), "MOTET_SERVER": "home"}
+    store.database.server.stop()
+    try:
+        refused = subprocess.run(deploy, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    finally:
+        store.database.server.start()
+    assert refused.returncode == 1
+    assert "Nothing has changed; what runs goes on. Try again after 1 s" in " ".join(refused.stderr.split())
+    subprocess.run(deploy, env=env, capture_output=True, timeout=PATIENCE, check=True)
+    assert store.call("second") == "40\n"
+
+
+def test_a_database_that_is_away_keeps_a_server_from_starting_and_its_password_is_not_told(tmp_path: Path) -> None:
+    env = {**os.environ, "MOTET_HOME": str(tmp_path), "MOTET_STORE": "postgresql://motet:hunter2@/db?host=/nowhere"}
+    done = subprocess.run(COMMAND, env=env, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert done.returncode == 1
+    assert "cannot read the PostgreSQL database db on /nowhere: connection" in " ".join(done.stderr.split())
+    assert "hunter2" not in done.stdout + done.stderr
