@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from tests.cli.made_home import made_home
 
 from motet.cli.main import motet
-from motet.cli.prune_command import size_text
+from motet.cli.summary import size_text
 from motet.server.wiring import open_archive
 from motet.store.home import ServerDirectory
 

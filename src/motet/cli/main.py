@@ -30,6 +30,7 @@ COMMANDS = {
     "top": "top:top_command",
     "dashboard": "dashboard_command:dashboard_command",
     "prune": "prune_command:prune_command",
+    "store": "store_command:store_command",
     "simulate": "simulate:simulate_command",
     "tune": "tune_command:tune_command",
     "trace": "trace:trace_command",

@@ -10,7 +10,7 @@ import click
 
 from motet.cli.named_server import named_server
 from motet.cli.options import ViewCommand, confirm, yes_option
-from motet.cli.summary import count
+from motet.cli.summary import count, size_text
 from motet.cli.terminal import tell
 from motet.client.home import home_directory, standing_directory
 from motet.errors import ConnectionError
@@ -18,7 +18,6 @@ from motet.server.records.config import DAY, RecordsConfig
 from motet.server.wiring import Upkeep, home_holder
 from motet.wire.operator_messages import HomePruned, PruneHome
 
-_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
 PRUNE_TIMEOUT = 600.0
 
 
@@ -84,12 +83,3 @@ def _bundles(config: RecordsConfig, keep_versions: int | None, *, dry_run: bool)
     except ConnectionError as error:
         tell(f"left out: bundles of the server ({error})", err=True)
         return None
-
-
-def size_text(size: float) -> str:
-    """A size for people: "12 KiB", "3.4 MiB"."""
-    for unit in _UNITS:
-        if size < 1024 or unit == _UNITS[-1]:
-            return f"{size:.0f} {unit}" if unit in _UNITS[:2] or size >= 100 else f"{size:.1f} {unit}"
-        size /= 1024
-    raise AssertionError(size)

@@ -13,6 +13,7 @@ import msgspec
 
 from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
+from motet.cli.summary import size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
@@ -21,7 +22,7 @@ from motet.client.variables import misspelled
 from motet.model.audit import AuditEntry
 from motet.server.health import READY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
-from motet.server.wiring import audit_entries
+from motet.server.wiring import audit_entries, back_up_home, restore_home
 from motet.wire.operator_messages import AuditFound, FindAudit, StatusViewed, ViewStatus
 
 PIECE = 1000
@@ -179,3 +180,25 @@ def audit(*, since: float | None, as_json: bool) -> None:
         tell("Nothing was written down" + (" since then." if since else "."), err=True)
         return
     out.print(fitting(shown, out.width))
+
+
+@server_command.command("backup", cls=ViewCommand)
+@click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
+def backup(file: Path) -> None:
+    """Copy what the server under MOTET_HOME keeps to a file, while it runs or not: spawned calls with their arguments and
+    results, versions with their source, tokens, the audit log. Records of runs are not in it.
+
+    The file has secrets: it can be read by its user alone.
+    """
+    back_up_home(standing_directory(home_directory(os.environ)), file, time.time())
+    tell(f"{file}: {size_text(file.stat().st_size)}")
+
+
+@server_command.command("restore", cls=ViewCommand)
+@click.argument("file", type=FILE)
+def restore(file: Path) -> None:
+    """Give back what a backup has, under a MOTET_HOME where no server has been. Inputs that ended after it was made run again
+    when a server starts there."""
+    directory = standing_directory(home_directory(os.environ))
+    info = restore_home(file, directory)
+    tell(f"{directory} is as it was on {moment(info.made_at)}. `motet server` goes on from there")

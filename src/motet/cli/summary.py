@@ -7,6 +7,8 @@ from collections.abc import Iterable
 from motet.cli.progress import FunctionProgress
 from motet.model.views import LearnedTargetView
 
+_UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB")
+
 
 def summary_lines(functions: Iterable[FunctionProgress]) -> list[str]:
     """One line for each function that had inputs, another if some of them were left unfinished, and one for what it learned."""
@@ -89,3 +91,12 @@ def clock(duration: float) -> str:
     if minutes < 60:
         return f"{minutes}:{rest:02}"
     return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+def size_text(size: float) -> str:
+    """A size for people: "12 KiB", "3.4 MiB"."""
+    for unit in _UNITS:
+        if size < 1024 or unit == _UNITS[-1]:
+            return f"{size:.0f} {unit}" if unit in _UNITS[:2] or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1024
+    raise AssertionError(size)

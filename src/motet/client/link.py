@@ -89,8 +89,8 @@ class SocketLink:
 
     def _lose(self, problem: Exception) -> None:
         """The connection has ended: whoever waits is told, and its stream is let go of."""
-        self._stream.end()  # first: a thread that sends, and has the lock, waits no longer
-        self._connection.lost(problem)
+        self._connection.lost(problem)  # first: who says something from now on is told why, too
+        self._stream.end()  # a thread that sends, and has the lock, waits no longer
         with self._lock:
             self._stream.close()
 

@@ -126,11 +126,11 @@ class ResumingLink(SocketLink):
             if self._heartbeat:
                 self._stream.expect_bytes(self._heartbeat)
             problem = self._read_to_end()
-            self._stream.end()  # first: a thread that sends, and has the lock, waits no longer
-            with self._lock:
-                self._is_lost = True
             if not self._may_come_back(problem):
                 break
+            self._stream.end()  # a thread that sends, and has the lock, waits no longer
+            with self._lock:
+                self._is_lost = True
             if (reason := self._come_back(problem)) is not None:
                 problem = reason
                 break

@@ -279,7 +279,7 @@ class SocketPeer(asyncio.BufferedProtocol):
                 if (fitting := sendable(messages)) is None:
                     self.close()
                     return
-                data = codec.frames(fitting)
+                data = [part for message in fitting for part in codec.frames([message])]
             self.write(data)
 
     def write(self, data: Sequence[bytes]) -> None:

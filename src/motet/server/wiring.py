@@ -20,7 +20,7 @@ from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
-from motet.store.base import BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage, TokenStore
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -202,6 +202,27 @@ def home_holder(directory: Path) -> HomeHolder | None:
     from motet.store.server_home import holder_of
 
     return holder_of(directory)
+
+
+def back_up_home(directory: Path, target: Path, at: float) -> None:
+    """See `store.home_backup`."""
+    from motet.store.home_backup import back_up
+
+    back_up(directory, target, at)
+
+
+def restore_home(source: Path, directory: Path) -> BackupInfo:
+    """See `store.home_backup`."""
+    from motet.store.home_backup import restore
+
+    return restore(source, directory)
+
+
+def check_home(directory: Path) -> dict[str, list[str]]:
+    """See `store.home_backup`."""
+    from motet.store.home_backup import check
+
+    return check(directory)
 
 
 def open_archive(home: Path) -> RecordArchive:

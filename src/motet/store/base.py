@@ -59,6 +59,15 @@ class HomeUsage(NamedTuple):
         return sum(self.parts.values())
 
 
+class BackupInfo(msgspec.Struct, frozen=True):
+    """What a backup of a server says of itself: its format, that of the home, the Motet that made it, and when (wall clock)."""
+
+    format: int
+    home_format: int
+    motet: str
+    made_at: float
+
+
 class BundleStore(Protocol):
     """Keeps bundles: their manifests, and pieces that several of them share. Thread-safe; each method may wait for a disk, and
     returns when what it did would survive a crash of the machine. All raise `ServiceError` where the disk is the matter."""

@@ -13,65 +13,16 @@ from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
+from motet.wire import deployment_messages as d
+from motet.wire import operator_messages as o
+from motet.wire import schedule_messages as c
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.conversation_messages import Goodbye, OutcomesTaken, Taken
-from motet.wire.deployment_messages import (
-    AppDeployed,
-    AppFound,
-    DeployApp,
-    DeploymentsListed,
-    FindApp,
-    FindFunction,
-    FunctionFound,
-    ListDeployments,
-    PromoteApp,
-    RollBackApp,
-    StopDeployed,
-    VersionsViewed,
-    ViewVersions,
-)
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
-from motet.wire.operator_messages import (
-    AppsFound,
-    AuditFound,
-    CallGraphFound,
-    CallsFound,
-    ContainersFound,
-    DashboardOpened,
-    EndCall,
-    EndContainer,
-    EndedInputsFound,
-    EnvironmentViewed,
-    FindApps,
-    FindAudit,
-    FindCall,
-    FindCallGraph,
-    FindCalls,
-    FindContainers,
-    FindFunctions,
-    FindInput,
-    FindInputs,
-    FindLogs,
-    FunctionsFound,
-    HomePruned,
-    InputFound,
-    InputsViewed,
-    LogsFound,
-    OpenDashboard,
-    PruneHome,
-    ServerViewed,
-    StatusViewed,
-    ViewEnvironment,
-    ViewInputs,
-    ViewServer,
-    ViewSettings,
-    ViewStatus,
-)
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
-from motet.wire.schedule_messages import ScheduleReply, ScheduleRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -198,25 +149,25 @@ RequestBody = (
     | ViewFunction
     | ViewApp
     | ViewCall
-    | ViewServer
-    | ViewStatus
-    | ViewInputs
-    | ViewSettings
-    | ViewEnvironment
-    | EndCall
-    | EndContainer
-    | PruneHome
-    | FindLogs
-    | FindInput
-    | FindInputs
-    | FindApps
-    | FindAudit
-    | FindFunctions
-    | FindContainers
-    | FindCall
-    | FindCalls
-    | FindCallGraph
-    | OpenDashboard
+    | o.ViewServer
+    | o.ViewStatus
+    | o.ViewInputs
+    | o.ViewSettings
+    | o.ViewEnvironment
+    | o.EndCall
+    | o.EndContainer
+    | o.PruneHome
+    | o.FindLogs
+    | o.FindInput
+    | o.FindInputs
+    | o.FindApps
+    | o.FindAudit
+    | o.FindFunctions
+    | o.FindContainers
+    | o.FindCall
+    | o.FindCalls
+    | o.FindCallGraph
+    | o.OpenDashboard
     | AwaitOutcomes
     | SubmitInputs
     | PutItems
@@ -225,17 +176,17 @@ RequestBody = (
     | NewToken
     | ListTokens
     | RevokeToken
-    | DeployApp
-    | RollBackApp
-    | PromoteApp
-    | StopDeployed
-    | ListDeployments
-    | ViewVersions
-    | FindApp
-    | FindFunction
+    | d.DeployApp
+    | d.RollBackApp
+    | d.PromoteApp
+    | d.StopDeployed
+    | d.ListDeployments
+    | d.ViewVersions
+    | d.FindApp
+    | d.FindFunction
     | OfferBundle
     | PutPieces
-    | ScheduleRequest
+    | c.ScheduleRequest
 )
 
 
@@ -345,34 +296,34 @@ ReplyBody = (
     | FunctionViewed
     | AppViewed
     | CallViewed
-    | ServerViewed
-    | StatusViewed
-    | InputsViewed
-    | LogsFound
-    | InputFound
-    | EndedInputsFound
-    | AppsFound
-    | AuditFound
-    | FunctionsFound
-    | ContainersFound
-    | CallsFound
-    | CallGraphFound
-    | EnvironmentViewed
-    | DashboardOpened
-    | HomePruned
+    | o.ServerViewed
+    | o.StatusViewed
+    | o.InputsViewed
+    | o.LogsFound
+    | o.InputFound
+    | o.EndedInputsFound
+    | o.AppsFound
+    | o.AuditFound
+    | o.FunctionsFound
+    | o.ContainersFound
+    | o.CallsFound
+    | o.CallGraphFound
+    | o.EnvironmentViewed
+    | o.DashboardOpened
+    | o.HomePruned
     | Outcomes
     | ItemsPut
     | ItemsGot
     | QueueViewed
     | TokenMade
     | TokensListed
-    | AppDeployed
-    | DeploymentsListed
-    | VersionsViewed
-    | AppFound
-    | FunctionFound
+    | d.AppDeployed
+    | d.DeploymentsListed
+    | d.VersionsViewed
+    | d.AppFound
+    | d.FunctionFound
     | BundleOffered
-    | ScheduleReply
+    | c.ScheduleReply
     | Done
     | RequestFailed
 )
