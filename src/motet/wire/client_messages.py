@@ -157,6 +157,7 @@ RequestBody = (
     | o.EndCall
     | o.EndContainer
     | o.PruneHome
+    | o.RerunInput
     | o.FindLogs
     | o.FindInput
     | o.FindInputs
