@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,7 @@ from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.calls_room import CallsServed
+from motet.server.clients.conversation import Conversation, Conversations
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
@@ -115,27 +117,22 @@ class Server:
         told = self._driver, self._lines, self._tally, self._sampler, self._load_trace, open_records
         self._records = attach_observers(config, *told, self._identity, tidy_records)
         self._allowances = Allowances(self._clock.now)
+        self.ending = asyncio.Event()
+        """Set when whoever runs this server is to `stop` it."""
         self._spawned = calls_room(
-            journal, store, self._allowances.store, self._clock, config.keep_results, self._fenced
+            journal, store, self._allowances.store, self._clock, config.keep_results, self.ending.set
         )
         self._calls = self._spawned.calls
         self._web = Ingress(
             config.web,
             self.connect,
             lambda function_id, variant: self._room.names.bind(function_id, variant, by_request=True),
-            lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 (there is no room yet)
+            lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
-        self._lifetimes = Lifetimes(
-            self._driver,
-            self._catalogue,
-            self._lines,
-            self._web,
-            config.stop_grace,
-            self._calls.forget_app,
-            config.app_quota,
-        )
+        ends = config.stop_grace, self._calls.forget_app
+        self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
             self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
         )
@@ -179,12 +176,10 @@ class Server:
             self._broke,
             self._containers.ask_standstill,
         )
-        self.ending = asyncio.Event()
-        """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
         self._stopped, self._address, self._inherited = asyncio.Event(), "", inherited
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
-        self._entrances = Entrances(self.new_peer)
+        self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
             Reception(
                 admit=self._admittance.admit,
@@ -295,11 +290,6 @@ class Server:
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
 
-    def _fenced(self) -> None:
-        """Another server has the journal: what is here is that one's now."""
-        self.hands_over = True
-        self.ending.set()
-
     def _broke(self, error: InternalError) -> None:
         """A promise was broken: nobody is to wait for what may never come. All clients are told, and all containers go."""
         self.broken = error  # first: who connects while the others are told is told, too
@@ -374,7 +364,13 @@ class Server:
         self._logins.cut_off(name)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
-        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
+        return self._enter(principal, "", where, False, visit)
+
+    def _enter(
+        self, principal: Principal, whose: str, where: str, confirms: bool, peer: SocketPeer | Conversation | Visit
+    ) -> Guest:
+        session = self.connect(peer, principal, where=where, confirms=confirms)
+        return self._guests.add(session, peer, principal, whose)
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
@@ -389,8 +385,8 @@ class Server:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
-            session = self.connect(peer, principal, where=peer.where, confirms=hello.confirms)
-            return self._guests.add(session, peer, principal, principal.identity)
+            enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
+            return self._conversations.greet(hello, peer, principal.identity, enter)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)

@@ -200,6 +200,7 @@ def _postgres_stores(
     from motet.store.postgres_bundles import PostgresBundles
     from motet.store.postgres_connection import PostgresConnection
     from motet.store.postgres_deployments import PostgresDeployments
+    from motet.store.postgres_journal import PostgresJournal
     from motet.store.postgres_lease import PostgresLease, session_name
     from motet.store.postgres_tokens import PostgresTokens
 
@@ -222,7 +223,11 @@ def _postgres_stores(
     say(f"Keeps what it must in {address} (term {term.number})")
     others = connect()
     return StandingStores(
-        PostgresTokens(others), PostgresBundles(others, bundles), PostgresDeployments(connect()), lead
+        PostgresTokens(others),
+        PostgresBundles(others, bundles),
+        PostgresDeployments(connect()),
+        lead,
+        PostgresJournal(address, term),
     )
 
 

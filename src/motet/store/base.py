@@ -118,7 +118,7 @@ class CallStore(Protocol):
 class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a deployed app. `spec`: as it was sent; `function_ids`: those of its functions by label, which they keep
     when the server is started again. `owner` and `rights`: for whom code in its containers acts. `rules`: when it is to be
-    rolled back by itself."""
+    rolled back by itself. `on_failure`: where failures of its spawned calls are told."""
 
     view: DeploymentView
     spec: AppSpec
@@ -126,6 +126,7 @@ class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     rights: tuple[str, ...] = ()
     rules: str = ""
+    on_failure: str = ""
 
 
 class KeptSchedule(msgspec.Struct, frozen=True, kw_only=True):

@@ -36,6 +36,7 @@ from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer
+from motet.wire.conversation_messages import OutcomesTaken
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import (
     DashboardOpened,
@@ -165,7 +166,7 @@ class ClientSession:
 
     def _follow_up(self, message: ToServer) -> None:
         """Take what is about a request that was made before, or about outcomes that were sent."""
-        if isinstance(message, m.OutcomesTaken):
+        if isinstance(message, OutcomesTaken):
             if self._confirmations is not None:
                 self._confirmations.taken(message.count)
         elif isinstance(message, m.Forget):
