@@ -57,7 +57,7 @@ def spawn():
                 call = work.spawn(number, padding)
                 break
             except Exception as error:  # it was not accepted, as far as this program knows: it is another call
-                print("not acknowledged:", type(error).__name__, error, file=sys.stderr, flush=True)
+                print("not acknowledged:", type(error).__name__, str(error)[:100], file=sys.stderr, flush=True)
                 time.sleep(0.2)
         with lock:
             out.write(f"{number} {call.object_id} {time.perf_counter() - began:.6f}\\n")
@@ -194,9 +194,12 @@ def under_kills(place: Place, options: argparse.Namespace) -> int:
     """How many calls did not end as they should."""
     acknowledged = place.directory / "acknowledged"
     spawning = place.program(SPAWNING, options.calls, options.threads, acknowledged)
-    gaps, kills = [], Counter[str]()
+    while not (acknowledged.exists() and acknowledged.stat().st_size) and spawning.poll() is None:
+        time.sleep(0.05)  # a program that finds no server at all does not wait for one
+    gaps, kills, under_way = [], Counter[str](), 0
     for number in range(options.kills):
         time.sleep(options.every)
+        under_way += spawning.poll() is None
         what = ("server", "agent", "both")[number % 3]
         kills[what] += 1
         gap = place.kill(what)
@@ -211,6 +214,7 @@ def under_kills(place: Place, options: argparse.Namespace) -> int:
     report = {
         "calls acknowledged": len(accepted),
         "kills": dict(kills),
+        "of these while calls were spawned": under_way,
         "without their own result": failed,
         "never ran": sum(line.split()[0] not in ran for line in accepted),
         "ran more than once": sum(count > 1 for count in ran.values()),
