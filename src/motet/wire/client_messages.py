@@ -43,6 +43,7 @@ from motet.wire.operator_messages import (
     EndContainer,
     EndedInputsFound,
     EnvironmentViewed,
+    FailedRequest,
     FindApps,
     FindAudit,
     FindCall,
@@ -60,7 +61,6 @@ from motet.wire.operator_messages import (
     LogsFound,
     OpenDashboard,
     PruneHome,
-    RerunInput,
     ServerViewed,
     StatusViewed,
     ViewEnvironment,
@@ -213,7 +213,7 @@ RequestBody = (
     | EndCall
     | EndContainer
     | PruneHome
-    | RerunInput
+    | FailedRequest
     | FindLogs
     | FindInput
     | FindInputs
