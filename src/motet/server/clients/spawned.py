@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -209,7 +209,15 @@ class SpawnedCalls:
 
     def forget_app(self, app_id: str) -> None:
         """The app stopped: its calls are gone, and whoever still waits is told."""
-        gone = set(self.store.forget_app(app_id))
+        self._gone(set(self.store.forget_app(app_id)), "its app has stopped")
+
+    async def erase(self, call_ids: Sequence[str]) -> bool:
+        """Have nothing left of calls that have ended; whether there was something. Raises `ServiceError`."""
+        found = self.store.forget_calls(call_ids)
+        self._gone(set(found), "it has been erased")
+        return bool(found)
+
+    def _gone(self, gone: set[str], why: str) -> None:
         for call_id in gone:
             principal, size = self._principals.pop(call_id, None), self._sizes.pop(call_id, 0)
             for name in self._names.pop(call_id, ()):
@@ -217,7 +225,7 @@ class SpawnedCalls:
             if principal is not None:
                 self._hold(principal, -size)
         for call_id, index in [key for key in self._waiting if key[0] in gone]:
-            problem = report.of(NotFoundError(f"{call_id}: its app has stopped"))
+            problem = report.of(NotFoundError(f"{call_id}: {why}"))
             for (number, request_id), asker in self._waiting.pop((call_id, index)).items():
                 self._keys.pop((number, request_id), None)
                 asker.reply(request_id, RequestFailed(problem))

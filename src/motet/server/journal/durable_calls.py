@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 
@@ -23,6 +24,7 @@ from motet.store.journal import (
     AppGone,
     AppKept,
     CallMade,
+    CallsForgotten,
     Entry,
     InputsAdded,
     InputsEnded,
@@ -41,6 +43,8 @@ from motet.wire.client_messages import (
     RequestBody,
     ViewCall,
 )
+
+T = TypeVar("T")
 
 _encode = msgspec.msgpack.Encoder().encode
 read_variant = msgspec.msgpack.Decoder(FunctionVariant).decode
@@ -244,9 +248,22 @@ class DurableCalls(SpawnedCalls):
         """See `SpawnedCalls`."""
         self._apps[app.app_id] = app.bundle
         done: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
-        self._keeper.keep([AppKept(app)], lambda error: None if done.done() else done.set_result(error))
+        self._keeper.keep([AppKept(app)], _settling(done))
         if (error := await done) is not None:
             raise error
+
+    async def erase(self, call_ids: Sequence[str]) -> bool:
+        """See `SpawnedCalls`."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[bool | Error] = loop.create_future()
+        self._keeper.ask(lambda journal: any(_has(journal, each) for each in call_ids), _settling(found))
+        if isinstance(was_there := await found, Error):
+            raise was_there
+        done: asyncio.Future[Error | None] = loop.create_future()
+        self._keeper.keep([CallsForgotten(list(call_ids))], _settling(done))
+        if (error := await done) is not None:
+            raise error
+        return was_there
 
     def app_restored(self, app: KeptApp) -> None:
         """It was kept by a server before this one."""
@@ -256,6 +273,18 @@ class DurableCalls(SpawnedCalls):
         """The app stopped: it is not there again. Results of its calls stay."""
         if not self._is_ending and self._apps.pop(app_id, None) is not None:
             self._keeper.owe([AppGone(app_id)])
+
+
+def _has(journal: Journal, call_id: str) -> bool:
+    try:
+        journal.call(call_id)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _settling(future: asyncio.Future[T]) -> Callable[[T], None]:
+    return lambda result: None if future.done() else future.set_result(result)
 
 
 _NO_REQUEST: RequestBody = ViewCall("")
