@@ -171,8 +171,10 @@ class Returning:
         return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
 
     def _is_back(self, container_id: str) -> None:
-        """It has said what it holds. Its function may be here already."""
+        """It has said what it holds. Its function may be here already; it itself may be gone."""
         self._awaited.discard(container_id)
+        if container_id not in self._sessions:
+            return
         if self._catalogue.has(self._containers[container_id].function_id):
             self._driver.take(*self._claim(container_id))
         self._look()
