@@ -41,6 +41,7 @@ from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
 from motet.server.clients.session import ClientSession, SharedParts
 from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
@@ -169,6 +170,7 @@ class Server:
             room.place,
             room.deployments,
             self._containers.given,
+            0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(
@@ -183,7 +185,7 @@ class Server:
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
         self._stopped = asyncio.Event()
         """Set when all apps have been stopped, or none can be any more."""
-        self._address, self._inherited = "", inherited
+        self._address, self._inherited, self._scratch = "", inherited, scratch
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
         self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
@@ -202,7 +204,6 @@ class Server:
         answers = self.operations.answers
         answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
         answers |= {**seen(self._parts.deployments), **self.pruning.answers, **self._admittance.answers}
-        self._scratch = scratch
 
     @property
     def pruning(self) -> Pruning:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
+from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError, ResourceExhaustedError
 from motet.model.function import AppSpec
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
@@ -34,6 +34,7 @@ from motet.server.operations import Operations
 from motet.server.peers import Peer
 from motet.wire import client_messages as m
 from motet.wire import report
+from motet.wire.again import is_said_again
 from motet.wire.codec import ToServer
 from motet.wire.conversation_messages import OutcomesTaken
 from motet.wire.hello import Hello
@@ -69,6 +70,8 @@ class SharedParts:
     deployments: Deployments
     given: Given | None = None
     """Is told of outcomes that their callers have; None: nobody keeps them until then."""
+    again_until: float = 0.0
+    """The moment until which clients may say again what a server before this one had accepted."""
 
 
 class ClientSession:
@@ -90,7 +93,7 @@ class ClientSession:
         confirms: bool = False,
     ) -> None:
         self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
-        self._turnstile = Turnstile(allowance)
+        self._turnstile, self._again_until = Turnstile(allowance), parts.again_until
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -142,7 +145,7 @@ class ClientSession:
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
-                elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
+                elif (over := self._over(message)) is not None:
                     self._refuse_inputs(message, over)
                 else:
                     self._submit(message, events)
@@ -239,7 +242,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
-        self._turnstile.enter(request.request_id)
+        self._turnstile.enter(request.request_id, accepted=self._was_accepted(is_said_again(request)))
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -300,7 +303,15 @@ class ClientSession:
             self.principal,
             self._is_inside,
             message.again,
+            self._was_accepted(message.again),
         )
+
+    def _was_accepted(self, again: bool) -> bool:
+        """Whether a server before this one had let it in: so its client says, and is believed in the time for coming back."""
+        return again and self._driver.clock.now() < self._again_until
+
+    def _over(self, message: m.SubmitInputs) -> ResourceExhaustedError | None:
+        return self._turnstile.over_inputs(len(message.inputs), accepted=self._was_accepted(message.again))
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
@@ -365,7 +376,7 @@ class ClientSession:
         return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
-        if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
+        if (over := self._over(body)) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
         app_id = self._catalogue.app_of(function_id).app_id
