@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from motet.core import events as e
-from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError, ResourceExhaustedError
+from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.function import AppSpec
 from motet.model.ids import AppId
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
@@ -145,7 +145,9 @@ class ClientSession:
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
                     self._refuse_spawned(message)
-                elif (over := self._over(message)) is not None:
+                    continue
+                accepted = message.again and self._is_believed()
+                if (over := self._turnstile.over_inputs(len(message.inputs), accepted=accepted)) is not None:
                     self._refuse_inputs(message, over)
                 else:
                     self._submit(message, events)
@@ -242,7 +244,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
-        self._turnstile.enter(request.request_id, accepted=self._was_accepted(is_said_again(request)))
+        self._turnstile.enter(request.request_id, accepted=is_said_again(request) and self._is_believed())
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -303,15 +305,12 @@ class ClientSession:
             self.principal,
             self._is_inside,
             message.again,
-            self._was_accepted(message.again),
+            message.again and self._is_believed(),
         )
 
-    def _was_accepted(self, again: bool) -> bool:
-        """Whether a server before this one had let it in: so its client says, and is believed in the time for coming back."""
-        return again and self._driver.clock.now() < self._again_until
-
-    def _over(self, message: m.SubmitInputs) -> ResourceExhaustedError | None:
-        return self._turnstile.over_inputs(len(message.inputs), accepted=self._was_accepted(message.again))
+    def _is_believed(self) -> bool:
+        """Whether what a client says again had been let in by a server before this one: in the time for coming back."""
+        return self._driver.clock.now() < self._again_until
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
@@ -376,7 +375,9 @@ class ClientSession:
         return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
-        if (over := self._over(body)) is not None:
+        if (
+            over := self._turnstile.over_inputs(len(body.inputs), accepted=body.again and self._is_believed())
+        ) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
         app_id = self._catalogue.app_of(function_id).app_id

@@ -33,11 +33,11 @@ class Turnstile:
             self._open.discard(request_id)
             self._allowance.requests -= 1
 
-    def over_inputs(self, count: int, *, accepted: bool = False) -> ResourceExhaustedError | None:
+    def over_inputs(self, inputs: int, *, accepted: bool = False) -> ResourceExhaustedError | None:
         """Why so many inputs are not taken now; None if they are, as those that a server before this one had `accepted`."""
         if self._allowance is not None and not accepted:
             try:
-                self._allowance.inputs(count)
+                self._allowance.inputs(inputs)
             except ResourceExhaustedError as error:
                 return error
         return None
