@@ -141,7 +141,7 @@ class Server:
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
-        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
+        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit

@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -347,6 +347,13 @@ class Upkeep:
         from motet.store.archive import forget_arguments
 
         forget_arguments(self._config.home)
+
+    def erase_calls(self, call_ids: Sequence[str]) -> int:
+        """Have nothing left of calls in the records of servers that have ended; of how many there was something. Raises
+        `ServiceError`."""
+        from motet.store.archive import erase_calls
+
+        return erase_calls(self._config.home, call_ids)
 
     def usage(self) -> HomeUsage:
         """What there is."""

@@ -173,12 +173,17 @@ class SqliteJournal(JournalReading):
         return AlreadyExistsError("a call has the key of another one")
 
     def _forget(self, writer: sqlite3.Connection, entry: CallsForgotten) -> None:
-        for call_id in entry.call_ids:
-            row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
-            for table in ("inputs", "outcomes") if row else ():
-                writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
-            if row:
-                writer.execute("DELETE FROM calls WHERE key = ?", row)
+        # Their bytes are overwritten: somebody may have a right to that.
+        writer.execute("PRAGMA secure_delete = ON")
+        try:
+            for call_id in entry.call_ids:
+                row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+                for table in ("inputs", "outcomes") if row else ():
+                    writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
+                if row:
+                    writer.execute("DELETE FROM calls WHERE key = ?", row)
+        finally:
+            writer.execute("PRAGMA secure_delete = OFF")
 
     def _keep_app(self, writer: sqlite3.Connection, app: KeptApp) -> None:
         writer.execute(

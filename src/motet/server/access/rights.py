@@ -57,6 +57,7 @@ NEEDED: dict[type[Any], Right] = {
     v.OutcomesTaken: CALL,
     m.AckCallItems: CALL,
     m.FeedCall: CALL,
+    m.SpawnOnce: CALL,
     m.AwaitOutcomes: CALL,
     m.ViewCall: CALL,
     m.BindFunction: CALL,
@@ -105,6 +106,7 @@ NEEDED: dict[type[Any], Right] = {
     # Administering: a container's environment has its secrets.
     o.ViewEnvironment: ADMINISTER,
     o.PruneHome: ADMINISTER,
+    o.EraseCalls: ADMINISTER,
     o.FindAudit: ADMINISTER,
     a.NewToken: ADMINISTER,
     a.ListTokens: ADMINISTER,
