@@ -40,7 +40,8 @@ from motet.server.clients.calls_room import CallsServed
 from motet.server.clients.conversation import Conversation, Conversations
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
-from motet.server.clients.session import ClientSession, SharedParts
+from motet.server.clients.session import ClientSession
+from motet.server.clients.shared_parts import SharedParts
 from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,21 +17,17 @@ from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.deeds import deed, lacking
 from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, OPERATE, Right, refused_to
-from motet.server.apps.catalogue import Catalogue
-from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.confirmations import Confirmations, Given
+from motet.server.clients.confirmations import Confirmations
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
-from motet.server.clients.queues import Queues, size_of
+from motet.server.clients.queues import size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs, SpawnKey
+from motet.server.clients.shared_parts import SharedParts
+from motet.server.clients.spawned import SpawnedInputs, SpawnKey
 from motet.server.clients.turnstile import Turnstile
-from motet.server.deployments.deployments import Deployer, Deployments
-from motet.server.deployments.names import Names
-from motet.server.driver import Driver
+from motet.server.deployments.deployments import Deployer
 from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
-from motet.server.operations import Operations
 from motet.server.peers import Peer
 from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
@@ -55,26 +50,6 @@ ANYBODY = Deployer("", "", EVERYTHING)
 
 Handle = Callable[[int, Any], m.ReplyBody | None]
 """Answers a request of this number now, or returns None and sees to the answer later."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedParts:
-    """What all sessions of a server work with."""
-
-    driver: Driver
-    catalogue: Catalogue
-    lifetimes: Lifetimes
-    calls: SpawnedCalls
-    queues: Queues
-    operations: Operations
-    open_dashboard: Callable[[Principal | None], tuple[str, str]]
-    names: Names
-    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
-    deployments: Deployments
-    given: Given | None = None
-    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
-    again_until: float = 0.0
-    """The moment until which clients may say again what a server before this one had accepted."""
 
 
 class ClientSession:
