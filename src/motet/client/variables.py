@@ -244,6 +244,13 @@ VARIABLES: dict[str, Variable] = {
             is_withheld=True,
         ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
+        Variable(
+            "MOTET_KEEP_RESULTS_DAYS",
+            _SERVER,
+            "how long a server that stays keeps results of spawned calls",
+            "7",
+            "days",
+        ),
         Variable("MOTET_KEEP_RECORDS_DAYS", _SERVER, "for how long records are kept", "7", "days"),
         Variable(
             "MOTET_KEEP_RECORDS_MIB",

@@ -25,6 +25,7 @@ from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
 
 CONTAINERS_PER_CORE = 64
+KEEP_RESULTS_DAYS = 7.0
 
 N = TypeVar("N", int, float)
 
@@ -52,6 +53,7 @@ class ServerConfig:
     `metrics`: where metrics are served on a port of their own; None: nowhere.
     `names`: by which it is asked for over HTTP, beside addresses, localhost and the machine's own name.
     `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
+    `keep_results`: seconds for which a server that stays keeps results of spawned calls.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -74,6 +76,7 @@ class ServerConfig:
     names: tuple[str, ...] = ()
     principal_quota: Quota = NO_QUOTA
     app_quota: Quota = NO_QUOTA
+    keep_results: float = KEEP_RESULTS_DAYS * 86400.0
     trace_directory: Path | None = None
 
     @property
@@ -130,6 +133,7 @@ class ServerConfig:
             names=_listed("MOTET_NAMES"),
             principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
             app_quota=_quota("MOTET_APP_LIMITS"),
+            keep_results=_number("MOTET_KEEP_RESULTS_DAYS", KEEP_RESULTS_DAYS, float) * 86400.0,
             trace_directory=_trace_directory(),
         )
 

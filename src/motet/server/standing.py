@@ -103,7 +103,8 @@ async def _serve(
     say: Say,
     show: Say,
 ) -> int:
-    agent, inherited = await attach_agent(config, directory)
+    term = 0 if stores.journal is None else stores.journal.term
+    agent, inherited = await attach_agent(config, directory, term)
     supplanted.end_containers = agent.end_now
     door = HomeDoor(tokens, config.principal_quota, agent.roots)
     server = build_server(
@@ -114,6 +115,7 @@ async def _serve(
         bundles=stores.bundles,
         inherited=inherited,
         deployed=stores.deployments,
+        journal=stores.journal,
     )
     if (lead := stores.lead) is not None:
         server.health.watch("database", lambda: lead.problem)

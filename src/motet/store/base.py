@@ -113,6 +113,9 @@ class CallStore(Protocol):
     def forget_app(self, app_id: str) -> list[str]:
         """Drop every call of an app that has stopped; their ids."""
 
+    def forget_calls(self, call_ids: Sequence[str]) -> list[str]:
+        """Drop these calls; those that were kept."""
+
 
 @hides_secrets
 class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):

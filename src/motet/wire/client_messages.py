@@ -157,7 +157,7 @@ RequestBody = (
     | o.EndCall
     | o.EndContainer
     | o.PruneHome
-    | o.RerunInput
+    | o.FailedRequest
     | o.FindLogs
     | o.FindInput
     | o.FindInputs

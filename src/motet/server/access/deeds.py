@@ -53,6 +53,7 @@ DEEDS: dict[type[Any], str] = {
     o.OpenDashboard: "opening the dashboard",
     o.ViewEnvironment: "reading a container's environment",
     o.PruneHome: "deleting bundles",
+    o.EraseCalls: "erasing calls",
     o.FindAudit: "reading the audit log",
     a.NewToken: "making a token",
     a.ListTokens: "listing tokens",

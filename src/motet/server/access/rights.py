@@ -105,6 +105,7 @@ NEEDED: dict[type[Any], Right] = {
     # Administering: a container's environment has its secrets.
     o.ViewEnvironment: ADMINISTER,
     o.PruneHome: ADMINISTER,
+    o.EraseCalls: ADMINISTER,
     o.FindAudit: ADMINISTER,
     a.NewToken: ADMINISTER,
     a.ListTokens: ADMINISTER,

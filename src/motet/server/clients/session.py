@@ -23,7 +23,7 @@ from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs
 from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer, Deployments
 from motet.server.deployments.names import Names
@@ -32,6 +32,7 @@ from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
 from motet.server.operations import Operations
 from motet.server.peers import Peer
+from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer
@@ -305,15 +306,25 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
-        if body.bundle:
+        if body.bundle or body.detached:
             self._pending.add(request_id, body, self._create_placed(body))
             return None
         return self._created(body, body.spec)
 
     async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
-        return self._created(body, await self._place(body.spec, body.bundle))
+        created = self._created(body, await self._place(body.spec, body.bundle))
+        if body.detached:
+            rights = tuple(str(each.name).lower() for each in Right if each in self.rights)
+            functions = tuple(created.functions)
+            app = KeptApp(body.app_id, body.spec, functions, self.principal, rights, body.bundle)
+            try:
+                await self._calls.keep_app(app)
+            except Error:
+                self._lifetimes.stop(body.app_id)
+                raise
+        return created
 
-    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.AppCreated:
         app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached, functions=body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
@@ -339,17 +350,11 @@ class ClientSession:
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._catalogue.view(body.app_id))
 
-    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
-        self._calls.check_owner(body.call_id, self._by)
-        return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
+    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody | None:
+        return self._calls.view(self, request_id, body, self._by)
 
     def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
-        self._calls.check_owner(body.call_id, self._by)
-        ended = self._calls.outcomes(body.call_id, body.index, body.count)
-        if ended or not body.wait:
-            return m.Outcomes(body.call_id, ended)
-        self._calls.wait(self, request_id, body.call_id, body.index)
-        return None
+        return self._calls.await_outcomes(self, request_id, body, self._by)
 
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
@@ -364,23 +369,23 @@ class ClientSession:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         return QueueViewed(self._queues.view(body))
 
-    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
+    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody | None:
         if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
         app_id = self._catalogue.app_of(function_id).app_id
-        if body.kind is CallKind.SPAWNED:
-            if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
-                raise InvalidError(
-                    f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
-                )
-            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
-                raise refusal
-            self._turnstile.check_stored(0)
-            # Before anything is kept: another's call is not added to.
-            self._calls.claim(body.call_id, self.principal)
-            keeper = self._lifetimes.calls_of(app_id)
-            self._calls.store.add_inputs(keeper, function_id, body.call_id, len(body.inputs))
-        if body.inputs:
-            self._driver.take(self._submitted(body, function_id))
-        return m.Done()
+        if body.kind is not CallKind.SPAWNED:
+            if body.inputs:
+                self._driver.take(self._submitted(body, function_id))
+            return m.Done()
+        if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
+            raise InvalidError(
+                f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
+            )
+        if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
+            raise refusal
+        self._turnstile.check_stored(0)
+        called_as = body.function_id if body.function_id != function_id else ""
+        event = self._submitted(body, function_id)
+        spawn = SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
+        return self._calls.spawn(self, request_id, spawn)
