@@ -212,6 +212,12 @@ class Agent:
         held.pipes.drain_and_close()
         self._tell(ContainerIsGone(ended.container_id, ended.code, ended.reason, ended.blameless))
 
+    def backend_silent(self, reason: str) -> None:
+        """See `Reports`: its template is a process of this machine, whose end the kernel tells."""
+
+    def backend_heard(self) -> None:
+        """See `Reports`."""
+
     def backend_lost(self, reason: str) -> None:
         """See `Reports`."""
         _say(f"all containers are gone: {reason}")
