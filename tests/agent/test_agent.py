@@ -319,6 +319,25 @@ async def test_one_that_does_not_answer_is_lost(stage: AgentStage, monkeypatch: 
 
 
 @in_loop
+async def test_runs_are_counted_on_when_a_server_has_to_start_another_agent(stage: AgentStage, tmp_path: Path) -> None:
+    """Numbers of attempts begin with the run: containers of the new agent have some of the server that started it."""
+    async with Session(stage):
+        await vanish(stage.attaching.agent)
+        second, reports = await attach(tmp_path), RecordingReports()
+        stage.attaching.agent = second
+        await second.open(reports)
+        stage.lose()
+        await reports.wait_until(lambda: reports.lost)
+        second.start_nowait(stage.launch("ta-x", STAYS))
+        await reports.wait_output("ta-x", "up\n")
+        await vanish(second)
+        stage.attaching.agent = third = await attach(tmp_path)
+        await third.open(RecordingReports())
+        assert [each.container_id for each in third.held] == ["ta-x"]
+        assert third.run == 3
+
+
+@in_loop
 async def test_containers_go_with_their_template_and_the_next_have_another(stage: AgentStage) -> None:
     async with Session(stage) as session:
         container = session.start(STAYS)

@@ -34,6 +34,13 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
         (["in-2-0"], 2, "in-2-0 ended with success; only inputs that failed are kept"),
         (["in-2-7"], 1, "no input 'in-2-7' is known"),
         (["fc-2"], 2, "'fc-2'"),
+        ([], 2, "give either the id of an input (in-...), or --failed"),
+        (["in-2-1", "--failed"], 2, "give either the id of an input (in-...), or --failed"),
+        (["in-2-1", "--app", "shop"], 2, "--app, --function, --since and --until go with --failed"),
+        (["--failed", "--local"], 2, "--local is for one input"),
+        (["--failed", "--app", "shop"], 1, "Run 1 failed input again? Nobody can answer that here: add --yes."),
+        (["--failed", "--app", "kiosk"], 0, "No failed input is to be run again."),
+        (["--failed", "--yes"], 1, "in-2-1 does not: fetch (fu-1), which ran in-2-1, is not served any more"),
     ],
 )
 def test_what_cannot_be_run_again_is_told_why(home: Path, arguments: list[str], status: int, message: str) -> None:

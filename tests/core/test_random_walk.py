@@ -470,13 +470,13 @@ def walk(policy: str, examples: int, dice: int = 0) -> type[unittest.TestCase]:
 # In parts, which run concurrently: each computes all the time, so on a busy machine it takes many times as long.
 TestMotet1 = walk("motet", 50, dice=1)
 TestMotet2 = walk("motet", 50, dice=2)
-TestMotet3 = walk("motet", 50, dice=3)
-TestMotet4 = walk("motet", 50, dice=4)
+TestMotet3 = pytest.mark.nightly(walk("motet", 50, dice=3))
+TestMotet4 = pytest.mark.nightly(walk("motet", 50, dice=4))
 TestModal = walk("modal", 15)
 TestKnative = walk("knative", 12)
 TestRayServe = walk("ray-serve", 15)
 TestBeta9 = walk("beta9", 15)
-TestKedaHttp = walk("keda-http", 40)
+TestKedaHttp = walk("keda-http", 15)
 
 
 def test_every_policy_walks() -> None:

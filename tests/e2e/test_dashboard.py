@@ -332,6 +332,7 @@ def test_page_says_when_the_server_is_gone(browser: Any, tmp_path: Path, monkeyp
 def test_a_deployed_app_leads_to_its_versions_and_how_they_do(browser: Any, tmp_path: Path) -> None:
     (tmp_path / "shop.py").write_text(
         "import motet\napp = motet.App('shop')\n@app.function()\ndef price(pieces: int) -> int:\n    return 10 // pieces\n"
+        "@app.function(schedule=motet.Cron('0 6 * * *'))\ndef report(): ...\n"
     )
 
     def run(*command: str) -> str:
@@ -361,4 +362,7 @@ def test_a_deployed_app_leads_to_its_versions_and_how_they_do(browser: Any, tmp_
         versions = page.get_by_role("region", name="Versions").get_by_role("row")
         expect(versions.filter(has_text="second")).to_contain_text("live")
         expect(versions.filter(has_text="first")).to_contain_text("replaced")
+        versions.get_by_role("link", name="v2").click()
+        next_run = page.get_by_role("region", name="Next runs").get_by_role("row").filter(has_text="report")
+        expect(next_run).to_contain_text("0 6 * * * (UTC)")
         page.close()

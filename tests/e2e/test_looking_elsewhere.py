@@ -10,7 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from motet.cli.main import motet
 from tests.e2e.conftest import wait_until
 from tests.e2e.standing import PATIENCE, StandingServer, standing_server
 
@@ -48,6 +50,12 @@ class Elsewhere:
         out, err = process.communicate(timeout=PATIENCE)
         assert process.returncode == status, (out, err)
         return out if status == 0 else err
+
+    def quick(self, *command: str, status: int = 0, **env: str) -> str:
+        """The same in this process, for commands that only ask."""
+        done = CliRunner().invoke(motet, list(command), env={**self._env, **env})
+        assert done.exit_code == status, done.output
+        return done.stdout if status == 0 else done.stderr
 
     def follow(self, *command: str, **env: str) -> subprocess.Popen[str]:
         """The same, not waited for."""
@@ -95,7 +103,8 @@ def test_an_app_its_functions_calls_and_inputs_are_shown(there: Elsewhere) -> No
     assert "ZeroDivisionError" in there("call", rows[0]["input_id"])
     assert "1 failed" in there("call", rows[0]["function_call_id"])
     assert there("logs", "--input", rows[2]["input_id"]) == "a price of version 1\n"
-    told = there("call", "rerun", rows[0]["input_id"], status=1)
+    failed = rows[0]["input_id"]
+    told = there("call", "rerun", failed, "--local", status=1)
     assert re.search(r"the arguments of \S+ are kept by the server at tcp:\S+; ask there", told)
 
 
@@ -140,3 +149,27 @@ def test_a_server_that_runs_under_the_home_and_is_named_by_its_port_is_asked_onc
     found = [each["container_id"] for each in listed]
     assert found
     assert len(found) == len(set(found))
+
+
+def test_failed_inputs_run_again_there_within_rights_and_each_once(there: Elsewhere) -> None:
+    there.deploy(4)
+    there("-c", "import motet; motet.Function.from_name('shop', 'price').remote(0)", status=1)
+    (live,) = json.loads(there.quick("app", "list", "--json"))
+    of_app = "--app", live["app_id"]
+    calls = wait_until(
+        lambda: json.loads(there.quick("call", "list", "--failed", *of_app, "--json")), "the failed call"
+    )
+    assert [(it["function_name"], it["counts"]["failed"]) for it in calls] == [("price", 1)]
+    failed = f"in-{calls[0]['function_call_id'][3:]}-0"
+    told = there.quick("call", "rerun", failed, status=1)
+    assert "running a failed input again needs a right that this token does not give: operate" in told
+    operator = there.quick("token", "new", "ops", "--right", "operate", MOTET_TOKEN=there.admin).strip()
+
+    def run_all() -> list[list[str]]:
+        again = there.quick("call", "rerun", "--failed", *of_app, "--yes", MOTET_TOKEN=operator)
+        return [line.split() for line in again.splitlines()]
+
+    ((was, call_id),) = run_all()
+    assert was == failed
+    wait_until(lambda: call_id in there.quick("call", "list", "--failed", *of_app, "--json"), "it to fail again")
+    assert [was for was, _ in run_all()] == [f"in-{call_id[3:]}-0"], "the first has been run again, what it became not"

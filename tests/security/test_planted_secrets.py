@@ -54,8 +54,8 @@ PLANTED = {
     "of the server": "planted-server-password-94",
     "proxy token": "planted-proxy-secret-95",
 }
-KEPT_WHERE = ("server/deployments", "server/bundles")
-"""Of the home: what is deployed, with its environment, for the next start."""
+KEPT_WHERE = ("server/bundles",)
+"""Of the home: the source that is deployed, in which this program has its secrets."""
 
 
 class Found:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from motet.errors import ServiceError
+from motet.errors import NotFoundError, ServiceError
 from motet.model.bundle import digest_of
+from motet.store import bundles
 from motet.store.bundles import CLAIM_SECONDS, BundleDirectory
 from tests.contracts.bundle_store_contract import SHOP, BundleStoreContract, contents, keep, manifest_of
 
@@ -105,6 +106,53 @@ def test_a_piece_that_code_has_written_into_is_not_used_again(store: BundleDirec
     file.chmod(0o444)
     assert store.offer(manifest_of(SHOP)) == [digest_of(b"import prices\n")]
     assert contents(keep(store, {**SHOP, "work/more.py": b""}))["work/shop.py"] == b"import prices\n"
+
+
+@pytest.mark.parametrize("harm", ["write", "add", "link", "open"])
+def test_a_tree_that_code_has_changed_is_made_anew_before_another_version_uses_it(
+    store: BundleDirectory, harm: str
+) -> None:
+    tree = keep(store, SHOP)
+    file = tree / "work/shop.py"
+    was = file.stat()
+    file.parent.chmod(0o755)
+    if harm == "write":  # and hide it
+        file.chmod(0o644)
+        file.write_bytes(b"import OTHERS\n")
+        os.utime(file, ns=(was.st_atime_ns, was.st_mtime_ns))
+        file.chmod(0o444)
+    elif harm == "add":
+        (tree / "work/json.py").write_text("")
+    elif harm == "link":
+        file.unlink()
+        file.symlink_to("/etc/passwd")
+    if harm != "open":
+        file.parent.chmod(0o555)
+    if harm == "write":  # the piece has the same content
+        with pytest.raises(NotFoundError, match="lacks 1 of"):
+            store.place(tree.name)
+        keep(store, SHOP)
+    assert contents(store.place(tree.name)) == SHOP
+    assert not [path for path in tree.rglob("*") if path.stat().st_mode & 0o222]
+
+
+def test_bytecode_that_python_wrote_as_root_is_left_alone(store: BundleDirectory) -> None:
+    tree = keep(store, SHOP)
+    (tree / "work").chmod(0o755)
+    (tree / "work/__pycache__").mkdir()
+    (tree / "work/__pycache__/shop.pyc").write_bytes(b"")
+    (tree / "work").chmod(0o555)
+    before = tree.stat().st_ino
+    assert store.place(tree.name).stat().st_ino == before
+
+
+def test_what_nobody_changed_is_not_read_again(store: BundleDirectory, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree = keep(store, SHOP)
+    read: list[bytes] = []
+    monkeypatch.setattr(bundles, "digest_of", lambda data: read.append(data) or "")
+    store.offer(manifest_of(SHOP))
+    assert store.place(tree.name) == tree
+    assert read == []
 
 
 def test_a_piece_whose_moment_was_lost_is_looked_at_and_used(store: BundleDirectory, tmp_path: Path) -> None:

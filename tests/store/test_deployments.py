@@ -14,11 +14,12 @@ import pytest
 from motet.errors import ServiceError
 from motet.model.function import AppSpec
 from motet.store.base import KeptDeployment
+from motet.store.seal import Seal, add_key
 from motet.store.sqlite_deployments import SqliteDeployments
 from tests.contracts.deployment_store_contract import DeploymentStoreContract, Opened, kept
 from tests.server.stage import function
 
-OpenedAt = Callable[[Path], SqliteDeployments]
+OpenedAt = Callable[..., SqliteDeployments]
 
 
 @pytest.fixture
@@ -30,7 +31,7 @@ def path(tmp_path: Path) -> Path:
 def opened_at() -> Iterator[OpenedAt]:
     """Opens stores, which are closed at the end."""
     with contextlib.ExitStack() as stores:
-        yield lambda path: stores.enter_context(contextlib.closing(SqliteDeployments(path)))
+        yield lambda *given: stores.enter_context(contextlib.closing(SqliteDeployments(*given)))
 
 
 class TestSqliteDeployments(DeploymentStoreContract):
@@ -61,7 +62,7 @@ def test_a_newer_format_is_said_and_left_as_it_is(path: Path) -> None:
         connection.execute("PRAGMA user_version = 99")
     before = path.read_bytes()
     with pytest.raises(
-        ServiceError, match=r"was written by a newer Motet .format 99, this one knows 1., and is left as it is"
+        ServiceError, match=r"was written by a newer Motet .format 99, this one knows 2., and is left as it is"
     ):
         SqliteDeployments(path)
     assert path.read_bytes() == before
@@ -104,6 +105,50 @@ def test_a_long_history_is_not_read_to_find_what_serves(path: Path, opened_at: O
         store._connection.execute("PRAGMA synchronous = OFF")
         store.add(kept(version, state="failed"))
     store.add(kept(301, state="live"))
-    plan = store._connection.execute("EXPLAIN QUERY PLAN SELECT view, kept FROM deployments WHERE serves").fetchall()
-    assert "USING INDEX serving" in plan[0][-1]
+    steps: list[None] = []
+    store._connection.set_progress_handler(lambda: steps.append(None), 1)
     assert [it.view.version for it in store.serving()] == [301]
+    assert len(steps) < 100
+
+
+def test_secrets_are_sealed_and_those_that_were_not_are_at_the_next_start(path: Path, opened_at: OpenedAt) -> None:
+    plain = opened_at(path)
+    plain.add(kept(1, state="live"))
+    plain.add(kept(2))
+    plain.close()
+    assert b"secret" in path.read_bytes()
+    keys = path.with_name("keys")
+    for _ in range(2):
+        store = opened_at(path, Seal(keys))
+        assert store.find("shop", 2) == kept(2)
+        assert [it.spec for it in store.serving()] == [kept(1).spec]
+        written = b"".join(each.read_bytes() for each in path.parent.glob("deployments.db*"))
+        assert b"secret" not in written
+        store.close()
+    assert oct(keys.stat().st_mode & 0o777) == "0o600"
+    with pytest.raises(
+        ServiceError, match=r"are sealed, and opening them needs one more package: pip install 'motet\[server\]'"
+    ):
+        opened_at(path).find("shop", 1)
+
+
+def test_a_new_key_seals_everything_at_the_next_start_and_the_old_one_goes(path: Path, opened_at: OpenedAt) -> None:
+    keys = path.with_name("keys")
+    store = opened_at(path, Seal(keys))
+    store.add(kept(1))
+    before = keys.read_bytes()
+    add_key(keys)
+    store.add(kept(2))  # one that runs goes on with the key that it has
+    store.close()
+    assert keys.read_bytes().endswith(before)
+    again = opened_at(path, Seal(keys))
+    assert (again.find("shop", 1), again.find("shop", 2)) == (kept(1), kept(2))
+    assert before.strip() not in keys.read_bytes()
+    assert len(keys.read_bytes().split()) == 1
+    again.close()
+    keys.write_bytes(before)
+    with pytest.raises(ServiceError, match=r"none of the keys in \S+ opens what was sealed"):
+        opened_at(path, Seal(keys)).find("shop", 1)
+    keys.write_text("not a key")
+    with pytest.raises(ServiceError, match="is to have one key a line, and has something else"):
+        Seal(keys)

@@ -145,7 +145,8 @@ class Agent:
             self._end.cancel()
             self._end = None
         self._grace = message.grace
-        self._run += 1
+        # Attempts are numbered by it: those that this server has made already are not to be numbered again by the next one.
+        self._run = max(self._run + 1, message.run)
         say(f"server {self._run} is attached; {len(self._containers)} containers live")
         for container_id, held in self._containers.items():
             descriptors, stdout, stderr = held.pipes.attach()

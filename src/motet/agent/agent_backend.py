@@ -151,7 +151,7 @@ class AgentBackend:
         self.agent = 0 if process is None else process.pid
         self._gone.clear()
         self._channel = Channel(sock, decode_from_agent, self._received, self._agent_is_gone)
-        self._send(Attach(self._grace))
+        self._send(Attach(self._grace, run=self.run))
 
     def _start(self) -> None:
         """Raises `OSError`."""

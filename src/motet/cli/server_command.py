@@ -19,10 +19,11 @@ from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
+from motet.errors import NotFoundError
 from motet.model.audit import AuditEntry
 from motet.server.health import READY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
-from motet.server.wiring import audit_entries, back_up_home, restore_home
+from motet.server.wiring import add_key, audit_entries, back_up_home, restore_home
 from motet.wire.operator_messages import AuditFound, FindAudit, StatusViewed, ViewStatus
 
 PIECE = 1000
@@ -130,6 +131,18 @@ def _tell_status(found: StatusViewed, address: str) -> None:
         tell(f"certificate until {moment(found.certificate_expires_at)}, key {found.fingerprint}")
     for problem in found.problems:
         tell(f"! {problem}")
+
+
+@server_command.command("new-key", cls=ViewCommand)
+def new_key() -> None:
+    """Make a new key for what the server under MOTET_HOME keeps of secrets. At its next start everything is sealed with that,
+    and keys that were there before go."""
+    home = home_directory(os.environ)
+    directory = standing_directory(home)
+    if not directory.is_dir():
+        raise NotFoundError(f"no server has ever run under {home}: it makes its first key itself")
+    path = add_key(directory)
+    tell(f"{path} has a new key, which is used from the next start of the server on.")
 
 
 def _audit_here(since: float | None) -> Iterable[AuditEntry]:

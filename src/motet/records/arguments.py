@@ -6,7 +6,10 @@ from dataclasses import replace
 
 import msgspec
 
+from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition, SerializedDefinition
+from motet.model.outcome import OutcomeKind
+from motet.records.inputs import InputRecord
 
 
 class ArgumentsRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -17,6 +20,19 @@ class ArgumentsRecord(msgspec.Struct, array_like=True, frozen=True, gc=False):
     function_id: str
     ended_at: float
     payload: bytes
+
+
+def why_not_kept(input_id: str, record: InputRecord | None) -> Error:
+    """Why the arguments of an input are not there; `record`: what is kept of its end."""
+    if record is None:
+        return NotFoundError(f"no input {input_id!r} has ended here")
+    if record.kind not in (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST):
+        ending = record.kind.name.lower().replace("_", " ")
+        return InvalidError(f"{input_id} ended with {ending}; only inputs that failed are kept to be run again")
+    return NotFoundError(
+        f"the arguments of {input_id} were not kept: it was a request to a web function, or they were larger than "
+        "MOTET_KEEP_ARGUMENTS_BYTES, or MOTET_KEEP_ARGUMENTS was off where it ran, or others have taken their room"
+    )
 
 
 class DefinitionRecord(msgspec.Struct, frozen=True):

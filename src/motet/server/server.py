@@ -154,7 +154,7 @@ class Server:
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
         parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, Placing(bundles).placed
         room = self._room = DeploymentsRoom(
-            *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn
+            *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
         self._parts = SharedParts(
             self._driver,

@@ -31,10 +31,12 @@ if TYPE_CHECKING:
     from motet.server.containers.come_back import Inherited
     from motet.server.lead import Lead
     from motet.server.server import Server
+    from motet.store.seal import Seal
     from motet.store.server_home import HomeHolder, ServerHome
 
 
 _AUDIT = "audit"
+_KEYS = "secrets.key"
 
 ATTEMPT_BITS = 40
 """A server that has an agent makes fewer attempts than these can number: a million a second for twelve days."""
@@ -60,8 +62,10 @@ def build_server(
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
-    scratch = Scratch("server")
-    backend = backend or ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
+    scratch = None
+    if backend is None:
+        scratch = Scratch("server")
+        backend = ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
         store = MemoryCallStore()
         return Server(
@@ -127,6 +131,27 @@ class StandingStores(NamedTuple):
             self.lead.close()
 
 
+def add_key(directory: Path) -> Path:
+    """Have the server that stays there seal with a new key from its next start on; the file of keys. Raises `ServiceError`."""
+    from motet.store.seal import add_key
+
+    add_key(directory / _KEYS)
+    return directory / _KEYS
+
+
+def _seal(directory: Path) -> Seal | None:
+    from motet.store.seal import Seal
+
+    try:
+        return Seal(directory / _KEYS)
+    except ImportError:
+        logging.getLogger("motet.server").warning(
+            "what is deployed is kept with its secrets as they are, for this user alone to read, since cryptography is not "
+            "installed; pip install 'motet[server]' has them sealed"
+        )
+        return None
+
+
 def open_stores(
     directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None]
 ) -> StandingStores:
@@ -141,7 +166,7 @@ def open_stores(
     from motet.store.tokens import TokenFile
 
     return StandingStores(
-        TokenFile(directory / "tokens.json"), bundles, SqliteDeployments(directory / "deployments.db")
+        TokenFile(directory / "tokens.json"), bundles, SqliteDeployments(directory / "deployments.db", _seal(directory))
     )
 
 

@@ -6,7 +6,8 @@
     incoming/           what is being written; nothing in it outlives its server
 
 Everything is written under another name first and renamed when it is whole. So what has its name is whole, whenever the machine
-stops. Trees are not synchronised to disk: they are looked at before a server uses them for the first time.
+stops. Trees are not synchronised to disk, and code of containers that runs as root can write into them: they are looked at
+whenever a version begins to use one.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ CLAIM_SECONDS = 3600.0
 
 _SYNCING = 16
 _TOO_MANY_LINKS = (errno.EMLINK, errno.EXDEV, errno.EPERM, errno.ENOTSUP)
-_NANOSECONDS = 10**9
+_WRITABLE = 0o222
+_CACHE = "/__pycache__/"
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(list[BundleFile]).decode
@@ -54,7 +56,8 @@ class BundleDirectory:
         """Held while it is decided what is needed, and what is not goes."""
         self._claims: dict[str, float] = {}
         """Bundles that were offered or used, and until when they are kept for that."""
-        self._checked: set[str] = set()
+        self._known: dict[tuple[int, int], tuple[int, str]] = {}
+        """By file: when it was changed last, which the system alone sets, and which piece its content made it then."""
         self._is_open = False
 
     # --- taking ---------------------------------------------------------------------------------------------------------
@@ -77,6 +80,9 @@ class BundleDirectory:
         with self._failing():
             self._open()
             self._write(self._pieces, pieces, 0o444)
+            for digest in pieces:
+                status = os.lstat(self._pieces / digest)
+                self._known[status.st_dev, status.st_ino] = status.st_ctime_ns, digest
 
     def _write(self, directory: Path, contents: Mapping[str, bytes], mode: int) -> None:
         """All of them, and each as a whole, however this ends."""
@@ -89,9 +95,8 @@ class BundleDirectory:
                 rest = memoryview(data)
                 while rest:
                     rest = rest[os.write(descriptor, rest) :]
-            for _, name, descriptor in written:
+            for _, _, descriptor in written:
                 os.fchmod(descriptor, mode)
-                os.utime(descriptor, ns=(0, _stamp(name)))
             # Together: a disk that has many to wait for writes them in fewer turns than one after the other.
             with ThreadPoolExecutor(_SYNCING) as threads:
                 list(threads.map(os.fsync, [descriptor for _, _, descriptor in written]))
@@ -111,14 +116,33 @@ class BundleDirectory:
             status = os.lstat(path)
         except FileNotFoundError:
             return False
-        if not stat.S_ISREG(status.st_mode) or not _is_stamped(status, piece):
-            if not stat.S_ISREG(status.st_mode) or digest_of(Path(path).read_bytes()) != piece:
-                os.unlink(path)
-                return False
-            os.utime(path, ns=(0, _stamp(piece)))
+        if not self._is_piece(path, status, piece):
+            os.unlink(path)
+            return False
         if status.st_size != size:
             raise InvalidError(f"piece {piece} has {status.st_size} bytes, and not {size}, as the bundle says")
         return True
+
+    def _is_piece(self, path: str, status: os.stat_result, piece: str) -> bool:
+        """Whether a file has the content that is asked for; it is read, unless nobody has changed it since it was."""
+        if not stat.S_ISREG(status.st_mode):
+            return False
+        file = status.st_dev, status.st_ino
+        if self._known.get(file) != (status.st_ctime_ns, piece):
+            if status.st_mode & _WRITABLE:  # first: from here on nobody begins to write
+                os.chmod(path, stat.S_IMODE(status.st_mode) & ~_WRITABLE)
+                status = os.lstat(path)
+            if digest_of(Path(path).read_bytes()) != piece:
+                return False
+            self._known[file] = status.st_ctime_ns, piece
+        return True
+
+    def _know_again(self, path: str, piece: str) -> None:
+        """A file was changed here, which left its content as it was known."""
+        status = os.lstat(path)
+        file = status.st_dev, status.st_ino
+        if file in self._known:
+            self._known[file] = status.st_ctime_ns, piece
 
     # --- using ----------------------------------------------------------------------------------------------------------
 
@@ -129,14 +153,27 @@ class BundleDirectory:
             with self._lock:
                 self._claims[digest] = max(self._claims.get(digest, 0.0), self._now() + CLAIM_SECONDS)
             tree = self._trees / digest
-            if digest in self._checked and tree.is_dir():
-                return tree
             manifest = self._manifest(digest)
-            if not _is_whole(tree, manifest):
+            if not self._is_whole(tree, manifest):
                 self._remove(tree)
                 self._build(tree, manifest)
-            self._checked.add(digest)
             return tree
+
+    def _is_whole(self, tree: Path, manifest: Manifest) -> bool:
+        """Whether it has what it is to have, and nothing that could be imported instead. Bytecode that Python adds, where code
+        runs as root, harms nobody."""
+        wanted = {file.path: file.piece for file in manifest.files}
+        for path, status in _files(tree):
+            piece = wanted.pop(path, None)
+            if piece is None and _CACHE in f"/{path}/":
+                continue
+            if stat.S_ISDIR(status.st_mode):
+                if status.st_mode & _WRITABLE:
+                    return False
+                continue
+            if piece is None or not self._is_piece(f"{tree}/{path}", status, piece):
+                return False
+        return not wanted and tree.is_dir()
 
     def _manifest(self, digest: str) -> Manifest:
         try:
@@ -182,12 +219,12 @@ class BundleDirectory:
         if not file.executable:  # a link has the mode of what it leads to
             try:
                 os.link(piece, path, follow_symlinks=False)
+                self._know_again(path, file.piece)
                 return
             except OSError as error:
                 if error.errno not in _TOO_MANY_LINKS:
                     raise
         shutil.copyfile(piece, path)
-        os.utime(path, ns=(0, os.lstat(piece).st_mtime_ns))
         os.chmod(path, 0o555 if file.executable else 0o444)
 
     # --- removing -------------------------------------------------------------------------------------------------------
@@ -210,9 +247,9 @@ class BundleDirectory:
                 self._remove(tree)
             for name in gone:
                 (self._manifests / name).unlink()
-                self._checked.discard(name)
             for piece in unused:
                 piece.unlink()
+            self._known = {}  # of files that went, and whose links did
             return freed
 
     def _pieces_of(self, digests: Collection[str]) -> set[str]:
@@ -262,29 +299,20 @@ class BundleDirectory:
             ) from error
 
 
-def _stamp(piece: str) -> int:
-    """A moment whose nanoseconds say which content a file had when it got it: writing to the file changes them."""
-    return int(time.time()) * _NANOSECONDS + _nanoseconds(piece)
-
-
-def _nanoseconds(piece: str) -> int:
-    return int(piece[:12], 16) % _NANOSECONDS
-
-
-def _is_stamped(status: os.stat_result, piece: str) -> bool:
-    return status.st_mtime_ns % _NANOSECONDS == _nanoseconds(piece)
-
-
-def _is_whole(tree: Path, manifest: Manifest) -> bool:
-    """Whether all files are there, unchanged. What code has added since harms nobody."""
-    for file in manifest.files:
+def _files(tree: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """All that is there."""
+    waiting = [""]
+    while waiting:
+        below = waiting.pop()
         try:
-            status = os.lstat(f"{tree}/{file.path}")
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        if not stat.S_ISREG(status.st_mode) or status.st_size != file.size or not _is_stamped(status, file.piece):
-            return False
-    return True
+            with os.scandir(f"{tree}/{below}") as entries:
+                found = [(f"{below}{entry.name}", entry.stat(follow_symlinks=False)) for entry in entries]
+        except FileNotFoundError:
+            continue
+        for path, status in found:
+            if stat.S_ISDIR(status.st_mode):
+                waiting.append(f"{path}/")
+            yield path, status
 
 
 def _copied(tree: Path) -> int:

@@ -1,4 +1,5 @@
-"""The deployments of a server that stays, in an SQLite file that its user alone can read: specifications have secrets."""
+"""The deployments of a server that stays, in an SQLite file that its user alone can read. Specifications have secrets, and
+are sealed."""
 
 from __future__ import annotations
 
@@ -15,9 +16,10 @@ import msgspec
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
 from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.seal import Seal, is_sealed
 from motet.store.sqlite_transaction import transaction
 
-VERSION = 1
+VERSION = 2
 """Goes up with every change that an older Motet could not read."""
 
 _SCHEMA = """
@@ -37,10 +39,12 @@ _encode = msgspec.msgpack.Encoder().encode
 
 
 class SqliteDeployments:
-    """See `DeploymentStore`. Any thread may ask. What was kept outlives the process, and the machine."""
+    """See `DeploymentStore`. Any thread may ask. What was kept outlives the process, and the machine. `seal`: None where
+    nothing can be sealed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: Seal | None = None) -> None:
         self._path = path
+        self._seal = seal
         self._lock = threading.Lock()
         with self._explained("open"):
             # First, as SQLite would make it for all to read.
@@ -61,9 +65,42 @@ class SqliteDeployments:
             )
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")  # what was answered for is on the disk
+        self._connection.execute("PRAGMA secure_delete = ON")
         if version == 0:
             self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+        elif version < VERSION:
+            self._connection.execute(f"PRAGMA user_version = {VERSION}")
         self._connection.execute(_SCHEDULES)
+        if self._seal is not None:
+            self._seal_all(self._seal)
+
+    def _seal_all(self, seal: Seal) -> None:
+        """Seal with the newest key what is not, and leave nothing of how it was before."""
+        if seal.has_older_keys:
+            rows = self._connection.execute("SELECT rowid, kept FROM deployments").fetchall()
+        else:
+            plain = "SELECT rowid, kept FROM deployments WHERE substr(kept, 1, 1) >= x'80'"
+            rows = self._connection.execute(plain).fetchall()
+        if changed := [(seal.sealed(seal.opened(kept)), row) for row, kept in rows if not seal.is_newest(kept)]:
+            with transaction(self._connection):
+                self._connection.executemany("UPDATE deployments SET kept = ? WHERE rowid = ?", changed)
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if seal.has_older_keys:
+            seal.forget_older_keys()
+
+    def _to_disk(self, kept: KeptDeployment) -> bytes:
+        return _encode(kept) if self._seal is None else self._seal.sealed(_encode(kept))
+
+    def _whole(self, view: bytes, kept: bytes) -> KeptDeployment:
+        """As it was made, and as it is now."""
+        if self._seal is not None:
+            kept = self._seal.opened(kept)
+        elif is_sealed(kept):
+            raise ServiceError(
+                f"deployments in {self._path} are sealed, and opening them needs one more package: pip install 'motet[server]'"
+            )
+        return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))
 
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
@@ -71,7 +108,7 @@ class SqliteDeployments:
         with self._writing() as connection:
             connection.execute(
                 "INSERT INTO deployments VALUES(?, ?, ?, ?, ?)",
-                (view.name, view.version, view.is_here, _encode(view), _encode(kept)),
+                (view.name, view.version, view.is_here, _encode(view), self._to_disk(kept)),
             )
 
     def change(self, views: Sequence[DeploymentView]) -> None:
@@ -90,11 +127,13 @@ class SqliteDeployments:
     def find(self, name: str, version: int) -> KeptDeployment | None:
         """See `DeploymentStore`."""
         rows = self._rows("SELECT view, kept FROM deployments WHERE name = ? AND version = ?", name, version)
-        return _whole(*rows[0]) if rows else None
+        return self._whole(*rows[0]) if rows else None
 
     def serving(self) -> list[KeptDeployment]:
         """See `DeploymentStore`."""
-        return [_whole(*row) for row in self._rows("SELECT view, kept FROM deployments WHERE serves ORDER BY rowid")]
+        # The sign keeps SQLite from reading the whole history, which is in that order already.
+        rows = self._rows("SELECT view, kept FROM deployments WHERE serves ORDER BY +rowid")
+        return [self._whole(*row) for row in rows]
 
     def bundles(self, keep_versions: int | None) -> set[str]:
         """See `DeploymentStore`."""
@@ -148,8 +187,3 @@ class SqliteDeployments:
                 f"cannot {verb} deployments in {self._path}: {error}. Nothing has changed; what serves goes on. See that the "
                 "directory can be written and its disk has room"
             ) from error
-
-
-def _whole(view: bytes, kept: bytes) -> KeptDeployment:
-    """As it was made, and as it is now."""
-    return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))

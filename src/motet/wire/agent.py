@@ -14,10 +14,12 @@ from motet.wire.framing import LENGTH
 
 
 class Attach(msgspec.Struct, array_like=True, tag="attach", frozen=True):
-    """A server takes over. `grace`: seconds that the agent, and all it has, outlives it."""
+    """A server takes over. `grace`: seconds that the agent, and all it has, outlives it. `run`: which one it was of another
+    agent, which it had until that was lost; 0: it has had none."""
 
     grace: float
     motet: str = VERSION
+    run: int = 0
 
 
 @hides_secrets

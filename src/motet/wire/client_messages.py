@@ -60,6 +60,7 @@ from motet.wire.operator_messages import (
     LogsFound,
     OpenDashboard,
     PruneHome,
+    RerunInput,
     ServerViewed,
     StatusViewed,
     ViewEnvironment,
@@ -212,6 +213,7 @@ RequestBody = (
     | EndCall
     | EndContainer
     | PruneHome
+    | RerunInput
     | FindLogs
     | FindInput
     | FindInputs

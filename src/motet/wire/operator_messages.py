@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from motet.model.audit import AuditEntry
 from motet.model.hidden import hides_secrets
+from motet.model.limits import Name
 from motet.model.views import AppView, InputView
 from motet.records.calls import CallSummary
 from motet.records.facts import StallRecord
@@ -46,6 +47,14 @@ class EndCall(Message, tag="end_call", frozen=True):
 
     call_id: str
     terminate_containers: bool = False
+
+
+class RerunInput(Message, tag="rerun", frozen=True):
+    """Run an input that failed once more, as the only input of a spawned call with this id, which is whoever's asks; a call of
+    this id that is there already is left as it is. Answered by `Done`."""
+
+    input_id: Name
+    call_id: Name
 
 
 class EndContainer(Message, tag="end_container", frozen=True):

@@ -12,6 +12,7 @@ from motet.model.deployment import DeploymentView
 from motet.model.ids import input_id, split_input_id
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
+from motet.model.schedule import ScheduleView
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.records.batch import RecordBatch
 from motet.records.calls import CallRecord, CallSummary
@@ -23,6 +24,7 @@ from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.records import F
 from motet.wire.deployment_messages import DeploymentsListed, ListDeployments
 from motet.wire.report import Failure
+from motet.wire.schedule_messages import ListSchedules, SchedulesListed
 
 NOW = 1_750_000_000.0
 APP, OLD_APP = "ap-made", "ap-old"
@@ -166,6 +168,22 @@ class MadeRecords:
         return found[-query.limit :] if query.newest else found[: query.limit]
 
 
+SCHEDULES = [
+    ScheduleView(
+        app="shop",
+        function="fetch",
+        version=3,
+        when="every 1 hour",
+        missed="run_once",
+        overlap=True,
+        next_at=NOW + 60,
+        ran_at=NOW - 3540,
+        call_id="fc-1",
+        note="late by 20 s",
+    )
+]
+
+
 class MadeServer:
     """Keeps what it is told in `done`, and changes nothing but settings."""
 
@@ -173,7 +191,10 @@ class MadeServer:
         self.kept = MadeRecords()
         self.done: list[str] = []
         self.waiting = 120
-        self.answers: dict[type[Any], Callable[[Any], Any]] = {ListDeployments: self._list}
+        self.answers: dict[type[Any], Callable[[Any], Any]] = {
+            ListDeployments: self._list,
+            ListSchedules: self._list_schedules,
+        }
         self.live: list[InputView] = [_live(index) for index in range(5)]
         self._settings = AutoscalerSettings(max_containers=10)
         self._listeners: list[Callable[[RecordBatch], None]] = []
@@ -200,6 +221,9 @@ class MadeServer:
         if body.name not in ("", "shop"):
             raise NotFoundError(f"App {body.name!r} is not deployed on this server.")
         return DeploymentsListed(VERSIONS[:2] if not body.name else VERSIONS)
+
+    async def _list_schedules(self, body: ListSchedules) -> SchedulesListed:
+        return SchedulesListed([it for it in SCHEDULES if body.app in ("", it.app)])
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         return [each for each in self.live if call_id in (None, each.call_id) and function_id in (None, FETCH)][:limit]

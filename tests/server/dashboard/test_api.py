@@ -89,6 +89,14 @@ def test_versions_of_a_deployed_app_have_what_they_do_and_how_their_inputs_ended
     assert get(client, "/deployments/nobody", 404)["error"] == "App 'nobody' is not deployed on this server."
 
 
+def test_schedules_have_their_next_and_last_runs(client: Client) -> None:
+    (found,) = get(client, "/schedules?app=shop")["schedules"]
+    assert (found["function"], found["when"], found["call_id"]) == ("fetch", "every 1 hour", "fc-1")
+    assert found["next_at"] - found["ran_at"] == 3600
+    assert get(client, "/schedules?app=kiosk") == {"schedules": []}
+    assert "sort" in get(client, "/schedules?sort=up", 400)["error"]
+
+
 def test_apps_that_run_have_their_functions(client: Client) -> None:
     running, ended = get(client, "/apps")["apps"]
     assert (running["name"], running["running"]) == ("shop", True)

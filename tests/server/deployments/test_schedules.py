@@ -41,7 +41,7 @@ class Spawned:
         self.refusals: list[Error] = []
         self.by: list[Principal] = []
 
-    async def spawn(self, by: Principal, function_id: str, call_id: str, payload: bytes) -> None:
+    async def spawn(self, by: Principal, function_id: str, call_id: str, payload: bytes, method: str = "") -> None:
         await asyncio.sleep(0)
         if self.refusals:
             raise self.refusals.pop(0)

@@ -32,6 +32,7 @@ TOLD = (
     "function_id",
     "container_id",
     "call_id",
+    "input_id",
     "app",
     "function",
     "paused",

@@ -48,6 +48,7 @@ DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((o.FindApps, o.FindFunctions, o.FindContainers), "looking at what ran"),
     o.EndCall: "ending a call of others",
     o.EndContainer: "stopping a container",
+    o.RerunInput: "running a failed input again",
     o.OpenDashboard: "opening the dashboard",
     o.ViewEnvironment: "reading a container's environment",
     o.PruneHome: "deleting bundles",

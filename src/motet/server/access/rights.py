@@ -99,6 +99,7 @@ NEEDED: dict[type[Any], Right] = {
     # Operating: also by way of the dashboard.
     o.EndCall: OPERATE,
     o.EndContainer: OPERATE,
+    o.RerunInput: OPERATE,
     o.OpenDashboard: OPERATE,
     # Administering: a container's environment has its secrets.
     o.ViewEnvironment: ADMINISTER,

@@ -94,6 +94,7 @@ def dashboard_app(
     routes: list[BaseRoute] = [
         Route("/api/deployments", question(deployed.all)),
         Route("/api/deployments/{name}", question(deployed.one)),
+        Route("/api/schedules", question(deployed.schedules)),
         Route("/api/apps", question(api.apps)),
         Route("/api/apps/{id}", question(api.app)),
         Route("/api/functions/{id}", question(api.function)),

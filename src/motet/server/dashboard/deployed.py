@@ -17,6 +17,7 @@ from motet.server.dashboard.series import quantile
 from motet.server.dashboard.shown import Json
 from motet.store.records import RecordReader
 from motet.wire.deployment_messages import ListDeployments
+from motet.wire.schedule_messages import ListSchedules
 
 COMPARED_SECONDS = 300.0
 COMPARED_INPUTS = 2000
@@ -54,6 +55,13 @@ class DeployedApps:
             "name": name,
             "versions": [{**_version(it, views.get(it.app_id)), "lately": stats.get(it.app_id)} for it in versions],
         }
+
+    async def schedules(self, filters: Filters) -> Json:
+        """When functions of deployed apps, or of the one named `app`, run by themselves, those that are next first."""
+        name = filters.text("app") or ""
+        filters.done()
+        found: Any = self._api.operations.answers[ListSchedules](ListSchedules(name))
+        return {"schedules": (await found).found}
 
     def _views(self) -> dict[str, AppView]:
         return {view.app_id: view for view in self._api.operations.views()}

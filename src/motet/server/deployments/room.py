@@ -13,6 +13,7 @@ from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Place, Register
+from motet.server.deployments.reruns import Read, Reruns
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
 from motet.server.deployments.schedules import Schedules, Spawn
 from motet.server.deployments.unkept import MemoryDeployments
@@ -36,6 +37,7 @@ class DeploymentsRoom:
         number_of: Callable[[str], int],
         forget_calls: Callable[[str], None],
         spawn: Spawn,
+        read: Read,
     ) -> None:
         self._driver = driver
         self.place = place
@@ -51,6 +53,7 @@ class DeploymentsRoom:
         self.deployments = Deployments(
             register, self._rollouts, self.names, catalogue, driver, self._canaries, forget_calls, self.schedules
         )
+        self.deployments.answers |= Reruns(read, catalogue, spawn).answers
         self.performers: dict[type[Command], Performer] = {ReportWarm: warming.ready, ReportCold: warming.failed}
 
     def refusal(self, function_id: str) -> ResourceExhaustedError | None:

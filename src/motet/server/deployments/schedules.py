@@ -46,7 +46,9 @@ Key = tuple[str, str]
 class Spawn(Protocol):
     """Makes a call with one input in the name of a principal, unless there is one of that id already."""
 
-    def __call__(self, by: Principal, function_id: str, call_id: str, payload: bytes) -> Coroutine[Any, Any, None]: ...
+    def __call__(
+        self, by: Principal, function_id: str, call_id: str, payload: bytes, method: str = ""
+    ) -> Coroutine[Any, Any, None]: ...
 
 
 @dataclass(frozen=True, slots=True)

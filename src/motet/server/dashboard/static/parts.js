@@ -83,6 +83,18 @@ export function callTable(calls, { withFunction = true } = {}) {
       h("td", { class: "number spare" }, call.ended_at ? seconds(call.ended_at - call.submitted_at) : "–"))))));
 }
 
+/** When functions run by themselves, those that are next first. `functions`: their ids by name, where they are known. */
+export function scheduleTable(schedules, functions = {}) {
+  return h("div", { class: "scroll" }, h("table", null,
+    h("thead", null, h("tr", null, h("th", null, "Function"), h("th", null, "Next run"), h("th", null, "Schedule"),
+      h("th", null, "Last run"), h("th", { class: "spare" }, "Note"))),
+    h("tbody", null, schedules.map((it) => h("tr", { key: `${it.app}/${it.function}` },
+      h("td", null, functions[it.function] ? h("a", { href: `/functions/${functions[it.function]}`, "data-row": true }, it.function) : it.function),
+      h("td", null, it.paused ? badge("paused") : it.next_at ? time(it.next_at) : "–"), h("td", null, it.when),
+      h("td", null, it.call_id ? [time(it.ran_at), " ", idLink(it.call_id)] : "–"),
+      h("td", { class: "dim spare" }, it.note))))));
+}
+
 /** A group of choices, any number of which can be on. `selected`: those that are; none stands for all. */
 export function chips(label, choices, selected, onChange) {
   return h("div", { class: "chips", role: "group", "aria-label": label }, choices.map(([value, text]) => {

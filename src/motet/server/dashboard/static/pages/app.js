@@ -2,18 +2,18 @@
 
 import { seconds } from "../format.js";
 import { functionTable } from "../function_table.js";
-import { badge, callTable, crumbs, facts, heading, idLink, panel, time } from "../parts.js";
+import { badge, callTable, crumbs, facts, heading, idLink, panel, scheduleTable, time } from "../parts.js";
 import { Rates } from "../rates.js";
 import { throttled } from "../throttled.js";
 import { h } from "../vdom.js";
 
 export async function show(page) {
   const rates = new Rates();
-  let [{ app, functions }, { calls }] = await load(page);
+  let [{ app, functions }, { calls }, schedules] = await load(page);
   page.title(app.name);
 
   const refresh = throttled(1000, async () => {
-    [{ app, functions }, { calls }] = await load(page);
+    [{ app, functions }, { calls }, schedules] = await load(page);
     page.redraw();
   });
   page.draw(() => [
@@ -22,6 +22,7 @@ export async function show(page) {
     app.version ? h("p", { class: "dim" }, `v${app.version} of `, h("a", { href: `/deployments/${app.name}` }, app.name)) : null,
     facts(["Started", time(app.started_at)], app.ended_at ? ["Ran for", seconds(app.ended_at - app.started_at)] : null),
     panel("Functions", app.running ? functionTable(app.functions, rates) : recorded(functions)),
+    schedules.length ? panel("Next runs", scheduleTable(schedules, idsOf(functions))) : null,
     panel("Latest calls", callTable(calls), h("a", { href: `/calls?app=${app.app_id}` }, "All calls"), h("a", { href: `/logs?app=${app.app_id}` }, "Logs")),
   ]);
   page.live({ topics: "views,changes" }, {
@@ -38,8 +39,15 @@ export async function show(page) {
   });
 }
 
-function load(page) {
-  return Promise.all([page.get(`/apps/${page.id}`), page.get("/calls", { app: page.id, limit: 20 })]);
+async function load(page) {
+  const [found, calls] = await Promise.all([page.get(`/apps/${page.id}`), page.get("/calls", { app: page.id, limit: 20 })]);
+  const { name, version } = found.app;
+  const { schedules } = version ? await page.get("/schedules", { app: name }) : { schedules: [] };
+  return [found, calls, schedules.filter((it) => it.version === version)];
+}
+
+function idsOf(functions) {
+  return Object.fromEntries(functions.map((each) => [each.name, each.function_id]));
 }
 
 function recorded(functions) {

@@ -1,17 +1,17 @@
 // One deployed app: its versions, and those that serve side by side.
 
 import { count, seconds } from "../format.js";
-import { badge, crumbs, heading, nothing, panel, time } from "../parts.js";
+import { badge, crumbs, heading, nothing, panel, scheduleTable, time } from "../parts.js";
 import { throttled } from "../throttled.js";
 import { h } from "../vdom.js";
 
 const AGAIN = 2000; // milliseconds after which what ended lately is asked for again
 
 export async function show(page) {
-  let deployed = await load(page);
+  let [deployed, { schedules }] = await load(page);
   page.title(deployed.name);
   const refresh = throttled(AGAIN, async () => {
-    deployed = await load(page);
+    [deployed, { schedules }] = await load(page);
     page.redraw();
   });
   page.draw(() => {
@@ -21,6 +21,7 @@ export async function show(page) {
       crumbs(page, ["Apps", "/apps"]),
       heading("deployed", name, null, serving.length ? badge(serving.some((it) => it.state === "canary") ? "canary" : "live") : badge("stopped")),
       panel(serving.length > 1 ? "Side by side" : "Serving", serving.length ? sideBySide(serving) : nothing("No version serves.")),
+      schedules.length ? panel("Next runs", scheduleTable(schedules)) : null,
       panel("Versions", history(versions)),
     ];
   });
@@ -28,7 +29,7 @@ export async function show(page) {
 }
 
 function load(page) {
-  return page.get(`/deployments/${page.id}`);
+  return Promise.all([page.get(`/deployments/${page.id}`), page.get("/schedules", { app: page.id })]);
 }
 
 const ROWS = [

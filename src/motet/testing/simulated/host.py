@@ -1,0 +1,242 @@
+"""A machine of a simulated world: a host agent with its containers, which outlive a server by a grace."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextvars import Context
+from random import Random
+
+from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports
+from motet.model.gpu import FoundGpus
+from motet.server.containers.known_container import decode_note
+from motet.testing.history_events import ContainerBegan, ContainerVanished, Event, Fault
+from motet.testing.simulated.cable import Cable, OneWay
+from motet.testing.simulated.container import KILLED, ScriptedContainer
+from motet.testing.simulated.process import SimulatedProcess
+
+Connect = Callable[[SimulatedProcess, Callable[[bytes], None], Callable[[], None]], Cable | None]
+
+
+class SimulatedHost:
+    """Has one server at a time: the last to attach. `run` counts them; a server tells a new agent which one it is."""
+
+    forgets_runs = False
+    """It does not: for a test of what comes of that."""
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        dice: Random,
+        grace: float,
+        connect: Connect,
+        write: Callable[[Event], None],
+    ) -> None:
+        self.containers: dict[str, ScriptedContainer] = {}
+        self.cables: list[Cable] = []
+        self._loop = loop
+        self._dice = dice
+        self._grace = grace
+        self._connect = connect
+        self._write = write
+        self._offset, self._rate = dice.uniform(-1000.0, 1000.0), dice.uniform(0.999, 1.001)
+        self.run = 0
+        self._backend: HostedBackend | None = None
+        self._end: asyncio.TimerHandle | None = None
+
+    # --- servers come and go ------------------------------------------------------------------------------------------
+
+    def attach(self, server: SimulatedProcess) -> HostedBackend:
+        """A server takes over what there is."""
+        if self._end is not None:
+            self._end.cancel()
+            self._end = None
+        self.run += 1
+        backend = self._backend = HostedBackend(self, self._loop, self._dice, server)
+        backend.run = self.run
+        server.on_death.append(lambda: self.is_gone(backend))
+        backend.held = [
+            HeldContainer(it.container_id, it.note, it.is_frozen, b"", b"") for it in self.containers.values()
+        ]
+        backend.known.update(self.containers)
+        return backend
+
+    def hear(self, backend: HostedBackend, act: Callable[[], None]) -> None:
+        """A server has something done. One that another has come after is not heard any more."""
+        if self._backend in (backend, None):
+            act()
+
+    def is_gone(self, backend: HostedBackend) -> None:
+        """A server is: what there is waits for the next one."""
+        if self._backend is backend:
+            self._backend = None
+            self._end = self._loop.call_later(self._grace, self.end_all)
+
+    def end_all(self) -> None:
+        """The agent ends, or is ended, with all it has. The next server, or this one, starts another."""
+        self.run = 0 if self._backend is None or self.forgets_runs else self._backend.run
+        for container_id in list(self.containers):
+            self._vanish(container_id, KILLED, "the host agent ended", blameless=True)
+        if self._backend is not None:
+            self._backend.tell("lost")
+
+    # --- containers ---------------------------------------------------------------------------------------------------
+
+    def launch(self, launch: Launch) -> None:
+        """Start a container."""
+        process = SimulatedProcess(launch.container_id, self._loop)
+        container = process.context.run(ScriptedContainer, launch, process, self, self._loop.time)
+        self.containers[launch.container_id] = container
+        note = decode_note(launch.note)
+        self._write(ContainerBegan(at=self._loop.time(), container=launch.container_id, function=note.function_name))
+        self._loop.call_soon(container.start, context=process.context)
+
+    def kill(self, container_id: str) -> None:
+        """End a container, as SIGKILL does."""
+        if container_id in self.containers:
+            self._vanish(container_id, KILLED, "killed by its server")
+
+    def ended(self, container_id: str, code: int) -> None:
+        """A container ends by itself."""
+        if container_id in self.containers:
+            self._vanish(container_id, code, f"exited with status {code}")
+
+    def harm(self, container_id: str) -> None:
+        """Somebody kills it."""
+        self._write(Fault(at=self._loop.time(), kind="kill", target=container_id))
+        self._vanish(container_id, KILLED, "killed from outside")
+
+    def freeze(self, container_id: str, *, frozen: bool) -> None:
+        """Its process is stopped, or goes on."""
+        container = self.containers.get(container_id)
+        if container is None or container.is_frozen == frozen:
+            return
+        self._write(Fault(at=self._loop.time(), kind="freeze" if frozen else "thaw", target=container_id))
+        container.is_frozen = frozen
+        if frozen:
+            container.process.pause()
+        else:
+            container.process.go_on()
+        if self._backend is not None:
+            self._backend.tell((container_id, frozen))
+
+    def _vanish(self, container_id: str, code: int, why: str, *, blameless: bool = False) -> None:
+        container = self.containers.pop(container_id)
+        container.process.die()
+        self._write(ContainerVanished(at=self._loop.time(), container=container_id, reason=why))
+        if self._backend is not None:
+            ended = ContainerEnd(container_id=container_id, code=code, reason=None, blameless=blameless)
+            self._backend.tell(ended)
+
+    # --- see `ContainerPlace` -----------------------------------------------------------------------------------------
+
+    def connect(
+        self, process: SimulatedProcess, receive: Callable[[bytes], None], closed: Callable[[], None]
+    ) -> Cable | None:
+        """See `ContainerPlace`."""
+        cable = self._connect(process, receive, closed)
+        if cable is not None:
+            self.cables = [each for each in self.cables if each.is_open]
+            self.cables.append(cable)
+        return cable
+
+    def clock(self) -> float:
+        """See `ContainerPlace`."""
+        return self._loop.time() * self._rate + self._offset
+
+    def write(self, event: Event) -> None:
+        """See `ContainerPlace`."""
+        self._write(event)
+
+    def load_seconds(self) -> float:
+        """See `ContainerPlace`."""
+        return self._dice.choice((0.0, 0.01, 0.1, 1.0))
+
+
+class HostedBackend:
+    """A `Backend` whose containers are a host's. For one server, as `AgentBackend` is."""
+
+    def __init__(
+        self, host: SimulatedHost, loop: asyncio.AbstractEventLoop, dice: Random, server: SimulatedProcess
+    ) -> None:
+        self.held: list[HeldContainer] = []
+        self.run = 0
+        self.known: dict[str, object] = {}
+        """Those that have not been reported as ended."""
+        self._host = host
+        self._loop = loop
+        self._reports: Reports | None = None
+        self._early: list[object] = []
+        self._closed = asyncio.Event()
+        self.on_open: Callable[[], None] = lambda: None
+        """Is called when containers may come."""
+        delay = lambda: dice.choice((0.0, 0.0, 0.001, 0.02))  # noqa: E731 - of both directions
+        self._to_server = OneWay(loop, server.context, self._heard, delay)
+        self._to_host = OneWay(loop, Context(), lambda act: host.hear(self, act), delay)
+
+    def tell(self, what: object) -> None:
+        """The host says something."""
+        self._to_server.send(what)
+
+    def hold(self, held: bool) -> None:
+        """Let nothing through between server and host, or again everything."""
+        self._to_server.hold(held)
+        self._to_host.hold(held)
+
+    def _heard(self, what: object) -> None:
+        if self._reports is None:
+            self._early.append(what)
+        elif isinstance(what, ContainerEnd):
+            if self.known.pop(what.container_id, None) is not None:
+                self._reports.container_ended(what)
+        elif isinstance(what, tuple):
+            container_id, frozen = what
+            if container_id in self.known:
+                (self._reports.container_frozen if frozen else self._reports.container_thawed)(container_id)
+        elif what == "lost":
+            self._reports.backend_lost("the host agent ended")
+        else:
+            self._closed.set()
+
+    # --- see `Backend` ------------------------------------------------------------------------------------------------
+
+    async def open(self, reports: Reports) -> None:
+        """See `Backend`."""
+        self._reports = reports
+        self.on_open()
+        early, self._early = self._early, []
+        for what in early:
+            self._heard(what)
+
+    async def find_gpus(self) -> FoundGpus:
+        """See `Backend`."""
+        await asyncio.sleep(0)
+        return FoundGpus(note="it is made up")
+
+    def silence(self) -> None:
+        """See `Backend`."""
+
+    def start_nowait(self, launch: Launch) -> None:
+        """See `Backend`."""
+        self.known[launch.container_id] = launch
+        self._to_host.send(lambda: self._host.launch(launch))
+
+    def kill_nowait(self, container_id: str) -> None:
+        """See `Backend`."""
+        if container_id in self.known:
+            self._to_host.send(lambda: self._host.kill(container_id))
+
+    def report_output_nowait(self, container_id: str) -> None:
+        """See `Backend`."""
+
+    async def close(self) -> None:
+        """See `Backend`."""
+        if self._closed.is_set():
+            return
+        self._to_host.send(self._host.end_all)
+        self._to_host.send(lambda: self.tell("closed"))
+        await self._closed.wait()
+
+    async def leave(self) -> None:
+        """Leave everything to the next server."""
+        self._to_host.send(lambda: self._host.is_gone(self))

@@ -1,0 +1,70 @@
+"""What a seed makes of a world: who calls how much, and which faults there are how often."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+FaultKind = Literal[
+    "server crashes",
+    "server pauses",
+    "container dies",
+    "container freezes",
+    "container is cut off",
+    "connection is held up",
+    "agent dies",
+    "agent is held up",
+    "host is held up",
+    "client is held up",
+    "client is cut off",
+    "client dies",
+    "wall clock jumps",
+]
+
+KINDS: tuple[FaultKind, ...] = (
+    "server crashes",
+    "server crashes",
+    "server crashes",
+    "server pauses",
+    "container dies",
+    "container freezes",
+    "container is cut off",
+    "connection is held up",
+    "agent dies",
+    "agent is held up",
+    "host is held up",
+    "client is held up",
+    "client is cut off",
+    "client dies",
+    "wall clock jumps",
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldPlan:
+    """Of one world. `faults`: the kinds that there are, `pause`: seconds between two of them on average, for `seconds`.
+    `latency`: the delays that something on its way may have."""
+
+    clients: int
+    calls: int
+    spawns: bool
+    faults: tuple[FaultKind, ...]
+    pause: float
+    seconds: float
+    latency: tuple[float, ...]
+
+    @classmethod
+    def of(cls, dice: Random, *, durable: bool) -> WorldPlan:
+        """Each world has some kinds of faults, and not others: with all of them at once, some hide behind others. `durable`:
+        spawned calls outlive a server."""
+        faults = tuple(kind for kind in KINDS if dice.random() < 0.45)
+        return cls(
+            clients=dice.choice((1, 2, 3)),
+            calls=dice.choice((2, 5, 12, 30)),
+            spawns=durable or "server crashes" not in faults,
+            faults=faults,
+            pause=dice.choice((0.3, 2.0, 10.0)),
+            seconds=dice.choice((5.0, 20.0, 60.0)),
+            latency=dice.choice(((0.0,), (0.0, 0.001), (0.001, 0.02, 0.2))),
+        )

@@ -1,0 +1,107 @@
+"""Faults that are planted in Motet's own code, each by changing one thing in it: simulated worlds are to find them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from motet.client.unfinished import Unfinished
+from motet.core.attempts import Attempts
+from motet.core.single_slots import SingleSlots
+from motet.model.outcome import OutcomeKind
+from motet.runtime.kept_attempts import KeptAttempts
+from motet.server.containers.come_back import Returning
+from motet.server.containers.unacknowledged import Unacknowledged
+from motet.testing.simulated.host import SimulatedHost
+
+Plant = Callable[[pytest.MonkeyPatch], None]
+
+
+def agents_forget_how_many_servers_there_were(patch: pytest.MonkeyPatch) -> None:
+    """So that attempts get numbers that others have."""
+    patch.setattr(SimulatedHost, "forgets_runs", True)
+
+
+def containers_forget_what_they_run(patch: pytest.MonkeyPatch) -> None:
+    """When they come back to another server."""
+    cut = KeptAttempts.cut
+
+    def forgetful(self: KeptAttempts, is_cancelled: Callable[[int], bool]) -> Any:
+        _, ended, ends = cut(self, is_cancelled)
+        return [], ended, ends
+
+    patch.setattr(KeptAttempts, "cut", forgetful)
+
+
+def outcomes_are_acknowledged_before_their_callers_have_them(patch: pytest.MonkeyPatch) -> None:
+    """So that nobody has them when the server is gone just then."""
+
+    def at_once(self: Unacknowledged, container_id: str, ends: Any) -> None:
+        for end in ends:
+            self._add(container_id, end.attempt)
+
+    patch.setattr(Unacknowledged, "finished", at_once)
+
+
+def clients_are_let_in_before_containers_are_back(patch: pytest.MonkeyPatch) -> None:
+    """So that what runs there runs once more."""
+
+    async def at_once(self: Returning) -> None:
+        """Wait for nobody."""
+
+    patch.setattr(Returning, "all_back", at_once)
+
+
+def containers_that_come_back_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    """And others are started beside them."""
+    patch.setattr(Returning, "claim", lambda self, function_id: [])
+    patch.setattr(Returning, "expect_claims", lambda self: None)
+
+
+def clients_do_not_say_that_they_ask_again(patch: pytest.MonkeyPatch) -> None:
+    """So that a server takes what may have run for what has not."""
+    again = Unfinished.again
+
+    def as_if_new(self: Unfinished) -> Any:
+        for message in again(self):
+            yield msgspec.structs.replace(message, again=False) if hasattr(message, "again") else message
+
+    patch.setattr(Unfinished, "again", as_if_new)
+
+
+def stale_outcomes_are_accepted(patch: pytest.MonkeyPatch) -> None:
+    """Those of attempts that were given up: for whichever attempt runs now."""
+    begin, finished = Attempts.begin, SingleSlots.finished
+    items: dict[int, Any] = {}
+
+    def remembering(self: Attempts, inputs: Any, container: Any, now: float) -> Any:
+        deliveries = begin(self, inputs, container, now)
+        items.update({each.attempt: (item, container) for each, item in zip(deliveries, inputs, strict=True)})
+        return deliveries
+
+    def credulous(self: SingleSlots, container: Any, ends: Any, turn: Any) -> int:
+        count = 0
+        for end in ends:
+            item, _ = items.get(end.attempt, (None, None))
+            is_stale = item is not None and item.attempt != end.attempt and end.kind is OutcomeKind.SUCCESS
+            if is_stale and (now := items.get(item.attempt)) is not None and now[1].running.get(item.attempt) is item:
+                count += finished(self, now[1], [msgspec.structs.replace(end, attempt=item.attempt)], turn)
+            count += finished(self, container, [end], turn)
+        return count
+
+    patch.setattr(Attempts, "begin", remembering)
+    patch.setattr(SingleSlots, "finished", credulous)
+
+
+PLANTS: list[Plant] = [
+    agents_forget_how_many_servers_there_were,
+    containers_forget_what_they_run,
+    outcomes_are_acknowledged_before_their_callers_have_them,
+    clients_are_let_in_before_containers_are_back,
+    containers_that_come_back_are_forgotten,
+    clients_do_not_say_that_they_ask_again,
+    stale_outcomes_are_accepted,
+]

@@ -1,0 +1,63 @@
+"""What is broken on purpose is found: a world that finds nothing may be blind. Each fault breaks one thing in Motet itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from motet.testing.history import check
+from motet.testing.simulated.plan import WorldPlan
+from motet.testing.simulated.world import history_of
+from tests.worlds import planted
+
+RESTARTS = WorldPlan(
+    clients=2,
+    calls=20,
+    spawns=False,
+    faults=("server crashes", "server crashes", "agent dies", "container is cut off", "agent is held up"),
+    pause=1.0,
+    seconds=30.0,
+    latency=(0.0, 0.001, 0.02),
+)
+SLOW_CLIENTS = WorldPlan(
+    clients=2,
+    calls=20,
+    spawns=False,
+    faults=("server crashes", "client is held up"),
+    pause=0.5,
+    seconds=30.0,
+    latency=(0.0, 0.001, 0.02),
+)
+SLOW_CONNECTIONS = WorldPlan(
+    clients=2,
+    calls=30,
+    spawns=False,
+    faults=("connection is held up",),
+    pause=0.2,
+    seconds=30.0,
+    latency=(0.0, 0.001, 0.02),
+)
+MOST_SEEDS = 20
+
+TABLE = [
+    (planted.agents_forget_how_many_servers_there_were, RESTARTS, "one attempt at a time"),
+    (planted.containers_forget_what_they_run, RESTARTS, "one attempt at a time"),
+    (planted.outcomes_are_acknowledged_before_their_callers_have_them, SLOW_CLIENTS, "finished work is not done again"),
+    (planted.clients_are_let_in_before_containers_are_back, RESTARTS, "one attempt at a time"),
+    (planted.containers_that_come_back_are_forgotten, RESTARTS, "containers <= max_containers"),
+    (planted.clients_do_not_say_that_they_ask_again, RESTARTS, "at most once"),
+    (planted.stale_outcomes_are_accepted, SLOW_CONNECTIONS, "no fenced outcome"),
+]
+
+
+@pytest.mark.parametrize(("plant", "plan", "promise"), TABLE, ids=[plant.__name__ for plant, _, _ in TABLE])
+def test_a_planted_fault_is_found(
+    plant: planted.Plant, plan: WorldPlan, promise: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for seed in range(MOST_SEEDS):
+        with monkeypatch.context() as patch:
+            plant(patch)
+            found = {each.promise for each in check(history_of(seed, plan).events)}
+        if promise in found:
+            assert check(history_of(seed, plan).events) == []
+            return
+    raise AssertionError(f"{MOST_SEEDS} worlds did not find that {plant.__name__.replace('_', ' ')}")
