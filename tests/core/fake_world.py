@@ -21,7 +21,7 @@ from motet.core.scaler import ENOUGH
 from motet.model.current_attempt import FIRST, Attempt
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind, RestoredInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
@@ -160,6 +160,8 @@ class FakeWorld:
         self.recorded: Counter[InputKey] = Counter()
         self.recorded_calls: Counter[str] = Counter()
         self.fed: Counter[InputKey] = Counter()
+        self.restored: set[str] = set()
+        """Calls that were kept over a restart. Spawned ones are never fed, but by whoever walks at random."""
         self.were_fed: set[InputKey] = set()
         self.refused_to_strangers = 0
         self.bounds_inputs = False
@@ -180,8 +182,8 @@ class FakeWorld:
 
     def restart(self, dice: Random) -> None:
         """The server was killed, and another takes over: ready containers come back, and clients submit again what has not
-        ended. All else is gone: spawned inputs, containers that are no use yet or any more, what was not read. Some of what
-        ran has ended meanwhile; streams are cancelled where they run, and their clients do without them."""
+        ended, and spawned inputs were kept. All else is gone: containers that are no use yet or any more, what was not read.
+        Some of what ran has ended meanwhile; streams are cancelled where they run, and their clients do without them."""
         self.engine = self._new_engine(1 + max(self.seen_attempts, default=0))
         self.wake_at = None
         self.recorded_calls.clear()
@@ -207,7 +209,10 @@ class FakeWorld:
             calls.setdefault(call_id, []).append(index)
         for call_id, indices in calls.items():
             function_id, client, kind = self.calls[call_id]
-            if kind is not CallKind.SPAWNED:
+            if kind is CallKind.SPAWNED:
+                kept = [RestoredInput(index, b"x", self.now) for index in indices]
+                self.feed(e.InputsRestored(call_id, function_id, "", kept, client))
+            else:
                 new = [NewInput(index, b"x") for index in indices]
                 self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new, again=True))
         for app_id in sorted(retired):
@@ -346,6 +351,8 @@ class FakeWorld:
                 self.functions.setdefault(event.function_id, known)
             case e.InputsSubmitted():
                 self._note_submitted(event)
+            case e.InputsRestored():
+                self._note_restored(event)
             case e.CallCancelled():
                 self._note_cancelled(event)
             case e.ClientLost():
@@ -383,6 +390,14 @@ class FakeWorld:
         self.accepted_at.update({(event.call_id, new.index): self.now for new in event.inputs})
         if self.functions[event.function_id].stopped:
             self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
+
+    def _note_restored(self, event: e.InputsRestored) -> None:
+        self.restored.add(event.call_id)
+        keys = [(event.call_id, kept.index) for kept in event.inputs]
+        self.accepted.update(keys)
+        self.accepted_at.update(dict.fromkeys(keys, self.now))
+        if self.functions[event.function_id].stopped:
+            self.may_be_lost.update(keys)
 
     def _note_cancelled(self, event: e.CallCancelled) -> None:
         if event.by == STRANGER:
@@ -542,7 +557,8 @@ class FakeWorld:
                 self.were_fed.add(key)
                 assert self.fed[key] >= 0, f"{command}: more than was sent"
             case c.AckFeed() | c.AckItems():
-                assert not isinstance(command, c.AckFeed) or command.client == self.calls[command.call_id][1]
+                if isinstance(command, c.AckFeed) and command.call_id not in self.restored:
+                    assert command.client == self.calls[command.call_id][1]
             case c.RecordCalls():
                 self.recorded_calls.update(call.call_id for call in command.calls)
                 assert max(self.recorded_calls.values()) == 1

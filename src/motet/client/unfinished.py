@@ -134,7 +134,12 @@ class Unfinished:
         for number, body in enumerate(first, begin):
             yield Request(number, body)
         for number, request in requests:
-            yield Request(number, request)
+            yield Request(number, _again(request))
         for head, inputs in calls:
             for place in range(0, len(inputs), MOST):
                 yield msgspec.structs.replace(head, inputs=inputs[place : place + MOST])
+
+
+def _again(body: RequestBody) -> RequestBody:
+    """A request as the next server is to hear it: inputs may have been accepted, with the answer lost."""
+    return msgspec.structs.replace(body, again=True) if isinstance(body, SubmitInputs) else body

@@ -6,7 +6,7 @@ import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus
-from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput
+from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, NewInput, RestoredInput
 from motet.model.quota import Quota
 from motet.model.retires import Retires
 from motet.model.scaling import AutoscalerSettings
@@ -100,6 +100,20 @@ class InputsSubmitted(Event, frozen=True):
     principal: int | None = None
     from_inside: bool = False
     again: bool = False
+
+
+class InputsRestored(Event, frozen=True):
+    """A server before this one had accepted these inputs of a spawned call, and kept them. They wait once more; those that run
+    in a container that is back, or have ended there, are joined. Moments are this engine's."""
+
+    call_id: str
+    function_id: str
+    method: str
+    inputs: list[RestoredInput]
+    principal: int
+    parent_input_id: str | None = None
+    trace: str = ""
+    at_most_once: bool = False
 
 
 class CallCancelled(Event, frozen=True):

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.function import AppSpec
@@ -23,7 +25,7 @@ from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs, SpawnKey
 from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer, Deployments
 from motet.server.deployments.names import Names
@@ -32,9 +34,11 @@ from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
 from motet.server.operations import Operations
 from motet.server.peers import Peer
+from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.codec import ToServer
+from motet.wire.conversation_messages import OutcomesTaken
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import (
     DashboardOpened,
@@ -117,9 +121,10 @@ class ClientSession:
             m.UpdateAutoscaler: self._update_autoscaler,
             m.ViewFunction: self._view_function,
             m.ViewApp: self._view_app,
-            m.ViewCall: self._view_call,
-            m.AwaitOutcomes: self._await_outcomes,
+            m.ViewCall: lambda number, body: parts.calls.view(self, number, body, self._by),
+            m.AwaitOutcomes: lambda number, body: parts.calls.await_outcomes(self, number, body, self._by),
             m.SubmitInputs: self._spawn,
+            m.SpawnOnce: self._spawn_once,
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
@@ -164,7 +169,7 @@ class ClientSession:
 
     def _follow_up(self, message: ToServer) -> None:
         """Take what is about a request that was made before, or about outcomes that were sent."""
-        if isinstance(message, m.OutcomesTaken):
+        if isinstance(message, OutcomesTaken):
             if self._confirmations is not None:
                 self._confirmations.taken(message.count)
         elif isinstance(message, m.Forget):
@@ -304,15 +309,25 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
-        if body.bundle:
+        if body.bundle or body.detached:
             self._pending.add(request_id, body, self._create_placed(body))
             return None
         return self._created(body, body.spec)
 
     async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
-        return self._created(body, await self._place(body.spec, body.bundle))
+        created = self._created(body, await self._place(body.spec, body.bundle))
+        if body.detached:
+            rights = tuple(str(each.name).lower() for each in Right if each in self.rights)
+            functions = tuple(created.functions)
+            app = KeptApp(body.app_id, body.spec, functions, self.principal, rights, body.bundle)
+            try:
+                await self._calls.keep_app(app)
+            except Error:
+                self._lifetimes.stop(body.app_id)
+                raise
+        return created
 
-    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.AppCreated:
         app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached, functions=body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
@@ -338,18 +353,6 @@ class ClientSession:
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._catalogue.view(body.app_id))
 
-    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
-        self._calls.check_owner(body.call_id, self._by)
-        return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
-
-    def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
-        self._calls.check_owner(body.call_id, self._by)
-        ended = self._calls.outcomes(body.call_id, body.index, body.count)
-        if ended or not body.wait:
-            return m.Outcomes(body.call_id, ended)
-        self._calls.wait(self, request_id, body.call_id, body.index)
-        return None
-
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         self._turnstile.check_stored(size_of(body.items))
@@ -363,23 +366,34 @@ class ClientSession:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         return QueueViewed(self._queues.view(body))
 
-    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
+    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody | None:
         if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
+        if body.kind is not CallKind.SPAWNED:
+            if body.inputs:
+                self._driver.take(self._submitted(body, function_id))
+            return m.Done()
+        return self._calls.spawn(self, request_id, self._to_spawn(body, function_id))
+
+    def _spawn_once(self, request_id: int, body: m.SpawnOnce) -> m.ReplyBody | None:
+        asked = msgspec.structs.replace(body.inputs, kind=CallKind.SPAWNED)
+        if (over := self._turnstile.over_inputs(len(asked.inputs))) is not None:
+            raise over
+        function_id = self._names.of_call(asked.call_id, asked.function_id, asked.inputs, asked.again)
+        spawn = self._to_spawn(asked, function_id)
+        return self._calls.spawn_once(self, request_id, spawn, SpawnKey.of(body.key, spawn.event, spawn.called_as))
+
+    def _to_spawn(self, body: m.SubmitInputs, function_id: str) -> SpawnedInputs:
+        """Inputs that may be accepted. Raises why not."""
         app_id = self._catalogue.app_of(function_id).app_id
-        if body.kind is CallKind.SPAWNED:
-            if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
-                raise InvalidError(
-                    f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
-                )
-            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
-                raise refusal
-            self._turnstile.check_stored(0)
-            # Before anything is kept: another's call is not added to.
-            self._calls.claim(body.call_id, self.principal)
-            keeper = self._lifetimes.calls_of(app_id)
-            self._calls.store.add_inputs(keeper, function_id, body.call_id, len(body.inputs))
-        if body.inputs:
-            self._driver.take(self._submitted(body, function_id))
-        return m.Done()
+        if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
+            raise InvalidError(
+                f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
+            )
+        if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
+            raise refusal
+        self._turnstile.check_stored(0)
+        called_as = body.function_id if body.function_id != function_id else ""
+        event = self._submitted(body, function_id)
+        return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
