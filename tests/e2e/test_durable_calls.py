@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
@@ -47,6 +49,9 @@ if what == "spawn":
     work = motet.Function.from_name("durable", "work")
     for name in arguments[2:]:
         print(work.spawn(arguments[0], name, arguments[1]).object_id, flush=True)
+elif what == "once":
+    work = motet.Function.from_name("durable", "work")
+    print(work.with_key(arguments[0]).spawn(*arguments[1:]).object_id)
 elif what == "scaled":
     print(motet.Cls.from_name("durable", "Scaled")(factor=int(arguments[0])).times.spawn(3).object_id)
 else:
@@ -103,19 +108,23 @@ class Place:
         return path.read_text().splitlines() if path.exists() else []
 
     def kill(self, *, agent: bool = False) -> None:
-        """The server, and with it its host agent; a new server takes its place."""
-        if agent:
-            found = subprocess.run(
-                ["pgrep", "-P", str(self.server.process.pid)], capture_output=True, text=True, check=True
-            )
-            children = [int(each) for each in found.stdout.split()]
-            self.server.process.send_signal(signal.SIGKILL)
-            for child in children:
-                subprocess.run(["kill", "-9", str(child)], check=False)
-        else:
-            self.server.process.kill()
+        """The server, or it and its host agent with all containers; a new server takes its place."""
+        agents = self.agents() if agent else []
+        assert len(agents) == agent
+        for pid in [self.server.process.pid, *agents]:
+            os.kill(pid, signal.SIGKILL)
         self.server.process.communicate()
         self.server = StandingServer(self.home)
+
+    def agents(self) -> list[int]:
+        """The host agent, which writes to a log under this home."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            with contextlib.suppress(OSError):  # it has just ended, or is another user's
+                is_agent = entry.name.isdecimal() and b"motet.agent.agent" in (entry / "cmdline").read_bytes()
+                if is_agent and any(str(self.home) in os.readlink(each) for each in (entry / "fd").iterdir()):
+                    found.append(int(entry.name))
+        return found
 
     def go_on(self) -> None:
         Path(self.until).touch()
@@ -156,7 +165,9 @@ def test_results_are_there_after_a_kill_and_after_the_app_has_stopped(place: Pla
     place.go_on()
     calls = place.spawn("one", "two")
     assert place.results(*calls) == ["result of one", "result of two"]
+    once = place.run("caller.py", "once", "order-17", place.marks, "three", place.until)
     place.kill()
+    assert place.run("caller.py", "once", "order-17", place.marks, "three", place.until) == once
     place.server.motet("app", "stop", "durable", "--yes")
     assert place.results(*calls) == ["result of one", "result of two"]
 

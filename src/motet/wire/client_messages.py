@@ -135,6 +135,14 @@ class AwaitOutcomes(Message, tag="await", frozen=True):
     count: int = 100
 
 
+class SpawnOnce(Message, tag="spawn_once", frozen=True):
+    """Spawn these inputs, unless a call of this principal, of the same function, was spawned with the same key: answered by
+    `CallSpawned` with that one, or refused if it has other arguments."""
+
+    key: Name
+    inputs: SubmitInputs
+
+
 class Forget(Message, tag="forget", frozen=True):
     """The answer to an earlier request is no longer wanted."""
 
@@ -171,6 +179,7 @@ RequestBody = (
     | o.OpenDashboard
     | AwaitOutcomes
     | SubmitInputs
+    | SpawnOnce
     | PutItems
     | GetItems
     | ViewQueue
@@ -280,6 +289,12 @@ class CallViewed(Message, tag="call_viewed", frozen=True):
     function_id: str
 
 
+class CallSpawned(Message, tag="call_spawned", frozen=True):
+    """This call has the inputs that were to be spawned once."""
+
+    call_id: str
+
+
 class Done(Message, tag="done", frozen=True):
     """A request with nothing to tell was carried out."""
 
@@ -297,6 +312,7 @@ ReplyBody = (
     | FunctionViewed
     | AppViewed
     | CallViewed
+    | CallSpawned
     | o.ServerViewed
     | o.StatusViewed
     | o.InputsViewed

@@ -19,6 +19,7 @@ DEEDS: dict[type[Any], str] = {
     m.BindFunction: "making a variant of a function",
     m.CancelCall: "cancelling a call",
     **dict.fromkeys((v.OutcomesTaken, m.AckCallItems, m.AwaitOutcomes), "taking results of a call"),
+    m.SpawnOnce: "making calls",
     m.ViewCall: "looking at a call",
     q.PutItems: "putting items into a queue",
     q.GetItems: "getting items from a queue",

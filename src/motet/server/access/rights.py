@@ -57,6 +57,7 @@ NEEDED: dict[type[Any], Right] = {
     v.OutcomesTaken: CALL,
     m.AckCallItems: CALL,
     m.FeedCall: CALL,
+    m.SpawnOnce: CALL,
     m.AwaitOutcomes: CALL,
     m.ViewCall: CALL,
     m.BindFunction: CALL,

@@ -6,6 +6,8 @@ from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.function import AppSpec
@@ -23,7 +25,7 @@ from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
 from motet.server.clients.queues import Queues, size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs
+from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs, SpawnKey
 from motet.server.clients.turnstile import Turnstile
 from motet.server.deployments.deployments import Deployer, Deployments
 from motet.server.deployments.names import Names
@@ -119,9 +121,10 @@ class ClientSession:
             m.UpdateAutoscaler: self._update_autoscaler,
             m.ViewFunction: self._view_function,
             m.ViewApp: self._view_app,
-            m.ViewCall: self._view_call,
-            m.AwaitOutcomes: self._await_outcomes,
+            m.ViewCall: lambda number, body: parts.calls.view(self, number, body, self._by),
+            m.AwaitOutcomes: lambda number, body: parts.calls.await_outcomes(self, number, body, self._by),
             m.SubmitInputs: self._spawn,
+            m.SpawnOnce: self._spawn_once,
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
@@ -350,12 +353,6 @@ class ClientSession:
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._catalogue.view(body.app_id))
 
-    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody | None:
-        return self._calls.view(self, request_id, body, self._by)
-
-    def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
-        return self._calls.await_outcomes(self, request_id, body, self._by)
-
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         self._turnstile.check_stored(size_of(body.items))
@@ -373,11 +370,23 @@ class ClientSession:
         if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
-        app_id = self._catalogue.app_of(function_id).app_id
         if body.kind is not CallKind.SPAWNED:
             if body.inputs:
                 self._driver.take(self._submitted(body, function_id))
             return m.Done()
+        return self._calls.spawn(self, request_id, self._to_spawn(body, function_id))
+
+    def _spawn_once(self, request_id: int, body: m.SpawnOnce) -> m.ReplyBody | None:
+        asked = msgspec.structs.replace(body.inputs, kind=CallKind.SPAWNED)
+        if (over := self._turnstile.over_inputs(len(asked.inputs))) is not None:
+            raise over
+        function_id = self._names.of_call(asked.call_id, asked.function_id, asked.inputs, asked.again)
+        spawn = self._to_spawn(asked, function_id)
+        return self._calls.spawn_once(self, request_id, spawn, SpawnKey.of(body.key, spawn.event, spawn.called_as))
+
+    def _to_spawn(self, body: m.SubmitInputs, function_id: str) -> SpawnedInputs:
+        """Inputs that may be accepted. Raises why not."""
+        app_id = self._catalogue.app_of(function_id).app_id
         if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
             raise InvalidError(
                 f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
@@ -387,5 +396,4 @@ class ClientSession:
         self._turnstile.check_stored(0)
         called_as = body.function_id if body.function_id != function_id else ""
         event = self._submitted(body, function_id)
-        spawn = SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
-        return self._calls.spawn(self, request_id, spawn)
+        return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)

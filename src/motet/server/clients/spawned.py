@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from motet.core.commands import SaveOutcomes, SaveTries
 from motet.core.events import InputsSubmitted
-from motet.errors import NotFoundError
+from motet.errors import AlreadyExistsError, NotFoundError
 from motet.model.outcome import InputEnd
 from motet.server.clients.asker import Asker
 from motet.store.base import CallStore
@@ -15,6 +17,7 @@ from motet.store.journal import KeptApp
 from motet.wire import report
 from motet.wire.client_messages import (
     AwaitOutcomes,
+    CallSpawned,
     CallViewed,
     Done,
     Outcomes,
@@ -45,6 +48,36 @@ class SpawnedInputs:
             self.take(self.event)
 
 
+class SpawnKey(NamedTuple):
+    """A key under which a call is spawned once: `name` has with it what it is unique in, `digest` what was asked."""
+
+    text: str
+    name: bytes
+    digest: bytes
+
+    @classmethod
+    def of(cls, text: str, event: InputsSubmitted, called_as: str) -> SpawnKey:
+        """Keys are a principal's, for a function and a method of it: versions have them in common."""
+        principal = event.client if event.principal is None else event.principal
+        name = _digest(str(principal), called_as or event.function_id, event.method, text)
+        return cls(text, name, _digest(*(each.payload for each in event.inputs)))
+
+    def taken(self, call_id: str) -> AlreadyExistsError:
+        """What there is to say where another call has it."""
+        return AlreadyExistsError(
+            f"the key {self.text!r} was used for {call_id}, which has other arguments; another call needs another key"
+        )
+
+
+def _digest(*parts: str | bytes) -> bytes:
+    found = hashlib.sha256()
+    for part in parts:
+        data = part.encode() if isinstance(part, str) else part
+        found.update(len(data).to_bytes(8))
+        found.update(data)
+    return found.digest()
+
+
 def within_bounds(found: list[InputEnd]) -> list[InputEnd]:
     """The first outcome, and those that follow while all of them are small."""
     size = 0
@@ -64,6 +97,9 @@ class SpawnedCalls:
         self._hold = hold
         self._sizes: dict[str, int] = {}
         """Bytes of the outcomes of each call."""
+        self._used: dict[bytes, tuple[str, bytes]] = {}
+        self._names: dict[str, list[bytes]] = {}
+        """Keys, and those of each call."""
         self._waiting: dict[tuple[str, int], dict[tuple[int, int], Asker]] = {}
         self._keys: dict[tuple[int, int], tuple[str, int]] = {}
         self._principals: dict[str, int] = {}
@@ -87,6 +123,20 @@ class SpawnedCalls:
         self.store.add_inputs(spawn.app, spawn.event.function_id, spawn.event.call_id, len(spawn.event.inputs))
         spawn.run()
         return Done()
+
+    def spawn_once(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey) -> ReplyBody | None:
+        """As `spawn`, unless a call has this key, which is the answer then. Raises `AlreadyExistsError` if that has other
+        arguments."""
+        call_id = spawn.event.call_id
+        known = self._used.get(key.name)
+        if known is not None and known[0] != call_id:
+            if known[1] != key.digest:
+                raise key.taken(known[0])
+            return CallSpawned(known[0])
+        self.spawn(asker, request_id, spawn)
+        self._used[key.name] = call_id, key.digest
+        self._names.setdefault(call_id, []).append(key.name)
+        return CallSpawned(call_id)
 
     def view(self, asker: Asker, request_id: int, body: ViewCall, by: int | None) -> ReplyBody | None:
         """How many inputs a call has. `by`: whose it must be; None: anybody's. Raises `NotFoundError`."""
@@ -170,6 +220,8 @@ class SpawnedCalls:
     def _gone(self, gone: set[str], why: str) -> None:
         for call_id in gone:
             principal, size = self._principals.pop(call_id, None), self._sizes.pop(call_id, 0)
+            for name in self._names.pop(call_id, ()):
+                self._used.pop(name, None)
             if principal is not None:
                 self._hold(principal, -size)
         for call_id, index in [key for key in self._waiting if key[0] in gone]:

@@ -9,14 +9,14 @@ from typing import TypeVar
 import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
-from motet.errors import Error, NotFoundError, OutputExpiredError
+from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError
 from motet.model.function import FunctionVariant
 from motet.model.ids import made_at
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients.asker import Asker
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, within_bounds
+from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, SpawnKey, within_bounds
 from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
 from motet.store.base import CallStore
@@ -33,7 +33,16 @@ from motet.store.journal import (
     KeptApp,
     KeptCall,
 )
-from motet.wire.client_messages import AwaitOutcomes, CallViewed, Done, Outcomes, ReplyBody, RequestBody, ViewCall
+from motet.wire.client_messages import (
+    AwaitOutcomes,
+    CallSpawned,
+    CallViewed,
+    Done,
+    Outcomes,
+    ReplyBody,
+    RequestBody,
+    ViewCall,
+)
 
 T = TypeVar("T")
 
@@ -85,11 +94,30 @@ class DurableCalls(SpawnedCalls):
         self._keeper.ask(lambda journal: journal.known(call_id, indices), known)
         return None
 
-    def _accept(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> None:
+    def spawn_once(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+
+        def found(call: KeptCall | Error | None) -> None:
+            if isinstance(call, Error):
+                self._reply(asker, request_id, call)
+            elif call is None:
+                self._accept(asker, request_id, spawn, key)
+            elif call.digest != key.digest:
+                self._reply(asker, request_id, key.taken(call.call_id))
+            else:
+                self._reply(asker, request_id, CallSpawned(call.call_id))
+
+        self._keeper.ask(lambda journal: journal.by_key(key.name), found)
+        return None
+
+    def _accept(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey | None = None) -> None:
         """Keep them; then have them run, and say so. Nothing runs that is not kept."""
         event, now = spawn.event, self._clock.wall_now()
 
         def kept(error: Error | None) -> None:
+            if key is not None and isinstance(error, AlreadyExistsError):  # another one with this key was faster
+                self.spawn_once(asker, request_id, spawn, key)
+                return
             if error is not None:
                 self._reply(asker, request_id, error)
                 return
@@ -98,9 +126,12 @@ class DurableCalls(SpawnedCalls):
                 self._rename(spawn)
             else:
                 spawn.run()
-            self._reply(asker, request_id, Done())
+            self._reply(asker, request_id, Done() if key is None else CallSpawned(event.call_id))
 
-        entries: list[Entry] = [CallMade(self._kept_call(spawn, now)), InputsAdded(event.call_id, event.inputs, now)]
+        call = self._kept_call(spawn, now)
+        if key is not None:
+            call = msgspec.structs.replace(call, key=key.name, digest=key.digest)
+        entries: list[Entry] = [CallMade(call), InputsAdded(event.call_id, event.inputs, now)]
         self._keeper.keep(entries, kept)
 
     @property
@@ -142,7 +173,7 @@ class DurableCalls(SpawnedCalls):
             elif by is not None and what[0].principal != by:
                 self._reply(asker, request_id, _not_here(body.call_id))
             else:
-                self._reply(asker, request_id, CallViewed(what[1], what[0].called_as or what[0].function_id))
+                self._reply(asker, request_id, CallViewed(what[1], what[0].function_id))
 
         self._keeper.ask(lambda journal: journal.call(body.call_id), found)
         return None
