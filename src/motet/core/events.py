@@ -252,6 +252,21 @@ class ContainerThawed(Event, frozen=True):
     container_id: str
 
 
+class ContainerSilent(Event, frozen=True):
+    """A container, or its host, does not answer, and how that is known: it is given nothing until it does. `lost`: it has not
+    for so long that it is given up, if it holds nothing."""
+
+    container_id: str
+    reason: str
+    lost: bool = False
+
+
+class ContainerHeard(Event, frozen=True):
+    """A silent container answers again."""
+
+    container_id: str
+
+
 class ContainerStoodStill(Event, frozen=True):
     """Nothing in a container ran for so many seconds until now, while the server stood still, too. It is no process that was
     stopped by itself: a whole machine was paused."""

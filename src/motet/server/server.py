@@ -255,6 +255,7 @@ class Server:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
+        self._containers.heartbeats.stop()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()

@@ -181,6 +181,7 @@ class Returning:
         del self._sessions[container_id]
         event = session.resumed(container.function_id, container.note.gpus)
         container.output.resumed(len(event.running))
+        container.silent = False  # as the engine sees it; if it is, that is said once more
         if self._unacknowledged is not None:
             self._unacknowledged.delivered(container_id, event.running)
             self._unacknowledged.delivered(container_id, [held for held, _ in event.ended])
