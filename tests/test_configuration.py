@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import motet
-from motet.client.resuming_link import RECONNECT_TIMEOUT
+from motet.client.resuming_link import RECONNECT_TIMEOUT, SILENCE
 from motet.client.settings import KEYS
 from motet.client.variables import VARIABLES, ReadBy, misspelled
 from motet.core.host import DEFAULT_LIMITS
@@ -87,12 +87,15 @@ def test_what_the_table_says_holds_without_a_variable_does() -> None:
         "MOTET_WEB_KEEP_ALIVE": config.web.keep_alive,
         "MOTET_DASHBOARD_HOST": config.dashboard.host,
         "MOTET_KEEP_RECORDS_DAYS": records.keep_for / day,
+        "MOTET_KEEP_RESULTS_DAYS": config.keep_results / day,
         "MOTET_KEEP_RECORDS_MIB": records.keep_bytes / mib,
         "MOTET_KEEP_ARGUMENTS_BYTES": records.arguments_bytes,
         "MOTET_KEEP_ARGUMENTS_MIB": records.all_arguments_bytes / mib,
         "MOTET_AGENT_GRACE": config.agent_grace,
         "MOTET_CONNECTIONS_PER_PRINCIPAL": config.connections,
+        "MOTET_CONNECTION_GRACE": config.connection_grace,
         "MOTET_RECONNECT": RECONNECT_TIMEOUT,
+        "MOTET_SILENCE": SILENCE,
         "MOTET_LOG_RATE": LINES_PER_SECOND,
         "MOTET_BLOCKED_AFTER": BLOCKED_AFTER,
     }

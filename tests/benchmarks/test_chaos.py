@@ -7,9 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 CHAOS = Path(__file__).parents[2] / "benchmarks" / "chaos.py"
 
 
+@pytest.mark.nightly
 def test_a_short_run_reports_inputs_faults_and_no_violations(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     command = [sys.executable, str(CHAOS), "--minutes", "0.15", "--seed", "7", "--json", str(report)]

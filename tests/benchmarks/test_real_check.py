@@ -62,6 +62,7 @@ def test_cold_starts_are_fitted_by_mean_and_variation() -> None:
     assert distribution.spread == pytest.approx(0.408, abs=0.001)
 
 
+@pytest.mark.nightly
 def test_a_load_is_replayed_and_simulated(tmp_path: Path) -> None:
     report = tmp_path / "report.json"
     arguments = ["--quick", "--reps", "1", "--others", "99", "--only", "Sleeping flash", "--json", str(report)]

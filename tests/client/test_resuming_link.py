@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from motet.client import resuming_link
 from motet.client.connection import Connection
 from motet.client.resuming_link import CONFIRM_EVERY, ResumingLink
 from motet.client.waiter import Waiter
@@ -18,6 +19,7 @@ from motet.model.function import AppSpec
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.wire import client_messages as m
 from motet.wire import codec
+from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, OutcomesTaken, Taken
 from motet.wire.framing import FrameReader
 from motet.wire.hello import Agreed, Hello, Refused
 
@@ -27,8 +29,10 @@ PATIENCE = 20.0
 class FakeServer:
     """A server that says what the test has it say."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
+        """At a Unix socket, or else at a port."""
         self.path = path
+        self._port = 0
         self.connections: list[Connection] = []
         self.listening: socket.socket
         self.peer: socket.socket
@@ -37,15 +41,28 @@ class FakeServer:
         self.listen()
 
     def listen(self) -> None:
-        self.path.unlink(missing_ok=True)
-        self.listening = socket.socket(socket.AF_UNIX)
-        self.listening.bind(str(self.path))
+        if self.path is None:
+            self.listening = socket.socket()
+            self.listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self.listening.bind(("127.0.0.1", self._port))
+            self._port = self.listening.getsockname()[1]
+        else:
+            self.path.unlink(missing_ok=True)
+            self.listening = socket.socket(socket.AF_UNIX)
+            self.listening.bind(str(self.path))
         self.listening.listen()
         self.listening.settimeout(PATIENCE)
 
+    @property
+    def address(self) -> str:
+        return f"tcp:127.0.0.1:{self._port}" if self.path is None else f"unix:{self.path}"
+
     def accept(self, answer: Any) -> Hello:
         """Take the next connection; its hello."""
+        before = getattr(self, "peer", None)
         self.peer, _ = self.listening.accept()
+        if before is not None:
+            before.close()
         self.peer.settimeout(PATIENCE)
         self._reader, self._read = FrameReader(), []
         hello = self.next()
@@ -61,6 +78,12 @@ class FakeServer:
             for frame in self._reader.received(count):
                 self._read += codec.decode_to_server(frame)
         return self._read.pop(0)
+
+    def next_said(self) -> Any:
+        """The next message that is not about the conversation itself."""
+        while isinstance(message := self.next(), NOT_COUNTED):
+            pass
+        return message
 
     def say(self, *messages: Any) -> None:
         self.peer.sendall(b"".join(codec.frames(list(messages))))
@@ -107,7 +130,7 @@ def connected(server: FakeServer, run: str = "se-1", patience: float = PATIENCE)
     agreed: Waiter[Agreed | None] = Waiter(PATIENCE)
     connection = Connection(on_answer=agreed.set)
     server.connections.append(connection)
-    ResumingLink(f"unix:{server.path}", Hello("client", "", confirms=True), connection, patience=patience)
+    ResumingLink(server.address, Hello("client", "", confirms=True), connection, patience=patience)
     assert server.accept(Agreed(1, run=run)).confirms
     agreed.wait()
     return connection
@@ -219,11 +242,11 @@ def test_it_says_which_outcomes_it_has_when_no_more_come(server: FakeServer) -> 
     call(connection)
     server.next()
     server.say(outcome())
-    assert server.next() == m.OutcomesTaken(1)
+    assert server.next() == OutcomesTaken(1)
     call(connection, "fc-b")
     server.next()
     server.say(outcome("fc-b"))
-    assert server.next() == m.OutcomesTaken(2)
+    assert server.next() == OutcomesTaken(2)
 
 
 def test_and_while_they_come_after_so_many(server: FakeServer) -> None:
@@ -271,3 +294,225 @@ def test_nothing_is_said_of_an_app_before_the_next_server_has_it(server: FakeSer
     server.peer.settimeout(PATIENCE)
     server.say(m.Reply(again.request_id, made))
     assert [server.next().call_id, server.next().call_id] == ["fc-a", "fc-b"]
+
+
+# --- a server elsewhere: the connection breaks, and the server lives -----------------------------------------------------
+
+
+@pytest.fixture
+def far() -> Iterator[FakeServer]:
+    server = FakeServer(None)
+    yield server
+    server.close()
+
+
+def far_connection(server: FakeServer, silence: float = PATIENCE, **agreed: Any) -> Connection:
+    """One over which the server has agreed to a conversation."""
+    waiter: Waiter[Agreed | None] = Waiter(PATIENCE)
+    connection = Connection(on_answer=waiter.set)
+    server.connections.append(connection)
+    hello = Hello("client", "", confirms=True)
+    ResumingLink(server.address, hello, connection, patience=PATIENCE, silence=silence)
+    hello = server.accept(Agreed(1, run="se-1", conversation_token="talk-1", **agreed))
+    assert (hello.lasts, hello.conversation_token, hello.taken) == (True, "", 0)
+    waiter.wait()
+    return connection
+
+
+def taken_up(server: FakeServer, taken: int) -> Hello:
+    """The client comes back, and is told that the server has so many of its messages."""
+    hello = server.accept(Agreed(1, run="se-1", conversation_token="talk-1", taken=taken))
+    assert hello.conversation_token == "talk-1"
+    return hello
+
+
+@pytest.mark.parametrize(("taken", "said_again"), [(0, ["fc-a", "fc-b"]), (1, ["fc-b"]), (2, [])])
+def test_the_same_server_is_told_what_it_lacks_and_nothing_else(
+    far: FakeServer, taken: int, said_again: list[str]
+) -> None:
+    connection = far_connection(far)
+    first, second = call(connection, "fc-a"), call(connection, "fc-b")
+    submitted = {each.call_id: each for each in (far.next(), far.next())}
+    far.peer.close()
+    assert taken_up(far, taken).taken == 0
+    assert [far.next() for _ in said_again] == [submitted[each] for each in said_again]
+    far.say(outcome("fc-a"), outcome("fc-b"))
+    assert first.waiter.wait() is second.waiter.wait() is None
+    assert [len(first.all), len(second.all)] == [1, 1]
+
+
+def test_what_is_said_while_the_connection_is_broken_is_said_over_the_next(far: FakeServer) -> None:
+    connection = far_connection(far)
+    early = call(connection, "fc-a")
+    assert far.next().call_id == "fc-a"
+    far.peer.close()
+    late = call(connection, "fc-b")  # it may not have noticed yet
+    taken_up(far, 1)
+    assert far.next().call_id == "fc-b"
+    far.say(outcome("fc-a"), outcome("fc-b"))
+    assert early.waiter.wait() is late.waiter.wait() is None
+
+
+def test_it_says_how_many_messages_it_has_when_it_comes_back(far: FakeServer) -> None:
+    connection = far_connection(far)
+    first, second = call(connection, "fc-a"), call(connection, "fc-b")
+    far.next(), far.next()
+    far.say(Taken(2))  # about the conversation, and no part of it
+    far.say(outcome("fc-a"))
+    assert first.waiter.wait() is None
+    assert (far.next(), far.next()) == (OutcomesTaken(1), Taken(1))
+    far.peer.close()
+    assert taken_up(far, 2).taken == 1
+    far.say(outcome("fc-b"))
+    assert second.waiter.wait() is None
+    assert (far.next(), far.next()) == (OutcomesTaken(2), Taken(2))
+
+
+@pytest.mark.parametrize("how_often", [1, 3])
+def test_a_return_that_breaks_before_its_answer_is_tried_again(far: FakeServer, how_often: int) -> None:
+    connection = far_connection(far)
+    outcomes = call(connection)
+    submitted = far.next()
+    far.peer.close()
+    for _ in range(how_often):
+        peer, _ = far.listening.accept()
+        peer.close()
+    taken_up(far, 0)
+    assert far.next() == submitted
+    far.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+def test_what_follows_the_answer_in_one_piece_is_heard(far: FakeServer) -> None:
+    connection = far_connection(far)
+    outcomes = call(connection)
+    far.next()
+    far.peer.close()
+    peer, _ = far.listening.accept()
+    with peer:
+        answer = codec.frames([Agreed(1, run="se-1", conversation_token="talk-1", taken=1)])
+        peer.sendall(b"".join([*answer, *codec.frames([outcome()])]))
+        assert outcomes.waiter.wait() is None
+
+
+def test_a_stream_goes_on_over_the_next_connection_to_the_same_server(far: FakeServer) -> None:
+    connection = far_connection(far)
+    stream = call(connection, kind=CallKind.STREAM)
+    far.next()
+    far.peer.close()
+    taken_up(far, 1)
+    far.say(outcome())
+    assert stream.waiter.wait() is None
+
+
+def test_the_next_server_is_told_all_that_is_unfinished_in_a_conversation_of_its_own(far: FakeServer) -> None:
+    connection = far_connection(far)
+    stream, other = call(connection, "fc-s", CallKind.STREAM), call(connection, "fc-a")
+    far.next(), far.next()
+    far.peer.close()
+    far.accept(Agreed(1, run="se-2", conversation_token="talk-2"))
+    assert str(stream.waiter.wait()) == "the server was gone while this stream was under way"
+    again = far.next()
+    assert (again.call_id, again.again) == ("fc-a", True)
+    far.peer.close()
+    hello = far.accept(Agreed(1, run="se-2", conversation_token="talk-2", taken=1))
+    assert (hello.conversation_token, hello.taken) == ("talk-2", 0)
+    far.say(outcome())
+    assert other.waiter.wait() is None
+
+
+def test_a_server_that_has_not_waited_is_told_of_in_words(far: FakeServer) -> None:
+    connection = far_connection(far)
+    outcomes = call(connection)
+    far.next()
+    far.peer.close()
+    far.accept(Agreed(1, run="se-1", conversation_token="talk-2"))
+    error = outcomes.waiter.wait()
+    assert isinstance(error, ConnectionError)
+    assert "has not waited for this program to come back (MOTET_CONNECTION_GRACE of the server)" in str(error)
+
+
+def test_a_server_that_cannot_have_what_it_says_it_has_is_told_of(far: FakeServer) -> None:
+    connection = far_connection(far)
+    outcomes = call(connection)
+    submitted = far.next()
+    far.peer.close()
+    taken_up(far, 7)
+    taken_up(far, 0)
+    assert far.next() == submitted
+    far.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+def test_an_older_server_keeps_no_conversation(far: FakeServer) -> None:
+    agreed: Waiter[Agreed | None] = Waiter(PATIENCE)
+    connection = Connection(on_answer=agreed.set)
+    far.connections.append(connection)
+    ResumingLink(far.address, Hello("client", "", confirms=True), connection, silence=0.05)
+    far.accept(Agreed(1, run="se-1"))
+    agreed.wait()
+    outcomes = call(connection)
+    far.next()
+    far.say(outcome())
+    assert outcomes.waiter.wait() is None
+    assert far.next() == OutcomesTaken(1)
+    other = call(connection, "fc-b")
+    far.peer.close()
+    far.accept(Agreed(1, run="se-1"))
+    assert str(other.waiter.wait()) == "the server closed the connection"
+
+
+@pytest.mark.parametrize("how", ["is closed", "is left open by a program that ends"])
+def test_who_leaves_says_goodbye(far: FakeServer, how: str) -> None:
+    connection = far_connection(far)
+    if how == "is closed":
+        connection.close()
+    else:
+        resuming_link._say_goodbyes()
+    assert far.next() == Goodbye()
+
+
+def test_a_silent_server_is_asked_for_a_sign_and_then_left_for_another_connection(far: FakeServer) -> None:
+    connection = far_connection(far, silence=1.0)
+    outcomes = call(connection)
+    submitted = far.next()
+    assert far.next() == Taken(0)
+    taken_up(far, 0)
+    assert far.next_said() == submitted
+    far.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+def test_a_server_that_speaks_is_not_left_however_little_it_says(far: FakeServer) -> None:
+    connection = far_connection(far, silence=1.5)
+    outcomes = call(connection)
+    far.next()
+    for _ in range(4):  # in more time than that: each follows a sign of the client, which says one in a third of it
+        assert far.next() == Taken(0)
+        far.say(Taken(1))
+    far.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+def test_who_sends_to_a_server_that_does_not_read_waits_no_longer_than_for_a_silent_one(far: FakeServer) -> None:
+    connection = far_connection(far, silence=0.6)
+    outcomes = Outcomes()
+    connection.open_call("fc-a", outcomes)
+    connection.submit("fc-a", "fu-f", CallKind.ATTACHED, "", [NewInput(0, bytes(32 * 1024 * 1024))], None)
+    taken_up(far, 0)
+    assert len(far.next_said().inputs[0].payload) == 32 * 1024 * 1024
+    far.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+@pytest.mark.parametrize("where", ["here", "far"])
+def test_the_socket_of_a_server_that_is_gone_is_let_go_of(server: FakeServer, far: FakeServer, where: str) -> None:
+    gone = server if where == "here" else far
+    connection = connected(gone, run="") if where == "here" else far_connection(far)
+    link = connection._link
+    assert isinstance(link, ResumingLink)
+    if where == "far":
+        gone.say(m.Farewell())
+    gone.vanish()
+    link._received.wait()
+    assert link._stream._socket.fileno() == -1  # type: ignore[attr-defined]

@@ -397,6 +397,58 @@ class RecordStoreContract:
         assert texts(store, LogQuery(search="old")) == []
         assert texts(store, LogQuery(after=last)) == texts(store, LogQuery(search="new")) == ["new", "newer"]
 
+    @pytest.mark.parametrize("erased", [1, 2, 3])
+    def test_of_an_erased_call_nothing_is_left_and_of_its_neighbours_everything(
+        self, store: RecordStore, erased: int
+    ) -> None:
+        """The first call has a row and chunks of its own, the second a row, the third lies in a chunk with the second."""
+        store.add(RecordBatch(apps=[app()], functions=[function()], calls=[call(1), call(2), call(3)]))
+        many = [ended(index, 1) for index in range(100)]
+        store.add(RecordBatch(inputs={"fu-1": [*many, ended(0, 2), ended(1, 2, kind=FAILURE), ended(0, 3)]}))
+        store.add(RecordBatch(calls=[call(4)], inputs={"fu-1": [ended(0, 4, at=50.0)]}))
+        written = [lines(f"secret {number}", at=float(number), call=number, index=0) for number in (1, 2, 3, 2, 1)]
+        store.add(RecordBatch(logs=[*written, lines("of nobody", at=6.0)]))
+        kept = [arguments(number) for number in (1, 2, 3)]
+        store.add(RecordBatch(arguments=kept, definitions=[definition()]))
+        store.add(RecordBatch(facts=[StallRecord("ta-1", f"fc-{number}", 0, 1.0, 2.0, "") for number in (1, 2, 3)]))
+        others = [number for number in (1, 2, 3) if number != erased]
+        last = store.logs(LogQuery())[-1].position
+
+        assert store.erase_calls([f"fc-{erased}", "fc-none"]) == 1
+        assert store.erase_calls([f"fc-{erased}"]) == 0
+
+        assert store.call(f"fc-{erased}") is None
+        assert store.inputs(InputQuery(call_id=f"fc-{erased}")) == []
+        assert store.arguments(f"in-{erased}-0") is None
+        assert texts(store, LogQuery(call_id=f"fc-{erased}")) == []
+        assert {it.call.call_id for it in store.calls(CallQuery())} == {f"fc-{number}" for number in (*others, 4)}
+        assert {it.call_id for it in store.inputs(InputQuery(limit=1000))} == {f"fc-{it}" for it in (*others, 4)}
+        for number in others:
+            found = store.call(f"fc-{number}")
+            assert found is not None
+            assert (
+                found.ended_inputs == len(store.inputs(InputQuery(call_id=f"fc-{number}"))) == (100, 2, 1)[number - 1]
+            )
+            assert store.arguments(f"in-{number}-0") == arguments(number)
+        left = [number for number in (1, 2, 3, 2, 1) if number != erased]
+        assert texts(store, LogQuery(search="secret")) == [f"secret {number}" for number in left]
+        assert {it.call_id for it in store.facts(StallRecord, ["ta-1"])} == {f"fc-{number}" for number in others}
+
+        store.add(
+            RecordBatch(calls=[call(5)], inputs={"fu-1": [ended(0, 5)]}, logs=[lines("later", at=7.0, call=5, index=0)])
+        )
+        assert texts(store, LogQuery(after=last)) == ["later"]
+        assert texts(store, LogQuery(call_id="fc-5")) == ["later"]
+
+    def test_the_next_line_after_erased_ones_is_found_by_its_own_words(self, store: RecordStore) -> None:
+        store.add(shop(logs=[lines("first", at=1.0), lines("secret", at=2.0, call=1, index=0)]))
+        last = store.logs(LogQuery())[-1].position
+        assert store.erase_calls(["fc-1"]) == 1
+        store.add(RecordBatch(logs=[lines("next", at=3.0)]))
+        assert texts(store, LogQuery(after=last)) == ["next"]
+        assert texts(store, LogQuery(search="secret")) == []
+        assert texts(store, LogQuery()) == ["first", "next"]
+
     def test_readers_in_other_threads_see_whole_batches_in_order(self, store: RecordStore) -> None:
         store.add(shop())
         counts: list[list[int]] = [[], []]

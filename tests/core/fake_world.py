@@ -21,7 +21,7 @@ from motet.core.scaler import ENOUGH
 from motet.model.current_attempt import FIRST, Attempt
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind
+from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind, RestoredInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
@@ -62,9 +62,14 @@ class FakeContainer:
     wants_no_more: bool = False
     limit: int = 1 << 62
     blocked: bool = False
+    silent: bool = False
     frozen_at: float | None = None
     deadline: float | None = None
     """When it may be killed though it works, because it was told to go."""
+
+    @property
+    def held_up(self) -> bool:
+        return self.blocked or self.silent
 
     def members(self, attempt: int) -> list[int]:
         """The attempts that a delivery brought."""
@@ -155,6 +160,8 @@ class FakeWorld:
         self.recorded: Counter[InputKey] = Counter()
         self.recorded_calls: Counter[str] = Counter()
         self.fed: Counter[InputKey] = Counter()
+        self.restored: set[str] = set()
+        """Calls that were kept over a restart. Spawned ones are never fed, but by whoever walks at random."""
         self.were_fed: set[InputKey] = set()
         self.refused_to_strangers = 0
         self.bounds_inputs = False
@@ -175,8 +182,8 @@ class FakeWorld:
 
     def restart(self, dice: Random) -> None:
         """The server was killed, and another takes over: ready containers come back, and clients submit again what has not
-        ended. All else is gone: spawned inputs, containers that are no use yet or any more, what was not read. Some of what
-        ran has ended meanwhile; streams are cancelled where they run, and their clients do without them."""
+        ended, and spawned inputs were kept. All else is gone: containers that are no use yet or any more, what was not read.
+        Some of what ran has ended meanwhile; streams are cancelled where they run, and their clients do without them."""
         self.engine = self._new_engine(1 + max(self.seen_attempts, default=0))
         self.wake_at = None
         self.recorded_calls.clear()
@@ -202,7 +209,10 @@ class FakeWorld:
             calls.setdefault(call_id, []).append(index)
         for call_id, indices in calls.items():
             function_id, client, kind = self.calls[call_id]
-            if kind is not CallKind.SPAWNED:
+            if kind is CallKind.SPAWNED:
+                kept = [RestoredInput(index, b"x", self.now) for index in indices]
+                self.feed(e.InputsRestored(call_id, function_id, "", kept, client))
+            else:
                 new = [NewInput(index, b"x") for index in indices]
                 self.feed(e.InputsSubmitted(call_id, function_id, client, kind, "", new, again=True))
         for app_id in sorted(retired):
@@ -229,7 +239,7 @@ class FakeWorld:
 
     def _survives(self, container: FakeContainer) -> bool:
         function = self._function_of(container.container_id)
-        lives = container.phase == "ready" and not (container.frozen or container.blocked)
+        lives = container.phase == "ready" and not (container.frozen or container.held_up)
         return lives and not function.stopped
 
     def _goes_on_alone(self, container: FakeContainer, dice: Random) -> None:
@@ -341,6 +351,8 @@ class FakeWorld:
                 self.functions.setdefault(event.function_id, known)
             case e.InputsSubmitted():
                 self._note_submitted(event)
+            case e.InputsRestored():
+                self._note_restored(event)
             case e.CallCancelled():
                 self._note_cancelled(event)
             case e.ClientLost():
@@ -379,6 +391,14 @@ class FakeWorld:
         if self.functions[event.function_id].stopped:
             self.may_be_lost.update((event.call_id, new.index) for new in event.inputs)
 
+    def _note_restored(self, event: e.InputsRestored) -> None:
+        self.restored.add(event.call_id)
+        keys = [(event.call_id, kept.index) for kept in event.inputs]
+        self.accepted.update(keys)
+        self.accepted_at.update(dict.fromkeys(keys, self.now))
+        if self.functions[event.function_id].stopped:
+            self.may_be_lost.update(keys)
+
     def _note_cancelled(self, event: e.CallCancelled) -> None:
         if event.by == STRANGER:
             return
@@ -393,6 +413,9 @@ class FakeWorld:
             case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
                 self.containers[event.container_id].phase = "ready"
                 self._function_of(event.container_id).fails_to_start = False
+            case e.ContainerSilent() | e.ContainerHeard():
+                container = self.containers[event.container_id]
+                container.silent = isinstance(event, e.ContainerSilent)
             case e.ContainerBlocked() | e.ContainerUnblocked() | e.InputsLimited():
                 self._note_reach(event)
             case e.ContainerFailed():
@@ -534,7 +557,8 @@ class FakeWorld:
                 self.were_fed.add(key)
                 assert self.fed[key] >= 0, f"{command}: more than was sent"
             case c.AckFeed() | c.AckItems():
-                assert not isinstance(command, c.AckFeed) or command.client == self.calls[command.call_id][1]
+                if isinstance(command, c.AckFeed) and command.call_id not in self.restored:
+                    assert command.client == self.calls[command.call_id][1]
             case c.RecordCalls():
                 self.recorded_calls.update(call.call_id for call in command.calls)
                 assert max(self.recorded_calls.values()) == 1
@@ -588,7 +612,7 @@ class FakeWorld:
         assert container.phase == "ready", f"{command}: {container}"
         assert not container.wants_no_more
         assert not container.frozen
-        assert not container.blocked
+        assert not container.held_up
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts
@@ -720,13 +744,13 @@ class FakeWorld:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size
-                    ready = [x for x in there if x.phase == "ready" and not x.frozen and not x.blocked]
+                    ready = [x for x in there if x.phase == "ready" and not x.frozen and not x.held_up]
                     room += sum(max(0, target - x.slots) for x in ready) * size
                 assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
             due = function.spec.batching is None or view.waiting_inputs >= function.spec.batching.max_batch_size
             if due and not function.deaths and not function.spec.single_use_containers:
                 draining = {x.container_id for x in view.containers if x.state in ("draining", "frozen")}
-                free = [x for x in there if x.phase == "ready" and not x.blocked and x.container_id not in draining]
+                free = [x for x in there if x.phase == "ready" and not x.held_up and x.container_id not in draining]
                 most = function.spec.concurrency.max_inputs
                 assert all(x.slots >= min(most, x.limit) for x in free), "a slot is free"
         kept = max(function.settings.min_containers, min(function.warm, self.most(function_id)))

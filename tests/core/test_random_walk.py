@@ -181,7 +181,8 @@ class EngineWalk(RuleBasedStateMachine):
     @rule(pick=PICK, count=st.integers(1, 3))
     def feed_input(self, pick: int, count: int) -> None:
         call_id, index = self._choose(self.world.unfinished(), pick)
-        self.world.feed(e.InputFed(call_id, index, [b"1"] * count, self.world.calls[call_id][1]))
+        if call_id not in self.world.restored:
+            self.world.feed(e.InputFed(call_id, index, [b"1"] * count, self.world.calls[call_id][1]))
 
     @precondition(lambda self: self.world.unfinished())
     @rule(pick=PICK, what=st.sampled_from(["cancel", "feed", "take", "add"]))
@@ -306,6 +307,15 @@ class EngineWalk(RuleBasedStateMachine):
         happened = e.ContainerThawed if container.frozen else e.ContainerFrozen
         self.world.feed(happened(container.container_id))
 
+    @precondition(lambda self: self.world.containers)
+    @rule(pick=PICK, lost=st.booleans())
+    def fall_silent_or_answer(self, pick: int, lost: bool) -> None:
+        container = self._choose(list(self.world.containers.values()), pick)
+        if container.silent and not lost:
+            self.world.feed(e.ContainerHeard(container.container_id))
+        else:
+            self.world.feed(e.ContainerSilent(container.container_id, "has not answered", lost))
+
     @precondition(lambda self: self.world.in_phase("ready", "stopping"))
     @rule(pick=PICK, seen=PICK)
     def block_or_turn(self, pick: int, seen: int) -> None:
@@ -417,6 +427,8 @@ class EngineWalk(RuleBasedStateMachine):
         for container in list(self.world.containers.values()):
             if container.frozen:
                 self.world.feed(e.ContainerThawed(container.container_id))
+            elif container.silent:
+                self.world.feed(e.ContainerHeard(container.container_id))
             elif container.blocked and container.phase == "ready":
                 self.world.feed(e.ContainerUnblocked(container.container_id))
             elif container.phase == "starting":
@@ -459,13 +471,13 @@ def walk(policy: str, examples: int, dice: int = 0) -> type[unittest.TestCase]:
 # In parts, which run concurrently: each computes all the time, so on a busy machine it takes many times as long.
 TestMotet1 = walk("motet", 50, dice=1)
 TestMotet2 = walk("motet", 50, dice=2)
-TestMotet3 = walk("motet", 50, dice=3)
-TestMotet4 = walk("motet", 50, dice=4)
+TestMotet3 = pytest.mark.nightly(walk("motet", 50, dice=3))
+TestMotet4 = pytest.mark.nightly(walk("motet", 50, dice=4))
 TestModal = walk("modal", 15)
 TestKnative = walk("knative", 12)
 TestRayServe = walk("ray-serve", 15)
 TestBeta9 = walk("beta9", 15)
-TestKedaHttp = walk("keda-http", 40)
+TestKedaHttp = walk("keda-http", 15)
 
 
 def test_every_policy_walks() -> None:

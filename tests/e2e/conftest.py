@@ -98,7 +98,7 @@ def _command(pid: int) -> str:
         return "(it has just ended)"
 
 
-def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = 60.0) -> Any:
     """The first true value of `condition`, asked every 5 ms; fails after `timeout` seconds, naming `what`."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -109,7 +109,7 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition", timeou
 
 async def wait_until_async(condition: Callable[[], Any]) -> None:
     """Let other tasks run until `condition` holds: it is about other processes, so there is no event to wait for."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 

@@ -16,6 +16,7 @@ from motet.server.access.rights import EVERYTHING
 from motet.server.access.tokens import OPERATOR
 from motet.server.clients.session import ClientSession
 from motet.server.config import ServerConfig
+from motet.server.containers.come_back import Inherited
 from motet.server.server import Server
 from motet.store.memory import MemoryCallStore
 from motet.testing.backends import FakeBackend
@@ -27,7 +28,7 @@ from motet.wire.hello import Agreed, Hello, Refused
 from motet.wire.message import Message
 
 M = TypeVar("M")
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 def function(name: str = "f", **options: Any) -> FunctionSpec:
@@ -208,6 +209,15 @@ class Stage:
         self._wires.append(await Wire.open(self.backend.launches[0].address))
         return self._wires[-1]
 
+    async def connect_from_outside(self) -> Wire:
+        """A connection, closed with the stage, to where clients are told to connect."""
+        self._wires.append(await Wire.open(self.server.address))
+        return self._wires[-1]
+
+    def is_anybody_away(self) -> bool:
+        """Whether the server has noticed that the connection of a client broke that may come back."""
+        return any(guest.is_away for guest in self.server._guests._guests)
+
     def state(self, function_id: str, container_id: str) -> str:
         """What the engine takes a container for."""
         driver = self.server._driver
@@ -240,10 +250,13 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(audit: Audit | None = None, door: Door | None = None, **config: Any) -> AsyncIterator[Stage]:
+async def stage(
+    audit: Audit | None = None, door: Door | None = None, inherited: Inherited | None = None, **config: Any
+) -> AsyncIterator[Stage]:
     """A started server, stopped at the end."""
     backend = FakeBackend()
-    server = Server(ServerConfig(stop_grace=0.2, **config), backend, MemoryCallStore(), audit=audit, door=door)
+    told = ServerConfig(stop_grace=0.2, **config)
+    server = Server(told, backend, MemoryCallStore(), audit=audit, door=door, inherited=inherited)
     await server.start()
     on = Stage(server, backend)
     try:

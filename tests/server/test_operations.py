@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 
 from motet.errors import NotFoundError, PermissionDeniedError
-from motet.model.outcome import CallKind
+from motet.model.outcome import CallKind, NewInput
 from motet.model.scaling import AutoscalerSettings
 from motet.records.queries import LogQuery
 from motet.wire import codec, failure
 from motet.wire import operator_messages as m
-from motet.wire.client_messages import Done, Outcomes, Request
+from motet.wire.client_messages import AwaitOutcomes, Done, Outcomes, Request, SubmitInputs
 from motet.wire.container_messages import Stop
 from motet.wire.hello import Hello
 from tests.server.stage import Client, Stage, function, play, refusal
@@ -100,5 +100,22 @@ def test_an_operator_comes_in_with_the_servers_token() -> None:
         wire.say(Hello("client", on.server.token), Request(1, m.ViewServer()))
         (reply,) = await wire.hear(codec.decode_to_client)
         assert [view.app_id for view in reply.body.views] == ["ap-1"]
+
+    play(scene)
+
+
+def test_a_spawned_call_that_has_ended_is_erased_with_its_result_and_one_that_runs_is_not() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        (function_id,) = await client.create(function())
+        await client.answer(SubmitInputs("fc-1", function_id, CallKind.SPAWNED, "", [NewInput(0, b"x")]))
+        container = await on.container()
+        held = await container.deliveries()
+        refused = refusal(await client.answer(m.EraseCalls(("fc-1",))))
+        assert "fc-1 has inputs that have not ended: `motet call cancel fc-1` ends them" in str(refused)
+        container.finish(held)
+        assert isinstance(await client.answer(AwaitOutcomes("fc-1", 0)), Outcomes)
+        assert isinstance(await client.answer(m.EraseCalls(("fc-1",))), Done)
+        assert isinstance(refusal(await client.answer(AwaitOutcomes("fc-1", 0))), NotFoundError)
+        assert "nothing is kept here of fc-1" in str(refusal(await client.answer(m.EraseCalls(("fc-1",)))))
 
     play(scene)

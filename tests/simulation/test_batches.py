@@ -65,6 +65,7 @@ def test_batches_whose_container_died_run_elsewhere() -> None:
     assert report.unfinished == 0
 
 
+@pytest.mark.nightly
 def test_a_learned_wait_is_as_good_as_one_that_was_chosen_well() -> None:
     arrivals = make_trace("poisson", 1, 60, 120).arrivals
     trace = Trace(name="test", arrivals=arrivals, durations=[0.2] * len(arrivals))

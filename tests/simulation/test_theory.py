@@ -17,6 +17,8 @@ from motet.simulation.simulator import simulate
 from motet.simulation.timeline import percentile
 from motet.simulation.trace import make_trace
 
+pytestmark = pytest.mark.nightly
+
 
 def queue(
     *, servers: int, load: float, duration: str, inputs: int, slots: int = 1, curve: str = "io", seed: int = 0

@@ -177,9 +177,9 @@ def test_inputs_that_come_in_any_order_are_found_by_index(journal: Journal) -> N
 def test_what_an_input_has_been_through_is_known_as_it_was_said_last(reopen: Open) -> None:
     first = reopen()
     first.keep([CallMade(call(1)), added(1, 0, 1, 2), ended(1, 2), InputTried("fc-1", 2, 9)])
-    first.keep([InputTried("fc-1", 0, 1, 1, 0, 450.25), InputTried("fc-1", 0, 2, 1, 1, 460.5)])
+    first.keep([InputTried("fc-1", 0, 1, 1, 0, 450.25), InputTried("fc-1", 0, 2, 1, 1, 460.5, 1 << 41)])
     (part,) = reopen().unfinished()
-    assert part.inputs == [UnfinishedInput(0, 3, 200.0, 2, 1, 1, 460.5), UnfinishedInput(1, 3, 200.0)]
+    assert part.inputs == [UnfinishedInput(0, 3, 200.0, 2, 1, 1, 460.5, 1 << 41), UnfinishedInput(1, 3, 200.0)]
 
 
 def test_the_unfinished_come_in_the_order_of_their_calls_and_in_parts(journal: Journal) -> None:

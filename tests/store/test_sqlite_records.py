@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import signal
@@ -15,8 +16,13 @@ import msgspec
 import pytest
 
 from motet.errors import ServiceError
+from motet.model.outcome import CallKind, OutcomeKind
+from motet.records.arguments import ArgumentsRecord
 from motet.records.batch import RecordBatch
+from motet.records.calls import CallRecord
 from motet.records.facts import FactRecord
+from motet.records.inputs import InputRecord
+from motet.records.logs import LogBatch
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store import sqlite_database
 from motet.store.sqlite_facts import TABLES
@@ -272,3 +278,18 @@ def test_a_file_that_was_made_without_arguments_gets_some(path: Path) -> None:
     store.add(shop(arguments=[arguments(1)]))
     assert store.arguments("in-1-0") == arguments(1)
     store.close()
+
+
+def test_the_bytes_of_an_erased_call_are_in_no_file(tmp_path: Path) -> None:
+    with contextlib.closing(SqliteRecords(tmp_path / "records.db")) as store:
+        for number in (1, 2):
+            record = ArgumentsRecord(f"fc-{number}", 0, "fu-1", 1.0, b"argument%d" % number * 100)
+            batch = LogBatch(1.0, "fu-1", "ta-1", f"fc-{number}", 0, "stdout", [f"printedline{number}"])
+            failed = InputRecord.of(f"fc-{number}", 0, 0.0, 1.0, OutcomeKind.FAILURE, [], b"failure%d" % number)
+            call = CallRecord(f"fc-{number}", "fu-1", CallKind.SPAWNED, "", 1.0)
+            store.add(RecordBatch(calls=[call], arguments=[record], logs=[batch], inputs={"fu-1": [failed]}))
+        assert store.erase_calls(["fc-1"]) == 1
+        written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for secret in (b"argument", b"printedline", b"failure"):
+        assert secret + b"1" not in written
+        assert secret + b"2" in written

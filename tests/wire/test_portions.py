@@ -14,6 +14,7 @@ from motet.errors import ConnectionError, RequestSizeError
 from motet.model.outcome import AttemptEnd, CallKind, Delivery, InputEnd, NewInput, OutcomeKind
 from motet.wire import client_messages as m
 from motet.wire import codec, portions
+from motet.wire import deployment_messages as d
 from motet.wire.access_messages import TokensListed
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.container_messages import (
@@ -42,13 +43,13 @@ SMALL = {
     (Configure, "web_urls"),
     (m.AppCreated, "functions"),
     (m.AppCreated, "web_urls"),
-    (m.AppDeployed, "functions"),
-    (m.AppDeployed, "web_urls"),
-    (m.AppFound, "functions"),
-    (m.AppFound, "web_urls"),
-    (m.AppFound, "specs"),
-    (m.FunctionFound, "web_urls"),
-    (m.VersionsViewed, "found"),
+    (d.AppDeployed, "functions"),
+    (d.AppDeployed, "web_urls"),
+    (d.AppFound, "functions"),
+    (d.AppFound, "web_urls"),
+    (d.AppFound, "specs"),
+    (d.FunctionFound, "web_urls"),
+    (d.VersionsViewed, "found"),
     (InputFound, "containers"),
     (InputFound, "stalls"),
     (PutItems, "items"),

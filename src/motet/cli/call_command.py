@@ -10,7 +10,7 @@ import click
 from rich.text import Text
 
 from motet.cli.call_tree import TREE_LIMITS, call_tree
-from motet.cli.failed_calls import list_calls
+from motet.cli.failed_calls import delete_calls, list_calls
 from motet.cli.finding import LIVE_INPUTS, Known, known
 from motet.cli.options import ViewCommand, ViewGroup, confirm, json_option, print_json, yes_option
 from motet.cli.rerun_command import rerun_command
@@ -89,6 +89,7 @@ def show_command(*, object_id: str, inputs: int, as_json: bool) -> None:
 call_command.add_command(show_command)
 call_command.add_command(rerun_command)
 call_command.add_command(list_calls)
+call_command.add_command(delete_calls)
 
 
 @call_command.command("cancel")

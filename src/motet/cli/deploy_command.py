@@ -54,6 +54,12 @@ _PATIENCE = 1.0
     metavar="RULES",
     help="Of a canary: roll it back when one of these holds, such as error-rate=2%,p95=2x.",
 )
+@click.option(
+    "--on-failure",
+    metavar="URL",
+    default="",
+    help="Post JSON there when an input of a spawned or scheduled call has failed for good.",
+)
 @click.option("--dry-run", is_flag=True, help="Only say what would travel, and what would change.")
 @click.option(
     "--server",
@@ -70,6 +76,7 @@ def deploy_command(
     strategy: str,
     percent: float | None,
     rollback_on: str | None,
+    on_failure: str,
     dry_run: bool,
     server: str | None,
     as_json: bool,
@@ -94,6 +101,7 @@ def deploy_command(
         commit=commit.answer(),
         percent=10.0 if percent is None else percent,
         rollback_on=rollback_on or "",
+        on_failure=on_failure,
     )
     if dry_run:
         _say_what_would_change(app, wanted, as_json=as_json)

@@ -10,19 +10,24 @@ import click
 import msgspec
 
 from motet.cli.finding import known
-from motet.cli.options import MomentType, ViewCommand, json_option, print_json
-from motet.cli.summary import seconds
+from motet.cli.options import MomentType, ViewCommand, confirm, json_option, print_json, yes_option
+from motet.cli.summary import count, seconds
 from motet.cli.tables import cell, fitting, moment, table
 from motet.cli.terminal import console, tell
-from motet.model.ids import ENTROPY_BITS, id_suffix, input_id
+from motet.errors import InvalidError, NotFoundError
+from motet.model.ids import ENTROPY_BITS, checked_id, id_suffix, input_id
 from motet.model.outcome import OutcomeKind
 from motet.records.calls import CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.queries import CallQuery
+from motet.server.records.config import RecordsConfig
+from motet.server.wiring import Upkeep
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 FAILED_KINDS = (OutcomeKind.FAILURE, OutcomeKind.TIMED_OUT, OutcomeKind.LOST)
+_AT_ONCE = 200
+"""Calls that a server is told of in one message."""
 _COUNTS = ("succeeded", "failed", "timed_out", "cancelled", "lost")
 
 
@@ -82,6 +87,40 @@ def list_calls(
     out.print(fitting(shown, out.width))
     if len(calls) == limit:
         tell(f"The newest {limit:,}; --limit lists more.", err=True)
+
+
+@click.command("delete", cls=ViewCommand)
+@click.argument("calls", metavar="[FC-ID]...", nargs=-1)
+@click.option("--failed", is_flag=True, help="All calls with a failed input, of those that the options below name.")
+@which_options
+@click.option("-n", "--limit", type=click.IntRange(1, 10_000), default=1000, show_default=True, help="So many at most.")
+@yes_option
+def delete_calls(*, calls: tuple[str, ...], failed: bool, limit: int, yes: bool, **which: Any) -> None:
+    """Erase function calls (fc-...): their arguments, results, inputs and lines.
+
+    They have to have ended. Calls that they made are calls of their own, and stay; so does what the audit log tells.
+    """
+    if failed == bool(calls):
+        raise InvalidError("give either the ids of calls (fc-...), or --failed")
+    if not failed and any(value is not None for value in which.values()):
+        raise InvalidError("--app, --function, --since and --until go with --failed")
+    ids = [checked_id(each, "fc", "function call") for each in calls]
+    with known() as found:
+        if failed:
+            query = CallQuery(kinds=FAILED_KINDS, limit=limit, **which)
+            ids = [each.call.call_id for each in found.archive.calls(query)]
+        if not ids:
+            tell("No failed call is to be erased.", err=True)
+            return
+        confirm(f"Erase {count(len(ids), 'call')}, with arguments, results and what was printed?", yes=yes)
+        erased = False
+        for first in range(0, len(ids), _AT_ONCE):
+            some = ids[first : first + _AT_ONCE]
+            erased |= found.servers.erase_calls(some)
+            erased |= Upkeep(RecordsConfig(home=found.home)).erase_calls(some) > 0
+        if not erased:
+            raise NotFoundError(f"nothing is kept of {', '.join(ids[:5])} under {found.where}")
+    tell(f"Erased {count(len(ids), 'call')}", err=True)
 
 
 def _call_json(summary: CallSummary) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -116,6 +116,16 @@ class LiveServers:
         asked = len(self._reached())
         where = f"no server runs under {self._home}" if not asked else f"{asked} servers were asked"
         raise NotFoundError(f"{missing} ({where if asked != 1 else 'one server was asked'})")
+
+    def erase_calls(self, call_ids: Sequence[str]) -> bool:
+        """Have them erased by all that run; whether there was something. Raises what a server refuses it with."""
+        self._all(lambda _: None)
+        found = False
+        for server in self._reached():
+            with contextlib.suppress(NotFoundError):
+                server.ask(m.EraseCalls(tuple(call_ids)), Done, STOP_TIMEOUT)
+                found = True
+        return found
 
     def environment(self, container_id: str) -> dict[str, str]:
         """What a container was given. Raises `NotFoundError`."""

@@ -85,7 +85,14 @@ class SocketLink:
             self._received.set(None)
 
     def _read(self) -> None:
-        self._connection.lost(self._read_to_end())
+        self._lose(self._read_to_end())
+
+    def _lose(self, problem: Exception) -> None:
+        """The connection has ended: whoever waits is told, and its stream is let go of."""
+        self._connection.lost(problem)  # first: who says something from now on is told why, too
+        self._stream.end()  # a thread that sends, and has the lock, waits no longer
+        with self._lock:
+            self._stream.close()
 
     def _take_in(self, frame: memoryview) -> None:
         self._connection.receive(codec.decode_to_client(frame))

@@ -15,7 +15,7 @@ from motet.client.certificate import checked_fingerprint
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
-from motet.client.resuming_link import RECONNECT_TIMEOUT, ResumingLink
+from motet.client.resuming_link import RECONNECT_TIMEOUT, SILENCE, ResumingLink
 from motet.client.settings import SERVER, TOKEN, settings
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError, InvalidError
@@ -24,9 +24,11 @@ from motet.wire.hello import Agreed, Hello
 from motet.wire.log_allowance import LIVE_LINES, VARIABLE
 
 RECONNECT = "MOTET_RECONNECT"
+SILENT = "MOTET_SILENCE"
 HOME = "home"
 EMBEDDED = "embedded"
 
+MOST_SECONDS = 1e6
 ANSWER_TIMEOUT = 30.0
 """Seconds that a server may take to say that it will talk."""
 
@@ -130,12 +132,15 @@ class SocketServer:
         self.connection.close()
         yield from ()
 
-    def _patience(self) -> float:
-        text = self._env.get(RECONNECT)
+    def _seconds(self, variable: str, default: float) -> float:
+        text = self._env.get(variable)
         try:
-            return float(text) if text else RECONNECT_TIMEOUT
+            seconds = float(text) if text else default
         except ValueError:
-            raise InvalidError(f"{RECONNECT} must be a number of seconds; it is {text!r}") from None
+            seconds = -1.0
+        if not 0 <= seconds < MOST_SECONDS:
+            raise InvalidError(f"{variable} must be a number of seconds; it is {text!r}")
+        return seconds
 
     def _connect(self, on_answer: Callable[[Agreed | None], None] | None) -> Connection:
         connection = Connection(on_answer=on_answer)
@@ -145,7 +150,8 @@ class SocketServer:
                 Hello("client", self._where.token, confirms=True),
                 connection,
                 self._where.fingerprint,
-                self._patience(),
+                self._seconds(RECONNECT, RECONNECT_TIMEOUT),
+                self._seconds(SILENT, SILENCE),
             )
         except ConnectionError as error:
             if not isinstance(error.__cause__, OSError):  # somebody is there, and says why not

@@ -1,37 +1,49 @@
-"""A link to a server that stays, and that may be killed and started again: the client goes on with the next one."""
+"""A link to a server that stays: it survives a connection that breaks, and a server that is killed and started again."""
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections.abc import Sequence
 
+import msgspec
+
 from motet.client.connection import Connection
+from motet.client.forks import in_forked_child
 from motet.client.gate import shield_cancellation
+from motet.client.greeting import greet
+from motet.client.ground import ground
 from motet.client.link import SocketLink
-from motet.client.sockets import read_frames
 from motet.client.streams import ByteStream
 from motet.client.unfinished import Unfinished
 from motet.errors import ConnectionError, ServiceError
 from motet.wire import codec
-from motet.wire.client_messages import Farewell, Outcomes, OutcomesTaken, Reply
-from motet.wire.hello import Agreed, Hello, Refused
+from motet.wire.client_messages import Farewell, Outcomes, Reply, ToClient
+from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, OutcomesTaken, Taken
+from motet.wire.hello import Agreed, Hello
+from motet.wire.kept_messages import KeptMessages
 from motet.wire.message import Message
 
 RECONNECT_TIMEOUT = 60.0
-"""Seconds for which the next server is waited for, unless MOTET_RECONNECT says otherwise."""
-ANSWER_TIMEOUT = 10.0
-"""Seconds that one that is there may take to answer."""
+"""Seconds for which the server, or the next one, is waited for, unless MOTET_RECONNECT says otherwise."""
+SILENCE = 30.0
+"""Seconds for which nothing may come from a server elsewhere, unless MOTET_SILENCE says otherwise."""
+HEARTBEATS = 3
+"""In that time."""
 RETRY_INTERVAL = 0.1
 
 CONFIRM_AFTER = 0.02
-"""Seconds without news after which the server is told which outcomes are here; while more come, after so many of them:"""
+"""Seconds without news after which the server is told what is here; while more comes, after so many outcomes or messages:"""
 CONFIRM_EVERY = 64
 
 
 class ResumingLink(SocketLink):
-    """As `SocketLink`. When the server is gone without a farewell, its successor is waited for and told all that is unfinished.
+    """As `SocketLink`. When the connection breaks, the client goes on with the same server if that has kept the conversation
+    (see `conversation_messages`), or else with its successor, which is told all that is unfinished.
 
-    It tells the server which outcomes are here, so that containers need not keep them. What runs only here is not waited for:
-    streams end with a `ConnectionError` at once.
+    It tells the server which outcomes are here, so that containers need not keep them. What runs only on a server is not waited
+    for beyond it: streams end with a `ConnectionError`. A server of this machine (`unix:`) has no conversation to keep, and may
+    be silent: its connection breaks when it dies, and never else.
     """
 
     def __init__(
@@ -41,12 +53,19 @@ class ResumingLink(SocketLink):
         connection: Connection,
         fingerprint: str = "",
         patience: float = RECONNECT_TIMEOUT,
+        silence: float = SILENCE,
     ) -> None:
+        is_far = not address.startswith("unix:")
         self._address = address
-        self._hello = hello
         self._fingerprint = fingerprint
         self._patience = patience
+        self._silence = silence if is_far else 0.0
+        self._heartbeat = self._silence / HEARTBEATS
+        self._hello = msgspec.structs.replace(hello, lasts=is_far, heartbeat_ms=int(self._heartbeat * 1000))
         self._unfinished = Unfinished()
+        self._kept = KeptMessages() if is_far else None
+        """What the server may not have; None: it keeps no conversation."""
+        self._conversation_token = ""
         self._run = ""
         """Which run of the server this is; empty: one that nothing comes after."""
         self._is_ending = False
@@ -55,15 +74,30 @@ class ResumingLink(SocketLink):
         self._awaited: set[int] = set()
         """Requests for apps that were made again, and are not answered yet."""
         self._taken = self._confirmed = 0
+        """Outcomes that are here, and of which the server knows that."""
+        self._heard = self._acknowledged = 0
+        """The same for the messages of a conversation."""
         self._is_timed = False
-        super().__init__(address, hello, connection, fingerprint)
+        """Whoever receives looks up soon, to say what is here."""
+        self._silent = 0.0
+        self._said_at = ground().now()
+        super().__init__(address, self._hello, connection, fingerprint)
+        if is_far:
+            _far.add(self)
 
     def send(self, messages: Sequence[Message]) -> None:
-        data = b"".join(codec.frames(messages))
+        kept = self._kept
+        if kept is None:
+            data = b"".join(codec.frames(messages))
+        else:
+            frames = codec.counted_frames(messages)
+            data = b"".join([frame for _, frame in frames])
         with shield_cancellation(), self._lock:
             for message in messages:
                 self._unfinished.sent(message)
-            if self._is_lost:  # the next server is told of it
+            if kept is not None and self._kept is kept:
+                kept.say(frames)
+            if self._is_lost:  # it is told of it when it is here again, or the next one is
                 return
             try:
                 self._send_whole(data)
@@ -71,24 +105,40 @@ class ResumingLink(SocketLink):
                 if not self._run or self._is_ending:
                     raise ConnectionError(f"the connection to the server is gone: {error}") from error
                 self._is_lost = True
+                self._stream.end()
 
     def close(self) -> None:
         self._is_closed = True
+        self.say_goodbye()
         super().close()
+
+    def say_goodbye(self) -> None:
+        """Have the server not wait. Where that would take long, it finds out by itself."""
+        if self._kept is not None and self._lock.acquire(blocking=False):
+            try:
+                if not self._is_lost and self._stream.can_send():
+                    self._stream.send(b"".join(codec.frames([Goodbye()])))
+            except (OSError, ValueError):  # it is gone, or let go of
+                pass
+            finally:
+                self._lock.release()
 
     # --- on the thread that receives ------------------------------------------------------------------------------------
 
     def _read(self) -> None:
         while True:
+            if self._heartbeat:
+                self._stream.expect_bytes(self._heartbeat)
             problem = self._read_to_end()
-            with self._lock:
-                self._is_lost = True
             if not self._may_come_back(problem):
                 break
-            if (reason := self._come_back()) is not None:
+            self._stream.end()  # a thread that sends, and has the lock, waits no longer
+            with self._lock:
+                self._is_lost = True
+            if (reason := self._come_back(problem)) is not None:
                 problem = reason
                 break
-        self._connection.lost(problem)
+        self._lose(problem)
 
     def _may_come_back(self, problem: Exception) -> bool:
         return (
@@ -101,13 +151,24 @@ class ResumingLink(SocketLink):
     def _say_rest(self) -> None:
         """Say all else that is unfinished, once the apps are there: to place their source takes the server a while."""
         if not self._awaited:
+            # Nobody hears the server meanwhile: it has to take more of this now and then.
+            self._stream.wait(self._silence or None)
             for message in self._unfinished.again():
-                for data in codec.frames([message]):
-                    self._send_whole(data)
+                self._say_again([message])
+            self._stream.wait(None)
             self._is_lost = False
 
+    def _say_again(self, messages: list[Message]) -> None:
+        frames = codec.counted_frames(messages)
+        if self._kept is not None:
+            self._kept.say(frames)
+        for _, frame in frames:
+            self._send_whole(frame)
+
     def _take_in(self, frame: memoryview) -> None:
-        messages = codec.decode_to_client(frame)
+        messages: Sequence[ToClient] = codec.decode_to_client(frame)
+        if self._kept is not None:
+            messages = self._of_conversation(messages, self._kept)
         for message in messages:
             if isinstance(message, Reply) and message.request_id in self._awaited:
                 with self._lock:
@@ -116,102 +177,178 @@ class ResumingLink(SocketLink):
             if isinstance(message, Outcomes):
                 self._taken += len(message.ended)
             elif isinstance(message, Agreed):
-                self._run = message.run
+                self._agreed_to(message)
             elif isinstance(message, Farewell):
                 self._is_ending = True
         self._connection.receive([message for message in messages if self._unfinished.received(message)])
-        if self._taken - self._confirmed >= CONFIRM_EVERY:
+        if self._taken - self._confirmed >= CONFIRM_EVERY or self._heard - self._acknowledged >= CONFIRM_EVERY:
             self._confirm()
+
+    def _of_conversation(self, messages: Sequence[ToClient], kept: KeptMessages) -> list[ToClient]:
+        """Those that are not about the conversation itself."""
+        others: list[ToClient] = []
+        for message in messages:
+            if isinstance(message, Taken):
+                with self._lock:
+                    kept.taken(message.count)
+                if self._ground.now() - self._said_at >= self._heartbeat / 2 > 0:
+                    self._confirm()
+                continue
+            if not isinstance(message, NOT_COUNTED):
+                self._heard += 1
+            others.append(message)
+        return others
+
+    def _agreed_to(self, agreed: Agreed) -> None:
+        self._run = agreed.run
+        self._conversation_token = agreed.conversation_token
+        if not agreed.conversation_token:  # nor does it say anything when there is nothing to say
+            self._kept, self._heartbeat = None, 0.0
 
     def _receive_into(self, view: memoryview) -> int:
         while True:
-            if self._taken > self._confirmed and self._run and not self._is_timed:
+            if (self._taken > self._confirmed or self._heard > self._acknowledged) and self._run and not self._is_timed:
                 self._stream.expect_bytes(CONFIRM_AFTER)
                 self._is_timed = True
             try:
-                return self._stream.receive_into(view)
+                count = self._stream.receive_into(view)
+                self._silent = 0.0
+                return count
             except BlockingIOError:
+                self._count_silence()
                 if self._confirm():
-                    self._stream.expect_bytes(0)
+                    self._stream.expect_bytes(self._heartbeat)
                     self._is_timed = False
 
+    def _count_silence(self) -> None:
+        """Waits are counted, and not the time: a client that stands still itself has asked nobody."""
+        self._silent += CONFIRM_AFTER if self._is_timed else self._heartbeat
+        if self._silent >= self._silence > 0 and self._heartbeat:
+            raise ConnectionError(f"nothing came from the server for {self._silence:g} s (MOTET_SILENCE)")
+
     def _confirm(self) -> bool:
-        """Without a wait: the server may wait for this thread to read. Whether it was said."""
+        """Say what is here. Without a wait: the server may wait for this thread to read. Whether it was said."""
         if not self._run:
-            self._confirmed = self._taken
+            self._confirmed, self._acknowledged = self._taken, self._heard
             return True
         if not self._lock.acquire(blocking=False):
             return False
         try:
             if self._is_lost or not self._stream.can_send():
                 return False
-            self._stream.send(b"".join(codec.frames([OutcomesTaken(self._taken)])))
-            self._confirmed = self._taken
+            said: list[Message] = []
+            if self._taken > self._confirmed:
+                said.append(OutcomesTaken(self._taken))
+            if self._kept is not None:
+                said.append(Taken(self._heard))
+            if said:
+                self._stream.send(b"".join(codec.frames(said)))
+            self._confirmed, self._acknowledged = self._taken, self._heard
+            self._said_at = self._ground.now()
             return True
         except OSError:  # which is seen where it is read
             return True
         finally:
             self._lock.release()
 
-    def _come_back(self) -> Exception | None:
-        """Go on with the next server; why there is none."""
-        for call_id in self._unfinished.take_streams():
-            self._connection.end_call(call_id, ConnectionError("the server was gone while this stream was under way"))
+    # --- while there is no connection -----------------------------------------------------------------------------------
+
+    def _come_back(self, problem: Exception) -> Exception | None:
+        """Go on with the same server, or the next one; why there is none."""
+        if not self._conversation_token:
+            self._end_streams()
         deadline = self._ground.now() + self._patience
-        why = "nobody listens there"
+        why = str(problem)
         while self._ground.now() < deadline and not self._is_closed:
             try:
-                stream, agreed = self._greet()
+                stream, agreed = greet(self._ground, self._address, self._fingerprint, self._hello_again())
             except (OSError, ConnectionError, ServiceError) as error:
                 why = str(error)
                 self._ground.sleep(RETRY_INTERVAL)
                 continue
-            if agreed.run == self._run:
-                stream.close()
-                return ConnectionError("the server closed the connection")
             try:
-                self._go_on(stream, agreed)
+                if agreed.run != self._run:
+                    self._go_on_with_next(stream, agreed)
+                elif agreed.conversation_token and agreed.conversation_token == self._conversation_token:
+                    self._take_up(stream, agreed)
+                else:
+                    stream.close()
+                    return self._given_up(problem)
+                self._end_if_closed()
                 return None
-            except OSError as error:  # it is gone, too
+            except (OSError, ConnectionError) as error:  # it is gone, too
                 why = str(error)
+        if not self._conversation_token:
+            return ConnectionError(
+                f"the server at {self._address} was gone, and none has come in its place within {self._patience:g} s "
+                f"(MOTET_RECONNECT): {why}"
+            )
         return ConnectionError(
-            f"the server at {self._address} was gone, and none has come in its place within {self._patience:g} s "
-            f"(MOTET_RECONNECT): {why}"
+            f"the connection to the server at {self._address} broke, and for {self._patience:g} s (MOTET_RECONNECT) there "
+            f"was no other, neither to it nor to one in its place: {why}"
         )
 
-    def _greet(self) -> tuple[ByteStream, Agreed]:
-        stream = self._ground.open_stream(self._address, self._fingerprint)
-        try:
-            stream.wait(ANSWER_TIMEOUT)
-            stream.send(b"".join(codec.frames([self._hello])))
-            answers: list[Message] = []
+    def _given_up(self, problem: Exception) -> Exception:
+        if not self._conversation_token:
+            return ConnectionError("the server closed the connection")
+        return ConnectionError(
+            f"the connection to the server at {self._address} broke ({problem}), and the server has not waited for this "
+            "program to come back (MOTET_CONNECTION_GRACE of the server): what was under way there was cancelled"
+        )
 
-            def receive(view: memoryview) -> int:
-                return 0 if answers else stream.receive_into(view)
+    def _hello_again(self) -> Hello:
+        return msgspec.structs.replace(self._hello, conversation_token=self._conversation_token, taken=self._heard)
 
-            read_frames(receive, lambda frame: answers.extend(codec.decode_to_client(frame)))
-            answer = answers[0] if answers else None
-            if isinstance(answer, Refused):
-                raise ConnectionError(answer.reason)
-            if not isinstance(answer, Agreed):
-                raise ConnectionError("it closed the connection")
-            stream.wait(None)
-            return stream, answer
-        except BaseException:
-            stream.close()
-            raise
+    def _end_if_closed(self) -> None:
+        if self._is_closed:  # just now, so that the one before was ended
+            self._stream.end()
 
-    def _go_on(self, stream: ByteStream, agreed: Agreed) -> None:
+    def _end_streams(self) -> None:
+        for call_id in self._unfinished.take_streams():
+            self._connection.end_call(call_id, ConnectionError("the server was gone while this stream was under way"))
+
+    def _take_up(self, stream: ByteStream, agreed: Agreed) -> None:
+        """The same server is there, and has kept the conversation: it is told what it lacks."""
         with self._lock:
-            before, self._stream = self._stream, stream
-            self._run = agreed.run
-            self._taken = self._confirmed = 0
-            self._is_timed = False
-            before.close()
+            self._change_to(stream)
+            assert self._kept is not None
+            self._acknowledged = self._heard
+            for frame in self._kept.after(agreed.taken):
+                self._send_whole(frame)
+            self._is_lost = False
+            stream.wait(None)
+
+    def _go_on_with_next(self, stream: ByteStream, agreed: Agreed) -> None:
+        """Another server is there: it is told all that is unfinished."""
+        self._end_streams()
+        with self._lock:
+            self._change_to(stream)
+            self._taken = self._confirmed = self._heard = self._acknowledged = 0
+            if self._kept is not None:
+                self._kept = KeptMessages()
+            self._agreed_to(agreed)
             apps = self._unfinished.apps_again()
             self._awaited = {each.request_id for each in apps}
             for request in apps:
-                self._send_whole(b"".join(codec.frames([request])))
+                self._say_again([request])
             self._say_rest()
-        if self._is_closed:  # just now, so that the one before was ended
-            stream.end()
+            stream.wait(None)
+
+    def _change_to(self, stream: ByteStream) -> None:
+        before, self._stream = self._stream, stream
+        self._is_timed = False
+        self._silent = 0.0
+        before.close()
+
+
+_far: weakref.WeakSet[ResumingLink] = weakref.WeakSet()
+"""Those to servers elsewhere, which wait for a client whose connection ends without a word."""
+
+
+def _say_goodbyes() -> None:
+    for link in list(_far):
+        link.say_goodbye()
+
+
+atexit.register(_say_goodbyes)
+in_forked_child(_far.clear)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from motet.client.socket_path import socket_path
 from motet.errors import ConnectionError
 from motet.wire import codec
-from motet.wire.framing import FrameReader
+from motet.wire.framing import LENGTH, FrameReader
 from motet.wire.hello import Hello
 
 # As it was at the start. What gevent puts in their place in a container needs its own loop to run, which user code blocks.
@@ -79,6 +79,26 @@ def _wait_writable(sock: socket.socket) -> None:
         poll.poll()
     else:
         select.select([], [sock], [])
+
+
+def read_frame(receive: Callable[[memoryview], int], most: int) -> memoryview:
+    """The next frame, and not a byte more. Raises `ConnectionError` if the other side ends the stream before it has, or for one
+    of more than `most` bytes."""
+    (length,) = LENGTH.unpack(_read_exactly(receive, LENGTH.size))
+    if length > most:
+        raise ConnectionError(f"the peer announced a frame of {length} bytes; at most {most} are expected here")
+    return _read_exactly(receive, length)
+
+
+def _read_exactly(receive: Callable[[memoryview], int], count: int) -> memoryview:
+    data = memoryview(bytearray(count))
+    at = 0
+    while at < count:
+        more = receive(data[at:])
+        if not more:
+            raise ConnectionError("the other side closed the connection")
+        at += more
+    return data
 
 
 def read_frames(receive: Callable[[memoryview], int], on_frame: Callable[[memoryview], None]) -> None:

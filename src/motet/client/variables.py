@@ -54,6 +54,13 @@ VARIABLES: dict[str, Variable] = {
             "60",
             "seconds",
         ),
+        Variable(
+            "MOTET_SILENCE",
+            _PROGRAM,
+            "the time for which nothing may come from a server elsewhere until the connection counts as broken; 0: any",
+            "30",
+            "seconds",
+        ),
         # How much runs.
         Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",
@@ -75,6 +82,14 @@ VARIABLES: dict[str, Variable] = {
             "how many one principal, or the code of one container, may have to a server that stays at once",
             "1000",
             "connections",
+        ),
+        Variable(
+            "MOTET_CONNECTION_GRACE",
+            _SERVER,
+            "of a server that stays: the time that a program elsewhere has to come back when its connection broke, before its "
+            "calls are cancelled; 0: none",
+            "30",
+            "seconds",
         ),
         Variable(
             "MOTET_NAMES",
@@ -229,6 +244,13 @@ VARIABLES: dict[str, Variable] = {
             is_withheld=True,
         ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
+        Variable(
+            "MOTET_KEEP_RESULTS_DAYS",
+            _SERVER,
+            "how long a server that stays keeps results of spawned calls",
+            "7",
+            "days",
+        ),
         Variable("MOTET_KEEP_RECORDS_DAYS", _SERVER, "for how long records are kept", "7", "days"),
         Variable(
             "MOTET_KEEP_RECORDS_MIB",

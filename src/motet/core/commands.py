@@ -78,6 +78,19 @@ class SaveOutcomes(Command, frozen=True):
     ended: list[InputEnd]
 
 
+class SaveTries(Command, frozen=True):
+    """Keep what an input of a spawned call has been through, up to its attempt of this number (`last_attempt`): it is tried
+    again, not before `due_at` (the engine's moment; 0: now)."""
+
+    call_id: str
+    index: int
+    attempts: int
+    retries: int
+    lone_losses: int
+    due_at: float
+    last_attempt: int
+
+
 class SendItems(Command, frozen=True):
     client: int
     call_id: str

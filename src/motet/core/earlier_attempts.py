@@ -138,6 +138,17 @@ class EarlierAttempts:
         self._look()
         return found
 
+    def tried_since(self, call_id: str, index: int, attempt: int) -> list[tuple[Container, HeldAttempt]]:
+        """An input was to be tried again after its attempt of this number: nobody waits for that one, or those before it. Where
+        it still runs."""
+        key = call_id, index
+        if not self.has(call_id, index) or self._latest(key) > attempt:
+            return []
+        still_running = self._supersede(key)
+        self._grace.end(key)
+        self._look()
+        return still_running
+
     def is_anothers(self, call_id: str, principal: int) -> bool:
         """Whether inputs of this call are here, and it is not this principal's."""
         return self._principals.get(call_id, principal) != principal

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from motet.core.commands import SaveTries
 from motet.core.feeds import Feeds
 from motet.core.inputs import Input
 from motet.core.services import Services
@@ -9,7 +10,7 @@ from motet.core.turn import Turn
 from motet.errors import ContainerDied, FunctionTimeoutError, MayHaveRun
 from motet.model import current_attempt as causes
 from motet.model.function import FunctionSpec
-from motet.model.outcome import OutcomeKind
+from motet.model.outcome import CallKind, OutcomeKind
 
 MAX_LONE_LOSSES = 2
 """An input whose container died this often while it ran there alone is what kills them."""
@@ -83,7 +84,9 @@ class Endings:
             return False
         how = causes.TIMED_OUT if kind is OutcomeKind.TIMED_OUT else causes.FAILED
         item.retried(how, f"attempt {item.attempts} {how}, retry {item.retries + 1} of {policy.max_retries}")
-        self._timers.add(turn.now + policy.delay_before(item.retries), item)
+        due_at = turn.now + policy.delay_before(item.retries)
+        self._timers.add(due_at, item)
+        self._note_tries(item, due_at, turn)
         return True
 
     def redeliver(self, item: Input, cause: str, what_happened: str, turn: Turn) -> bool:
@@ -95,7 +98,14 @@ class Endings:
             self.fail(item, "failed", OutcomeKind.LOST, error, turn)
             return False
         item.lost(cause, what_happened)
+        self._note_tries(item, 0.0, turn)
         return True
+
+    def _note_tries(self, item: Input, due_at: float, turn: Turn) -> None:
+        call = item.call
+        if call.kind is CallKind.SPAWNED:  # which a server after this one goes on with
+            tries = item.attempts, item.retries, item.lone_losses
+            turn.commands.append(SaveTries(call.call_id, item.index, *tries, due_at, item.attempt))
 
 
 def _why_not_again(item: Input, what_happened: str) -> ContainerDied | None:

@@ -18,6 +18,7 @@ from motet.core.inputs import DELAYED, Input
 from motet.core.inspection import Inspection
 from motet.core.policies import POLICIES
 from motet.core.pool import Pool
+from motet.core.restoring import Restoring
 from motet.core.retirement import Retirement
 from motet.core.services import EncodeFailure, Services
 from motet.core.state import State
@@ -80,6 +81,7 @@ class Engine:
             e.ServerStoodStill: self._server_stood_still,
             e.TimerFired: self._timer_fired,
             e.InputsSubmitted: calls.submitted,
+            e.InputsRestored: Restoring(state, failure).restored,
             e.CallCancelled: calls.cancelled,
             e.ClientLost: calls.client_lost,
             e.ItemsTaken: calls.items_taken,

@@ -11,7 +11,7 @@ from motet.errors import InternalError
 from motet.model.attempt import AttemptRecord
 from motet.model.current_attempt import RESTARTED, Attempt, Why
 from motet.model.ids import InputId, input_id
-from motet.model.outcome import CallKind, NewInput, OutcomeKind
+from motet.model.outcome import CallKind, NewInput, OutcomeKind, RestoredInput
 
 WAITING, DELAYED, RUNNING, ENDED = "waiting", "delayed", "running", "ended"
 
@@ -108,6 +108,14 @@ class Call:
         for share in self.shares:
             share.add_inputs(len(items))
         return items, refused
+
+    def restore(self, kept: RestoredInput) -> Input:
+        """One that a server before this one had accepted, and that is not here, as it was there."""
+        item = self.inputs[kept.index] = Input(self, kept.index, kept.payload, kept.submitted_at)
+        item.restored(kept)
+        for share in self.shares:
+            share.add_inputs(1)
+        return item
 
     def end(self, item: Input, event: str) -> None:
         """One of its inputs has its outcome."""
@@ -230,6 +238,14 @@ class Input:
         """Its container is gone, or has not begun with it: another attempt is made, which nobody is charged with."""
         self.move("lost")
         self._because("redelivered", cause, detail)
+
+    def restored(self, kept: RestoredInput) -> None:
+        """It has been through this on a server before this one."""
+        self.attempts, self.retries, self.lone_losses = kept.attempts, kept.retries, kept.lone_losses
+
+    def is_put_off(self) -> None:
+        """It had been put off there, and is to be tried again later."""
+        self.state = DELAYED
 
     def may_have_run(self) -> None:
         """It had been submitted to a server before this one, and is not known to run."""

@@ -200,6 +200,11 @@ class Pool:
                 self.attempts.rejoin(item, earlier, turn.now)
                 self.attempts.finished(item, end, turn)
 
+    def tried_since(self, call_id: str, index: int, attempt: int, turn: Turn) -> None:
+        """An input was to be tried again after this attempt, which may be one of those from before."""
+        for container, held in self.earlier.tried_since(call_id, index, attempt):
+            self._let_go(container, held, "it was to be tried again", turn)
+
     def _give_up_unclaimed(self, turn: Turn) -> None:
         for container, held in self.earlier.unclaimed(turn.now):
             self._let_go(container, held, "nobody has submitted it again since the server has started again", turn)

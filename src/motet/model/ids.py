@@ -35,6 +35,21 @@ def numbered_suffix(base: str, number: int) -> str:
     return base + _base32(number, max(5, (number.bit_length() + 4) // 5))
 
 
+def made_at(object_id: str) -> float | None:
+    """When an id was made, in seconds of the wall clock of whoever made it; None if it does not say.
+
+    >>> made_at("fc-" + id_suffix(1_700_000_000_000, 0))
+    1700000000.0
+    """
+    text = object_id[3 : 3 + _TIME_CHARS]
+    if len(text) < _TIME_CHARS or not set(text) <= set(_ALPHABET):
+        return None
+    value = 0
+    for char in text:
+        value = value * 32 + _ALPHABET.index(char)
+    return value / 1000
+
+
 def input_id(call_id: str, index: int) -> InputId:
     """The id of input number `index` of a call.
 

@@ -42,6 +42,21 @@ class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload: Payload
 
 
+class RestoredInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
+    """An input that a server before this one had accepted, and that has not ended: when it was submitted, and what it has been
+    through since, as far as that was kept, up to its attempt number `last_attempt`. `due_at`: it is not to be tried again
+    earlier; 0: it waits."""
+
+    index: Index
+    payload: Payload
+    submitted_at: float
+    attempts: int = 0
+    retries: int = 0
+    lone_losses: int = 0
+    due_at: float = 0.0
+    last_attempt: int = 0
+
+
 class Delivery(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """One attempt at an input, on its way to a slot. `attempt` is unique on its server, so a stale outcome is recognised.
 

@@ -13,6 +13,7 @@ from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
 from motet.model.quota import NO_QUOTA, Quota
+from motet.server.clients.conversation import GRACE
 from motet.server.clients.guests import MAX_CONNECTIONS
 from motet.server.container_environment import container_environment, inherited
 from motet.server.dashboard.config import DashboardConfig
@@ -24,6 +25,7 @@ from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
 
 CONTAINERS_PER_CORE = 64
+KEEP_RESULTS_DAYS = 7.0
 
 N = TypeVar("N", int, float)
 
@@ -41,6 +43,7 @@ class ServerConfig:
     `agent_grace`: seconds that containers live without a server, if they may.
     `port`: where it listens for clients of other machines, and for HTTP; None: nowhere.
     `connections`: those that one principal, or the code of one container, may have at once.
+    `connection_grace`: seconds that a client of another machine whose connection broke has to come back; 0: none.
     `store_credentials`: the URL of the database in which a server that stays keeps what it must; empty: in its home.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
@@ -50,6 +53,7 @@ class ServerConfig:
     `metrics`: where metrics are served on a port of their own; None: nowhere.
     `names`: by which it is asked for over HTTP, beside addresses, localhost and the machine's own name.
     `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
+    `keep_results`: seconds for which a server that stays keeps results of spawned calls.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -60,6 +64,7 @@ class ServerConfig:
     agent_grace: float = 60.0
     port: PortConfig | None = None
     connections: int = MAX_CONNECTIONS
+    connection_grace: float = GRACE
     store_credentials: str = ""
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
@@ -71,6 +76,7 @@ class ServerConfig:
     names: tuple[str, ...] = ()
     principal_quota: Quota = NO_QUOTA
     app_quota: Quota = NO_QUOTA
+    keep_results: float = KEEP_RESULTS_DAYS * 86400.0
     trace_directory: Path | None = None
 
     @property
@@ -119,6 +125,7 @@ class ServerConfig:
             limits=limits,
             stop_grace=stop_grace,
             connections=_number("MOTET_CONNECTIONS_PER_PRINCIPAL", MAX_CONNECTIONS, int),
+            connection_grace=_number("MOTET_CONNECTION_GRACE", GRACE, float),
             web=_web(),
             records=RecordsConfig.from_environment(os.environ),
             dashboard=_dashboard(),
@@ -126,6 +133,7 @@ class ServerConfig:
             names=_listed("MOTET_NAMES"),
             principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
             app_quota=_quota("MOTET_APP_LIMITS"),
+            keep_results=_number("MOTET_KEEP_RESULTS_DAYS", KEEP_RESULTS_DAYS, float) * 86400.0,
             trace_directory=_trace_directory(),
         )
 

@@ -33,9 +33,10 @@ def performers(
             given(command.call_id, [each.index for each in command.ended])
 
     def save_outcomes(command: c.SaveOutcomes) -> None:
-        calls.save(command)
-        if given is not None:
-            given(command.call_id, [each.index for each in command.ended])
+        if given is None:
+            calls.save(command)
+        else:  # once they are kept: until then, the containers keep them
+            calls.save(command, lambda: given(command.call_id, [each.index for each in command.ended]))
 
     def send_items(command: c.SendItems) -> None:
         if (client := clients.get(command.client)) is not None:
@@ -60,6 +61,7 @@ def performers(
         c.SendItems: send_items,
         c.AckFeed: ack_feed,
         c.SaveOutcomes: save_outcomes,
+        c.SaveTries: calls.save_tries,
         c.ReportAppStopped: lifetimes.stopped,
         c.ReportFunctionRetired: catalogue.retired,
         **room.performers,

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, TypeVar
 
 from motet.core import events as e
-from motet.errors import NotFoundError
-from motet.model.ids import split_input_id
+from motet.errors import InvalidError, NotFoundError
+from motet.model.ids import checked_id, split_input_id
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, InputView
 from motet.records.batch import RecordBatch
@@ -30,6 +30,10 @@ INPUTS_AT_ONCE = 500
 T = TypeVar("T")
 
 
+EraseResults = Callable[[Sequence[str]], Coroutine[Any, Any, bool]]
+"""Has nothing left of the results of spawned calls; whether there was something."""
+
+
 class Operations:
     """One for each server, for all who look at it. All methods are called on its loop's thread, and return at once, except
     coroutines, and `module_of`, which any thread may ask.
@@ -38,12 +42,18 @@ class Operations:
     """
 
     def __init__(
-        self, driver: Driver, catalogue: Catalogue, containers: Containers, records: RecordQueue | NoRecords
+        self,
+        driver: Driver,
+        catalogue: Catalogue,
+        containers: Containers,
+        records: RecordQueue | NoRecords,
+        erase_results: EraseResults,
     ) -> None:
         self._driver = driver
         self._catalogue = catalogue
         self._containers = containers
         self._records = records
+        self._erase_results = erase_results
         self.answers: dict[type[Any], Callable[[Any], ReplyBody | Coroutine[Any, Any, ReplyBody]]] = {
             m.ViewServer: lambda body: m.ServerViewed(list(self.views())),
             m.ViewInputs: self._view_inputs,
@@ -51,6 +61,7 @@ class Operations:
             m.ViewEnvironment: lambda body: m.EnvironmentViewed(containers.environment(body.container_id)),
             m.EndCall: self._end_call,
             m.EndContainer: self._end_container,
+            m.EraseCalls: self._erase_calls,
             m.FindCalls: lambda body: self.read(lambda records: m.CallsFound(records.calls(body.query))),
             m.FindCall: lambda body: self.read(lambda records: _find_call(records, body.call_id)),
             m.FindCallGraph: self._find_call_graph,
@@ -157,6 +168,15 @@ class Operations:
 
     def _end_container(self, body: m.EndContainer) -> ReplyBody:
         self.stop_container(body.container_id, graceful=body.graceful)
+        return Done()
+
+    async def _erase_calls(self, body: m.EraseCalls) -> ReplyBody:
+        for call_id in body.call_ids:
+            if self.has_call(checked_id(call_id, "fc", "function call")):
+                raise InvalidError(f"{call_id} has inputs that have not ended: `motet call cancel {call_id}` ends them")
+        had_results = await self._erase_results(body.call_ids)
+        if not await self._records.erase(body.call_ids) and not had_results:
+            raise NotFoundError(f"nothing is kept here of {', '.join(body.call_ids[:5])}")
         return Done()
 
     async def _find_call_graph(self, body: m.FindCallGraph) -> ReplyBody:

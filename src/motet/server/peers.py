@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from importlib import metadata
 from typing import Any, Protocol, cast
 
+import msgspec
+
 from motet.client.peer_process import PeerProcess, peer_process
 from motet.errors import ConnectionError, RequestSizeError, VersionError
 from motet.model.version import VERSION
@@ -110,6 +112,24 @@ class Strangers:
         self._peers.pop(peer, None)
 
 
+def sendable(messages: Sequence[Message]) -> list[Message] | None:
+    """The same, with what there is to say in place of answers that no peer takes. None: one of them is too large that is no
+    answer."""
+    fitting: list[Message] = []
+    for message in messages:
+        try:
+            codec.frames([message])
+        except RequestSizeError as error:
+            if not isinstance(message, Reply):
+                # All else was checked when it came in. This peer waits for it: better that it ends than that it hangs.
+                logger.exception("a message that is too large cannot be sent; its receiver is cut off")
+                return None
+            fitting.append(Reply(message.request_id, RequestFailed(report.of(error))))
+        else:
+            fitting.append(message)
+    return fitting
+
+
 class SocketPeer(asyncio.BufferedProtocol):
     """A connection over a socket. The first message must be `Hello`; anything malformed ends the connection with a reason.
 
@@ -137,6 +157,12 @@ class SocketPeer(asyncio.BufferedProtocol):
         self._is_client = False
         self._behind = False
         self._sent_behind = 0
+        self._agreed: Agreed | None = None
+        self._is_let_go = False
+        self.heard = False
+        """Something has come. Whoever asks now and then takes it back."""
+        self.is_given_up = False
+        """This end has ended it, for a reason that another connection would have, too."""
 
     # --- asyncio calls these ----------------------------------------------------------------------------------------
 
@@ -150,6 +176,7 @@ class SocketPeer(asyncio.BufferedProtocol):
         return self._reader.buffer()
 
     def buffer_updated(self, nbytes: int) -> None:
+        self.heard = True
         if self._http is not None and self._handler is None:
             beginning = self._reader.beginning(nbytes)
             if beginning[:2] == TLS and len(beginning) >= LENGTH.size:
@@ -168,7 +195,7 @@ class SocketPeer(asyncio.BufferedProtocol):
             if self._handler is not None:
                 if messages:
                     self._handler.receive(messages)
-            else:
+            elif not self._is_let_go:
                 self._received += nbytes
                 if self._received > HELLO_BYTES:
                     raise ConnectionError(f"the first message must be a hello, and no longer than {HELLO_BYTES} bytes")
@@ -239,27 +266,39 @@ class SocketPeer(asyncio.BufferedProtocol):
         """See `Peer`."""
         return 0 if self._transport is None else self._transport.get_write_buffer_size()
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether nothing is read from it, because it does not read."""
+        return self._behind
+
     def send(self, messages: Sequence[Message]) -> None:
         if self._transport is not None and not self._transport.is_closing():
             try:
                 data = codec.frames(messages)
             except RequestSizeError:
-                data = [part for message in messages for part in self._sendable(message)]
+                if (fitting := sendable(messages)) is None:
+                    self.close()
+                    return
+                data = [part for message in fitting for part in codec.frames([message])]
+            self.write(data)
+
+    def write(self, data: Sequence[bytes]) -> None:
+        """Send frames."""
+        if self._transport is not None and not self._transport.is_closing():
             if self._behind:
                 self._sent_behind += sum(map(len, data))
             self._transport.writelines(data)
 
-    def _sendable(self, message: Message) -> list[bytes]:
-        """A message as frames, or what there is to say in its place if no peer takes it."""
-        try:
-            return codec.frames([message])
-        except RequestSizeError as error:
-            if isinstance(message, Reply):
-                return codec.frames([Reply(message.request_id, RequestFailed(report.of(error)))])
-            # All else was checked when it came in. This peer waits for it: better that it ends than that it hangs.
-            logger.exception("a message that is too large cannot be sent; its receiver is cut off")
-            self.close()
-            return []
+    def agree(self, conversation_token: str = "", taken: int = 0) -> None:
+        """Say that it is let in, before all else. Idempotent."""
+        agreed, self._agreed = self._agreed, None
+        if agreed is not None:
+            self.send((msgspec.structs.replace(agreed, conversation_token=conversation_token, taken=taken),))
+
+    def let_go(self) -> None:
+        """End the connection without a word; its handler has another one, and hears no more of this."""
+        self._handler, self._is_let_go = None, True
+        self.abort()
 
     def abort(self) -> None:
         """End the connection without a word."""
@@ -268,19 +307,18 @@ class SocketPeer(asyncio.BufferedProtocol):
             self._transport.abort()
 
     def close(self) -> None:
+        self.is_given_up = True
         if self._transport is not None:
             self._transport.close()
 
     def _greet(self, hello: ToServer) -> Handler:
         if not isinstance(hello, Hello):
             raise ConnectionError("the first message must be a hello")
-        agreed = (Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION, self._run),)
-        if hello.role == "client":  # who waits for the answer is let in by it
-            handler = self._accept(hello, self)
-            self.send(agreed)
-        else:  # the configuration comes right after it
-            self.send(agreed)
-            handler = self._accept(hello, self)
+        self._agreed = Agreed(agreed_version(hello), PYTHON, _cloudpickle(), VERSION, self._run)
+        if hello.role != "client":  # the configuration comes right after it
+            self.agree()
+        handler = self._accept(hello, self)
+        self.agree()  # a client that waits for the answer is let in by it
         self._strangers.remove(self)
         self._set_deadline(None)
         if hello.role == "client" and self._transport is not None:
@@ -304,6 +342,7 @@ class SocketPeer(asyncio.BufferedProtocol):
         if self._sent_behind - unsent < UNSENT_BYTES:
             # No word of why: it would have to wait behind all that is not read.
             logger.warning("a client was cut off: it does not read, and %.0f MiB wait for it", unsent / 2**20)
+            self.is_given_up = True
             transport.abort()
         else:
             self._watch_reading(transport)

@@ -21,6 +21,7 @@ _OUTLINES: dict[type[e.Event], Callable[[Any], tuple[object, ...]]] = {
         event.client,
         len(event.inputs),
     ),
+    e.InputsRestored: lambda event: (e.InputsRestored, event.call_id, event.function_id, len(event.inputs)),
     e.InputFed: lambda event: (e.InputFed, event.call_id, event.index, len(event.items)),
     e.ContainerFailed: lambda event: (e.ContainerFailed, event.container_id),
     e.AttemptsFinished: lambda event: (

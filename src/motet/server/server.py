@@ -8,6 +8,7 @@ import itertools
 import os
 import secrets
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,7 @@ from motet.backends.base import Backend
 from motet.client.scratch import Scratch
 from motet.core import events as e
 from motet.core.engine import Engine
-from motet.errors import ConnectionError, InternalError, ResourceExhaustedError
-from motet.model.function import FunctionVariant
+from motet.errors import ConnectionError, InternalError
 from motet.model.ids import ENTROPY_BITS, id_suffix
 from motet.model.quota import NO_QUOTA
 from motet.model.server_identity import ServerIdentity
@@ -36,10 +36,13 @@ from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
+from motet.server.clients.calls_room import CallsServed
+from motet.server.clients.conversation import Conversation, Conversations
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
-from motet.server.clients.session import ClientSession, SharedParts
-from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.session import ClientSession
+from motet.server.clients.shared_parts import SharedParts
+from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
@@ -55,6 +58,7 @@ from motet.server.entrances import Entrances
 from motet.server.health import Health
 from motet.server.http.ingress import Ingress
 from motet.server.http.own_names import OwnNames
+from motet.server.journal.room import calls_room
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
 from motet.server.metrics.metrics import Metrics
@@ -70,6 +74,7 @@ from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
 from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
+from motet.store.journal import Journal
 from motet.wire import report
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import ViewStatus
@@ -95,6 +100,7 @@ class Server:
         inherited: Inherited | None = None,
         deployed: DeploymentStore | None = None,
         home_usage: Callable[[], HomeUsage] | None = None,
+        journal: Journal | None = None,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
@@ -110,37 +116,33 @@ class Server:
         self._sampler = Sampler(self._driver)
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         self._lines = Lines()
-        records = open_records, self._identity, tidy_records
-        self._records = attach_observers(
-            config, self._driver, self._lines, self._tally, self._sampler, self._load_trace, *records
-        )
+        told = self._driver, self._lines, self._tally, self._sampler, self._load_trace, open_records
+        self._records = attach_observers(config, *told, self._identity, tidy_records)
         self._allowances = Allowances(self._clock.now)
-        self._calls = SpawnedCalls(store, self._allowances.store)
+        self.ending = asyncio.Event()
+        """Set when whoever runs this server is to `stop` it."""
+        self._spawned = calls_room(
+            journal, store, self._allowances.store, self._clock, config.keep_results, self.ending.set
+        )
+        self._calls = self._spawned.calls
         self._web = Ingress(
             config.web,
             self.connect,
-            self._bind,
-            self._refusal,
+            lambda function_id, variant: self._room.names.bind(function_id, variant, by_request=True),
+            lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
         self._catalogue = Catalogue(self._driver, id_base)
-        self._lifetimes = Lifetimes(
-            self._driver,
-            self._catalogue,
-            self._lines,
-            self._web,
-            config.stop_grace,
-            self._calls.forget_app,
-            config.app_quota,
-        )
+        ends = config.stop_grace, self._calls.forget_app
+        self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
             self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
         )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
         )
-        self._catalogue.claim = self._containers.returning.claim
-        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records)
+        self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
+        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
@@ -156,10 +158,9 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place))
         self._parts = SharedParts(
-            self._driver,
-            self._catalogue,
-            self._lifetimes,
+            *parts[:3],
             self._calls,
             Queues(self._allowances.store),
             self.operations,
@@ -168,6 +169,7 @@ class Server:
             room.place,
             room.deployments,
             self._containers.given,
+            0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(
@@ -177,14 +179,10 @@ class Server:
             self._broke,
             self._containers.ask_standstill,
         )
-        self.ending = asyncio.Event()
-        """Set when whoever runs this server is to `stop` it."""
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
-        self._stopped = asyncio.Event()
-        """Set when all apps have been stopped, or none can be any more."""
-        self._address, self._inherited = "", inherited
+        self._stopped, self._address, self._inherited = asyncio.Event(), "", inherited
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
-        self._entrances = Entrances(self.new_peer)
+        self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
             Reception(
                 admit=self._admittance.admit,
@@ -198,15 +196,15 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        answers = self.operations.answers
-        answers |= {**token_answers(self._door, self._cut_off), **Uploads(bundles).answers}
-        answers |= {**seen(self._parts.deployments), **self.pruning.answers, **self._admittance.answers}
+        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers
+        for answers in (*own, seen(self._parts.deployments), self._admittance.answers):
+            self.operations.answers.update(answers)
         self._scratch = scratch
 
     @property
     def pruning(self) -> Pruning:
         """Lets go of what is not needed."""
-        return Pruning(self._parts.deployments, self._bundles)
+        return Pruning(self._parts.deployments, self._bundles, self._spawned.bundles)
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""
@@ -220,6 +218,7 @@ class Server:
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
         deployed = await self._room.deployments.prepare()
+        await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
@@ -229,15 +228,15 @@ class Server:
         )
         await self._backend.open(self._containers)
         self._records.open()
-        if self._config.containers_socket and self._config.socket:
-            # What clients submit again would run once more where its container is not back.
+        socket = self._config.socket if self._config.containers_socket else None
+        if socket is not None:  # what clients submit again would run once more where its container is not back
             await self._containers.take_over()
-            self._room.deployments.restore(deployed)  # first: who comes in finds it
-            socket = self._config.socket
+        self._room.deployments.restore(deployed)  # first: who comes in finds it
+        self._spawned.restore()
+        if socket is not None:
             self._address = await self._entrances.open(self._config.listen, lambda: socket)
             self._containers.returning.expect_claims()
-        else:
-            self._room.deployments.restore(deployed)
+        self.health.watch("spawned calls", lambda: self._spawned.problem, is_needed=False)
         self.health.watch("records", lambda: self._records.problem, is_needed=False)
         self.operations.answers[ViewStatus] = lambda body: server_status(
             self.health, self.operations, self._guests, self._strangers, self.address, self.port
@@ -251,10 +250,12 @@ class Server:
     async def stop(self) -> None:
         """Stop all apps (exit hooks run), then everything else. Idempotent."""
         await self._room.schedules.close()  # first: nothing is run any more that would be cancelled
+        self._spawned.ending()
         if self.broken is None and not self.hands_over:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
+        self._containers.heartbeats.stop()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()
@@ -270,6 +271,7 @@ class Server:
             await self._backend.close()
             self._driver.close()
         self._sampler.stop()
+        await self._spawned.close()
         await self._records.close()
         if self._load_trace is not None:
             self._load_trace.save()
@@ -366,13 +368,13 @@ class Server:
         self._logins.cut_off(name)
 
     def _visited(self, visit: Visit, principal: Principal, where: str) -> Guest:
-        return self._guests.add(self.connect(visit, principal, where=where), visit, principal)
+        return self._enter(principal, "", where, False, visit)
 
-    def _bind(self, function_id: str, variant: FunctionVariant) -> str:
-        return self._room.names.bind(function_id, variant, by_request=True)
-
-    def _refusal(self, function_id: str) -> ResourceExhaustedError | None:
-        return self._room.refusal(function_id)
+    def _enter(
+        self, principal: Principal, whose: str, where: str, confirms: bool, peer: SocketPeer | Conversation | Visit
+    ) -> Guest:
+        session = self.connect(peer, principal, where=where, confirms=confirms)
+        return self._guests.add(session, peer, principal, whose)
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
@@ -387,8 +389,8 @@ class Server:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
-            session = self.connect(peer, principal, where=peer.where, confirms=hello.confirms)
-            return self._guests.add(session, peer, principal, principal.identity)
+            enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
+            return self._conversations.greet(hello, peer, principal.identity, enter)
         self._containers.check(hello)
         if hello.role == "executor":
             return self._containers.executor(hello, peer)

@@ -9,10 +9,11 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
+from motet.client.adopted import Adopted
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.family import adopt_orphans
 from motet.client.home import standing_directory
@@ -31,16 +32,23 @@ from motet.server.wiring import (
     StandingStores,
     attach_agent,
     build_server,
+    inherited_from,
     open_audit,
     open_stores,
     take_home,
 )
+
+if TYPE_CHECKING:
+    from motet.agent.agent_backend import AgentBackend
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
 
 PRUNE_INTERVAL = 3600.0
 """Seconds between two looks for bundles that nobody needs."""
+
+REAP_INTERVAL = 30.0
+"""Seconds between two looks for processes that have ended, and whose parent is gone."""
 
 HUNG = 1
 
@@ -63,19 +71,34 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
     place = take_home(standing_directory(home))
     try:
         audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
-        supplanted = _Supplanted(audit)
-        with contextlib.closing(open_stores(place.directory, config.store_credentials, supplanted.end, say)) as stores:
-            tokens = Tokens(stores.tokens, time.time, _on_a_thread)
-            # What containers leave behind stays below this process, where the door knows it.
-            adopt_orphans()
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                try:
-                    serving = _serve(config, place.directory, tokens, audit, stores, supplanted, say, show)
-                    return runner.run(serving)
-                finally:
-                    audit.write()
+        # What containers leave behind stays below this process, where the door knows it.
+        adopt_orphans()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            try:
+                return runner.run(_open_and_serve(config, place.directory, audit, say, show))
+            finally:
+                audit.write()
     finally:
         place.close()
+
+
+async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:
+    supplanted = _Supplanted(audit)
+    if not config.store_credentials:
+        with contextlib.closing(open_stores(directory, "", supplanted.end, say)) as stores:
+            agent = await attach_agent(config, directory)
+            return await _serve(config, agent, stores, audit, say, show)
+    # First: then its template is warm when this server comes to lead.
+    agent = await attach_agent(config, directory)
+    supplanted.end_containers = agent.end_now
+    try:
+        with _ended_by_signals(agent.end_now):
+            stores = await asyncio.to_thread(open_stores, directory, config.store_credentials, supplanted.end, say)
+    except BaseException:
+        await (agent.leave() if agent.held else agent.close())
+        raise
+    with contextlib.closing(stores):
+        return await _serve(config, agent, stores, audit, say, show)
 
 
 class _Supplanted:
@@ -93,18 +116,29 @@ class _Supplanted:
         os._exit(SUPPLANTED)
 
 
+@contextlib.contextmanager
+def _ended_by_signals(end_containers: Callable[[], None]) -> Iterator[None]:
+    """While it waits to lead: nobody has anything from it yet."""
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        end_containers()
+        os._exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
 async def _serve(
-    config: ServerConfig,
-    directory: Path,
-    tokens: Tokens,
-    audit: Audit,
-    stores: StandingStores,
-    supplanted: _Supplanted,
-    say: Say,
-    show: Say,
+    config: ServerConfig, agent: AgentBackend, stores: StandingStores, audit: Audit, say: Say, show: Say
 ) -> int:
-    agent, inherited = await attach_agent(config, directory)
-    supplanted.end_containers = agent.end_now
+    tokens = Tokens(stores.tokens, time.time, _on_a_thread)
+    inherited = inherited_from(agent, stores)
     door = HomeDoor(tokens, config.principal_quota, agent.roots)
     server = build_server(
         config,
@@ -114,6 +148,7 @@ async def _serve(
         bundles=stores.bundles,
         inherited=inherited,
         deployed=stores.deployments,
+        journal=stores.journal,
     )
     if (lead := stores.lead) is not None:
         server.health.watch("database", lambda: lead.problem)
@@ -135,10 +170,12 @@ async def _serve(
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         pruning = asyncio.create_task(_prune_now_and_then(server))
+        reaping = asyncio.create_task(_reap_now_and_then(lambda: agent.agent))
         manager.ready(f"listens at {server.address}")
         await server.ending.wait()
         manager.stopping(config.stop_grace + ENDING_GRACE)
         pruning.cancel()
+        reaping.cancel()
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
                 await sweeping
@@ -167,6 +204,14 @@ async def _prune_now_and_then(server: Server) -> None:
             await server.pruning.prune()
         except ServiceError as error:
             logger.warning("bundles that nobody needs could not be removed: %s", error)
+
+
+async def _reap_now_and_then(agent: Callable[[], int]) -> None:
+    """Let go of processes that a host agent has left behind which was killed, until it is cancelled."""
+    adopted = Adopted()
+    while True:
+        await asyncio.sleep(REAP_INTERVAL)
+        adopted.look({agent()})
 
 
 def _on_a_thread(work: Callable[[], None]) -> None:

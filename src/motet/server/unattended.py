@@ -13,7 +13,8 @@ from motet.server.api.problems import Problem
 from motet.server.api.visit import Entered, Visit
 from motet.wire import client_messages as m
 
-NOT_FOUND, EXHAUSTED = 404, 429
+NOT_THERE = (404, 410)
+"""Of a call: there is none, or, by its id, it would be older than what is kept."""
 
 
 class Unattended:
@@ -44,7 +45,7 @@ async def _is_there(visit: Visit, call_id: str) -> bool:
     try:
         await visit.ask(m.ViewCall(call_id))
     except Problem as problem:
-        if problem.status != NOT_FOUND:
+        if problem.status not in NOT_THERE:
             raise
         return False
     return True

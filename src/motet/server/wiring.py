@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -21,6 +21,7 @@ from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
 from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
@@ -51,11 +52,12 @@ def build_server(
     bundles: BundleStore | None = None,
     inherited: Inherited | None = None,
     deployed: DeploymentStore | None = None,
+    journal: Journal | None = None,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
     `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
-    it, with the backend."""
+    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -79,6 +81,7 @@ def build_server(
             bundles=bundles,
             inherited=inherited,
             deployed=deployed,
+            journal=journal,
         )
     records = _Records(config.records)
     return Server(
@@ -95,17 +98,25 @@ def build_server(
         inherited,
         deployed,
         partial(home_usage, config.records.home),
+        journal,
     )
 
 
-async def attach_agent(config: ServerConfig, directory: Path) -> tuple[AgentBackend, Inherited]:
+async def attach_agent(config: ServerConfig, directory: Path) -> AgentBackend:
     """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
     from motet.agent.agent_backend import AgentBackend
+
+    return await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
+
+
+def inherited_from(agent: AgentBackend, stores: StandingStores) -> Inherited:
+    """What a server takes over with an agent."""
     from motet.server.containers.come_back import Inherited
 
-    agent = await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
-    # More than any attempt that a server before this one has numbered.
-    return agent, Inherited(agent.held, (agent.run << ATTEMPT_BITS) + 1, agent.leave)
+    term = 0 if stores.journal is None else stores.journal.term
+    # More than any attempt that a server before this one has numbered, on whatever machine.
+    run = term if stores.lead is not None else max(agent.run, term)
+    return Inherited(agent.held, (run << ATTEMPT_BITS) + 1, agent.leave)
 
 
 def take_home(directory: Path) -> ServerHome:
@@ -123,10 +134,13 @@ class StandingStores(NamedTuple):
     bundles: BundleStore
     deployments: DeploymentStore
     lead: Lead | None = None
+    journal: Journal | None = None
 
     def close(self) -> None:
         """Another server may use them. Idempotent."""
         self.deployments.close()
+        if self.journal is not None:
+            self.journal.close()
         if self.lead is not None:
             self.lead.close()
 
@@ -162,11 +176,15 @@ def open_stores(
     bundles = BundleDirectory(directory / "bundles")
     if url:
         return _postgres_stores(directory, url, bundles, on_over, say)
+    from motet.store.journal_sqlite import SqliteJournal
     from motet.store.sqlite_deployments import SqliteDeployments
     from motet.store.tokens import TokenFile
 
     return StandingStores(
-        TokenFile(directory / "tokens.json"), bundles, SqliteDeployments(directory / "deployments.db", _seal(directory))
+        TokenFile(directory / "tokens.json"),
+        bundles,
+        SqliteDeployments(directory / "deployments.db", _seal(directory)),
+        journal=SqliteJournal(directory / "journal.db"),
     )
 
 
@@ -182,6 +200,7 @@ def _postgres_stores(
     from motet.store.postgres_bundles import PostgresBundles
     from motet.store.postgres_connection import PostgresConnection
     from motet.store.postgres_deployments import PostgresDeployments
+    from motet.store.postgres_journal import PostgresJournal
     from motet.store.postgres_lease import PostgresLease, session_name
     from motet.store.postgres_tokens import PostgresTokens
 
@@ -204,7 +223,11 @@ def _postgres_stores(
     say(f"Keeps what it must in {address} (term {term.number})")
     others = connect()
     return StandingStores(
-        PostgresTokens(others), PostgresBundles(others, bundles), PostgresDeployments(connect()), lead
+        PostgresTokens(others),
+        PostgresBundles(others, bundles),
+        PostgresDeployments(connect()),
+        lead,
+        PostgresJournal(address, term),
     )
 
 
@@ -330,6 +353,13 @@ class Upkeep:
         from motet.store.archive import forget_arguments
 
         forget_arguments(self._config.home)
+
+    def erase_calls(self, call_ids: Sequence[str]) -> int:
+        """Have nothing left of calls in the records of servers that have ended; of how many there was something. Raises
+        `ServiceError`."""
+        from motet.store.archive import erase_calls
+
+        return erase_calls(self._config.home, call_ids)
 
     def usage(self) -> HomeUsage:
         """What there is."""

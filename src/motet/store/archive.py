@@ -332,5 +332,16 @@ def forget_arguments(home: Path) -> None:
                 store.forget_arguments()
 
 
+def erase_calls(home: Path, call_ids: Sequence[str]) -> int:
+    """Have nothing left of calls in the records of servers that do not run any more; of how many there was something. Raises
+    `ServiceError` if one that may have something cannot be written."""
+    erased = 0
+    for directory in server_directories(home):
+        if (directory / RECORDS).exists() and not is_live(directory):
+            with contextlib.closing(_opened(directory, read_only=False)) as store:
+                erased += store.erase_calls(call_ids)
+    return erased
+
+
 def _opened(directory: Path, *, read_only: bool) -> SqliteRecords:
     return SqliteRecords(directory / RECORDS, read_only=read_only)

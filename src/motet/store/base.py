@@ -113,12 +113,15 @@ class CallStore(Protocol):
     def forget_app(self, app_id: str) -> list[str]:
         """Drop every call of an app that has stopped; their ids."""
 
+    def forget_calls(self, call_ids: Sequence[str]) -> list[str]:
+        """Drop these calls; those that were kept."""
+
 
 @hides_secrets
 class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a deployed app. `spec`: as it was sent; `function_ids`: those of its functions by label, which they keep
     when the server is started again. `owner` and `rights`: for whom code in its containers acts. `rules`: when it is to be
-    rolled back by itself."""
+    rolled back by itself. `on_failure`: where failures of its spawned calls are told."""
 
     view: DeploymentView
     spec: AppSpec
@@ -126,6 +129,7 @@ class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     owner: str = ""
     rights: tuple[str, ...] = ()
     rules: str = ""
+    on_failure: str = ""
 
 
 class KeptSchedule(msgspec.Struct, frozen=True, kw_only=True):

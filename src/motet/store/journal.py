@@ -76,7 +76,8 @@ class InputsAdded(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class InputTried(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """What an unfinished input has been through: attempts that have begun, how many of them its function's policy was charged
     with, and how often its container died while it ran there alone. `due_at`: not to be tried again before this moment of the
-    wall clock. The latest word counts; one about an input that has ended says nothing."""
+    wall clock. `last_attempt`: the number of the latest of these attempts; a container that comes back may still have its end.
+    The latest word counts; one about an input that has ended says nothing."""
 
     call_id: str
     index: int
@@ -84,6 +85,7 @@ class InputTried(msgspec.Struct, array_like=True, frozen=True, gc=False):
     retries: int = 0
     lone_losses: int = 0
     due_at: float = 0.0
+    last_attempt: int = 0
 
 
 class InputsEnded(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -130,6 +132,7 @@ class UnfinishedInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     retries: int = 0
     lone_losses: int = 0
     due_at: float = 0.0
+    last_attempt: int = 0
 
 
 class UnfinishedPart(msgspec.Struct, array_like=True, frozen=True):

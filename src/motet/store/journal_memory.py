@@ -40,7 +40,7 @@ class _CallInMemory:
         """This is what an input has been through, if it has not ended."""
         if (found := self.waiting.get(entry.index)) is not None:
             was, payload = found
-            tried = entry.attempts, entry.retries, entry.lone_losses, entry.due_at
+            tried = entry.attempts, entry.retries, entry.lone_losses, entry.due_at, entry.last_attempt
             self.waiting[entry.index] = UnfinishedInput(was.index, was.size, was.submitted_at, *tried), payload
 
 

@@ -46,7 +46,8 @@ CREATE INDEX unfinished ON calls(made_at) WHERE waiting > 0;
 CREATE INDEX finished ON calls(ended_at) WHERE waiting = 0;
 CREATE TABLE inputs(call INTEGER NOT NULL, place INTEGER NOT NULL, submitted_at REAL NOT NULL,
     attempts INTEGER NOT NULL DEFAULT 0, retries INTEGER NOT NULL DEFAULT 0, lone_losses INTEGER NOT NULL DEFAULT 0,
-    due_at REAL NOT NULL DEFAULT 0, payload BLOB NOT NULL, PRIMARY KEY(call, place)) WITHOUT ROWID;
+    due_at REAL NOT NULL DEFAULT 0, last_attempt INTEGER NOT NULL DEFAULT 0, payload BLOB NOT NULL,
+    PRIMARY KEY(call, place)) WITHOUT ROWID;
 CREATE TABLE outcomes(call INTEGER NOT NULL, place INTEGER NOT NULL, kind INTEGER NOT NULL, ended_at REAL NOT NULL,
     payload BLOB NOT NULL, PRIMARY KEY(call, place)) WITHOUT ROWID;
 CREATE TRIGGER added AFTER INSERT ON inputs BEGIN
@@ -74,7 +75,7 @@ INSERT INTO inputs(call, place, submitted_at, payload) SELECT key, ?2, ?3, ?4 FR
     AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = key AND place = ?2) ON CONFLICT DO NOTHING
 """
 _TRIED = """
-UPDATE inputs SET attempts = ?, retries = ?, lone_losses = ?, due_at = ?
+UPDATE inputs SET attempts = ?, retries = ?, lone_losses = ?, due_at = ?, last_attempt = ?
     WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?
 """
 _NEW_OUTCOME = """
@@ -172,12 +173,17 @@ class SqliteJournal(JournalReading):
         return AlreadyExistsError("a call has the key of another one")
 
     def _forget(self, writer: sqlite3.Connection, entry: CallsForgotten) -> None:
-        for call_id in entry.call_ids:
-            row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
-            for table in ("inputs", "outcomes") if row else ():
-                writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
-            if row:
-                writer.execute("DELETE FROM calls WHERE key = ?", row)
+        # Their bytes are overwritten: somebody may have a right to that.
+        writer.execute("PRAGMA secure_delete = ON")
+        try:
+            for call_id in entry.call_ids:
+                row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+                for table in ("inputs", "outcomes") if row else ():
+                    writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
+                if row:
+                    writer.execute("DELETE FROM calls WHERE key = ?", row)
+        finally:
+            writer.execute("PRAGMA secure_delete = OFF")
 
     def _keep_app(self, writer: sqlite3.Connection, app: KeptApp) -> None:
         writer.execute(
@@ -238,7 +244,7 @@ def _input_rows(entries: Sequence[InputsAdded]) -> Iterator[tuple[Any, ...]]:
 
 
 def _tried_row(it: InputTried) -> tuple[Any, ...]:
-    return it.attempts, it.retries, it.lone_losses, it.due_at, it.call_id, it.index
+    return it.attempts, it.retries, it.lone_losses, it.due_at, it.last_attempt, it.call_id, it.index
 
 
 def _outcome_rows(entries: Sequence[InputsEnded]) -> Iterator[tuple[Any, ...]]:

@@ -17,7 +17,7 @@ from motet.store.journal import KeptApp, KeptCall, UnfinishedInput, UnfinishedPa
 _BUSY_SECONDS = 10.0
 
 _UNFINISHED = """
-SELECT key, kept, place, length(payload), submitted_at, attempts, retries, lone_losses, inputs.due_at
+SELECT key, kept, place, length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt
     FROM calls JOIN inputs ON call = key WHERE waiting > 0 ORDER BY calls.made_at, key, place
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Sequence
 
 from motet.errors import NotFoundError, OutputExpiredError
 from motet.model.outcome import InputEnd
@@ -85,6 +86,10 @@ class MemoryCallStore:
 
     def forget_app(self, app_id: str) -> list[str]:
         gone = [call_id for call_id, record in self._records.items() if record.app_id == app_id]
+        return self.forget_calls(gone)
+
+    def forget_calls(self, call_ids: Sequence[str]) -> list[str]:
+        gone = [call_id for call_id in dict.fromkeys(call_ids) if call_id in self._records]
         for call_id in gone:
             outcomes = self._records.pop(call_id).outcomes
             self._bytes -= sum(OUTCOME_BYTES + len(ended.payload) for ended in outcomes.values() if ended is not None)

@@ -83,6 +83,11 @@ class PostgresConnection:
                     raise
                 return self._alive().execute(statement, values).fetchall()
 
+    def check_open(self) -> None:
+        """Raises `ServiceError` once it is closed."""
+        if self._is_closed:
+            raise ServiceError(f"{self.address} is closed here: the server is ending")
+
     def close(self) -> None:
         """Idempotent."""
         with self._lock:
@@ -98,11 +103,13 @@ class PostgresConnection:
         for is_last in (False, True):
             connection = self._alive()
             try:
-                connection.execute("BEGIN")
-                if self._term is None:
-                    row = connection.execute("SELECT pg_current_xact_id()::text").fetchone()
-                else:
-                    row = connection.execute("SELECT motet.fence(%s)", (self._term.number,)).fetchone()
+                with connection.pipeline():
+                    connection.execute("BEGIN")
+                    if self._term is None:
+                        asked = connection.execute("SELECT pg_current_xact_id()::text")
+                    else:
+                        asked = connection.execute("SELECT motet.fence(%s)", (self._term.number,))
+                row = asked.fetchone()
             except psycopg.OperationalError:
                 # It may have ended long ago, while nobody used it.
                 if not connection.broken:
@@ -130,8 +137,7 @@ class PostgresConnection:
 
     def _alive(self) -> psycopg.Connection[Any]:
         """The connection; a new one, if there is none or it is known to be lost."""
-        if self._is_closed:
-            raise ServiceError(f"{self.address} is closed here: the server is ending")
+        self.check_open()
         if self._open is not None and not self._open.broken:
             return self._open
         self._drop()

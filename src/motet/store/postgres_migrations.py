@@ -43,7 +43,48 @@ ALTER TABLE motet.pieces ALTER COLUMN content SET STORAGE EXTERNAL;
 CREATE TABLE motet.bundles(digest text PRIMARY KEY, files bytea NOT NULL, claimed_until timestamptz NOT NULL);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST,)
+_JOURNAL = """
+CREATE TABLE motet.calls(
+    key bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    call_id text NOT NULL UNIQUE,
+    made_at float8 NOT NULL,
+    principal bigint NOT NULL,
+    idempotency bytea UNIQUE,
+    kept bytea NOT NULL
+);
+CREATE INDEX calls_made ON motet.calls(made_at);
+
+-- The inputs without an outcome, and no others: what a server reads when it starts.
+CREATE TABLE motet.inputs(
+    call bigint NOT NULL,
+    place integer NOT NULL,
+    submitted_at float8 NOT NULL,
+    attempts bigint NOT NULL DEFAULT 0,
+    retries bigint NOT NULL DEFAULT 0,
+    lone_losses bigint NOT NULL DEFAULT 0,
+    due_at float8 NOT NULL DEFAULT 0,
+    last_attempt bigint NOT NULL DEFAULT 0,
+    payload bytea NOT NULL,
+    PRIMARY KEY(call, place)
+);
+CREATE TABLE motet.outcomes(
+    call bigint NOT NULL,
+    place integer NOT NULL,
+    kind smallint NOT NULL,
+    ended_at float8 NOT NULL,
+    payload bytea NOT NULL,
+    PRIMARY KEY(call, place)
+);
+CREATE TABLE motet.apps(number bigint GENERATED ALWAYS AS IDENTITY, app_id text PRIMARY KEY, kept bytea NOT NULL);
+-- Pickles are hardly worth the time that compressing takes, and the length of what is not compressed is known unread.
+ALTER TABLE motet.inputs ALTER COLUMN payload SET STORAGE EXTERNAL;
+ALTER TABLE motet.outcomes ALTER COLUMN payload SET STORAGE EXTERNAL;
+-- All rows of it go again soon: what they leave is to be cleared away long before it is a fifth of the table.
+ALTER TABLE motet.inputs SET(autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 20000,
+    autovacuum_vacuum_cost_delay = 0);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL)
 """By number, from 1. The table `lease` and the function `fence` stay as they are: a server of an older release finds by them
 that it does not lead any more."""
 

@@ -83,6 +83,11 @@ class RecordStore(RecordReader, Protocol):
         Raises `ServiceError` if nothing can be kept now (the disk is full), and anything else for a value that never can be.
         """
 
+    def erase_calls(self, call_ids: Sequence[str]) -> int:
+        """Have nothing left of these calls: inputs, arguments, stalls and lines, whose bytes are overwritten. Of how many there
+        was something. Calls that they made stay."""
+        ...
+
     def forget(self, before: float) -> int:
         """Drop lines, inputs (with their arguments), calls, stalls, decisions and samples older than this moment; how many
         lines went."""

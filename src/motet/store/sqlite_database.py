@@ -95,6 +95,12 @@ class Database:
                 raise
             self._give(connection)
 
+    def truncate_log(self) -> None:
+        """Have what was overwritten be gone from the log, too, unless somebody reads there now."""
+        with self._lock, self._explained("keep"):
+            self._check_open()
+            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def version(self) -> int:
         """Changes whenever somebody has written; costs next to nothing."""
         with self._lock, self._explained("read"):

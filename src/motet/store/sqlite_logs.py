@@ -117,6 +117,33 @@ class LogWriter:
         self._connection.execute("DELETE FROM blocks WHERE latest < ?", (before,))
         return forgotten
 
+    def erase(self, calls: Sequence[int]) -> None:
+        """Have nothing left of the lines of these calls (keys), in the index neither."""
+        if not calls:
+            return
+        match = f"owner : ({' OR '.join(f'c{key}' for key in calls)})"
+        for (number,) in self._connection.execute("SELECT number FROM segments ORDER BY number").fetchall():
+            self._erase_in(number, match)
+
+    def _erase_in(self, number: int, match: str) -> None:
+        rows = self._connection.execute(
+            f"SELECT position, lines_{number}.text, function, container, call, number, source FROM words_{number} "
+            f"CROSS JOIN lines_{number} ON position = words_{number}.rowid WHERE words_{number} MATCH ?",
+            (match,),
+        ).fetchall()
+        if not rows:
+            return
+        self._connection.executemany(
+            f"INSERT INTO words_{number}(words_{number}, rowid, text, owner) VALUES ('delete', ?, ?, ?)",
+            [(position, text, _owner(*whose)) for position, text, *whose in rows],
+        )
+        self._connection.executemany(f"DELETE FROM lines_{number} WHERE position = ?", [(row[0],) for row in rows])
+        # Until it is written anew, the index has the words still.
+        self._connection.execute(f"INSERT INTO words_{number}(words_{number}) VALUES ('optimize')")
+        if number == self._segment and rows[-1][0] == self._next - 1:
+            # Whoever follows the lines has been told of this position: the next line gets a later one.
+            self._begin_segment()
+
     def oldest_call(self) -> int:
         """The least key of a call in the oldest lines: keys are given in the order in which calls are first named."""
         bounds = 0, LAST

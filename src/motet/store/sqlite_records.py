@@ -24,6 +24,7 @@ from motet.store.sqlite_arguments import (
 )
 from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
 from motet.store.sqlite_database import Database
+from motet.store.sqlite_erase import erase_calls
 from motet.store.sqlite_facts import F, add_facts, find_facts, forget_facts
 from motet.store.sqlite_inputs import EndedByCall, InputWriter, by_call, find_input, find_inputs, forget_inputs
 from motet.store.sqlite_keys import Keys, function_keys, mended
@@ -71,6 +72,14 @@ class SqliteRecords:
         with self._database.writing() as connection:
             writer, self._writer = self._new_writer(connection), None
             return writer.forget(before)
+
+    def erase_calls(self, call_ids: Sequence[str]) -> int:
+        with self._database.writing() as connection:
+            writer, self._writer = self._new_writer(connection), None
+            erased = writer.erase_calls(call_ids)
+        if erased:
+            self._database.truncate_log()
+        return erased
 
     def forget_arguments(self) -> None:
         """Delete all arguments that are kept; also beside the one who adds."""
@@ -208,6 +217,9 @@ class _Writer:
         forget_facts(self._connection, before)
         forget_arguments(self._connection, before)
         return lines
+
+    def erase_calls(self, call_ids: Sequence[str]) -> int:
+        return erase_calls(self._connection, self._logs, call_ids)
 
     def _add_functions(self, records: Iterable[FunctionRecord]) -> None:
         self._connection.executemany(

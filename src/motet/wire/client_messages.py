@@ -13,65 +13,16 @@ from motet.model.limits import Index, Name, Payload
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import AppView, FunctionView
+from motet.wire import deployment_messages as d
+from motet.wire import operator_messages as o
+from motet.wire import schedule_messages as c
 from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenMade, TokensListed
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
-from motet.wire.deployment_messages import (
-    AppDeployed,
-    AppFound,
-    DeployApp,
-    DeploymentsListed,
-    FindApp,
-    FindFunction,
-    FunctionFound,
-    ListDeployments,
-    PromoteApp,
-    RollBackApp,
-    StopDeployed,
-    VersionsViewed,
-    ViewVersions,
-)
+from motet.wire.conversation_messages import Goodbye, OutcomesTaken, Taken
 from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
-from motet.wire.operator_messages import (
-    AppsFound,
-    AuditFound,
-    CallGraphFound,
-    CallsFound,
-    ContainersFound,
-    DashboardOpened,
-    EndCall,
-    EndContainer,
-    EndedInputsFound,
-    EnvironmentViewed,
-    FindApps,
-    FindAudit,
-    FindCall,
-    FindCallGraph,
-    FindCalls,
-    FindContainers,
-    FindFunctions,
-    FindInput,
-    FindInputs,
-    FindLogs,
-    FunctionsFound,
-    HomePruned,
-    InputFound,
-    InputsViewed,
-    LogsFound,
-    OpenDashboard,
-    PruneHome,
-    RerunInput,
-    ServerViewed,
-    StatusViewed,
-    ViewEnvironment,
-    ViewInputs,
-    ViewServer,
-    ViewSettings,
-    ViewStatus,
-)
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
-from motet.wire.schedule_messages import ScheduleReply, ScheduleRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -118,13 +69,6 @@ class FeedCall(Message, tag="feed", frozen=True):
     call_id: Name
     index: Index
     items: list[Payload]
-
-
-class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
-    """The client has as many outcomes as this, of all that came over this connection: nobody need keep them for it. Only who
-    has said in its hello that it confirms sends this."""
-
-    count: Index
 
 
 class CreateApp(Message, tag="create_app", frozen=True):
@@ -191,6 +135,14 @@ class AwaitOutcomes(Message, tag="await", frozen=True):
     count: int = 100
 
 
+class SpawnOnce(Message, tag="spawn_once", frozen=True):
+    """Spawn these inputs, unless a call of this principal, of the same function, was spawned with the same key: answered by
+    `CallSpawned` with that one, or refused if it has other arguments."""
+
+    key: Name
+    inputs: SubmitInputs
+
+
 class Forget(Message, tag="forget", frozen=True):
     """The answer to an earlier request is no longer wanted."""
 
@@ -205,45 +157,46 @@ RequestBody = (
     | ViewFunction
     | ViewApp
     | ViewCall
-    | ViewServer
-    | ViewStatus
-    | ViewInputs
-    | ViewSettings
-    | ViewEnvironment
-    | EndCall
-    | EndContainer
-    | PruneHome
-    | RerunInput
-    | FindLogs
-    | FindInput
-    | FindInputs
-    | FindApps
-    | FindAudit
-    | FindFunctions
-    | FindContainers
-    | FindCall
-    | FindCalls
-    | FindCallGraph
-    | OpenDashboard
+    | o.ViewServer
+    | o.ViewStatus
+    | o.ViewInputs
+    | o.ViewSettings
+    | o.ViewEnvironment
+    | o.EndCall
+    | o.EndContainer
+    | o.PruneHome
+    | o.FailedRequest
+    | o.FindLogs
+    | o.FindInput
+    | o.FindInputs
+    | o.FindApps
+    | o.FindAudit
+    | o.FindFunctions
+    | o.FindContainers
+    | o.FindCall
+    | o.FindCalls
+    | o.FindCallGraph
+    | o.OpenDashboard
     | AwaitOutcomes
     | SubmitInputs
+    | SpawnOnce
     | PutItems
     | GetItems
     | ViewQueue
     | NewToken
     | ListTokens
     | RevokeToken
-    | DeployApp
-    | RollBackApp
-    | PromoteApp
-    | StopDeployed
-    | ListDeployments
-    | ViewVersions
-    | FindApp
-    | FindFunction
+    | d.DeployApp
+    | d.RollBackApp
+    | d.PromoteApp
+    | d.StopDeployed
+    | d.ListDeployments
+    | d.ViewVersions
+    | d.FindApp
+    | d.FindFunction
     | OfferBundle
     | PutPieces
-    | ScheduleRequest
+    | c.ScheduleRequest
 )
 
 
@@ -336,6 +289,12 @@ class CallViewed(Message, tag="call_viewed", frozen=True):
     function_id: str
 
 
+class CallSpawned(Message, tag="call_spawned", frozen=True):
+    """This call has the inputs that were to be spawned once."""
+
+    call_id: str
+
+
 class Done(Message, tag="done", frozen=True):
     """A request with nothing to tell was carried out."""
 
@@ -353,34 +312,35 @@ ReplyBody = (
     | FunctionViewed
     | AppViewed
     | CallViewed
-    | ServerViewed
-    | StatusViewed
-    | InputsViewed
-    | LogsFound
-    | InputFound
-    | EndedInputsFound
-    | AppsFound
-    | AuditFound
-    | FunctionsFound
-    | ContainersFound
-    | CallsFound
-    | CallGraphFound
-    | EnvironmentViewed
-    | DashboardOpened
-    | HomePruned
+    | CallSpawned
+    | o.ServerViewed
+    | o.StatusViewed
+    | o.InputsViewed
+    | o.LogsFound
+    | o.InputFound
+    | o.EndedInputsFound
+    | o.AppsFound
+    | o.AuditFound
+    | o.FunctionsFound
+    | o.ContainersFound
+    | o.CallsFound
+    | o.CallGraphFound
+    | o.EnvironmentViewed
+    | o.DashboardOpened
+    | o.HomePruned
     | Outcomes
     | ItemsPut
     | ItemsGot
     | QueueViewed
     | TokenMade
     | TokensListed
-    | AppDeployed
-    | DeploymentsListed
-    | VersionsViewed
-    | AppFound
-    | FunctionFound
+    | d.AppDeployed
+    | d.DeploymentsListed
+    | d.VersionsViewed
+    | d.AppFound
+    | d.FunctionFound
     | BundleOffered
-    | ScheduleReply
+    | c.ScheduleReply
     | Done
     | RequestFailed
 )
@@ -395,6 +355,16 @@ class Reply(Message, tag="reply", frozen=True):
 
 
 FromClient = (
-    SubmitInputs | CancelCall | OutcomesTaken | AckCallItems | FeedCall | Request | Forget | Confirm | AnswerNow
+    SubmitInputs
+    | CancelCall
+    | OutcomesTaken
+    | AckCallItems
+    | FeedCall
+    | Request
+    | Forget
+    | Confirm
+    | AnswerNow
+    | Taken
+    | Goodbye
 )
-ToClient = Agreed | Refused | Broken | Farewell | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply
+ToClient = Agreed | Refused | Broken | Farewell | Outcomes | CallItems | CallFeedTaken | OutputLines | Reply | Taken

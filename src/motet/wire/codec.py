@@ -32,17 +32,31 @@ def frames(messages: Sequence[Message], split: int = _SPLIT_BYTES, most: int = M
     """
     # All at once, and only then looked at: nearly always it fits, and to measure it first would take as long.
     body = _encode(messages)
-    if len(body) > split:
-        middle = len(messages) // 2
-        parts = (messages[:middle], messages[middle:]) if middle else _in_two(messages[0])
-        if parts is not None:
-            return frames(parts[0], split, most) + frames(parts[1], split, most)
-        if len(body) > most:
-            raise RequestSizeError(
-                f"a message ({type(messages[0]).__name__}) is {len(body) / 2**20:.1f} MiB; it may have "
-                f"{most // 2**20} MiB at most, and a single value in it {MAX_PAYLOAD_BYTES // 2**20} MiB"
-            )
+    if len(body) > split and (parts := _parts(messages, body, most)) is not None:
+        return frames(parts[0], split, most) + frames(parts[1], split, most)
     return [LENGTH.pack(len(body)), body]
+
+
+def counted_frames(
+    messages: Sequence[Message], split: int = _SPLIT_BYTES, most: int = MAX_FRAME_BYTES
+) -> list[tuple[int, bytes]]:
+    """The same as whole frames, each with how many messages are in it: one that was cut counts as several."""
+    body = _encode(messages)
+    if len(body) > split and (parts := _parts(messages, body, most)) is not None:
+        return counted_frames(parts[0], split, most) + counted_frames(parts[1], split, most)
+    return [(len(messages), LENGTH.pack(len(body)) + body)]
+
+
+def _parts(messages: Sequence[Message], body: bytes, most: int) -> tuple[Sequence[Message], Sequence[Message]] | None:
+    """Two halves of what is long; None if it has to go as it is. Raises `RequestSizeError` if it cannot."""
+    middle = len(messages) // 2
+    parts = (messages[:middle], messages[middle:]) if middle else _in_two(messages[0])
+    if parts is None and len(body) > most:
+        raise RequestSizeError(
+            f"a message ({type(messages[0]).__name__}) is {len(body) / 2**20:.1f} MiB; it may have "
+            f"{most // 2**20} MiB at most, and a single value in it {MAX_PAYLOAD_BYTES // 2**20} MiB"
+        )
+    return parts
 
 
 def _in_two(message: Message) -> tuple[list[Message], list[Message]] | None:

@@ -13,7 +13,7 @@ class DeployApp(Message, tag="deploy", frozen=True):
 
     `bundle`: the hash of its source; empty: its files are where the server finds them. `tag`, `commit` and `client` are kept
     as they are. `percent`: of a canary, its share of the inputs. `rules`: of a canary, when it is rolled back.
-    `dry_run`: only say what would be deployed.
+    `dry_run`: only say what would be deployed. `on_failure`: where failures of its spawned calls are posted.
     """
 
     name: Name
@@ -26,6 +26,7 @@ class DeployApp(Message, tag="deploy", frozen=True):
     percent: float = 10.0
     rules: Name = ""
     dry_run: bool = False
+    on_failure: Name = ""
 
 
 class RollBackApp(Message, tag="roll_back", frozen=True):

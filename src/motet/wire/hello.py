@@ -32,7 +32,11 @@ Role = Literal["client", "executor", "control"]
 class Hello(Message, tag="hello", frozen=True):
     """The first message on a connection, from the side that opened it. `token` proves that it may. `versions`: the oldest and
     the newest of the wire that it speaks. `resumes`: it was connected before, and comes back.
-    `confirms`: a client that says which outcomes it has."""
+    `confirms`: a client that says which outcomes it has.
+
+    `lasts`: a client whose conversation is to outlive this connection (see `conversation_messages`). `conversation_token`: it
+    takes up the one that it was given this secret for, and has so many messages of it (`taken`). `heartbeat_ms`: it says
+    something as often as this at least, and wants to hear something as often; 0: neither does."""
 
     role: Role
     token: str
@@ -42,14 +46,22 @@ class Hello(Message, tag="hello", frozen=True):
     motet: Name = VERSION
     resumes: bool = False
     confirms: bool = False
+    lasts: bool = False
+    conversation_token: Name = ""
+    taken: Index = 0
+    heartbeat_ms: Index = 0
 
 
+@hides_secrets
 class Agreed(Message, tag="agreed", frozen=True):
     """The server's first message, for a `Hello` it can talk to: the version of the wire that both speak from here on.
 
     Who speaks one version alone need not wait for it. `python`, `cloudpickle` and `motet`: what its containers have, for
     whoever sends them code by value; empty: not said. `run`: which run of a server this is, if clients can come back to the
     next one.
+
+    `conversation_token`: what takes up this conversation over another connection; empty: it ends with this one. `taken`: how
+    many messages of it the server has; 0 for one that begins here.
     """
 
     version: int
@@ -57,6 +69,8 @@ class Agreed(Message, tag="agreed", frozen=True):
     cloudpickle: Name = ""
     motet: Name = ""
     run: Name = ""
+    conversation_token: Name = ""
+    taken: Index = 0
 
 
 class Refused(Message, tag="refused", frozen=True):

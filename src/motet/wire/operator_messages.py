@@ -57,6 +57,13 @@ class RerunInput(Message, tag="rerun", frozen=True):
     call_id: Name
 
 
+class EraseCalls(Message, tag="erase_calls", frozen=True):
+    """Have nothing left of calls that have ended: arguments, results, inputs and lines. Answered by `Done`, or by a failure if
+    nothing is kept of any."""
+
+    call_ids: tuple[Name, ...]
+
+
 class EndContainer(Message, tag="end_container", frozen=True):
     """Stop a container, when it has finished what it runs (`graceful`) or now; answered by `Done`."""
 
@@ -229,3 +236,7 @@ class StatusViewed(Message, tag="status_viewed", frozen=True):
     addresses: tuple[str, ...]
     fingerprint: str = ""
     certificate_expires_at: float | None = None
+
+
+FailedRequest = RerunInput | EraseCalls
+"""Requests about what failed."""

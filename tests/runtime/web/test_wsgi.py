@@ -62,7 +62,7 @@ class Client:
         self.sent.append(message)
 
     async def ask(self, app: Any, max_inputs: int = 3) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(30):
             await WsgiAdapter(app, max_inputs)(self.scope, self.receive, self.send)
 
     @property
@@ -547,7 +547,7 @@ def test_thread_of_a_request_that_was_given_up_is_free_at_its_next_word(waiting:
             with pytest.raises(asyncio.CancelledError):
                 await task
             may_go_on.set()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 await ended.wait()
             ended.clear()
             may_go_on.clear()

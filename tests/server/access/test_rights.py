@@ -31,6 +31,7 @@ from motet.wire.access_messages import ListTokens, NewToken
 from motet.wire.client_messages import RequestBody
 from motet.wire.codec import ToServer
 from motet.wire.container_messages import FromContainer, Ready
+from motet.wire.conversation_messages import Goodbye, Taken
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import EndCall, OpenDashboard, ViewEnvironment, ViewServer
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsPut, PutItems, QueueViewed, ViewQueue
@@ -164,4 +165,5 @@ def test_a_named_queue_is_one_principals() -> None:
 def test_all_that_can_be_refused_has_words() -> None:
     of_containers = {kind for kind, needed in NEEDED.items() if needed & SERVE}
     of_requests = {m.Request, m.Forget, Confirm, AnswerNow, Hello}
-    assert set(DEEDS) == set(NEEDED) - of_containers - of_requests
+    of_conversations = {Taken, Goodbye}
+    assert set(DEEDS) == set(NEEDED) - of_containers - of_requests - of_conversations

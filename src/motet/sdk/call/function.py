@@ -20,6 +20,7 @@ from motet.sdk.call.current_stats import FunctionStats, stats_of
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function_call import FunctionCall, result_of
 from motet.sdk.call.handle import NamedAfter
+from motet.sdk.call.keyed import KeyedFunction
 from motet.sdk.call.logs import Logs
 from motet.sdk.call.many import MapOptions, Results
 from motet.sdk.call.mapping import Inputs, Mapping
@@ -34,7 +35,7 @@ from motet.sdk.options.batching import check_batched
 from motet.sdk.options.keywords import AutoscalerOptions
 from motet.sdk.options.specification import update_from
 from motet.wire import payload
-from motet.wire.client_messages import SubmitInputs
+from motet.wire.client_messages import SpawnOnce, SubmitInputs
 from motet.wire.encoding import Encoding, marked_arguments
 
 P = ParamSpec("P")
@@ -161,6 +162,19 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
             yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)], trace))
         return FunctionCall(call_id, connection)
+
+    def with_key(self, key: str) -> KeyedFunction[P, R]:
+        """`f.with_key("order-17").spawn(x)`: spawn it once. Whoever spawns this function with the same key as the same
+        principal, from any process, gets the same call, for as long as that is kept. With other arguments it is an error."""
+        return KeyedFunction(self._spawn_once, key, repr(self))
+
+    def _spawn_once(self, key: str, args: Any, kwargs: Any) -> Steps[FunctionCall[R]]:
+        connection, function_id = yield from self.target.resolve_for(self.method, "spawn")
+        call_id, data = new_call_id(), self._encoded(args, kwargs)
+        with tracing.span_of(self._traced("spawn", call_id)) as trace:
+            inputs = self._spawning(call_id, function_id, [NewInput(0, data)], trace)
+            found = yield from connection.request(SpawnOnce(key, inputs))
+        return FunctionCall(found.call_id, connection)
 
     def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput], trace: str) -> SubmitInputs:
         return SubmitInputs(call_id, function_id, CallKind.SPAWNED, self.method.name, inputs, current_input_id(), trace)

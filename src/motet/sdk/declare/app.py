@@ -301,16 +301,18 @@ class App(Handle):
         strategy: str = "rolling",
         percent: float = 10.0,
         rollback_on: str = "",
+        on_failure: str = "",
     ) -> Steps[App]:
         """Leave it with a server that stays, as the next version of what has its name there; gives this app, whose functions
         are called there from now on. `tag`: whatever tells this version from others. `percent`, `rollback_on`: of a canary.
+        `on_failure`: an address to which JSON is posted when an input of a spawned call has failed for good.
 
         Raises `ConnectionError` without such a server, and why the version could not take over: then the one before goes on.
         """
         from motet.sdk.run.deploying import HowToDeploy, deploy  # late: most programs deploy nothing
 
-        wanted = HowToDeploy(name=name, tag=tag, strategy=strategy, percent=percent, rollback_on=rollback_on)
-        yield from deploy(self, wanted)
+        of_canary: Any = {"percent": percent, "rollback_on": rollback_on}
+        yield from deploy(self, HowToDeploy(name=name, tag=tag, strategy=strategy, on_failure=on_failure, **of_canary))
         return self
 
     lookup: ClassVar[Dual[..., App]]

@@ -19,6 +19,7 @@ from motet.errors import InvalidError
 from motet.model.deployment import checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec
 from motet.model.version import VERSION
+from motet.model.webhook import checked_url
 from motet.sdk.run.app_run import CanRun, with_environment
 from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.wire.by_value import ByValue
@@ -37,7 +38,7 @@ class CanBeDeployed(CanRun, Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HowToDeploy:
     """How an app is to be deployed. `tag` and `commit` are for the history. Of a canary: its share of the inputs in percent,
-    and when it is rolled back ("error-rate=2%,p95=2x")."""
+    and when it is rolled back ("error-rate=2%,p95=2x"). `on_failure`: where failures of spawned calls are posted."""
 
     name: str | None = None
     tag: str = ""
@@ -45,6 +46,7 @@ class HowToDeploy:
     commit: str = ""
     percent: float = 10.0
     rollback_on: str = ""
+    on_failure: str = ""
 
     def name_for(self, app: CanBeDeployed) -> str:
         """What the app is to be found by. Raises `InvalidError` if nobody says, or it cannot be a name."""
@@ -80,6 +82,7 @@ class Prepared:
             wanted.percent,
             wanted.rollback_on,
             dry_run,
+            checked_url(wanted.on_failure),
         )
 
 
@@ -95,6 +98,7 @@ def prepare(app: CanBeDeployed, wanted: HowToDeploy) -> Steps[Prepared]:
             '`if __name__ == "__main__":`, or use `motet deploy`.'
         )
     checked_strategy(wanted.strategy)
+    checked_url(wanted.on_failure)
     name = wanted.name_for(app)
     know_container_name()
     (spec, by_value), declared = app.described(with_interfaces=True), app.declared_specs()

@@ -33,6 +33,7 @@ TOLD = (
     "container_id",
     "call_id",
     "input_id",
+    "call_ids",
     "app",
     "function",
     "paused",

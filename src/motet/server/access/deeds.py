@@ -8,6 +8,7 @@ from motet.server.access.rights import NEEDED, any_of
 from motet.wire import access_messages as a
 from motet.wire import bundle_messages as b
 from motet.wire import client_messages as m
+from motet.wire import conversation_messages as v
 from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
@@ -17,7 +18,8 @@ DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((m.SubmitInputs, m.FeedCall), "calling a function"),
     m.BindFunction: "making a variant of a function",
     m.CancelCall: "cancelling a call",
-    **dict.fromkeys((m.OutcomesTaken, m.AckCallItems, m.AwaitOutcomes), "taking results of a call"),
+    **dict.fromkeys((v.OutcomesTaken, m.AckCallItems, m.AwaitOutcomes), "taking results of a call"),
+    m.SpawnOnce: "making calls",
     m.ViewCall: "looking at a call",
     q.PutItems: "putting items into a queue",
     q.GetItems: "getting items from a queue",
@@ -52,6 +54,7 @@ DEEDS: dict[type[Any], str] = {
     o.OpenDashboard: "opening the dashboard",
     o.ViewEnvironment: "reading a container's environment",
     o.PruneHome: "deleting bundles",
+    o.EraseCalls: "erasing calls",
     o.FindAudit: "reading the audit log",
     a.NewToken: "making a token",
     a.ListTokens: "listing tokens",

@@ -12,6 +12,7 @@ from motet.wire import access_messages as a
 from motet.wire import bundle_messages as b
 from motet.wire import client_messages as m
 from motet.wire import container_messages as c
+from motet.wire import conversation_messages as v
 from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
@@ -53,9 +54,10 @@ NEEDED: dict[type[Any], Right] = {
     # Calls, with what belongs to them.
     m.SubmitInputs: CALL,
     m.CancelCall: CALL,
-    m.OutcomesTaken: CALL,
+    v.OutcomesTaken: CALL,
     m.AckCallItems: CALL,
     m.FeedCall: CALL,
+    m.SpawnOnce: CALL,
     m.AwaitOutcomes: CALL,
     m.ViewCall: CALL,
     m.BindFunction: CALL,
@@ -104,6 +106,7 @@ NEEDED: dict[type[Any], Right] = {
     # Administering: a container's environment has its secrets.
     o.ViewEnvironment: ADMINISTER,
     o.PruneHome: ADMINISTER,
+    o.EraseCalls: ADMINISTER,
     o.FindAudit: ADMINISTER,
     a.NewToken: ADMINISTER,
     a.ListTokens: ADMINISTER,
@@ -113,6 +116,9 @@ NEEDED: dict[type[Any], Right] = {
     m.Forget: EVERYTHING,
     q.Confirm: EVERYTHING,
     q.AnswerNow: EVERYTHING,
+    # Keep a conversation together, whatever it is about.
+    v.Taken: EVERYTHING,
+    v.Goodbye: EVERYTHING,
     # What containers say of themselves, on connections of their own.
     c.ClockRead: SERVE,
     c.Held: SERVE,

@@ -183,6 +183,10 @@ class Catalogue:
         self._driver.take(e.AutoscalerChanged(function_id, varied.autoscaler))
         return varied.autoscaler
 
+    def variant(self, function_id: str) -> Bound | None:
+        """What a function is a variant of, if it is one."""
+        return self._variants.of(function_id)
+
     # --- variants -----------------------------------------------------------------------------------------------------
 
     def bind(self, function_id: str, variant: FunctionVariant, *, by_request: bool = False, again: str = "") -> str:

@@ -106,7 +106,10 @@ class Lifetimes:
         functions: Sequence[tuple[str, str, str]] = (),
     ) -> ServedApp:
         """Begin an app, which ends with its owner's connection unless it is `detached`. `functions`: the ids that some had on a
-        server before this one. Raises `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+        server before this one. One that is `detached`, and of this owner, may be here again already. Raises
+        `AlreadyExistsError`, `RequestSizeError`, and what `Web.open` raises."""
+        if detached and (found := self._is_here_again(app_id, owner)) is not None:
+            return found
         app = self._catalogue.new_app(app_id, spec, is_detached=detached, functions=functions)
         # First: if its requests cannot be taken there is no app, and nothing to undo.
         app.web_urls.extend(self._web.open(app, WebOwner(owner.principal)))
@@ -117,6 +120,23 @@ class Lifetimes:
         self._own(app, self._lives[app_id])
         self._catalogue.add(app)
         return app
+
+    def _is_here_again(self, app_id: str, owner: Owner) -> ServedApp | None:
+        life = self._lives.get(app_id)
+        if not isinstance(life, UntilStopped) or life.stopping or life.principal != owner.principal:
+            return None
+        self._lines.show(app_id, owner.show_lines)
+        return self._catalogue.find(app_id)
+
+    def start_again(
+        self, app_id: str, spec: AppSpec, life: UntilStopped, functions: Sequence[tuple[str, str, str]]
+    ) -> None:
+        """Begin a detached app that a server before this one had, with the ids of its functions. Raises as `start`."""
+        app = self._catalogue.new_app(app_id, spec, is_detached=True, functions=functions)
+        app.web_urls.extend(self._web.open(app, WebOwner(life.principal)))
+        self._lives[app_id] = life
+        self._own(app, life)
+        self._catalogue.add(app)
 
     def deploy(self, app: ServedApp, life: UntilReplaced, *, held: bool = False) -> None:
         """Begin a version of a deployed app; its containers start at once unless it is `held`."""

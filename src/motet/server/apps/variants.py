@@ -41,6 +41,10 @@ class Variants:
         """The id of the variant that is found by this."""
         return self._ids.get(key)
 
+    def of(self, function_id: str) -> Bound | None:
+        """What a function is a variant of, if it is one and is there."""
+        return self._bound.get(function_id)
+
     def check_room(self) -> None:
         """Raise `ResourceExhaustedError` if requests have made as many variants as they may."""
         if self._by_requests >= MAX_BY_REQUESTS:

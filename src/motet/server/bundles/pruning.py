@@ -15,9 +15,16 @@ from motet.wire.operator_messages import HomePruned, PruneHome
 class Pruning:
     """Prunes what a server keeps, for who asks and by itself. Without a store there is nothing. On the server's loop."""
 
-    def __init__(self, deployments: Deployments, store: BundleStore | None) -> None:
+    def __init__(
+        self,
+        deployments: Deployments,
+        store: BundleStore | None,
+        of_detached: Callable[[], frozenset[str]] = frozenset,
+    ) -> None:
+        """`of_detached`: the bundles of detached apps, which are needed, too."""
         self._deployments = deployments
         self._store = store
+        self._of_detached = of_detached
         self.answers: dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]] = {PruneHome: self._prune_home}
 
     async def prune(self, keep_versions: int | None = None, *, dry_run: bool = False) -> Freed:
@@ -25,7 +32,7 @@ class Pruning:
         if self._store is None:
             return Freed(0, 0)
         # Known before the thread begins: what is deployed meanwhile has been offered within the hour, and stays.
-        needed = await self._deployments.bundles(keep_versions)
+        needed = await self._deployments.bundles(keep_versions) | self._of_detached()
         return await asyncio.to_thread(self._store.prune, needed, dry_run=dry_run)
 
     async def _prune_home(self, body: PruneHome) -> ReplyBody:

@@ -36,6 +36,8 @@ class Guest:
         self.session = session
         self.name = name
         self.whose = whose
+        self.is_away = False
+        """Its connection broke, and it may come back."""
         self.until: float | None = None
         self._peer = peer
         self._gone = gone
@@ -96,7 +98,11 @@ class Guests:
 
     def add(self, session: ClientSession, peer: CanRefuse, principal: Principal | None, whose: str = "") -> Guest:
         """One more, who stays until its rights end at most. `principal`: None for code in a container. `whose`: who it counts
-        for; "": nobody. Raises `ConnectionError` if that one has as many as may be."""
+        for; "": nobody. One of its own that is away makes room. Raises `ConnectionError` if it has as many as may be."""
+        if whose and self._counts[whose] >= self._most:
+            away = next((guest for guest in self._guests if guest.whose == whose and guest.is_away), None)
+            if away is not None:
+                away.cut_off("others needed the room")
         if whose and self._counts[whose] >= self._most:
             self._disconnect(session)
             raise ConnectionError(

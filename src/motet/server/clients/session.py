@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
@@ -16,25 +17,24 @@ from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.deeds import deed, lacking
 from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, OPERATE, Right, refused_to
-from motet.server.apps.catalogue import Catalogue
-from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.confirmations import Confirmations, Given
+from motet.server.clients.confirmations import Confirmations
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
-from motet.server.clients.queues import Queues, size_of
+from motet.server.clients.queues import size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clients.shared_parts import SharedParts
+from motet.server.clients.spawned import SpawnedInputs, SpawnKey
 from motet.server.clients.turnstile import Turnstile
-from motet.server.deployments.deployments import Deployer, Deployments
-from motet.server.deployments.names import Names
-from motet.server.driver import Driver
+from motet.server.deployments.deployments import Deployer
 from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
-from motet.server.operations import Operations
 from motet.server.peers import Peer
+from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
+from motet.wire.again import is_said_again
 from motet.wire.codec import ToServer
+from motet.wire.conversation_messages import OutcomesTaken
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import (
     DashboardOpened,
@@ -50,24 +50,6 @@ ANYBODY = Deployer("", "", EVERYTHING)
 
 Handle = Callable[[int, Any], m.ReplyBody | None]
 """Answers a request of this number now, or returns None and sees to the answer later."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedParts:
-    """What all sessions of a server work with."""
-
-    driver: Driver
-    catalogue: Catalogue
-    lifetimes: Lifetimes
-    calls: SpawnedCalls
-    queues: Queues
-    operations: Operations
-    open_dashboard: Callable[[Principal | None], tuple[str, str]]
-    names: Names
-    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
-    deployments: Deployments
-    given: Given | None = None
-    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
 
 
 class ClientSession:
@@ -89,7 +71,7 @@ class ClientSession:
         confirms: bool = False,
     ) -> None:
         self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
-        self._turnstile = Turnstile(allowance)
+        self._turnstile, self._again_until = Turnstile(allowance), parts.again_until
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -117,9 +99,10 @@ class ClientSession:
             m.UpdateAutoscaler: self._update_autoscaler,
             m.ViewFunction: self._view_function,
             m.ViewApp: self._view_app,
-            m.ViewCall: self._view_call,
-            m.AwaitOutcomes: self._await_outcomes,
+            m.ViewCall: lambda number, body: parts.calls.view(self, number, body, self._by),
+            m.AwaitOutcomes: lambda number, body: parts.calls.await_outcomes(self, number, body, self._by),
             m.SubmitInputs: self._spawn,
+            m.SpawnOnce: self._spawn_once,
             PutItems: self._put_items,
             GetItems: self._get_items,
             ViewQueue: self._view_queue,
@@ -140,8 +123,11 @@ class ClientSession:
                 self._refuse(message)
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
-                    self._refuse_spawned(message)
-                elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
+                    # These are taken by request alone, which is where it is asked whether there is room for them.
+                    self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
+                    continue
+                accepted = message.again and self._is_believed()
+                if (over := self._turnstile.over_inputs(len(message.inputs), accepted=accepted)) is not None:
                     self._refuse_inputs(message, over)
                 else:
                     self._submit(message, events)
@@ -164,7 +150,7 @@ class ClientSession:
 
     def _follow_up(self, message: ToServer) -> None:
         """Take what is about a request that was made before, or about outcomes that were sent."""
-        if isinstance(message, m.OutcomesTaken):
+        if isinstance(message, OutcomesTaken):
             if self._confirmations is not None:
                 self._confirmations.taken(message.count)
         elif isinstance(message, m.Forget):
@@ -238,7 +224,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
-        self._turnstile.enter(request.request_id)
+        self._turnstile.enter(request.request_id, accepted=is_said_again(request) and self._is_believed())
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -264,10 +250,6 @@ class ClientSession:
         if not isinstance(message, m.SubmitInputs):
             raise ConnectionError(str(self._denied(kind)))
         self._refuse_inputs(message, self._denied(kind))
-
-    def _refuse_spawned(self, message: m.SubmitInputs) -> None:
-        """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
-        self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
 
     def _refuse_inputs(self, message: m.SubmitInputs, error: Error) -> None:
         told = report.of(error)
@@ -299,20 +281,35 @@ class ClientSession:
             self.principal,
             self._is_inside,
             message.again,
+            message.again and self._is_believed(),
         )
+
+    def _is_believed(self) -> bool:
+        """Whether what a client says again had been let in by a server before this one: in the time for coming back."""
+        return self._driver.clock.now() < self._again_until
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
-        if body.bundle:
+        if body.bundle or body.detached:
             self._pending.add(request_id, body, self._create_placed(body))
             return None
         return self._created(body, body.spec)
 
     async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
-        return self._created(body, await self._place(body.spec, body.bundle))
+        created = self._created(body, await self._place(body.spec, body.bundle))
+        if body.detached:
+            rights = tuple(str(each.name).lower() for each in Right if each in self.rights)
+            functions = tuple(created.functions)
+            app = KeptApp(body.app_id, body.spec, functions, self.principal, rights, body.bundle)
+            try:
+                await self._calls.keep_app(app)
+            except Error:
+                self._lifetimes.stop(body.app_id)
+                raise
+        return created
 
-    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.ReplyBody:
+    def _created(self, body: m.CreateApp, spec: AppSpec) -> m.AppCreated:
         app = self._lifetimes.start(AppId(body.app_id), spec, self, detached=body.detached, functions=body.functions)
         return m.AppCreated(app.function_ids(), app.web_urls)
 
@@ -338,18 +335,6 @@ class ClientSession:
     def _view_app(self, request_id: int, body: m.ViewApp) -> m.ReplyBody:
         return m.AppViewed(self._catalogue.view(body.app_id))
 
-    def _view_call(self, request_id: int, body: m.ViewCall) -> m.ReplyBody:
-        self._calls.check_owner(body.call_id, self._by)
-        return m.CallViewed(*self._calls.store.num_inputs(body.call_id))
-
-    def _await_outcomes(self, request_id: int, body: m.AwaitOutcomes) -> m.ReplyBody | None:
-        self._calls.check_owner(body.call_id, self._by)
-        ended = self._calls.outcomes(body.call_id, body.index, body.count)
-        if ended or not body.wait:
-            return m.Outcomes(body.call_id, ended)
-        self._calls.wait(self, request_id, body.call_id, body.index)
-        return None
-
     def _put_items(self, request_id: int, body: PutItems) -> m.ReplyBody | None:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         self._turnstile.check_stored(size_of(body.items))
@@ -363,23 +348,35 @@ class ClientSession:
         self._queues.owners.check(body.queue_id, self.principal, self._by)
         return QueueViewed(self._queues.view(body))
 
-    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody:
-        if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
+    def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody | None:
+        accepted = body.again and self._is_believed()
+        if (over := self._turnstile.over_inputs(len(body.inputs), accepted=accepted)) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
+        if body.kind is not CallKind.SPAWNED:
+            if body.inputs:
+                self._driver.take(self._submitted(body, function_id))
+            return m.Done()
+        return self._calls.spawn(self, request_id, self._to_spawn(body, function_id))
+
+    def _spawn_once(self, request_id: int, body: m.SpawnOnce) -> m.ReplyBody | None:
+        asked = msgspec.structs.replace(body.inputs, kind=CallKind.SPAWNED)
+        if (over := self._turnstile.over_inputs(len(asked.inputs))) is not None:
+            raise over
+        function_id = self._names.of_call(asked.call_id, asked.function_id, asked.inputs, asked.again)
+        spawn = self._to_spawn(asked, function_id)
+        return self._calls.spawn_once(self, request_id, spawn, SpawnKey.of(body.key, spawn.event, spawn.called_as))
+
+    def _to_spawn(self, body: m.SubmitInputs, function_id: str) -> SpawnedInputs:
+        """Inputs that may be accepted. Raises why not."""
         app_id = self._catalogue.app_of(function_id).app_id
-        if body.kind is CallKind.SPAWNED:
-            if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
-                raise InvalidError(
-                    f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
-                )
-            if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
-                raise refusal
-            self._turnstile.check_stored(0)
-            # Before anything is kept: another's call is not added to.
-            self._calls.claim(body.call_id, self.principal)
-            keeper = self._lifetimes.calls_of(app_id)
-            self._calls.store.add_inputs(keeper, function_id, body.call_id, len(body.inputs))
-        if body.inputs:
-            self._driver.take(self._submitted(body, function_id))
-        return m.Done()
+        if len(body.inputs) > MAX_SPAWNED_AT_ONCE:
+            raise InvalidError(
+                f"{len(body.inputs)} inputs of a spawned call came at once; {MAX_SPAWNED_AT_ONCE} may, and then more"
+            )
+        if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
+            raise refusal
+        self._turnstile.check_stored(0)
+        called_as = body.function_id if body.function_id != function_id else ""
+        event = self._submitted(body, function_id)
+        return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)

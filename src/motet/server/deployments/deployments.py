@@ -15,6 +15,7 @@ from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
 from motet.model.ids import ENTROPY_BITS, id_suffix
+from motet.model.webhook import checked_url
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import Alias, labels
@@ -99,6 +100,7 @@ class Deployments:
         name = checked_name(body.name)
         checked_strategy(body.strategy)
         RollbackRules.read(body.rules)
+        checked_url(body.on_failure)
         spec = replace(body.spec, name=name)
         state = self._register.state(name)
         async with state.turn:
@@ -120,7 +122,14 @@ class Deployments:
             old = await self._register.kept(body.name, number)
             view = old.view
             again = m.DeployApp(
-                body.name, old.spec, body.strategy, view.tag, view.commit, body.client or view.client, view.bundle
+                body.name,
+                old.spec,
+                body.strategy,
+                view.tag,
+                view.commit,
+                body.client or view.client,
+                view.bundle,
+                on_failure=old.on_failure,
             )
             return await self._take_over(state, again, by, old.spec, source=number)
 
@@ -166,7 +175,15 @@ class Deployments:
             web_functions=sum(it.web is not None for function in spec.functions for it in function.methods),
         )
         rights = tuple(str(each.name).lower() for each in Right if each in by.rights)
-        return KeptDeployment(view=view, spec=spec, function_ids={}, owner=by.identity, rights=rights, rules=body.rules)
+        return KeptDeployment(
+            view=view,
+            spec=spec,
+            function_ids={},
+            owner=by.identity,
+            rights=rights,
+            rules=body.rules,
+            on_failure=body.on_failure,
+        )
 
     async def _promote(self, body: m.PromoteApp, by: Deployer) -> ReplyBody:
         state = await self._known(body.name)

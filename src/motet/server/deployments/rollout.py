@@ -68,7 +68,7 @@ class Rollouts:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._notes: set[asyncio.Task[None]] = set()
         self.on_change: Callable[[], None] = lambda: None
-        """Is told when another version has a name, or none."""
+        """Is told when another version has a name, or none, or is here."""
 
     # --- strategies ---------------------------------------------------------------------------------------------------
 
@@ -208,6 +208,7 @@ class Rollouts:
 
     def _add(self, state: NameState, new: Deployment) -> None:
         state.here[new.app.app_id] = new
+        self.on_change()
         self._canaries.note(new.app, 0.0)
         self._lifetimes.when_stopped(new.app.app_id, lambda: self._gone(new))
 

@@ -11,7 +11,9 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.deployments import Deployments
+from motet.server.deployments.failure_hooks import FailureHooks
 from motet.server.deployments.names import Names
+from motet.server.deployments.post_json import post_json
 from motet.server.deployments.register import Place, Register
 from motet.server.deployments.reruns import Read, Reruns
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
@@ -49,7 +51,8 @@ class DeploymentsRoom:
         self._rollouts = Rollouts(register, self.names, catalogue, lifetimes, web, driver, warming, self._canaries)
         has_call = driver.engine.inspection.has_call
         self.schedules = Schedules(register, driver.clock, spawn, has_call, driver.fail)
-        self._rollouts.on_change = self.schedules.look
+        self._hooks = FailureHooks(register, catalogue, driver, post_json)
+        self._rollouts.on_change = self._changed
         self.deployments = Deployments(
             register, self._rollouts, self.names, catalogue, driver, self._canaries, forget_calls, self.schedules
         )
@@ -63,9 +66,14 @@ class DeploymentsRoom:
         except NotFoundError:
             return None  # it is told so when it is submitted
 
+    def _changed(self) -> None:
+        self.schedules.look()
+        self._hooks.look()
+
     async def close(self) -> None:
         """Nothing is kept or judged any more, but what is on its way to be kept."""
         await self.schedules.close()
         self._canaries.close()
+        await self._hooks.close()
         await self._rollouts.all_noted()
         self._store.close()

@@ -8,6 +8,7 @@ import queue
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 
 from motet.errors import Error
 from motet.records.batch import RecordBatch
@@ -24,8 +25,16 @@ OpenStore = Callable[[], AbstractContextManager[RecordStore]]
 """Opens the store and closes it; entered on the keeper's thread."""
 
 
-Work = RecordBatch | asyncio.Future[None] | None
-"""What to put into the store; what to settle when that was done; or the end."""
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """Calls of which nothing is to be left; `done` is told of how many there was something."""
+
+    call_ids: tuple[str, ...]
+    done: asyncio.Future[int]
+
+
+Work = RecordBatch | Erasure | asyncio.Future[None] | None
+"""What to put into the store, or to erase there; what to settle when that was done; or the end."""
 
 
 class RecordKeeper:
@@ -84,6 +93,9 @@ class RecordKeeper:
             if isinstance(work, asyncio.Future):
                 self._tell(_settle, work)
                 continue
+            if isinstance(work, Erasure):
+                self._tell(_erased, work.done, self._erase(work, store))
+                continue
             lost = LostRecords() if store is None else self._keep(work, store)
             self._tell(self._on_kept, work, lost)
             if store is not None and time.monotonic() > tidy_at:
@@ -129,6 +141,12 @@ class RecordKeeper:
             logger.warning("what happens in this run is kept again; %s are lost", lost)
         return lost
 
+    def _erase(self, work: Erasure, store: RecordStore | None) -> int | Error:
+        try:
+            return 0 if store is None else store.erase_calls(work.call_ids)
+        except Error as error:
+            return error
+
     def _tidied(self, store: RecordStore) -> None:
         try:
             self._tidy(store)
@@ -148,6 +166,15 @@ def _call_on_wall(call: CallRecord, clock: float) -> CallRecord:
 
 def _why(error: Exception) -> str:
     return str(error) if isinstance(error, Error) else f"{type(error).__name__}: {error}"
+
+
+def _erased(done: asyncio.Future[int], found: int | Error) -> None:
+    if done.done():
+        return
+    if isinstance(found, Error):
+        done.set_exception(found)
+    else:
+        done.set_result(found)
 
 
 def _settle(done: asyncio.Future[None]) -> None:

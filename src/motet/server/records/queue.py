@@ -6,7 +6,7 @@ import asyncio
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import msgspec
 
@@ -23,7 +23,7 @@ from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.successes import Successes
 from motet.server.clock import Clock
 from motet.server.driver import logger
-from motet.server.records.keeper import OpenStore, RecordKeeper, Work
+from motet.server.records.keeper import Erasure, OpenStore, RecordKeeper, Work
 from motet.store.records import RecordReader, RecordStore
 
 FLUSH_INTERVAL = 0.2
@@ -221,6 +221,15 @@ class RecordQueue:
                 f"what happened last could not be put into the records within {FLUSH_TIMEOUT:g} s: does their disk answer?"
             )
 
+    async def erase(self, call_ids: Sequence[str]) -> int:
+        """Have nothing left of calls; of how many there was something. Raises `ServiceError`."""
+        self._hand_over()
+        if self._keeper.closed.done():
+            return 0
+        work = Erasure(tuple(call_ids), self._loop.create_future())
+        self._queue.put(work)
+        return await work.done
+
     async def close(self) -> None:
         """Return when everything is kept, and the store is closed, or the disk does not answer."""
         self._hand_over()
@@ -278,6 +287,10 @@ class NoRecords:
 
     async def flush(self) -> None:
         """Nothing waits."""
+
+    async def erase(self, call_ids: Sequence[str]) -> int:
+        """Nothing is kept of any."""
+        return 0
 
     async def close(self) -> None:
         """Nothing is open."""

@@ -1,0 +1,62 @@
+"""What sees to spawned calls on a server whose calls end with it; `journal/room.py` has them outlive it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from motet.core import events as e
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes
+from motet.server.clients.spawned import SpawnedCalls
+from motet.server.deployments.names import Names
+from motet.server.deployments.register import Place
+from motet.server.driver import Driver
+
+Claim = Callable[[str], list[e.Event]]
+
+
+@dataclass(frozen=True, slots=True)
+class CallsServed:
+    """What spawned calls are about on a server."""
+
+    driver: Driver
+    catalogue: Catalogue
+    lifetimes: Lifetimes
+    names: Names
+    place: Place
+
+
+class CallsRoom:
+    """`calls` takes spawned calls."""
+
+    def __init__(self, calls: SpawnedCalls) -> None:
+        self.calls = calls
+
+    @property
+    def problem(self) -> str:
+        """Why spawned calls are refused now; "": they are not."""
+        return ""
+
+    def attach(self, served: CallsServed) -> None:
+        """Have calls looked up here."""
+
+    def claims(self, containers_of: Claim) -> Claim:
+        """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""
+        return containers_of
+
+    def bundles(self) -> frozenset[str]:
+        """Those of detached apps that are kept: they are needed."""
+        return frozenset()
+
+    async def prepare(self) -> None:
+        """Read what a server before this one has left. Raises `ServiceError`."""
+
+    def restore(self) -> None:
+        """Have that go on. Deployed apps are here already."""
+
+    def ending(self) -> None:
+        """The server ends: what has not ended goes on with the next one, if that knows of it."""
+
+    async def close(self) -> None:
+        """Keep what is on its way. Idempotent."""

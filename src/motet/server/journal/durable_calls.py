@@ -1,0 +1,300 @@
+"""Spawned calls of a server that stays: accepted when the journal has them, and ended when it has their outcomes."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import msgspec
+
+from motet.core.commands import SaveOutcomes, SaveTries
+from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError
+from motet.model.function import FunctionVariant
+from motet.model.ids import made_at
+from motet.model.outcome import InputEnd, NewInput, OutcomeKind
+from motet.server.apps.catalogue import Catalogue
+from motet.server.clients.asker import Asker
+from motet.server.clients.refusals import answer, refusal
+from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, SpawnKey, within_bounds
+from motet.server.clock import Clock
+from motet.server.journal.keeper import JournalKeeper
+from motet.store.base import CallStore
+from motet.store.journal import (
+    AppGone,
+    AppKept,
+    CallMade,
+    CallsForgotten,
+    Entry,
+    InputsAdded,
+    InputsEnded,
+    InputTried,
+    Journal,
+    KeptApp,
+    KeptCall,
+)
+from motet.wire.client_messages import (
+    AwaitOutcomes,
+    CallSpawned,
+    CallViewed,
+    Done,
+    Outcomes,
+    ReplyBody,
+    RequestBody,
+    ViewCall,
+)
+
+T = TypeVar("T")
+
+_encode = msgspec.msgpack.Encoder().encode
+read_variant = msgspec.msgpack.Decoder(FunctionVariant).decode
+
+ENDED_WITH_THE_SERVER = frozenset((OutcomeKind.CANCELLED, OutcomeKind.LOST))
+
+
+class DurableCalls(SpawnedCalls):
+    """As `SpawnedCalls`; what is here outlives the server. Nothing of a call is in memory but who waits for it."""
+
+    def __init__(self, unused: CallStore, keeper: JournalKeeper, clock: Clock) -> None:
+        super().__init__(unused)
+        self._keeper = keeper
+        self._clock = clock
+        self._apps: dict[str, str] = {}
+        """Detached apps that are kept, with their bundles."""
+        self._is_ending = False
+        self._catalogue: Catalogue | None = None
+        self._resolve: Callable[[str], str] = lambda function_id: function_id
+
+    def serve(self, catalogue: Catalogue, resolve: Callable[[str], str]) -> None:
+        """Have functions looked up there, and aliases by `resolve`."""
+        self._catalogue = catalogue
+        self._resolve = resolve
+
+    @property
+    def bundles(self) -> frozenset[str]:
+        """Those of detached apps."""
+        return frozenset(self._apps.values()) - {""}
+
+    # --- requests -----------------------------------------------------------------------------------------------------
+
+    def spawn(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+        if not spawn.again:
+            self._accept(asker, request_id, spawn)
+            return None
+        call_id, indices = spawn.event.call_id, [each.index for each in spawn.event.inputs]
+
+        def known(found: dict[int, bool] | Error) -> None:
+            if isinstance(found, Error):
+                self._reply(asker, request_id, found)
+            else:
+                new = [each for each in spawn.event.inputs if each.index not in found]
+                self._accept(asker, request_id, _with(spawn, new))
+
+        self._keeper.ask(lambda journal: journal.known(call_id, indices), known)
+        return None
+
+    def spawn_once(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+
+        def found(call: KeptCall | Error | None) -> None:
+            if isinstance(call, Error):
+                self._reply(asker, request_id, call)
+            elif call is None:
+                self._accept(asker, request_id, spawn, key)
+            elif call.digest != key.digest:
+                self._reply(asker, request_id, key.taken(call.call_id))
+            else:
+                self._reply(asker, request_id, CallSpawned(call.call_id))
+
+        self._keeper.ask(lambda journal: journal.by_key(key.name), found)
+        return None
+
+    def _accept(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey | None = None) -> None:
+        """Keep them; then have them run, and say so. Nothing runs that is not kept."""
+        event, now = spawn.event, self._clock.wall_now()
+
+        def kept(error: Error | None) -> None:
+            if key is not None and isinstance(error, AlreadyExistsError):  # another one with this key was faster
+                self.spawn_once(asker, request_id, spawn, key)
+                return
+            if error is not None:
+                self._reply(asker, request_id, error)
+                return
+            # Another version may have the name since; the one that was meant may even be gone.
+            if spawn.called_as and not self._functions.takes(event.function_id):
+                self._rename(spawn)
+            else:
+                spawn.run()
+            self._reply(asker, request_id, Done() if key is None else CallSpawned(event.call_id))
+
+        call = self._kept_call(spawn, now)
+        if key is not None:
+            call = msgspec.structs.replace(call, key=key.name, digest=key.digest)
+        entries: list[Entry] = [CallMade(call), InputsAdded(event.call_id, event.inputs, now)]
+        self._keeper.keep(entries, kept)
+
+    @property
+    def _functions(self) -> Catalogue:
+        assert self._catalogue is not None
+        return self._catalogue
+
+    def _rename(self, spawn: SpawnedInputs) -> None:
+        try:
+            function_id = self._resolve(spawn.called_as)
+        except NotFoundError:
+            function_id = spawn.event.function_id
+        spawn.take(msgspec.structs.replace(spawn.event, function_id=function_id))
+
+    def _kept_call(self, spawn: SpawnedInputs, now: float) -> KeptCall:
+        event = spawn.event
+        bound = self._functions.variant(event.function_id)
+        return KeptCall(
+            event.call_id,
+            spawn.app,
+            event.function_id,
+            event.method,
+            event.client if event.principal is None else event.principal,
+            now,
+            spawn.called_as,
+            event.parent_input_id or "",
+            event.trace,
+            event.at_most_once,
+            variant_of="" if bound is None else bound.base,
+            variant=b"" if bound is None else _encode(bound.variant),
+        )
+
+    def view(self, asker: Asker, request_id: int, body: ViewCall, by: int | None) -> ReplyBody | None:
+        """See `SpawnedCalls`. It is answered when all that was said before is kept."""
+
+        def found(what: tuple[KeptCall, int] | Error) -> None:
+            if isinstance(what, Error):
+                self._reply(asker, request_id, self._explained(body.call_id, what))
+            elif by is not None and what[0].principal != by:
+                self._reply(asker, request_id, _not_here(body.call_id))
+            else:
+                self._reply(asker, request_id, CallViewed(what[1], what[0].function_id))
+
+        self._keeper.ask(lambda journal: journal.call(body.call_id), found)
+        return None
+
+    def await_outcomes(self, asker: Asker, request_id: int, body: AwaitOutcomes, by: int | None) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+        call_id, count = body.call_id, max(1, min(body.count, MAX_AT_ONCE))
+        # First: an outcome that is kept while the journal is asked is told by one of the two.
+        self.wait(asker, request_id, call_id, body.index)
+
+        def ask(journal: Journal) -> list[InputEnd]:
+            if by is not None and journal.call(call_id)[0].principal != by:
+                raise _not_here(call_id)
+            return journal.outcomes(call_id, body.index, count)
+
+        def found(what: list[InputEnd] | Error) -> None:
+            if not self.waits(asker.number, request_id) or (not what and body.wait):
+                return
+            self.forget(asker.number, request_id)
+            if isinstance(what, Error):
+                self._reply(asker, request_id, self._explained(call_id, what))
+            else:
+                self._reply(asker, request_id, Outcomes(call_id, within_bounds(what)))
+
+        self._keeper.look(ask, found)
+        return None
+
+    def _explained(self, call_id: str, error: Error) -> Error:
+        """What is not here may have been."""
+        made, retention = made_at(call_id), self._keeper.retention
+        if not isinstance(error, NotFoundError) or made is None or made > self._clock.wall_now() - retention:
+            return error
+        return OutputExpiredError(
+            f"{call_id} is not kept any more: results are kept for {retention / 86400:g} days (MOTET_KEEP_RESULTS_DAYS)"
+        )
+
+    def _reply(self, asker: Asker, request_id: int, body: ReplyBody | Error) -> None:
+        told = refusal(_NO_REQUEST, body) if isinstance(body, Error) else body
+        answer(lambda it: asker.reply(request_id, it), _NO_REQUEST, told)
+
+    # --- what becomes of inputs -----------------------------------------------------------------------------------------
+
+    def save(self, command: SaveOutcomes, then: Callable[[], None] = lambda: None) -> None:
+        """See `SpawnedCalls`. While the server ends, what ends because of that is left to the next one."""
+        ended = command.ended
+        if self._is_ending:
+            ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
+            if not ended:
+                return
+        told = SaveOutcomes(command.call_id, ended)
+
+        def kept(error: Error | None) -> None:
+            if error is None:
+                self.answer_waiting(told)
+                then()
+
+        self._keeper.owe([InputsEnded(command.call_id, ended, self._clock.wall_now())], kept)
+
+    def save_tries(self, command: SaveTries) -> None:
+        """See `SpawnedCalls`."""
+        due_at = self._clock.wall(command.due_at) if command.due_at else 0.0
+        tries = command.attempts, command.retries, command.lone_losses, due_at, command.last_attempt
+        self._keeper.owe([InputTried(command.call_id, command.index, *tries)])
+
+    def ending(self) -> None:
+        """The server ends: what has not ended goes on with the next one."""
+        self._is_ending = True
+
+    # --- detached apps --------------------------------------------------------------------------------------------------
+
+    async def keep_app(self, app: KeptApp) -> None:
+        """See `SpawnedCalls`."""
+        self._apps[app.app_id] = app.bundle
+        done: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
+        self._keeper.keep([AppKept(app)], _settling(done))
+        if (error := await done) is not None:
+            raise error
+
+    async def erase(self, call_ids: Sequence[str]) -> bool:
+        """See `SpawnedCalls`."""
+        loop = asyncio.get_running_loop()
+        found: asyncio.Future[bool | Error] = loop.create_future()
+        self._keeper.ask(lambda journal: any(_has(journal, each) for each in call_ids), _settling(found))
+        if isinstance(was_there := await found, Error):
+            raise was_there
+        done: asyncio.Future[Error | None] = loop.create_future()
+        self._keeper.keep([CallsForgotten(list(call_ids))], _settling(done))
+        if (error := await done) is not None:
+            raise error
+        return was_there
+
+    def app_restored(self, app: KeptApp) -> None:
+        """It was kept by a server before this one."""
+        self._apps[app.app_id] = app.bundle
+
+    def forget_app(self, app_id: str) -> None:
+        """The app stopped: it is not there again. Results of its calls stay."""
+        if not self._is_ending and self._apps.pop(app_id, None) is not None:
+            self._keeper.owe([AppGone(app_id)])
+
+
+def _has(journal: Journal, call_id: str) -> bool:
+    try:
+        journal.call(call_id)
+    except NotFoundError:
+        return False
+    return True
+
+
+def _settling(future: asyncio.Future[T]) -> Callable[[T], None]:
+    return lambda result: None if future.done() else future.set_result(result)
+
+
+_NO_REQUEST: RequestBody = ViewCall("")
+"""Stands for the request in what is logged of an answer that cannot be sent."""
+
+
+def _not_here(call_id: str) -> NotFoundError:
+    return NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")
+
+
+def _with(spawn: SpawnedInputs, inputs: list[NewInput]) -> SpawnedInputs:
+    event = msgspec.structs.replace(spawn.event, inputs=inputs, again=False)
+    return SpawnedInputs(event, spawn.take, spawn.app, spawn.called_as)

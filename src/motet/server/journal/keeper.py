@@ -1,0 +1,229 @@
+"""Puts what happens into a journal, on a thread of its own: what comes while one commit is under way is kept by the next."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from motet.errors import Error, ServiceError
+from motet.server.driver import logger
+from motet.store.journal import Entry, Journal, JournalFenced
+
+T = TypeVar("T")
+
+MOST_ENTRIES = 5_000
+"""What one commit keeps at most, about: a few hundred milliseconds of work, on a slow machine."""
+RETRY_INTERVAL = 0.5
+"""Seconds between two attempts to keep what must be kept, and could not be."""
+EXPIRE_INTERVAL = 60.0
+EXPIRE_AT_ONCE = 500
+"""Old inputs that go between two commits."""
+READERS = 2
+
+Kept = Callable[[Error | None], None]
+"""Is told on the loop that something is kept, or why it is not."""
+Told = list[tuple[Callable[[Any], None], Any]]
+
+
+class _Keeping(msgspec.Struct):
+    """Entries to keep, all or nothing; or a question to ask once all before it is kept. `is_owed`: it follows from what was
+    kept before, and is tried until it is kept."""
+
+    entries: Sequence[Entry]
+    then: Callable[[Any], None]
+    question: Callable[[Journal], Any] | None = None
+    is_owed: bool = False
+
+
+class JournalKeeper:
+    """Of one server. Everything is called on its loop, in whose order things are kept. `retention`: seconds for which calls are
+    there after they have ended. `on_fenced` is called when another server has the journal."""
+
+    def __init__(
+        self,
+        journal: Journal,
+        loop: asyncio.AbstractEventLoop,
+        retention: float,
+        on_fenced: Callable[[], None],
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.retention = retention
+        self.problem = ""
+        """Why nothing can be kept now; "": it can."""
+        self._journal = journal
+        self._loop = loop
+        self._wall = wall
+        self._on_fenced = on_fenced
+        self._queue: deque[_Keeping] = deque()
+        self._owed: list[_Keeping] = []
+        """What must be kept, and could not be until now; the oldest first. While a commit is under way it is the thread's."""
+        self._is_busy = self._is_fenced = False
+        self._closing: asyncio.Future[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._writer = ThreadPoolExecutor(1, "motet-journal")
+        self._readers = ThreadPoolExecutor(READERS, "motet-journal-reader")
+
+    # --- on the loop --------------------------------------------------------------------------------------------------
+
+    def keep(self, entries: Sequence[Entry], then: Kept) -> None:
+        """Keep all of this or nothing; `then` is told when it would survive a crash, or why it is not kept."""
+        self._add(_Keeping(entries, then))
+
+    def owe(self, entries: Sequence[Entry], then: Kept = lambda error: None) -> None:
+        """Keep what follows from what was accepted, however long the disk does not take it. `then` hears an error only if this
+        server may keep nothing any more."""
+        self._add(_Keeping(entries, then, is_owed=True))
+
+    def ask(self, question: Callable[[Journal], T], then: Callable[[T | Error], None]) -> None:
+        """Ask when all that was said before is kept."""
+        self._add(_Keeping((), then, question))
+
+    def look(self, question: Callable[[Journal], T], then: Callable[[T | Error], None]) -> None:
+        """Ask now, beside what is being kept."""
+        if self._is_closed:
+            then(ServiceError("this server has ended, and answers nothing any more"))
+            return
+        found = self._loop.run_in_executor(self._readers, self._answer, question)
+        found.add_done_callback(lambda it: None if it.cancelled() else then(it.result()))
+
+    def expire_now_and_then(self) -> None:
+        """Let go of what is too old, in steps: others must not wait for it."""
+
+        def gone(count: int | Error) -> None:
+            if isinstance(count, Error):
+                logger.warning("old spawned calls could not be let go: %s", count)
+            if self._closing is None:
+                wait = 0.0 if isinstance(count, int) and count else EXPIRE_INTERVAL
+                self._loop.call_later(wait, self.expire_now_and_then)
+
+        before = self._wall() - self.retention
+        self.ask(lambda journal: journal.expire(before, EXPIRE_AT_ONCE), gone)
+
+    async def close(self) -> None:
+        """Keep what is on its way, and end. Idempotent."""
+        if self._closing is None:
+            self._closing = self._loop.create_future()
+            if not self._is_busy:
+                self._begin()
+        await asyncio.shield(self._closing)
+
+    @property
+    def _is_closed(self) -> bool:
+        return self._closing is not None and self._closing.done()
+
+    def _add(self, work: _Keeping) -> None:
+        if self._is_closed:
+            work.then(ServiceError("this server has ended, and keeps nothing any more"))
+            return
+        self._queue.append(work)
+        if not self._is_busy:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Have the thread keep what has come, and what is owed."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        group: list[_Keeping] = []
+        count = 0
+        while self._queue and count < MOST_ENTRIES:
+            group.append(self._queue.popleft())
+            count += 1 + len(group[-1].entries)
+        self._is_busy = True
+        self._loop.run_in_executor(self._writer, self._work, group).add_done_callback(self._done)
+
+    def _done(self, turn: asyncio.Future[Told]) -> None:
+        self._is_busy = False
+        if not turn.cancelled():
+            for then, what in turn.result():
+                then(what)
+        if self._is_busy:  # what was told has led to more
+            return
+        if self._queue:
+            self._begin()
+        elif self._closing is not None:
+            self._end()
+        elif self._owed:
+            self._timer = self._loop.call_later(RETRY_INTERVAL, self._begin)
+
+    def _end(self) -> None:
+        for work in self._owed:
+            logger.error(
+                "what happened is not kept, and happens again: %d entries: %s", len(work.entries), self.problem
+            )
+        self._owed.clear()
+        self._readers.shutdown()
+        self._writer.shutdown()
+        self._journal.close()
+        if self._closing is not None and not self._closing.done():
+            self._closing.set_result(None)
+
+    # --- on the thread ------------------------------------------------------------------------------------------------
+
+    def _work(self, group: list[_Keeping]) -> Told:
+        """Keep what is to be kept, answer what is asked then; what there is to tell."""
+        writes = [work for work in group if work.question is None]
+        told = self._write([*self._owed, *writes]) if writes or self._owed else []
+        return told + [(work.then, self._answer(work.question)) for work in group if work.question is not None]
+
+    def _write(self, group: list[_Keeping]) -> Told:
+        self._owed = []
+        error = self._try(group)
+        if error is None:
+            self._works()
+            return [(work.then, None) for work in group]
+        if isinstance(error, ServiceError):
+            return self._cannot(group, error)
+        if len(group) > 1:  # one of them is at fault
+            return [told for work in group for told in self._write([*self._owed, work])]
+        (work,) = group
+        if work.is_owed:
+            logger.error("%s is not kept: %s", type(work.entries[0]).__name__, error)
+        return [(work.then, error)]
+
+    def _try(self, group: list[_Keeping]) -> Error | None:
+        try:
+            self._journal.keep([entry for work in group for entry in work.entries])
+        except Error as error:
+            return error
+        except Exception as error:
+            logger.error("the journal failed", exc_info=error)
+            return Error(f"{type(error).__name__}: {error}")
+        return None
+
+    def _cannot(self, group: list[_Keeping], error: ServiceError) -> Told:
+        told: Told = []
+        if isinstance(error, JournalFenced):
+            if not self._is_fenced:
+                self._is_fenced = True
+                logger.critical("this server ends: %s", error)
+                told.append((lambda _: self._on_fenced(), None))
+            refused = group
+        else:
+            self._owed = [work for work in group if work.is_owed]
+            refused = [work for work in group if not work.is_owed]
+        if not self.problem:
+            self.problem = str(error)
+            logger.error("spawned calls are refused from now on, until they can be kept again: %s", error)
+        return told + [(work.then, error) for work in refused]
+
+    def _works(self) -> None:
+        if self.problem:
+            self.problem = ""
+            logger.warning("spawned calls are kept again")
+
+    def _answer(self, question: Callable[[Journal], Any] | None) -> Any:
+        assert question is not None
+        try:
+            return question(self._journal)
+        except Error as error:
+            return error
+        except Exception as error:
+            logger.error("a question to the journal failed", exc_info=error)
+            return Error(f"{type(error).__name__}: {error}")

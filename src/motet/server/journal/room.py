@@ -1,0 +1,119 @@
+"""The parts of a server that see to spawned calls outliving it, put together around one journal."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from motet.errors import Error
+from motet.model.function import AppSpec
+from motet.server.access.rights import named_rights
+from motet.server.apps.lifetimes import UntilStopped
+from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim
+from motet.server.clients.spawned import SpawnedCalls
+from motet.server.clock import Clock
+from motet.server.containers.come_back import CLAIM_TIMEOUT
+from motet.server.driver import logger
+from motet.server.journal.durable_calls import DurableCalls
+from motet.server.journal.keeper import JournalKeeper
+from motet.server.journal.unfinished_calls import UnfinishedCalls, read_unfinished
+from motet.store.base import CallStore
+from motet.store.journal import Journal, KeptApp
+
+
+class JournalRoom(CallsRoom):
+    """`calls` takes spawned calls. `on_fenced` is called when another server has the journal: this one must end."""
+
+    def __init__(
+        self, journal: Journal, unused: CallStore, clock: Clock, retention: float, on_fenced: Callable[[], None]
+    ) -> None:
+        loop = asyncio.get_running_loop()
+        self._journal = journal
+        self._clock = clock
+        self._keeper = JournalKeeper(journal, loop, retention, on_fenced, clock.wall_now)
+        self._durable = DurableCalls(unused, self._keeper, clock)
+        super().__init__(self._durable)
+        self._served: CallsServed | None = None
+        self._unfinished = UnfinishedCalls([], clock)
+        self._apps: list[tuple[KeptApp, AppSpec]] = []
+
+    @property
+    def problem(self) -> str:
+        """Why spawned calls are refused now; "": they are not."""
+        return self._keeper.problem
+
+    def attach(self, served: CallsServed) -> None:
+        """Have calls looked up here."""
+        self._served = served
+        self._durable.serve(served.catalogue, served.names.resolve)
+
+    def claims(self, containers_of: Claim) -> Claim:
+        """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""
+        return lambda function_id: [*containers_of(function_id), *self._unfinished.claim(function_id)]
+
+    # --- the server starts --------------------------------------------------------------------------------------------
+
+    async def prepare(self) -> None:
+        """Read what a server before this one has left. Raises `ServiceError`."""
+        assert self._served is not None
+        parts = await asyncio.to_thread(read_unfinished, self._journal)
+        if parts:
+            count = sum(len(inputs) for _, inputs in parts)
+            logger.info("%d spawned inputs go on that a server before this one had accepted", count)
+        self._unfinished = UnfinishedCalls(parts, self._clock)
+        for app in await asyncio.to_thread(self._journal.apps):
+            try:
+                self._apps.append((app, await self._served.place(app.spec, app.bundle)))
+            except Error as error:
+                logger.error("the detached app %s (%s) does not go on: %s", app.spec.name, app.app_id, error)
+
+    def restore(self) -> None:
+        """Have detached apps be here, and all inputs whose function is. Deployed apps are here already."""
+        assert self._served is not None
+        served = self._served
+        for app, spec in self._apps:
+            life = UntilStopped(app.principal, named_rights(app.rights))
+            self._durable.app_restored(app)
+            try:
+                served.lifetimes.start_again(app.app_id, spec, life, app.functions)
+            except Error as error:
+                logger.error("the detached app %s (%s) does not go on: %s", app.spec.name, app.app_id, error)
+        self._apps.clear()
+        self._unfinished.bind_variants(served.catalogue)
+        self._unfinished.send_on(served.names, served.driver)
+        self._keeper.expire_now_and_then()
+        # Clients may come from now on: inputs whose function is not here in time are given up.
+        asyncio.get_running_loop().call_later(CLAIM_TIMEOUT, self._give_up)
+
+    def _give_up(self) -> None:
+        assert self._served is not None
+        self._unfinished.bind_variants(self._served.catalogue)
+        self._unfinished.give_up(self._keeper)
+
+    def bundles(self) -> frozenset[str]:
+        """Those of detached apps: they are needed."""
+        return self._durable.bundles
+
+    # --- and ends -----------------------------------------------------------------------------------------------------
+
+    def ending(self) -> None:
+        """The server ends: what has not ended goes on with the next one."""
+        self._durable.ending()
+
+    async def close(self) -> None:
+        """Keep what is on its way. Idempotent."""
+        await self._keeper.close()
+
+
+def calls_room(
+    journal: Journal | None,
+    store: CallStore,
+    hold: Callable[[int, int], None],
+    clock: Clock,
+    retention: float,
+    on_fenced: Callable[[], None],
+) -> CallsRoom:
+    """With a journal, or without: then calls are in `store`, and `hold` is told how much that is (see `SpawnedCalls`)."""
+    if journal is None:
+        return CallsRoom(SpawnedCalls(store, hold))
+    return JournalRoom(journal, store, clock, retention, on_fenced)

@@ -1,0 +1,197 @@
+"""The journal of a server that stays, in PostgreSQL: each batch is a transaction, of one statement for each kind of entry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, LiteralString
+
+import msgspec
+import psycopg
+
+from motet.errors import AlreadyExistsError
+from motet.store.journal import (
+    AppGone,
+    AppKept,
+    CallMade,
+    CallsForgotten,
+    Entry,
+    InputsAdded,
+    InputsEnded,
+    InputTried,
+    KeptCall,
+)
+from motet.store.lease import Term
+from motet.store.postgres_address import PostgresAddress
+from motet.store.postgres_connection import PostgresConnection
+from motet.store.postgres_journal_reading import PostgresJournalReading
+from motet.store.postgres_lease import session_name
+
+_NEW_CALLS = """
+INSERT INTO motet.calls(call_id, made_at, principal, idempotency, kept)
+    SELECT call_id, made_at, principal, NULLIF(idempotency, ''), kept
+    FROM unnest(%b::text[], %b::float8[], %b::bigint[], %b::bytea[], %b::bytea[])
+        WITH ORDINALITY AS new(call_id, made_at, principal, idempotency, kept, place) ORDER BY new.place
+    ON CONFLICT DO NOTHING
+"""
+# One that is not there has a key of another one.
+_REFUSED_CALLS = """
+SELECT new.call_id, kept.call_id IS NULL, (SELECT call_id FROM motet.calls WHERE idempotency = new.idempotency)
+    FROM unnest(%b::text[], %b::bigint[], %b::bytea[]) AS new(call_id, principal, idempotency)
+    LEFT JOIN motet.calls AS kept ON kept.call_id = new.call_id
+    WHERE kept.call_id IS NULL OR kept.principal <> new.principal LIMIT 1
+"""
+_NEW_INPUTS = """
+INSERT INTO motet.inputs(call, place, submitted_at, payload)
+    SELECT calls.key, new.place, new.at, new.payload
+    FROM unnest(%b::text[], %b::integer[], %b::float8[], %b::bytea[])
+        WITH ORDINALITY AS new(call_id, place, at, payload, number)
+    JOIN motet.calls AS calls ON calls.call_id = new.call_id
+    WHERE NOT EXISTS(SELECT FROM motet.outcomes AS ended WHERE ended.call = calls.key AND ended.place = new.place)
+    ORDER BY new.number ON CONFLICT DO NOTHING
+"""
+_TRIED = """
+UPDATE motet.inputs AS inputs SET attempts = said.attempts, retries = said.retries, lone_losses = said.lone_losses,
+        due_at = said.due_at, last_attempt = said.last_attempt
+    FROM (
+        SELECT DISTINCT ON (calls.key, new.place) calls.key, new.*
+        FROM unnest(%b::text[], %b::integer[], %b::bigint[], %b::bigint[], %b::bigint[], %b::float8[], %b::bigint[])
+            WITH ORDINALITY AS new(call_id, place, attempts, retries, lone_losses, due_at, last_attempt, number)
+        JOIN motet.calls AS calls ON calls.call_id = new.call_id ORDER BY calls.key, new.place, new.number DESC
+    ) AS said WHERE inputs.call = said.key AND inputs.place = said.place
+"""
+# An input that is taken out has an outcome from then on: so each has one.
+_NEW_OUTCOMES = """
+WITH said AS (
+    SELECT DISTINCT ON (calls.key, new.place) calls.key, new.*
+    FROM unnest(%b::text[], %b::integer[], %b::smallint[], %b::float8[], %b::bytea[])
+        WITH ORDINALITY AS new(call_id, place, kind, at, payload, number)
+    JOIN motet.calls AS calls ON calls.call_id = new.call_id ORDER BY calls.key, new.place, new.number
+), ended AS (
+    DELETE FROM motet.inputs AS inputs USING said WHERE inputs.call = said.key AND inputs.place = said.place
+    RETURNING said.key, said.place, said.kind, said.at, said.payload
+)
+INSERT INTO motet.outcomes(call, place, kind, ended_at, payload) SELECT * FROM ended
+"""
+_NEW_APPS = """
+INSERT INTO motet.apps(app_id, kept) VALUES(%b, %b) ON CONFLICT(app_id) DO UPDATE SET kept = EXCLUDED.kept
+"""
+_EXPIRED = """
+SELECT key FROM motet.calls AS calls WHERE made_at < %s
+    AND NOT EXISTS(SELECT FROM motet.inputs WHERE call = calls.key)
+    AND NOT EXISTS(SELECT FROM motet.outcomes WHERE call = calls.key AND ended_at >= %s) ORDER BY made_at LIMIT %s
+"""
+_FIRST_OUTCOMES = """
+DELETE FROM motet.outcomes WHERE (call, place) IN (
+    SELECT call, place FROM motet.outcomes WHERE call = %s ORDER BY place LIMIT %s
+)
+"""
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class PostgresJournal(PostgresJournalReading):
+    """See `Journal`. It belongs to a term: the next one fences it. Batches go over one connection, questions over another."""
+
+    def __init__(self, address: PostgresAddress, term: Term) -> None:
+        name = session_name(term.number)
+        super().__init__(address, name)
+        self._term = term
+        self._writer = PostgresConnection(address, term, name=name)
+
+    @property
+    def term(self) -> int:
+        """See `Journal`."""
+        return self._term.number
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """See `Journal`."""
+        of: dict[type[Entry], list[Any]] = {kind: [] for kind in Entry.__args__}
+        for entry in entries:
+            of[type(entry)].append(entry)
+        calls = [each.call for each in of[CallMade]]
+        with self._writer.writing() as session:
+            with session.pipeline():  # one way there and back for all of it
+                check = _add_calls(session, calls) if calls else None
+                for statement, rows in (
+                    (_NEW_INPUTS, _input_rows(of[InputsAdded])),
+                    (_TRIED, map(_tried_row, of[InputTried])),
+                    (_NEW_OUTCOMES, _outcome_rows(of[InputsEnded])),
+                ):
+                    if columns := _columns(rows):
+                        session.execute(statement, columns)
+                for forgotten in of[CallsForgotten]:
+                    _forget(session, "SELECT key FROM motet.calls WHERE call_id = ANY(%s)", forgotten.call_ids)
+                for kept in of[AppKept]:
+                    session.execute(_NEW_APPS, (kept.app.app_id, _encode(kept.app)))
+                if of[AppGone]:
+                    gone = [each.app_id for each in of[AppGone]]
+                    session.execute("DELETE FROM motet.apps WHERE app_id = ANY(%s)", (gone,))
+            if check is not None and (refused := check.fetchone()) is not None:
+                raise _refusal(*refused)
+
+    def expire(self, before: float, most: int = 1000) -> int:
+        """See `Journal`."""
+        gone = 0
+        with self._writer.writing() as session:
+            keys = [key for (key,) in session.execute(_EXPIRED, (before, before, most)).fetchall()]
+            counted = session.execute(
+                "SELECT key, (SELECT count(*) FROM motet.outcomes WHERE call = key) FROM unnest(%s::bigint[]) AS key",
+                (keys,),
+            ).fetchall()
+            whole: list[int] = []
+            for key, count in counted:
+                room = most - gone
+                if room <= 0:
+                    break
+                gone += min(max(1, count), room)
+                if count > room:
+                    session.execute(_FIRST_OUTCOMES, (key, room))
+                else:
+                    whole.append(key)
+            with session.pipeline():
+                _forget(session, "SELECT unnest(%s::bigint[])", whole)
+        return gone
+
+    def close(self) -> None:
+        """See `Journal`."""
+        self._writer.close()
+        super().close()
+
+
+def _add_calls(session: psycopg.Connection[Any], calls: list[KeptCall]) -> psycopg.Cursor[Any]:
+    """In the answer is one that is refused, if one is."""
+    session.execute(_NEW_CALLS, _columns(map(_call_row, calls)))
+    return session.execute(_REFUSED_CALLS, _columns((it.call_id, it.principal, it.key) for it in calls))
+
+
+def _refusal(call_id: str, has_others_key: bool, holder: str) -> AlreadyExistsError:
+    if has_others_key:
+        return AlreadyExistsError(f"{holder} has the key of {call_id} already")
+    return AlreadyExistsError(f"{call_id} is another principal's")
+
+
+def _forget(session: psycopg.Connection[Any], keys: LiteralString, value: list[Any]) -> None:
+    """All that there is of calls."""
+    session.execute(f"DELETE FROM motet.inputs WHERE call IN ({keys})", (value,))
+    session.execute(f"DELETE FROM motet.outcomes WHERE call IN ({keys})", (value,))
+    session.execute(f"DELETE FROM motet.calls WHERE key IN ({keys})", (value,))
+
+
+def _columns(rows: Any) -> list[list[Any]]:
+    """What `unnest` takes; empty if there are no rows."""
+    return [list(column) for column in zip(*rows, strict=True)]
+
+
+def _call_row(call: KeptCall) -> tuple[Any, ...]:
+    return call.call_id, call.made_at, call.principal, call.key, _encode(call)
+
+
+def _input_rows(entries: Sequence[InputsAdded]) -> Iterator[tuple[Any, ...]]:
+    return ((it.call_id, new.index, it.at, new.payload) for it in entries for new in it.inputs)
+
+
+def _tried_row(it: InputTried) -> tuple[Any, ...]:
+    return it.call_id, it.index, it.attempts, it.retries, it.lone_losses, it.due_at, it.last_attempt
+
+
+def _outcome_rows(entries: Sequence[InputsEnded]) -> Iterator[tuple[Any, ...]]:
+    return ((it.call_id, end.index, int(end.kind), it.at, end.payload) for it in entries for end in it.ended)

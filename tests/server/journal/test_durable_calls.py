@@ -1,0 +1,238 @@
+"""What clients are answered about spawned calls that outlive the server, and what the engine is told of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any, cast
+
+import msgspec
+
+from motet.core.commands import SaveOutcomes, SaveTries
+from motet.core.events import InputsSubmitted
+from motet.errors import AlreadyExistsError, NotFoundError, OutputExpiredError, ServiceError
+from motet.model.ids import id_suffix
+from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
+from motet.server.apps.catalogue import Catalogue
+from motet.server.clients.spawned import SpawnedInputs, SpawnKey
+from motet.server.clock import Clock
+from motet.server.journal.durable_calls import DurableCalls
+from motet.server.journal.keeper import JournalKeeper
+from motet.store.journal_memory import JournalMemory, MemoryJournal
+from motet.store.memory import MemoryCallStore
+from motet.testing.virtual_loop import VirtualLoop
+from motet.wire import client_messages as m
+from motet.wire import failure
+
+DAY = 86400.0
+NOW = 1_700_000_000.0
+
+
+class Functions:
+    """Of a catalogue: what is asked when a call is accepted. Those of `gone` take nothing any more."""
+
+    def __init__(self) -> None:
+        self.gone: set[str] = set()
+
+    def takes(self, function_id: str) -> bool:
+        return function_id not in self.gone
+
+    def variant(self, function_id: str) -> None:
+        return None
+
+
+class Client:
+    """One that asks, and is answered."""
+
+    def __init__(self, number: int = 1) -> None:
+        self.number = self.principal = number
+        self.answers: dict[int, asyncio.Future[m.ReplyBody]] = {}
+
+    def reply(self, request_id: int, body: m.ReplyBody) -> None:
+        self.answers[request_id].set_result(body)
+
+    async def ask(self, said: Callable[[int], m.ReplyBody | None]) -> Any:
+        number = len(self.answers) + 1
+        self.answers[number] = asyncio.get_running_loop().create_future()
+        assert said(number) is None, "the answer comes later"
+        found = await self.answers[number]
+        return failure.rebuild(found.failure) if isinstance(found, m.RequestFailed) else found
+
+
+class Stage:
+    def __init__(self) -> None:
+        self.memory = JournalMemory()
+        self.functions = Functions()
+        self.taken: list[InputsSubmitted] = []
+        self.failing = False
+        stage = self
+
+        class Disk(MemoryJournal):
+            def keep(self, entries: Any) -> None:
+                if stage.failing:
+                    raise ServiceError("the disk is full")
+                super().keep(entries)
+
+        loop = asyncio.get_running_loop()
+        clock = Clock(loop.time, lambda: NOW + loop.time())
+        self.keeper = JournalKeeper(Disk(self.memory), loop, 7 * DAY, lambda: None, clock.wall_now)
+        self.calls = DurableCalls(MemoryCallStore(), self.keeper, clock)
+        self.calls.serve(cast(Catalogue, self.functions), lambda alias: "fu-2")
+
+    def spawned(self, call: str, *indices: int, again: bool = False, called_as: str = "", by: int = 1) -> SpawnedInputs:
+        inputs = [NewInput(index, f"{call}{index}".encode()) for index in indices or (0,)]
+        event = InputsSubmitted(call, "fu-1", by, CallKind.SPAWNED, "", inputs, principal=by)
+        return SpawnedInputs(event, self.taken.append, "shop", called_as, again)
+
+    async def spawn(self, client: Client, spawned: SpawnedInputs) -> Any:
+        return await client.ask(lambda number: self.calls.spawn(client, number, spawned))
+
+    async def once(self, client: Client, key: str, spawned: SpawnedInputs) -> Any:
+        under = SpawnKey.of(key, spawned.event, spawned.called_as)
+        return await client.ask(lambda number: self.calls.spawn_once(client, number, spawned, under))
+
+    async def outcomes(self, client: Client, call: str, *, wait: bool = True, by: int | None = None) -> Any:
+        question = m.AwaitOutcomes(call, 0, wait)
+        return await client.ask(lambda number: self.calls.await_outcomes(client, number, question, by))
+
+    def end(self, call: str, kind: OutcomeKind = OutcomeKind.SUCCESS) -> None:
+        self.calls.save(SaveOutcomes(call, [InputEnd(0, kind, b"r")]))
+
+
+def play(scene: Callable[[Stage, Client], Coroutine[Any, Any, None]]) -> None:
+    async def whole() -> None:
+        stage = Stage()
+        await scene(stage, Client())
+        await stage.keeper.close()
+
+    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
+        runner.run(whole())
+
+
+def test_inputs_run_once_they_are_kept() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        assert await on.spawn(client, on.spawned("fc-a", 0, 1)) == m.Done()
+        assert [len(event.inputs) for event in on.taken] == [2]
+        assert list(on.memory.unfinished) == ["fc-a"]
+
+    play(scene)
+
+
+def test_what_cannot_be_kept_is_refused_and_does_not_run() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        on.failing = True
+        refused = await on.spawn(client, on.spawned("fc-a"))
+        assert (type(refused), str(refused)) == (ServiceError, "the disk is full")
+        assert on.taken == []
+
+    play(scene)
+
+
+def test_inputs_that_are_here_already_do_not_run_once_more() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await on.spawn(client, on.spawned("fc-a", 0, 1))
+        on.end("fc-a")
+        assert await on.spawn(client, on.spawned("fc-a", 0, 1, 2, again=True)) == m.Done()
+        assert [[new.index for new in event.inputs] for event in on.taken] == [[0, 1], [2]]
+
+    play(scene)
+
+
+def test_nobody_adds_to_another_principals_call_or_takes_its_outcome() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await on.spawn(client, on.spawned("fc-a"))
+        other = Client(2)
+        assert isinstance(await on.spawn(other, on.spawned("fc-a", 1, by=2)), AlreadyExistsError)
+        assert isinstance(await on.outcomes(other, "fc-a", wait=False, by=2), NotFoundError)
+        viewed = await other.ask(lambda number: on.calls.view(other, number, m.ViewCall("fc-a"), 2))
+        assert isinstance(viewed, NotFoundError)
+        assert len(on.taken) == 1
+
+    play(scene)
+
+
+def test_whoever_waits_is_told_when_an_outcome_is_kept() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await on.spawn(client, on.spawned("fc-a"))
+        assert (await on.outcomes(client, "fc-a", wait=False)).ended == []
+        on.failing = True
+        waiting = asyncio.ensure_future(on.outcomes(client, "fc-a", by=1))
+        await asyncio.sleep(1.0)
+        on.end("fc-a")
+        await asyncio.sleep(5.0)
+        assert not waiting.done()
+        on.failing = False
+        assert [each.payload for each in (await waiting).ended] == [b"r"]
+        assert [each.payload for each in (await on.outcomes(client, "fc-a")).ended] == [b"r"]
+
+    play(scene)
+
+
+def test_a_call_that_is_gone_because_it_is_old_has_expired() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        old = "fc-" + id_suffix(int((NOW - 8 * DAY) * 1000), 1)
+        young = "fc-" + id_suffix(int((NOW - 6 * DAY) * 1000), 1)
+        expired = await on.outcomes(client, old)
+        assert isinstance(expired, OutputExpiredError)
+        assert "results are kept for 7 days" in str(expired)
+        assert isinstance(await on.outcomes(client, young), NotFoundError)
+        assert isinstance(await on.outcomes(client, "fc-strange"), NotFoundError)
+
+    play(scene)
+
+
+def test_a_version_that_went_meanwhile_leaves_its_calls_to_the_one_that_has_the_name() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        on.functions.gone.add("fu-1")
+        await on.spawn(client, on.spawned("fc-a", called_as="fu-@shop/f"))
+        assert [event.function_id for event in on.taken] == ["fu-2"]
+
+    play(scene)
+
+
+def test_a_key_gives_the_call_that_is_there() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        assert await on.once(client, "k", on.spawned("fc-a")) == m.CallSpawned("fc-a")
+        same = msgspec.structs.replace(on.spawned("fc-b").event, inputs=on.taken[0].inputs)
+        again = SpawnedInputs(same, on.taken.append, "shop")
+        assert await on.once(client, "k", again) == m.CallSpawned("fc-a")
+        assert isinstance(await on.once(client, "k", on.spawned("fc-c")), AlreadyExistsError)
+        assert await on.once(Client(2), "k", on.spawned("fc-d", by=2)) == m.CallSpawned("fc-d")
+        assert [event.call_id for event in on.taken] == ["fc-a", "fc-d"]
+
+    play(scene)
+
+
+def test_of_two_with_one_key_at_the_same_moment_one_is_made() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        first = on.spawned("fc-a")
+        second = SpawnedInputs(msgspec.structs.replace(first.event, call_id="fc-b"), on.taken.append, "shop")
+        found = await asyncio.gather(on.once(client, "k", first), on.once(Client(), "k", second))
+        assert list(found) == [m.CallSpawned("fc-a")] * 2
+        assert [event.call_id for event in on.taken] == ["fc-a"]
+
+    play(scene)
+
+
+def test_tries_are_kept_with_their_moment_on_the_wall_clock() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await on.spawn(client, on.spawned("fc-a"))
+        on.calls.save_tries(SaveTries("fc-a", 0, 2, 1, 0, 5.0, 77))
+        await on.keeper.close()
+        ((tried, _),) = on.memory.calls["fc-a"].waiting.values()
+        assert (tried.attempts, tried.retries, tried.due_at, tried.last_attempt) == (2, 1, NOW + 5.0, 77)
+
+    play(scene)
+
+
+def test_what_ends_with_the_server_is_left_to_the_next_one() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        for call in ("fc-a", "fc-b"):
+            await on.spawn(client, on.spawned(call))
+        on.calls.ending()
+        on.end("fc-a", OutcomeKind.CANCELLED)
+        on.end("fc-b")
+        await on.keeper.close()
+        assert list(on.memory.unfinished) == ["fc-a"]
+
+    play(scene)

@@ -1,0 +1,108 @@
+"""The journal in PostgreSQL: the contract of all journals, and what a database does on its own account."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+
+from motet.errors import ServiceError
+from motet.model.outcome import InputEnd, NewInput, OutcomeKind
+from motet.store.journal import CallMade, InputsAdded, InputsEnded, Journal
+from motet.store.lease import Term
+from motet.store.postgres_address import PostgresAddress
+from motet.store.postgres_connection import PostgresConnection
+from motet.store.postgres_journal import PostgresJournal
+from motet.store.postgres_lease import PostgresLease
+from motet.store.postgres_schema import check
+from tests.postgres import PostgresDatabase
+from tests.store.test_journal import *  # noqa: F403  (the contract)
+from tests.store.test_journal import Open, added, call, ended, unfinished
+
+
+@pytest.fixture
+def reopen(postgres: PostgresDatabase) -> Iterator[Open]:
+    """Each opening leads from then on, whoever did before."""
+    address = PostgresAddress(postgres.address)
+    making = PostgresConnection(address)
+    check(making)
+    making.close()
+    opened: list[PostgresJournal] = []
+    lease = PostgresLease(address, "a test")
+
+    def open_again() -> Journal:
+        postgres.execute("UPDATE motet.lease SET expires_at = 'epoch'")
+        term = lease.take(lambda why: None)
+        assert isinstance(term, Term)
+        opened.append(PostgresJournal(address, term))
+        return opened[-1]
+
+    yield open_again
+    for journal in opened:
+        journal.close()
+    lease.close()
+
+
+def test_a_large_batch_is_kept_with_few_statements(journal: Journal, monkeypatch: pytest.MonkeyPatch) -> None:
+    statements: list[str] = []
+    execute = psycopg.Connection.execute
+
+    def counted(session, statement, *values, **options):  # type: ignore[no-untyped-def]
+        statements.append(statement)
+        return execute(session, statement, *values, **options)
+
+    journal.keep([CallMade(call(0))])  # so that it is connected
+    monkeypatch.setattr(psycopg.Connection, "execute", counted)
+    journal.keep([each for number in range(1, 501) for each in (CallMade(call(number)), added(number, 0, 1))])
+    journal.keep([ended(number, 0, 1) for number in range(1, 501)])
+    assert len(statements) == 6 + 4
+    assert unfinished(journal) == {}
+    assert journal.call("fc-500") == (call(500), 2)
+
+
+def test_a_database_that_comes_back_is_used_again_and_nothing_was_half_kept(
+    journal: Journal, postgres: PostgresDatabase
+) -> None:
+    journal.keep([CallMade(call(1)), added(1, 0)])
+    postgres.server.stop()
+    try:
+        with pytest.raises(ServiceError, match="Nothing has changed"):
+            journal.keep([CallMade(call(2)), added(2, 0)])
+        with pytest.raises(ServiceError, match="cannot read"):
+            journal.call("fc-1")
+    finally:
+        postgres.server.start()
+    assert unfinished(journal) == {"fc-1": [0]}
+    journal.keep([CallMade(call(2)), added(2, 0)])
+    assert unfinished(journal) == {"fc-1": [0], "fc-2": [0]}
+
+
+def test_a_call_with_very_many_outcomes_expires_in_steps(journal: Journal) -> None:
+    journal.keep([CallMade(call(1)), added(1, *range(25)), ended(1, *range(25))])
+    steps = [journal.expire(1e9, 10) for _ in range(4)]
+    assert steps == [10, 10, 5, 0]
+    assert journal.check() == []
+
+
+def test_what_does_not_fit_together_is_found(journal: Journal, postgres: PostgresDatabase) -> None:
+    journal.keep([CallMade(call(1)), added(1, 0, 1), ended(1, 0)])
+    postgres.execute(
+        "INSERT INTO motet.inputs(call, place, submitted_at, payload) SELECT call, 0, 1, '' FROM motet.inputs"
+    )
+    postgres.execute("INSERT INTO motet.outcomes VALUES(99, 0, 0, 1, '')")
+    assert sorted(journal.check()) == [
+        "fc-1 input 0 has an outcome, and waits for one",
+        "outcomes are left of call 99, which is gone",
+    ]
+
+
+def test_payloads_are_kept_byte_by_byte(journal: Journal) -> None:
+    payloads = [b"", b"\x00", b"\\x41", b"{}", bytes(range(256))]
+    inputs = [NewInput(index, payload) for index, payload in enumerate(payloads)]
+    journal.keep([CallMade(call(1, b"\x00key\xff")), InputsAdded("fc-1", inputs, 1.0)])
+    assert journal.payloads("fc-1", range(len(payloads))) == payloads
+    ends = [InputEnd(index, OutcomeKind.SUCCESS, payload) for index, payload in enumerate(payloads)]
+    journal.keep([InputsEnded("fc-1", ends, 2.0)])
+    assert journal.outcomes("fc-1", 0, 100) == ends
+    assert journal.by_key(b"\x00key\xff") is not None
