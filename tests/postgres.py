@@ -30,6 +30,8 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 """A program that becomes another one, as another user, and gets SIGQUIT when its parent ends (PR_SET_PDEATHSIG): tests may be
 killed."""
+_ENVIRONMENT = {name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH")}
+"""Without the marks by which tests find what they have left running: the server outlives them."""
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "60",
@@ -80,6 +82,7 @@ class PostgresServer:
             stderr=subprocess.PIPE,
             text=True,
             cwd="/",
+            env=_ENVIRONMENT,
         )
         assert self.process.stderr is not None
         said: list[str] = []
