@@ -81,6 +81,8 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # Not the mark of what a test has to end: it outlives tests.
+            env={name: value for name, value in os.environ.items() if not name.startswith("MOTET_")},
             cwd="/",
             env=_ENVIRONMENT,
         )
