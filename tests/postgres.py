@@ -30,8 +30,6 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 """A program that becomes another one, as another user, and gets SIGQUIT when its parent ends (PR_SET_PDEATHSIG): tests may be
 killed."""
-_ENVIRONMENT = {name: value for name, value in os.environ.items() if name in ("PATH", "LD_LIBRARY_PATH")}
-"""Without the marks by which tests find what they have left running: the server outlives them."""
 _SETTINGS = {
     "listen_addresses": "",
     "max_connections": "60",
@@ -84,7 +82,6 @@ class PostgresServer:
             # Not the mark of what a test has to end: it outlives tests.
             env={name: value for name, value in os.environ.items() if not name.startswith("MOTET_")},
             cwd="/",
-            env=_ENVIRONMENT,
         )
         assert self.process.stderr is not None
         said: list[str] = []
