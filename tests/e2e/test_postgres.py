@@ -15,16 +15,26 @@ from tests.e2e.standing import COMMAND, PATIENCE, StandingServer
 from tests.postgres import PostgresDatabase
 
 SHOP = """
+import os, time
 import motet
 
 app = motet.App("shop")
 
 
 @app.function()
+def packed(until: str) -> str:
+    while not os.path.exists(until):
+        time.sleep(0.02)
+    return "packed"
+
+
+@app.function()
 def price(pieces: int) -> int:
     return 10 * pieces
 """
-CALL = "import motet; print(motet.Function.from_name('shop', 'price').remote(4))"
+PRICE = "import motet; print(motet.Function.from_name('shop', 'price').remote(4))"
+SPAWN = "import motet, sys; print(motet.Function.from_name('shop', 'packed').spawn(sys.argv[1]).object_id)"
+RESULT = "import motet, sys; print(motet.FunctionCall.from_id(sys.argv[1]).get(timeout=30))"
 
 
 class ServedStore:
@@ -55,12 +65,17 @@ class ServedStore:
         assert "Waiting to lead: process " in process.stdout.readline()
         return process
 
-    def call(self, home: str) -> str:
-        """What a program gets from the app of the server there."""
+    def run(self, home: str, program: str, *arguments: str) -> str:
+        """What a program prints that uses the server there."""
         env = {**os.environ, "MOTET_HOME": str(self._place / home), "MOTET_SERVER": "home"}
         return subprocess.run(
-            [sys.executable, "-c", CALL], env=env, capture_output=True, text=True, timeout=PATIENCE, check=True
-        ).stdout
+            [sys.executable, "-c", program, *arguments],
+            env=env,
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=True,
+        ).stdout.strip()
 
     def close(self) -> None:
         for process in (*self.waiting, *(server.process for server in self.servers)):
@@ -96,10 +111,12 @@ def test_a_server_that_hangs_is_followed_by_the_one_that_waits_and_says_so_when_
     first = store.start("first")
     first.motet("deploy", str(tmp_path / "shop.py"), MOTET_SERVER="home")
     first.motet("token", "new", "ci", "--right", "call")
+    call_id = store.run("first", SPAWN, str(tmp_path / "until"))
     second = store.wait("second")
     first.process.send_signal(signal.SIGSTOP)
     read_until(second, "Ready")
-    assert store.call("second") == "40\n"
+    (tmp_path / "until").touch()
+    assert store.run("second", RESULT, call_id) == "packed"
     first.process.send_signal(signal.SIGCONT)
     _, err = first.process.communicate(timeout=PATIENCE)
     assert first.process.returncode == 75
@@ -125,7 +142,7 @@ def test_a_server_that_ends_lets_the_next_one_lead_and_a_database_that_comes_bac
     assert refused.returncode == 1
     assert "Nothing has changed; what runs goes on. Try again after 1 s" in " ".join(refused.stderr.split())
     subprocess.run(deploy, env=env, capture_output=True, timeout=PATIENCE, check=True)
-    assert store.call("second") == "40\n"
+    assert store.run("second", PRICE) == "40"
 
 
 def test_a_database_that_is_away_keeps_a_server_from_starting_and_its_password_is_not_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
@@ -31,10 +31,14 @@ from motet.server.wiring import (
     StandingStores,
     attach_agent,
     build_server,
+    inherited_from,
     open_audit,
     open_stores,
     take_home,
 )
+
+if TYPE_CHECKING:
+    from motet.agent.agent_backend import AgentBackend
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -63,19 +67,34 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
     place = take_home(standing_directory(home))
     try:
         audit = Audit(open_audit(place.directory), time.time, _on_a_thread)
-        supplanted = _Supplanted(audit)
-        with contextlib.closing(open_stores(place.directory, config.store_credentials, supplanted.end, say)) as stores:
-            tokens = Tokens(stores.tokens, time.time, _on_a_thread)
-            # What containers leave behind stays below this process, where the door knows it.
-            adopt_orphans()
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                try:
-                    serving = _serve(config, place.directory, tokens, audit, stores, supplanted, say, show)
-                    return runner.run(serving)
-                finally:
-                    audit.write()
+        # What containers leave behind stays below this process, where the door knows it.
+        adopt_orphans()
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            try:
+                return runner.run(_open_and_serve(config, place.directory, audit, say, show))
+            finally:
+                audit.write()
     finally:
         place.close()
+
+
+async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:
+    supplanted = _Supplanted(audit)
+    if not config.store_credentials:
+        with contextlib.closing(open_stores(directory, "", supplanted.end, say)) as stores:
+            agent = await attach_agent(config, directory)
+            return await _serve(config, agent, stores, audit, say, show)
+    # First: then its template is warm when this server comes to lead.
+    agent = await attach_agent(config, directory)
+    supplanted.end_containers = agent.end_now
+    try:
+        with _ended_by_signals(agent.end_now):
+            stores = await asyncio.to_thread(open_stores, directory, config.store_credentials, supplanted.end, say)
+    except BaseException:
+        await (agent.leave() if agent.held else agent.close())
+        raise
+    with contextlib.closing(stores):
+        return await _serve(config, agent, stores, audit, say, show)
 
 
 class _Supplanted:
@@ -93,19 +112,29 @@ class _Supplanted:
         os._exit(SUPPLANTED)
 
 
+@contextlib.contextmanager
+def _ended_by_signals(end_containers: Callable[[], None]) -> Iterator[None]:
+    """While it waits to lead: nobody has anything from it yet."""
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        end_containers()
+        os._exit(0)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
 async def _serve(
-    config: ServerConfig,
-    directory: Path,
-    tokens: Tokens,
-    audit: Audit,
-    stores: StandingStores,
-    supplanted: _Supplanted,
-    say: Say,
-    show: Say,
+    config: ServerConfig, agent: AgentBackend, stores: StandingStores, audit: Audit, say: Say, show: Say
 ) -> int:
-    term = 0 if stores.journal is None else stores.journal.term
-    agent, inherited = await attach_agent(config, directory, term)
-    supplanted.end_containers = agent.end_now
+    tokens = Tokens(stores.tokens, time.time, _on_a_thread)
+    inherited = inherited_from(agent, stores)
     door = HomeDoor(tokens, config.principal_quota, agent.roots)
     server = build_server(
         config,

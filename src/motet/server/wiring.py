@@ -102,15 +102,21 @@ def build_server(
     )
 
 
-async def attach_agent(config: ServerConfig, directory: Path, term: int) -> tuple[AgentBackend, Inherited]:
-    """Take over the host agent of the server that stays there, or start one. `term`: that of the server's journal, or 0. Raises
-    `ServiceError`."""
+async def attach_agent(config: ServerConfig, directory: Path) -> AgentBackend:
+    """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
     from motet.agent.agent_backend import AgentBackend
+
+    return await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
+
+
+def inherited_from(agent: AgentBackend, stores: StandingStores) -> Inherited:
+    """What a server takes over with an agent."""
     from motet.server.containers.come_back import Inherited
 
-    agent = await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
-    # More than any attempt that a server before this one has numbered.
-    return agent, Inherited(agent.held, (max(agent.run, term) << ATTEMPT_BITS) + 1, agent.leave)
+    term = 0 if stores.journal is None else stores.journal.term
+    # More than any attempt that a server before this one has numbered, on whatever machine.
+    run = term if stores.lead is not None else max(agent.run, term)
+    return Inherited(agent.held, (run << ATTEMPT_BITS) + 1, agent.leave)
 
 
 def take_home(directory: Path) -> ServerHome:

@@ -190,7 +190,7 @@ def _input_rows(entries: Sequence[InputsAdded]) -> Iterator[tuple[Any, ...]]:
 
 
 def _tried_row(it: InputTried) -> tuple[Any, ...]:
-    return (*msgspec.structs.astuple(it), 0)[:7]
+    return it.call_id, it.index, it.attempts, it.retries, it.lone_losses, it.due_at, it.last_attempt
 
 
 def _outcome_rows(entries: Sequence[InputsEnded]) -> Iterator[tuple[Any, ...]]:

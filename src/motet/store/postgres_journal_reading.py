@@ -66,7 +66,7 @@ class PostgresJournalReading:
                     yield UnfinishedPart(_call.decode(call), inputs)
                     inputs = []
                 key, call = row[0], row[1]
-                inputs.append(UnfinishedInput(*row[2 : 2 + len(UnfinishedInput.__struct_fields__)]))
+                inputs.append(UnfinishedInput(*row[2:]))
             if inputs:
                 yield UnfinishedPart(_call.decode(call), inputs)
 
