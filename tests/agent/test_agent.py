@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from motet.agent import agent_backend
+from motet.agent import agent_backend, pings
 from motet.agent.agent_backend import AgentBackend
 from motet.backends.base import Backend, Launch, Reports
 from motet.client import family
@@ -285,8 +285,26 @@ async def test_an_agent_that_stands_still_is_ended_and_replaced(
 
 
 @in_loop
+async def test_one_that_is_stopped_is_silent_and_heard_again_when_it_goes_on(
+    stage: AgentStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has two minutes for that: it is not to be lost, however busy the machine is."""
+    monkeypatch.setattr(pings, "INTERVAL", 0.05)
+    monkeypatch.setattr(pings, "LOST_AFTER", 2400)
+    async with Session(stage) as session:
+        container, reports = session.start(STAYS), session.reports
+        await reports.wait_output(container, "up\n")
+        os.kill(stage.attaching.agent.agent, signal.SIGSTOP)
+        await reports.wait_until(lambda: any(what == "silent" for what, _ in reports.log))
+        os.kill(stage.attaching.agent.agent, signal.SIGCONT)
+        await reports.wait_until(lambda: reports.log[-1][0] == "heard")
+        assert container not in reports.ended
+        assert not reports.lost
+
+
+@in_loop
 async def test_one_that_does_not_answer_is_lost(stage: AgentStage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agent_backend, "PING_INTERVAL", 0.02)
+    monkeypatch.setattr(pings, "INTERVAL", 0.02)
     async with Session(stage) as session:
         container = session.start(STAYS)
         await session.reports.wait_output(container, "up\n")

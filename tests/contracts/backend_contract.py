@@ -56,6 +56,12 @@ class RecordingReports:
         self.ended[ended.container_id] = ended
         self._note("ended", ended.container_id)
 
+    def backend_silent(self, reason: str) -> None:
+        self._note("silent", reason)
+
+    def backend_heard(self) -> None:
+        self._note("heard", "")
+
     def backend_lost(self, reason: str) -> None:
         self.lost.append(reason)
         self._note("lost", reason)

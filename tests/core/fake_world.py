@@ -62,9 +62,14 @@ class FakeContainer:
     wants_no_more: bool = False
     limit: int = 1 << 62
     blocked: bool = False
+    silent: bool = False
     frozen_at: float | None = None
     deadline: float | None = None
     """When it may be killed though it works, because it was told to go."""
+
+    @property
+    def held_up(self) -> bool:
+        return self.blocked or self.silent
 
     def members(self, attempt: int) -> list[int]:
         """The attempts that a delivery brought."""
@@ -234,7 +239,7 @@ class FakeWorld:
 
     def _survives(self, container: FakeContainer) -> bool:
         function = self._function_of(container.container_id)
-        lives = container.phase == "ready" and not (container.frozen or container.blocked)
+        lives = container.phase == "ready" and not (container.frozen or container.held_up)
         return lives and not function.stopped
 
     def _goes_on_alone(self, container: FakeContainer, dice: Random) -> None:
@@ -408,6 +413,9 @@ class FakeWorld:
             case e.ContainerReady() if self.containers[event.container_id].phase == "starting":
                 self.containers[event.container_id].phase = "ready"
                 self._function_of(event.container_id).fails_to_start = False
+            case e.ContainerSilent() | e.ContainerHeard():
+                container = self.containers[event.container_id]
+                container.silent = isinstance(event, e.ContainerSilent)
             case e.ContainerBlocked() | e.ContainerUnblocked() | e.InputsLimited():
                 self._note_reach(event)
             case e.ContainerFailed():
@@ -604,7 +612,7 @@ class FakeWorld:
         assert container.phase == "ready", f"{command}: {container}"
         assert not container.wants_no_more
         assert not container.frozen
-        assert not container.blocked
+        assert not container.held_up
         for delivery in command.attempts:
             key = (delivery.call_id, delivery.index)
             assert delivery.attempt not in self.seen_attempts
@@ -736,13 +744,13 @@ class FakeWorld:
                 room = len(starting) * view.target_inputs
                 if function.spec.batching is not None:  # inputs whose batch is not due wait beside free slots
                     target, size = function.spec.concurrency.target_inputs, function.spec.batching.max_batch_size
-                    ready = [x for x in there if x.phase == "ready" and not x.frozen and not x.blocked]
+                    ready = [x for x in there if x.phase == "ready" and not x.frozen and not x.held_up]
                     room += sum(max(0, target - x.slots) for x in ready) * size
                 assert view.waiting_inputs <= room, "inputs wait, and no container is started for them"
             due = function.spec.batching is None or view.waiting_inputs >= function.spec.batching.max_batch_size
             if due and not function.deaths and not function.spec.single_use_containers:
                 draining = {x.container_id for x in view.containers if x.state in ("draining", "frozen")}
-                free = [x for x in there if x.phase == "ready" and not x.blocked and x.container_id not in draining]
+                free = [x for x in there if x.phase == "ready" and not x.held_up and x.container_id not in draining]
                 most = function.spec.concurrency.max_inputs
                 assert all(x.slots >= min(most, x.limit) for x in free), "a slot is free"
         kept = max(function.settings.min_containers, min(function.warm, self.most(function_id)))

@@ -307,6 +307,15 @@ class EngineWalk(RuleBasedStateMachine):
         happened = e.ContainerThawed if container.frozen else e.ContainerFrozen
         self.world.feed(happened(container.container_id))
 
+    @precondition(lambda self: self.world.containers)
+    @rule(pick=PICK, lost=st.booleans())
+    def fall_silent_or_answer(self, pick: int, lost: bool) -> None:
+        container = self._choose(list(self.world.containers.values()), pick)
+        if container.silent and not lost:
+            self.world.feed(e.ContainerHeard(container.container_id))
+        else:
+            self.world.feed(e.ContainerSilent(container.container_id, "has not answered", lost))
+
     @precondition(lambda self: self.world.in_phase("ready", "stopping"))
     @rule(pick=PICK, seen=PICK)
     def block_or_turn(self, pick: int, seen: int) -> None:
@@ -418,6 +427,8 @@ class EngineWalk(RuleBasedStateMachine):
         for container in list(self.world.containers.values()):
             if container.frozen:
                 self.world.feed(e.ContainerThawed(container.container_id))
+            elif container.silent:
+                self.world.feed(e.ContainerHeard(container.container_id))
             elif container.blocked and container.phase == "ready":
                 self.world.feed(e.ContainerUnblocked(container.container_id))
             elif container.phase == "starting":

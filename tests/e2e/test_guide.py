@@ -14,6 +14,7 @@ GUIDE = Path(__file__).parents[2] / "docs" / "guide"
 PAGES = sorted(set(GUIDE.glob("*.md")) - {GUIDE / "deploying.md"})  # which has a test of its own, with a server
 FILES = re.compile(r"```python\n# (\w+\.py)\n(.*?)```", re.DOTALL)
 RUNS = re.compile(r"```console\n\$ ((?:motet run|python) (\w+\.py))\n(.*?)```", re.DOTALL)
+DEPLOYS = re.compile(r"^\$ motet deploy (\w+\.py)$", re.MULTILINE)
 PYTHON = {"motet": [sys.executable, "-m", "motet"], "python": [sys.executable]}
 
 
@@ -26,7 +27,20 @@ def runs() -> list[object]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_program_of_a_page_is_run_there(page: Path) -> None:
     text = page.read_text()
-    assert [name for name, _ in FILES.findall(text)] == [name for _, name, _ in RUNS.findall(text)]
+    used = {*(name for _, name, _ in RUNS.findall(text)), *DEPLOYS.findall(text)}
+    assert [name for name, _ in FILES.findall(text) if name not in used] == []
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in PAGES if DEPLOYS.search(page.read_text())], ids=lambda page: page.name
+)
+def test_program_that_a_page_deploys_can_be_imported(page: Path, tmp_path: Path) -> None:
+    for name, text in FILES.findall(page.read_text()):
+        (tmp_path / name).write_text(text)
+    for name in DEPLOYS.findall(page.read_text()):
+        code = f"import {name.removesuffix('.py')} as it; assert it.app.registered_functions"
+        ended = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert ended.returncode == 0, ended.stderr
 
 
 @pytest.mark.parametrize(("page", "command", "output"), runs())

@@ -13,14 +13,15 @@ import contextlib
 import os
 import signal
 import socket
-import sys
 import time
 
+from motet.agent.agent_log import rotate, say
 from motet.agent.held_pipes import HeldPipes
 from motet.backends.base import ContainerEnd, Launch, Stream
 from motet.backends.channel import Channel
 from motet.backends.process import ENTRY, ProcessBackend
 from motet.client import family
+from motet.client.adopted import Adopted
 from motet.client.peer_process import descends_from, peer_process
 from motet.client.scratch import Scratch
 from motet.wire.agent import (
@@ -105,7 +106,7 @@ class Agent:
             sock, _ = listening.accept()
             caller = peer_process(sock)
             if caller is None or caller.uid != os.geteuid() or descends_from(caller, os.getpid()):
-                _say(f"process {caller and caller.pid} may not attach")
+                say(f"process {caller and caller.pid} may not attach")
                 sock.close()
                 return
             channel: Channel[ToAgent]
@@ -146,7 +147,7 @@ class Agent:
         self._grace = message.grace
         # Attempts are numbered by it: those that this server has made already are not to be numbered again by the next one.
         self._run = max(self._run + 1, message.run)
-        _say(f"server {self._run} is attached; {len(self._containers)} containers live")
+        say(f"server {self._run} is attached; {len(self._containers)} containers live")
         for container_id, held in self._containers.items():
             descriptors, stdout, stderr = held.pipes.attach()
             channel.send_nowait(
@@ -164,17 +165,19 @@ class Agent:
             self._wait_for_server("it is gone")
 
     def _wait_for_server(self, why: str) -> None:
-        _say(f"there is no server ({why}); {len(self._containers)} containers live for {self._grace:g} s without one")
+        say(f"there is no server ({why}); {len(self._containers)} containers live for {self._grace:g} s without one")
         self._end = self._loop.call_later(self._grace, self.end)
 
     async def _watch(self) -> None:
         """A server that is stopped is not ended for that: it may go on. It is noted, for whoever wonders."""
-        noted = False
+        noted, adopted = False, Adopted()
         while True:
             await asyncio.sleep(SILENCE / 3)
+            adopted.look({self._backend.template or 0})  # what a template has left behind that was killed
+            rotate()
             is_silent = self._server is not None and time.monotonic() - self._heard_at > SILENCE
             if is_silent and not noted:
-                _say(f"the server has said nothing for {SILENCE:g} s, though it is there: it may be stopped")
+                say(f"the server has said nothing for {SILENCE:g} s, though it is there: it may be stopped")
             noted = is_silent
 
     def _tell(self, message: FromAgent) -> None:
@@ -213,16 +216,17 @@ class Agent:
         held.pipes.drain_and_close()
         self._tell(ContainerIsGone(ended.container_id, ended.code, ended.reason, ended.blameless))
 
+    def backend_silent(self, reason: str) -> None:
+        """See `Reports`: its template is a process of this machine, whose end the kernel tells."""
+
+    def backend_heard(self) -> None:
+        """See `Reports`."""
+
     def backend_lost(self, reason: str) -> None:
         """See `Reports`."""
-        _say(f"all containers are gone: {reason}")
+        say(f"all containers are gone: {reason}")
         self._template = None
         self._tell(TemplateLost(reason))
-
-
-def _say(what: str) -> None:
-    with contextlib.suppress(OSError):
-        print(f"{time.strftime('%Y-%m-%d %H:%M:%S')} agent {os.getpid()}: {what}", file=sys.stderr, flush=True)
 
 
 async def _serve(listening: socket.socket, entry: str) -> None:
@@ -233,7 +237,7 @@ async def _serve(listening: socket.socket, entry: str) -> None:
         loop.add_signal_handler(signal.SIGTERM, agent.end)
         loop.add_signal_handler(signal.SIGINT, lambda: None)
         await agent.serve(listening)
-    _say("has ended")
+    say("has ended")
 
 
 def main() -> None:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from motet.agent.agent import DEFAULT_GRACE
+from motet.agent.pings import Pings
 from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch, Reports, Stream
 from motet.backends.channel import Channel
 from motet.backends.nvml import find_gpus
@@ -54,12 +55,6 @@ ATTACH_TIMEOUT = 10.0
 START_TIMEOUT = 30.0
 """The same, for one that is just started."""
 
-PING_INTERVAL = 2.0
-SUSPECT_AFTER = 5
-"""Pings without an answer, after which it is noted that the agent is silent."""
-LOST_AFTER = 30
-"""The same, after which the agent is given up, and ended. They are counted, and not seconds: a server that stands still itself
-sends none."""
 CLOSE_TIMEOUT = 15.0
 """Seconds that an agent may take to end everything."""
 
@@ -94,8 +89,7 @@ class AgentBackend:
         self._attached: asyncio.Future[Attached] = self._loop.create_future()
         self._gone = asyncio.Event()
         self._closing = False
-        self._pings = self._pongs = 0
-        self._pinging: asyncio.TimerHandle | None = None
+        self._pings = Pings(lambda number: self._send(Ping(number)), self._silent, self._heard, self._lost)
         self.agent = 0
         """Its pid."""
         self._template = 0
@@ -158,7 +152,6 @@ class AgentBackend:
         self._gone.clear()
         self._channel = Channel(sock, decode_from_agent, self._received, self._agent_is_gone)
         self._send(Attach(self._grace, run=self.run))
-        self._pings = self._pongs = 0
 
     def _start(self) -> None:
         """Raises `OSError`."""
@@ -198,23 +191,21 @@ class AgentBackend:
         # The kernel names who listened, which was this process.
         self.agent = self._process.pid
 
-    def _ping(self) -> None:
-        self._pinging = None
-        if self._channel is None or self._closing:
-            return
-        unanswered = self._pings - self._pongs
-        if unanswered == SUSPECT_AFTER:
-            logger.warning(
-                "the host agent, process %d, has not answered for %g s", self.agent, unanswered * PING_INTERVAL
-            )
-        if unanswered >= LOST_AFTER:
-            logger.error("the host agent, process %d, is given up: it does not answer", self.agent)
-            self._give_up()
-            self._agent_is_gone()
-            return
-        self._pings += 1
-        self._send(Ping(self._pings))
-        self._pinging = self._loop.call_later(PING_INTERVAL, self._ping)
+    def _silent(self, seconds: float) -> None:
+        reason = f"the host agent, process {self.agent}, has not answered for {seconds:g} s"
+        logger.warning("%s: its containers get no new inputs until it does", reason)
+        if self._reports is not None:
+            self._reports.backend_silent(reason)
+
+    def _heard(self) -> None:
+        logger.warning("the host agent, process %d, answers again", self.agent)
+        if self._reports is not None:
+            self._reports.backend_heard()
+
+    def _lost(self) -> None:
+        logger.error("the host agent, process %d, is given up: it does not answer", self.agent)
+        self._give_up()
+        self._agent_is_gone()
 
     def _give_up(self) -> None:
         """End it. Its template and all containers go with it."""
@@ -234,6 +225,7 @@ class AgentBackend:
 
     def _agent_is_gone(self) -> None:
         """Containers go with it, or have gone with it."""
+        self._pings.stop()
         self._channel = None
         if not self._closing:
             self.end_now()  # it may have stopped to talk without ending
@@ -252,12 +244,11 @@ class AgentBackend:
         match message:
             case Attached():
                 self._template = message.template
-                if self._pinging is None:
-                    self._pinging = self._loop.call_later(PING_INTERVAL, self._ping)
+                self._pings.start()
                 if not self._attached.done():
                     self._attached.set_result(message)
             case Pong():
-                self._pongs = message.number
+                self._pings.answered(message.number)
             case TemplateStarted():
                 self._template = message.pid
             case Holds():
@@ -304,7 +295,7 @@ class AgentBackend:
         """See `Backend`."""
         if self._channel is None:
             return None
-        return max(0, self._pings - self._pongs - 1) * PING_INTERVAL  # the last one may be on its way
+        return self._pings.silence
 
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""
@@ -345,6 +336,7 @@ class AgentBackend:
     async def close(self) -> None:
         """See `Backend`. The agent ends with them."""
         self._closing = True
+        self._pings.stop()
         if self._channel is None:
             return
         self._send(Detach(everything=True))
@@ -366,6 +358,7 @@ class AgentBackend:
     async def leave(self) -> None:
         """Leave the agent, with all it has, to the next server."""
         self._closing = True
+        self._pings.stop()
         if self._channel is not None:
             self._send(Detach(everything=False))
             await self._channel.flushed()

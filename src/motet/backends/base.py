@@ -95,6 +95,12 @@ class Reports(Protocol):
     def container_ended(self, ended: ContainerEnd) -> None:
         """The last report about a container, exactly one for each `start_nowait`; all of its output came before."""
 
+    def backend_silent(self, reason: str) -> None:
+        """What has the containers, another process than this one, does not answer. They may live, and may be lost soon."""
+
+    def backend_heard(self) -> None:
+        """It answers again, after `backend_silent`. Not said if it was lost."""
+
     def backend_lost(self, reason: str) -> None:
         """What ran the containers is gone. Every container it had was reported as ended before this.
 

@@ -34,6 +34,7 @@ STYLES = {
     "waiting": "yellow",
     "delayed": "yellow",
     "starting": "yellow",
+    "silent": "red",
     "draining": "magenta",
     "stopping": "magenta",
     "failure": "red",

@@ -7,11 +7,11 @@ from typing import Any
 
 from motet.core import events as e
 from motet.core import streams
-from motet.core.containers import FROZEN, STARTING, STOPPING, Container
+from motet.core.containers import FROZEN, READY, STARTING, STOPPING, Container
 from motet.core.pool import Pool
 from motet.core.state import State
 from motet.core.turn import Turn
-from motet.model.current_attempt import STOPPED
+from motet.model.current_attempt import DIED, STOPPED
 
 
 class ContainerEvents:
@@ -75,6 +75,17 @@ def _unblocked(pool: Pool, container: Container, event: e.ContainerUnblocked, tu
         pool.fleet.unblocked(container, turn)
 
 
+def _silent(pool: Pool, container: Container, event: e.ContainerSilent, turn: Turn) -> None:
+    pool.fleet.silent(container, f"it {event.reason}", turn)
+    if event.lost and container.state is READY and not container.running:
+        pool.losses.evict(container, DIED, f"it {event.reason}", turn, kill=True)
+
+
+def _heard(pool: Pool, container: Container, event: e.ContainerHeard, turn: Turn) -> None:
+    if container.silent is not None:
+        pool.fleet.heard(container, turn)
+
+
 def _froze(pool: Pool, container: Container, event: e.ContainerFrozen, turn: Turn) -> None:
     pool.standstill.froze(container, turn)
 
@@ -124,6 +135,8 @@ CHANGES: dict[type[e.Event], Heard] = {
     e.ContainerEnded: _ended,
     e.ContainerBlocked: _blocked,
     e.ContainerUnblocked: _unblocked,
+    e.ContainerSilent: _silent,
+    e.ContainerHeard: _heard,
     e.ContainerFrozen: _froze,
     e.ContainerThawed: _thawed,
     e.InputsLimited: _limited,

@@ -32,8 +32,9 @@ class Container:
     `running` maps an attempt's number to its input, or to None once the input ended without the container having let
     go of it (cancelled, timed out): the slot stays taken; `stuck` are those it should have let go of long ago. A batch has
     one entry, under its first attempt's number: one of its inputs that somebody waits for, or None.
-    `blocked`: its event loop does not turn. `exclusive`: it runs a group of suspects and gets nothing else. `failed`: it could
-    not start. `leaving`: why it takes no more inputs and goes when it holds none, perhaps in a `hurry`; None while it stays.
+    `blocked`: its event loop does not turn. `silent`: it does not answer, and how that is known. `exclusive`: it runs a group
+    of suspects and gets nothing else. `failed`: it could not start. `leaving`: why it takes no more inputs and goes when it
+    holds none, perhaps in a `hurry`; None while it stays.
     `takes_inputs`: anybody's inputs may be sent there, if it has room.
     """
 
@@ -51,6 +52,7 @@ class Container:
         "leaving",
         "limit",
         "running",
+        "silent",
         "started_at",
         "state",
         "stuck",
@@ -68,6 +70,7 @@ class Container:
         self.takes_inputs = False
         self.exclusive = False
         self.blocked = False
+        self.silent: str | None = None
         self.failed = False
         self.leaving: str | None = None
         self.hurry = False
@@ -130,6 +133,24 @@ class Container:
         self.history.append((now, "its event loop turns again"))
         self._look_at_reach()
 
+    def be_silent(self, reason: str, now: float) -> None:
+        """It does not answer."""
+        if self.silent is None:
+            self.history.append((now, reason))
+        self.silent = reason
+        self._look_at_reach()
+
+    def be_heard(self, now: float) -> None:
+        """It answers again."""
+        self.silent = None
+        self.history.append((now, "it answers again"))
+        self._look_at_reach()
+
+    @property
+    def is_held_up(self) -> bool:
+        """It takes nothing for a while, though it counts."""
+        return self.blocked or self.silent is not None
+
     def set_aside(self, exclusive: bool) -> None:
         """It is for suspects alone, or for anybody again."""
         self.exclusive = exclusive
@@ -141,7 +162,7 @@ class Container:
 
     def _look_at_reach(self) -> None:
         # Kept, because it is asked with every delivery and every end of an attempt, and changes with few of them.
-        self.takes_inputs = self.state is READY and not self.exclusive and not self.blocked
+        self.takes_inputs = self.state is READY and not (self.exclusive or self.is_held_up)
 
     # --- the attempts it holds ----------------------------------------------------------------------------------------
 

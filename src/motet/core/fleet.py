@@ -253,13 +253,28 @@ class Fleet:
     def unblocked(self, container: Container, turn: Turn) -> None:
         """It turns again."""
         container.unblock(turn.now)
-        self.held_up.discard(container)
         turn.commands.append(ResumeContainer(container.container_id))
+        self._may_be_reached(container)
+
+    def silent(self, container: Container, reason: str, turn: Turn) -> None:
+        """It does not answer: it is given nothing until it does. It still counts, for it may run what it has."""
+        container.be_silent(reason, turn.now)
+        self.held_up.add(container)
+        self._index(container)
+
+    def heard(self, container: Container, turn: Turn) -> None:
+        """It answers again."""
+        container.be_heard(turn.now)
+        self._may_be_reached(container)
+
+    def _may_be_reached(self, container: Container) -> None:
+        if not container.is_held_up:
+            self.held_up.discard(container)
         self._index(container)
 
     @property
     def out_of_reach(self) -> int:
-        """Containers that count, and take no inputs because they are blocked: others are wanted beside them."""
+        """Containers that count, and take no inputs because they are blocked or silent: others are wanted beside them."""
         return sum(container.state is states.READY for container in self.held_up)
 
     def ended(self, container: Container, turn: Turn) -> None:

@@ -91,7 +91,7 @@ class Isolation:
 
     def _take_container(self) -> Container | None:
         for container in self.set_aside.values():
-            if container.state is states.READY and not container.running and not container.blocked:
+            if container.state is states.READY and not container.running and not container.is_held_up:
                 self._reserved = None if container is self._reserved else self._reserved
                 return container
         idle = self._fleet.index.idle()

@@ -87,7 +87,7 @@ def _check_fleet(fleet: Fleet) -> None:
         **fleet.graces.check(alive),
         "stuck": all(c.stuck <= c.running.keys() or c.state is STOPPING for c in alive),
         "no move is due": not any(c.caused for c in alive),
-        "blocked": fleet.held_up == {c for c in alive if c.blocked},
+        "held up": fleet.held_up == {c for c in alive if c.is_held_up},
         "max_inputs": all(len(c.running) <= fleet.max_inputs for c in alive),
         "routable": all((c in fleet.index) == c.takes_inputs for c in alive),
         "busy ones are not stopped": fleet.graces.closing

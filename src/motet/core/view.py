@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable
 from itertools import islice
 
-from motet.core.containers import Container
+from motet.core.containers import READY, Container
 from motet.core.inputs import ENDED, RUNNING, Call, Input
 from motet.core.pool import Pool
 from motet.model.outcome import OutcomeKind
@@ -42,7 +42,7 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
 def _view_container(container: Container, inputs: int, now: float) -> ContainerView:
     return ContainerView(
         container_id=container.container_id,
-        state=container.state,
+        state=f"silent ({container.silent})" if container.silent and container.state is READY else container.state,
         running_inputs=inputs,
         finished_inputs=container.finished,
         age=now - container.started_at,

@@ -9,7 +9,8 @@ from motet.model.attempt import AttemptRecord
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ContainerView:
-    """One container: its state (starting, ready, draining, stopping) and how many inputs it runs and has run."""
+    """One container: its state (starting, ready, frozen, draining, stopping; "silent", with how that is known) and how many
+    inputs it runs and has run."""
 
     container_id: str
     state: str

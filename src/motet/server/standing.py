@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 
 import uvloop
 
+from motet.client.adopted import Adopted
 from motet.client.descriptors import fill_standard_descriptors
 from motet.client.family import adopt_orphans
 from motet.client.home import standing_directory
@@ -45,6 +46,9 @@ ENDING_GRACE = 15.0
 
 PRUNE_INTERVAL = 3600.0
 """Seconds between two looks for bundles that nobody needs."""
+
+REAP_INTERVAL = 30.0
+"""Seconds between two looks for processes that have ended, and whose parent is gone."""
 
 HUNG = 1
 
@@ -166,10 +170,12 @@ async def _serve(
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(sweep))
         pruning = asyncio.create_task(_prune_now_and_then(server))
+        reaping = asyncio.create_task(_reap_now_and_then(lambda: agent.agent))
         manager.ready(f"listens at {server.address}")
         await server.ending.wait()
         manager.stopping(config.stop_grace + ENDING_GRACE)
         pruning.cancel()
+        reaping.cancel()
         try:
             async with asyncio.timeout(config.stop_grace + ENDING_GRACE):
                 await sweeping
@@ -198,6 +204,14 @@ async def _prune_now_and_then(server: Server) -> None:
             await server.pruning.prune()
         except ServiceError as error:
             logger.warning("bundles that nobody needs could not be removed: %s", error)
+
+
+async def _reap_now_and_then(agent: Callable[[], int]) -> None:
+    """Let go of processes that a host agent has left behind which was killed, until it is cancelled."""
+    adopted = Adopted()
+    while True:
+        await asyncio.sleep(REAP_INTERVAL)
+        adopted.look({agent()})
 
 
 def _on_a_thread(work: Callable[[], None]) -> None:

@@ -131,6 +131,14 @@ def blocked(container: int, seen: int, *not_begun: int) -> e.ContainerBlocked:
     return e.ContainerBlocked(container_id(container), seen, list(not_begun))
 
 
+def silent(container: int, reason: str = "has not answered for 15 s", *, lost: bool = False) -> e.ContainerSilent:
+    return e.ContainerSilent(container_id(container), reason, lost)
+
+
+def heard(container: int) -> e.ContainerHeard:
+    return e.ContainerHeard(container_id(container))
+
+
 def unblocked(container: int) -> e.ContainerUnblocked:
     return e.ContainerUnblocked(container_id(container))
 

@@ -28,6 +28,7 @@ from motet.records.facts import StallRecord
 from motet.server import facts
 from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
+from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
@@ -82,6 +83,7 @@ class Containers:
         self.given = None if self.unacknowledged is None else self.unacknowledged.given
         first_attempt = 0 if inherited is None else inherited.first_attempt
         self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged, first_attempt)
+        self.heartbeats = Heartbeats(driver, self._containers)
         for each in () if inherited is None else inherited.held:
             self._await(each)
 
@@ -219,7 +221,7 @@ class Containers:
         """The server stood still for so long: have containers say whether they did, too."""
         for container in self._containers.values():
             if container.control is not None and container.executor is not None:
-                container.asked = seconds
+                container.asked.append(seconds)
                 container.control.send((m.AskStandstill(),))
 
     def stood_still(self, container_id: str, seconds: float) -> list[e.Event]:
@@ -227,9 +229,11 @@ class Containers:
         container = self._containers.get(container_id)
         if container is None:
             return []
-        # The question is used up: a container that tells of standstills by itself would buy its inputs time.
-        counted, container.asked = min(seconds, container.asked), 0.0
-        return [e.ContainerStoodStill(container_id, counted)] if counted > 0 else []
+        if not container.asked:  # a container that tells of standstills by itself would buy its inputs time
+            return []
+        counted = min(seconds, container.asked.popleft())
+        stood_still = [e.ContainerStoodStill(container_id, counted)] if counted > 0 else []
+        return [*stood_still, *self.heartbeats.answered(container_id, container)]
 
     def resume(self, command: ResumeContainer) -> None:
         self._to_executor(command.container_id, m.Resume())
@@ -265,6 +269,7 @@ class Containers:
     async def take_over(self) -> None:
         """Wait until containers that lived when this server began are back, or are gone: what they run would be run once more
         before that."""
+        self.heartbeats.start()
         if any(container.note.gpus for container in self._containers.values()):
             # Before they are the engine's: it would not know that there is room for them.
             self._driver.take(e.GpusFound(await self._backend.find_gpus()))
@@ -379,5 +384,12 @@ class Containers:
         self._driver.tell(facts.ContainerGone(ended.container_id, ended.description))
         self._driver.take(e.ContainerEnded(ended.container_id, description, ended.blameless))
 
+    def backend_silent(self, reason: str) -> None:
+        self._driver.guard(self.heartbeats.host_silent, reason)
+
+    def backend_heard(self) -> None:
+        self._driver.guard(self.heartbeats.host_heard)
+
     def backend_lost(self, reason: str) -> None:
         logger.error("the container backend was lost: %s", reason)
+        self.backend_heard()

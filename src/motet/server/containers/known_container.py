@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections import deque
 from collections.abc import Callable
 
 import msgspec
@@ -69,7 +70,7 @@ class Doom:
 class KnownContainer:
     """One container."""
 
-    __slots__ = ("asked", "control", "doom", "ended", "executor", "frozen", "note", "output")
+    __slots__ = ("asked", "control", "doom", "ended", "executor", "frozen", "missed", "note", "output", "silent")
 
     def __init__(self, note: ContainerNote, output: ContainerOutput) -> None:
         self.note = note
@@ -78,8 +79,13 @@ class KnownContainer:
         self.control: Peer | None = None
         self.ended: ContainerEnd | None = None
         self.frozen = False
-        self.asked = 0.0
-        """Seconds that the server stood still, when it was asked whether it did, too, and has not answered."""
+        self.asked: deque[float] = deque()
+        """Questions whether it stood still that it has not answered: for how many seconds the server did, which is 0 where that
+        only asks whether it is there."""
+        self.missed = 0
+        """How often it was to be asked again, and had not answered."""
+        self.silent = False
+        """The engine has been told that it does not answer."""
         self.doom = Doom()
         """When it is given up, if it was killed and no end is reported."""
 
