@@ -88,7 +88,7 @@ class Cable(asyncio.Transport):
 
     def send(self, data: bytes) -> None:
         """Send. Raises `OSError` if it is known to have ended."""
-        if not self._is_open_here:
+        if not self._is_open_here or self._loop.is_closed():  # a program that ends says goodbye, when its world is gone
             raise BrokenPipeError("the connection has ended")
         self._up.send(data)
 
