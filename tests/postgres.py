@@ -79,6 +79,8 @@ class PostgresServer:
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            # Not the mark of what a test has to end: it outlives tests.
+            env={name: value for name, value in os.environ.items() if not name.startswith("MOTET_")},
             cwd="/",
         )
         assert self.process.stderr is not None

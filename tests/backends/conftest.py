@@ -28,7 +28,7 @@ def template_env() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])}
 
 
-def wait_gone(pids: Iterable[int], timeout: float = 10.0) -> None:
+def wait_gone(pids: Iterable[int], timeout: float = 30.0) -> None:
     """Return when these processes have ended; fail, naming those that have not, after `timeout` seconds."""
     deadline = time.monotonic() + timeout
     alive = [pid for pid in pids if not _ended_before(pid, deadline)]

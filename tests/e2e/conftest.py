@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from motet.records.logs import LogLine
 from motet.records.queries import LogQuery
 from motet.server.wiring import open_archive
 from tests.e2e.standing import standing_server
+
+if TYPE_CHECKING:
+    from tests.e2e.restarted import Restarted
 
 MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"
 
@@ -44,6 +47,18 @@ def either(request: pytest.FixtureRequest) -> Iterator[None]:
         finally:
             _standing.clear()
             del os.environ["MOTET_SERVER"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Restarted]:
+    """A home whose server is killed and started again under one program."""
+    from tests.e2e.restarted import Restarted  # late: it waits by what is here
+
+    restarted = Restarted(tmp_path)
+    try:
+        yield restarted
+    finally:
+        restarted.close()
 
 
 _standing: set[int] = set()
@@ -83,7 +98,7 @@ def _command(pid: int) -> str:
         return "(it has just ended)"
 
 
-def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = 20.0) -> Any:
+def wait_until(condition: Callable[[], Any], what: str = "the condition", timeout: float = 60.0) -> Any:
     """The first true value of `condition`, asked every 5 ms; fails after `timeout` seconds, naming `what`."""
     deadline = time.monotonic() + timeout
     while not (value := condition()):
@@ -94,7 +109,7 @@ def wait_until(condition: Callable[[], Any], what: str = "the condition", timeou
 
 async def wait_until_async(condition: Callable[[], Any]) -> None:
     """Let other tasks run until `condition` holds: it is about other processes, so there is no event to wait for."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110
             await asyncio.sleep(0.002)
 

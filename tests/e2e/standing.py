@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "motet", "server"]
-PATIENCE = 30.0
+PATIENCE = 60.0
 
 
 class StandingServer:

@@ -29,7 +29,7 @@ def test_inputs_of_several_calls_with_mixed_arguments_share_one_call() -> None:
         batching.together.spawn(y=30, x=3),
         batching.together.spawn(4, 40),
     ]
-    results = [call.get(timeout=20) for call in calls]
+    results = [call.get(timeout=60) for call in calls]
     assert [result[0] for result in results] == [11, 22, 33, 44]
     assert [result[1] for result in results] == [[1, 2, 3, 4]] * 4
     assert {result[2] for result in results} == {f"in-{calls[0].object_id[3:]}-0"}
@@ -59,9 +59,9 @@ def test_a_cancelled_member_leaves_its_batch_mate_its_result(name: str, gate: Ga
     gate.wait_held(1)
     first.cancel()
     with pytest.raises(RemoteError, match="cancelled"):
-        first.get(timeout=20)
+        first.get(timeout=60)
     gate.open()
-    assert second.get(timeout=20) == "B"
+    assert second.get(timeout=60) == "B"
 
 
 @pytest.mark.parametrize("name", ["gated_async", "gated_alone"])
@@ -96,8 +96,8 @@ def test_a_call_with_wrong_arguments_fails_alone_in_its_batch() -> None:
     function: Any = batching.wrong
     good, bad = function.spawn("pid"), function.spawn("pid", 2)
     with pytest.raises(InvalidError, match="takes 1 positional arguments, but this invocation has 2"):
-        bad.get(timeout=20)
-    assert isinstance(good.get(timeout=20), int)
+        bad.get(timeout=60)
+    assert isinstance(good.get(timeout=60), int)
 
 
 def test_members_of_a_failed_batch_are_retried(tmp_path: Path) -> None:

@@ -147,7 +147,7 @@ def test_get_with_timeout_raises_timeout_error_until_the_result_is_there(gate: G
     with pytest.raises(builtins.TimeoutError, match=r"0\.05 s"):
         call.get(timeout=0.05)
     gate.open()
-    assert call.get(timeout=20) == "a"
+    assert call.get(timeout=60) == "a"
 
 
 def test_a_spawned_call_raises_what_the_function_raised_each_time_it_is_asked() -> None:
@@ -221,7 +221,7 @@ def test_cancelling_a_spawned_call_ends_it_and_no_other(gate: Gate) -> None:
     gate.wait_held(2)
     cancelled.cancel()
     with pytest.raises(motet.exception.RemoteError, match="cancelled"):
-        cancelled.get(timeout=20)
+        cancelled.get(timeout=60)
     wait_until(lambda: gate.left == ["cancelled"])
     gate.open()
     assert other.get() == "other"

@@ -21,7 +21,7 @@ from tests.e2e.conftest import assert_nothing_left
 from tests.e2e.programs import calling
 from tests.e2e.programs.calling import app
 
-PATIENCE = 20
+PATIENCE = 60
 talking = motet.App("talking")
 
 

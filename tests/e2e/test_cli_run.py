@@ -191,7 +191,7 @@ class Started:
         self.process.send_signal(signal.SIGINT)
 
     def wait_end(self) -> tuple[int, str, str]:
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out, err
 
 

@@ -258,7 +258,7 @@ def test_ctrl_c_ends_follow_with_130_and_a_reader_that_is_gone_ends_it_quietly(p
     assert follower.stdout is not None
     assert follower.stdout.readline().startswith(b"a is in-")
     follower.send_signal(signal.SIGINT)
-    assert follower.communicate(timeout=30) == (b"", b"")
+    assert follower.communicate(timeout=60) == (b"", b"")
     assert follower.returncode == 130
 
     with subprocess.Popen(

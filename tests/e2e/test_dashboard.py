@@ -186,7 +186,7 @@ def test_call_is_cancelled_by_its_button(page: Any, gate: Gate) -> None:
     expect(page.get_by_role("row").filter(has_text="#0")).to_contain_text("cancelled")
     expect(page.get_by_role("button", name="Cancel call…")).to_be_hidden()
     with pytest.raises(motet.Error):
-        call.get(timeout=10)
+        call.get(timeout=60)
 
 
 def test_container_is_stopped_by_its_button(page: Any, gate: Gate) -> None:
@@ -199,7 +199,7 @@ def test_container_is_stopped_by_its_button(page: Any, gate: Gate) -> None:
     page.get_by_role("button", name="Stop the container").click()
     expect(page.locator(".heading .badge")).to_have_text(re.compile("draining|stopping"))
     gate.open()
-    assert call.get(timeout=20) == "flute"
+    assert call.get(timeout=60) == "flute"
     expect(page.locator(".heading .badge")).to_have_text("ended")
     expect(page.locator(".reasons")).to_contain_text("Ended: drained; exited with status 0")
 
@@ -224,7 +224,7 @@ def test_autoscaler_is_changed_by_its_form(page: Any) -> None:
 
 def test_log_of_a_call_that_has_ended_begins_at_its_end(page: Any) -> None:
     call = talkative.spawn(600)
-    call.get(timeout=30)
+    call.get(timeout=60)
     page.goto(f"{origin(page)}/calls/{call.object_id}")
     log = page.get_by_role("log")
     expect(log.get_by_text("the last")).to_be_in_viewport()
@@ -243,7 +243,7 @@ def test_function_with_a_long_name_leaves_room_for_its_numbers(page: Any) -> Non
 
 def test_tree_of_calls_leads_from_an_input_to_those_that_it_made(page: Any) -> None:
     call = basket.spawn(3)
-    assert call.get(timeout=30) == 33
+    assert call.get(timeout=60) == 33
     page.goto(f"{origin(page)}/inputs/in-{call.object_id.removeprefix('fc-')}-0")
     tree = page.get_by_role("table", name="Tree of calls")
     expect(tree).to_contain_text("hostile 3 inputs")

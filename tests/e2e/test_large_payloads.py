@@ -27,11 +27,11 @@ def sized(size: int) -> bytes:
 def asks_for_one_of_several() -> tuple[int, str]:
     call = sized.experimental_spawn_map([20 * MIB, 20 * MIB, 101 * MIB, 1])
     try:
-        call.get(index=2, timeout=30)
+        call.get(index=2, timeout=60)
         problem = ""
     except motet.exception.RequestSizeError as error:
         problem = str(error)
-    return len(call.get(index=0, timeout=30)) + len(call.get(index=3, timeout=30)), problem
+    return len(call.get(index=0, timeout=60)) + len(call.get(index=3, timeout=60)), problem
 
 
 def test_large_inputs_of_one_batch_run_once_and_the_first_of_several_results_comes(tmp_path: Path) -> None:

@@ -60,8 +60,8 @@ def test_a_container_that_keeps_a_cancelled_input_is_replaced_and_the_neighbour_
     waiting = neighbours.stubborn.spawn(gate.path, "waiting", False)
     assert "left-neighbour" not in gate.left
     gate.open()
-    assert isinstance(neighbour.get(timeout=20), int)
-    assert isinstance(waiting.get(timeout=20), int)
+    assert isinstance(neighbour.get(timeout=60), int)
+    assert isinstance(waiting.get(timeout=60), int)
 
 
 @pytest.mark.parametrize("function", [neighbours.parent, neighbours.late_parent])

@@ -91,7 +91,7 @@ def test_container_told_to_end_before_it_is_ready_ends_and_others_start_until_it
         os.kill(int(note.removeprefix("starting-")), signal.SIGTERM)
         told.add(note)
     with pytest.raises(ContainerDied, match=r"SIGTERM\) while it was starting"):
-        call.get(timeout=20)
+        call.get(timeout=60)
 
 
 @pytest.mark.usefixtures("running")

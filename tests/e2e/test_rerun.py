@@ -50,7 +50,7 @@ class Program:
 
     def end(self) -> None:
         if self.process.returncode is None:
-            self.process.communicate(timeout=30)
+            self.process.communicate(timeout=60)
 
 
 @pytest.fixture(scope="module")

@@ -262,7 +262,7 @@ def serving(directory: Path, *options: str, **environment: str) -> subprocess.Po
 def failure(*options: str, directory: Path, **environment: str) -> str:
     """What `motet serve` says when it cannot start."""
     process = serving(directory, *options, **environment)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=60)
     assert process.returncode == 1, said
     return said
 
@@ -282,7 +282,7 @@ def test_serve_listens_where_its_options_say(certificates: Path, trust: ssl.SSLC
             assert httpx.get(elsewhere, verify=trust, timeout=30).status_code == 401
     finally:
         process.terminate()
-        process.communicate(timeout=30)
+        process.communicate(timeout=60)
     wait_until(lambda: process.poll() is not None)
 
 

@@ -59,7 +59,7 @@ def play(scene: Callable[[Site], Coroutine[Any, Any, None]]) -> None:
         server = Server(config, FakeBackend(), MemoryCallStore(), door=HomeDoor(tokens), audit=audit)
         await server.start()
         try:
-            async with httpx.AsyncClient(timeout=10) as client:
+            async with httpx.AsyncClient(timeout=30) as client:
                 await scene(Site(server, tokens, client, entries))
         finally:
             await server.stop()
@@ -133,7 +133,7 @@ def test_who_is_logged_in_is_out_when_the_token_is_revoked_also_from_what_it_wat
             assert events.status_code == 200
             on.server._cut_off("ops", "the token was revoked")
             with contextlib.suppress(httpx.RemoteProtocolError):  # it ends in the middle, however that looks
-                async with asyncio.timeout(10):
+                async with asyncio.timeout(30):
                     async for _ in events.aiter_bytes():
                         pass
         assert (await on.client.get(f"{on.dashboard}/api/apps")).status_code == 401

@@ -34,7 +34,7 @@ async def talked(talk: Talk, protocol: type[BoundedHttp] = BoundedHttp, asgi: An
     await server.startup()
     reader, writer = await asyncio.open_connection(*server.servers[0].sockets[0].getsockname())
     try:
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await talk(reader, writer)
     finally:
         writer.transport.abort()

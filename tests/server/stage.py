@@ -28,7 +28,7 @@ from motet.wire.hello import Agreed, Hello, Refused
 from motet.wire.message import Message
 
 M = TypeVar("M")
-PATIENCE = 5.0
+PATIENCE = 30.0
 
 
 def function(name: str = "f", **options: Any) -> FunctionSpec:

@@ -57,7 +57,7 @@ def ask(refusal: ResourceExhaustedError | None, path: str) -> tuple[httpx.Respon
         )
         ((_, _, url),) = ingress.open(App())
         try:
-            async with httpx.AsyncClient(timeout=5) as client:
+            async with httpx.AsyncClient(timeout=30) as client:
                 return await client.get(url + path)
         finally:
             await ingress.stop()

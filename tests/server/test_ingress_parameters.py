@@ -50,7 +50,7 @@ def test_the_default_that_a_container_declares_is_read_and_never_run(tmp_path: P
             wire.say(Hello("client", on.server.token), Request(1, CreateApp("ap-2", app(spec))))
             (reply,) = await wire.hear(codec.decode_to_client)
             ((_, _, url),) = reply.body.web_urls
-            async with httpx.AsyncClient(timeout=5) as http:
+            async with httpx.AsyncClient(timeout=30) as http:
                 return (await http.get(url + path)).status_code
 
     assert asyncio.run(main()) == 400

@@ -55,7 +55,7 @@ class Web:
 
     async def ask(self, method: str, path: str, token: str | None = "all", **how: Any) -> httpx.Response:
         headers = {**({} if token is None else {"authorization": f"Bearer {token}"}), **how.pop("headers", {})}
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(30):
             return await self.http.request(method, path, headers=headers, **how)
 
     def begin(self, method: str, path: str, **how: Any) -> asyncio.Task[httpx.Response]:

@@ -31,7 +31,7 @@ class Page:
 
     async def next(self) -> tuple[str, Any]:
         """The next event that is one."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not (chunk := (await anext(self.stream)).decode()).startswith("event:"):
                 pass
         name, _, data = chunk.strip().splitlines()
@@ -111,7 +111,7 @@ def test_stream_ends_with_the_server_and_leaves_nothing() -> None:
         await page.next()
         assert server.watchers == 1
         page.watchers.close()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             assert [chunk async for chunk in page.stream if chunk.startswith(b"event")] == []
         assert server.watchers == 0
 

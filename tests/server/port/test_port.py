@@ -33,7 +33,7 @@ from motet.wire.framing import FrameReader
 from motet.wire.hello import Agreed, Hello, Refused
 from tests.server.port.certificates import DAY, NOW, Authority
 
-PATIENCE = 10.0
+PATIENCE = 30.0
 
 
 class Echo:

@@ -37,7 +37,7 @@ class Own:
 async def ask(number: int, request: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", number)
     writer.write(request)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(30):
         answer = await reader.read()
     writer.close()
     return answer
@@ -181,7 +181,7 @@ def test_a_stranger_cannot_go_on_for_ever_with_messages_that_say_nothing(frame: 
             writer.write(UPGRADE % (b"/connect", b""))
             assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 101")
             await there.wait(lambda: len(there.strangers) == 1)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(30):
                 with contextlib.suppress(OSError):
                     for _ in range(1000):
                         writer.write(frame * 100)
