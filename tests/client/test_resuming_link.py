@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from motet.client import resuming_link
 from motet.client.connection import Connection
 from motet.client.resuming_link import CONFIRM_EVERY, ResumingLink
 from motet.client.waiter import Waiter
@@ -461,9 +462,13 @@ def test_an_older_server_keeps_no_conversation(far: FakeServer) -> None:
     assert str(other.waiter.wait()) == "the server closed the connection"
 
 
-def test_who_closes_says_goodbye(far: FakeServer) -> None:
+@pytest.mark.parametrize("how", ["is closed", "is left open by a program that ends"])
+def test_who_leaves_says_goodbye(far: FakeServer, how: str) -> None:
     connection = far_connection(far)
-    connection.close()
+    if how == "is closed":
+        connection.close()
+    else:
+        resuming_link._say_goodbyes()
     assert far.next() == Goodbye()
 
 

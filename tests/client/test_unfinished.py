@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from motet.client.unfinished import FIRST_NUMBER, Unfinished
+from motet.client.unfinished import Unfinished
 from motet.model.function import AppSpec, FunctionVariant
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.wire import client_messages as m
+from motet.wire.again import FIRST_NUMBER
 
 SPEC = AppSpec(name="shop", functions=())
 VARIANT = FunctionVariant()

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from msgspec import structs
 
 from motet.core import commands as c
 from motet.core import events as e
@@ -294,3 +295,14 @@ def test_a_share_is_forgotten_with_its_last_app_unless_it_is_limited() -> None:
     assert len(shares.bounding(1, "ap-1")) == 1
     assert list(shares._principals) == [1]
     assert Share("free").refusal(Pace()) is None
+
+
+def test_what_a_server_before_this_one_had_taken_waits_but_for_more_than_as_much_again(crowded: Playbook) -> None:
+    play = crowded
+    play >> e.PrincipalLimited(1, "the principal 'ci'", Quota(inputs=3))
+    play >> function("f", max_containers=1)
+    play >> submit("a", 3) << start(1)
+    accepted = {"again": True, "accepted": True}
+    play >> structs.replace(submit("b", 3), **accepted)
+    play >> structs.replace(submit("c"), **accepted) << send("c", 0, kind=OutcomeKind.REFUSED)
+    play >> structs.replace(submit("d"), again=True) << send("d", 0, kind=OutcomeKind.REFUSED)

@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -18,6 +18,9 @@ from motet.records.logs import LogLine
 from motet.records.queries import LogQuery
 from motet.server.wiring import open_archive
 from tests.e2e.standing import standing_server
+
+if TYPE_CHECKING:
+    from tests.e2e.restarted import Restarted
 
 MARK = f"MOTET_E2E_RUN={uuid.uuid4().hex}"
 
@@ -44,6 +47,18 @@ def either(request: pytest.FixtureRequest) -> Iterator[None]:
         finally:
             _standing.clear()
             del os.environ["MOTET_SERVER"]
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Restarted]:
+    """A home whose server is killed and started again under one program."""
+    from tests.e2e.restarted import Restarted  # late: it waits by what is here
+
+    restarted = Restarted(tmp_path)
+    try:
+        yield restarted
+    finally:
+        restarted.close()
 
 
 _standing: set[int] = set()

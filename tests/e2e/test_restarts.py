@@ -2,89 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import wait_until
+from tests.e2e.restarted import Restarted
 from tests.e2e.standing import PATIENCE, StandingServer
-
-PROGRAM = Path(__file__).parent / "programs" / "survivors.py"
-
-
-class Restarted:
-    """A home whose server is killed and started again, and one program that uses it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.marks, self.until = home / "marks", home / "until"
-        self.server = StandingServer(home)
-        self.program: subprocess.Popen[str] | None = None
-
-    def begin(self, entrypoint: str, *options: str, **env: str) -> None:
-        argv = [
-            "run",
-            "-q",
-            f"{PROGRAM}::{entrypoint}",
-            "--marks",
-            str(self.marks),
-            "--until",
-            str(self.until),
-            *options,
-        ]
-        self.program = subprocess.Popen(
-            [sys.executable, "-m", "motet", *argv],
-            env={**self.server.client_env, **env},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    def marked(self) -> list[str]:
-        return self.marks.read_text().splitlines() if self.marks.exists() else []
-
-    def wait_begun(self, count: int) -> None:
-        wait_until(lambda: sum(line.startswith("begin") for line in self.marked()) >= count)
-
-    def kill(self) -> None:
-        self.server.process.kill()
-        self.server.process.communicate()
-
-    def start(self, *options: str) -> None:
-        self.server = StandingServer(self.home, *options)
-
-    def restart(self) -> None:
-        self.kill()
-        self.start()
-
-    def result(self) -> str:
-        """What the program says, once it has ended."""
-        assert self.program is not None
-        out, err = self.program.communicate(timeout=PATIENCE)
-        assert self.program.returncode == 0, err
-        return out
-
-    def close(self) -> None:
-        if self.program is not None and self.program.poll() is None:
-            self.program.kill()
-            self.program.communicate()
-        if self.server.process.poll() is None:
-            self.server.end()
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Restarted]:
-    restarted = Restarted(tmp_path)
-    try:
-        yield restarted
-    finally:
-        restarted.close()
 
 
 @pytest.mark.parametrize("kind", ["sync", "together"])
@@ -154,6 +82,36 @@ def test_a_stream_ends_with_the_server_and_says_so(home: Restarted) -> None:
     wait_until(lambda: "got 1" in home.marked())
     home.restart()
     assert home.result() == "ended: the server was gone while this stream was under way\n"
+    wait_until(lambda: "left items" in home.marked())
+    wait_recorded_as_cancelled(home.server, "items")
+
+
+def test_of_everything_that_runs_each_ends_once_when_a_server_hands_over(home: Restarted) -> None:
+    home.begin("everything")
+    home.wait_begun(7)
+    assert home.server.end(signal.SIGUSR2)[0] == 0
+    home.start()
+    wait_until(lambda: {"left items", "left page"} <= set(home.marked()))
+    home.until.touch()
+    assert home.result().splitlines() == [
+        "alone: result of alone",
+        "nested: nested has result of nested's",
+        "together: result of together",
+        "batch: ['result of a', 'result of b', 'result of c']",
+        "stream: ConnectionError",
+        "request: HTTPError",
+    ]
+    assert set(Counter(home.marked()).values()) == {1}
+    for function in ("items", "page"):
+        wait_recorded_as_cancelled(home.server, function)
+
+
+def wait_recorded_as_cancelled(server: StandingServer, function: str) -> None:
+    def is_recorded() -> bool:
+        rows = json.loads(server.motet("function", "calls", function, "--json"))
+        return [row["status"] for row in rows] == ["cancelled"]
+
+    wait_until(is_recorded)
 
 
 def test_an_input_whose_container_is_killed_too_runs_again(home: Restarted) -> None:

@@ -5,13 +5,11 @@ from __future__ import annotations
 import json
 import signal
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
+from tests.e2e.restarted import Restarted
 from tests.e2e.standing import COMMAND, StandingServer
-from tests.e2e.test_restarts import Restarted
 
 _AS_NEWER = (
     "import motet.model.version as v, motet.wire.hello as h; v.VERSION, h.WIRE_VERSIONS = '9.0.0', (1, 2); "
@@ -19,15 +17,6 @@ _AS_NEWER = (
 )
 NEWER = [sys.executable, "-c", _AS_NEWER, "server"]
 """The next release, as far as others can tell: it speaks one more version of the wire."""
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Restarted]:
-    restarted = Restarted(tmp_path)
-    try:
-        yield restarted
-    finally:
-        restarted.close()
 
 
 def test_an_input_goes_on_under_the_next_release_and_under_this_one_again(home: Restarted) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import atexit
+import weakref
 from collections.abc import Sequence
 
 import msgspec
 
 from motet.client.connection import Connection
+from motet.client.forks import in_forked_child
 from motet.client.gate import shield_cancellation
 from motet.client.greeting import greet
 from motet.client.ground import ground
@@ -79,6 +82,8 @@ class ResumingLink(SocketLink):
         self._silent = 0.0
         self._said_at = ground().now()
         super().__init__(address, self._hello, connection, fingerprint)
+        if is_far:
+            _far.add(self)
 
     def send(self, messages: Sequence[Message]) -> None:
         kept = self._kept
@@ -104,13 +109,12 @@ class ResumingLink(SocketLink):
 
     def close(self) -> None:
         self._is_closed = True
-        if self._kept is not None:
-            self._say_goodbye()
+        self.say_goodbye()
         super().close()
 
-    def _say_goodbye(self) -> None:
+    def say_goodbye(self) -> None:
         """Have the server not wait. Where that would take long, it finds out by itself."""
-        if self._lock.acquire(blocking=False):
+        if self._kept is not None and self._lock.acquire(blocking=False):
             try:
                 if not self._is_lost and self._stream.can_send():
                     self._stream.send(b"".join(codec.frames([Goodbye()])))
@@ -335,3 +339,16 @@ class ResumingLink(SocketLink):
         self._is_timed = False
         self._silent = 0.0
         before.close()
+
+
+_far: weakref.WeakSet[ResumingLink] = weakref.WeakSet()
+"""Those to servers elsewhere, which wait for a client whose connection ends without a word."""
+
+
+def _say_goodbyes() -> None:
+    for link in list(_far):
+        link.say_goodbye()
+
+
+atexit.register(_say_goodbyes)
+in_forked_child(_far.clear)

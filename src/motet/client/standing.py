@@ -90,7 +90,10 @@ def _none_there(
 ) -> ConnectionError:
     why = str(error).partition(". Start a server")[0]
     if is_named and where is not None and where.address != f"unix:{standing_socket(home_directory(os.environ))}":
-        return ConnectionError(f"{what_for} needs a server that stays, and the one that is named is not there: {why}")
+        return ConnectionError(
+            f"{what_for} needs a server that stays, and the one that is named is not there: {why}. Start it, or name "
+            "another one (MOTET_SERVER, motet config)"
+        )
     return ConnectionError(
         f"{what_for} needs a server that stays, and none runs under {home_directory(os.environ)} ({why}). Start one, and use "
         f"it:\n  motet server\n  {then}"

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import msgspec
 
 from motet.model.outcome import CallKind, NewInput
+from motet.wire.again import FIRST_NUMBER
 from motet.wire.client_messages import (
     AppCreated,
     AutoscalerUpdated,
@@ -31,8 +32,6 @@ from motet.wire.message import Message
 
 MOST = 128
 """Inputs in one message."""
-FIRST_NUMBER = 1 << 48
-"""Requests that are made again have numbers from here on: nobody waits for their answers."""
 MOST_CHANGES = 1000
 """Changes of bounds that are made again: beyond that the oldest are forgotten."""
 

@@ -25,12 +25,14 @@ class Admission:
         self._most_spawned = fleet.spec.max_waiting_inputs or fleet.host.limits.waiting_spawned
         self.pace = Pace()
 
-    def room(self, kind: CallKind) -> int:
-        """How many more inputs are taken now."""
+    def room(self, kind: CallKind, *, accepted: bool = False) -> int:
+        """How many more inputs are taken now; `accepted`: of those that a server before this one had taken."""
         if kind is CallKind.SPAWNED:
             most, waiting = self._most_spawned, self._queue.spawned
         else:
             most, waiting = self._most, self._queue.count - self._queue.spawned
+        if accepted:
+            most *= 2
         return most - waiting + self._fleet.index.room
 
     def refusal(self, kind: CallKind, shares: tuple[Share, ...] = ()) -> ResourceExhaustedError | None:

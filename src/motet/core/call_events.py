@@ -41,9 +41,11 @@ class CallEvents:
             self._refuse(call, event, pool, turn)
             return
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
-        room = pool.admission.room(call.kind) if call.kind is not CallKind.SPAWNED else len(event.inputs)
-        if call.shares and call.kind is not CallKind.SPAWNED:
-            room = min(room, *(share.room for share in call.shares))
+        accepted = event.accepted
+        spawned = call.kind is CallKind.SPAWNED
+        room = len(event.inputs) if spawned else pool.admission.room(call.kind, accepted=accepted)
+        if call.shares and not spawned:
+            room = min(room, *(share.room(accepted=accepted) for share in call.shares))
         inputs = self._to_run(call, event, pool, turn) if event.again else event.inputs
         items, refused = call.take(inputs, room, turn.now)
         began: list[Input] = []

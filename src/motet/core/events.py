@@ -86,7 +86,8 @@ class InputsSubmitted(Event, frozen=True):
     """A client made a call, or added inputs to one. `client` is the connection that gets the outcomes. `principal`: whose
     the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again. `from_inside`: the
     client is code in a container, which knows this function because it is one of its own version. `again`: they had been
-    submitted to a server before this one, and may have run there."""
+    submitted to a server before this one, and may have run there. `accepted`: that one had taken them, so they wait rather than
+    be refused; there is room for as many of these again as there may be inputs."""
 
     call_id: str
     function_id: str
@@ -100,6 +101,7 @@ class InputsSubmitted(Event, frozen=True):
     principal: int | None = None
     from_inside: bool = False
     again: bool = False
+    accepted: bool = False
 
 
 class InputsRestored(Event, frozen=True):

@@ -79,14 +79,15 @@ class Share:
         """One less."""
         self.inputs -= 1
 
-    @property
-    def room(self) -> int:
-        """How many more inputs are taken now; only for one with a bound on them."""
-        return (self.quota.inputs or 0) - self.inputs
+    def room(self, *, accepted: bool = False) -> int:
+        """How many more inputs are taken now; only for one with a bound on them. `accepted`: of those that a server before this
+        one had taken."""
+        most = self.quota.inputs or 0
+        return (2 * most if accepted else most) - self.inputs
 
     def refusal(self, pace: Pace) -> ResourceExhaustedError | None:
         """Why no more input is taken now, if that is so; when to come again follows from how fast others end."""
-        if self.quota.inputs is None or self.room > 0:
+        if self.quota.inputs is None or self.room() > 0:
             return None
         retry_after = pace.retry_after(self.inputs)
         return ResourceExhaustedError(

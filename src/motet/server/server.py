@@ -40,7 +40,9 @@ from motet.server.clients.calls_room import CallsServed
 from motet.server.clients.conversation import Conversation, Conversations
 from motet.server.clients.guests import Guest, Guests
 from motet.server.clients.queues import Queues
-from motet.server.clients.session import ClientSession, SharedParts
+from motet.server.clients.session import ClientSession
+from motet.server.clients.shared_parts import SharedParts
+from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
@@ -167,6 +169,7 @@ class Server:
             room.place,
             room.deployments,
             self._containers.given,
+            0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(

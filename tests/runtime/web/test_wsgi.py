@@ -17,7 +17,7 @@ import pytest
 
 from motet.runtime.web import wsgi_body
 from motet.runtime.web.client_left import ClientLeft
-from motet.runtime.web.wsgi import WsgiAdapter
+from motet.runtime.web.wsgi import WsgiAdapter, WsgiExchange
 
 PLAIN = [("Content-Type", "text/plain")]
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
@@ -273,6 +273,24 @@ def test_client_that_leaves_within_its_body_is_an_error_where_it_is_read() -> No
 
 
 # --- responses --------------------------------------------------------------------------------------------------------
+
+
+def test_a_thread_that_is_still_at_it_when_the_container_has_ended_is_told_and_nothing_is_printed() -> None:
+    def app(environ: dict[str, Any], start_response: Callable[..., Any]) -> list[bytes]:
+        start_response("200 OK", [])
+        return [b"late"]
+
+    async def begin() -> tuple[WsgiExchange, asyncio.Future[None]]:
+        return WsgiExchange(app, {"REQUEST_METHOD": "GET"}, send), asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        raise AssertionError(message)
+
+    exchange, done = asyncio.run(begin())
+    with pytest.raises(ClientLeft, match="the container has ended"):
+        exchange.on_loop(send({}))
+    exchange._serve_to_its_end(done)
+    assert not done.done()
 
 
 def test_single_item_goes_out_whole_with_its_length() -> None:

@@ -12,16 +12,19 @@ import pytest
 from motet.errors import InvalidError, ResourceExhaustedError
 from motet.model.outcome import CallKind, NewInput, OutcomeKind
 from motet.model.quota import NO_QUOTA, Quota
+from motet.server import server
 from motet.server.access.allowance import Allowance, Bucket
 from motet.server.access.door import HomeDoor, Principal
 from motet.server.access.rights import CALL, DEPLOY, EVERYTHING
 from motet.server.access.tokens import Tokens
+from motet.server.containers.come_back import Inherited
 from motet.server.http.crowd import Crowd
 from motet.wire import client_messages as m
 from motet.wire import failure
+from motet.wire.again import FIRST_NUMBER
 from motet.wire.queue_messages import GetItems, ItemsPut, PutItems, ViewQueue
 from tests.server.access.test_tokens import Kept
-from tests.server.stage import Client, Stage, refusal, stage
+from tests.server.stage import Client, Stage, app, refusal, stage
 
 
 def test_a_second_of_it_may_come_at_once_and_then_as_much_each_second() -> None:
@@ -233,3 +236,30 @@ def test_requests_to_one_app_are_so_many_at_once() -> None:
     assert crowd.refusal("ap-1", "shop") is None
     with Crowd(None).one_more("ap-1"):
         assert Crowd(None).refusal("ap-1", "shop") is None
+
+
+@pytest.mark.parametrize("is_late", [False, True])
+def test_what_a_server_before_this_one_had_accepted_is_free_of_the_rates_while_clients_come_back(
+    is_late: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_late:
+        monkeypatch.setattr(server, "AGAIN_WINDOW", 0.0)
+
+    async def main() -> None:
+        async with stage(inherited=Inherited((), 1, nothing_left)) as on:
+            ci = limited(on, inputs_per_second=0.001, requests_per_second=0.001)
+            for number in range(3):
+                functions = (("app", "f", f"fu-{number}"),)
+                ci.say(m.Request(FIRST_NUMBER + number, m.CreateApp(f"ap-{number}", app(), functions=functions)))
+            answers = [(await ci.wait(m.Reply)).body for _ in range(3)]
+            for index in range(5):
+                inputs = [NewInput(index, b"x")]
+                ci.say(m.SubmitInputs("fc-1", "fu-0", CallKind.ATTACHED, "", inputs, again=True))
+            are_refused = isinstance(answers[2], m.RequestFailed), any(isinstance(it, m.Outcomes) for it in ci.sent)
+            assert are_refused == (is_late, is_late)
+
+    asyncio.run(main())
+
+
+async def nothing_left() -> None:
+    """There is no next server."""

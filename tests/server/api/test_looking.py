@@ -124,6 +124,26 @@ def test_apps_with_their_versions_and_what_can_be_called() -> None:
     play(scene)
 
 
+def test_versions_are_rolled_back_and_stopped_by_who_may() -> None:
+    async def scene(web: Web) -> None:
+        await deploy(web.on, function("f"), model())  # which deploys it a second time
+        refused = await web.ask("POST", "/v1/apps/shop/rollback", token="caller")
+        assert (refused.status_code, "rolling an app back needs a right" in refused.text) == (403, True)
+        back = (await web.ask("POST", "/v1/apps/shop/rollback?version=1")).json()
+        assert (back["version"], back["state"], back["source_version"]) == (3, "live", 1)
+        for path, status, detail in (
+            ("rollback?version=9", 404, "App 'shop' has no version 9"),
+            ("rollback?strategy=slowly", 400, "Deployment strategy must be"),
+            ("promote", 400, "canary"),
+        ):
+            answer = await web.ask("POST", f"/v1/apps/shop/{path}")
+            assert (answer.status_code, detail in answer.json()["detail"]) == (status, True), answer.text
+        assert (await web.ask("POST", "/v1/apps/shop/stop")).json() == {"name": "shop", "state": "stopped"}
+        assert (await web.ask("POST", "/v1/apps/shop/stop")).status_code == 404
+
+    play(scene)
+
+
 def test_parameters_of_a_class_choose_its_pool() -> None:
     async def scene(web: Web) -> None:
         await deploy(web.on, model(), name="models")

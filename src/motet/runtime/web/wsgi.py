@@ -41,7 +41,7 @@ class WsgiAdapter:
             return
         environ = environ_of(scope)
         environ["wsgi.multithread"] = self._multithread
-        exchange = _WsgiExchange(self._app, environ, send)
+        exchange = WsgiExchange(self._app, environ, send)
         body, length = await gathered(scope, receive, exchange.on_loop)
         if length is not None:
             environ["CONTENT_LENGTH"] = str(length)
@@ -50,7 +50,7 @@ class WsgiAdapter:
         await exchange.run(self._threads)
 
 
-class _WsgiExchange:
+class WsgiExchange:
     """One request. `run` is the loop's side of it, all else is called on its thread."""
 
     def __init__(self, app: WsgiApp, environ: dict[str, Any], send: Send) -> None:
@@ -80,7 +80,15 @@ class _WsgiExchange:
 
     def on_loop(self, step: Coroutine[Any, Any, T]) -> T:
         """What comes of a step on the loop that the thread waits for."""
-        return asyncio.run_coroutine_threadsafe(self._while_it_lasts(step), self._loop).result()
+        lasting = self._while_it_lasts(step)
+        try:
+            return asyncio.run_coroutine_threadsafe(lasting, self._loop).result()
+        except RuntimeError:
+            if not self._loop.is_closed():
+                raise
+            lasting.close()
+            step.close()
+            raise ClientLeft("the container has ended") from None
 
     async def _while_it_lasts(self, step: Coroutine[Any, Any, T]) -> T:
         if self._over:
@@ -108,7 +116,11 @@ class _WsgiExchange:
             error.__cause__ = stop
         except BaseException as raised:
             error = raised
-        self._loop.call_soon_threadsafe(_settle, done, error)
+        try:
+            self._loop.call_soon_threadsafe(_settle, done, error)
+        except RuntimeError:
+            if not self._loop.is_closed():  # else the container ends, and nobody waits
+                raise
 
     def _serve(self) -> None:
         response = self._app(self._environ, self._start_response)

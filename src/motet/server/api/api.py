@@ -16,6 +16,7 @@ from starlette.types import Send as StarletteSend
 from motet.client.peer_process import PeerProcess
 from motet.errors import ConnectionError, Error
 from motet.server.access.door import Principal
+from motet.server.api import steering
 from motet.server.api.asked import Asked, ClientGone
 from motet.server.api.bodies import Bodies
 from motet.server.api.calling import Calling
@@ -63,6 +64,9 @@ class HttpApi:
             ("GET", "/v1/apps/{app}", looking.app),
             ("GET", "/v1/apps/{app}/deployments", looking.deployments),
             ("GET", "/v1/apps/{app}/deployments/{version}", looking.deployment),
+            ("POST", "/v1/apps/{app}/rollback", steering.roll_back),
+            ("POST", "/v1/apps/{app}/promote", steering.promote),
+            ("POST", "/v1/apps/{app}/stop", steering.stop),
             ("GET", "/v1/apps/{app}/logs", looking.logs_of_app),
             ("GET", function, looking.function),
             ("GET", f"{function}/stats", looking.stats),

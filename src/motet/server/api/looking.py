@@ -40,7 +40,7 @@ class Looking:
         listed: DeploymentsListed = await asked.visit.ask(ListDeployments())
         return plain(
             {
-                "deployments": [_deployment_json(each) for each in listed.found],
+                "deployments": [deployment_json(each) for each in listed.found],
                 "running": [_app_view_json(each) for each in viewed.views],
             }
         )
@@ -74,7 +74,7 @@ class Looking:
         """All versions of an app, the newest first."""
         asked.filters.done()
         listed: DeploymentsListed = await asked.visit.ask(ListDeployments(asked.part("app")))
-        return plain({"deployments": [_deployment_json(each) for each in listed.found]})
+        return plain({"deployments": [deployment_json(each) for each in listed.found]})
 
     async def deployment(self, asked: Asked) -> Response:
         """One version of an app."""
@@ -83,7 +83,7 @@ class Looking:
         listed: DeploymentsListed = await asked.visit.ask(ListDeployments(name))
         for each in listed.found:
             if str(each.version) == text.removeprefix("v"):
-                return plain(_deployment_json(each))
+                return plain(deployment_json(each))
         raise Problem("not-found", f"app {name!r} has no version {text!r}")
 
     async def _app(self, asked: Asked) -> AppTarget:
@@ -168,7 +168,8 @@ def _view_json(view: FunctionView) -> Json:
     return found
 
 
-def _deployment_json(view: DeploymentView) -> Json:
+def deployment_json(view: DeploymentView) -> Json:
+    """A version, and how it is."""
     found: Json = msgspec.to_builtins(view)
     return found
 

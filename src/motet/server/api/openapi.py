@@ -187,6 +187,41 @@ def _paths() -> dict[str, Json]:
                 {"200": _json("The version.", _ref("Deployment"))},
             )
         },
+        "/v1/apps/{app}/rollback": {
+            "post": _operation(
+                "rollBack",
+                "Roll back",
+                "Deploys an old version once more, as the next one, and answers when that serves; while there is a canary, "
+                "ends that instead. A client that goes away before gives it up. Needs the right to deploy.",
+                [
+                    _APP,
+                    _query(
+                        "version", "Which one; 0: the one before.", type="integer", minimum=0, maximum=2**31, default=0
+                    ),
+                    _query("strategy", "How it takes over.", type="string", enum=["rolling", "recreate"]),
+                ],
+                {"200": _json("The version that serves now.", _ref("Deployment"))},
+            )
+        },
+        "/v1/apps/{app}/promote": {
+            "post": _operation(
+                "promote",
+                "Promote a canary",
+                "Gives a canary the name, and with it all calls. Needs the right to deploy.",
+                [_APP],
+                {"200": _json("The version that serves now.", _ref("Deployment"))},
+            )
+        },
+        "/v1/apps/{app}/stop": {
+            "post": _operation(
+                "stopApp",
+                "Stop a deployed app",
+                "Ends what runs of an app by its name, for good, and answers when it has ended; its history stays. Needs the "
+                "right to deploy or to operate.",
+                [_APP],
+                {"200": _json("It has ended.", _ref("Stopped"))},
+            )
+        },
         "/v1/apps/{app}/logs": {
             "get": _operation(
                 "getAppLogs",

@@ -49,6 +49,7 @@ SCHEMAS: Json = {
         state={"type": "string", "enum": ["pending"]},
         result_url=_TEXT,
     ),
+    "Stopped": _object(["name", "state"], name=_TEXT, state=_TEXT),
     "Cancelled": _object(["call_id"], call_id=_TEXT),
     "Call": _object(
         ["call_id", "input_id", "function_id", "num_inputs", "state", "result_url"],

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -18,25 +17,22 @@ from motet.server.access.audit import SessionAudit, Somebody
 from motet.server.access.deeds import deed, lacking
 from motet.server.access.door import Principal
 from motet.server.access.rights import EVERYTHING, OPERATE, Right, refused_to
-from motet.server.apps.catalogue import Catalogue
-from motet.server.apps.lifetimes import Lifetimes
-from motet.server.clients.confirmations import Confirmations, Given
+from motet.server.clients.confirmations import Confirmations
 from motet.server.clients.log_search import find_logs
 from motet.server.clients.pending_answers import PendingAnswers
-from motet.server.clients.queues import Queues, size_of
+from motet.server.clients.queues import size_of
 from motet.server.clients.refusals import answer, refusal
-from motet.server.clients.spawned import SpawnedCalls, SpawnedInputs, SpawnKey
+from motet.server.clients.shared_parts import SharedParts
+from motet.server.clients.spawned import SpawnedInputs, SpawnKey
 from motet.server.clients.turnstile import Turnstile
-from motet.server.deployments.deployments import Deployer, Deployments
-from motet.server.deployments.names import Names
-from motet.server.driver import Driver
+from motet.server.deployments.deployments import Deployer
 from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
-from motet.server.operations import Operations
 from motet.server.peers import Peer
 from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
+from motet.wire.again import is_said_again
 from motet.wire.codec import ToServer
 from motet.wire.conversation_messages import OutcomesTaken
 from motet.wire.hello import Hello
@@ -54,24 +50,6 @@ ANYBODY = Deployer("", "", EVERYTHING)
 
 Handle = Callable[[int, Any], m.ReplyBody | None]
 """Answers a request of this number now, or returns None and sees to the answer later."""
-
-
-@dataclass(frozen=True, slots=True)
-class SharedParts:
-    """What all sessions of a server work with."""
-
-    driver: Driver
-    catalogue: Catalogue
-    lifetimes: Lifetimes
-    calls: SpawnedCalls
-    queues: Queues
-    operations: Operations
-    open_dashboard: Callable[[Principal | None], tuple[str, str]]
-    names: Names
-    place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
-    deployments: Deployments
-    given: Given | None = None
-    """Is told of outcomes that their callers have; None: nobody keeps them until then."""
 
 
 class ClientSession:
@@ -93,7 +71,7 @@ class ClientSession:
         confirms: bool = False,
     ) -> None:
         self._confirmations = None if parts.given is None else Confirmations(parts.given, confirms=confirms)
-        self._turnstile = Turnstile(allowance)
+        self._turnstile, self._again_until = Turnstile(allowance), parts.again_until
         self._audit = audit or SessionAudit(None, Somebody("", "", ""))
         self.number = number
         self.principal = number if principal is None else principal
@@ -145,8 +123,11 @@ class ClientSession:
                 self._refuse(message)
             elif isinstance(message, m.SubmitInputs):
                 if message.kind is CallKind.SPAWNED:
-                    self._refuse_spawned(message)
-                elif (over := self._turnstile.over_inputs(len(message.inputs))) is not None:
+                    # These are taken by request alone, which is where it is asked whether there is room for them.
+                    self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
+                    continue
+                accepted = message.again and self._is_believed()
+                if (over := self._turnstile.over_inputs(len(message.inputs), accepted=accepted)) is not None:
                     self._refuse_inputs(message, over)
                 else:
                     self._submit(message, events)
@@ -243,7 +224,7 @@ class ClientSession:
         kind = type(request.body)
         if kind in self._refused:
             raise self._denied(kind)
-        self._turnstile.enter(request.request_id)
+        self._turnstile.enter(request.request_id, accepted=is_said_again(request) and self._is_believed())
         self._audit.asked(request)
         if (handle := self._requests.get(kind)) is not None:
             return handle(request.request_id, request.body)
@@ -269,10 +250,6 @@ class ClientSession:
         if not isinstance(message, m.SubmitInputs):
             raise ConnectionError(str(self._denied(kind)))
         self._refuse_inputs(message, self._denied(kind))
-
-    def _refuse_spawned(self, message: m.SubmitInputs) -> None:
-        """Spawned inputs are taken by request alone, which is where it is asked whether there is room for them."""
-        self._refuse_inputs(message, InvalidError("inputs of a spawned call are to be sent as a request"))
 
     def _refuse_inputs(self, message: m.SubmitInputs, error: Error) -> None:
         told = report.of(error)
@@ -304,7 +281,12 @@ class ClientSession:
             self.principal,
             self._is_inside,
             message.again,
+            message.again and self._is_believed(),
         )
+
+    def _is_believed(self) -> bool:
+        """Whether what a client says again had been let in by a server before this one: in the time for coming back."""
+        return self._driver.clock.now() < self._again_until
 
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
@@ -367,7 +349,8 @@ class ClientSession:
         return QueueViewed(self._queues.view(body))
 
     def _spawn(self, request_id: int, body: m.SubmitInputs) -> m.ReplyBody | None:
-        if (over := self._turnstile.over_inputs(len(body.inputs))) is not None:
+        accepted = body.again and self._is_believed()
+        if (over := self._turnstile.over_inputs(len(body.inputs), accepted=accepted)) is not None:
             raise over
         function_id = self._names.of_call(body.call_id, body.function_id, body.inputs, body.again)
         if body.kind is not CallKind.SPAWNED:

@@ -5,6 +5,10 @@ from __future__ import annotations
 from motet.errors import ResourceExhaustedError
 from motet.server.access.allowance import Allowance
 
+AGAIN_WINDOW = 120.0
+"""Seconds from a server's beginning in which clients of the one before it are back. What they say again is free of rates, and
+has room of its own: later, "again" would be a way around both."""
+
 
 class Turnstile:
     """Of one client. Without an allowance everything passes."""
@@ -13,10 +17,12 @@ class Turnstile:
         self._allowance = allowance
         self._open: set[int] = set()
 
-    def enter(self, request_id: int) -> None:
-        """It asks for something, and is answered. Raises `ResourceExhaustedError`."""
+    def enter(self, request_id: int, *, accepted: bool = False) -> None:
+        """It asks for something, and is answered; `accepted`: as a server before this one had let it. Raises
+        `ResourceExhaustedError`."""
         if self._allowance is not None:
-            self._allowance.request()
+            if not accepted:
+                self._allowance.request()
             if request_id not in self._open:
                 self._open.add(request_id)
                 self._allowance.requests += 1
@@ -27,11 +33,11 @@ class Turnstile:
             self._open.discard(request_id)
             self._allowance.requests -= 1
 
-    def over_inputs(self, count: int) -> ResourceExhaustedError | None:
-        """Why so many inputs are not taken now; None if they are."""
-        if self._allowance is not None:
+    def over_inputs(self, inputs: int, *, accepted: bool = False) -> ResourceExhaustedError | None:
+        """Why so many inputs are not taken now; None if they are, as those that a server before this one had `accepted`."""
+        if self._allowance is not None and not accepted:
             try:
-                self._allowance.inputs(count)
+                self._allowance.inputs(inputs)
             except ResourceExhaustedError as error:
                 return error
         return None

@@ -18,12 +18,18 @@ from motet.server.driver import Driver
 from motet.server.facts import ContainerCameBack
 from motet.wire import container_messages as m
 from motet.wire.codec import ToServer
+from motet.wire.output_messages import Output, Stalled
 
 COME_BACK_TIMEOUT = 30.0
 """Seconds that a container may take to come back to a new server. One whose threads stand still for as long is ended."""
 
 CLAIM_TIMEOUT = 30.0
 """Seconds in which a function must be here, for its containers to stay: programs that use the server are back by then."""
+
+MOST_OUTPUT = 1000
+"""Messages with output that are kept of a container whose function is not here: beyond that, lines are lost."""
+MOST_LATER = 100_000
+"""Messages of any kind: it has more than one for each input only if something is wrong with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,7 @@ class ReturningSession:
         self._complete = complete
         self._ends: dict[int, AttemptEnd] = {}
         self._later: list[ToServer] = []
+        self._outputs = 0
         self._is_claimed = False
 
     @property
@@ -76,7 +83,7 @@ class ReturningSession:
             elif isinstance(message, m.Finished) and not self.is_complete:
                 self._ends.update((end.attempt, end) for end in self._session.on_our_clock(message.attempts))
             else:
-                self._later.append(message)
+                self._keep(message)
         if self.is_complete and not was_complete:
             self._complete(self._container_id)
 
@@ -89,6 +96,16 @@ class ReturningSession:
             raise ConnectionError(
                 f"container {self._container_id} holds attempts that no server before this one has made"
             )
+
+    def _keep(self, message: ToServer) -> None:
+        """Keep it until its function is here. Raises `ConnectionError` if there is too much."""
+        if isinstance(message, Output | Stalled):
+            self._outputs += 1
+            if self._outputs > MOST_OUTPUT:
+                return
+        if len(self._later) >= MOST_LATER:
+            raise ConnectionError(f"a container said {MOST_LATER} things before its function was here: it is let go of")
+        self._later.append(message)
 
     def resumed(self, function_id: str, gpus: tuple[str, ...]) -> e.ContainerResumed:
         """What the engine is to know of it; from the loop's next turn on it hears what the container says."""
@@ -166,14 +183,17 @@ class Returning:
         container.output.resumed(len(event.running))
         container.silent = False  # as the engine sees it; if it is, that is said once more
         if self._unacknowledged is not None:
-            self._unacknowledged.delivered(container_id, event.running)
-            self._unacknowledged.delivered(container_id, [held for held, _ in event.ended])
+            kept = [*event.running, *(held for held, _ in event.ended)]
+            self._unacknowledged.delivered(container_id, [held for held in kept if not held.cut])
+            self._unacknowledged.finished(container_id, [end for held, end in event.ended if held.cut])
         self._driver.tell(ContainerCameBack(container_id, container.function_id))
         return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
 
     def _is_back(self, container_id: str) -> None:
-        """It has said what it holds. Its function may be here already."""
+        """It has said what it holds. Its function may be here already; it itself may be gone."""
         self._awaited.discard(container_id)
+        if container_id not in self._sessions:
+            return
         if self._catalogue.has(self._containers[container_id].function_id):
             self._driver.take(*self._claim(container_id))
         self._look()

@@ -22,7 +22,7 @@ MOST_ENTRIES = 5_000
 RETRY_INTERVAL = 0.5
 """Seconds between two attempts to keep what must be kept, and could not be."""
 EXPIRE_INTERVAL = 60.0
-EXPIRE_AT_ONCE = 500
+EXPIRE_AT_ONCE = 200
 """Old inputs that go between two commits."""
 READERS = 2
 
