@@ -73,6 +73,13 @@ def test_retries_go_on_and_wait_for_their_moment(play: Playbook) -> None:
     play >> finished(THERE, 2, kind=OutcomeKind.FAILURE) << save("a", 0, kind=OutcomeKind.FAILURE)
 
 
+def test_a_retry_waits_no_longer_than_the_policy_has_it_though_the_wall_clock_was_set_back(play: Playbook) -> None:
+    play >> [function(retries=2), resumed(THERE)]
+    play >> restored("a", attempts=1, retries=1, due_at=3600.0)
+    play.at(60.0) << deliver(THERE, "a0#1")
+    play >> finished(THERE, 1) << save("a", 0)
+
+
 def test_an_end_that_led_to_a_retry_is_not_charged_twice(play: Playbook) -> None:
     play >> [function(retries=1), resumed(THERE, ended=["a0#7"])]
     play >> restored("a", attempts=1, retries=1, last_attempt=7) << deliver(THERE, "a0#1")

@@ -12,13 +12,15 @@ import pytest
 
 from motet.errors import InvalidError, ServiceError
 from motet.store.journal import JournalFenced
-from motet.store.lease import LEASE, Leader, Term
+from motet.store.lease import Leader, Term
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
 from motet.store.postgres_lease import PostgresLease, session_name
 from motet.store.postgres_migrations import NEWEST
 from motet.store.postgres_schema import check, migrate
 from tests.postgres import PATIENCE, PostgresDatabase
+
+LONG = 3600.0
 
 Connect = Callable[..., PostgresConnection]
 
@@ -260,8 +262,11 @@ def test_what_is_closed_is_not_opened_again(connect: Connect) -> None:
 
 
 @pytest.fixture
-def lease(postgres: PostgresDatabase, notes: Callable[[], list[str]]) -> Iterator[Callable[[str], PostgresLease]]:
-    """That of the database, as a server has it; it is closed at the end."""
+def lease(
+    postgres: PostgresDatabase, notes: Callable[[], list[str]], monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Callable[[str], PostgresLease]]:
+    """That of the database, as a server has it; it is closed at the end, and runs out when a test says so, and no sooner."""
+    monkeypatch.setattr("motet.store.postgres_lease.LEASE", LONG)
     with contextlib.ExitStack() as leases:
         yield lambda holder: leases.enter_context(
             contextlib.closing(PostgresLease(PostgresAddress(postgres.address), holder))
@@ -284,7 +289,7 @@ def test_one_server_leads_and_who_asks_is_told_which(lease: Callable[[str], Post
     found = second.take(print)
     assert isinstance(found, Leader)
     assert (found.holder, found.term) == ("the first", term.number)
-    assert 0 < found.left <= LEASE
+    assert 0 < found.left <= LONG
 
 
 def test_who_has_the_next_term_ends_what_the_one_before_was_writing_and_all_it_writes_later(

@@ -4,25 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from unittest.mock import Mock
 
 import msgspec
 import pytest
 
 from motet.client.unfinished import Unfinished
 from motet.core.attempts import Attempts
+from motet.core.earlier_attempts import EarlierAttempts
 from motet.core.single_slots import SingleSlots
 from motet.model.outcome import OutcomeKind
 from motet.runtime.kept_attempts import KeptAttempts
 from motet.server.containers.come_back import Returning
 from motet.server.containers.unacknowledged import Unacknowledged
+from motet.server.journal.durable_calls import DurableCalls
+from motet.store.journal_memory import MemoryJournal
+from motet.testing.simulated.disk import SimulatedDisk, SimulatedJournal
 from motet.testing.simulated.host import SimulatedHost
+from motet.wire.client_messages import Done
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
 
 def agents_forget_how_many_servers_there_were(patch: pytest.MonkeyPatch) -> None:
-    """So that attempts get numbers that others have."""
+    """And journals do not count them, either: so that attempts get numbers that others have."""
     patch.setattr(SimulatedHost, "forgets_runs", True)
+    patch.setattr(SimulatedJournal, "term", 0)
 
 
 def containers_forget_what_they_run(patch: pytest.MonkeyPatch) -> None:
@@ -96,6 +103,43 @@ def stale_outcomes_are_accepted(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(SingleSlots, "finished", credulous)
 
 
+def the_disk_says_that_it_has_synced_and_has_not(patch: pytest.MonkeyPatch) -> None:
+    """A dropped fsync: what was kept is gone with the machine."""
+    patch.setattr(SimulatedDisk, "drops_syncs", True)
+
+
+def spawns_are_acknowledged_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """And lost, if the server is gone in between."""
+    accept = DurableCalls._accept
+
+    def early(self: DurableCalls, asker: Any, request_id: int, spawn: Any) -> None:
+        self._reply(asker, request_id, Done())
+        accept(self, Mock(), request_id, spawn)
+
+    patch.setattr(DurableCalls, "_accept", early)
+
+
+def outcomes_are_told_before_the_commit(patch: pytest.MonkeyPatch) -> None:
+    """So that an input runs again whose outcome somebody has."""
+    save = DurableCalls.save
+
+    def early(self: DurableCalls, command: Any, then: Any = lambda: None) -> None:
+        self.answer_waiting(command)
+        save(self, command, then)
+
+    patch.setattr(DurableCalls, "save", early)
+
+
+def journals_forget_who_leads(patch: pytest.MonkeyPatch) -> None:
+    """A server that another one has replaced goes on keeping things."""
+    patch.setattr(MemoryJournal, "_check_leads", MemoryJournal._check_open)
+
+
+def kept_inputs_do_not_join_what_runs(patch: pytest.MonkeyPatch) -> None:
+    """They run twice."""
+    patch.setattr(EarlierAttempts, "has", lambda self, call_id, index: False)
+
+
 PLANTS: list[Plant] = [
     agents_forget_how_many_servers_there_were,
     containers_forget_what_they_run,
@@ -104,4 +148,9 @@ PLANTS: list[Plant] = [
     containers_that_come_back_are_forgotten,
     clients_do_not_say_that_they_ask_again,
     stale_outcomes_are_accepted,
+    the_disk_says_that_it_has_synced_and_has_not,
+    spawns_are_acknowledged_before_the_commit,
+    outcomes_are_told_before_the_commit,
+    journals_forget_who_leads,
+    kept_inputs_do_not_join_what_runs,
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from motet.testing.history import check
-from motet.testing.simulated.plan import WorldPlan
+from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.world import history_of
 from tests.worlds import planted
 
@@ -36,6 +36,17 @@ SLOW_CONNECTIONS = WorldPlan(
     seconds=30.0,
     latency=(0.0, 0.001, 0.02),
 )
+
+
+def durable(pause: float, *faults: FaultKind) -> WorldPlan:
+    return WorldPlan(
+        clients=2, calls=20, spawns=True, faults=faults, pause=pause, seconds=20.0, latency=(0.0, 0.001, 0.02)
+    )
+
+
+CRASHES = durable(0.3, "server crashes")
+BROKEN_DISKS = durable(0.2, "server crashes", "disk fails", "container dies", "agent dies")
+REPLACEMENTS = durable(4.0, "server is replaced")
 MOST_SEEDS = 20
 
 TABLE = [
@@ -46,6 +57,11 @@ TABLE = [
     (planted.containers_that_come_back_are_forgotten, RESTARTS, "containers <= max_containers"),
     (planted.clients_do_not_say_that_they_ask_again, RESTARTS, "at most once"),
     (planted.stale_outcomes_are_accepted, SLOW_CONNECTIONS, "no fenced outcome"),
+    (planted.the_disk_says_that_it_has_synced_and_has_not, CRASHES, "no acknowledged spawn is lost"),
+    (planted.spawns_are_acknowledged_before_the_commit, CRASHES, "no acknowledged spawn is lost"),
+    (planted.outcomes_are_told_before_the_commit, BROKEN_DISKS, "what has ended does not run again"),
+    (planted.journals_forget_who_leads, REPLACEMENTS, "no fenced outcome"),
+    (planted.kept_inputs_do_not_join_what_runs, CRASHES, "one attempt at a time"),
 ]
 
 

@@ -44,9 +44,11 @@ class Restoring:
                 joined.append(item)
                 continue
             item.may_have_run()
-            if kept.due_at > turn.now:
+            # Its moment is of the wall clock, which may have been set back since: no wait is longer than the policy has it.
+            due_at = min(kept.due_at, turn.now + pool.spec.retries.max_delay)
+            if due_at > turn.now:
                 item.is_put_off()
-                state.timers.add(kept.due_at, item)
+                state.timers.add(due_at, item)
             else:
                 (tried if kept.attempts else waiting).append(item)
         pool.slots.queue(tried)

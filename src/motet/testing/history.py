@@ -29,6 +29,9 @@ from motet.testing.history_told import NEVER, HistoryTold
 DEATHS_THAT_CONDEMN = 2
 """An input may end as the killer of its container only if that many containers were harmed while it was there."""
 
+AROUND = 2.0
+"""Seconds before and after what is told of an input that are told, too."""
+
 UNHEARD = 15.0
 """Seconds for which the death of a container may stay unheard of, where what says so is held up."""
 
@@ -166,8 +169,13 @@ def _finished_work_is_not_done_again(told: HistoryTold) -> Iterator[Violation]:
     """A container keeps an outcome until the caller has it: while nothing was done to that container, there is no reason to run
     the input again."""
     for key, it in told.inputs.items():
+        function = told.functions.get(it.submitted.function)
+        timeout = NEVER if function is None else function.timeout
+        begins = {began.attempt: began.at for began in it.began}
         for offered in it.offered:
-            if offered.kind is not OutcomeKind.SUCCESS:
+            # One that took too long has timed out, whatever it still gives.
+            is_late = offered.at - begins.get(offered.attempt, offered.at) >= timeout
+            if offered.kind is not OutcomeKind.SUCCESS or is_late:
                 continue
             for began in it.began:
                 was_held_up = told.was_held_up(began, offered.attempt)
@@ -251,15 +259,17 @@ def _bounds_are_kept(told: HistoryTold) -> Iterator[Violation]:
 
 
 def told_of(key: str, events: Iterable[Event]) -> list[Event]:
-    """The events about one input, with those about containers that it was in, about its client and the server."""
+    """The events about one input, with those meanwhile about containers that it was in, about its client and the server."""
     events = list(events)
     containers = {event.container for event in events if isinstance(event, ContainerBegan)}
     own = {event.container for event in events if isinstance(event, AttemptBegan) and event.key == key}
+    moments = [event.at for event in events if getattr(event, "key", "") == key]
+    first, last = min(moments, default=0.0) - AROUND, max(moments, default=0.0) + AROUND
     found: list[Event] = []
     for event in events:
         about = getattr(event, "container", None) or getattr(event, "target", None)
-        is_anothers = about in containers and about not in own
-        if getattr(event, "key", key) == key and not is_anothers and not isinstance(event, BoundsDeclared):
+        is_meanwhile = about in own or (first <= event.at <= last and about not in containers)
+        if getattr(event, "key", key) == key and is_meanwhile and not isinstance(event, BoundsDeclared):
             found.append(event)
     return found
 

@@ -18,6 +18,7 @@ class BoundsDeclared(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     retries: int = 0
     at_most_once: bool = False
     outlives: bool = False
+    timeout: float = 300.0
 
 
 class InputSubmitted(msgspec.Struct, frozen=True, tag=True, kw_only=True):

@@ -183,14 +183,17 @@ class Returning:
         container.output.resumed(len(event.running))
         container.silent = False  # as the engine sees it; if it is, that is said once more
         if self._unacknowledged is not None:
-            self._unacknowledged.delivered(container_id, event.running)
-            self._unacknowledged.delivered(container_id, [held for held, _ in event.ended])
+            kept = [*event.running, *(held for held, _ in event.ended)]
+            self._unacknowledged.delivered(container_id, [held for held in kept if not held.cut])
+            self._unacknowledged.finished(container_id, [end for held, end in event.ended if held.cut])
         self._driver.tell(ContainerCameBack(container_id, container.function_id))
         return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
 
     def _is_back(self, container_id: str) -> None:
-        """It has said what it holds. Its function may be here already."""
+        """It has said what it holds. Its function may be here already; it itself may be gone."""
         self._awaited.discard(container_id)
+        if container_id not in self._sessions:
+            return
         if self._catalogue.has(self._containers[container_id].function_id):
             self._driver.take(*self._claim(container_id))
         self._look()

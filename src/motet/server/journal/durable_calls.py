@@ -245,11 +245,15 @@ class DurableCalls(SpawnedCalls):
     # --- detached apps --------------------------------------------------------------------------------------------------
 
     async def keep_app(self, app: KeptApp) -> None:
-        """See `SpawnedCalls`."""
+        """See `SpawnedCalls`. One that is kept already is not kept again: its program has come back, and that the disk takes
+        nothing just now is no reason to end it."""
+        if app.app_id in self._apps:
+            return
         self._apps[app.app_id] = app.bundle
         done: asyncio.Future[Error | None] = asyncio.get_running_loop().create_future()
         self._keeper.keep([AppKept(app)], _settling(done))
         if (error := await done) is not None:
+            self._apps.pop(app.app_id, None)
             raise error
 
     async def erase(self, call_ids: Sequence[str]) -> bool:

@@ -112,16 +112,28 @@ class ScriptedClient:
 
     # --- its program --------------------------------------------------------------------------------------------------
 
-    async def run(self) -> None:
-        """Begin an app, make calls, and wait for all of them."""
-        hello = Hello("client", self.process.name, confirms=True)
+    async def read_again(self, who: ScriptedClient) -> None:
+        """Read what another client has spawned, as the principal that it is; over as many connections as that takes."""
+        await self._connect(who.process.name)
+        for call_id, count in who.spawned:
+            while not await self.read(call_id, count) and self._connection.ended:
+                self._connection = Connection()
+                await self._connect(who.process.name)
+        self.is_done = True
+
+    async def _connect(self, token: str) -> None:
+        hello = Hello("client", token, confirms=True)
         while True:
             try:
                 ResumingLink(ADDRESS, hello, self._connection, patience=self._patience)
-                break
+                return
             except Exception:  # no server yet
                 await asyncio.sleep(0.1)
-        created = await self.ask(m.CreateApp(f"ap-{self.process.name}", self._app))
+
+    async def run(self) -> None:
+        """Begin an app, make calls, and wait for all of them."""
+        await self._connect(self.process.name)
+        created = await self.ask(m.CreateApp(f"ap-{self.process.name}", self._app, detached=True))
         if isinstance(created, m.AppCreated):
             self._functions = {name: function_id for _, name, function_id in created.functions}
             async with asyncio.TaskGroup() as group:
@@ -206,15 +218,16 @@ class ScriptedClient:
         if self._dice.random() < 0.8:
             await self.read(call_id, len(inputs))
 
-    async def read(self, call_id: str, count: int) -> None:
-        """Read all outcomes of a spawned call, whoever made it."""
+    async def read(self, call_id: str, count: int) -> bool:
+        """Read all outcomes of a spawned call, whoever made it; whether they came."""
         index = 0
         while index < count:
             answer = await self.ask(m.AwaitOutcomes(call_id, index))
             if not isinstance(answer, m.Outcomes):
                 error = answer if isinstance(answer, Exception) else ConnectionError(str(answer))
                 self.was_denied(key_of(call_id, index), error)
-                return
+                return False
             for end in answer.ended:
                 self.saw(call_id, end)
             index += max(1, len(answer.ended))
+        return True

@@ -10,12 +10,15 @@ from random import Random
 from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports
 from motet.model.gpu import FoundGpus
 from motet.server.containers.known_container import decode_note
+from motet.server.server import Server
 from motet.testing.history_events import ContainerBegan, ContainerVanished, Event, Fault
 from motet.testing.simulated.cable import Cable, OneWay
 from motet.testing.simulated.container import KILLED, ScriptedContainer
 from motet.testing.simulated.process import SimulatedProcess
 
-Connect = Callable[[SimulatedProcess, Callable[[bytes], None], Callable[[], None]], Cable | None]
+Reached = tuple[SimulatedProcess, Server]
+"""A server that can be connected to."""
+Connect = Callable[[Reached | None, SimulatedProcess, Callable[[bytes], None], Callable[[], None]], Cable | None]
 
 
 class SimulatedHost:
@@ -34,6 +37,10 @@ class SimulatedHost:
     ) -> None:
         self.containers: dict[str, ScriptedContainer] = {}
         self.cables: list[Cable] = []
+        self.is_replaced = False
+        """Its server does not lead any more, whatever that believes."""
+        self.reached: Reached | None = None
+        """The server that containers find, if there is one."""
         self._loop = loop
         self._dice = dice
         self._grace = grace
@@ -42,6 +49,8 @@ class SimulatedHost:
         self._offset, self._rate = dice.uniform(-1000.0, 1000.0), dice.uniform(0.999, 1.001)
         self.run = 0
         self._backend: HostedBackend | None = None
+        self._last: HostedBackend | None = None
+        """The last one to attach, also when its server is gone."""
         self._end: asyncio.TimerHandle | None = None
 
     # --- servers come and go ------------------------------------------------------------------------------------------
@@ -52,7 +61,7 @@ class SimulatedHost:
             self._end.cancel()
             self._end = None
         self.run += 1
-        backend = self._backend = HostedBackend(self, self._loop, self._dice, server)
+        backend = self._backend = self._last = HostedBackend(self, self._loop, self._dice, server)
         backend.run = self.run
         server.on_death.append(lambda: self.is_gone(backend))
         backend.held = [
@@ -63,12 +72,13 @@ class SimulatedHost:
 
     def hear(self, backend: HostedBackend, act: Callable[[], None]) -> None:
         """A server has something done. One that another has come after is not heard any more."""
-        if self._backend in (backend, None):
+        if backend is self._last:
             act()
 
     def is_gone(self, backend: HostedBackend) -> None:
         """A server is: what there is waits for the next one."""
         if self._backend is backend:
+            self.reached = None
             self._backend = None
             self._end = self._loop.call_later(self._grace, self.end_all)
 
@@ -89,6 +99,8 @@ class SimulatedHost:
         self.containers[launch.container_id] = container
         note = decode_note(launch.note)
         self._write(ContainerBegan(at=self._loop.time(), container=launch.container_id, function=note.function_name))
+        if self.is_replaced:
+            self._write(Fault(at=self._loop.time(), kind="replace", target=launch.container_id))
         self._loop.call_soon(container.start, context=process.context)
 
     def kill(self, container_id: str) -> None:
@@ -134,7 +146,7 @@ class SimulatedHost:
         self, process: SimulatedProcess, receive: Callable[[bytes], None], closed: Callable[[], None]
     ) -> Cable | None:
         """See `ContainerPlace`."""
-        cable = self._connect(process, receive, closed)
+        cable = self._connect(self.reached, process, receive, closed)
         if cable is not None:
             self.cables = [each for each in self.cables if each.is_open]
             self.cables.append(cable)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import warnings
 from collections.abc import Callable
 from contextvars import Context
 from typing import Any
@@ -84,12 +85,14 @@ class SimulatedLoop(VirtualLoop):
     def abandon(self) -> None:
         """Close it, whatever there is still to do. Nothing is made of what comes up in that."""
         failures = list(self.failures)
-        for task in self._tasks:
-            if not task.done():
-                task._log_destroy_pending = False  # type: ignore[attr-defined]
-                with contextlib.suppress(BaseException):
-                    task.get_coro().close()
-        self._tasks.clear()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # of coroutines that a dead process had not begun
+            for task in self._tasks:
+                if not task.done():
+                    task._log_destroy_pending = False  # type: ignore[attr-defined]
+                    with contextlib.suppress(BaseException):
+                        task.get_coro().close()
+            self._tasks.clear()
         self.close()
         self.failures = failures
 

@@ -9,6 +9,8 @@ from typing import Literal
 FaultKind = Literal[
     "server crashes",
     "server pauses",
+    "server is replaced",
+    "disk fails",
     "container dies",
     "container freezes",
     "container is cut off",
@@ -27,6 +29,8 @@ KINDS: tuple[FaultKind, ...] = (
     "server crashes",
     "server crashes",
     "server pauses",
+    "server is replaced",
+    "disk fails",
     "container dies",
     "container freezes",
     "container is cut off",
@@ -44,7 +48,7 @@ KINDS: tuple[FaultKind, ...] = (
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorldPlan:
     """Of one world. `faults`: the kinds that there are, `pause`: seconds between two of them on average, for `seconds`.
-    `latency`: the delays that something on its way may have."""
+    `latency`: the delays that something on its way may have. `files`: the journal is that of servers with a home, in files."""
 
     clients: int
     calls: int
@@ -53,6 +57,7 @@ class WorldPlan:
     pause: float
     seconds: float
     latency: tuple[float, ...]
+    files: bool = False
 
     @classmethod
     def of(cls, dice: Random, *, durable: bool) -> WorldPlan:
@@ -67,4 +72,6 @@ class WorldPlan:
             pause=dice.choice((0.3, 2.0, 10.0)),
             seconds=dice.choice((5.0, 20.0, 60.0)),
             latency=dice.choice(((0.0,), (0.0, 0.001), (0.001, 0.02, 0.2))),
+            # A home has one server: another one cannot replace it while it lives.
+            files="server is replaced" not in faults and dice.random() < 0.4,
         )

@@ -6,6 +6,7 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -19,13 +20,15 @@ from motet.server.access.rights import CALL, DEPLOY, LOOK
 from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
-from motet.server.server import Server
 from motet.server.wiring import ATTEMPT_BITS, build_server
 from motet.testing.history_events import BoundsDeclared, Broke, Event, Fault, ServerBegan, Settled
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import ScriptedClient
+from motet.testing.simulated.disk import SimulatedDisk
+from motet.testing.simulated.disk_files import FileDisk
 from motet.testing.simulated.ground import SimulatedGround
-from motet.testing.simulated.host import HostedBackend, SimulatedHost
+from motet.testing.simulated.harm import Harm
+from motet.testing.simulated.host import HostedBackend, Reached, SimulatedHost
 from motet.testing.simulated.loop import SimulatedLoop
 from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.process import SimulatedProcess
@@ -70,55 +73,44 @@ class SimulatedWorld:
     def __init__(self, seed: int, plan: WorldPlan | None = None) -> None:
         self.events: list[Event] = []
         self.faults: dict[FaultKind, int] = {}
-        self._dice = Random(f"{seed}/world")
-        self.plan = plan or WorldPlan.of(self._dice, durable=False)
-        self.loop = SimulatedLoop(lambda: self._dice.choice((0.0, 0.001, 0.05)))
-        self._host = SimulatedHost(self.loop, self._dice, GRACE, self._connect_container, self.events.append)
-        self._backend: HostedBackend | None = None
-        self._server: SimulatedProcess | None = None
+        self.dice = Random(f"{seed}/world")
+        self.plan = plan or WorldPlan.of(self.dice, durable=True)
+        self.loop = SimulatedLoop(self._thread_delay)
+        self.host = self._new_host()
+        self.backend: HostedBackend | None = None
+        self.server: SimulatedProcess | None = None
         self._servers = 0
-        self._reached_by_containers: tuple[SimulatedProcess, Server] | None = None
-        self._reached_by_clients: tuple[SimulatedProcess, Server] | None = None
-        self._clients: list[ScriptedClient] = []
-        self._cables: dict[str, Cable] = {}
+        self._next_server = asyncio.Event()
+        self._reached: Reached | None = None
+        """The server that clients find, if there is one."""
+        self.clients: list[ScriptedClient] = []
+        self.cables: dict[str, Cable] = {}
         self.ground = SimulatedGround(self.loop, self._connect_client)
-        self._harm: dict[FaultKind, Callable[[], None]] = {
-            "server crashes": self._crash_server,
-            "server pauses": self._pause_server,
-            "container dies": self._kill_container,
-            "container freezes": self._freeze_container,
-            "container is cut off": self._cut_container,
-            "connection is held up": self._hold_connection,
-            "agent dies": self._kill_agent,
-            "agent is held up": self._hold_agent,
-            "host is held up": self._hold_host,
-            "client is held up": self._hold_client,
-            "client is cut off": self._cut_client,
-            "client dies": self._kill_client,
-            "wall clock jumps": self._jump,
-        }
+        self.disk = FileDisk(self.dice, self.cut_power) if self.plan.files else SimulatedDisk()
+        self._harm = Harm(self)
+
+    def _new_host(self) -> SimulatedHost:
+        return SimulatedHost(self.loop, self.dice, GRACE, self._connect, self.events.append)
 
     # --- connections --------------------------------------------------------------------------------------------------
 
-    def _latency(self) -> float:
-        return self._dice.choice(self.plan.latency)
+    def _thread_delay(self) -> float:
+        return self.dice.choice((0.0, 0.001, 0.05))
 
-    def _connect_container(
-        self, process: SimulatedProcess, receive: Callable[[bytes], None], closed: Callable[[], None]
-    ) -> Cable | None:
-        return self._connect(self._reached_by_containers, process, receive, closed)
+    def _latency(self) -> float:
+        return self.dice.choice(self.plan.latency)
 
     def _connect_client(
         self, process: SimulatedProcess, receive: Callable[[bytes], None], closed: Callable[[], None]
     ) -> Cable | None:
-        cable = self._connect(self._reached_by_clients, process, receive, closed)
+        cable = self._connect(self._reached, process, receive, closed)
         if cable is not None:
-            self._cables[process.name] = cable
+            self.cables[process.name] = cable
         return cable
 
     def _connect(
         self,
-        where: tuple[SimulatedProcess, Server] | None,
+        where: Reached | None,
         process: SimulatedProcess,
         receive: Callable[[bytes], None],
         closed: Callable[[], None],
@@ -134,19 +126,23 @@ class SimulatedWorld:
         """As a supervisor does: when a server is gone, start the next one."""
         while True:
             self._servers += 1
-            process = self._server = SimulatedProcess(f"server-{self._servers}", self.loop)
-            gone = asyncio.Event()
-            process.on_death += [self._server_died, gone.set]
+            process = self.server = SimulatedProcess(f"server-{self._servers}", self.loop)
+            gone = self._next_server = asyncio.Event()
+            process.on_death += [partial(self._died, process), gone.set]
             self.loop.create_task(self._serve(process), context=process.context)
             await gone.wait()
-            await asyncio.sleep(self._dice.choice((0.01, 0.5, 3.0)))
+            await asyncio.sleep(self.dice.choice((0.01, 0.5, 3.0)))
+
+    def _died(self, process: SimulatedProcess) -> None:
+        if process is self.server:
+            self._server_died()
 
     def _server_died(self) -> None:
-        self._reached_by_containers = self._reached_by_clients = None
+        self._reached = None
 
     async def _serve(self, process: SimulatedProcess) -> None:
-        backend = self._backend = self._host.attach(process)
-        inherited = Inherited(backend.held, (self._host.run << ATTEMPT_BITS) + 1, backend.leave)
+        host = self.host
+        backend = self.backend = host.attach(process)
         config = ServerConfig(
             listen="nowhere",
             socket=Path("clients"),
@@ -154,15 +150,20 @@ class SimulatedWorld:
             limits=HostLimits(stop_grace=5.0, drain_grace=5.0, freeze_grace=5.0),
             stop_grace=5.0,
         )
-        server = build_server(config, backend, door=SimulatedDoor(), inherited=inherited)
+        self.disk.lose_power()
+        journal = self.disk.open()
+        run = max(host.run, journal.term)
+        inherited = Inherited(backend.held, (run << ATTEMPT_BITS) + 1, backend.leave)
+        server = build_server(config, backend, door=SimulatedDoor(), inherited=inherited, journal=journal)
 
         def opened() -> None:
-            self._reached_by_containers = process, server
+            host.reached = process, server
 
         backend.on_open = opened
         await server.start()
-        self._reached_by_clients = process, server
-        self.write(ServerBegan(at=self.loop.time(), server=process.name))
+        if process is self.server:  # and no other one has come in its place meanwhile
+            self._reached = process, server
+            self.write(ServerBegan(at=self.loop.time(), server=process.name))
         await server.ending.wait()
         if server.broken is not None:
             self.write(Broke(at=self.loop.time(), what=str(server.broken)))
@@ -179,11 +180,11 @@ class SimulatedWorld:
         serving = self.loop.create_task(self._keep_serving())
         for number in range(1, self.plan.clients + 1):
             process = SimulatedProcess(f"client-{number}", self.loop)
-            dice = Random(f"{self._dice.random()}/{process.name}")
+            dice = Random(f"{self.dice.random()}/{process.name}")
             app = AppSpec(name=f"app-{number}", functions=functions_of(process.name))
             self._declare(app.functions)
             client = ScriptedClient(process, dice, self.write, app, calls=self.plan.calls, spawns=self.plan.spawns)
-            self._clients.append(client)
+            self.clients.append(client)
             self.loop.create_task(client.run(), context=process.context)
         await self._do_harm()
         await self._settle()
@@ -199,122 +200,52 @@ class SimulatedWorld:
                     max_inputs=each.concurrency.max_inputs,
                     retries=each.retries.max_retries,
                     at_most_once=each.at_most_once,
+                    outlives=True,
+                    timeout=each.timeout,
                 )
             )
+
+    def replace_server(self) -> None:
+        """Have the next server start on a machine of its own while this one is there."""
+        self._server_died()
+        self.host.is_replaced = True
+        self.host = self._new_host()
+        self._next_server.set()
+
+    def cut_power(self) -> None:
+        """The server's machine goes off, in the middle of what it does."""
+        if self.server is not None and self.server.is_alive:
+            self.write(Fault(at=self.loop.time(), kind="crash", target=self.server.name))
+            self.server.die()
 
     async def _do_harm(self) -> None:
         over = self.loop.time() + self.plan.seconds
         while self.loop.time() < over:
-            await asyncio.sleep(self._dice.expovariate(1.0) * self.plan.pause)
+            await asyncio.sleep(self.dice.expovariate(1.0) * self.plan.pause)
             if self.plan.faults:
-                kind = self._dice.choice(self.plan.faults)
+                kind = self.dice.choice(self.plan.faults)
                 self.faults[kind] = self.faults.get(kind, 0) + 1
-                self._harm[kind]()
+                self._harm.do(kind)
 
     async def _settle(self) -> None:
-        deadline = self.loop.time() + SETTLING
-        while self.loop.time() < deadline and not self._are_done():  # noqa: ASYNC110 - or one may die
-            await asyncio.sleep(1.0)
+        """Let everything end; then let somebody else read what was spawned."""
+        self.disk.problem = ""
+        await self._wait_done(self.clients)
+        readers = []
+        for number, client in enumerate(self.clients, 1):
+            process = SimulatedProcess(f"reader-{number}", self.loop)
+            reader = ScriptedClient(
+                process, self.dice, self.write, AppSpec(name="", functions=()), calls=0, spawns=False
+            )
+            self.loop.create_task(reader.read_again(client), context=process.context)
+            readers.append(reader)
+        await self._wait_done(readers)
         self.write(Settled(at=self.loop.time()))
 
-    def _are_done(self) -> bool:
-        return all(it.is_done or not it.process.is_alive for it in self._clients)
-
-    # --- faults -------------------------------------------------------------------------------------------------------
-
-    def _fault(self, kind: str, target: str) -> None:
-        self.write(Fault(at=self.loop.time(), kind=kind, target=target))
-
-    def _later(self, seconds: float, act: Callable[..., object], *args: object) -> None:
-        self.loop.call_later(seconds, act, *args)
-
-    def _crash_server(self) -> None:
-        if self._server is not None and self._server.is_alive:
-            self._fault("crash", self._server.name)
-            self._server.die_in(self._dice.choice((0, 1, self._dice.randrange(10), self._dice.randrange(200))))
-            self._later(1.0, self._server.die)
-
-    def _pause_server(self) -> None:
-        server = self._server
-        if server is not None and server.is_alive and not server.is_paused:
-            self._fault("pause", server.name)
-            server.pause()
-            self._later(self._dice.choice((0.2, 2.0, 15.0)), server.go_on)
-
-    def _container(self) -> str | None:
-        names = list(self._host.containers)
-        return self._dice.choice(names) if names else None
-
-    def _kill_container(self) -> None:
-        if (name := self._container()) is not None:
-            self._host.harm(name)
-
-    def _freeze_container(self) -> None:
-        if (name := self._container()) is not None:
-            self._host.freeze(name, frozen=True)
-            self._later(self._dice.choice((0.2, 3.0, 30.0)), lambda: self._host.freeze(name, frozen=False))
-
-    def _cut_container(self) -> None:
-        """Its server gives it up, and has it killed."""
-        if (name := self._container()) is not None:
-            self._fault("cut", name)
-            connection = self._host.containers[name].connection(is_control=False)
-            if connection is not None:
-                connection.cut()
-
-    def _hold_connection(self) -> None:
-        """One of a container's two: what comes over the other overtakes it."""
-        if (name := self._container()) is not None:
-            cable = self._host.containers[name].connection(is_control=self._dice.random() < 0.5)
-            if cable is not None:
-                self._fault("hold", name)
-                cable.hold(True)
-                self._later(self._dice.choice((0.2, 2.0, 8.0)), cable.hold, False)
-
-    def _hold_agent(self) -> None:
-        """What the server has it do comes late, or never, if that server dies meanwhile."""
-        if (backend := self._backend) is not None:
-            self._fault("hold", "agent")
-            backend.hold(True)
-            self._later(self._dice.choice((0.2, 2.0, 8.0)), backend.hold, False)
-
-    def _kill_agent(self) -> None:
-        self._fault("kill", "host")
-        self._host.end_all()
-
-    def _hold_host(self) -> None:
-        cables, backend = self._host.cables, self._backend
-        for name in self._host.containers:
-            self._fault("hold", name)
-        for each in (*cables, *(() if backend is None else (backend,))):
-            each.hold(True)
-            self._later(self._dice.choice((0.2, 2.0, 8.0)), each.hold, False)
-
-    def _client(self) -> ScriptedClient | None:
-        living = [it for it in self._clients if it.process.is_alive and it.process.name in self._cables]
-        return self._dice.choice(living) if living else None
-
-    def _hold_client(self) -> None:
-        if (client := self._client()) is not None:
-            self._fault("hold", client.process.name)
-            cable = self._cables[client.process.name]
-            cable.hold(True)
-            self._later(self._dice.choice((0.2, 2.0, 30.0)), cable.hold, False)
-
-    def _cut_client(self) -> None:
-        if (client := self._client()) is not None:
-            self._fault("cut", client.process.name)
-            self._cables[client.process.name].cut()
-
-    def _kill_client(self) -> None:
-        if (client := self._client()) is not None and self._dice.random() < 0.5:
-            self._fault("kill", client.process.name)
-            client.process.die()
-
-    def _jump(self) -> None:
-        if self._server is not None:
-            self._fault("clock", self._server.name)
-            self._server.wall_offset += self._dice.choice((-3600.0, -1.0, 1.0, 3600.0))
+    async def _wait_done(self, clients: Sequence[ScriptedClient]) -> None:
+        deadline = self.loop.time() + SETTLING
+        while self.loop.time() < deadline and any(it.process.is_alive and not it.is_done for it in clients):  # noqa: ASYNC110
+            await asyncio.sleep(1.0)
 
 
 class _Errors(logging.Handler):
@@ -351,6 +282,7 @@ def history_of(seed: int, plan: WorldPlan | None = None) -> SimulatedWorld:
         logger.removeHandler(errors)
         world.ground.end()
         world.loop.abandon()
+        world.disk.close()
     for what in world.loop.failures:
         world.write(Broke(at=world.loop.time(), what=what))
     return world

@@ -1,0 +1,109 @@
+"""The disk of a simulated world: keeps a journal over the deaths of servers, is full or broken, and may lie about syncs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Sequence
+
+from motet.errors import ServiceError
+from motet.model.outcome import InputEnd
+from motet.store.journal import Entry, Journal, KeptApp, KeptCall, UnfinishedPart
+from motet.store.journal_memory import JournalMemory, MemoryJournal
+
+
+class SimulatedDisk:
+    """What servers open one after the other."""
+
+    drops_syncs = False
+    """What it says is kept lies in its cache, and is gone when its machine is: for a test of what comes of that."""
+
+    def __init__(self) -> None:
+        self.problem = ""
+        """Why nothing can be written now."""
+        self._memory = JournalMemory()
+        self._written: list[Sequence[Entry]] = []
+        self._synced = 0
+
+    def open(self) -> SimulatedJournal:
+        """For the next server."""
+        return SimulatedJournal(self, MemoryJournal(self._memory))
+
+    def close(self) -> None:
+        """The world is over."""
+
+    def lose_power(self) -> None:
+        """What was not synced is gone."""
+        if self._synced == len(self._written):
+            return
+        del self._written[self._synced :]
+        memory = JournalMemory()
+        memory.term = self._memory.term - 1
+        replaying = MemoryJournal(memory)
+        for entries in self._written:
+            replaying.keep(entries)
+        self._memory = memory
+
+    def write(self, keep: Callable[[], None], entries: Sequence[Entry]) -> None:
+        """Have `keep` do it, and see that it stays."""
+        if self.problem:
+            raise ServiceError(f"the journal cannot be written: {self.problem}")
+        keep()
+        self._written.append(entries)
+        if not self.drops_syncs:
+            self._synced = len(self._written)
+
+
+class SimulatedJournal:
+    """See `Journal`: another one, on this disk."""
+
+    def __init__(self, disk: SimulatedDisk, inner: Journal) -> None:
+        self._disk = disk
+        self._inner = inner
+
+    @property
+    def term(self) -> int:
+        """See `Journal`."""
+        return self._inner.term
+
+    def keep(self, entries: Sequence[Entry]) -> None:
+        """See `Journal`."""
+        self._disk.write(lambda: self._inner.keep(entries), entries)
+
+    def unfinished(self, most: int = 1000) -> Iterator[UnfinishedPart]:
+        """See `Journal`."""
+        return self._inner.unfinished(most)
+
+    def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
+        """See `Journal`."""
+        return self._inner.payloads(call_id, indices)
+
+    def call(self, call_id: str) -> tuple[KeptCall, int]:
+        """See `Journal`."""
+        return self._inner.call(call_id)
+
+    def known(self, call_id: str, indices: Collection[int]) -> dict[int, bool]:
+        """See `Journal`."""
+        return self._inner.known(call_id, indices)
+
+    def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
+        """See `Journal`."""
+        return self._inner.outcomes(call_id, index, limit)
+
+    def by_key(self, key: bytes) -> KeptCall | None:
+        """See `Journal`."""
+        return self._inner.by_key(key)
+
+    def apps(self) -> list[KeptApp]:
+        """See `Journal`."""
+        return self._inner.apps()
+
+    def expire(self, before: float, most: int = 1000) -> int:
+        """See `Journal`."""
+        return self._inner.expire(before, most)
+
+    def check(self) -> list[str]:
+        """See `Journal`."""
+        return self._inner.check()
+
+    def close(self) -> None:
+        """See `Journal`."""
+        self._inner.close()

@@ -1,0 +1,178 @@
+"""What goes wrong in a simulated world: one method for each kind of fault."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Protocol
+
+from motet.testing.history_events import Event, Fault
+from motet.testing.simulated.cable import Cable
+from motet.testing.simulated.client import ScriptedClient
+from motet.testing.simulated.disk import SimulatedDisk
+from motet.testing.simulated.host import HostedBackend, SimulatedHost
+from motet.testing.simulated.loop import SimulatedLoop
+from motet.testing.simulated.plan import FaultKind
+from motet.testing.simulated.process import SimulatedProcess
+
+
+class Harmed(Protocol):
+    """A world, as far as it can be harmed. `cables`: those of clients, by their names."""
+
+    dice: Random
+    loop: SimulatedLoop
+    host: SimulatedHost
+    disk: SimulatedDisk
+    backend: HostedBackend | None
+    server: SimulatedProcess | None
+    cables: dict[str, Cable]
+
+    @property
+    def clients(self) -> Sequence[ScriptedClient]: ...
+
+    def replace_server(self) -> None: ...
+
+    def write(self, event: Event) -> None: ...
+
+
+class Harm:
+    """Does harm to one world, to parts of it that its dice choose."""
+
+    def __init__(self, world: Harmed) -> None:
+        self._world = world
+        self._kinds: dict[FaultKind, Callable[[], None]] = {
+            "server crashes": self._crash_server,
+            "server pauses": self._pause_server,
+            "server is replaced": self._replace_server,
+            "disk fails": self._break_disk,
+            "container dies": self._kill_container,
+            "container freezes": self._freeze_container,
+            "container is cut off": self._cut_container,
+            "connection is held up": self._hold_connection,
+            "agent dies": self._kill_agent,
+            "agent is held up": self._hold_agent,
+            "host is held up": self._hold_host,
+            "client is held up": self._hold_client,
+            "client is cut off": self._cut_client,
+            "client dies": self._kill_client,
+            "wall clock jumps": self._jump,
+        }
+
+    def do(self, kind: FaultKind) -> None:
+        """One fault of this kind, if there is anything to do it to."""
+        self._kinds[kind]()
+
+    def _fault(self, kind: str, target: str) -> None:
+        self._world.write(Fault(at=self._world.loop.time(), kind=kind, target=target))
+
+    def _later(self, seconds: float, act: Callable[..., object], *args: object) -> None:
+        self._world.loop.call_later(seconds, act, *args)
+
+    def _crash_server(self) -> None:
+        if self._world.server is not None and self._world.server.is_alive:
+            self._fault("crash", self._world.server.name)
+            self._world.server.die_in(
+                self._world.dice.choice((0, 1, self._world.dice.randrange(10), self._world.dice.randrange(200)))
+            )
+            self._later(1.0, self._world.server.die)
+
+    def _pause_server(self) -> None:
+        server = self._world.server
+        if server is not None and server.is_alive and not server.is_paused:
+            self._fault("pause", server.name)
+            server.pause()
+            self._later(self._world.dice.choice((0.2, 2.0, 15.0)), server.go_on)
+
+    def _replace_server(self) -> None:
+        """It hangs, and another one takes over; then it wakes up, and may do no harm until it is ended."""
+        server = self._world.server
+        if server is not None and server.is_alive and not server.is_paused:
+            for name in (server.name, *self._world.host.containers):
+                self._fault("replace", name)
+            server.pause()
+            self._world.replace_server()
+            self._later(self._world.dice.choice((0.5, 3.0)), server.go_on)
+            self._later(5.0, server.die)
+
+    def _break_disk(self) -> None:
+        self._fault("break", "disk")
+        self._world.disk.problem = self._world.dice.choice(("it is full", "input/output error", "it is read-only"))
+        self._later(self._world.dice.choice((0.2, 2.0, 8.0)), self._mend_disk)
+
+    def _mend_disk(self) -> None:
+        self._world.disk.problem = ""
+
+    def _container(self) -> str | None:
+        names = list(self._world.host.containers)
+        return self._world.dice.choice(names) if names else None
+
+    def _kill_container(self) -> None:
+        if (name := self._container()) is not None:
+            self._world.host.harm(name)
+
+    def _freeze_container(self) -> None:
+        if (name := self._container()) is not None:
+            self._world.host.freeze(name, frozen=True)
+            self._later(self._world.dice.choice((0.2, 3.0, 30.0)), lambda: self._world.host.freeze(name, frozen=False))
+
+    def _cut_container(self) -> None:
+        """Its server gives it up, and has it killed."""
+        if (name := self._container()) is not None:
+            self._fault("cut", name)
+            connection = self._world.host.containers[name].connection(is_control=False)
+            if connection is not None:
+                connection.cut()
+
+    def _hold_connection(self) -> None:
+        """One of a container's two: what comes over the other overtakes it."""
+        if (name := self._container()) is not None:
+            cable = self._world.host.containers[name].connection(is_control=self._world.dice.random() < 0.5)
+            if cable is not None:
+                self._fault("hold", name)
+                cable.hold(True)
+                self._later(self._world.dice.choice((0.2, 2.0, 8.0)), cable.hold, False)
+
+    def _hold_agent(self) -> None:
+        """What the server has it do comes late, or never, if that server dies meanwhile."""
+        if (backend := self._world.backend) is not None:
+            self._fault("hold", "agent")
+            backend.hold(True)
+            self._later(self._world.dice.choice((0.2, 2.0, 8.0)), backend.hold, False)
+
+    def _kill_agent(self) -> None:
+        self._fault("kill", "host")
+        self._world.host.end_all()
+
+    def _hold_host(self) -> None:
+        cables, backend = self._world.host.cables, self._world.backend
+        for name in self._world.host.containers:
+            self._fault("hold", name)
+        for each in (*cables, *(() if backend is None else (backend,))):
+            each.hold(True)
+            self._later(self._world.dice.choice((0.2, 2.0, 8.0)), each.hold, False)
+
+    def _client(self) -> ScriptedClient | None:
+        living = [it for it in self._world.clients if it.process.is_alive and it.process.name in self._world.cables]
+        return self._world.dice.choice(living) if living else None
+
+    def _hold_client(self) -> None:
+        if (client := self._client()) is not None:
+            self._fault("hold", client.process.name)
+            cable = self._world.cables[client.process.name]
+            cable.hold(True)
+            self._later(self._world.dice.choice((0.2, 2.0, 30.0)), cable.hold, False)
+
+    def _cut_client(self) -> None:
+        if (client := self._client()) is not None:
+            self._fault("cut", client.process.name)
+            self._world.cables[client.process.name].cut()
+
+    def _kill_client(self) -> None:
+        if (client := self._client()) is not None and self._world.dice.random() < 0.5:
+            self._fault("kill", client.process.name)
+            client.process.die()
+
+    def _jump(self) -> None:
+        if self._world.server is not None:
+            self._fault("clock", self._world.server.name)
+            self._world.server.wall_offset += self._world.dice.choice((-3600.0, -1.0, 1.0, 3600.0))
