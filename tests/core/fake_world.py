@@ -53,6 +53,8 @@ class FakeContainer:
     """Why each attempt that came was made, as its delivery said."""
     kept: dict[int, tuple[InputKey, AttemptEnd]] = field(default_factory=dict)
     """How attempts ended, until another one is made at their inputs: what the next server is told of."""
+    cut: set[int] = field(default_factory=set)
+    """Streams that have lost their consumers with the server."""
     given_back: set[int] = field(default_factory=set)
     """Attempts that were not read when its event loop was stuck: they will not begin."""
     read: Slots = field(default_factory=lambda: Slots(10**6))
@@ -151,6 +153,8 @@ class FakeWorld:
         """How many attempts at each input the server that runs now has made, or has found running: it counts no others."""
         self.may_have_run: set[InputKey] = set()
         """Submitted again, and not found running: the server cannot know whether they ran before it."""
+        self.cut_off: set[InputKey] = set()
+        """Streams that are cancelled where they run, and of which nobody has been told yet."""
         self.stopped_apps: Counter[str] = Counter()
         self.gpus: dict[str, Gpu] = {}
         self.gpus_wanted = False
@@ -202,6 +206,9 @@ class FakeWorld:
         for container in self.containers.values():
             self._goes_on_alone(container, dice)
         self.feed(*events, *map(self._resumed, self.containers.values()))
+        assert not self.cut_off, "a stream was cancelled, and that was not recorded"
+        for container in self.containers.values():
+            container.cut.clear()
         unfinished = [key for key in unfinished if self.calls[key[0]][2] is not CallKind.STREAM]
         self._expect_again(set(unfinished))
         calls: dict[str, list[int]] = {}
@@ -250,10 +257,11 @@ class FakeWorld:
         container.unread.clear()
         container.busy = False
         for attempt, key in container.held.items():
-            if self.calls[key[0]][2] is CallKind.STREAM:
-                container.cancelled.update(
-                    dict.fromkeys(container.members(container.batch_of(attempt) or attempt), self.now)
-                )
+            is_stream = self.calls[key[0]][2] is CallKind.STREAM and not container.batches  # of which none streams
+            if is_stream and attempt not in container.cancelled:
+                container.cut.add(attempt)
+                container.cancelled[attempt] = self.now
+                self.cut_off.add(key)
         for first in sorted({container.batch_of(attempt) or attempt for attempt in container.held}):
             if dice.random() < 0.3:
                 ran = dice.choice([OutcomeKind.SUCCESS, OutcomeKind.FAILURE])
@@ -280,6 +288,7 @@ class FakeWorld:
             self.now - self.delivered_at[key],
             container.again[attempt],
             container.batch_of(attempt),
+            cut=attempt in container.cut,
         )
 
     # --- what happens ---------------------------------------------------------------------------------------------------
@@ -569,6 +578,9 @@ class FakeWorld:
 
     def _note_recorded(self, keys: list[InputKey]) -> None:
         for key in keys:
+            if key in self.cut_off:  # its caller is told by nobody
+                self.cut_off.remove(key)
+                continue
             self.recorded[key] += 1
             assert self.recorded[key] == self.outcomes[key], f"{key}: recorded other than told"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import pytest
 
 from motet.core.commands import AckItems, ReportAppStopped, SendItems, WakeAt
@@ -62,6 +65,17 @@ def test_stopping_an_app_cancels_its_inputs_stops_its_containers_and_reports_onc
     play >> ended(2)
     play >> ended(1, "exited with 0") << ReportAppStopped("ap-1")
     play.at(1000.0)
+
+
+def test_what_was_known_of_an_app_is_gone_with_it(play: Playbook) -> None:
+    """Also before the moments come at which it was to be looked after, such as at the end of timeouts."""
+    one_running(play)
+    pool = weakref.ref(play.engine.state.pools["fu-f"])
+    play >> finished(1, 1) << send("a", 0)
+    play >> AppStopped("ap-1", 5.0) << stop(1)
+    play >> ended(1, "exited with 0") << ReportAppStopped("ap-1")
+    gc.collect()
+    assert pool() is None
 
 
 def test_containers_of_a_stopped_app_are_killed_after_the_grace(play: Playbook) -> None:

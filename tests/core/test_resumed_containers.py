@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from motet.core import events as e
+from motet.core.commands import RecordCalls, RecordInputs
 from motet.core.earlier_attempts import RESUBMIT_GRACE
+from motet.core.engine import Engine
 from motet.model.current_attempt import Attempt
-from motet.model.outcome import AttemptEnd, HeldAttempt, OutcomeKind
-from motet.testing.playbook import Containing, Playbook
+from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, OutcomeKind
+from motet.testing.playbook import Containing, Playbook, text_failure
 from motet.testing.transcript import (
     cancel,
     cancel_attempts,
@@ -19,6 +21,7 @@ from motet.testing.transcript import (
     ready,
     resumed,
     send,
+    spec,
     start,
     stop,
     submit,
@@ -227,6 +230,34 @@ def test_the_inputs_of_a_batch_whose_container_dies_run_again(play: Playbook) ->
     play >> ended(THERE, blameless=True) << start(1)
     play >> submit("a", 1, first=2)
     play >> ready(1) << deliver_batch(1, "a0#1", "a1#2", "a2#3")
+
+
+# --- streams and requests -----------------------------------------------------------------------------------------------
+
+
+def test_a_stream_that_was_cut_off_is_recorded_as_cancelled_and_keeps_its_slot_until_it_has_ended() -> None:
+    running = HeldAttempt(7, "fc-a", 0, True, 1, 4.0, method="m", cut=True)
+    has_ended = HeldAttempt(8, "fc-b", 0, False, 1, 2.0, cut=True)
+    end = AttemptEnd(8, OutcomeKind.CANCELLED, b"")
+    engine = Engine(failure=text_failure)
+    engine.handle([e.FunctionAdded("fu-f", "ap-1", spec("f", max_containers=1))], 10.0)
+    resumed = e.ContainerResumed("ta-there", "fu-f", [running], [(has_ended, end)])
+    told = engine.handle([resumed], 10.0, records=True)
+    calls = [call for it in told if isinstance(it, RecordCalls) for call in it.calls]
+    inputs = [record for it in told if isinstance(it, RecordInputs) for record in it.inputs]
+    assert [(it.call_id, it.kind, it.method, it.submitted_at) for it in calls] == [
+        ("fc-a", CallKind.STREAM, "m", 6.0),
+        ("fc-b", CallKind.STREAM, "", 8.0),
+    ]
+    assert [(it.call_id, it.kind, it.container_id, it.ended_at) for it in inputs] == [
+        ("fc-a", OutcomeKind.CANCELLED, "ta-there", 10.0),
+        ("fc-b", OutcomeKind.CANCELLED, "ta-there", 10.0),
+    ]
+    assert all(b"the server was gone" in it.failure for it in inputs)
+    (container,) = engine.state.pools["fu-f"].fleet.containers.values()
+    assert list(container.running) == [7]
+    assert not engine.state.pools["fu-f"].earlier.are_any
+    engine.check()
 
 
 # --- and else ---------------------------------------------------------------------------------------------------------

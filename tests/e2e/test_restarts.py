@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from collections import Counter
@@ -81,6 +82,36 @@ def test_a_stream_ends_with_the_server_and_says_so(home: Restarted) -> None:
     wait_until(lambda: "got 1" in home.marked())
     home.restart()
     assert home.result() == "ended: the server was gone while this stream was under way\n"
+    wait_until(lambda: "left items" in home.marked())
+    wait_recorded_as_cancelled(home.server, "items")
+
+
+def test_of_everything_that_runs_each_ends_once_when_a_server_hands_over(home: Restarted) -> None:
+    home.begin("everything")
+    home.wait_begun(7)
+    assert home.server.end(signal.SIGUSR2)[0] == 0
+    home.start()
+    wait_until(lambda: {"left items", "left page"} <= set(home.marked()))
+    home.until.touch()
+    assert home.result().splitlines() == [
+        "alone: result of alone",
+        "nested: nested has result of nested's",
+        "together: result of together",
+        "batch: ['result of a', 'result of b', 'result of c']",
+        "stream: ConnectionError",
+        "request: HTTPError",
+    ]
+    assert set(Counter(home.marked()).values()) == {1}
+    for function in ("items", "page"):
+        wait_recorded_as_cancelled(home.server, function)
+
+
+def wait_recorded_as_cancelled(server: StandingServer, function: str) -> None:
+    def is_recorded() -> bool:
+        rows = json.loads(server.motet("function", "calls", function, "--json"))
+        return [row["status"] for row in rows] == ["cancelled"]
+
+    wait_until(is_recorded)
 
 
 def test_an_input_whose_container_is_killed_too_runs_again(home: Restarted) -> None:

@@ -101,3 +101,15 @@ def test_members_of_a_batch_are_held_by_themselves_and_know_it() -> None:
     running, ended, _ = kept.cut(lambda number: number == 1)
     assert running == [HeldAttempt(3, "fc-a", 3, True, batch=1)]
     assert ended == [HeldAttempt(2, "fc-a", 2, batch=1)]
+
+
+def test_what_has_lost_its_consumer_is_told_so_until_it_is_acknowledged() -> None:
+    kept = KeptAttempts(clock=lambda: 0.0)
+    kept.began(msgspec.structs.replace(delivery(1), method="m"))
+    kept.cut_off([1])
+    (held,) = kept.cut(lambda _: True)[0]
+    assert (held.cut, held.cancelled, held.method) == (True, True, "m")
+    kept.ended(end(1))
+    assert [each.cut for each in kept.cut(lambda _: False)[1]] == [True]
+    kept.acknowledged([1])
+    assert kept.cut(lambda _: False) == ([], [], [])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import subprocess
+import sys
 import typing
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -170,3 +173,39 @@ def test_outcomes_are_small_on_the_wire() -> None:
     assert len(codec.frames([Finished(ends)])[1]) < 30 * 100  # 18 of them say when the code ran
     outcomes = [InputEnd(5, OutcomeKind.SUCCESS, b"")] * 100
     assert len(codec.frames([Outcomes("fc-" + "0" * 26, outcomes)])[1]) < 8 * 100
+
+
+_AT_ONCE = """
+import sys, threading
+import msgspec
+from motet.errors import ConnectionError
+from motet.wire import codec
+from tests.wire.golden import sent
+
+sys.setswitchinterval(1e-6)
+frames = [msgspec.msgpack.encode([msgspec.Raw(data)]) for _, _, data in sent()]
+there = threading.Barrier(4)
+
+def use(decode):
+    there.wait()
+    for frame in frames:
+        try:
+            decode(memoryview(frame))
+        except ConnectionError:
+            pass  # of another direction
+
+decoders = (codec.decode_to_server, codec.decode_to_client, codec.decode_to_executor, codec.decode_to_control)
+threads = [threading.Thread(target=use, args=(decode,)) for decode in decoders]
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+"""
+
+
+def test_threads_that_read_their_first_messages_at_once_do_not_read_by_half_a_decoder() -> None:
+    """In a process of its own: it would crash."""
+    done = subprocess.run(
+        [sys.executable, "-c", _AT_ONCE], cwd=Path(__file__).parents[2], capture_output=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, b"")

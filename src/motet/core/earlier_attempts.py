@@ -55,7 +55,7 @@ class EarlierAttempts:
         where, are the answer; nobody waits for them."""
         superseded = []
         for held in running:
-            if held.cancelled or held.attempt in self._keys:  # no two containers have one attempt
+            if held.cancelled or held.cut or held.attempt in self._keys:  # no two containers have one attempt
                 continue
             key = held.call_id, held.index
             if held.attempt < self._latest(key):
@@ -68,7 +68,7 @@ class EarlierAttempts:
             self._grace.begin(key, now)
         for held, end in ended:
             key = held.call_id, held.index
-            if held.attempt > self._latest(key) and end.kind is not OutcomeKind.CANCELLED:
+            if held.attempt > self._latest(key) and not (held.cut or end.kind is OutcomeKind.CANCELLED):
                 superseded += self._supersede(key)
                 self._ended[key] = EarlierAttempt(container, held, now - held.ran), end
                 self._principals[held.call_id] = held.principal

@@ -238,7 +238,7 @@ class Engine:
         del self._pools[pool.function_id]
         self.state.calls.forget_function(pool.function_id)
         self.state.host.leave(pool.size)
-        pool.alarm.clear()
+        pool.alarm.let_go()
 
     # --- time ---------------------------------------------------------------------------------------------------------
 

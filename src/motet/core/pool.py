@@ -32,7 +32,7 @@ from motet.core.timers import Alarm
 from motet.core.turn import Turn
 from motet.core.unserved import Unserved
 from motet.core.waiting import WaitingQueue
-from motet.errors import FunctionTimeoutError
+from motet.errors import ConnectionError, FunctionTimeoutError
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, HeldAttempt
 
@@ -183,10 +183,20 @@ class Pool:
         self.fleet.resumed(container, turn)
         self.size.resumed(container, event.gpus)
         for held in running:
-            if held.cancelled:
+            if held.cancelled or held.cut:
                 self.slots.let_go(held, container, "it was cancelled", turn)
+        self._tell_cut(container, [*running, *(held for held, _ in event.ended)], turn)
         for holder, held in self.earlier.add(container, running, event.ended, turn.now):
             self._let_go(holder, held, "a later attempt at it runs", turn)
+
+    def _tell_cut(self, container: Container, held: Iterable[HeldAttempt], turn: Turn) -> None:
+        """Streams and requests have ended with the server before this one, which could not tell of it."""
+        if turn.records is None:
+            return
+        for each in held:
+            if each.cut:
+                why = self.endings.failure(ConnectionError("the server was gone while this was under way"))
+                turn.records.cut(self.function_id, container.container_id, each, why)
 
     def rejoin(self, items: Sequence[Input], turn: Turn) -> None:
         """New inputs that run, or have ended, already: see `EarlierAttempts.has`."""

@@ -19,7 +19,7 @@ class Alarm(Generic[R]):
     __slots__ = ("_timers", "due", "ringer")
 
     def __init__(self, ringer: R, timers: Timers[R]) -> None:
-        self.ringer = ringer
+        self.ringer: R | None = ringer
         self._timers = timers
         self.due = inf
         """When it rings; never, if it is not set."""
@@ -33,6 +33,11 @@ class Alarm(Generic[R]):
     def clear(self) -> None:
         """It is not set any more."""
         self.due = inf
+
+    def let_go(self) -> None:
+        """Its ringer is gone, and is not kept by the moments at which it was to ring."""
+        self.clear()
+        self.ringer = None
 
 
 class Timers(Generic[R]):
@@ -59,6 +64,6 @@ class Timers(Generic[R]):
             self.next = moments[0][0] if moments else None
             if isinstance(what, Input):
                 yield what
-            elif what.due == deadline:
+            elif what.due == deadline and what.ringer is not None:
                 what.clear()
                 yield what.ringer

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from motet.core.commands import Command, RecordArguments, RecordCalls, RecordInputs, RecordSuccesses
 from motet.core.inputs import Call, Input
-from motet.model.outcome import OutcomeKind
+from motet.model.outcome import CallKind, HeldAttempt, OutcomeKind
 from motet.records.arguments import ArgumentsRecord
 from motet.records.calls import CallRecord
 from motet.records.inputs import InputRecord
@@ -72,6 +72,17 @@ class TurnRecords:
             item.earlier,
             call.trace,
         )
+        self._inputs.setdefault(call, []).append(record)
+
+    def cut(self, function_id: str, container_id: str, held: HeldAttempt, failure: bytes) -> None:
+        """A stream or a request was cancelled in its container, because a server before this one is gone."""
+        now, began_at = self._now, self._now - held.ran
+        call = Call(held.call_id, function_id, 0, CallKind.STREAM, held.method)
+        cancelled = OutcomeKind.CANCELLED
+        record = InputRecord(
+            held.call_id, held.index, began_at, now, cancelled, container_id, began_at, now, cancelled, failure=failure
+        )
+        self._calls.append(CallRecord(call.call_id, function_id, call.kind, call.method, began_at))
         self._inputs.setdefault(call, []).append(record)
 
     def failed(self, item: Input, arguments: bytes) -> None:

@@ -90,7 +90,8 @@ class AttemptEnd(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class HeldAttempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An attempt that a container holds when it comes back to a server: of which input, and whose. `cancelled`: it was told to
     end it, and nobody waits for it. `ran`: seconds since it was delivered, those left out in which the container stood still.
-    `again`: as it came with its delivery. `batch`: the first attempt of the batch that it is in; 0: none.
+    `again` and `method`: as they came with its delivery. `batch`: the first attempt of the batch that it is in; 0: none. `cut`:
+    it is a stream or a request, which has lost its consumer with the server, and was cancelled for that.
     """
 
     attempt: int
@@ -101,6 +102,8 @@ class HeldAttempt(msgspec.Struct, array_like=True, frozen=True, gc=False):
     ran: Moment = 0.0
     again: Attempt | None = None
     batch: Index = 0
+    method: Name = ""
+    cut: bool = False
 
     @property
     def slot(self) -> int:

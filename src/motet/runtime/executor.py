@@ -162,9 +162,11 @@ class Executor:
         cancelled: what was given back, and what has a consumer whom its items do not reach any more. On the control thread."""
         hold, self._hold = self._hold, None
         lost = [] if hold is None else sorted(hold.given_back)
-        lost += [number for number, it in list(self._attempts.items()) if it.window is not None]
-        self.canceller.cancel(lost)
+        cut = [number for number, it in list(self._attempts.items()) if it.window is not None]
         assert self._kept is not None
+        # Those that were cancelled before have ended for the server that is gone.
+        self._kept.cut_off(number for number in cut if not self._slots.cancelled(number))
+        self.canceller.cancel([*lost, *cut])
         running, ended, ends = self._kept.cut(self._slots.cancelled)
         return Held(running, ended, self.limit.value if self.limit.was_lowered else 0), ends
 

@@ -25,6 +25,7 @@ class _Kept(NamedTuple):
     began_at: float
     again: Attempt | None
     batch: int
+    method: str
 
 
 class KeptAttempts:
@@ -43,6 +44,7 @@ class KeptAttempts:
         """Seconds for which nothing ran here."""
         self._attempts: dict[int, _Kept] = {}
         self._ends: dict[int, AttemptEnd] = {}
+        self._cut_off: set[int] = set()
         self._is_cut = False
 
     def began(self, delivery: Delivery) -> bool:
@@ -55,8 +57,13 @@ class KeptAttempts:
                 return False
             now = self._clock() - self._stood
             for it in members:
-                self._attempts[it.attempt] = _Kept(it.call_id, it.index, it.principal, now, it.again, batch)
+                self._attempts[it.attempt] = _Kept(it.call_id, it.index, it.principal, now, it.again, batch, it.method)
             return True
+
+    def cut_off(self, attempts: Iterable[int]) -> None:
+        """These have lost their consumers with the server."""
+        with self._change:
+            self._cut_off.update(attempts)
 
     def stood_still(self, seconds: float) -> None:
         """Nothing ran here for so long: no time of any attempt."""
@@ -81,6 +88,7 @@ class KeptAttempts:
 
     def _forget(self, attempt: int) -> None:
         self._attempts.pop(attempt, None)
+        self._cut_off.discard(attempt)
         if (end := self._ends.pop(attempt, None)) is not None:
             self._bytes -= len(end.payload)
 
@@ -96,7 +104,18 @@ class KeptAttempts:
                 has_ended = attempt in self._ends
                 cancelled = not has_ended and is_cancelled(it.batch or attempt)
                 ran = now - it.began_at
-                held = HeldAttempt(attempt, it.call_id, it.place, cancelled, it.principal, ran, it.again, it.batch)
+                held = HeldAttempt(
+                    attempt,
+                    it.call_id,
+                    it.place,
+                    cancelled,
+                    it.principal,
+                    ran,
+                    it.again,
+                    it.batch,
+                    it.method,
+                    attempt in self._cut_off,
+                )
                 (ended if has_ended else running).append(held)
             return running, ended, list(self._ends.values())
 

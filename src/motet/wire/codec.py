@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -22,6 +23,9 @@ _SPLIT_BYTES = 16 * 1024 * 1024
 
 _encode = msgspec.msgpack.Encoder().encode
 _NOTHING = _encode([])
+_making = threading.Lock()
+"""What msgspec finds out of a class is shared by all decoders from when it begins to look: one that another thread makes
+meanwhile reads by half of it, and the process crashes."""
 
 
 def frames(messages: Sequence[Message], split: int = _SPLIT_BYTES, most: int = MAX_FRAME_BYTES) -> list[bytes]:
@@ -71,7 +75,8 @@ def _decoder(of: Any) -> Callable[[memoryview], list[Any]]:
     def decode_or_raise(frame: memoryview) -> list[Any]:
         nonlocal decode
         if decode is None:
-            decode = msgspec.msgpack.Decoder(list[of]).decode
+            with _making:
+                decode = msgspec.msgpack.Decoder(list[of]).decode
         try:
             return decode(frame)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, InvalidError) as error:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import motet
 
@@ -60,9 +63,27 @@ def calls(marks: str, name: str, until: str) -> str:
 @app.function()
 def items(marks: str, until: str) -> Iterator[int]:
     mark(marks, "begin items")
-    yield 1
-    wait_for(until)
-    yield 2
+    try:
+        yield 1
+        wait_for(until)
+        yield 2
+    finally:
+        mark(marks, "left items")
+
+
+@app.function()
+@motet.asgi_app()
+def page() -> Any:
+    async def answer(scope: dict[str, Any], receive: Any, send: Any) -> None:
+        marks, until = scope["query_string"].decode().split("&")
+        mark(marks, "begin page")
+        try:
+            while not os.path.exists(until):  # noqa: ASYNC110, ASYNC240 - there is nothing to wait on
+                await asyncio.sleep(0.02)
+        finally:
+            mark(marks, "left page")
+
+    return answer
 
 
 @app.cls()
@@ -87,6 +108,24 @@ def many(marks: str, until: str, count: int = 40) -> None:
 @app.local_entrypoint()
 def three(marks: str, until: str) -> None:
     print(*batch.map([marks] * 3, "abc", [until] * 3), sep=", ")
+
+
+@app.local_entrypoint()
+def everything(marks: str, until: str) -> None:
+    """One of each kind, beside one another."""
+    url = page.get_web_url()
+    works = {
+        "alone": lambda: sync.remote(marks, "alone", until),
+        "nested": lambda: calls.remote(marks, "nested", until),
+        "together": lambda: together.remote(marks, "together", until),
+        "batch": lambda: list(batch.map([marks] * 3, "abc", [until] * 3)),
+        "stream": lambda: list(items.remote_gen(marks, until)),
+        "request": lambda: urllib.request.urlopen(f"{url}?{marks}&{until}").read(),
+    }
+    with ThreadPoolExecutor(len(works)) as threads:
+        under_way = {name: threads.submit(work) for name, work in works.items()}
+    for name, done in under_way.items():
+        print(f"{name}: {type(done.exception()).__name__ if done.exception() else done.result()}")
 
 
 @app.local_entrypoint()

@@ -183,8 +183,9 @@ class Returning:
         container.output.resumed(len(event.running))
         container.silent = False  # as the engine sees it; if it is, that is said once more
         if self._unacknowledged is not None:
-            self._unacknowledged.delivered(container_id, event.running)
-            self._unacknowledged.delivered(container_id, [held for held, _ in event.ended])
+            kept = [*event.running, *(held for held, _ in event.ended)]
+            self._unacknowledged.delivered(container_id, [held for held in kept if not held.cut])
+            self._unacknowledged.finished(container_id, [end for held, end in event.ended if held.cut])
         self._driver.tell(ContainerCameBack(container_id, container.function_id))
         return [event, e.ContainerFrozen(container_id)] if container.frozen else [event]
 
