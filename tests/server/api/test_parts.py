@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from motet.server.api.bodies import Bodies, accepted, encoding_of_body, wanted_result
-from motet.server.api.idempotency import KEEP_SECONDS, IdempotencyKeys
 from motet.server.api.problems import Problem
 from motet.server.api.server_sent import PING, event, with_pings
 from motet.wire.encoding import Encoding
@@ -90,49 +89,6 @@ def test_a_body_without_a_type_is_refused_if_there_is_one() -> None:
     assert encoding_of_body(None, b"") is JSON
     with pytest.raises(Problem, match="the body is of no type"):
         encoding_of_body(None, b"{}")
-
-
-# --- keys -------------------------------------------------------------------------------------------------------------
-
-
-class Clock:
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-def test_a_key_is_forgotten_after_a_day_or_when_there_are_too_many() -> None:
-    clock = Clock()
-    keys = IdempotencyKeys(clock, most=2)
-    assert keys.call_of("p", "a", "fc-1", b"x") == "fc-1"
-    assert keys.call_of("p", "a", "fc-2", b"x") == "fc-1"
-    clock.now += KEEP_SECONDS + 1
-    assert keys.call_of("p", "a", "fc-3", b"y") == "fc-3"
-    for number in range(3):
-        keys.call_of("p", f"b{number}", "fc-x", b"")
-    assert keys.call_of("p", "a", "fc-4", b"z") == "fc-4"
-
-
-def test_a_key_whose_call_could_not_be_made_is_free() -> None:
-    keys = IdempotencyKeys(Clock())
-    keys.call_of("p", "a", "fc-1", b"x")
-    keys.forget("p", "a")
-    assert keys.call_of("p", "a", "fc-2", b"y") == "fc-2"
-
-
-def test_parts_of_a_request_are_not_taken_for_each_other() -> None:
-    keys = IdempotencyKeys(Clock())
-    keys.call_of("p", "a", "fc-1", b"xy", b"z")
-    with pytest.raises(Problem, match="was used for another request") as raised:
-        keys.call_of("p", "a", "fc-2", b"x", b"yz")
-    assert raised.value.status == 422
-
-
-@pytest.mark.parametrize("key", ["", "x" * 256, "a\nb"])
-def test_what_is_no_key(key: str) -> None:
-    with pytest.raises(Problem, match="it may be text of 1 to 255"):
-        IdempotencyKeys(Clock()).call_of("p", key, "fc-1")
 
 
 # --- events -----------------------------------------------------------------------------------------------------------

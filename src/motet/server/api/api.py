@@ -20,7 +20,6 @@ from motet.server.api import steering
 from motet.server.api.asked import Asked, ClientGone
 from motet.server.api.bodies import Bodies
 from motet.server.api.calling import Calling
-from motet.server.api.idempotency import IdempotencyKeys
 from motet.server.api.looking import Looking, plain
 from motet.server.api.openapi import document
 from motet.server.api.problems import Problem, of_error
@@ -49,7 +48,7 @@ class HttpApi:
         self._visits: set[Visit] = set()
         self._ended = False
         targets = Targets(reception.find_running)
-        self._calling = Calling(targets, IdempotencyKeys(reception.now), reception.has_call)
+        self._calling = Calling(targets, reception.has_call)
         self._looking = Looking(targets)
         self._tools = ToolRequests(targets)
         handlers = {HTTPException: _not_routed}

@@ -15,7 +15,6 @@ from motet.model.ids import ENTROPY_BITS, checked_id, id_suffix, input_id
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.api.asked import Asked
 from motet.server.api.bodies import MEDIA_TYPES, accepted, wanted_result
-from motet.server.api.idempotency import IdempotencyKeys
 from motet.server.api.problems import Json, Problem, of_end
 from motet.server.api.reception import HasCall
 from motet.server.api.server_sent import event, streamed
@@ -28,14 +27,14 @@ MAX_WAIT = 3600.0
 MAX_POLL = 300.0
 """Seconds that one question for a result may wait."""
 ACK_EVERY = m.STREAM_WINDOW // 4
+MAX_KEY = 255
 
 
 class Calling:
     """Answers requests about calls."""
 
-    def __init__(self, targets: Targets, keys: IdempotencyKeys, has_call: HasCall) -> None:
+    def __init__(self, targets: Targets, has_call: HasCall) -> None:
         self._targets = targets
-        self._keys = keys
         self._has_call = has_call
 
     # --- making them --------------------------------------------------------------------------------------------------
@@ -87,22 +86,24 @@ class Calling:
 
     async def _spawn(self, asked: Asked, target: CallTarget, data: bytes) -> str:
         """Make it, or find the one that was made with the same key; its id."""
-        key, call_id, method = asked.header("idempotency-key"), new_call_id(), target.method.name
-        if key is not None:
-            what = (target.function_id.encode(), method.encode(), data)
-            known = self._keys.call_of(asked.principal, key, call_id, *what)
-            if known != call_id:
-                return known
-        new = [NewInput(0, data)]
-        try:
-            await asked.visit.ask(
-                m.SubmitInputs(call_id, target.function_id, CallKind.SPAWNED, method, new, trace=asked.trace)
+        key, call_id, new = asked.header("idempotency-key"), new_call_id(), [NewInput(0, data)]
+        inputs = m.SubmitInputs(
+            call_id, target.function_id, CallKind.SPAWNED, target.method.name, new, trace=asked.trace
+        )
+        if key is None:
+            await asked.visit.ask(inputs)
+            return call_id
+        if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+            raise Problem(
+                "bad-request", f"Idempotency-Key: has {len(key)} characters; it may be text of 1 to {MAX_KEY}"
             )
-        except BaseException:
-            if key is not None:
-                self._keys.forget(asked.principal, key)
+        try:
+            spawned: m.CallSpawned = await asked.visit.ask(m.SpawnOnce(key, inputs))
+        except Problem as problem:
+            if problem.slug == "conflict":
+                raise Problem("key-reused", f"Idempotency-Key: {problem.detail}") from None
             raise
-        return call_id
+        return spawned.call_id
 
     async def stream(self, asked: Asked) -> Response:
         """Call a generator function, and send its items as events, at the pace of whoever reads them."""

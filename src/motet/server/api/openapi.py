@@ -90,8 +90,8 @@ _PARAMETERS: Json = {
 _INDEX = _query("index", "Which input, of a call that has several.", type="integer", minimum=0, maximum=10**9)
 _IDEMPOTENCY = _header(
     "Idempotency-Key",
-    "The same key with the same request is the same call, for 24 hours, while the server runs; with another request it is "
-    "refused. The result is kept.",
+    "The same key with the same arguments of the same function is the same call, for as long as the call is kept; with other "
+    "arguments it is refused. The result is kept.",
     minLength=1,
     maxLength=255,
     pattern="^[!-~]+$",
