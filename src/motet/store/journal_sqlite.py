@@ -71,16 +71,16 @@ INSERT INTO calls(call_id, made_at, ended_at, principal, idempotency, kept) VALU
     ON CONFLICT(call_id) DO UPDATE SET principal = NULL WHERE principal <> excluded.principal
 """
 _NEW_INPUT = """
-INSERT INTO inputs(call, place, submitted_at, payload) SELECT key, ?2, ?3, ?4 FROM calls WHERE call_id = ?1
-    AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = key AND place = ?2) ON CONFLICT DO NOTHING
+INSERT INTO inputs(call, place, submitted_at, payload) SELECT key, ?, ?, ? FROM calls WHERE call_id = ?
+    AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = key AND place = ?) ON CONFLICT DO NOTHING
 """
 _TRIED = """
 UPDATE inputs SET attempts = ?, retries = ?, lone_losses = ?, due_at = ?, last_attempt = ?
     WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?
 """
 _NEW_OUTCOME = """
-INSERT INTO outcomes SELECT call, place, ?3, ?4, ?5 FROM inputs
-    WHERE call = (SELECT key FROM calls WHERE call_id = ?1) AND place = ?2
+INSERT INTO outcomes SELECT call, place, ?, ?, ? FROM inputs
+    WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?
 """
 _encode = msgspec.msgpack.Encoder().encode
 
@@ -208,8 +208,8 @@ class SqliteJournal(JournalReading):
                     writer.execute("DELETE FROM calls WHERE key = ?", (key,))
                     gone += max(1, count)
                 else:
-                    some = "SELECT place FROM outcomes WHERE call = ?1 ORDER BY place LIMIT ?2"
-                    writer.execute(f"DELETE FROM outcomes WHERE call = ?1 AND place IN ({some})", (key, room))
+                    some = "SELECT place FROM outcomes WHERE call = ? ORDER BY place LIMIT ?"
+                    writer.execute(f"DELETE FROM outcomes WHERE call = ? AND place IN ({some})", (key, key, room))
                     writer.execute("UPDATE calls SET num_inputs = num_inputs - ? WHERE key = ?", (room, key))
                     gone += room
         return gone
@@ -240,7 +240,7 @@ def _call_row(call: KeptCall) -> tuple[Any, ...]:
 
 
 def _input_rows(entries: Sequence[InputsAdded]) -> Iterator[tuple[Any, ...]]:
-    return ((it.call_id, new.index, it.at, new.payload) for it in entries for new in it.inputs)
+    return ((new.index, it.at, new.payload, it.call_id, new.index) for it in entries for new in it.inputs)
 
 
 def _tried_row(it: InputTried) -> tuple[Any, ...]:
@@ -248,4 +248,4 @@ def _tried_row(it: InputTried) -> tuple[Any, ...]:
 
 
 def _outcome_rows(entries: Sequence[InputsEnded]) -> Iterator[tuple[Any, ...]]:
-    return ((it.call_id, end.index, int(end.kind), it.at, end.payload) for it in entries for end in it.ended)
+    return ((int(end.kind), it.at, end.payload, it.call_id, end.index) for it in entries for end in it.ended)
