@@ -51,7 +51,9 @@ class SocketLink:
             with shield_cancellation(), self._lock:
                 self._send_whole(data)
         except OSError as error:
-            raise ConnectionError(f"the connection to the server is gone: {error}") from error
+            # Where the receiving thread has ended it, that knows why; here the stream is just broken.
+            gone = ConnectionError(f"the connection to the server is gone: {error}")
+            raise self._connection.error or gone from error
 
     def send_outgoing(self, outgoing: Outgoing) -> None:
         for message in outgoing.take():
