@@ -136,7 +136,8 @@ class Server:
         ends = config.stop_grace, self._calls.forget_app
         self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
-            self._catalogue.views, self._tally, self._driver.follow, config.certificates, home_usage, backend.silence
+            *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
+            *(home_usage, backend.silence, self._spawned.progress),
         )
         self._containers = Containers(
             self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
@@ -150,9 +151,8 @@ class Server:
         self._metrics_endpoint = (
             None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
         )
-        self._metered = MeteredServer(self._metrics)
+        self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
-        self._client_numbers = itertools.count(1)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
         parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, Placing(bundles).placed
         room = self._room = DeploymentsRoom(

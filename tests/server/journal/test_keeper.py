@@ -97,6 +97,23 @@ def test_what_comes_during_a_commit_is_kept_by_the_next_one() -> None:
     play(scene)
 
 
+def test_its_lag_is_how_long_the_oldest_waits() -> None:
+    async def scene(on: Stage) -> None:
+        assert (on.keeper.lag, on.keeper.term) == (0.0, 1)
+        on.disk.failing = lambda: ServiceError("the disk is full")
+        owed = asyncio.ensure_future(on.told(lambda then: on.keeper.owe(spawned(1), then)))
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+        await asyncio.sleep(7)
+        await on.keep(spawned(2))
+        assert on.keeper.lag == pytest.approx(asyncio.get_running_loop().time() - began)
+        on.disk.failing = None
+        await owed
+        assert on.keeper.lag == 0.0
+
+    play(scene)
+
+
 def test_it_is_told_in_order_when_it_is_kept() -> None:
     async def scene(on: Stage) -> None:
         order: list[str] = []

@@ -66,7 +66,11 @@ async def scrape(on: Stage) -> Scrape:
     return Scrape(answer.text)
 
 
-SECONDS_OF_A_SERVER = {"motet_certificate_expiry_timestamp_seconds", "motet_agent_silence_seconds"}
+SECONDS_OF_A_SERVER = {
+    "motet_certificate_expiry_timestamp_seconds",
+    "motet_agent_silence_seconds",
+    "motet_journal_lag_seconds",
+}
 
 
 # --- the names --------------------------------------------------------------------------------------------------------

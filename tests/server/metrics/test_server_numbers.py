@@ -10,6 +10,7 @@ import pytest
 import trustme
 
 from motet.model.views import AppView
+from motet.server.clients.calls_room import JournalProgress
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.server.metrics.server_numbers import MEASURED_FOR, ServerNumbers, expires_at
@@ -25,11 +26,13 @@ class Watched:
         self.looks: list[Callable[[], None]] = []
         self.used = HomeUsage({"records": 5, "bundles": 7}, 100)
         self.silence: float | None = None
+        self.journal: JournalProgress | None = None
         self.upkeep = ServerNumbers(
             lambda: views,
             certificates,
             lambda: self.used,
             lambda: self.silence,
+            lambda: self.journal,
             self.looks.append,
             lambda: self.now,
         )
@@ -109,3 +112,11 @@ def test_what_is_under_a_home_is_counted_by_what_it_is_of_and_once(tmp_path: Pat
     assert used.total == sum(used.parts.values())
     assert used.free > 0
     assert home_usage(tmp_path / "gone") == HomeUsage({"records": 0, "other": 0}, 0)
+
+
+def test_how_far_a_journal_is_is_told_where_there_is_one() -> None:
+    watched = Watched()
+    assert watched.values(catalogue.JOURNAL_LAG) == watched.values(catalogue.JOURNAL_TERM) == {}
+    watched.journal = JournalProgress(0.5, 3)
+    assert watched.values(catalogue.JOURNAL_LAG) == {(): 0.5}
+    assert watched.values(catalogue.JOURNAL_TERM) == {(): 3}

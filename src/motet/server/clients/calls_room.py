@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from motet.core import events as e
 from motet.server.apps.catalogue import Catalogue
@@ -27,6 +28,13 @@ class CallsServed:
     place: Place
 
 
+class JournalProgress(NamedTuple):
+    """For how many seconds the oldest of what is to be kept waits for the disk, and which opening of the journal this is."""
+
+    lag: float
+    term: int
+
+
 class CallsRoom:
     """`calls` takes spawned calls."""
 
@@ -37,6 +45,10 @@ class CallsRoom:
     def problem(self) -> str:
         """Why spawned calls are refused now; "": they are not."""
         return ""
+
+    def progress(self) -> JournalProgress | None:
+        """How far its journal is; None: there is none."""
+        return None
 
     def attach(self, served: CallsServed) -> None:
         """Have calls looked up here."""

@@ -39,6 +39,8 @@ class _Keeping(msgspec.Struct):
     then: Callable[[Any], None]
     question: Callable[[Journal], Any] | None = None
     is_owed: bool = False
+    since: float = 0.0
+    """When it was said, on the loop's clock."""
 
 
 class JournalKeeper:
@@ -64,12 +66,25 @@ class JournalKeeper:
         self._owed: list[_Keeping] = []
         """What must be kept, and could not be until now; the oldest first. While a commit is under way it is the thread's."""
         self._is_busy = self._is_fenced = False
+        self._oldest: float | None = None
+        """While a commit is under way: when the oldest of what it has, or is owed, was said."""
         self._closing: asyncio.Future[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._writer = ThreadPoolExecutor(1, "motet-journal")
         self._readers = ThreadPoolExecutor(READERS, "motet-journal-reader")
 
     # --- on the loop --------------------------------------------------------------------------------------------------
+
+    @property
+    def term(self) -> int:
+        """Which opening of its journal this is."""
+        return self._journal.term
+
+    @property
+    def lag(self) -> float:
+        """For how many seconds the oldest of what was said waits to be kept, or answered; 0 if nothing does."""
+        oldest = self._oldest if self._is_busy else _oldest(self._owed, self._queue)
+        return 0.0 if oldest is None else self._loop.time() - oldest
 
     def keep(self, entries: Sequence[Entry], then: Kept) -> None:
         """Keep all of this or nothing; `then` is told when it would survive a crash, or why it is not kept."""
@@ -121,6 +136,7 @@ class JournalKeeper:
         if self._is_closed:
             work.then(ServiceError("this server has ended, and keeps nothing any more"))
             return
+        work.since = self._loop.time()
         self._queue.append(work)
         if not self._is_busy:
             self._begin()
@@ -135,6 +151,7 @@ class JournalKeeper:
         while self._queue and count < MOST_ENTRIES:
             group.append(self._queue.popleft())
             count += 1 + len(group[-1].entries)
+        self._oldest = _oldest(self._owed, group)
         self._is_busy = True
         self._loop.run_in_executor(self._writer, self._work, group).add_done_callback(self._done)
 
@@ -227,3 +244,8 @@ class JournalKeeper:
         except Exception as error:
             logger.error("a question to the journal failed", exc_info=error)
             return Error(f"{type(error).__name__}: {error}")
+
+
+def _oldest(*lines: Sequence[_Keeping]) -> float | None:
+    """When the first of all that stand in these lines was said."""
+    return min((line[0].since for line in lines if line), default=None)

@@ -9,7 +9,7 @@ from motet.errors import Error
 from motet.model.function import AppSpec
 from motet.server.access.rights import named_rights
 from motet.server.apps.lifetimes import UntilStopped
-from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim
+from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim, JournalProgress
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
 from motet.server.containers.come_back import CLAIM_TIMEOUT
@@ -41,6 +41,10 @@ class JournalRoom(CallsRoom):
     def problem(self) -> str:
         """Why spawned calls are refused now; "": they are not."""
         return self._keeper.problem
+
+    def progress(self) -> JournalProgress:
+        """See `CallsRoom`."""
+        return JournalProgress(self._keeper.lag, self._keeper.term)
 
     def attach(self, served: CallsServed) -> None:
         """Have calls looked up here."""

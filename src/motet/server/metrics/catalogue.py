@@ -84,10 +84,20 @@ AGENT_SILENCE = Metric(
     unit="seconds",
     of_server=True,
 )
+JOURNAL_LAG = Metric(
+    "motet_journal_lag_seconds",
+    "gauge",
+    "Time for which the oldest of what the journal is to keep has waited",
+    unit="seconds",
+    of_server=True,
+)
+JOURNAL_TERM = Metric(
+    "motet_journal_term", "gauge", "Which opening of the journal this server has; a later one fences it", of_server=True
+)
 DEPLOYED = Metric("motet_deployed_version", "gauge", "The newest version of an app that serves", "app", of_server=True)
 
 METRICS = (
     *(WAITING, RUNNING, SLOTS, CONTAINERS, DESIRED),
     *(INPUTS, RETRIES, STARTS, ENDS, QUEUED, EXECUTION, LATENCY, START),
-    *(HOME_BYTES, HOME_FREE, CERTIFICATE_EXPIRY, AGENT_SILENCE, DEPLOYED),
+    *(HOME_BYTES, HOME_FREE, CERTIFICATE_EXPIRY, AGENT_SILENCE, JOURNAL_LAG, JOURNAL_TERM, DEPLOYED),
 )

@@ -10,6 +10,7 @@ from typing import Generic, TypeVar
 from motet.core.containers import DRAINING, FROZEN, READY, STARTING, STOPPING
 from motet.model.outcome import OutcomeKind
 from motet.model.views import AppView, FunctionView
+from motet.server.clients.calls_room import JournalProgress
 from motet.server.driver import Turned
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
@@ -37,8 +38,8 @@ class Readings(Generic[V]):
 
 class Metrics:
     """Reads pools when it is asked, what is in `tally`, which is to `follow` the driver from then on, and the server's own
-    numbers: when its `certificates` expire, what is under its home (`usage`), for how long its agent is silent. On the
-    server's loop."""
+    numbers: when its `certificates` expire, what is under its home (`usage`), for how long its agent is silent, how far its
+    `journal` is. On the server's loop."""
 
     def __init__(
         self,
@@ -48,9 +49,10 @@ class Metrics:
         certificates: Sequence[Path] = (),
         usage: Callable[[], HomeUsage] | None = None,
         silence: Callable[[], float | None] = lambda: None,
+        journal: Callable[[], JournalProgress | None] = lambda: None,
     ) -> None:
         self._tally = tally
-        self._numbers = ServerNumbers(views, certificates, usage, silence)
+        self._numbers = ServerNumbers(views, certificates, usage, silence, journal)
         self._views = views
         self._follow = follow
         self._begun = False

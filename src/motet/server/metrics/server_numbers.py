@@ -10,6 +10,7 @@ from pathlib import Path
 
 from motet.client.certificate import valid_until
 from motet.model.views import AppView
+from motet.server.clients.calls_room import JournalProgress
 from motet.server.metrics import catalogue
 from motet.server.metrics.catalogue import Metric
 from motet.store.base import HomeUsage
@@ -21,8 +22,9 @@ Reading = tuple[Metric, tuple[str, ...], float]
 
 
 class ServerNumbers:
-    """Reads them. `usage` looks at the home, and waits for its disk: `later` has that done elsewhere. `silence`: see `Backend`.
-    `certificates` are files in PEM form, of servers that are known by them. A number that cannot be had is left out."""
+    """Reads them. `usage` looks at the home, and waits for its disk: `later` has that done elsewhere. `silence`: see `Backend`;
+    `journal`: see `CallsRoom.progress`. `certificates` are files in PEM form, of servers that are known by them. A number that
+    cannot be had is left out."""
 
     def __init__(
         self,
@@ -30,6 +32,7 @@ class ServerNumbers:
         certificates: Sequence[Path],
         usage: Callable[[], HomeUsage] | None,
         silence: Callable[[], float | None] = lambda: None,
+        journal: Callable[[], JournalProgress | None] = lambda: None,
         later: Callable[[Callable[[], None]], object] = lambda look: asyncio.get_running_loop().run_in_executor(
             None, look
         ),
@@ -39,6 +42,7 @@ class ServerNumbers:
         self._certificates = certificates
         self._usage = usage
         self._silence = silence
+        self._journal = journal
         self._later = later
         self._now = now
         self._used: HomeUsage | None = None
@@ -59,6 +63,9 @@ class ServerNumbers:
             yield catalogue.HOME_FREE, (), used.free
         if (silence := self._silence()) is not None:
             yield catalogue.AGENT_SILENCE, (), silence
+        if (journal := self._journal()) is not None:
+            yield catalogue.JOURNAL_LAG, (), journal.lag
+            yield catalogue.JOURNAL_TERM, (), journal.term
         for file in self._certificates:
             if (expiry := expires_at(file)) is not None:
                 yield catalogue.CERTIFICATE_EXPIRY, (file.name,), expiry
