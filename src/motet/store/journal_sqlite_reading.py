@@ -12,7 +12,8 @@ import msgspec
 
 from motet.errors import NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, OutcomeKind
-from motet.store.journal import KeptApp, KeptCall, UnfinishedInput, UnfinishedPart
+from motet.store.journal import KeptApp, KeptCall, UnfinishedPart
+from motet.store.journal_parts import unfinished_parts
 
 _BUSY_SECONDS = 10.0
 
@@ -41,16 +42,7 @@ class JournalReading:
     def unfinished(self, most: int = 1000) -> Iterator[UnfinishedPart]:
         """See `Journal`."""
         with self._reading() as reader:
-            key, call = 0, b""
-            inputs: list[UnfinishedInput] = []
-            for row in reader.execute(_UNFINISHED):
-                if inputs and (row[0] != key or len(inputs) == most):
-                    yield UnfinishedPart(_call.decode(call), inputs)
-                    inputs = []
-                key, call = row[0], row[1]
-                inputs.append(UnfinishedInput(*row[2:]))
-            if inputs:
-                yield UnfinishedPart(_call.decode(call), inputs)
+            yield from unfinished_parts(reader.execute(_UNFINISHED), most)
 
     def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
         """See `Journal`."""

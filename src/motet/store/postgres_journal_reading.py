@@ -9,7 +9,8 @@ import msgspec
 
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd, OutcomeKind
-from motet.store.journal import KeptApp, KeptCall, UnfinishedInput, UnfinishedPart
+from motet.store.journal import KeptApp, KeptCall, UnfinishedPart
+from motet.store.journal_parts import unfinished_parts
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
 
@@ -59,16 +60,7 @@ class PostgresJournalReading:
             session.cursor("unfinished") as cursor,
         ):
             cursor.itersize = _FETCHED
-            key, call = 0, b""
-            inputs: list[UnfinishedInput] = []
-            for row in cursor.execute(_UNFINISHED):
-                if inputs and (row[0] != key or len(inputs) == most):
-                    yield UnfinishedPart(_call.decode(call), inputs)
-                    inputs = []
-                key, call = row[0], row[1]
-                inputs.append(UnfinishedInput(*row[2:]))
-            if inputs:
-                yield UnfinishedPart(_call.decode(call), inputs)
+            yield from unfinished_parts(cursor.execute(_UNFINISHED), most)
 
     def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
         """See `Journal`."""
