@@ -39,7 +39,8 @@ def directory(tmp_path: Path) -> Path:
     journal.keep([CallMade(call("fc-1")), InputsAdded("fc-1", [NewInput(0, b"zero"), NewInput(1, b"one")], 101.0)])
     journal.keep([InputsEnded("fc-1", [InputEnd(0, OutcomeKind.SUCCESS, b"done")], 102.0)])
     journal.close()
-    (place / "agent.log").write_text("of its process")
+    for log in ("agent.log", "agent.log.1"):
+        (place / log).write_text("of its process")
     (place / "containers").mkdir()
     (place / "containers" / "ta-1").write_text("of its process")
     return place

@@ -31,7 +31,7 @@ _DATABASE = ".db"
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
 _ORDER = ("journal.db", "deployments.db")
 """Databases that name what others have come first; those that are not here come after them."""
-_LEFT = frozenset({"lock", "socket", "agent", "agent.log", "containers"})
+_LEFT = frozenset({"lock", "socket", "agent", "agent.log", "agent.log.1", "containers"})
 """Of the processes that have the home now."""
 _LEFT_BELOW = frozenset({"bundles/trees", "bundles/incoming"})
 """Made again from what is copied, or half there."""
