@@ -15,7 +15,7 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
 from motet.store.seal import Seal, is_sealed
 from motet.store.sqlite_transaction import transaction
 
@@ -32,9 +32,13 @@ CREATE TABLE IF NOT EXISTS schedules(app TEXT, function TEXT, kept BLOB, PRIMARY
 """
 """An older Motet does without, and leaves it as it is."""
 
+_NOTICES = "CREATE TABLE IF NOT EXISTS notices(place INTEGER PRIMARY KEY, id TEXT UNIQUE, kept BLOB);"
+"""Likewise."""
+
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
 _schedule = msgspec.msgpack.Decoder(KeptSchedule)
+_notice = msgspec.msgpack.Decoder(KeptNotice)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -71,6 +75,7 @@ class SqliteDeployments:
         elif version < VERSION:
             self._connection.execute(f"PRAGMA user_version = {VERSION}")
         self._connection.execute(_SCHEDULES)
+        self._connection.execute(_NOTICES)
         if self._seal is not None:
             self._seal_all(self._seal)
 
@@ -160,6 +165,22 @@ class SqliteDeployments:
             connection.execute(
                 "INSERT OR REPLACE INTO schedules VALUES(?, ?, ?)", (kept.app, kept.function, _encode(kept))
             )
+
+    def notices(self) -> list[KeptNotice]:
+        """See `DeploymentStore`."""
+        return [_notice.decode(kept) for (kept,) in self._rows("SELECT kept FROM notices ORDER BY place")]
+
+    def keep_notices(self, kept: Sequence[KeptNotice]) -> None:
+        """See `DeploymentStore`."""
+        with self._writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO notices(id, kept) VALUES(?, ?)", [(each.id, _encode(each)) for each in kept]
+            )
+
+    def forget_notice(self, notice_id: str) -> None:
+        """See `DeploymentStore`."""
+        with self._writing() as connection:
+            connection.execute("DELETE FROM notices WHERE id = ?", (notice_id,))
 
     def close(self) -> None:
         """No more is asked."""
