@@ -58,6 +58,8 @@ class JournalKeeper:
         self.retention = retention
         self.problem = ""
         """Why nothing can be kept now; "": it can."""
+        self.on_told: Callable[[], None] = lambda: None
+        """Called when all are told of what one commit has kept: what they want done can be done for all of them together."""
         self._journal = journal
         self._loop = loop
         self._wall = wall
@@ -157,9 +159,12 @@ class JournalKeeper:
 
     def _done(self, turn: asyncio.Future[Told]) -> None:
         self._is_busy = False
+        if self._queue:  # first: the disk has work while this loop tells of what was kept
+            self._begin()
         if not turn.cancelled():
             for then, what in turn.result():
                 then(what)
+            self.on_told()
         if self._is_busy:  # what was told has led to more
             return
         if self._queue:
