@@ -46,6 +46,7 @@ class Cluster:
         self._told: ServerPlace | None = None
         """Where the one leads that is not among those that were named."""
         self._token = token
+        self._checked_at = float("-inf")
 
     @property
     def is_one(self) -> bool:
@@ -97,16 +98,21 @@ class Cluster:
             self.learn(error.told)
             raise
 
-    def leads_elsewhere(self, here: str) -> bool:
-        """Whether one leads that is not at this address."""
+    def check_leads(self, here: str, every: float) -> None:
+        """For who hears nothing from the server at this address: the others are asked, once in so many seconds. Raises
+        `ConnectionError` if one of them leads."""
+        if self.is_one or self._on.now() - self._checked_at < every:
+            return
         for place in self._places():
-            if place.address != here:
-                try:
-                    if ask(self._on, place, self._token)[0].here:
-                        return True
-                except (OSError, ConnectionError, ServiceError):
-                    continue
-        return False
+            if place.address != here and self._leads(place):
+                raise ConnectionError(f"nothing comes from the server at {here}, and the one at {place.address} leads")
+        self._checked_at = self._on.now()
+
+    def _leads(self, place: ServerPlace) -> bool:
+        try:
+            return ask(self._on, place, self._token)[0].here
+        except (OSError, ConnectionError, ServiceError):
+            return False
 
     def _places(self) -> list[ServerPlace]:
         return self._named if self._told is None else [*self._named, self._told]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -92,7 +92,7 @@ class ResumingLink(SocketLink):
         self._is_timed = False
         """Whoever receives looks up soon, to say what is here."""
         self._silent = 0.0
-        self._said_at = self._asked_at = ground().now()
+        self._said_at = ground().now()
         super().__init__(address, self._hello, connection, fingerprint)
         if is_far:
             _far.add(self)
@@ -110,7 +110,8 @@ class ResumingLink(SocketLink):
         with shield_cancellation(), self._lock:
             for message in messages:
                 self._unfinished.sent(message)
-            if kept is not None and self._kept is kept:
+            # What the next server hears with all the rest, later, has no number in the conversation yet.
+            if kept is not None and self._kept is kept and not self._awaited:
                 kept.say(frames)
             if self._is_lost:  # it is told of it when it is here again, or the next one is
                 return
@@ -147,8 +148,7 @@ class ResumingLink(SocketLink):
                 self._stream.expect_bytes(self._heartbeat)
             problem = self._read_to_end()
             if not self._may_come_back(problem):
-                end = problem
-                break
+                return self._lose(problem)
             self._stream.end()  # a thread that sends, and has the lock, waits no longer
             with self._lock:
                 self._is_lost = True
@@ -168,17 +168,25 @@ class ResumingLink(SocketLink):
         if not self._awaited:
             # Nobody hears the server meanwhile: it has to take more of this now and then.
             self._stream.wait(self._silence or None)
-            for message in self._unfinished.again():
-                self._say_again([message])
+            self._say_again(self._unfinished.again())
             self._stream.wait(None)
             self._is_lost = False
 
-    def _say_again(self, messages: list[Message]) -> None:
-        frames = codec.counted_frames(messages)
-        if self._kept is not None:
-            self._kept.say(frames)
-        for _, frame in frames:
-            self._send_whole(frame)
+    def _say_again(self, messages: Iterable[Message]) -> None:
+        """All of these are said, also if the connection breaks meanwhile: then they are sent over the one after it."""
+        problem: Exception | None = None
+        for message in messages:
+            frames = codec.counted_frames([message])
+            if self._kept is not None:
+                self._kept.say(frames)
+            for _, frame in frames if problem is None else ():
+                try:
+                    self._send_whole(frame)
+                except OSError as error:
+                    problem = error
+                    break
+        if problem is not None:
+            raise problem
 
     def _take_in(self, frame: memoryview) -> None:
         messages: Sequence[ToClient] = codec.decode_to_client(frame)
@@ -244,12 +252,8 @@ class ResumingLink(SocketLink):
         self._silent += CONFIRM_AFTER if self._is_timed else self._heartbeat
         if self._silent >= self._silence > 0 and self._heartbeat:
             raise ConnectionError(f"nothing came from the server for {self._silence:g} s (MOTET_SILENCE)")
-        if self._silent >= self._heartbeat > 0 and not self._cluster.is_one:
-            now = self._ground.now()
-            if now - self._asked_at >= self._heartbeat:
-                self._asked_at = now
-                if self._cluster.leads_elsewhere(self._address):
-                    raise ConnectionError("another server leads, and nothing comes from this one")
+        if self._silent >= self._heartbeat > 0:
+            self._cluster.check_leads(self._address, self._heartbeat)
 
     def _confirm(self) -> bool:
         """Say what is here. Without a wait: the server may wait for this thread to read. Whether it was said."""
@@ -284,7 +288,7 @@ class ResumingLink(SocketLink):
         if not self._conversation_token and not self._is_new:
             self._end_streams()
         deadline = self._ground.now() + (min(self._patience, FIRST_PATIENCE) if self._is_new else self._patience)
-        why: Exception | None = problem
+        why = problem
         while why is None or (self._ground.now() < deadline and not self._is_closed):
             try:
                 last = "" if self._is_new else self._address
@@ -292,7 +296,7 @@ class ResumingLink(SocketLink):
             except (OSError, ConnectionError, ServiceError) as error:
                 why = error
                 if self._is_new and isinstance(error, NobodyThere | TurnedAway):
-                    break
+                    return why
                 self._ground.sleep(RETRY_INTERVAL)
                 continue
             try:
@@ -312,14 +316,11 @@ class ResumingLink(SocketLink):
                 why = error
         if self._is_new:
             return why
+        whom, within = f"the server at {self._cluster}", f"{self._patience:g} s (MOTET_RECONNECT)"
         if not self._conversation_token:
-            return ConnectionError(
-                f"the server at {self._cluster} was gone, and none has come in its place within {self._patience:g} s "
-                f"(MOTET_RECONNECT): {why}"
-            )
+            return ConnectionError(f"{whom} was gone, and none has come in its place within {within}: {why}")
         return ConnectionError(
-            f"the connection to the server at {self._cluster} broke, and for {self._patience:g} s (MOTET_RECONNECT) there "
-            f"was no other, neither to it nor to one in its place: {why}"
+            f"the connection to {whom} broke, and for {within} there was no other, neither to it nor to one in its place: {why}"
         )
 
     def _given_up(self, problem: Exception) -> Exception:
@@ -361,7 +362,7 @@ class ResumingLink(SocketLink):
             self._acknowledged = self._heard
             for frame in self._kept.after(agreed.taken):
                 self._send_whole(frame)
-            self._is_lost = False
+            self._is_lost = bool(self._awaited)  # then it hears the rest only when it has answered for these
             stream.wait(None)
 
     def _go_on_with_next(self, stream: ByteStream, agreed: Agreed) -> None:
@@ -375,8 +376,7 @@ class ResumingLink(SocketLink):
             self._agreed_to(agreed)
             apps = self._unfinished.apps_again()
             self._awaited = {each.request_id for each in apps}
-            for request in apps:
-                self._say_again([request])
+            self._say_again(apps)
             self._say_rest()
             stream.wait(None)
 

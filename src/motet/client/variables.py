@@ -61,6 +61,14 @@ VARIABLES: dict[str, Variable] = {
             "30",
             "seconds",
         ),
+        Variable(
+            "MOTET_ON_FAILURE_SECRET",
+            _PROGRAM,
+            "what `motet deploy --on-failure` has notices of failures signed with: whsec_... "
+            "([more](guide/deploying.md#being-told-of-failures))",
+            "they are not signed",
+            is_withheld=True,
+        ),
         # How much runs.
         Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",

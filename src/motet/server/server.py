@@ -215,7 +215,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
-        deployed = await self._room.deployments.prepare()
+        deployed = await self._room.prepare()
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()

@@ -181,7 +181,7 @@ async def _serve(
         if config.dashboard.port is not None:
             say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
-        sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        sweeping = asyncio.create_task(asyncio.to_thread(_sweep_and_load, server))
         pruning = asyncio.create_task(_prune_now_and_then(server))
         reaping = asyncio.create_task(_reap_now_and_then(lambda: agent.agent))
         manager.ready(f"listens at {server.address}")
@@ -207,6 +207,13 @@ async def _serve(
         else "The server has ended."
     )
     return 0
+
+
+def _sweep_and_load(server: Server) -> None:
+    """What can wait until the server is ready, and takes a while."""
+    if server.port is not None:
+        server.http_api.load()
+    sweep()
 
 
 async def _prune_now_and_then(server: Server) -> None:

@@ -10,7 +10,6 @@ import contextlib
 import io
 import os
 import shutil
-import sqlite3
 import tarfile
 import tempfile
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
 from motet.model.version import VERSION
 from motet.store.base import BackupInfo
 from motet.store.server_home import HOME_FORMAT, holder_of
+from motet.store.sqlite_file import copy, damage
 
 BACKUP_FORMAT = 1
 """Goes up with every change of the file that a Motet before it could not read."""
@@ -70,8 +70,8 @@ def _write(directory: Path, file: io.BufferedIOBase, at: float) -> BackupInfo:
         for path in files:
             name = path.relative_to(directory).as_posix()
             if path.suffix == _DATABASE:
-                with _copy_of(path) as copy:
-                    _add(archive, name, copy, at)
+                with _copy_of(path) as copied:
+                    _add(archive, name, copied, at)
             else:
                 with contextlib.suppress(FileNotFoundError):  # it was given back meanwhile
                     _add(archive, name, path, path.stat().st_mtime)
@@ -104,18 +104,9 @@ def _copy_of(database: Path) -> Iterator[Path]:
     """One state of a database, in one file: as of its last commit. Whoever writes to it waits for nobody."""
     # Beside the others on the disk of the home: it may be larger than memory, where /tmp may be.
     with tempfile.TemporaryDirectory(prefix=".backup-", dir=database.parent.parent) as place:
-        copy = Path(place) / database.name
-        try:
-            # Read only: a connection that could write would check-point the log beside the one of the server.
-            source = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-            try:
-                with contextlib.closing(sqlite3.connect(copy)) as target:
-                    source.backup(target)
-            finally:
-                source.close()
-        except sqlite3.Error as error:
-            raise ServiceError(f"cannot copy {database}: {error}") from error
-        yield copy
+        copied = Path(place) / database.name
+        copy(database, copied)
+        yield copied
 
 
 def _add(archive: tarfile.TarFile, name: str, what: Path | bytes, modified: float) -> None:
@@ -219,19 +210,6 @@ def _info(source: Path, archive: tarfile.TarFile) -> BackupInfo:
             "homes move on"
         )
     return info
-
-
-def damage(database: Path) -> list[str]:
-    """What is wrong with a database of a server, which may be running, as SQLite says; nothing if all is well."""
-    try:
-        connection = sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check")]
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        return [str(error)]
-    return [] if found == ["ok"] else found
 
 
 def check(directory: Path) -> dict[str, list[str]]:

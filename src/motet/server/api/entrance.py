@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,6 +21,14 @@ from motet.server.peers import SocketPeer
 MAX_CONNECTIONS = 1000
 """Of HTTP at once."""
 
+_ANSWERING = (
+    "uvicorn",
+    "motet.server.api.api",
+    "motet.server.http.bounded_http",
+    "motet.server.http.quiet_uvicorn",
+    "motet.server.port.frames_websocket",
+)
+
 
 class HttpEntrance:
     """Has an app answer on connections that begin as HTTP, which is made when somebody asks for it. `make_peer`: what takes the
@@ -28,6 +38,13 @@ class HttpEntrance:
         self._health = health
         self._make_peer = make_peer
         self._listener: Listener | None = None
+
+    @staticmethod
+    def load() -> None:
+        """Import what answers, on whatever thread: on the loop everybody would wait for it when the first one asks."""
+        with contextlib.suppress(ImportError):  # who asks is told
+            for name in _ANSWERING:
+                importlib.import_module(name)
 
     def open(self) -> Any:
         """The ASGI app, the same each time. Raises `ServiceError` if packages are missing."""
@@ -40,8 +57,10 @@ class HttpEntrance:
                 self._listener = Listener(
                     WebConfig(), self._answering(), user="HTTP", extra="server", websockets=self._websockets
                 )
-            if self._listener.count >= MAX_CONNECTIONS:
-                return _LacksRoom(f"{MAX_CONNECTIONS} connections are open, which are the most that may be")
+            if self._listener.count >= MAX_CONNECTIONS and not self._listener.make_room():
+                return _LacksRoom(
+                    f"requests are being answered on {MAX_CONNECTIONS} connections, which are the most that may be open"
+                )
             return self._listener.new_protocol({PROCESS: process})
         except ServiceError as error:
             return _LacksRoom(str(error))
