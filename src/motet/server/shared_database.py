@@ -15,6 +15,7 @@ from motet.server.lead import Lead, wait_to_lead
 from motet.server.membership import Membership
 from motet.server.wiring import StandingStores
 from motet.store.base import TokenStore
+from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.bundles import BundleDirectory
 from motet.store.lease import LEASE, Leader
 from motet.store.members import Members, ServerMember
@@ -24,10 +25,11 @@ Say = Callable[[str], None]
 
 @hides_secrets
 class SharedDatabase:
-    """From before this server leads. `lease`: for how many seconds it was told that a lease should run, if it was. `say` hears
+    """From before this server leads. `blobs`: where large arguments and results are kept, if anywhere beside the database.
+    `lease`: for how many seconds it was told that a lease should run, if it was. `say` hears
     what an operator should know. Raises `InvalidError` for a URL that makes no sense, and `ServiceError`."""
 
-    def __init__(self, directory: Path, url: str, lease: float | None, say: Say) -> None:
+    def __init__(self, directory: Path, url: str, blobs: str, lease: float | None, say: Say) -> None:
         try:
             from motet.store.postgres_address import PostgresAddress
         except ImportError as error:
@@ -35,10 +37,12 @@ class SharedDatabase:
                 f"a store in PostgreSQL needs psycopg: pip install 'motet[postgres]' ({error})"
             ) from error
         from motet.store import postgres_schema
+        from motet.store.blobs_opened import blobs_elsewhere
         from motet.store.postgres_connection import PostgresConnection
         from motet.store.postgres_members import PostgresMembers
         from motet.store.postgres_tokens import PostgresTokens
 
+        self._blobs = blobs_elsewhere(blobs) if blobs else None
         self._directory = directory
         self._address = address = PostgresAddress(url)
         self._lease = lease
@@ -63,6 +67,7 @@ class SharedDatabase:
         """Returns when this server leads. `on_leader` is told of each that does so before it, and may raise. `on_over` is told,
         on any thread, that this one does not lead any more. Raises `ServiceError`."""
         from motet.store import postgres_schema
+        from motet.store.blob_area import area_of_database
         from motet.store.postgres_bundles import PostgresBundles
         from motet.store.postgres_connection import PostgresConnection
         from motet.store.postgres_deployments import PostgresDeployments
@@ -104,6 +109,8 @@ class SharedDatabase:
             PostgresDeployments(connect()),
             lead,
             PostgresJournal(address, term),
+            # In the home of one of several servers, what the database names would be there for that one alone.
+            NO_BLOBS if self._blobs is None else BlobPlaces(None, self._blobs, area_of_database(others)),
         )
 
     def close(self) -> None:

@@ -48,7 +48,8 @@ class Sharing:
         # Late: most servers have their home to themselves.
         from motet.server.shared_database import SharedDatabase
 
-        shared = await asyncio.to_thread(SharedDatabase, directory, config.store_credentials, config.lease, say)
+        url, blobs = config.store_credentials, config.blobs
+        shared = await asyncio.to_thread(SharedDatabase, directory, url, blobs, config.lease, say)
         return cls(config, shared, agent)
 
     async def lead(self, on_over: Callable[[str], None]) -> StandingStores:

@@ -18,6 +18,7 @@ from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
 from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
@@ -50,11 +51,13 @@ def build_server(
     inherited: Inherited | None = None,
     deployed: DeploymentStore | None = None,
     journal: Journal | None = None,
+    blobs: BlobPlaces = NO_BLOBS,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
     `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
-    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory."""
+    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory. `blobs`: where
+    it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -79,6 +82,7 @@ def build_server(
             inherited=inherited,
             deployed=deployed,
             journal=journal,
+            blobs=blobs,
         )
     records = _Records(config.records)
     return Server(
@@ -96,6 +100,7 @@ def build_server(
         deployed,
         partial(home_usage, config.records.home),
         journal,
+        blobs,
     )
 
 
@@ -132,12 +137,14 @@ class StandingStores(NamedTuple):
     deployments: DeploymentStore
     lead: Lead | None = None
     journal: Journal | None = None
+    blobs: BlobPlaces = NO_BLOBS
 
     def close(self) -> None:
         """Another server may use them. Idempotent."""
         self.deployments.close()
         if self.journal is not None:
             self.journal.close()
+        self.blobs.close()
         if self.lead is not None:
             self.lead.close()
 
@@ -163,8 +170,10 @@ def _seal(directory: Path) -> Seal | None:
         return None
 
 
-def open_stores(directory: Path) -> StandingStores:
-    """Those of a server that stays there. Raises `ServiceError`."""
+def open_stores(directory: Path, blobs: str = "") -> StandingStores:
+    """Those of a server that stays there. `blobs`: where large arguments and results are kept, if it is not in the home. Raises
+    `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+    from motet.store.blobs_opened import blobs_of_home
     from motet.store.bundles import BundleDirectory
     from motet.store.journal_sqlite import SqliteJournal
     from motet.store.sqlite_deployments import SqliteDeployments
@@ -175,6 +184,7 @@ def open_stores(directory: Path) -> StandingStores:
         BundleDirectory(directory / "bundles"),
         SqliteDeployments(directory / "deployments.db", _seal(directory)),
         journal=SqliteJournal(directory / "journal.db"),
+        blobs=blobs_of_home(directory, blobs),
     )
 
 
@@ -213,11 +223,11 @@ def restore_home(source: Path, directory: Path) -> BackupInfo:
     return restore(source, directory)
 
 
-def check_home(directory: Path) -> dict[str, list[str]]:
+def check_home(directory: Path, blobs: str = "") -> dict[str, list[str]]:
     """See `store.home_backup`."""
     from motet.store.home_backup import check
 
-    return check(directory)
+    return check(directory, blobs)
 
 
 def open_archive(home: Path) -> RecordArchive:
