@@ -91,7 +91,7 @@ class SqliteFile:
                 self._give(connection)
 
     def truncate_log(self) -> None:
-        """Have what was overwritten be gone from the log, too: now, or after a later transaction, while somebody reads there."""
+        """Have what was overwritten be gone from the log, too: now, or after a later transaction if somebody reads there."""
         with self._lock, self._explained("keep"):
             self._check_open()
             self._has_remains = True
