@@ -22,6 +22,8 @@ RETRY_SECONDS = 20
 """For so long a request that failed is made again."""
 LISTED_AT_ONCE = 1000
 
+_SAID = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
+_PERFORMED = re.compile(r"Error performing \w+(?: request: Error performing \w+)? \S+ in \S+ ?(?:- )?")
 _SECRET = re.compile("secret|password|token|key|credential|sas|signature")
 
 
@@ -114,6 +116,8 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _first_line(error: Exception) -> str:
-    """What happened, without the insides of a library."""
-    text = str(error).partition("\n\nDebug source:")[0]
-    return " ".join(text.split())[:500]
+    """What happened, without the insides of a library and what is said beside it."""
+    text = " ".join(str(error).partition("\n\nDebug source:")[0].split())
+    if said := _SAID.search(text):
+        return ": ".join(filter(None, said.groups()))[:500]
+    return _PERFORMED.sub("", text)[:500]
