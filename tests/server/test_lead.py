@@ -9,7 +9,6 @@ from collections.abc import Callable
 import pytest
 
 from motet.errors import ServiceError
-from motet.server import lead as lead_module
 from motet.server.lead import AWAY_INTERVAL, Lead, wait_to_lead
 from motet.store.journal import JournalFenced
 from motet.store.lease import Leader, Term
@@ -19,6 +18,8 @@ PATIENCE = 30.0
 
 class ScriptedLease:
     """Takes end as they are told to; renewals are told, and end in `failure`, if there is one."""
+
+    seconds = 0.005
 
     def __init__(self, *takes: Term | Leader | ServiceError) -> None:
         self.takes = list(takes)
@@ -55,11 +56,6 @@ class ScriptedLease:
         self.is_closed = True
 
 
-@pytest.fixture(autouse=True)
-def renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lead_module, "RENEW_INTERVAL", 0.001)
-
-
 def test_who_waits_says_for_whom_once_and_waits_for_as_long_as_the_lease_runs() -> None:
     said: list[str] = []
     term = Term(5)
@@ -74,7 +70,7 @@ def test_who_waits_goes_on_when_the_database_is_back() -> None:
     pauses: list[float] = []
     term = Term(5)
     lease = ScriptedLease(Leader("a", 3, 1.5), ServiceError("away"), ServiceError("away"), term)
-    assert wait_to_lead(lease, print, said.append, pauses.append) is term
+    assert wait_to_lead(lease, print, said.append, pause=pauses.append) is term
     assert said == ["Waiting to lead: a leads (term 3)", "Waiting to lead: away"]
     assert pauses == [AWAY_INTERVAL] * 2
 

@@ -12,8 +12,8 @@ from motet.server.answer_watch import AnswerWatch
 from motet.server.driver import logger
 from motet.store.lease import LEASE, Leader, Lease, Term
 
-RENEW_INTERVAL = 0.4
-"""Seconds between two words to the database that this server still leads: some may come late before the lease runs out."""
+RENEWALS = 5
+"""Words to the database that this server still leads, while a lease runs: some may come late before it runs out."""
 
 AWAY_INTERVAL = 1.0
 """Seconds after which a database that is away is asked again, by who waits to lead."""
@@ -25,10 +25,14 @@ Say = Callable[[str], None]
 
 
 def wait_to_lead(
-    lease: Lease, on_over: Callable[[str], None], say: Say, pause: Callable[[float], None] = time.sleep
+    lease: Lease,
+    on_over: Callable[[str], None],
+    say: Say,
+    on_leader: Callable[[Leader], None] = lambda leader: None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Term:
-    """Returns when this server leads; until then it says for whom it waits. Raises `ServiceError` if the database is away from
-    the beginning."""
+    """Returns when this server leads; until then it says for whom it waits, and `on_leader` is told of it. Raises
+    `ServiceError` if the database is away from the beginning."""
     told = ""
 
     def tell(text: str) -> None:
@@ -39,6 +43,7 @@ def wait_to_lead(
 
     found = lease.take(on_over)
     while isinstance(found, Leader):
+        on_leader(found)
         tell(f"{found.holder or 'another server'} leads (term {found.term})")
         found = _next(lease, found.left, on_over, tell, pause)
     return found
@@ -90,7 +95,7 @@ class Lead:
         self._lease.close()
 
     def _renew_until_closed(self) -> None:
-        while not self._closing.wait(RENEW_INTERVAL) and not self._term.why:
+        while not self._closing.wait(self._lease.seconds / RENEWALS) and not self._term.why:
             self._renew()
 
     def _renew(self) -> None:

@@ -25,22 +25,32 @@ FENCED = "MT001"
 RETRY_AFTER = 1.0
 """Seconds after which to come again with what could not be kept."""
 
+_OFF = ("jit",)
+"""Settings: statements are short, and compiling one took longer (50 ms) than carrying it out (2 ms)."""
+
+_READING_ALL = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
+"""Settings: ways to answer a question that read a table as a whole."""
+
 _UNDECIDED = 5.0
 """Seconds for which it is asked what became of a transaction that another session may still be about to end."""
 
 
 class PostgresConnection:
     """Thread-safe: one at a time uses it. Nothing is connected before it is needed. With a `term`, it alone can write, and as
-    long as no later one was given.
+    long as no later one was given. `by_index`: what is asked for is found by an index, however old the database's statistics
+    are: where they say that a table is small, it would be read as a whole, and everybody waits.
 
     All methods raise `ServiceError` if the database is away or refuses, and `InvalidError` for a value that it cannot hold:
     then nothing has changed.
     """
 
-    def __init__(self, address: PostgresAddress, term: Term | None = None, *, name: str = "motet") -> None:
+    def __init__(
+        self, address: PostgresAddress, term: Term | None = None, *, name: str = "motet", by_index: bool = False
+    ) -> None:
         self.address = address
         self._term = term
         self._name = name
+        self._off = [*_OFF, *(_READING_ALL if by_index else ())]
         self._lock = threading.Lock()
         self._open: psycopg.Connection[Any] | None = None
         self._socket: socket.socket | None = None
@@ -161,7 +171,9 @@ class PostgresConnection:
         try:
             # What is answered for is on the database's disk, whatever is usual there.
             connection.execute(
-                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off' "
+                "UNION ALL SELECT set_config(name, 'off', false) FROM unnest(%s::text[]) AS name",
+                (self._off,),
             )
         except BaseException:
             connection.close()
