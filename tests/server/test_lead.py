@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from motet.errors import ServiceError
+from motet.server import lead as lead_module
 from motet.server.lead import AWAY_INTERVAL, Lead, wait_to_lead
 from motet.store.journal import JournalFenced
 from motet.store.lease import Leader, Term
@@ -134,9 +135,9 @@ def test_a_database_that_does_not_answer_is_a_problem_and_keeps_no_lead_from_end
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its connection looks well: something between does not pass on what is said."""
-    monkeypatch.setattr(lead_module, "LEASE", -1.0)
     monkeypatch.setattr(lead_module, "CLOSE_TIMEOUT", 0.001)
     lease = ScriptedLease()
+    lease.seconds = 0.0
     asked = threading.Event()
 
     def hang(term: Term) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from motet.errors import ServiceError
 from motet.server.answer_watch import AnswerWatch
 from motet.server.driver import logger
-from motet.store.lease import LEASE, Leader, Lease, Term
+from motet.store.lease import Leader, Lease, Term
 
 RENEWALS = 5
 """Words to the database that this server still leads, while a lease runs: some may come late before it runs out."""
@@ -70,7 +70,7 @@ class Lead:
         self._term = term
         self._problem = ""
         self._closing = threading.Event()
-        self._watch = AnswerWatch(LEASE, self._cut)
+        self._watch = AnswerWatch(lease.seconds, self._cut)
         self._thread = threading.Thread(target=self._renew_until_closed, name="motet-lead", daemon=True)
         self._thread.start()
 
