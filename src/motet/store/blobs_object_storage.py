@@ -39,6 +39,7 @@ class ObjectStorage:
         from obstore.store import from_url
 
         self._obstore: Any = obstore
+        opened: Any = from_url  # its types are for one provider each
         self._errors: tuple[type[Exception], ...] = (BaseError, OSError)
         parts = urlsplit(url)
         options = _options(parts.query)
@@ -50,7 +51,7 @@ class ObjectStorage:
         }
         retries = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
         try:
-            self._store: Any = from_url(self._place, config=options, client_options=http, retry_config=retries)
+            self._store = opened(self._place, config=options, client_options=http, retry_config=retries)
         except (BaseError, ValueError, OSError) as error:
             raise InvalidError(f"MOTET_BLOBS={self._place} cannot be used: {_first_line(error)}") from error
 
