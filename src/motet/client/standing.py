@@ -124,7 +124,8 @@ def _none_there(
             f"{what_for} needs a server that stays, and the one that is named is not there: {why}. Start it, or name "
             "another one (MOTET_SERVER, motet config)"
         )
-    nobody = isinstance(error.__cause__, (FileNotFoundError, ConnectionRefusedError))
+    cause = error.__cause__ or getattr(error.__context__, "__cause__", None)
+    nobody = isinstance(cause, (FileNotFoundError, ConnectionRefusedError))  # which says nothing more
     here = f"{home_directory(os.environ)}{'' if nobody else f' ({why})'}"
     return ConnectionError(
         f"{what_for} needs a server that stays, and none runs under {here}. Start one, and use it:\n  motet server\n  {then}"
