@@ -25,7 +25,7 @@ from motet.store.seal import Seal
 Say = Callable[[str], None]
 
 
-class Elsewhere(NamedTuple):
+class BesideDatabase(NamedTuple):
     """What a server has beside the database, if anything: where large arguments and results are kept, and the file of keys that
     secrets are sealed with. It must be the same for all servers of the database."""
 
@@ -39,7 +39,7 @@ class SharedDatabase:
     `lease`: for how many seconds it was told that a lease should run, if it was. `say` hears
     what an operator should know. Raises `InvalidError` for a URL that makes no sense, and `ServiceError`."""
 
-    def __init__(self, directory: Path, url: str, elsewhere: Elsewhere, lease: float | None, say: Say) -> None:
+    def __init__(self, directory: Path, url: str, elsewhere: BesideDatabase, lease: float | None, say: Say) -> None:
         try:
             from motet.store.postgres_address import PostgresAddress
         except ImportError as error:

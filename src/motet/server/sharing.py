@@ -46,9 +46,9 @@ class Sharing:
     ) -> Sharing:
         """Raises `ServiceError`, and `InvalidError` for a URL of a database that makes no sense."""
         # Late: most servers have their home to themselves.
-        from motet.server.shared_database import Elsewhere, SharedDatabase
+        from motet.server.shared_database import BesideDatabase, SharedDatabase
 
-        url, elsewhere = config.store_credentials, Elsewhere(config.blobs, config.secrets_key)
+        url, elsewhere = config.store_credentials, BesideDatabase(config.blobs, config.secrets_key)
         shared = await asyncio.to_thread(SharedDatabase, directory, url, elsewhere, config.lease, say)
         return cls(config, shared, agent)
 
