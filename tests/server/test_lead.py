@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from motet.errors import ServiceError
+from motet.server import lead as lead_module
 from motet.server.lead import AWAY_INTERVAL, Lead, wait_to_lead
 from motet.store.journal import JournalFenced
 from motet.store.lease import Leader, Term
@@ -26,6 +27,8 @@ class ScriptedLease:
         self.waits: list[float] = []
         self.failure: Callable[[Term], None] = lambda term: None
         self.renewed = threading.Semaphore(0)
+        self.answers = threading.Event()
+        """Set when who waits for an answer is told that there is none."""
         self.released: list[int] = []
         self.is_closed = False
 
@@ -46,6 +49,9 @@ class ScriptedLease:
 
     def wait_freed(self, timeout: float) -> None:
         self.waits.append(timeout)
+
+    def cut(self) -> None:
+        self.answers.set()
 
     def close(self) -> None:
         self.is_closed = True
@@ -123,3 +129,28 @@ def test_a_term_that_is_over_is_told_once_and_not_renewed_or_let_go_of() -> None
     lead.close()
     assert (told, lease.released, lead.problem) == (["another leads"], [], "another leads")
     assert not lease.renewed.acquire(blocking=False)
+
+
+def test_a_database_that_does_not_answer_is_a_problem_and_keeps_no_lead_from_ending(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection looks well: something between does not pass on what is said."""
+    monkeypatch.setattr(lead_module, "CLOSE_TIMEOUT", 0.001)
+    lease = ScriptedLease()
+    lease.seconds = 0.0
+    asked = threading.Event()
+
+    def hang(term: Term) -> None:
+        asked.set()
+        assert lease.answers.wait(PATIENCE)
+        raise ServiceError("its connection is lost")
+
+    lease.failure = hang
+    lead = Lead(lease, Term(7))
+    assert asked.wait(PATIENCE)
+    with caplog.at_level(logging.WARNING, "motet.server"):
+        assert lead.problem.startswith("the database has not answered for ")
+        lead.close()
+    assert lead.problem == "its connection is lost"
+    assert caplog.records[0].getMessage().startswith("the database does not answer: its connections are given up")
+    assert lease.is_closed

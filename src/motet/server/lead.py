@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 from motet.errors import ServiceError
+from motet.server.answer_watch import AnswerWatch
 from motet.server.driver import logger
 from motet.store.lease import Leader, Lease, Term
 
@@ -16,6 +17,9 @@ RENEWALS = 5
 
 AWAY_INTERVAL = 1.0
 """Seconds after which a database that is away is asked again, by who waits to lead."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds for which a renewal that is under way is waited for when the lead ends."""
 
 Say = Callable[[str], None]
 
@@ -66,20 +70,25 @@ class Lead:
         self._term = term
         self._problem = ""
         self._closing = threading.Event()
+        self._watch = AnswerWatch(lease.seconds, self._cut)
         self._thread = threading.Thread(target=self._renew_until_closed, name="motet-lead", daemon=True)
         self._thread.start()
 
     @property
     def problem(self) -> str:
         """What keeps it from being renewed; "" for nothing."""
-        return self._term.why or self._problem
+        return self._term.why or self._watch.problem or self._problem
 
     def close(self) -> None:
         """Let go of it: who waits may lead. Idempotent."""
         if self._closing.is_set():
             return
         self._closing.set()
-        self._thread.join()
+        self._thread.join(CLOSE_TIMEOUT)
+        if self._thread.is_alive():
+            self._cut()
+            self._thread.join()
+        self._watch.close()
         if not self._term.why:
             with contextlib.suppress(ServiceError):  # it runs out by itself
                 self._lease.release(self._term)
@@ -91,7 +100,8 @@ class Lead:
 
     def _renew(self) -> None:
         try:
-            self._lease.renew(self._term)
+            with self._watch.asking():
+                self._lease.renew(self._term)
         except ServiceError as error:
             if not self._problem and not self._term.why:
                 logger.warning("this server may not lead much longer: %s", error)
@@ -100,3 +110,8 @@ class Lead:
             if self._problem:
                 logger.warning("the database is back, and this server still leads")
             self._problem = ""
+
+    def _cut(self) -> None:
+        """Nobody knows whether the database is there, or something between; a new connection tells."""
+        logger.warning("the database does not answer: its connections are given up, and what waits for them is told so")
+        self._lease.cut()

@@ -63,6 +63,11 @@ class Lease(Protocol):
         """Until the lease is let go of, or for so long. It may be free without that, and somebody else may have it."""
         ...
 
+    def cut(self) -> None:
+        """Whoever waits for the database, here or for anything else that this process keeps there, waits no longer: that one is
+        told that its connection is lost. On any thread, and at any time."""
+        ...
+
     def close(self) -> None:
         """Idempotent."""
         ...

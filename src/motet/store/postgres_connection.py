@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any, LiteralString
 
@@ -50,7 +53,11 @@ class PostgresConnection:
         self._off = [*_OFF, *(_READING_ALL if by_index else ())]
         self._lock = threading.Lock()
         self._open: psycopg.Connection[Any] | None = None
+        self._socket: socket.socket | None = None
+        """Of that connection: a descriptor of our own, so that it is no other's, whatever libpq does with its own."""
         self._is_closed = False
+        with _lock:
+            _made.add(self)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[psycopg.Connection[Any]]:
@@ -104,6 +111,13 @@ class PostgresConnection:
         with self._lock:
             self._is_closed = True
             self._drop()
+
+    def cut(self) -> None:
+        """Whoever waits for the database over this connection is told that it is lost. On any thread, and without a wait."""
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):  # it is closed just now
+                sock.shutdown(socket.SHUT_RDWR)
 
     # --- the connection -----------------------------------------------------------------------------------------------
 
@@ -164,13 +178,16 @@ class PostgresConnection:
         except BaseException:
             connection.close()
             raise
-        self._open = connection
+        self._open, self._socket = connection, socket.socket(fileno=os.dup(connection.fileno()))
         return connection
 
     def _drop(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _give_up(self, connection: psycopg.Connection[Any]) -> None:
         """End the transaction without a trace."""
@@ -208,6 +225,19 @@ class PostgresConnection:
             raise InvalidError(f"{self.address} cannot hold this: {_said(error)}") from error
         except psycopg.Error as error:
             raise explained(self.address, verb, error) from error
+
+
+_lock = threading.Lock()
+_made: weakref.WeakSet[PostgresConnection] = weakref.WeakSet()
+
+
+def cut_connections(address: PostgresAddress) -> None:
+    """All that were made with this very address."""
+    with _lock:
+        made = list(_made)
+    for each in made:
+        if each.address is address:
+            each.cut()
 
 
 def term_over(address: PostgresAddress, term: Term, holder: str, later: int) -> str:

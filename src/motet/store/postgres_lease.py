@@ -8,7 +8,7 @@ from typing import Any
 from motet.store.journal import JournalFenced
 from motet.store.lease import LEASE, Leader, Term
 from motet.store.postgres_address import PostgresAddress
-from motet.store.postgres_connection import PostgresConnection, term_over
+from motet.store.postgres_connection import PostgresConnection, cut_connections, term_over
 
 _END_SESSIONS = 500
 """Milliseconds within which a session of the server before is to end."""
@@ -69,6 +69,10 @@ class PostgresLease:
         with self._connection.reading() as session:
             for _ in session.notifies(timeout=timeout, stop_after=1):
                 pass
+
+    def cut(self) -> None:
+        """See `Lease`."""
+        cut_connections(self._connection.address)
 
     def close(self) -> None:
         """See `Lease`."""
