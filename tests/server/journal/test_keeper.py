@@ -303,17 +303,23 @@ def test_a_question_that_nobody_answers_ends_with_an_error_and_a_later_answer_is
         on.disk.gate.clear()
         on.keeper.keep(spawned(1), lambda error: None)
         told: list[Any] = []
-        asked = asyncio.gather(
+
+        def noting(then: Callable[[Any], None]) -> Callable[[Any], None]:
+            def note(what: Any) -> None:
+                told.append(what)
+                then(what)
+
+            return note
+
+        asking = loop.create_task(
             on.told(
-                lambda then: on.keeper.ask(lambda journal: journal.term, lambda it: (told.append(it), then(it))[1])
-            ),
-            on.told(
-                lambda then: on.keeper.look(lambda journal: hangs.wait(30), lambda it: (told.append(it), then(it))[1])
-            ),
+                lambda then: on.keeper.ask(lambda journal: journal.term, noting(then)),
+                lambda then: on.keeper.look(lambda journal: hangs.wait(30), noting(then)),
+            )
         )
         await asyncio.sleep(0)  # they ask
         loop.skip(ANSWER_TIMEOUT)
-        await asked
+        await asking
         assert [type(each) for each in told] == [ServiceError] * 2
         assert "has not answered for 60 s: its disk or database hangs" in str(told[0])
         hangs.set()
