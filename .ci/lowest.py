@@ -4,7 +4,7 @@ import re
 import tomllib
 from pathlib import Path
 
-USED_BY_MOTET = ("web", "api", "dashboard", "metrics", "otel", "gpu", "chart")
+USED_BY_MOTET = ("web", "api", "blobs", "dashboard", "metrics", "otel", "gpu", "chart")
 """The extras that users install. Those for development may be as new as they are."""
 
 project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]

@@ -88,6 +88,7 @@ def test_what_the_table_says_holds_without_a_variable_does() -> None:
         "MOTET_DASHBOARD_HOST": config.dashboard.host,
         "MOTET_KEEP_RECORDS_DAYS": records.keep_for / day,
         "MOTET_KEEP_RESULTS_DAYS": config.keep_results / day,
+        "MOTET_BLOBS_ABOVE_KIB": config.blobs_above / 1024,
         "MOTET_KEEP_RECORDS_MIB": records.keep_bytes / mib,
         "MOTET_KEEP_ARGUMENTS_BYTES": records.arguments_bytes,
         "MOTET_KEEP_ARGUMENTS_MIB": records.all_arguments_bytes / mib,

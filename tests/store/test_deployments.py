@@ -77,15 +77,15 @@ def test_a_file_that_is_none_is_said(path: Path) -> None:
 def test_a_full_disk_is_said_and_nothing_has_changed(path: Path, opened_at: OpenedAt) -> None:
     store = opened_at(path)
     store.add(kept(1, state="live"))
-    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
-    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    pages = store._file._writer.execute("PRAGMA page_count").fetchone()[0]
+    store._file._writer.execute(f"PRAGMA max_page_count = {pages}")
     large = AppSpec(name="shop", functions=(function(env={"BIG": "x" * 100_000}),))
     with pytest.raises(
         ServiceError, match=r"cannot keep deployments in .*full. Nothing has changed; what serves goes on"
     ):
         store.add(KeptDeployment(view=kept(2).view, spec=large, function_ids={}))
     assert [it.version for it in store.history("shop")] == [1]
-    store._connection.execute("PRAGMA max_page_count = 1000000")
+    store._file._writer.execute("PRAGMA max_page_count = 1000000")
     store.add(kept(2))
 
 
@@ -93,7 +93,7 @@ def test_a_place_that_cannot_be_written_is_said(path: Path, opened_at: OpenedAt)
     with pytest.raises(ServiceError, match="cannot open deployments in"):
         SqliteDeployments(path.parent / "none" / path.name)
     store = opened_at(path)
-    store._connection.execute("PRAGMA query_only = ON")
+    store._file._writer.execute("PRAGMA query_only = ON")
     with pytest.raises(ServiceError, match="attempt to write a readonly database"):
         store.add(kept())
     assert store.history("shop") == []
@@ -102,11 +102,12 @@ def test_a_place_that_cannot_be_written_is_said(path: Path, opened_at: OpenedAt)
 def test_a_long_history_is_not_read_to_find_what_serves(path: Path, opened_at: OpenedAt) -> None:
     store = opened_at(path)
     for version in range(1, 301):
-        store._connection.execute("PRAGMA synchronous = OFF")
+        store._file._writer.execute("PRAGMA synchronous = OFF")
         store.add(kept(version, state="failed"))
     store.add(kept(301, state="live"))
     steps: list[None] = []
-    store._connection.set_progress_handler(lambda: steps.append(None), 1)
+    with store._file.reading() as connection:  # it is the one that is asked next
+        connection.set_progress_handler(lambda: steps.append(None), 1)
     assert [it.view.version for it in store.serving()] == [301]
     assert len(steps) < 100
 

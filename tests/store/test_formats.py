@@ -10,9 +10,9 @@ import pytest
 from motet.errors import ServiceError
 from motet.model.outcome import OutcomeKind
 from motet.records.queries import CallQuery, InputQuery, LogQuery
-from motet.store.sqlite_database import VERSION
 from motet.store.sqlite_facts import TABLES
 from motet.store.sqlite_records import SqliteRecords
+from motet.store.sqlite_records_layout import VERSION
 from motet.wire import report
 
 from .written import MANY, batch, file_of, rows, write
@@ -22,7 +22,7 @@ ADDED = {"arguments", "definitions"}
 FILES = sorted(Path(__file__).parent.glob("format_*.db.gz"))
 CHANGED = (
     "{name} is not kept as it was. A Motet that was built before cannot read it, and this one not what that one kept, unless "
-    "a field of a record was added last, with a default. If that is meant: raise VERSION in sqlite_database.py, and "
+    "a field of a record was added last, with a default. If that is meant: raise VERSION in sqlite_records_layout.py, and "
     "`python -m tests.store.written` keeps a file of the new format beside the old one."
 )
 

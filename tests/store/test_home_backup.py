@@ -202,7 +202,7 @@ def test_a_file_that_is_no_backup_or_ends_early_is_told(directory: Path, tmp_pat
 
 
 def test_each_database_is_looked_through(directory: Path, tmp_path: Path) -> None:
-    assert check(directory) == {"journal.db": []}
+    assert check(directory) == {"journal.db": [], "blobs": []}
     path = directory / "deployments.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE t(x)")

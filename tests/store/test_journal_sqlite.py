@@ -64,14 +64,14 @@ def test_a_full_disk_refuses_the_whole_batch_and_keeps_what_was_there(tmp_path: 
     path = tmp_path / "journal.db"
     fill(path, 20)
     journal = SqliteJournal(path)
-    (pages,) = journal._writer.execute("PRAGMA page_count").fetchone()
-    journal._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
+    (pages,) = journal._file._writer.execute("PRAGMA page_count").fetchone()
+    journal._file._writer.execute(f"PRAGMA max_page_count = {pages + 2}")
     large = [NewInput(index, bytes(4000)) for index in range(20)]
     with pytest.raises(ServiceError, match="full"):
         journal.keep([CallMade(call(99)), InputsAdded("fc-99", large, 200.0)])
     assert journal.known("fc-99", [0]) == {}
     assert len(list(journal.unfinished())) == 20
-    journal._writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
+    journal._file._writer.execute(f"PRAGMA max_page_count = {pages + 1000}")
     journal.keep([CallMade(call(99)), InputsAdded("fc-99", large, 200.0)])
     assert len(journal.known("fc-99", range(20))) == 20
     journal.close()
@@ -81,7 +81,7 @@ def test_one_that_cannot_be_written_can_still_be_asked(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     fill(path, 3)
     journal = SqliteJournal(path)
-    journal._writer.execute("PRAGMA query_only = ON")
+    journal._file._writer.execute("PRAGMA query_only = ON")
     with pytest.raises(ServiceError, match="cannot keep spawned calls"):
         journal.keep([InputsEnded("fc-1", [InputEnd(0, OutcomeKind.SUCCESS, b"x")], 300.0)])
     assert journal.call("fc-1") == (call(1), 1)
@@ -104,7 +104,7 @@ def test_counts_that_do_not_fit_are_found(tmp_path: Path) -> None:
 
 def test_starting_looks_at_nothing_that_has_ended(tmp_path: Path) -> None:
     journal = SqliteJournal(tmp_path / "journal.db")
-    plan = journal._writer.execute("EXPLAIN QUERY PLAN " + _unfinished_query()).fetchall()
+    plan = journal._file._writer.execute("EXPLAIN QUERY PLAN " + _unfinished_query()).fetchall()
     assert any("USING INDEX unfinished" in row[3] for row in plan), plan
     journal.close()
 

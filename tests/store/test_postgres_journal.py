@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import psycopg
 import pytest
 
-from motet.errors import ServiceError
+from motet.errors import InvalidError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.store.journal import CallMade, InputsAdded, InputsEnded, Journal
 from motet.store.lease import Term
@@ -59,6 +60,34 @@ def test_a_large_batch_is_kept_with_few_statements(journal: Journal, monkeypatch
     assert len(statements) == 6 + 4
     assert unfinished(journal) == {}
     assert journal.call("fc-500") == (call(500), 2)
+
+
+def test_large_payloads_are_kept_with_several_statements_and_all_or_none(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motet.store.postgres_journal.MOST_BYTES", 10)
+    journal.keep([CallMade(call(1)), added(1, *range(9)), ended(1, 0, 1, 2, payload=b"123456"), ended(1, 3, 3)])
+    assert unfinished(journal) == {"fc-1": [4, 5, 6, 7, 8]}
+    with pytest.raises(InvalidError):
+        journal.keep([ended(1, 4, 5, 6, payload=b"123456"), ended(1, 2**40)])
+    assert unfinished(journal) == {"fc-1": [4, 5, 6, 7, 8]}
+
+
+@pytest.mark.parametrize(("call_id", "index"), [("fc-\0", 0), ("fc-1", 2**40)])
+def test_what_a_database_cannot_hold_is_the_fault_of_whoever_sent_it(
+    journal: Journal, call_id: str, index: int
+) -> None:
+    """And not of the database: others would be refused with it."""
+    new = msgspec.structs.replace(call(1), call_id=call_id)
+    with pytest.raises(InvalidError, match="cannot hold this"):
+        journal.keep([CallMade(new), InputsAdded(call_id, [NewInput(index, b"")], 1.0)])
+    journal.keep([CallMade(call(2)), added(2, 0)])
+    assert unfinished(journal) == {"fc-2": [0]}
+
+
+def test_a_question_about_what_a_database_cannot_hold_is_refused(journal: Journal) -> None:
+    with pytest.raises(InvalidError, match="cannot hold this"):
+        journal.call("fc-\0")
 
 
 def test_a_database_that_comes_back_is_used_again_and_nothing_was_half_kept(

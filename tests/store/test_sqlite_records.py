@@ -24,7 +24,6 @@ from motet.records.facts import FactRecord
 from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
 from motet.records.queries import CallQuery, InputQuery, LogQuery
-from motet.store import sqlite_database
 from motet.store.sqlite_facts import TABLES
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import (
@@ -88,7 +87,6 @@ def test_a_reader_of_its_own_sees_what_is_added_later(path: Path) -> None:
 WRITE_FOREVER = """
 import itertools, sys
 from motet.records.batch import RecordBatch
-from motet.store import sqlite_database
 from motet.store.sqlite_records import SqliteRecords
 from tests.contracts.record_store_contract import lines, ended, shop
 store = SqliteRecords(sys.argv[1], lines_per_segment=1000)
@@ -124,13 +122,13 @@ def test_everything_added_survives_a_killed_process(path: Path) -> None:
 def test_a_full_disk_says_where_and_what_to_do_and_loses_nothing_that_was_kept(path: Path) -> None:
     store = SqliteRecords(path)
     store.add(shop(logs=[lines("before")]))
-    with store._database.writing() as connection:
+    with store._file.writing() as connection:
         pages = connection.execute("PRAGMA page_count").fetchone()[0]
-    store._database._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
-    with pytest.raises(ServiceError, match=rf"cannot keep records in {path}: .*full; free some space"):
+    store._file._writer.execute(f"PRAGMA max_page_count = {pages + 20}")
+    with pytest.raises(ServiceError, match=rf"cannot keep records in {path}: .*full.*; free some space"):
         store.add(RecordBatch(calls=[call(2)], logs=[lines("x" * 1_000_000)]))
     assert (texts(store, LogQuery()), store.call("fc-2")) == (["before"], None)
-    store._database._writer.execute("PRAGMA max_page_count = 1000000")
+    store._file._writer.execute("PRAGMA max_page_count = 1000000")
     store.add(RecordBatch(calls=[call(2)], logs=[lines("after")]))
     assert (texts(store, LogQuery()), store.call("fc-2") is not None) == (["before", "after"], True)
     store.close()
@@ -143,33 +141,10 @@ def test_rows_of_calls_that_are_forgotten_go(path: Path) -> None:
         inputs = {"fu-1": [ended(0, number, at=float(number))]}
         store.add(RecordBatch(calls=[call(number)], inputs=inputs, logs=logs))
         store.forget(before=number - 5.0)
-    with store._database.reading() as connection:
+    with store._file.reading() as connection:
         tables = "SELECT (SELECT count(*) FROM calls), (SELECT count(*) FROM chunks), (SELECT count(*) FROM segments)"
         assert connection.execute(tables).fetchone() <= (6, 6, 3)
     store.close()
-
-
-def test_a_file_of_a_newer_motet_says_so(path: Path) -> None:
-    SqliteRecords(path).close()
-    with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 99")
-    connection.close()
-    with pytest.raises(ServiceError, match=r"newer Motet \(format 99, this one knows 1\): update"):
-        SqliteRecords(path, read_only=True)
-
-
-@pytest.mark.parametrize("read_only", [False, True])
-def test_a_file_of_an_older_motet_says_so_and_stays_as_it_is(
-    path: Path, read_only: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    SqliteRecords(path).close()
-    before = path.read_bytes()
-    monkeypatch.setattr(sqlite_database, "VERSION", 2)
-    with pytest.raises(
-        ServiceError, match=r"older Motet \(format 1, this one reads 2\): read it with that one, or delete"
-    ):
-        SqliteRecords(path, read_only=read_only)
-    assert path.read_bytes() == before
 
 
 def test_what_is_only_for_whoever_hears_of_an_input_at_once_is_not_kept(path: Path) -> None:

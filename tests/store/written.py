@@ -22,8 +22,8 @@ from motet.records.inputs import InputRecord
 from motet.records.logs import LogBatch
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
 from motet.records.successes import Successes
-from motet.store.sqlite_database import VERSION
 from motet.store.sqlite_records import SqliteRecords
+from motet.store.sqlite_records_layout import VERSION
 from motet.wire import report
 
 MANY = 70

@@ -60,7 +60,8 @@ _PATIENCE = 1.0
     "--on-failure",
     metavar="URL",
     default="",
-    help="Post JSON there when an input of a spawned or scheduled call has failed for good.",
+    help="Post JSON there when an input of a spawned or scheduled call has failed for good. It is signed with the secret in "
+    "MOTET_ON_FAILURE_SECRET, if there is one.",
 )
 @click.option("--dry-run", is_flag=True, help="Only say what would travel, and what would change.")
 @click.option(
@@ -105,6 +106,7 @@ def deploy_command(
         percent=10.0 if percent is None else percent,
         rollback_on=rollback_on or "",
         on_failure=on_failure,
+        on_failure_secret=os.environ.get("MOTET_ON_FAILURE_SECRET", "") if on_failure else "",
     )
     if dry_run:
         _say_what_would_change(app, wanted, as_json=as_json)

@@ -20,8 +20,9 @@ def store_command() -> None:
 
 @store_command.command("check", cls=ViewCommand)
 def check() -> None:
-    """Look through all databases of the server, while it runs or not, and say what is damaged. Exit status 0: all is well."""
-    found = check_home(standing_directory(home_directory(os.environ)))
+    """Look through all databases of the server, while it runs or not, and through the large arguments and results that its
+    journal names (MOTET_BLOBS: where they are), and say what is damaged or missing. Exit status 0: all is well."""
+    found = check_home(standing_directory(home_directory(os.environ)), os.environ.get("MOTET_BLOBS", ""))
     for name, problems in found.items():
         tell(f"{name}: {'; '.join(problems) or 'all is well'}")
     sys.exit(1 if any(found.values()) else 0)

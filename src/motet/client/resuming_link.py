@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
@@ -95,7 +95,8 @@ class ResumingLink(SocketLink):
         with shield_cancellation(), self._lock:
             for message in messages:
                 self._unfinished.sent(message)
-            if kept is not None and self._kept is kept:
+            # What the next server hears with all the rest, later, has no number in the conversation yet.
+            if kept is not None and self._kept is kept and not self._awaited:
                 kept.say(frames)
             if self._is_lost:  # it is told of it when it is here again, or the next one is
                 return
@@ -153,17 +154,25 @@ class ResumingLink(SocketLink):
         if not self._awaited:
             # Nobody hears the server meanwhile: it has to take more of this now and then.
             self._stream.wait(self._silence or None)
-            for message in self._unfinished.again():
-                self._say_again([message])
+            self._say_again(self._unfinished.again())
             self._stream.wait(None)
             self._is_lost = False
 
-    def _say_again(self, messages: list[Message]) -> None:
-        frames = codec.counted_frames(messages)
-        if self._kept is not None:
-            self._kept.say(frames)
-        for _, frame in frames:
-            self._send_whole(frame)
+    def _say_again(self, messages: Iterable[Message]) -> None:
+        """All of these are said, also if the connection breaks meanwhile: then they are sent over the one after it."""
+        problem: Exception | None = None
+        for message in messages:
+            frames = codec.counted_frames([message])
+            if self._kept is not None:
+                self._kept.say(frames)
+            for _, frame in frames if problem is None else ():
+                try:
+                    self._send_whole(frame)
+                except OSError as error:
+                    problem = error
+                    break
+        if problem is not None:
+            raise problem
 
     def _take_in(self, frame: memoryview) -> None:
         messages: Sequence[ToClient] = codec.decode_to_client(frame)
@@ -315,7 +324,7 @@ class ResumingLink(SocketLink):
             self._acknowledged = self._heard
             for frame in self._kept.after(agreed.taken):
                 self._send_whole(frame)
-            self._is_lost = False
+            self._is_lost = bool(self._awaited)  # then it hears the rest only when it has answered for these
             stream.wait(None)
 
     def _go_on_with_next(self, stream: ByteStream, agreed: Agreed) -> None:
@@ -329,8 +338,7 @@ class ResumingLink(SocketLink):
             self._agreed_to(agreed)
             apps = self._unfinished.apps_again()
             self._awaited = {each.request_id for each in apps}
-            for request in apps:
-                self._say_again([request])
+            self._say_again(apps)
             self._say_rest()
             stream.wait(None)
 

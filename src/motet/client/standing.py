@@ -10,15 +10,19 @@ import time
 import weakref
 from collections.abc import Iterable
 
+import msgspec
+
 from motet.client import reach
 from motet.client.connection import Connection
 from motet.client.dual import Steps, run_blocking
 from motet.client.forks import in_forked_child
+from motet.client.ground import ground
 from motet.client.home import home_directory, standing_socket
 from motet.client.own_connection import OwnConnection
+from motet.client.profiles import PROFILE
 from motet.client.reach import NamedServer, Reachable, SocketServer
 from motet.client.running_app import RunningApp, any_running, container_app
-from motet.client.settings import SERVER
+from motet.client.settings import HOME, SERVER
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError, ExecutionError
 from motet.model.deployment import DeploymentView
@@ -30,6 +34,9 @@ RETURN_TIMEOUT = 30.0
 
 _LOOK_AGAIN = 0.1
 
+PROFILES_HOLD = 0.25
+"""Seconds for which the file of profiles, and a token, are taken to be as they were: to read them takes longer than a call."""
+
 
 class Standing:
     """A server that stays, and this process's connection to it."""
@@ -40,20 +47,38 @@ class Standing:
         _connections.add(server.connection)
 
 
+class _Looked(msgspec.Struct, frozen=True):
+    """What was named, in words of the environment, which server that is, and whether it was named at all; for how long."""
+
+    said: tuple[str | None, ...]
+    where: NamedServer
+    is_named: bool
+    until: float
+
+
 _lock = threading.RLock()
 _standing: tuple[NamedServer | None, Standing] | None = None
+_looked: _Looked | None = None
 _connections: weakref.WeakSet[Connection] = weakref.WeakSet()
 
 
 def standing(what_for: str, then: str) -> Steps[Standing]:
     """The server that stays; the same for the whole process, as long as the same one is named. One that has been there is
-    waited for when it is away.
+    waited for when it is away. Another server, profile or home in the environment counts immediately, and what the file of
+    profiles says of them after `PROFILES_HOLD` at the latest.
 
     Raises `ConnectionError` if there is none, which says that `what_for` needs one, and which two commands there are: the one
     that starts it, and `then`; and `InvalidError` for a name that makes no sense.
     """
-    global _standing
-    where, is_named = (None, True) if reach.is_substituted() else _where()
+    global _standing, _looked
+    is_substituted = reach.is_substituted()
+    where, is_named = (None, True) if is_substituted else _where()
+    here = _standing
+    if here is not None and here[0] == where and not here[1].connect().ended:
+        return here[1]
+    if not is_substituted:
+        _looked = None
+        where, is_named = _where()
     deadline = time.monotonic() + RETURN_TIMEOUT
     while True:
         with _lock:
@@ -73,12 +98,17 @@ def standing(what_for: str, then: str) -> Steps[Standing]:
 
 
 def _where() -> tuple[NamedServer, bool]:
-    """The server, and whether it was named."""
-    if (where := reach.named(os.environ)) is not None:
-        return where, True
-    home = reach.named({**os.environ, SERVER: reach.HOME})
-    assert home is not None
-    return home, False
+    """The server, and whether it was named. Every call of a deployed function asks."""
+    global _looked
+    get, now = os.environ.get, ground().now()
+    said = get(SERVER), get(PROFILE), get(HOME)
+    looked = _looked
+    if looked is None or looked.said != said or now >= looked.until:
+        where = reach.named(os.environ)
+        home = where or reach.named({**os.environ, SERVER: reach.HOME})
+        assert home is not None
+        looked = _looked = _Looked(said, home, where is not None, now + PROFILES_HOLD)
+    return looked.where, looked.is_named
 
 
 def _reach(where: NamedServer | None) -> Reachable:
@@ -170,9 +200,9 @@ def by_value_over(connection: Connection) -> ByValue:
 
 def disconnect() -> None:
     """Close this process's connection; the next question makes another. Idempotent."""
-    global _standing
+    global _standing, _looked
     with _lock:
-        left, _standing = _standing, None
+        left, _standing, _looked = _standing, None, None
     if left is not None:
         left[1].connect().close()
 

@@ -23,6 +23,7 @@ from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
 from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
+from motet.store.blob_places import THRESHOLD
 
 CONTAINERS_PER_CORE = 64
 KEEP_RESULTS_DAYS = 7.0
@@ -54,6 +55,8 @@ class ServerConfig:
     `names`: by which it is asked for over HTTP, beside addresses, localhost and the machine's own name.
     `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
     `keep_results`: seconds for which a server that stays keeps results of spawned calls.
+    `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
+    `blobs_above`: what is large, in bytes.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -77,6 +80,8 @@ class ServerConfig:
     principal_quota: Quota = NO_QUOTA
     app_quota: Quota = NO_QUOTA
     keep_results: float = KEEP_RESULTS_DAYS * 86400.0
+    blobs: str = ""
+    blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
 
     @property
@@ -134,6 +139,8 @@ class ServerConfig:
             principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
             app_quota=_quota("MOTET_APP_LIMITS"),
             keep_results=_number("MOTET_KEEP_RESULTS_DAYS", KEEP_RESULTS_DAYS, float) * 86400.0,
+            blobs=os.environ.get("MOTET_BLOBS", ""),
+            blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
         )
 
@@ -206,6 +213,13 @@ def _containers_per_host(cores: int) -> int:
     if most < 1:
         raise InvalidError(f"MOTET_CONTAINERS_PER_HOST must be at least 1; it is {most}")
     return most
+
+
+def _blobs_above() -> int:
+    above = _number("MOTET_BLOBS_ABOVE_KIB", THRESHOLD / 1024, float)
+    if above < 1:
+        raise InvalidError(f"MOTET_BLOBS_ABOVE_KIB must be at least 1; it is {above:g}")
+    return int(above * 1024)
 
 
 def _trace_directory() -> Path | None:

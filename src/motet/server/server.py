@@ -74,6 +74,7 @@ from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
 from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
+from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.wire import report
 from motet.wire.hello import Hello
@@ -101,6 +102,7 @@ class Server:
         deployed: DeploymentStore | None = None,
         home_usage: Callable[[], HomeUsage] | None = None,
         journal: Journal | None = None,
+        blobs: BlobPlaces = NO_BLOBS,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
@@ -121,9 +123,7 @@ class Server:
         self._allowances = Allowances(self._clock.now)
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
-        self._spawned = calls_room(
-            journal, store, self._allowances.store, self._clock, config.keep_results, self.ending.set
-        )
+        self._spawned = calls_room(journal, store, self._allowances.store, self._clock, config, self.ending.set, blobs)
         self._calls = self._spawned.calls
         self._web = Ingress(
             config.web,
@@ -158,7 +158,7 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
-        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place))
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._containers))
         self._parts = SharedParts(
             *parts[:3],
             self._calls,
@@ -217,7 +217,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
-        deployed = await self._room.deployments.prepare()
+        deployed = await self._room.prepare()
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()

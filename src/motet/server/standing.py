@@ -85,7 +85,7 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
 async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:
     supplanted = _Supplanted(audit)
     if not config.store_credentials:
-        with contextlib.closing(open_stores(directory, "", supplanted.end, say)) as stores:
+        with contextlib.closing(open_stores(directory, "", supplanted.end, say, config.blobs)) as stores:
             agent = await attach_agent(config, directory)
             return await _serve(config, agent, stores, audit, say, show)
     # First: then its template is warm when this server comes to lead.
@@ -93,7 +93,9 @@ async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, s
     supplanted.end_containers = agent.end_now
     try:
         with _ended_by_signals(agent.end_now):
-            stores = await asyncio.to_thread(open_stores, directory, config.store_credentials, supplanted.end, say)
+            stores = await asyncio.to_thread(
+                open_stores, directory, config.store_credentials, supplanted.end, say, config.blobs
+            )
     except BaseException:
         await (agent.leave() if agent.held else agent.close())
         raise
@@ -149,6 +151,7 @@ async def _serve(
         inherited=inherited,
         deployed=stores.deployments,
         journal=stores.journal,
+        blobs=stores.blobs,
     )
     if (lead := stores.lead) is not None:
         server.health.watch("database", lambda: lead.problem)
@@ -168,7 +171,7 @@ async def _serve(
         if config.dashboard.port is not None:
             say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
-        sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        sweeping = asyncio.create_task(asyncio.to_thread(_sweep_and_load, server))
         pruning = asyncio.create_task(_prune_now_and_then(server))
         reaping = asyncio.create_task(_reap_now_and_then(lambda: agent.agent))
         manager.ready(f"listens at {server.address}")
@@ -194,6 +197,13 @@ async def _serve(
         else "The server has ended."
     )
     return 0
+
+
+def _sweep_and_load(server: Server) -> None:
+    """What can wait until the server is ready, and takes a while."""
+    if server.port is not None:
+        server.http_api.load()
+    sweep()
 
 
 async def _prune_now_and_then(server: Server) -> None:

@@ -21,6 +21,7 @@ from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
 from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
@@ -53,11 +54,13 @@ def build_server(
     inherited: Inherited | None = None,
     deployed: DeploymentStore | None = None,
     journal: Journal | None = None,
+    blobs: BlobPlaces = NO_BLOBS,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
     `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
-    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory."""
+    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory. `blobs`: where
+    it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -82,6 +85,7 @@ def build_server(
             inherited=inherited,
             deployed=deployed,
             journal=journal,
+            blobs=blobs,
         )
     records = _Records(config.records)
     return Server(
@@ -99,6 +103,7 @@ def build_server(
         deployed,
         partial(home_usage, config.records.home),
         journal,
+        blobs,
     )
 
 
@@ -135,12 +140,14 @@ class StandingStores(NamedTuple):
     deployments: DeploymentStore
     lead: Lead | None = None
     journal: Journal | None = None
+    blobs: BlobPlaces = NO_BLOBS
 
     def close(self) -> None:
         """Another server may use them. Idempotent."""
         self.deployments.close()
         if self.journal is not None:
             self.journal.close()
+        self.blobs.close()
         if self.lead is not None:
             self.lead.close()
 
@@ -167,15 +174,17 @@ def _seal(directory: Path) -> Seal | None:
 
 
 def open_stores(
-    directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None]
+    directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None], blobs: str = ""
 ) -> StandingStores:
     """Those of a server that stays there, or those of a database: then this returns when the server leads, and `on_over` is
-    told, on any thread, that it does not any more. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+    told, on any thread, that it does not any more. `blobs`: where large arguments and results are kept, if it is not in the
+    home. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+    from motet.store.blobs_opened import blobs_of_home
     from motet.store.bundles import BundleDirectory
 
     bundles = BundleDirectory(directory / "bundles")
     if url:
-        return _postgres_stores(directory, url, bundles, on_over, say)
+        return _postgres_stores(directory, url, bundles, blobs, on_over, say)
     from motet.store.journal_sqlite import SqliteJournal
     from motet.store.sqlite_deployments import SqliteDeployments
     from motet.store.tokens import TokenFile
@@ -185,11 +194,17 @@ def open_stores(
         bundles,
         SqliteDeployments(directory / "deployments.db", _seal(directory)),
         journal=SqliteJournal(directory / "journal.db"),
+        blobs=blobs_of_home(directory, blobs),
     )
 
 
 def _postgres_stores(
-    directory: Path, url: str, bundles: BundleStore, on_over: Callable[[str], None], say: Callable[[str], None]
+    directory: Path,
+    url: str,
+    bundles: BundleStore,
+    blobs: str,
+    on_over: Callable[[str], None],
+    say: Callable[[str], None],
 ) -> StandingStores:
     try:
         from motet.store.postgres_address import PostgresAddress
@@ -197,6 +212,8 @@ def _postgres_stores(
         raise InvalidError(f"a store in PostgreSQL needs psycopg: pip install 'motet[postgres]' ({error})") from error
     from motet.server.lead import Lead, wait_to_lead
     from motet.store import postgres_schema
+    from motet.store.blob_area import area_of_database
+    from motet.store.blobs_opened import blobs_elsewhere
     from motet.store.postgres_bundles import PostgresBundles
     from motet.store.postgres_connection import PostgresConnection
     from motet.store.postgres_deployments import PostgresDeployments
@@ -204,6 +221,7 @@ def _postgres_stores(
     from motet.store.postgres_lease import PostgresLease, session_name
     from motet.store.postgres_tokens import PostgresTokens
 
+    elsewhere = blobs_elsewhere(blobs) if blobs else None
     address = PostgresAddress(url)
     with contextlib.closing(PostgresConnection(address)) as first:
         postgres_schema.check(first)
@@ -228,6 +246,8 @@ def _postgres_stores(
         PostgresDeployments(connect()),
         lead,
         PostgresJournal(address, term),
+        # In the home of one of several servers, what the database names would be there for that one alone.
+        NO_BLOBS if elsewhere is None else BlobPlaces(None, elsewhere, area_of_database(others)),
     )
 
 
@@ -266,11 +286,11 @@ def restore_home(source: Path, directory: Path) -> BackupInfo:
     return restore(source, directory)
 
 
-def check_home(directory: Path) -> dict[str, list[str]]:
+def check_home(directory: Path, blobs: str = "") -> dict[str, list[str]]:
     """See `store.home_backup`."""
     from motet.store.home_backup import check
 
-    return check(directory)
+    return check(directory, blobs)
 
 
 def open_archive(home: Path) -> RecordArchive:

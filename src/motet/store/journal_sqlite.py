@@ -1,22 +1,19 @@
 """The journal of a server that stays, in an SQLite file that its user alone can read: arguments and results are private.
 
-Unfinished inputs have a table of their own, so that a server starts as fast after ten million calls as after ten. SQLite
-before 3.51.3 can damage a file in WAL mode when one connection commits while another one checkpoints: here one connection
-does both, and those that read can do neither.
+Unfinished inputs have a table of their own, so that a server starts as fast after ten million calls as after ten.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import sqlite3
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from motet.errors import AlreadyExistsError, ServiceError
+from motet.errors import AlreadyExistsError
 from motet.store.journal import (
     AppGone,
     AppKept,
@@ -31,12 +28,10 @@ from motet.store.journal import (
     KeptCall,
 )
 from motet.store.journal_sqlite_reading import JournalReading
-from motet.store.sqlite_transaction import transaction
+from motet.store.sqlite_file import SqliteFile, overwriting
+from motet.store.sqlite_layout import SqliteLayout
 
-VERSION = 1
-"""Goes up with every change that an older Motet could not read."""
-
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE term(number INTEGER NOT NULL);
 INSERT INTO term VALUES(0);
 CREATE TABLE calls(key INTEGER PRIMARY KEY, call_id TEXT UNIQUE NOT NULL, made_at REAL NOT NULL, ended_at REAL NOT NULL,
@@ -60,10 +55,12 @@ END;
 CREATE TABLE apps(number INTEGER PRIMARY KEY, app_id TEXT UNIQUE NOT NULL, kept BLOB NOT NULL);
 """
 
-_CHECKPOINT_PAGES = 4000
-_LOG_BYTES = 1 << 26
-_QUICK_CHECK_BYTES = 1 << 26
-"""A file up to this size is looked through whenever it is opened; what is damaged in a larger one shows when it is read."""
+LAYOUT = SqliteLayout(
+    what="spawned calls",
+    steps={1: _FIRST},
+    advice="See that the directory can be written and its disk has room; if the file is damaged, restore it from a backup",
+    loss="spawned calls are lost that had not ended, with the results of others",
+)
 
 # One that is another principal's is refused, by a value that this column does not take.
 _NEW_CALL = """
@@ -90,46 +87,14 @@ class SqliteJournal(JournalReading):
     opened, is damaged, or was written by a newer Motet."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path)
-        with self._explained("open"):
-            # First, as SQLite would make it for all to read.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._writer = self._connect("rw")
-            try:
-                self._prepare()
-                self._term = self._begin_term()
-            except BaseException:
-                self._writer.close()
-                raise
-
-    def _prepare(self) -> None:
-        writer = self._writer
-        (version,) = writer.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise ServiceError(
-                f"{self._path} was written by a newer Motet (format {version}, this one knows {VERSION}), and is left as it "
-                "is: update Motet, or set MOTET_HOME to another directory"
-            )
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("PRAGMA synchronous = FULL")  # what was answered for is on the disk
-        writer.execute(f"PRAGMA wal_autocheckpoint = {_CHECKPOINT_PAGES}")
-        writer.execute(f"PRAGMA journal_size_limit = {_LOG_BYTES}")
-        if version == 0:
-            writer.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        if self._path.stat().st_size <= _QUICK_CHECK_BYTES and (wrong := self._damage("quick_check(1)")):
-            raise ServiceError(
-                f"{self._path} is damaged ({wrong[0]}), and is left as it is. Restore it from a backup; or move it away, and "
-                "spawned calls are lost that had not ended, with the results of others"
-            )
-
-    def _damage(self, pragma: str) -> list[str]:
-        found = [str(text) for (text,) in self._writer.execute(f"PRAGMA {pragma}")]
-        return [] if found == ["ok"] else found
-
-    def _begin_term(self) -> int:
-        with transaction(self._writer) as writer:
-            writer.execute("UPDATE term SET number = number + 1")
-            return int(writer.execute("SELECT number FROM term").fetchone()[0])
+        super().__init__(SqliteFile(path, LAYOUT))
+        try:
+            with self._file.writing() as writer:
+                writer.execute("UPDATE term SET number = number + 1")
+                self._term = _term(writer)
+        except BaseException:
+            self._file.close()
+            raise
 
     @property
     def term(self) -> int:
@@ -148,48 +113,15 @@ class SqliteJournal(JournalReading):
             try:
                 writer.executemany(_NEW_CALL, map(_call_row, calls))
             except sqlite3.IntegrityError as error:
-                raise self._refused(calls) from error
+                raise _refused(writer, calls) from error
             writer.executemany(_NEW_INPUT, _input_rows(of[InputsAdded]))
             writer.executemany(_TRIED, map(_tried_row, of[InputTried]))
             writer.executemany(_NEW_OUTCOME, _outcome_rows(of[InputsEnded]))
             for forgotten in of[CallsForgotten]:
-                self._forget(writer, forgotten)
+                _forget(writer, forgotten)
             for kept in of[AppKept]:
-                self._keep_app(writer, kept.app)
+                _keep_app(writer, kept.app)
             writer.executemany("DELETE FROM apps WHERE app_id = ?", [(each.app_id,) for each in of[AppGone]])
-
-    def _refused(self, calls: list[KeptCall]) -> AlreadyExistsError:
-        """Which call is another principal's, or has a key that another one has: asked before the transaction is undone."""
-        holders: dict[bytes, str] = {}
-        for call in calls:
-            question = "SELECT call_id, principal FROM calls WHERE call_id = ? OR idempotency = ?"
-            for holder, principal in self._writer.execute(question, (call.call_id, call.key or None)):
-                if holder == call.call_id and principal != call.principal:
-                    return AlreadyExistsError(f"{call.call_id} is another principal's")
-                holders.setdefault(call.key, holder)
-            holder = holders.setdefault(call.key, call.call_id)
-            if call.key and holder != call.call_id:
-                return AlreadyExistsError(f"{holder} has the key of {call.call_id} already")
-        return AlreadyExistsError("a call has the key of another one")
-
-    def _forget(self, writer: sqlite3.Connection, entry: CallsForgotten) -> None:
-        # Their bytes are overwritten: somebody may have a right to that.
-        writer.execute("PRAGMA secure_delete = ON")
-        try:
-            for call_id in entry.call_ids:
-                row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
-                for table in ("inputs", "outcomes") if row else ():
-                    writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
-                if row:
-                    writer.execute("DELETE FROM calls WHERE key = ?", row)
-        finally:
-            writer.execute("PRAGMA secure_delete = OFF")
-
-    def _keep_app(self, writer: sqlite3.Connection, app: KeptApp) -> None:
-        writer.execute(
-            "INSERT INTO apps(app_id, kept) VALUES(?, ?) ON CONFLICT(app_id) DO UPDATE SET kept = excluded.kept",
-            (app.app_id, _encode(app)),
-        )
 
     def expire(self, before: float, most: int = 1000) -> int:
         """See `Journal`."""
@@ -214,25 +146,56 @@ class SqliteJournal(JournalReading):
                     gone += room
         return gone
 
-    @contextmanager
+    @contextlib.contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
         """A transaction: all of it is kept, or none."""
-        self._check_open()
-        with self._explained("keep"), transaction(self._writer) as writer:
-            (term,) = writer.execute("SELECT number FROM term").fetchone()
-            if term != self._term:
+        with self._file.writing() as writer:
+            if (term := _term(writer)) != self._term:
                 raise JournalFenced(
-                    f"another server has {self._path} since term {term}, and this one had term {self._term}"
+                    f"another server has {self._file.path} since term {term}, and this one had term {self._term}"
                 )
             yield writer
 
     def close(self) -> None:
         """See `Journal`."""
-        with self._lock:
-            self._is_closed = True
-            for connection in (*self._idle, self._writer):  # the writer last: it checkpoints
-                connection.close()
-            self._idle.clear()
+        self._file.close()
+
+
+def _term(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("SELECT number FROM term").fetchone()[0])
+
+
+def _refused(writer: sqlite3.Connection, calls: list[KeptCall]) -> AlreadyExistsError:
+    """Which call is another principal's, or has a key that another one has: asked before the transaction is undone."""
+    holders: dict[bytes, str] = {}
+    for call in calls:
+        question = "SELECT call_id, principal FROM calls WHERE call_id = ? OR idempotency = ?"
+        for holder, principal in writer.execute(question, (call.call_id, call.key or None)):
+            if holder == call.call_id and principal != call.principal:
+                return AlreadyExistsError(f"{call.call_id} is another principal's")
+            holders.setdefault(call.key, holder)
+        holder = holders.setdefault(call.key, call.call_id)
+        if call.key and holder != call.call_id:
+            return AlreadyExistsError(f"{holder} has the key of {call.call_id} already")
+    return AlreadyExistsError("a call has the key of another one")
+
+
+def _forget(writer: sqlite3.Connection, entry: CallsForgotten) -> None:
+    # Their bytes are overwritten: somebody may have a right to that.
+    with overwriting(writer):
+        for call_id in entry.call_ids:
+            row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+            for table in ("inputs", "outcomes") if row else ():
+                writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
+            if row:
+                writer.execute("DELETE FROM calls WHERE key = ?", row)
+
+
+def _keep_app(writer: sqlite3.Connection, app: KeptApp) -> None:
+    writer.execute(
+        "INSERT INTO apps(app_id, kept) VALUES(?, ?) ON CONFLICT(app_id) DO UPDATE SET kept = excluded.kept",
+        (app.app_id, _encode(app)),
+    )
 
 
 def _call_row(call: KeptCall) -> tuple[Any, ...]:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-import threading
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path
 
 import msgspec
 
-from motet.errors import NotFoundError, ServiceError
+from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd, OutcomeKind
 from motet.store.journal import KeptApp, KeptCall, UnfinishedPart
 from motet.store.journal_parts import unfinished_parts
-
-_BUSY_SECONDS = 10.0
+from motet.store.sqlite_file import SqliteFile
 
 _UNFINISHED = """
 SELECT key, kept, place, length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt
@@ -29,38 +25,31 @@ _app = msgspec.msgpack.Decoder(KeptApp)
 class JournalReading:
     """The questions of a `Journal`. Thread-safe; each sees one state of the file."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
-        self._is_closed = False
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self._path.absolute().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)
+    def __init__(self, file: SqliteFile) -> None:
+        self._file = file
 
     def unfinished(self, most: int = 1000) -> Iterator[UnfinishedPart]:
         """See `Journal`."""
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             yield from unfinished_parts(reader.execute(_UNFINISHED), most)
 
     def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
         """See `Journal`."""
         question = "SELECT payload FROM inputs WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?"
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             rows = [reader.execute(question, (call_id, index)).fetchone() for index in indices]
             return [row[0] if row else b"" for row in rows]
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             _, kept, num_inputs = self._find(reader, call_id)
             return _call.decode(kept), num_inputs
 
     def known(self, call_id: str, indices: Collection[int]) -> dict[int, bool]:
         """See `Journal`."""
         found: dict[int, bool] = {}
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             row = reader.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
             for table in ("inputs", "outcomes") if row else ():
                 question = f"SELECT 1 FROM {table} WHERE call = ? AND place = ?"
@@ -71,7 +60,7 @@ class JournalReading:
 
     def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         """See `Journal`."""
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             key, _, num_inputs = self._find(reader, call_id)
             rows = reader.execute(
                 "SELECT place, kind, payload FROM outcomes WHERE call = ? AND place >= ? ORDER BY place LIMIT ?",
@@ -90,13 +79,13 @@ class JournalReading:
 
     def by_key(self, key: bytes) -> KeptCall | None:
         """See `Journal`."""
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             row = reader.execute("SELECT kept FROM calls WHERE idempotency = ?", (key,)).fetchone()
             return _call.decode(row[0]) if row else None
 
     def apps(self) -> list[KeptApp]:
         """See `Journal`."""
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             return [_app.decode(kept) for (kept,) in reader.execute("SELECT kept FROM apps ORDER BY number")]
 
     def check(self) -> list[str]:
@@ -105,7 +94,7 @@ class JournalReading:
         SELECT call_id, num_inputs, waiting, (SELECT COUNT(*) FROM inputs WHERE call = key), (SELECT COUNT(*) FROM outcomes
             WHERE call = key) FROM calls
         """
-        with self._reading() as reader:
+        with self._file.reading() as reader:
             wrong = [str(text) for (text,) in reader.execute("PRAGMA integrity_check") if text != "ok"]
             for call_id, num_inputs, waiting, without, ended in reader.execute(counted) if not wrong else ():
                 if waiting != without or num_inputs != without + ended:
@@ -120,49 +109,3 @@ class JournalReading:
         if row is None:
             raise NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")
         return tuple(row)
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """One state of the journal for several questions."""
-        with self._explained("read"):
-            connection = self._take()
-            try:
-                connection.execute("BEGIN")
-                yield connection
-                connection.execute("ROLLBACK")
-            except BaseException:
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                self._give(connection)
-                raise
-            self._give(connection)
-
-    def _take(self) -> sqlite3.Connection:
-        with self._lock:
-            self._check_open()
-            if self._idle:
-                return self._idle.pop()
-        return self._connect("ro")
-
-    def _give(self, connection: sqlite3.Connection) -> None:
-        with self._lock:
-            if self._is_closed:
-                connection.close()
-            else:
-                self._idle.append(connection)
-
-    def _check_open(self) -> None:
-        if self._is_closed:
-            raise ServiceError(f"{self._path} is closed")
-
-    @contextmanager
-    def _explained(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.IntegrityError, sqlite3.InterfaceError, sqlite3.DataError):
-            raise  # the value is at fault, not the file
-        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
-            raise ServiceError(
-                f"cannot {verb} spawned calls in {self._path}: {error}. See that the directory can be written and its disk has "
-                "room; if the file is damaged, restore it from a backup"
-            ) from error

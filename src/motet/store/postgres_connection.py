@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.errors import IntegrityError
+from psycopg.errors import DataError, IntegrityError, ProgramLimitExceeded
 
-from motet.errors import ServiceError
+from motet.errors import InvalidError, ServiceError
 from motet.store.journal import JournalFenced
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
@@ -30,7 +30,8 @@ class PostgresConnection:
     """Thread-safe: one at a time uses it. Nothing is connected before it is needed. With a `term`, it alone can write, and as
     long as no later one was given.
 
-    All methods raise `ServiceError` if the database is away or refuses: then nothing has changed.
+    All methods raise `ServiceError` if the database is away or refuses, and `InvalidError` for a value that it cannot hold:
+    then nothing has changed.
     """
 
     def __init__(self, address: PostgresAddress, term: Term | None = None, *, name: str = "motet") -> None:
@@ -191,6 +192,8 @@ class PostgresConnection:
             yield
         except IntegrityError:
             raise  # the value is at fault, not the database
+        except (DataError, ProgramLimitExceeded) as error:  # so it is here: others need not be refused for it
+            raise InvalidError(f"{self.address} cannot hold this: {_said(error)}") from error
         except psycopg.Error as error:
             raise explained(self.address, verb, error) from error
 

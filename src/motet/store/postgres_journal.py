@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, LiteralString
 
 import msgspec
@@ -85,6 +86,10 @@ DELETE FROM motet.outcomes WHERE (call, place) IN (
     SELECT call, place FROM motet.outcomes WHERE call = %s ORDER BY place LIMIT %s
 )
 """
+MOST_BYTES = 8 * 1024 * 1024
+"""Of payloads in one statement, if it has several. PostgreSQL refuses a message of a gigabyte, and libpq moves all that it has
+not sent yet each time that it sends some: twice as much takes four times as long."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -109,15 +114,15 @@ class PostgresJournal(PostgresJournalReading):
             of[type(entry)].append(entry)
         calls = [each.call for each in of[CallMade]]
         with self._writer.writing() as session:
-            with session.pipeline():  # one way there and back for all of it
+            with _one_way(session, entries):
                 check = _add_calls(session, calls) if calls else None
                 for statement, rows in (
                     (_NEW_INPUTS, _input_rows(of[InputsAdded])),
                     (_TRIED, map(_tried_row, of[InputTried])),
                     (_NEW_OUTCOMES, _outcome_rows(of[InputsEnded])),
                 ):
-                    if columns := _columns(rows):
-                        session.execute(statement, columns)
+                    for some in _portions(rows):
+                        session.execute(statement, _columns(some))
                 for forgotten in of[CallsForgotten]:
                     _forget(session, "SELECT key FROM motet.calls WHERE call_id = ANY(%s)", forgotten.call_ids)
                 for kept in of[AppKept]:
@@ -174,6 +179,32 @@ def _forget(session: psycopg.Connection[Any], keys: LiteralString, value: list[A
     session.execute(f"DELETE FROM motet.inputs WHERE call IN ({keys})", (value,))
     session.execute(f"DELETE FROM motet.outcomes WHERE call IN ({keys})", (value,))
     session.execute(f"DELETE FROM motet.calls WHERE key IN ({keys})", (value,))
+
+
+def _one_way(session: psycopg.Connection[Any], entries: Sequence[Entry]) -> contextlib.AbstractContextManager[Any]:
+    """In which all statements are one way there and back; not for many bytes, which each is to have sent before the next."""
+    size = 0
+    for entry in entries:
+        if isinstance(entry, InputsAdded):
+            size += sum(len(each.payload) for each in entry.inputs)
+        elif isinstance(entry, InputsEnded):
+            size += sum(len(each.payload) for each in entry.ended)
+    return session.pipeline() if size <= MOST_BYTES else contextlib.nullcontext()
+
+
+def _portions(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """The same in the same order, cut into what a statement takes. Payloads are last in their rows."""
+    portion: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        more = len(row[-1]) if isinstance(row[-1], bytes) else 0
+        if portion and size + more > MOST_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += more
+    if portion:
+        yield portion
 
 
 def _columns(rows: Any) -> list[list[Any]]:

@@ -84,7 +84,15 @@ ALTER TABLE motet.inputs SET(autovacuum_vacuum_scale_factor = 0, autovacuum_vacu
     autovacuum_vacuum_cost_delay = 0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL)
+_NOTICES = """
+CREATE TABLE motet.notices(
+    place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    kept bytea NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL, _NOTICES)
 """By number, from 1. The table `lease` and the function `fence` stay as they are: a server of an older release finds by them
 that it does not lead any more."""
 

@@ -19,7 +19,7 @@ _FORMAT = "format.json"
 
 HOME_FORMAT = 1
 """Goes up with every change of what lies in the directory that a Motet before it could not go on with: tokens, the audit log,
-bundles, versions. Records have a format of their own (`sqlite_database.py`), by run."""
+bundles, versions. Records have a format of their own (`sqlite_records_layout.py`), by run."""
 
 
 class HomeFormat(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import msgspec
 
 from motet.records.arguments import ArgumentsRecord, DefinitionRecord
+from motet.store.sqlite_file import overwriting
 from motet.store.sqlite_keys import mended
 
 SCHEMA = """
@@ -93,12 +94,9 @@ def _delete(connection: sqlite3.Connection, which: str, value: float) -> None:
     it is found."""
     if not connection.execute(f"SELECT 1 FROM arguments WHERE {which} LIMIT 1", (value,)).fetchone():
         return
-    connection.execute("PRAGMA secure_delete = ON")
-    try:
+    with overwriting(connection):
         connection.execute(f"DELETE FROM arguments WHERE {which}", (value,))
         connection.execute("DELETE FROM definitions WHERE function_id NOT IN (SELECT function_id FROM arguments)")
-    finally:
-        connection.execute("PRAGMA secure_delete = OFF")
 
 
 def _size(connection: sqlite3.Connection) -> int:

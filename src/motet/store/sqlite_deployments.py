@@ -3,11 +3,7 @@ are sealed."""
 
 from __future__ import annotations
 
-import os
-import sqlite3
-import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,26 +11,33 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
 from motet.store.seal import Seal, is_sealed
-from motet.store.sqlite_transaction import transaction
+from motet.store.sqlite_file import SqliteFile
+from motet.store.sqlite_layout import SqliteLayout
 
-VERSION = 2
-"""Goes up with every change that an older Motet could not read."""
-
-_SCHEMA = """
+_FIRST = """
 CREATE TABLE deployments(name TEXT, version INTEGER, serves INTEGER, view BLOB, kept BLOB, PRIMARY KEY(name, version));
 CREATE INDEX serving ON deployments(serves) WHERE serves;
 """
-
-_SCHEDULES = """
+_BESIDE = """
 CREATE TABLE IF NOT EXISTS schedules(app TEXT, function TEXT, kept BLOB, PRIMARY KEY(app, function)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notices(place INTEGER PRIMARY KEY, id TEXT UNIQUE, kept BLOB);
 """
-"""An older Motet does without, and leaves it as it is."""
+LAYOUT = SqliteLayout(
+    what="deployments",
+    # An older Motet could not read what is sealed, which came with the second.
+    steps={1: _FIRST, 2: ""},
+    advice="Nothing has changed; what serves goes on. See that the directory can be written and its disk has room",
+    loss="nothing is deployed",
+    beside=_BESIDE,
+    overwrites=True,
+)
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
 _schedule = msgspec.msgpack.Decoder(KeptSchedule)
+_notice = msgspec.msgpack.Decoder(KeptNotice)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -43,49 +46,23 @@ class SqliteDeployments:
     nothing can be sealed."""
 
     def __init__(self, path: Path, seal: Seal | None = None) -> None:
-        self._path = path
         self._seal = seal
-        self._lock = threading.Lock()
-        with self._explained("open"):
-            # First, as SQLite would make it for all to read.
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
-            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self._file = SqliteFile(path, LAYOUT)
+        if seal is not None:
             try:
-                self._prepare()
+                self._seal_all(seal)
             except BaseException:
-                self._connection.close()
+                self._file.close()
                 raise
-
-    def _prepare(self) -> None:
-        (version,) = self._connection.execute("PRAGMA user_version").fetchone()
-        if version > VERSION:
-            raise ServiceError(
-                f"{self._path} was written by a newer Motet (format {version}, this one knows {VERSION}), and is left as it "
-                "is: update Motet, or set MOTET_HOME to another directory"
-            )
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = FULL")  # what was answered for is on the disk
-        self._connection.execute("PRAGMA secure_delete = ON")
-        if version == 0:
-            self._connection.executescript(f"BEGIN; {_SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
-        elif version < VERSION:
-            self._connection.execute(f"PRAGMA user_version = {VERSION}")
-        self._connection.execute(_SCHEDULES)
-        if self._seal is not None:
-            self._seal_all(self._seal)
 
     def _seal_all(self, seal: Seal) -> None:
         """Seal with the newest key what is not, and leave nothing of how it was before."""
-        if seal.has_older_keys:
-            rows = self._connection.execute("SELECT rowid, kept FROM deployments").fetchall()
-        else:
-            plain = "SELECT rowid, kept FROM deployments WHERE substr(kept, 1, 1) >= x'80'"
-            rows = self._connection.execute(plain).fetchall()
+        which = "" if seal.has_older_keys else " WHERE substr(kept, 1, 1) >= x'80'"
+        rows = self._rows(f"SELECT rowid, kept FROM deployments{which}")
         if changed := [(seal.sealed(seal.opened(kept)), row) for row, kept in rows if not seal.is_newest(kept)]:
-            with transaction(self._connection):
-                self._connection.executemany("UPDATE deployments SET kept = ? WHERE rowid = ?", changed)
-            self._connection.execute("VACUUM")
-            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+            with self._file.writing() as connection:
+                connection.executemany("UPDATE deployments SET kept = ? WHERE rowid = ?", changed)
+            self._file.rewrite()
         if seal.has_older_keys:
             seal.forget_older_keys()
 
@@ -98,14 +75,15 @@ class SqliteDeployments:
             kept = self._seal.opened(kept)
         elif is_sealed(kept):
             raise ServiceError(
-                f"deployments in {self._path} are sealed, and opening them needs one more package: pip install 'motet[server]'"
+                f"deployments in {self._file.path} are sealed, and opening them needs one more package: "
+                "pip install 'motet[server]'"
             )
         return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))
 
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
         view = kept.view
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             connection.execute(
                 "INSERT INTO deployments VALUES(?, ?, ?, ?, ?)",
                 (view.name, view.version, view.is_here, _encode(view), self._to_disk(kept)),
@@ -113,7 +91,7 @@ class SqliteDeployments:
 
     def change(self, views: Sequence[DeploymentView]) -> None:
         """See `DeploymentStore`."""
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             connection.executemany(
                 "UPDATE deployments SET serves = ?, view = ? WHERE name = ? AND version = ?",
                 [(view.is_here, _encode(view), view.name, view.version) for view in views],
@@ -156,34 +134,31 @@ class SqliteDeployments:
 
     def keep_schedule(self, kept: KeptSchedule) -> None:
         """See `DeploymentStore`."""
-        with self._writing() as connection:
+        with self._file.writing() as connection:
             connection.execute(
                 "INSERT OR REPLACE INTO schedules VALUES(?, ?, ?)", (kept.app, kept.function, _encode(kept))
             )
 
+    def notices(self) -> list[KeptNotice]:
+        """See `DeploymentStore`."""
+        return [_notice.decode(kept) for (kept,) in self._rows("SELECT kept FROM notices ORDER BY place")]
+
+    def keep_notices(self, kept: Sequence[KeptNotice]) -> None:
+        """See `DeploymentStore`."""
+        with self._file.writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO notices(id, kept) VALUES(?, ?)", [(each.id, _encode(each)) for each in kept]
+            )
+
+    def forget_notice(self, notice_id: str) -> None:
+        """See `DeploymentStore`."""
+        with self._file.writing() as connection:
+            connection.execute("DELETE FROM notices WHERE id = ?", (notice_id,))
+
     def close(self) -> None:
         """No more is asked."""
-        with self._lock:
-            self._connection.close()
+        self._file.close()
 
     def _rows(self, statement: str, *values: Any) -> list[Any]:
-        with self._lock, self._explained("read"):
-            return self._connection.execute(statement, values).fetchall()
-
-    @contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        """A transaction: all of it is kept, or none."""
-        with self._lock, self._explained("keep"), transaction(self._connection):
-            yield self._connection
-
-    @contextmanager
-    def _explained(self, verb: str) -> Iterator[None]:
-        try:
-            yield
-        except (sqlite3.IntegrityError, sqlite3.ProgrammingError):
-            raise
-        except (sqlite3.Error, OSError, msgspec.MsgspecError) as error:
-            raise ServiceError(
-                f"cannot {verb} deployments in {self._path}: {error}. Nothing has changed; what serves goes on. See that the "
-                "directory can be written and its disk has room"
-            ) from error
+        with self._file.reading() as connection:
+            return connection.execute(statement, values).fetchall()

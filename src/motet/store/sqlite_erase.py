@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import msgspec
 
 from motet.records.calls import CallRecord
 from motet.records.input_chunk import decoded, encoded
+from motet.store.sqlite_file import overwriting
 from motet.store.sqlite_inputs import short_calls
 from motet.store.sqlite_keys import mended
 from motet.store.sqlite_logs import LogWriter
@@ -20,7 +20,7 @@ _decode_calls = msgspec.msgpack.Decoder(list[CallRecord]).decode
 
 def erase_calls(connection: sqlite3.Connection, logs: LogWriter, call_ids: Sequence[str]) -> int:
     """Erase calls; of how many there was something. Calls that they made are calls of their own, and stay."""
-    with _overwriting(connection):
+    with overwriting(connection):
         keys: list[int] = []
         erased = 0
         for call_id in dict.fromkeys(call_ids):
@@ -35,15 +35,6 @@ def erase_calls(connection: sqlite3.Connection, logs: LogWriter, call_ids: Seque
         connection.execute("DELETE FROM definitions WHERE function_id NOT IN (SELECT function_id FROM arguments)")
         logs.erase(keys)
     return erased
-
-
-@contextmanager
-def _overwriting(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("PRAGMA secure_delete = ON")
-    try:
-        yield
-    finally:
-        connection.execute("PRAGMA secure_delete = OFF")
 
 
 def _key_of(connection: sqlite3.Connection, call_id: str) -> int | None:

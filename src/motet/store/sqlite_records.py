@@ -23,12 +23,13 @@ from motet.store.sqlite_arguments import (
     forget_arguments,
 )
 from motet.store.sqlite_calls import add_calls, find_call, find_calls, forget_calls
-from motet.store.sqlite_database import Database
 from motet.store.sqlite_erase import erase_calls
 from motet.store.sqlite_facts import F, add_facts, find_facts, forget_facts
+from motet.store.sqlite_file import SqliteFile
 from motet.store.sqlite_inputs import EndedByCall, InputWriter, by_call, find_input, find_inputs, forget_inputs
 from motet.store.sqlite_keys import Keys, function_keys, mended
 from motet.store.sqlite_logs import LINES_PER_SEGMENT, LogWriter, find_lines
+from motet.store.sqlite_records_layout import LAYOUT
 
 R = TypeVar("R")
 
@@ -54,7 +55,7 @@ class SqliteRecords:
         lines_per_segment: int = LINES_PER_SEGMENT,
         arguments_bytes: int = 1 << 28,
     ) -> None:
-        self._database = Database(path, read_only=read_only)
+        self._file = SqliteFile(path, LAYOUT, read_only=read_only)
         self._lines_per_segment = lines_per_segment
         self._arguments_bytes = arguments_bytes
         self._writer: _Writer | None = None
@@ -62,68 +63,68 @@ class SqliteRecords:
     # --- keeping ----------------------------------------------------------------------------------------------------
 
     def add(self, batch: RecordBatch) -> None:
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             writer, self._writer = self._writer or self._new_writer(connection), None
             writer.add(batch)
         # What it remembers is true only if it was kept.
         self._writer = writer
 
     def forget(self, before: float) -> int:
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             writer, self._writer = self._new_writer(connection), None
             return writer.forget(before)
 
     def erase_calls(self, call_ids: Sequence[str]) -> int:
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             writer, self._writer = self._new_writer(connection), None
             erased = writer.erase_calls(call_ids)
         if erased:
-            self._database.truncate_log()
+            self._file.truncate_log()
         return erased
 
     def forget_arguments(self) -> None:
         """Delete all arguments that are kept; also beside the one who adds."""
-        with self._database.writing() as connection:
+        with self._file.writing() as connection:
             forget_arguments(connection, float("inf"))
 
     def count_arguments(self) -> int:
         """Of how many inputs arguments are kept."""
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return count_arguments(connection)
 
     def _new_writer(self, connection: sqlite3.Connection) -> _Writer:
         return _Writer(connection, self._lines_per_segment, self._arguments_bytes)
 
     def close(self) -> None:
-        self._database.close()
+        self._file.close()
 
     def version(self) -> int:
         """Another number whenever another process has added something."""
-        return self._database.version()
+        return self._file.version()
 
     # --- finding ----------------------------------------------------------------------------------------------------
 
     def apps(self) -> list[AppRecord]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             rows = connection.execute("SELECT * FROM apps ORDER BY started_at DESC, app_id DESC")
             return [AppRecord(*row) for row in rows]
 
     def functions(self, app: str | None = None) -> list[FunctionRecord]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             keys = function_keys(connection, app, None)
             rows = connection.execute(f"SELECT key, {_FUNCTION} FROM functions WHERE name NOTNULL ORDER BY function_id")
             return [FunctionRecord(*row[1:]) for row in rows if keys is None or row[0] in keys]
 
     def calls(self, query: CallQuery) -> list[CallSummary]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find_calls(connection, query)
 
     def call(self, call_id: str) -> CallSummary | None:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find_call(connection, call_id)
 
     def inputs(self, query: InputQuery) -> list[InputRecord]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find_inputs(connection, query)
 
     def input(self, input_id: str) -> InputRecord | None:
@@ -137,11 +138,11 @@ class SqliteRecords:
             call_id, index = split_input_id(input_id)
         except ValueError:
             return None
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find(connection, call_id, index)
 
     def definition(self, function_id: str) -> DefinitionRecord | None:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find_definition(connection, function_id)
 
     def containers(
@@ -157,7 +158,7 @@ class SqliteRecords:
         if running:
             clauses.append("ended_at ISNULL")
         ask = f"SELECT {_CONTAINER} FROM containers WHERE {' AND '.join(clauses)} ORDER BY started_at DESC, key DESC"
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return [ContainerRecord(*row) for row in connection.execute(ask, values)]
 
     def container(self, container_id: str) -> ContainerRecord | None:
@@ -173,11 +174,11 @@ class SqliteRecords:
         until: float | None = None,
         limit: int | None = None,
     ) -> list[F]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find_facts(connection, kind, about, since, until, limit)
 
     def logs(self, query: LogQuery) -> list[LogLine]:
-        with self._database.reading() as connection:
+        with self._file.reading() as connection:
             return find_lines(connection, query)
 
 

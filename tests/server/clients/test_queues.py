@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -26,6 +27,10 @@ class Client:
     def reply(self, request_id: int, body: ReplyBody) -> None:
         assert request_id not in self.answers
         self.answers[request_id] = body
+
+    def reply_all(self, answers: Sequence[tuple[int, ReplyBody]]) -> None:
+        for each in answers:
+            self.reply(*each)
 
     def put(self, *items: bytes, wait: bool = True) -> int:
         self._requests += 1

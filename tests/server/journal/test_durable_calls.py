@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, cast
 
 import msgspec
@@ -47,9 +47,16 @@ class Client:
     def __init__(self, number: int = 1) -> None:
         self.number = self.principal = number
         self.answers: dict[int, asyncio.Future[m.ReplyBody]] = {}
+        self.messages: list[int] = []
+        """How many answers came in each."""
 
     def reply(self, request_id: int, body: m.ReplyBody) -> None:
-        self.answers[request_id].set_result(body)
+        self.reply_all([(request_id, body)])
+
+    def reply_all(self, answers: Sequence[tuple[int, m.ReplyBody]]) -> None:
+        self.messages.append(len(answers))
+        for request_id, body in answers:
+            self.answers[request_id].set_result(body)
 
     async def ask(self, said: Callable[[int], m.ReplyBody | None]) -> Any:
         number = len(self.answers) + 1
@@ -64,6 +71,8 @@ class Stage:
         self.memory = JournalMemory()
         self.functions = Functions()
         self.taken: list[InputsSubmitted] = []
+        self.turns: list[int] = []
+        """How many events the engine got at once."""
         self.failing = False
         stage = self
 
@@ -82,7 +91,11 @@ class Stage:
     def spawned(self, call: str, *indices: int, again: bool = False, called_as: str = "", by: int = 1) -> SpawnedInputs:
         inputs = [NewInput(index, f"{call}{index}".encode()) for index in indices or (0,)]
         event = InputsSubmitted(call, "fu-1", by, CallKind.SPAWNED, "", inputs, principal=by)
-        return SpawnedInputs(event, self.taken.append, "shop", called_as, again)
+        return SpawnedInputs(event, self.take, "shop", called_as, again)
+
+    def take(self, *events: InputsSubmitted) -> None:
+        self.turns.append(len(events))
+        self.taken.extend(events)
 
     async def spawn(self, client: Client, spawned: SpawnedInputs) -> Any:
         return await client.ask(lambda number: self.calls.spawn(client, number, spawned))
@@ -94,6 +107,9 @@ class Stage:
     async def outcomes(self, client: Client, call: str, *, wait: bool = True, by: int | None = None) -> Any:
         question = m.AwaitOutcomes(call, 0, wait)
         return await client.ask(lambda number: self.calls.await_outcomes(client, number, question, by))
+
+    def await_input(self, client: Client, number: int, index: int) -> m.ReplyBody | None:
+        return self.calls.await_outcomes(client, number, m.AwaitOutcomes("fc-a", index, wait=True), None)
 
     def end(self, call: str, kind: OutcomeKind = OutcomeKind.SUCCESS) -> None:
         self.calls.save(SaveOutcomes(call, [InputEnd(0, kind, b"r")]))
@@ -114,6 +130,45 @@ def test_inputs_run_once_they_are_kept() -> None:
         assert await on.spawn(client, on.spawned("fc-a", 0, 1)) == m.Done()
         assert [len(event.inputs) for event in on.taken] == [2]
         assert list(on.memory.unfinished) == ["fc-a"]
+
+    play(scene)
+
+
+def test_what_one_commit_keeps_runs_from_one_turn_on_and_each_client_hears_of_it_in_one_message() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        other = Client(2)
+        spawns = [on.spawn(client, on.spawned(f"fc-{number}")) for number in range(30)]
+        spawns += [on.spawn(other, on.spawned(f"fc-of-other-{number}", by=2)) for number in range(20)]
+        assert await asyncio.gather(*spawns) == [m.Done()] * 50
+        # The first goes to the disk alone; while it is on its way, all others gather.
+        assert on.turns == [1, 49]
+        assert (client.messages, other.messages) == ([1, 29], [20])
+
+    play(scene)
+
+
+def test_no_turn_of_the_engine_is_long_however_many_a_commit_has_kept() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await asyncio.gather(*(on.spawn(client, on.spawned(f"fc-{number}")) for number in range(451)))
+        assert on.turns == [1, 200, 200, 50]
+
+    play(scene)
+
+
+def test_large_outcomes_do_not_wait_for_others() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        await on.spawn(client, on.spawned("fc-a", 0, 1, 2))
+        waiting = [
+            asyncio.ensure_future(client.ask(lambda number, index=index: on.await_input(client, number, index)))  # type: ignore[misc]
+            for index in range(3)
+        ]
+        await asyncio.sleep(1)
+        sizes = 10, 300_000, 10
+        ends = [InputEnd(index, OutcomeKind.SUCCESS, bytes(size)) for index, size in enumerate(sizes)]
+        on.calls.save(SaveOutcomes("fc-a", ends))
+        found = await asyncio.gather(*waiting)
+        assert [len(each.ended[0].payload) for each in found] == list(sizes)
+        assert client.messages == [1, 2, 1]
 
     play(scene)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,6 +21,14 @@ from motet.server.peers import SocketPeer
 MAX_CONNECTIONS = 1000
 """Of HTTP at once."""
 
+_ANSWERING = (
+    "uvicorn",
+    "motet.server.api.api",
+    "motet.server.http.bounded_http",
+    "motet.server.http.quiet_uvicorn",
+    "motet.server.port.frames_websocket",
+)
+
 
 class ApiEntrance:
     """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP. `make_peer`: what takes
@@ -33,6 +43,13 @@ class ApiEntrance:
         self._make_peer = make_peer
         self._app: Any = None
         self._listener: Listener | None = None
+
+    @staticmethod
+    def load() -> None:
+        """Import what answers, on whatever thread: on the loop everybody would wait for it when the first one asks."""
+        with contextlib.suppress(ImportError):  # who asks is told
+            for name in _ANSWERING:
+                importlib.import_module(name)
 
     def open(self) -> Any:
         """The ASGI app, the same each time. Raises `ServiceError` if packages are missing."""
@@ -52,8 +69,10 @@ class ApiEntrance:
                 self._listener = Listener(
                     WebConfig(), self._answering(), user="HTTP", extra="server", websockets=self._websockets
                 )
-            if self._listener.count >= MAX_CONNECTIONS:
-                return _LacksRoom(f"{MAX_CONNECTIONS} connections are open, which are the most that may be")
+            if self._listener.count >= MAX_CONNECTIONS and not self._listener.make_room():
+                return _LacksRoom(
+                    f"requests are being answered on {MAX_CONNECTIONS} connections, which are the most that may be open"
+                )
             return self._listener.new_protocol({PROCESS: process})
         except ServiceError as error:
             return _LacksRoom(str(error))

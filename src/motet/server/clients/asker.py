@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from motet.wire.client_messages import ReplyBody
@@ -14,3 +15,6 @@ class Asker(Protocol):
     principal: int
 
     def reply(self, request_id: int, body: ReplyBody) -> None: ...
+
+    def reply_all(self, answers: Sequence[tuple[int, ReplyBody]]) -> None:
+        """The same for several requests, in one message to the client: all are answered, or, if it raises, none."""

@@ -196,6 +196,12 @@ class ClientSession:
         self._turnstile.leave(request_id)
         self._audit.answered(request_id, body)
 
+    def reply_all(self, answers: Sequence[tuple[int, m.ReplyBody]]) -> None:
+        self._peer.send([m.Reply(*each) for each in answers])
+        for request_id, body in answers:
+            self._turnstile.leave(request_id)
+            self._audit.answered(request_id, body)
+
     def send_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
         self._peer.send((m.Outcomes(call_id, ended),))
         if self._confirmations is not None:

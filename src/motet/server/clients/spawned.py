@@ -33,11 +33,11 @@ MAX_BYTES_AT_ONCE = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class SpawnedInputs:
-    """Inputs that are to be accepted: the event that has them run, and what has the engine take it. `app`: as whose they are
-    kept; `called_as`: the alias that their caller used, or empty. `again`: they may have been accepted already."""
+    """Inputs that are to be accepted: the event that has them run, and what has the engine take such events. `app`: as whose
+    they are kept; `called_as`: the alias that their caller used, or empty. `again`: they may have been accepted already."""
 
     event: InputsSubmitted
-    take: Callable[[InputsSubmitted], None]
+    take: Callable[..., None]
     app: str
     called_as: str = ""
     again: bool = False
@@ -184,7 +184,10 @@ class SpawnedCalls:
         for each in command.ended:
             for (number, request_id), asker in self._waiting.pop((call_id, each.index), {}).items():
                 self._keys.pop((number, request_id), None)
-                asker.reply(request_id, Outcomes(call_id, [each]))
+                self._answer(asker, request_id, Outcomes(call_id, [each]))
+
+    def _answer(self, asker: Asker, request_id: int, body: ReplyBody) -> None:
+        asker.reply(request_id, body)
 
     def waits(self, client: int, request_id: int) -> bool:
         """Whether this request is still to be answered."""

@@ -16,7 +16,7 @@ from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.webhook import checked_url
+from motet.model.webhook import checked_secrets, checked_url
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import Alias, labels
@@ -101,7 +101,7 @@ class Deployments:
         name = checked_name(body.name)
         checked_strategy(body.strategy)
         RollbackRules.read(body.rules)
-        checked_url(body.on_failure)
+        checked_secrets(body.on_failure_secret, checked_url(body.on_failure))
         spec = replace(body.spec, name=name)
         state = self._register.state(name)
         async with state.turn:
@@ -131,6 +131,7 @@ class Deployments:
                 body.client or view.client,
                 view.bundle,
                 on_failure=old.on_failure,
+                on_failure_secret=old.on_failure_secret,
             )
             return await self._take_over(state, again, by, old.spec, source=number)
 
@@ -184,6 +185,7 @@ class Deployments:
             rights=rights,
             rules=body.rules,
             on_failure=body.on_failure,
+            on_failure_secret=body.on_failure_secret,
         )
 
     async def _promote(self, body: m.PromoteApp, by: Deployer) -> ReplyBody:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 import msgspec
@@ -15,6 +16,7 @@ from motet.model.ids import made_at
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients.asker import Asker
+from motet.server.clients.gathered_answers import GatheredAnswers
 from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, SpawnKey, within_bounds
 from motet.server.clock import Clock
@@ -49,6 +51,11 @@ T = TypeVar("T")
 _encode = msgspec.msgpack.Encoder().encode
 read_variant = msgspec.msgpack.Decoder(FunctionVariant).decode
 
+MOST_IN_TURN = 200
+"""Requests whose inputs the engine takes in one turn: others wait meanwhile."""
+
+_DONE = Done()
+
 ENDED_WITH_THE_SERVER = frozenset((OutcomeKind.CANCELLED, OutcomeKind.LOST))
 
 
@@ -58,7 +65,11 @@ class DurableCalls(SpawnedCalls):
     def __init__(self, unused: CallStore, keeper: JournalKeeper, clock: Clock) -> None:
         super().__init__(unused)
         self._keeper = keeper
+        keeper.on_told = self._told
         self._clock = clock
+        self._accepted: list[SpawnedInputs] = []
+        """What one commit has kept: it runs from one turn of the engine on."""
+        self._answers = GatheredAnswers()
         self._apps: dict[str, str] = {}
         """Detached apps that are kept, with their bundles."""
         self._is_ending = False
@@ -122,11 +133,10 @@ class DurableCalls(SpawnedCalls):
                 self._reply(asker, request_id, error)
                 return
             # Another version may have the name since; the one that was meant may even be gone.
-            if spawn.called_as and not self._functions.takes(event.function_id):
-                self._rename(spawn)
-            else:
-                spawn.run()
-            self._reply(asker, request_id, Done() if key is None else CallSpawned(event.call_id))
+            if event.inputs:
+                is_gone = spawn.called_as and not self._functions.takes(event.function_id)
+                self._accepted.append(self._renamed(spawn) if is_gone else spawn)
+            self._answer(asker, request_id, _DONE if key is None else CallSpawned(event.call_id))
 
         call = self._kept_call(spawn, now)
         if key is not None:
@@ -134,17 +144,27 @@ class DurableCalls(SpawnedCalls):
         entries: list[Entry] = [CallMade(call), InputsAdded(event.call_id, event.inputs, now)]
         self._keeper.keep(entries, kept)
 
+    def _told(self) -> None:
+        """All that a commit has kept is known here: have it run, and answer."""
+        accepted, self._accepted = self._accepted, []
+        for first in range(0, len(accepted), MOST_IN_TURN):
+            accepted[first].take(*[each.event for each in accepted[first : first + MOST_IN_TURN]])
+        self._answers.send()
+
+    def _answer(self, asker: Asker, request_id: int, body: ReplyBody) -> None:
+        self._answers.add(asker, request_id, body)
+
     @property
     def _functions(self) -> Catalogue:
         assert self._catalogue is not None
         return self._catalogue
 
-    def _rename(self, spawn: SpawnedInputs) -> None:
+    def _renamed(self, spawn: SpawnedInputs) -> SpawnedInputs:
         try:
             function_id = self._resolve(spawn.called_as)
         except NotFoundError:
-            function_id = spawn.event.function_id
-        spawn.take(msgspec.structs.replace(spawn.event, function_id=function_id))
+            return spawn
+        return replace(spawn, event=msgspec.structs.replace(spawn.event, function_id=function_id))
 
     def _kept_call(self, spawn: SpawnedInputs, now: float) -> KeptCall:
         event = spawn.event
