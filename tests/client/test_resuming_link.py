@@ -58,7 +58,7 @@ class FakeServer:
         return f"tcp:127.0.0.1:{self._port}" if self.path is None else f"unix:{self.path}"
 
     def accept(self, answer: Any) -> Hello:
-        """Take the next connection; its hello."""
+        """Take the next connection; its hello. `answer`: what is said to it, or what makes that of it."""
         before = getattr(self, "peer", None)
         self.peer, _ = self.listening.accept()
         if before is not None:
@@ -66,7 +66,7 @@ class FakeServer:
         self.peer.settimeout(PATIENCE)
         self._reader, self._read = FrameReader(), []
         hello = self.next()
-        self.say(answer)
+        self.say(answer(hello) if callable(answer) else answer)
         return hello  # type: ignore[no-any-return]
 
     def next(self) -> Any:

@@ -83,7 +83,7 @@ def test_what_a_server_kept_is_there_again(directory: Path, tmp_path: Path) -> N
     try:
         assert journal.outcomes("fc-1", 0, 9) == [InputEnd(0, OutcomeKind.SUCCESS, b"done")]
         assert [[it.index for it in part.inputs] for part in journal.unfinished()] == [[1]]
-        assert journal.payloads("fc-1", [1]) == [b"one"]
+        assert journal.payloads([("fc-1", 1)]) == [b"one"]
         assert journal.term > 1
     finally:
         journal.close()

@@ -5,6 +5,8 @@ tls:host:port             TLS over TCP
 wss://host[:port][/path]  a WebSocket over TLS, where only that gets through
 tcp:127.0.0.1:port        plain TCP, on this machine alone; so is ws://127.0.0.1:port
 insecure-tcp:host:port    plain TCP to another machine: whoever carries it reads tokens and arguments
+
+Servers that share a database, of which one leads, are named together, with commas between their addresses.
 """
 
 from __future__ import annotations
@@ -61,6 +63,17 @@ def parsed_address(text: str, said: str) -> str:
     if found.websocket_path:
         return f"{kind}://{found.host_and_port}{found.websocket_path}"
     return f"{kind}:{found.host_and_port}"
+
+
+def parsed_addresses(text: str, said: str) -> tuple[str, ...]:
+    """The same for one or several, with commas between them: those of servers that share a database."""
+    parts = [part.strip() for part in text.split(",")]
+    found = tuple(
+        parsed_address(part, said if len(parts) == 1 else f"{part or 'nothing'!r} in {said}") for part in parts
+    )
+    if len(set(found)) < len(found):
+        raise InvalidError(f"{said}: the same address is named twice")
+    return found
 
 
 def endpoint(address: str) -> Endpoint:

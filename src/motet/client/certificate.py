@@ -43,6 +43,11 @@ def checked_fingerprint(text: str, said: str) -> str:
     return _ALGORITHM + digits
 
 
+def checked_fingerprints(text: str, said: str) -> tuple[str, ...]:
+    """One or several, with commas between them. Raises `InvalidError`."""
+    return tuple(checked_fingerprint(part, said) for part in text.split(","))
+
+
 def is_same_fingerprint(one: str, other: str) -> bool:
     """Whether two fingerprints in that form are of one key."""
     import secrets  # late, as most of what certificates need

@@ -10,6 +10,7 @@ from motet.client.gate import shield_cancellation
 from motet.client.ground import ground
 from motet.client.outgoing import Outgoing
 from motet.client.sockets import read_frames
+from motet.client.streams import ByteStream
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
@@ -27,12 +28,7 @@ class SocketLink:
         """Connect, and say hello. Raises `ConnectionError` naming the address, or `ServiceError` if a package is missing.
         `fingerprint`: of the server's key, if it is known by that."""
         self._ground = ground()
-        self._stream = self._ground.open_stream(address, fingerprint)
-        try:
-            self._stream.send(b"".join(codec.frames([hello])))
-        except OSError as error:
-            self._stream.close()
-            raise ConnectionError(f"the connection to the server at {address} is gone: {error}") from error
+        self._stream = self._open(address, hello, fingerprint)
         self._lock = _new_lock()
         self._sending = False
         self._connection = connection
@@ -40,6 +36,16 @@ class SocketLink:
         self._received: Waiter[None] = Waiter()
         connection.attach(self)
         self._ground.start_thread(self._receive)
+
+    def _open(self, address: str, hello: Hello, fingerprint: str) -> ByteStream:
+        """A stream over which hello was said."""
+        stream = self._ground.open_stream(address, fingerprint)
+        try:
+            stream.send(b"".join(codec.frames([hello])))
+        except OSError as error:
+            stream.close()
+            raise ConnectionError(f"the connection to the server at {address} is gone: {error}") from error
+        return stream
 
     def send(self, messages: Sequence[Message]) -> None:
         data = b"".join(codec.frames(messages))

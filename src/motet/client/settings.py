@@ -31,15 +31,16 @@ KEYS: dict[str, SettingKey] = {
         SettingKey(
             "server",
             SERVER,
-            "the server to use: home (the one under `home`), unix:PATH, tls:HOST:PORT, wss://HOST, tcp:127.0.0.1:PORT, or "
-            "embedded (one that ends with the program)",
+            "the server to use: home (the one under `home`), unix:PATH, tls:HOST:PORT, wss://HOST, tcp:127.0.0.1:PORT, several "
+            "of these that share a database, with commas between them, or embedded (one that ends with the program)",
             "embedded",
         ),
         SettingKey("token", TOKEN, "what proves who you are to the server", goes_with_server=True, is_shown=False),
         SettingKey(
             "fingerprint",
             FINGERPRINT,
-            "the fingerprint of the server's key, where no authority vouches for its certificate",
+            "the fingerprint of the server's key, where no authority vouches for its certificate; of several servers those of "
+            "all, with commas between them",
             goes_with_server=True,
         ),
         SettingKey("home", HOME, "the directory for what outlives a run", "~/.motet"),

@@ -251,6 +251,21 @@ VARIABLES: dict[str, Variable] = {
             "files in its home",
             is_withheld=True,
         ),
+        Variable(
+            "MOTET_LEASE",
+            _SERVER,
+            "of servers that share a PostgreSQL database: the time for which one leads that says nothing more, from 1 to 60; "
+            "the same for all of them",
+            "2",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_ADVERTISED_ADDRESS",
+            _SERVER,
+            "of servers that share a PostgreSQL database: where clients reach this one, as MOTET_SERVER has it; the others "
+            "tell it while it leads",
+            "its port, under the first of MOTET_NAMES or the machine's name",
+        ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
         Variable(
             "MOTET_KEEP_RESULTS_DAYS",

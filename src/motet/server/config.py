@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from motet.client.addresses import parsed_address
 from motet.client.home import standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
@@ -24,6 +25,7 @@ from motet.server.metrics.config import MetricsConfig
 from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
 from motet.store.blob_places import THRESHOLD
+from motet.store.lease import LEASE, LONGEST_LEASE, SHORTEST_LEASE
 
 CONTAINERS_PER_CORE = 64
 KEEP_RESULTS_DAYS = 7.0
@@ -46,6 +48,9 @@ class ServerConfig:
     `connections`: those that one principal, or the code of one container, may have at once.
     `connection_grace`: seconds that a client of another machine whose connection broke has to come back; 0: none.
     `store_credentials`: the URL of the database in which a server that stays keeps what it must; empty: in its home.
+    `lease`: seconds for which a server leads that says nothing more, where several share that database; None: what they agreed
+    to.
+    `advertised`: where clients reach it, in place of what follows from `port`; empty: nothing is said.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
@@ -69,6 +74,8 @@ class ServerConfig:
     connections: int = MAX_CONNECTIONS
     connection_grace: float = GRACE
     store_credentials: str = ""
+    lease: float | None = None
+    advertised: str = ""
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
@@ -105,6 +112,8 @@ class ServerConfig:
             agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
             store_credentials=store or os.environ.get("MOTET_STORE", ""),
+            lease=_lease(),
+            advertised=_advertised(),
             base_env=base_env,
             agent_env={**base_env, **temporary},
         )
@@ -206,6 +215,22 @@ def _number(name: str, default: N, kind: type[N]) -> N:
         raise InvalidError(
             f"{name} must be {'a whole number' if kind is int else 'a number'}; it is {text!r}"
         ) from None
+
+
+def _lease() -> float | None:
+    if not os.environ.get("MOTET_LEASE"):
+        return None
+    seconds = _number("MOTET_LEASE", LEASE, float)
+    if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE:
+        raise InvalidError(
+            f"MOTET_LEASE must be from {SHORTEST_LEASE:g} to {LONGEST_LEASE:g} seconds; it is {seconds:g}"
+        )
+    return seconds
+
+
+def _advertised() -> str:
+    text = os.environ.get("MOTET_ADVERTISED_ADDRESS", "")
+    return parsed_address(text, f"MOTET_ADVERTISED_ADDRESS={text}") if text else ""
 
 
 def _containers_per_host(cores: int) -> int:

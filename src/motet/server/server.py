@@ -77,7 +77,7 @@ from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
 from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.wire import report
-from motet.wire.hello import Hello
+from motet.wire.hello import Hello, StandsBy
 from motet.wire.operator_messages import ViewStatus
 
 
@@ -115,9 +115,8 @@ class Server:
         engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
-        self._sampler = Sampler(self._driver)
+        self._sampler, self._lines = Sampler(self._driver), Lines()
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
-        self._lines = Lines()
         told = self._driver, self._lines, self._tally, self._sampler, self._load_trace, open_records
         self._records = attach_observers(config, *told, self._identity, tidy_records)
         self._allowances = Allowances(self._clock.now)
@@ -148,9 +147,8 @@ class Server:
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
         )
-        self._metrics_endpoint = (
-            None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
-        )
+        metrics = config.metrics
+        self._metrics_endpoint = None if metrics is None else MetricsEndpoint(metrics, self._metrics, config.names)
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
@@ -388,6 +386,8 @@ class Server:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
+            if (told := self._admittance.told(hello, self.port)) is not None:
+                raise StandsBy("who leads was asked", told)
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self._conversations.greet(hello, peer, principal.identity, enter)

@@ -1,20 +1,17 @@
-"""Where concrete parts are chosen: the only file that names a store or a backend."""
+"""Where concrete parts are chosen: with `shared_database`, the only file that names a store or a backend."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
-from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
@@ -173,81 +170,21 @@ def _seal(directory: Path) -> Seal | None:
         return None
 
 
-def open_stores(
-    directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None], blobs: str = ""
-) -> StandingStores:
-    """Those of a server that stays there, or those of a database: then this returns when the server leads, and `on_over` is
-    told, on any thread, that it does not any more. `blobs`: where large arguments and results are kept, if it is not in the
-    home. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+def open_stores(directory: Path, blobs: str = "") -> StandingStores:
+    """Those of a server that stays there. `blobs`: where large arguments and results are kept, if it is not in the home. Raises
+    `ServiceError`, and `InvalidError` for a URL that makes no sense."""
     from motet.store.blobs_opened import blobs_of_home
     from motet.store.bundles import BundleDirectory
-
-    bundles = BundleDirectory(directory / "bundles")
-    if url:
-        return _postgres_stores(directory, url, bundles, blobs, on_over, say)
     from motet.store.journal_sqlite import SqliteJournal
     from motet.store.sqlite_deployments import SqliteDeployments
     from motet.store.tokens import TokenFile
 
     return StandingStores(
         TokenFile(directory / "tokens.json"),
-        bundles,
+        BundleDirectory(directory / "bundles"),
         SqliteDeployments(directory / "deployments.db", _seal(directory)),
         journal=SqliteJournal(directory / "journal.db"),
         blobs=blobs_of_home(directory, blobs),
-    )
-
-
-def _postgres_stores(
-    directory: Path,
-    url: str,
-    bundles: BundleStore,
-    blobs: str,
-    on_over: Callable[[str], None],
-    say: Callable[[str], None],
-) -> StandingStores:
-    try:
-        from motet.store.postgres_address import PostgresAddress
-    except ImportError as error:
-        raise InvalidError(f"a store in PostgreSQL needs psycopg: pip install 'motet[postgres]' ({error})") from error
-    from motet.server.lead import Lead, wait_to_lead
-    from motet.store import postgres_schema
-    from motet.store.blob_area import area_of_database
-    from motet.store.blobs_opened import blobs_elsewhere
-    from motet.store.postgres_bundles import PostgresBundles
-    from motet.store.postgres_connection import PostgresConnection
-    from motet.store.postgres_deployments import PostgresDeployments
-    from motet.store.postgres_journal import PostgresJournal
-    from motet.store.postgres_lease import PostgresLease, session_name
-    from motet.store.postgres_tokens import PostgresTokens
-
-    elsewhere = blobs_elsewhere(blobs) if blobs else None
-    address = PostgresAddress(url)
-    with contextlib.closing(PostgresConnection(address)) as first:
-        postgres_schema.check(first)
-    lease = PostgresLease(address, f"process {os.getpid()} on {socket.gethostname()}, under {directory.parent},")
-    term = wait_to_lead(lease, on_over, say)
-    lead = Lead(lease, term)
-
-    def connect() -> PostgresConnection:
-        return PostgresConnection(address, term, name=session_name(term.number))
-
-    try:
-        with contextlib.closing(connect()) as leading:
-            postgres_schema.migrate(leading)
-    except BaseException:
-        lead.close()
-        raise
-    say(f"Keeps what it must in {address} (term {term.number})")
-    others = connect()
-    return StandingStores(
-        PostgresTokens(others),
-        PostgresBundles(others, bundles),
-        PostgresDeployments(connect()),
-        lead,
-        PostgresJournal(address, term),
-        # In the home of one of several servers, what the database names would be there for that one alone.
-        NO_BLOBS if elsewhere is None else BlobPlaces(None, elsewhere, area_of_database(others)),
     )
 
 

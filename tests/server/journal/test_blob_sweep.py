@@ -112,7 +112,7 @@ def test_a_server_that_was_replaced_takes_nothing_that_the_next_one_needs() -> N
         mine = on.names
         await asyncio.sleep(AGE + 1)
         # The next one has the call, writes its result, and lets go of its arguments.
-        (payload,) = on.journal.payloads("fc-a", [0])
+        (payload,) = on.journal.payloads([("fc-a", 0)])
         later = LargePayloads(BlobPlaces(on.blobs), on.journal.term + 1, LIMIT)
         kept = asyncio.get_running_loop().create_future()
         later.keep_result("fc-a", 0, BIGGER, kept.set_result)

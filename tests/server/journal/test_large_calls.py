@@ -112,7 +112,7 @@ def test_large_arguments_are_a_blob_before_the_journal_names_them_and_small_ones
         assert second == b"small"
         assert await on.read(first) == BIG
         assert await on.read(third) == BIGGER
-        assert on.journal.payloads("fc-a", [0, 1, 2]) == [first, b"small", third]
+        assert on.journal.payloads([("fc-a", 0), ("fc-a", 1), ("fc-a", 2)]) == [first, b"small", third]
         assert len(on.names) == 2
 
     play(scene)
@@ -319,7 +319,7 @@ def test_calls_with_ids_of_somebodys_making_stay_inline() -> None:
 def test_arguments_of_a_server_before_are_read_when_they_are_needed() -> None:
     async def scene(on: LargeStage, client: Client) -> None:
         await on.spawn(client, on.large("fc-a", BIG))
-        (payload,) = on.journal.payloads("fc-a", [0])
+        (payload,) = on.journal.payloads([("fc-a", 0)])
         later = LargePayloads(BlobPlaces(on.blobs), on.journal.term + 1, LIMIT)
         calls = LargeCalls(MemoryCallStore(), on.keeper, on.calls._clock, later)
         stored = calls.wait_for("fc-a", 0, payload)

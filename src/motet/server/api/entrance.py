@@ -30,18 +30,13 @@ _ANSWERING = (
 )
 
 
-class ApiEntrance:
-    """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP. `make_peer`: what takes
-    the frames in a WebSocket."""
+class HttpEntrance:
+    """Has an app answer on connections that begin as HTTP, which is made when somebody asks for it. `make_peer`: what takes the
+    frames in a WebSocket."""
 
-    def __init__(
-        self, reception: Reception, names: OwnNames, health: Health, make_peer: Callable[[], SocketPeer]
-    ) -> None:
-        self._reception = reception
-        self._names = names
+    def __init__(self, health: Health, make_peer: Callable[[], SocketPeer]) -> None:
         self._health = health
         self._make_peer = make_peer
-        self._app: Any = None
         self._listener: Listener | None = None
 
     @staticmethod
@@ -53,14 +48,7 @@ class ApiEntrance:
 
     def open(self) -> Any:
         """The ASGI app, the same each time. Raises `ServiceError` if packages are missing."""
-        if self._app is None:
-            # Late: only servers that are asked over HTTP need it.
-            try:
-                from motet.server.api.api import HttpApi
-            except ImportError as error:
-                raise _missing(error) from error
-            self._app = HttpApi(self._reception, self._names)
-        return self._app
+        raise NotImplementedError
 
     def new_protocol(self, process: PeerProcess | None) -> asyncio.Protocol:
         """What takes a connection over that speaks HTTP. `process`: who is at the other end, if it is a Unix socket."""
@@ -92,14 +80,40 @@ class ApiEntrance:
 
     def end(self) -> None:
         """Nobody is to wait for an answer any more. Idempotent."""
-        if self._app is not None:
-            self._app.close()
 
     async def close(self) -> None:
         """Close connections, when those who wait have been told. Idempotent."""
         self.end()
         if self._listener is not None:
             await self._listener.close()
+
+
+class ApiEntrance(HttpEntrance):
+    """The API of a server that leads."""
+
+    def __init__(
+        self, reception: Reception, names: OwnNames, health: Health, make_peer: Callable[[], SocketPeer]
+    ) -> None:
+        super().__init__(health, make_peer)
+        self._reception = reception
+        self._names = names
+        self._app: Any = None
+
+    def open(self) -> Any:
+        """See `HttpEntrance`."""
+        if self._app is None:
+            # Late: only servers that are asked over HTTP need it.
+            try:
+                from motet.server.api.api import HttpApi
+            except ImportError as error:
+                raise _missing(error) from error
+            self._app = HttpApi(self._reception, self._names)
+        return self._app
+
+    def end(self) -> None:
+        """See `HttpEntrance`."""
+        if self._app is not None:
+            self._app.close()
 
 
 class _LacksRoom(asyncio.Protocol):

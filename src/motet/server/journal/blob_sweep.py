@@ -107,7 +107,7 @@ def needed(journal: Journal, names: Iterable[BlobName]) -> set[BlobName]:
     for call_id, of_call in itertools.groupby(sorted(names, key=lambda it: it.call_id), lambda it: it.call_id):
         wanted = list(of_call)
         places = sorted({name.place for name in wanted if name.what == "a"})
-        payloads = journal.payloads(call_id, places) if places else []
+        payloads = journal.payloads([(call_id, place) for place in places]) if places else []
         payloads += _results(journal, call_id, sorted({name.place for name in wanted if name.what == "r"}))
         named = {kept.name for each in payloads if isinstance(kept := as_kept(each), StoredPayload)}
         found.update(name for name in wanted if name in named)

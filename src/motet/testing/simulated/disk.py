@@ -72,9 +72,9 @@ class SimulatedJournal:
         """See `Journal`."""
         return self._inner.unfinished(most)
 
-    def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
+    def payloads(self, inputs: Sequence[tuple[str, int]]) -> list[bytes]:
         """See `Journal`."""
-        return self._inner.payloads(call_id, indices)
+        return self._inner.payloads(inputs)
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""

@@ -11,13 +11,8 @@ from pathlib import Path
 from random import Random
 
 from motet.client import ground
-from motet.client.peer_process import PeerProcess
 from motet.core.host import HostLimits
-from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
-from motet.server.access.door import Principal
-from motet.server.access.rights import CALL, DEPLOY, LOOK
-from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.wiring import ATTEMPT_BITS, build_server
@@ -26,6 +21,7 @@ from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
 from motet.testing.simulated.disk_files import FileDisk
+from motet.testing.simulated.door import SimulatedDoor
 from motet.testing.simulated.ground import SimulatedGround
 from motet.testing.simulated.harm import Harm
 from motet.testing.simulated.host import HostedBackend, Reached, SimulatedHost
@@ -50,21 +46,6 @@ def functions_of(client: str) -> tuple[FunctionSpec, ...]:
         spec(f"{client}/brief", max_inputs=2, retries=2, timeout=2.0, max_containers=3),
         spec(f"{client}/once", max_inputs=3, delivery="at_most_once", max_containers=2),
     )
-
-
-class SimulatedDoor:
-    """Lets everybody in, each as the principal that it says it is."""
-
-    token = ""
-
-    def admit(self, token: str, process: PeerProcess | None) -> Principal:
-        """See `Door`."""
-        return Principal(token, CALL | DEPLOY | LOOK)
-
-    @property
-    def tokens(self) -> Tokens:
-        """See `Door`."""
-        raise InvalidError("there are no tokens here")
 
 
 class SimulatedWorld:
