@@ -12,10 +12,19 @@ _SHORT = 12
 
 
 class CommitQuestion:
-    """Asks git while other things happen."""
+    """Asks git while other things happen, until the block ends."""
 
     def __init__(self, directory: Path) -> None:
         self._process = _started(directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
+
+    def __enter__(self) -> CommitQuestion:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        process = self._process
+        if process is not None and process.stdout is not None and not process.stdout.closed:
+            process.kill()
+            process.communicate()
 
     def answer(self) -> str:
         """The commit, with a star if files have been changed since; empty where there is none, or git takes too long."""

@@ -124,9 +124,11 @@ def _none_there(
             f"{what_for} needs a server that stays, and the one that is named is not there: {why}. Start it, or name "
             "another one (MOTET_SERVER, motet config)"
         )
+    cause = error.__cause__ or getattr(error.__context__, "__cause__", None)
+    nobody = isinstance(cause, (FileNotFoundError, ConnectionRefusedError))  # which says nothing more
+    here = f"{home_directory(os.environ)}{'' if nobody else f' ({why})'}"
     return ConnectionError(
-        f"{what_for} needs a server that stays, and none runs under {home_directory(os.environ)} ({why}). Start one, and use "
-        f"it:\n  motet server\n  {then}"
+        f"{what_for} needs a server that stays, and none runs under {here}. Start one, and use it:\n  motet server\n  {then}"
     )
 
 

@@ -202,7 +202,7 @@ class Server:
     @property
     def pruning(self) -> Pruning:
         """Lets go of what is not needed."""
-        return Pruning(self._parts.deployments, self._bundles, self._spawned.bundles)
+        return Pruning(self._parts.deployments, self._bundles, self._spawned.bundles, self._spawned.sweep)
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""

@@ -22,6 +22,8 @@ RETRY_SECONDS = 20
 """For so long a request that failed is made again."""
 LISTED_AT_ONCE = 1000
 
+_SAID = re.compile(r"<Code>(\w+)</Code>(?:\s*<Message>([^<]*)</Message>)?")
+_PERFORMED = re.compile(r"Error performing \w+(?: request: Error performing \w+)? \S+ in \S+ ?(?:- )?")
 _SECRET = re.compile("secret|password|token|key|credential|sas|signature")
 
 
@@ -37,6 +39,7 @@ class ObjectStorage:
         from obstore.store import from_url
 
         self._obstore: Any = obstore
+        opened: Any = from_url  # its types are for one provider each
         self._errors: tuple[type[Exception], ...] = (BaseError, OSError)
         parts = urlsplit(url)
         options = _options(parts.query)
@@ -48,7 +51,7 @@ class ObjectStorage:
         }
         retries = {"max_retries": RETRIES, "retry_timeout": timedelta(seconds=RETRY_SECONDS)}
         try:
-            self._store: Any = from_url(self._place, config=options, client_options=http, retry_config=retries)
+            self._store = opened(self._place, config=options, client_options=http, retry_config=retries)
         except (BaseError, ValueError, OSError) as error:
             raise InvalidError(f"MOTET_BLOBS={self._place} cannot be used: {_first_line(error)}") from error
 
@@ -114,6 +117,8 @@ def _options(query: str) -> dict[str, str]:
 
 
 def _first_line(error: Exception) -> str:
-    """What happened, without the insides of a library."""
-    text = str(error).partition("\n\nDebug source:")[0]
-    return " ".join(text.split())[:500]
+    """What happened, without the insides of a library and what is said beside it."""
+    text = " ".join(str(error).partition("\n\nDebug source:")[0].split())
+    if said := _SAID.search(text):
+        return ": ".join(filter(None, said.groups()))[:500]
+    return _PERFORMED.sub("", text)[:500]

@@ -215,10 +215,12 @@ class DashboardOpened(Message, tag="dashboard_opened", frozen=True):
 
 
 class HomePruned(Message, tag="home_pruned", frozen=True):
-    """So many bundles went, or would go, and bytes on disk."""
+    """So many bundles went, or would go, and bytes on disk. The same for large arguments and results of calls."""
 
     bundles: int
     size: int
+    blobs: int = 0
+    blobs_size: int = 0
 
 
 class MemberViewed(msgspec.Struct, array_like=True, frozen=True):

@@ -27,7 +27,7 @@ class SweptStage(LargeStage):
         loop = asyncio.get_running_loop()
         self.clock = Clock(loop.time, lambda: NOW + loop.time())
         self.blobs._now = self.clock.wall_now
-        self.sweep = BlobSweep(self.payloads, self.keeper, self.clock)
+        self.sweep = BlobSweep(self.payloads, self.keeper, self.clock, self.calls.stored)
 
     def orphan(self, call: str, term: int, number: int = 1, area: str = "home") -> str:
         name = str(BlobName(area, call, term, number, "r", 0, digest_of(BIG)))
@@ -155,3 +155,23 @@ def test_memory_that_others_share_is_one_store() -> None:
     places = BlobPlaces(MemoryBlobs(), MemoryBlobs(), "a1")
     assert [area for area, _ in places.own()] == ["home", "a1"]
     assert places.area == "a1"
+
+
+def test_bytes_are_counted_for_their_principal_as_they_come_and_go_and_by_each_sweep() -> None:
+    async def scene(on: SweptStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", BIG, b"small"))
+        assert on.calls.kept_for(1) == len(BIG)
+        on.finish("fc-a", BIGGER, 1)
+        await on.settle()
+        assert await on.sweep.sweep() == Swept(0, 0)
+        assert on.calls.kept_for(1) == len(BIG) + len(BIGGER)
+        assert on.calls.kept_for(2) == 0
+        on.finish("fc-a", b"r", 0)
+        await on.outcomes(client, "fc-a")
+        assert on.calls.kept_for(1) == len(BIGGER)
+        on.failing = True
+        await on.spawn(client, on.large("fc-b", BIG))
+        assert on.calls.kept_for(1) == len(BIGGER)
+        on.failing = False
+
+    play(scene)

@@ -14,6 +14,7 @@ from motet.server.containers.late_deliveries import Deliveries
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Place
 from motet.server.driver import Driver
+from motet.store.base import Freed
 
 Claim = Callable[[str], list[e.Event]]
 
@@ -62,6 +63,10 @@ class CallsRoom:
     def bundles(self) -> frozenset[str]:
         """Those of detached apps that are kept: they are needed."""
         return frozenset()
+
+    async def sweep(self, dry_run: bool) -> Freed:
+        """Let go of large arguments and results that nobody needs; what that was. Raises `ServiceError`."""
+        return Freed(0, 0)
 
     async def prepare(self) -> None:
         """Read what a server before this one has left. Raises `ServiceError`."""

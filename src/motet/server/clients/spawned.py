@@ -105,6 +105,10 @@ class SpawnedCalls:
         self._principals: dict[str, int] = {}
         """Whose each call is."""
 
+    def kept_for(self, principal: int) -> int:
+        """Bytes that are kept for a principal, and of which `hold` is not told."""
+        return 0
+
     def claim(self, call_id: str, principal: int) -> None:
         """A principal makes this call, or adds to it. Raises `NotFoundError` if it is another's."""
         if self._principals.setdefault(call_id, principal) != principal:

@@ -19,6 +19,7 @@ from motet.server.clock import Clock
 from motet.server.journal.durable_calls import DurableCalls
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_payloads import LargePayloads
+from motet.server.journal.stored_bytes import StoredBytes
 from motet.store.base import CallStore
 from motet.store.blob_reference import StoredPayload, as_kept
 from motet.wire import report
@@ -31,8 +32,9 @@ class LargeCalls(DurableCalls):
     def __init__(self, unused: CallStore, keeper: JournalKeeper, clock: Clock, payloads: LargePayloads) -> None:
         super().__init__(unused, keeper, clock)
         self._payloads = payloads
-        self._arguments: dict[tuple[str, int], StoredPayload] = {}
-        """Of inputs that have not ended."""
+        self._arguments: dict[tuple[str, int], tuple[StoredPayload, int]] = {}
+        """Of inputs that have not ended, and whose they are."""
+        self.stored = StoredBytes()
 
     # --- arguments ----------------------------------------------------------------------------------------------------
 
@@ -84,26 +86,41 @@ class LargeCalls(DurableCalls):
             by_index = dict(zip([index for index, _ in large], stored, strict=True))
             inputs = [NewInput(each.index, by_index.get(each.index, each.payload)) for each in spawn.event.inputs]
             # Whoever submits an input once more does not change it: the arguments that came first are those that it has.
-            mine = {(call_id, index): it for index, it in by_index.items() if (call_id, index) not in self._arguments}
-            self._arguments |= mine
+            mine = [index for index in by_index if (call_id, index) not in self._arguments]
+            for index in mine:
+                self._holds(call_id, index, by_index[index], asker.principal)
 
             def refused() -> None:
-                for key in mine:
-                    self._arguments.pop(key, None)
-                payloads.drop(stored)
+                self._drop([(call_id, index) for index in mine])
+                payloads.drop([it for index, it in by_index.items() if index not in mine])
 
             event = msgspec.structs.replace(spawn.event, inputs=inputs)
             accept(_Witness(asker, request_id, refused), replace(spawn, event=event))
 
         payloads.keep_arguments(call_id, large, kept)
 
-    def wait_for(self, call_id: str, index: int, payload: bytes) -> bytes:
+    def wait_for(self, call_id: str, index: int, payload: bytes, principal: int) -> bytes:
         """An input that a server before this one had accepted: its arguments, as the engine is to have them."""
         kept = as_kept(payload)
         if isinstance(kept, StoredPayload):
-            self._arguments[call_id, index] = kept
+            self._holds(call_id, index, kept, principal)
             self._payloads.wait_for(kept)
         return kept
+
+    def kept_for(self, principal: int) -> int:
+        """See `SpawnedCalls`."""
+        return self.stored.of(principal)
+
+    def _holds(self, call_id: str, index: int, stored: StoredPayload, principal: int) -> None:
+        self._arguments[call_id, index] = stored, principal
+        self.stored.add(principal, stored.size)
+
+    def _drop(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Arguments that are not needed any more."""
+        found = [it for key in keys if (it := self._arguments.pop(key, None)) is not None]
+        for stored, principal in found:
+            self.stored.add(principal, -stored.size)
+        self._payloads.drop([stored for stored, _ in found])
 
     # --- results ------------------------------------------------------------------------------------------------------
 
@@ -147,7 +164,7 @@ class LargeCalls(DurableCalls):
             return then
 
         def kept() -> None:
-            self._payloads.drop([it for key in keys if (it := self._arguments.pop(key, None)) is not None])
+            self._drop(keys)
             then()
 
         return kept

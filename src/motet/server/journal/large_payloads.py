@@ -157,7 +157,7 @@ class LargePayloads:
             logger.error("large arguments and results cannot be kept now: %s", error)
         elif error is None and self.problem:
             logger.warning("large arguments and results are kept again")
-        self.problem = "" if error is None else str(error)
+        self.problem = "" if error is None else f"large arguments and results are refused: {error}"
 
     def settle(self, stored: StoredPayload) -> None:
         """The journal names it, or never will."""

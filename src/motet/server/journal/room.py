@@ -21,7 +21,7 @@ from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_calls import LargeCalls
 from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.unfinished_calls import Part, UnfinishedCalls, read_unfinished
-from motet.store.base import CallStore
+from motet.store.base import CallStore, Freed
 from motet.store.blob_places import BlobPlaces
 from motet.store.journal import Journal, KeptApp
 
@@ -43,8 +43,8 @@ class JournalRoom(CallsRoom):
         self._clock = clock
         self._keeper = JournalKeeper(journal, loop, config.keep_results, on_fenced, clock.wall_now)
         self._payloads = LargePayloads(blobs, journal.term, config.blobs_above)
-        self._sweep = BlobSweep(self._payloads, self._keeper, clock)
         self._durable = LargeCalls(unused, self._keeper, clock, self._payloads)
+        self._sweep = BlobSweep(self._payloads, self._keeper, clock, self._durable.stored)
         super().__init__(self._durable)
         self._served: CallsServed | None = None
         self._unfinished = UnfinishedCalls([], clock)
@@ -89,7 +89,7 @@ class JournalRoom(CallsRoom):
     def _with_references(self, parts: list[Part]) -> list[Part]:
         wait_for = self._durable.wait_for
         return [
-            (call, [(each, wait_for(call.call_id, each.index, payload)) for each, payload in inputs])
+            (call, [(each, wait_for(call.call_id, each.index, payload, call.principal)) for each, payload in inputs])
             for call, inputs in parts
         ]
 
@@ -120,6 +120,10 @@ class JournalRoom(CallsRoom):
     def bundles(self) -> frozenset[str]:
         """Those of detached apps: they are needed."""
         return self._durable.bundles
+
+    async def sweep(self, dry_run: bool) -> Freed:
+        """See `CallsRoom`."""
+        return Freed(*await self._sweep.sweep(dry_run=dry_run))
 
     # --- and ends -----------------------------------------------------------------------------------------------------
 
