@@ -6,10 +6,11 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
@@ -21,7 +22,7 @@ from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import Alias, labels
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
-from motet.server.deployments.register import Deployment, NameState, Register, ended, not_deployed
+from motet.server.deployments.register import Deployment, NameState, Register, ended
 from motet.server.deployments.rollout import Rollouts, check_beginning
 from motet.server.deployments.rules import RollbackRules
 from motet.server.deployments.schedules import Schedules
@@ -200,7 +201,7 @@ class Deployments:
         state = await self._known(body.name)
         async with state.turn:
             if state.live is None:
-                raise not_deployed(body.name)
+                raise self._register.not_deployed(body.name)
             self._canaries.forget(body.name)
             await self._rollouts.stop(state, body.name)
             self._forget_calls(body.name)
@@ -334,7 +335,7 @@ class Deployments:
         live = None if state is None else state.live
         if not number:
             if live is None:
-                raise not_deployed(name)
+                raise self._register.not_deployed(name)
             return live.kept, live
         if live is not None and live.view.version == number:
             return live.kept, live
