@@ -1,21 +1,30 @@
-"""How long it takes the second server of a PostgreSQL database to take over, and whether a spawned call is lost by it.
+"""Two servers on a PostgreSQL database: the one that leads is killed or stopped again and again, while a program spawns calls.
 
-Run it: python benchmarks/takeover.py [TAKEOVERS]. The leader is killed (SIGKILL) or stopped (SIGSTOP) in turn while programs
-spawn; then the other one leads, and another server waits. Told: seconds from the signal until the next server has the lease,
-until it is ready, and until a call has been answered; and how many of the spawned calls that were acknowledged have a result.
+    python benchmarks/takeover.py                        # 100,000 calls, 10 takeovers
+    python benchmarks/takeover.py --calls 5000 --takeovers 2
+
+The leader is killed (SIGKILL) and stopped (SIGSTOP) in turn; then the other one leads. One that was killed is started again,
+one that was stopped goes on 10 s later, ends, and is started again, as a supervisor would do. The program names both servers,
+and goes over by itself. It notes every call that was acknowledged, and when; then another one asks for every result.
+
+Told: seconds from the signal until the next server has the lease, until it is ready, and until it has acknowledged a call of
+the program; calls without their own result; and inputs that ran more than once.
 """
 
 from __future__ import annotations
 
+import argparse
 import contextlib
+import json
 import os
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -29,47 +38,86 @@ app = motet.App("taken")
 
 
 @app.function(max_containers=2)
-@motet.concurrent(max_inputs=20)
-def double(value: int) -> int:
-    return 2 * value
+@motet.concurrent(max_inputs=32)
+async def double(number: int, padding: str) -> int:
+    with open("RAN", "a") as file:
+        file.write(f"{number}\\n")
+    return 2 * number
 """
 SPAWNING = """
-import itertools, motet, sys
+import sys, threading, time
+import motet
 
+count, threads, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3]
 double = motet.Function.from_name("taken", "double")
-for value in itertools.count():
-    print(double.spawn(value).object_id, value, flush=True)
-"""
-CALL = "import motet; assert motet.Function.from_name('taken', 'double').remote(4) == 8"
-CHECK = """
-import motet, sys
+padding = "x" * 280
+lock, out = threading.Lock(), open(path, "w")
+numbers = iter(range(count))
 
-lost = wrong = count = 0
-for line in sys.stdin:
-    call_id, value = line.split()
-    count += 1
+def spawn():
+    while True:
+        with lock:
+            number = next(numbers, None)
+        if number is None:
+            return
+        while True:
+            try:
+                call = double.spawn(number, padding)
+                break
+            except Exception as error:  # it was not accepted, as far as this program knows: it is another call
+                print("not acknowledged:", type(error).__name__, str(error)[:300], file=sys.stderr, flush=True)
+                time.sleep(0.2)
+        with lock:
+            out.write(f"{number} {call.object_id} {time.monotonic():.3f}\\n")
+            out.flush()
+
+workers = [threading.Thread(target=spawn) for _ in range(threads)]
+for each in workers:
+    each.start()
+for each in workers:
+    each.join()
+"""
+ASKING = """
+import sys
+from concurrent.futures import ThreadPoolExecutor
+import motet
+
+def wrong(line):
+    number, call_id, _ = line.split()
     try:
-        wrong += motet.FunctionCall.from_id(call_id).get(timeout=120) != 2 * int(value)
+        found = motet.FunctionCall.from_id(call_id).get(timeout=300)
     except Exception as error:
-        lost += 1
-        print(call_id, repr(error), file=sys.stderr)
-print(count, lost, wrong)
+        return f"{number} ({call_id}): {type(error).__name__}: {error}"
+    return "" if found == 2 * int(number) else f"{number} ({call_id}) gave {found}"
+
+with ThreadPoolExecutor(32) as pool:
+    failed = [it for it in pool.map(wrong, open(sys.argv[1])) if it]
+print(len(failed))
+for each in failed[:20]:
+    print(each, file=sys.stderr)
 """
 
 
 class Server:
-    """One of them, under a home of its own. `said`: when it said what."""
+    """One of the two, under a home of its own, which is started again and again."""
 
     def __init__(self, home: Path, store: str) -> None:
         home.mkdir(exist_ok=True)
-        env = {**os.environ, "MOTET_HOME": str(home), "MOTET_STORE": store, "MOTET_RECONNECT": "0"}
-        env.pop("MOTET_SERVER", None)
-        self.env = {**env, "MOTET_SERVER": "home"}
+        self.home = home
+        self._env = {**os.environ, "MOTET_HOME": str(home), "MOTET_STORE": store, "PYTHONUNBUFFERED": "1"}
+        self._env.pop("MOTET_SERVER", None)
+        self.start()
+
+    @property
+    def address(self) -> str:
+        return f"unix:{self.home}/server/socket"
+
+    def start(self) -> None:
         self.process = subprocess.Popen(
             [sys.executable, "-m", "motet", "server"],
-            env=env,
+            env=self._env,
             stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            stderr=open(self.home / "log", "a"),  # noqa: SIM115 - it is the process's
             text=True,
         )
 
@@ -82,14 +130,7 @@ class Server:
                 moments.append(time.monotonic())
                 if len(moments) == len(words):
                     return moments
-        raise SystemExit("a server ended before it was to")
-
-    def run(self, program: str, given: str = "") -> str:
-        """What a program says that uses it."""
-        done = subprocess.run(
-            [sys.executable, "-c", program], env=self.env, input=given, stdout=subprocess.PIPE, text=True, check=True
-        )
-        return done.stdout
+        raise SystemExit(f"a server ended before it was to: {(self.home / 'log').read_text()[-2000:]}")
 
     def end(self) -> None:
         for number in (signal.SIGCONT, signal.SIGTERM):
@@ -98,70 +139,122 @@ class Server:
         self.process.communicate()
 
 
-@contextlib.contextmanager
-def spawning(server: Server) -> Iterator[list[str]]:
-    """A program spawns as fast as it can; in the list, at the end, what was acknowledged."""
-    acknowledged: list[str] = []
-    process = subprocess.Popen(
-        [sys.executable, "-c", SPAWNING], env=server.env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-    )
-    assert process.stdout is not None
-    acknowledged.append(process.stdout.readline())
-    try:
-        yield acknowledged
-    finally:
-        process.kill()
-        acknowledged += [line for line in process.communicate()[0].splitlines(keepends=True) if line.endswith("\n")]
+def come_back(server: Server, how: signal.Signals) -> None:
+    """As a supervisor has it."""
+    if how is signal.SIGSTOP:
+        time.sleep(10)
+        server.process.send_signal(signal.SIGCONT)
+        status = server.process.wait(60)
+        print(f"  woken up, it ended with status {status}", flush=True)
+    server.process.communicate()
+    server.start()
+    server.wait("Waiting to lead")
 
 
-def main() -> None:
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 10
+def acknowledged(path: Path) -> list[tuple[str, str, float]]:
+    """Those whose lines are whole."""
+    lines = (line.split() for line in path.read_text().splitlines(keepends=True) if line.endswith("\n"))
+    return [(number, call_id, float(at)) for number, call_id, at in lines]
+
+
+def main() -> int:
+    options = arguments()
     place = programs()
     if isinstance(place, str):
         raise SystemExit(place)
     postgres = PostgresServer(place)
     directory = Path(tempfile.mkdtemp(prefix="motet-takeover-"))
-    (directory / "taken.py").write_text(PROGRAM)
+    (directory / "taken.py").write_text(PROGRAM.replace("RAN", str(directory / "ran")))
     store = PostgresDatabase(postgres).address
-    leader = Server(directory / "0", store)
-    servers = [leader]
-    taken: dict[str, list[float]] = {"lease": [], "ready": [], "answered": []}
-    calls: list[str] = []
+    servers = [Server(directory / name, store) for name in ("first", "second")]
     try:
-        leader.wait("Ready")
-        deploy = [sys.executable, "-m", "motet", "deploy", "taken.py"]
-        subprocess.run(deploy, cwd=directory, env=leader.env, check=True, stdout=subprocess.DEVNULL)
-        for number in range(1, count + 1):
-            following = Server(directory / str(number), store)
-            servers.append(following)
-            following.wait("Waiting to lead")
-            leader.run(CALL)
-            with spawning(leader) as acknowledged:
-                time.sleep(2.0)
-                how = signal.SIGKILL if number % 2 else signal.SIGSTOP
-                began = time.monotonic()
-                leader.process.send_signal(how)
-                lease, ready = following.wait("Keeps what it must", "Ready")
-            following.run(CALL)
-            moments = lease - began, ready - began, time.monotonic() - began
-            for name, seconds in zip(taken, moments, strict=True):
+        leader, other = first_to_lead(servers)
+        env = {**os.environ, "MOTET_SERVER": ",".join(each.address for each in servers)}
+        motet = [sys.executable, "-m", "motet"]
+        subprocess.run([*motet, "deploy", "taken.py"], cwd=directory, env=env, check=True, stdout=subprocess.DEVNULL)
+        path = directory / "acknowledged"
+        spawning = subprocess.Popen(
+            [sys.executable, "-c", SPAWNING, str(options.calls), str(options.threads), str(path)], env=env
+        )
+        taken: dict[str, list[float]] = {"lease": [], "ready": [], "acknowledged": []}
+        loads: list[float] = []
+        for number in range(1, options.takeovers + 1):
+            while not path.exists() or len(acknowledged(path)) < number * options.calls // (options.takeovers + 1):
+                if spawning.poll() is not None:
+                    break
+                time.sleep(0.2)
+            how = signal.SIGKILL if number % 2 else signal.SIGSTOP
+            began = time.monotonic()
+            leader.process.send_signal(how)
+            lease, ready = other.wait("Keeps what it must", "Ready")
+            back = threading.Thread(target=come_back, args=(leader, how))
+            back.start()
+            moments = [lease - began, ready - began]
+            while spawning.poll() is None and len(moments) < 3:
+                after = [at for _, _, at in acknowledged(path)[-500:] if at > lease]
+                moments += [min(after) - began] if after else []
+                time.sleep(0.1)
+            for name, seconds in zip(taken, moments, strict=False):
                 taken[name].append(seconds)
-            print(how.name, *(f"{name} {seconds:.2f} s" for name, seconds in zip(taken, moments, strict=True)),
-                  f"{len(acknowledged)} acknowledged", flush=True)  # fmt: skip
-            calls += acknowledged
-            if how is signal.SIGSTOP:
-                leader.process.send_signal(signal.SIGCONT)
-                print(f"  woken up, it ended with status {leader.process.wait(30)}", flush=True)
-            leader = following
-        for name, seconds in taken.items():
-            print(f"{name}: median {statistics.median(seconds):.2f} s, at most {max(seconds):.2f} s")
-        checked, lost, wrong = leader.run(CHECK, "".join(calls)).split()
-        print(f"of {checked} acknowledged calls {lost} are lost, {wrong} have another result")
+            loads.append(os.getloadavg()[0])
+            print(how.name, *(f"{name} {seconds:.2f} s" for name, seconds in zip(taken, moments, strict=False)),
+                  f"load {loads[-1]:.1f}", flush=True)  # fmt: skip
+            back.join()
+            leader, other = other, leader
+        spawning.wait()
+        asked = subprocess.run(
+            [sys.executable, "-c", ASKING, str(path)], env=env, stdout=subprocess.PIPE, text=True, check=False
+        )
+        ran = Counter((directory / "ran").read_text().split())
+        accepted = acknowledged(path)
+        report = {
+            "calls acknowledged": len(accepted),
+            "takeovers": options.takeovers,
+            "without their own result": int(asked.stdout or -1),
+            "never ran": sum(number not in ran for number, _, _ in accepted),
+            "ran more than once": sum(count > 1 for count in ran.values()),
+            "load": [round(min(loads), 1), round(max(loads), 1)],
+            **{
+                f"until {name}, median and most s": [round(statistics.median(each), 2), round(max(each), 2)]
+                for name, each in taken.items()
+                if each
+            },
+        }
+        print(json.dumps(report, indent=2))
+        return int(report["without their own result"] != 0 or report["never ran"] != 0)
     finally:
         for server in servers:
             server.end()
         postgres.close()
 
 
+def first_to_lead(servers: list[Server]) -> tuple[Server, Server]:
+    """The one that leads, and the other."""
+    said: dict[int, str] = {}
+
+    def hear(number: int) -> None:
+        stdout = servers[number].process.stdout
+        assert stdout is not None
+        for line in stdout:
+            if "Waiting to lead" in line or "Ready" in line:
+                said[number] = line
+                return
+
+    hearing = [threading.Thread(target=hear, args=(number,)) for number in range(2)]
+    for each in hearing:
+        each.start()
+    for each in hearing:
+        each.join()
+    return (servers[0], servers[1]) if "Ready" in said[0] else (servers[1], servers[0])
+
+
+def arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--calls", type=int, default=100_000)
+    parser.add_argument("--takeovers", type=int, default=10)
+    parser.add_argument("--threads", type=int, default=64)
+    return parser.parse_args()
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

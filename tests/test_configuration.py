@@ -20,6 +20,7 @@ from motet.runtime.stalls.watchdog import BLOCKED_AFTER
 from motet.server.config import ServerConfig
 from motet.server.container_environment import SECRETS
 from motet.server.records.config import RecordsConfig
+from motet.store.lease import LEASE
 from motet.wire.log_allowance import LINES_PER_SECOND
 
 SOURCE = Path(motet.__file__).parent
@@ -88,6 +89,7 @@ def test_what_the_table_says_holds_without_a_variable_does() -> None:
         "MOTET_DASHBOARD_HOST": config.dashboard.host,
         "MOTET_KEEP_RECORDS_DAYS": records.keep_for / day,
         "MOTET_KEEP_RESULTS_DAYS": config.keep_results / day,
+        "MOTET_BLOBS_ABOVE_KIB": config.blobs_above / 1024,
         "MOTET_KEEP_RECORDS_MIB": records.keep_bytes / mib,
         "MOTET_KEEP_ARGUMENTS_BYTES": records.arguments_bytes,
         "MOTET_KEEP_ARGUMENTS_MIB": records.all_arguments_bytes / mib,
@@ -95,6 +97,7 @@ def test_what_the_table_says_holds_without_a_variable_does() -> None:
         "MOTET_CONNECTIONS_PER_PRINCIPAL": config.connections,
         "MOTET_CONNECTION_GRACE": config.connection_grace,
         "MOTET_RECONNECT": RECONNECT_TIMEOUT,
+        "MOTET_LEASE": LEASE,
         "MOTET_SILENCE": SILENCE,
         "MOTET_LOG_RATE": LINES_PER_SECOND,
         "MOTET_BLOCKED_AFTER": BLOCKED_AFTER,

@@ -125,7 +125,7 @@ def test_what_containers_read_for_us_and_search_paths_go_along_with_an_app(
 def test_what_a_server_that_is_there_says_is_not_followed_by_advice_to_start_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(address: str, fingerprint: str) -> None:
+    def refuse(address: str, fingerprint: str, timeout: float | None) -> None:
         raise ConnectionError("no connection to the server at tls:a.example:1: its certificate has expired")
 
     monkeypatch.setattr(ground, "open_stream", refuse)

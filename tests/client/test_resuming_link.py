@@ -58,7 +58,7 @@ class FakeServer:
         return f"tcp:127.0.0.1:{self._port}" if self.path is None else f"unix:{self.path}"
 
     def accept(self, answer: Any) -> Hello:
-        """Take the next connection; its hello."""
+        """Take the next connection; its hello. `answer`: what is said to it, or what makes that of it."""
         before = getattr(self, "peer", None)
         self.peer, _ = self.listening.accept()
         if before is not None:
@@ -66,7 +66,7 @@ class FakeServer:
         self.peer.settimeout(PATIENCE)
         self._reader, self._read = FrameReader(), []
         hello = self.next()
-        self.say(answer)
+        self.say(answer(hello) if callable(answer) else answer)
         return hello  # type: ignore[no-any-return]
 
     def next(self) -> Any:
@@ -419,6 +419,43 @@ def test_the_next_server_is_told_all_that_is_unfinished_in_a_conversation_of_its
     assert (hello.conversation_token, hello.taken) == ("talk-2", 0)
     far.say(outcome())
     assert other.waiter.wait() is None
+
+
+def made_again(far: FakeServer) -> tuple[Connection, m.Request, m.AppCreated]:
+    """A client with an app and a call, and the next server, which has been asked for the app and has not answered."""
+    connection = far_connection(far)
+    asked: Waiter[Any] = Waiter(PATIENCE)
+    connection.ask(m.CreateApp("ap-1", AppSpec(name="shop", functions=())), asked.set)
+    made = m.AppCreated([("k", "f", "fu-f")], [])
+    far.say(m.Reply(far.next().request_id, made))
+    asked.wait()
+    call(connection, "fc-a")
+    far.next_said()
+    far.peer.close()
+    far.accept(Agreed(1, run="se-2", conversation_token="talk-2"))
+    return connection, far.next(), made
+
+
+def test_what_is_said_while_the_next_server_makes_an_app_again_is_counted_once(far: FakeServer) -> None:
+    connection, again, made = made_again(far)
+    call(connection, "fc-b")  # is said after the answer, with all the rest
+    far.say(m.Reply(again.request_id, made))
+    assert [far.next_said().call_id, far.next_said().call_id] == ["fc-a", "fc-b"]
+    far.peer.close()
+    far.accept(Agreed(1, run="se-2", conversation_token="talk-2", taken=3))
+    call(connection, "fc-c")
+    assert far.next_said().call_id == "fc-c"
+
+
+def test_a_connection_that_breaks_while_the_next_server_makes_an_app_again(far: FakeServer) -> None:
+    connection, again, made = made_again(far)
+    far.peer.close()
+    far.accept(Agreed(1, run="se-2", conversation_token="talk-2", taken=1))
+    call(connection, "fc-b")
+    far.say(m.Reply(again.request_id, made))
+    assert [far.next_said().call_id, far.next_said().call_id] == ["fc-a", "fc-b"]
+    call(connection, "fc-c")
+    assert far.next_said().call_id == "fc-c"
 
 
 def test_a_server_that_has_not_waited_is_told_of_in_words(far: FakeServer) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec
-from motet.store.base import DeploymentStore, KeptDeployment, KeptSchedule
+from motet.store.base import DeploymentStore, KeptDeployment, KeptNotice, KeptSchedule
 from tests.server.stage import function
 
 Opened = Callable[[], DeploymentStore]
@@ -83,6 +84,21 @@ class DeploymentStoreContract:
             one = kept(version, state=state)
             store.add(KeptDeployment(view=replace(one.view, bundle=f"b{version}"), spec=one.spec, function_ids={}))
         assert (store.bundles(0), store.bundles(1), store.bundles(None)) == ({"b1"}, {"b1", "b3"}, {"b1", "b2", "b3"})
+
+    def test_failures_that_are_to_be_told_are_there_for_the_next_server_until_they_are_forgotten(
+        self, opened: Opened
+    ) -> None:
+        store = opened()
+        assert store.notices() == []
+        first, second, third = (
+            KeptNotice(id=f"in-{n}-0", app="shop", version=n, body=b"{}", failed_at=float(n)) for n in (3, 1, 2)
+        )
+        store.keep_notices([first, second])
+        store.keep_notices([first, third])
+        store.forget_notice(second.id)
+        store.forget_notice("in-unknown-0")
+        store.close()
+        assert opened().notices() == [first, third]
 
     def test_what_is_kept_of_schedules_is_there_for_the_next_server(self, opened: Opened) -> None:
         store = opened()

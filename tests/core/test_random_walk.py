@@ -181,8 +181,7 @@ class EngineWalk(RuleBasedStateMachine):
     @rule(pick=PICK, count=st.integers(1, 3))
     def feed_input(self, pick: int, count: int) -> None:
         call_id, index = self._choose(self.world.unfinished(), pick)
-        if call_id not in self.world.restored:
-            self.world.feed(e.InputFed(call_id, index, [b"1"] * count, self.world.calls[call_id][1]))
+        self.world.feed(e.InputFed(call_id, index, [b"1"] * count, self.world.calls[call_id][1]))
 
     @precondition(lambda self: self.world.unfinished())
     @rule(pick=PICK, what=st.sampled_from(["cancel", "feed", "take", "add"]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import signal
 import subprocess
@@ -11,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.e2e.conftest import wait_until
+from tests.e2e.free_port import free_port
 from tests.e2e.standing import COMMAND, PATIENCE, StandingServer
 from tests.postgres import PostgresDatabase
 
@@ -32,6 +35,13 @@ def packed(until: str) -> str:
 def price(pieces: int) -> int:
     return 10 * pieces
 """
+MOTET = [sys.executable, "-m", "motet"]
+PACKED = """
+import motet, sys
+
+print(motet.Function.from_name("shop", "price").remote(4), flush=True)
+print(motet.Function.from_name("shop", "packed").remote(sys.argv[1]))
+"""
 PRICE = "import motet; print(motet.Function.from_name('shop', 'price').remote(4))"
 SPAWN = "import motet, sys; print(motet.Function.from_name('shop', 'packed').spawn(sys.argv[1]).object_id)"
 RESULT = "import motet, sys; print(motet.FunctionCall.from_id(sys.argv[1]).get(timeout=30))"
@@ -50,16 +60,18 @@ class ServedStore:
     def env(self) -> dict[str, str]:
         return {"MOTET_STORE": self.database.address}
 
-    def start(self, home: str) -> StandingServer:
+    def start(self, home: str, *options: str) -> StandingServer:
         """One that leads."""
-        self.servers.append(StandingServer(self._place / home, env=self.env))
+        self.servers.append(StandingServer(self._place / home, *options, env=self.env))
         return self.servers[-1]
 
-    def wait(self, home: str) -> subprocess.Popen[str]:
+    def wait(self, home: str, *options: str) -> subprocess.Popen[str]:
         """One that has said that it waits to lead."""
         env = {**os.environ, **self.env, "MOTET_HOME": str(self._place / home)}
         env.pop("MOTET_SERVER", None)
-        process = subprocess.Popen(COMMAND, env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        process = subprocess.Popen(
+            [*COMMAND, *options], env=env, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
         self.waiting.append(process)
         assert process.stdout is not None
         assert "Waiting to lead: process " in process.stdout.readline()
@@ -143,6 +155,51 @@ def test_a_server_that_ends_lets_the_next_one_lead_and_a_database_that_comes_bac
     assert "Nothing has changed; what runs goes on. Try again after 1 s" in " ".join(refused.stderr.split())
     subprocess.run(deploy, env=env, capture_output=True, timeout=PATIENCE, check=True)
     assert store.run("second", PRICE) == "40"
+
+
+def test_a_program_that_names_both_servers_goes_over_from_one_that_is_killed_to_the_other(
+    store: ServedStore, tmp_path: Path
+) -> None:
+    """The second one listens while it stands by, says that it is not ready, and leads programs to the first."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    ports = [free_port(), free_port()]
+    first = store.start("first", "--port", str(ports[0]))
+    second = store.wait("second", "--port", str(ports[1]))
+    token = next(line.split()[-1] for line in first.said if "Admin token" in line)
+    both = ",".join(f"tcp:127.0.0.1:{port}" for port in ports)
+    env = {**os.environ, "MOTET_HOME": str(tmp_path), "MOTET_SERVER": both, "MOTET_TOKEN": token}
+    subprocess.run(
+        [*MOTET, "deploy", "shop.py"], cwd=tmp_path, env=env, check=True, timeout=PATIENCE, capture_output=True
+    )
+    wait_until(lambda: answered(ports[1], "/readyz") == (503, "standby\n"))
+    assert answered(ports[1], "/livez") == (200, "ok\n")
+    wait_until(lambda: f"at tcp:127.0.0.1:{ports[0]}." in answered(ports[1], "/v1/apps")[1])
+    to_second = {**env, "MOTET_SERVER": f"tcp:127.0.0.1:{ports[1]}"}
+    status = subprocess.run(
+        [*MOTET, "server", "status"], env=to_second, capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert status.returncode == 1
+    assert f"reached at tcp:127.0.0.1:{ports[0]}" in " ".join(status.stdout.split())
+    with subprocess.Popen(
+        [sys.executable, "-c", PACKED, str(tmp_path / "until")], env=to_second, stdout=subprocess.PIPE, text=True
+    ) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == "40\n"  # by the first, though the second is named
+        first.process.kill()
+        read_until(second, "Ready")
+        (tmp_path / "until").touch()
+        assert program.stdout.readline() == "packed\n"
+
+
+def answered(port: int, path: str) -> tuple[int, str]:
+    """What a server says over HTTP, with its status."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        return response.status, response.read().decode()
+    finally:
+        connection.close()
 
 
 def test_a_database_that_is_away_keeps_a_server_from_starting_and_its_password_is_not_told(tmp_path: Path) -> None:

@@ -412,10 +412,10 @@ def test_container_that_dies_is_502(client: httpx.Client) -> None:
     assert client.get(web.dies.get_web_url() or "").status_code == 502
 
 
-def test_requests_wait_for_containers_and_say_if_theirs_was_cold() -> None:
+def test_requests_wait_for_containers_and_say_if_theirs_was_cold(tmp_path: Path) -> None:
     async def ask() -> list[httpx.Response]:
-        async with httpx.AsyncClient(timeout=30) as client:
-            target = web.one_at_a_time.get_web_url() or ""
+        async with httpx.AsyncClient(timeout=60) as client:
+            target = f"{web.one_at_a_time.get_web_url()}?meeting={tmp_path}"
             first = list(await asyncio.gather(*(client.get(target) for _ in range(4))))
             return [*first, await client.get(target)]
 

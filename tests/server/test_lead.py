@@ -20,11 +20,15 @@ PATIENCE = 30.0
 class ScriptedLease:
     """Takes end as they are told to; renewals are told, and end in `failure`, if there is one."""
 
+    seconds = 0.005
+
     def __init__(self, *takes: Term | Leader | ServiceError) -> None:
         self.takes = list(takes)
         self.waits: list[float] = []
         self.failure: Callable[[Term], None] = lambda term: None
         self.renewed = threading.Semaphore(0)
+        self.answers = threading.Event()
+        """Set when who waits for an answer is told that there is none."""
         self.released: list[int] = []
         self.is_closed = False
 
@@ -46,13 +50,11 @@ class ScriptedLease:
     def wait_freed(self, timeout: float) -> None:
         self.waits.append(timeout)
 
+    def cut(self) -> None:
+        self.answers.set()
+
     def close(self) -> None:
         self.is_closed = True
-
-
-@pytest.fixture(autouse=True)
-def renewed_often(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lead_module, "RENEW_INTERVAL", 0.001)
 
 
 def test_who_waits_says_for_whom_once_and_waits_for_as_long_as_the_lease_runs() -> None:
@@ -69,7 +71,7 @@ def test_who_waits_goes_on_when_the_database_is_back() -> None:
     pauses: list[float] = []
     term = Term(5)
     lease = ScriptedLease(Leader("a", 3, 1.5), ServiceError("away"), ServiceError("away"), term)
-    assert wait_to_lead(lease, print, said.append, pauses.append) is term
+    assert wait_to_lead(lease, print, said.append, pause=pauses.append) is term
     assert said == ["Waiting to lead: a leads (term 3)", "Waiting to lead: away"]
     assert pauses == [AWAY_INTERVAL] * 2
 
@@ -127,3 +129,28 @@ def test_a_term_that_is_over_is_told_once_and_not_renewed_or_let_go_of() -> None
     lead.close()
     assert (told, lease.released, lead.problem) == (["another leads"], [], "another leads")
     assert not lease.renewed.acquire(blocking=False)
+
+
+def test_a_database_that_does_not_answer_is_a_problem_and_keeps_no_lead_from_ending(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its connection looks well: something between does not pass on what is said."""
+    monkeypatch.setattr(lead_module, "CLOSE_TIMEOUT", 0.001)
+    lease = ScriptedLease()
+    lease.seconds = 0.0
+    asked = threading.Event()
+
+    def hang(term: Term) -> None:
+        asked.set()
+        assert lease.answers.wait(PATIENCE)
+        raise ServiceError("its connection is lost")
+
+    lease.failure = hang
+    lead = Lead(lease, Term(7))
+    assert asked.wait(PATIENCE)
+    with caplog.at_level(logging.WARNING, "motet.server"):
+        assert lead.problem.startswith("the database has not answered for ")
+        lead.close()
+    assert lead.problem == "its connection is lost"
+    assert caplog.records[0].getMessage().startswith("the database does not answer: its connections are given up")
+    assert lease.is_closed

@@ -83,7 +83,7 @@ def test_what_a_server_kept_is_there_again(directory: Path, tmp_path: Path) -> N
     try:
         assert journal.outcomes("fc-1", 0, 9) == [InputEnd(0, OutcomeKind.SUCCESS, b"done")]
         assert [[it.index for it in part.inputs] for part in journal.unfinished()] == [[1]]
-        assert journal.payloads("fc-1", [1]) == [b"one"]
+        assert journal.payloads([("fc-1", 1)]) == [b"one"]
         assert journal.term > 1
     finally:
         journal.close()
@@ -202,7 +202,7 @@ def test_a_file_that_is_no_backup_or_ends_early_is_told(directory: Path, tmp_pat
 
 
 def test_each_database_is_looked_through(directory: Path, tmp_path: Path) -> None:
-    assert check(directory) == {"journal.db": []}
+    assert check(directory) == {"journal.db": [], "blobs": []}
     path = directory / "deployments.db"
     with sqlite3.connect(path) as connection:
         connection.execute("CREATE TABLE t(x)")

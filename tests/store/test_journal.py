@@ -139,7 +139,7 @@ def test_a_call_that_is_not_here_is_not_found(journal: Journal) -> None:
         with pytest.raises(NotFoundError, match="fc-9"):
             ask()
     assert journal.known("fc-9", [0]) == {}
-    assert journal.payloads("fc-9", [0]) == [b""]
+    assert journal.payloads([("fc-9", 0)]) == [b""]
     assert unfinished(journal) == {}
 
 
@@ -163,7 +163,7 @@ def test_what_is_said_twice_is_kept_once(journal: Journal) -> None:
     again = InputsAdded("fc-1", [NewInput(0, b"other"), NewInput(1, b"other"), NewInput(2, b"new")], 999.0)
     journal.keep([CallMade(call(1, made_at=900.0)), again])
     assert journal.call("fc-1") == (call(1), 3)
-    assert journal.payloads("fc-1", [0, 1, 2]) == [b"", b"1/1", b"new"]
+    assert journal.payloads([("fc-1", 0), ("fc-1", 1), ("fc-1", 2)]) == [b"", b"1/1", b"new"]
     assert journal.known("fc-1", [0, 1, 2, 3]) == {0: True, 1: False, 2: False}
 
 
@@ -171,7 +171,7 @@ def test_inputs_that_come_in_any_order_are_found_by_index(journal: Journal) -> N
     journal.keep([CallMade(call(1)), added(1, 5, 3)])
     journal.keep([added(1, 4, 0)])
     assert unfinished(journal) == {"fc-1": [0, 3, 4, 5]}
-    assert journal.payloads("fc-1", [3, 0]) == [b"1/3", b"1/0"]
+    assert journal.payloads([("fc-1", 3), ("fc-1", 0)]) == [b"1/3", b"1/0"]
 
 
 def test_what_an_input_has_been_through_is_known_as_it_was_said_last(reopen: Open) -> None:
@@ -207,7 +207,7 @@ def test_forgotten_calls_leave_nothing(journal: Journal) -> None:
         journal.call("fc-1")
     assert unfinished(journal) == {"fc-2": [0]}
     assert journal.by_key(b"key") is None
-    assert journal.payloads("fc-1", [1]) == [b""]
+    assert journal.payloads([("fc-1", 1)]) == [b""]
     journal.keep([ended(1, 1)])
     assert journal.check() == []
 
@@ -309,6 +309,6 @@ def test_large_arguments_and_results_are_kept_as_they_are(reopen: Open) -> None:
     first = reopen()
     large = bytes(range(256)) * 4096
     first.keep([CallMade(call(1)), InputsAdded("fc-1", [NewInput(0, large), NewInput(1, b"")], 200.0)])
-    assert first.payloads("fc-1", [0, 1]) == [large, b""]
+    assert first.payloads([("fc-1", 0), ("fc-1", 1)]) == [large, b""]
     first.keep([ended(1, 0, payload=large)])
     assert reopen().outcomes("fc-1", 0, 1)[0].payload == large

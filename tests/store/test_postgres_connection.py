@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -247,6 +248,39 @@ def test_a_database_that_has_become_read_only_is_said(
     end_sessions(postgres)
     note(connection, "c")
     assert notes() == ["a", "c"]
+
+
+def test_who_waits_for_a_database_that_does_not_answer_can_be_told_so(
+    connect: Connect, postgres: PostgresDatabase
+) -> None:
+    found: list[BaseException] = []
+    connection = connect()
+
+    def wait() -> None:
+        try:
+            with connection.writing() as session:
+                session.execute("SELECT pg_sleep(600)")
+        except ServiceError as error:
+            found.append(error)
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    try:
+        sleeping = "SELECT 1 FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = current_database()"
+        while not postgres.execute(sleeping):
+            pass
+        connection.cut()
+        waiting.join(PATIENCE)
+    finally:
+        postgres.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query LIKE 'SELECT pg_sleep%' AND datname = "
+            "current_database()"
+        )
+        waiting.join(PATIENCE)
+    assert "Nothing has changed" in str(found[0])
+    assert connection.rows("SELECT 1") == [(1,)]
+    connection.close()
+    connection.cut()
 
 
 def test_what_is_closed_is_not_opened_again(connect: Connect) -> None:

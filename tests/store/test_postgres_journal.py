@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import msgspec
 import psycopg
 import pytest
 
-from motet.errors import ServiceError
+from motet.errors import InvalidError, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.store.journal import CallMade, InputsAdded, InputsEnded, Journal
 from motet.store.lease import Term
@@ -61,6 +62,34 @@ def test_a_large_batch_is_kept_with_few_statements(journal: Journal, monkeypatch
     assert journal.call("fc-500") == (call(500), 2)
 
 
+def test_large_payloads_are_kept_with_several_statements_and_all_or_none(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("motet.store.postgres_journal.MOST_BYTES", 10)
+    journal.keep([CallMade(call(1)), added(1, *range(9)), ended(1, 0, 1, 2, payload=b"123456"), ended(1, 3, 3)])
+    assert unfinished(journal) == {"fc-1": [4, 5, 6, 7, 8]}
+    with pytest.raises(InvalidError):
+        journal.keep([ended(1, 4, 5, 6, payload=b"123456"), ended(1, 2**40)])
+    assert unfinished(journal) == {"fc-1": [4, 5, 6, 7, 8]}
+
+
+@pytest.mark.parametrize(("call_id", "index"), [("fc-\0", 0), ("fc-1", 2**40)])
+def test_what_a_database_cannot_hold_is_the_fault_of_whoever_sent_it(
+    journal: Journal, call_id: str, index: int
+) -> None:
+    """And not of the database: others would be refused with it."""
+    new = msgspec.structs.replace(call(1), call_id=call_id)
+    with pytest.raises(InvalidError, match="cannot hold this"):
+        journal.keep([CallMade(new), InputsAdded(call_id, [NewInput(index, b"")], 1.0)])
+    journal.keep([CallMade(call(2)), added(2, 0)])
+    assert unfinished(journal) == {"fc-2": [0]}
+
+
+def test_a_question_about_what_a_database_cannot_hold_is_refused(journal: Journal) -> None:
+    with pytest.raises(InvalidError, match="cannot hold this"):
+        journal.call("fc-\0")
+
+
 def test_a_database_that_comes_back_is_used_again_and_nothing_was_half_kept(
     journal: Journal, postgres: PostgresDatabase
 ) -> None:
@@ -80,9 +109,36 @@ def test_a_database_that_comes_back_is_used_again_and_nothing_was_half_kept(
 
 def test_a_call_with_very_many_outcomes_expires_in_steps(journal: Journal) -> None:
     journal.keep([CallMade(call(1)), added(1, *range(25)), ended(1, *range(25))])
-    steps = [journal.expire(1e9, 10) for _ in range(4)]
-    assert steps == [10, 10, 5, 0]
+    steps = []
+    while count := journal.expire(1e9, 10):
+        steps.append(count)
+    # Looked at; 25 looked at; gone; nothing is left.
+    assert steps == [1, 1, 10, 10, 5]
     assert journal.check() == []
+
+
+def test_a_large_call_stays_while_its_last_outcome_is_young_or_an_input_waits(journal: Journal) -> None:
+    journal.keep([CallMade(call(1)), added(1, *range(150)), ended(1, *range(149)), ended(1, 149, at=1e9)])
+    journal.keep([CallMade(call(2)), added(2, *range(31)), ended(2, *range(30))])
+    journal.keep([CallMade(call(3)), added(3, 0), ended(3, 0)])
+    while journal.expire(1e8, 10):
+        pass
+    assert (journal.call("fc-1")[1], journal.call("fc-2")[1]) == (150, 31)
+    with pytest.raises(NotFoundError):
+        journal.call("fc-3")
+
+
+def test_what_stays_is_looked_at_in_steps_and_keeps_nothing_from_going(journal: Journal) -> None:
+    for number in range(1, 100):
+        journal.keep([CallMade(call(number)), added(number, 0)])
+    journal.keep([ended(each, 0) for each in (7, 98, 99)])
+    steps = []
+    while count := journal.expire(1e9, 10):
+        steps.append(count)
+    assert steps == [1, *[10] * 8, 2]
+    assert len(unfinished(journal)) == 96
+    journal.keep([ended(1, 0)])
+    assert journal.expire(1e9, 10) == 1
 
 
 def test_what_does_not_fit_together_is_found(journal: Journal, postgres: PostgresDatabase) -> None:
@@ -101,7 +157,7 @@ def test_payloads_are_kept_byte_by_byte(journal: Journal) -> None:
     payloads = [b"", b"\x00", b"\\x41", b"{}", bytes(range(256))]
     inputs = [NewInput(index, payload) for index, payload in enumerate(payloads)]
     journal.keep([CallMade(call(1, b"\x00key\xff")), InputsAdded("fc-1", inputs, 1.0)])
-    assert journal.payloads("fc-1", range(len(payloads))) == payloads
+    assert journal.payloads([("fc-1", index) for index in range(len(payloads))]) == payloads
     ends = [InputEnd(index, OutcomeKind.SUCCESS, payload) for index, payload in enumerate(payloads)]
     journal.keep([InputsEnded("fc-1", ends, 2.0)])
     assert journal.outcomes("fc-1", 0, 100) == ends

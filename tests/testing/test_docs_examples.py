@@ -1,4 +1,4 @@
-"""The examples of docs/testing.md are test files, and pass."""
+"""The examples of the pages about testing are test files, and pass."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-PAGE = (Path(__file__).parents[2] / "docs" / "testing.md").read_text()
-FILES = dict(re.findall(r"```python\n# (test_\w+\.py)\n(.*?)```", PAGE, re.DOTALL))
+DOCS = Path(__file__).parents[2] / "docs"
+PAGES = (DOCS / "testing.md").read_text() + (DOCS / "guide" / "testing-failures.md").read_text()
+FILES = dict(re.findall(r"```python\n# (test_\w+\.py)\n(.*?)```", PAGES, re.DOTALL))
 
 
-def test_every_block_of_the_page_is_a_file() -> None:
-    assert len(FILES) == PAGE.count("```python") == 2
+def test_every_block_of_the_pages_is_a_file() -> None:
+    assert len(FILES) == PAGES.count("```python") == 3
 
 
 @pytest.mark.parametrize("name", FILES)

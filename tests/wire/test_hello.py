@@ -81,6 +81,9 @@ class LaterHello(msgspec.Struct, array_like=True, tag="hello"):
     conversation_token: str
     taken: int
     heartbeat_ms: int
+    challenge: str
+    token_name: str
+    binds: bool
     zone: str
 
 
@@ -92,7 +95,7 @@ class EarlierHello(msgspec.Struct, array_like=True, tag="hello"):
 
 
 def test_a_field_that_is_added_last_is_ignored_by_those_who_do_not_know_it_and_may_be_missing() -> None:
-    later = LaterHello("client", "t", "", (1, 2), "3.15.0", "2.0.0", False, True, False, "", 0, 0, "eu")
+    later = LaterHello("client", "t", "", (1, 2), "3.15.0", "2.0.0", False, True, False, "", 0, 0, "", "", False, "eu")
     earlier = EarlierHello("client", "t")
     got = codec.decode_to_server(memoryview(msgspec.msgpack.encode([later, earlier])))
     assert got == [Hello("client", "t", "", (1, 2), "3.15.0", "2.0.0", confirms=True), Hello("client", "t")]

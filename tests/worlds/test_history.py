@@ -15,6 +15,7 @@ from motet.testing.history_events import (
     BoundsDeclared,
     Broke,
     CancelAsked,
+    ClientTurnedAway,
     ContainerBegan,
     ContainerVanished,
     Event,
@@ -65,6 +66,10 @@ def denied(at: float) -> OutcomeDenied:
     return OutcomeDenied(at=at, key="a", reader="client-1", error="the server is gone")
 
 
+def turned_away(at: float) -> ClientTurnedAway:
+    return ClientTurnedAway(at=at, client="client-1", error="the server has not waited")
+
+
 def gone(at: float, container: str) -> ContainerVanished:
     return ContainerVanished(at=at, container=container, reason="")
 
@@ -82,7 +87,7 @@ ONCE = [submitted(), began(2), offered(3), seen(4), END]
         [submitted(), CancelAsked(at=2, key="a"), END],
         [submitted(), CancelAsked(at=2, key="a"), seen(3, None, CANCELLED), END],
         [submitted(), Fault(at=2, kind="kill", target="client-1"), END],
-        [submitted(), Fault(at=2, kind="cut", target="client-1"), denied(3), END],
+        [submitted(), Fault(at=2, kind="kill", target="client-1"), denied(3), turned_away(3), END],
         [submitted(), Fault(at=2, kind="crash", target="server-1"), denied(62), END],
         [submitted(function="once"), began(2, 1, "z"), gone(3, "z"), seen(4, None, LOST), END],
         [
@@ -108,6 +113,8 @@ def test_what_may_happen_is_no_violation(events: list[Event]) -> None:
         ("accepted = ended", [submitted(), END]),
         ("accepted = ended", [seen(2)]),
         ("accepted = ended", [submitted(), denied(3), END]),
+        ("accepted = ended", [submitted(), Fault(at=2, kind="cut", target="client-1"), denied(3), END]),
+        ("conversations outlive connections", [Fault(at=2, kind="cut", target="client-1"), turned_away(3)]),
         ("no acknowledged spawn is lost", [submitted(spawned=True), SpawnAcknowledged(at=1, key="a"), END]),
         ("exactly one outcome", [submitted(), began(2), offered(3), seen(4), seen(5), END]),
         ("right results", [submitted(), began(2), seen(4)]),

@@ -349,6 +349,14 @@ class AgentBackend:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, CLOSE_TIMEOUT)
 
+    def end_held(self) -> None:
+        """End the containers that lived when this one came: what they do is done elsewhere, or is over."""
+        for container_id, container in list(self._containers.items()):
+            self.kill_nowait(container_id)
+            container.pipes.drain_and_close()
+            del self._containers[container_id]
+        self.held = []
+
     def end_now(self) -> None:
         """End the agent, and all containers with it, without waiting for that."""
         with contextlib.suppress(ProcessLookupError, PermissionError):

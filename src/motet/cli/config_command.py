@@ -11,8 +11,8 @@ import click
 from motet.cli.options import ViewGroup, json_option, print_json
 from motet.cli.tables import cell, fitting, table
 from motet.cli.terminal import console, tell
-from motet.client.addresses import parsed_address
-from motet.client.certificate import checked_fingerprint
+from motet.client.addresses import parsed_addresses
+from motet.client.certificate import checked_fingerprints
 from motet.client.profiles import DEFAULT, PROFILE
 from motet.client.reach import EMBEDDED, HOME
 from motet.client.settings import KEYS, profiles, settings
@@ -124,9 +124,9 @@ def _checked(key: str, value: str) -> str:
     if not value:
         raise InvalidError(f"the value of {key} is empty; `motet config unset {key}` takes it away")
     if key == "server" and value not in (HOME, EMBEDDED):
-        return parsed_address(value, f"server {value}")
+        return ",".join(parsed_addresses(value, f"server {value}"))
     if key == "fingerprint":
-        return checked_fingerprint(value, "fingerprint")
+        return ",".join(checked_fingerprints(value, "fingerprint"))
     if key == "home":
         return str(Path(value).expanduser().absolute())
     return value

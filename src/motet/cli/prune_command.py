@@ -55,14 +55,18 @@ def prune_command(
     tell(f"records of {count(len(records), 'run')} that ended: {size_text(sum(records.values()))} {would}")
     if bundles is not None:
         tell(f"source of {count(bundles.bundles, 'version')} that nobody needs: {size_text(bundles.size)} {would}")
+    if bundles is not None and bundles.blobs:
+        tell(
+            f"{count(bundles.blobs, 'large argument or result')} that no call needs: {size_text(bundles.blobs_size)} {would}"
+        )
     if arguments:
         tell(f"arguments of {count(kept, 'failed input')} {would}")
-    anything = records or kept or (bundles is not None and bundles.size)
+    anything = records or kept or (bundles is not None and (bundles.size or bundles.blobs))
     if anything and not dry_run:
         confirm("Remove that?", yes=yes)
         freed = upkeep.remove(records)
         if bundles is not None and (gone := _bundles(config, keep_versions, dry_run=False)) is not None:
-            freed += gone.size
+            freed += gone.size + gone.blobs_size
         if arguments:
             upkeep.forget_arguments()
         tell(f"removed {size_text(freed)}{' and the arguments' if kept else ''}")

@@ -13,7 +13,7 @@ import msgspec
 
 from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
-from motet.cli.summary import size_text
+from motet.cli.summary import count, size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
@@ -21,9 +21,10 @@ from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
 from motet.errors import NotFoundError
 from motet.model.audit import AuditEntry
-from motet.server.health import READY
+from motet.server.health import READY, STANDBY
 from motet.server.port.config import INSECURE_OPTION, LOOPBACK_HOST, PortConfig
 from motet.server.wiring import add_key, audit_entries, back_up_home, restore_home
+from motet.wire.hello import StandsBy
 from motet.wire.operator_messages import AuditFound, FindAudit, StatusViewed, ViewStatus
 
 PIECE = 1000
@@ -107,11 +108,14 @@ def server_command(
 def status(*, as_json: bool) -> None:
     """Say whether the server is ready: the one that MOTET_SERVER or a profile names, or that under MOTET_HOME. Exit status 0:
     it is."""
-    with named_server() as server:
-        asked = time.monotonic()
-        found = server.ask(ViewStatus(), StatusViewed)
-        took = time.monotonic() - asked
-        address = server.identity.address
+    try:
+        found, address, took = _asked_status()
+    except StandsBy as error:
+        if as_json:
+            print_json({"state": STANDBY, "who_leads": msgspec.structs.asdict(error.told)})
+        else:
+            tell(f"{STANDBY}: {error}")
+        sys.exit(1)
     if as_json:
         told = msgspec.structs.asdict(found)
         print_json({"address": address, "uptime": time.time() - found.started_at, "answered_in": took, **told})
@@ -120,15 +124,34 @@ def status(*, as_json: bool) -> None:
     sys.exit(0 if found.state == READY else 1)
 
 
+def _asked_status() -> tuple[StatusViewed, str, float]:
+    """What the server says, where it is, and after how many seconds it has."""
+    with named_server() as server:
+        asked = time.monotonic()
+        found = server.ask(ViewStatus(), StatusViewed)
+        return found, server.identity.address, time.monotonic() - asked
+
+
 def _tell_status(found: StatusViewed, address: str) -> None:
     tell(
         f"{found.state} at {address}: Motet {found.motet} on Python {found.python}, process {found.pid}, up for "
         f"{duration(time.time() - found.started_at)}"
     )
-    clients = ", ".join(f"{name or 'containers'} {count}" for name, count in sorted(found.connections.items()))
-    tell(f"{found.apps} apps, {found.containers} containers, {sum(found.connections.values())} connections ({clients})")
+    clients = ", ".join(f"{name or 'containers'} {number}" for name, number in sorted(found.connections.items()))
+    here = (
+        count(found.apps, "app"),
+        count(found.containers, "container"),
+        count(sum(found.connections.values()), "connection"),
+    )
+    tell(f"{', '.join(here)} ({clients})")
     if found.certificate_expires_at is not None:
         tell(f"certificate until {moment(found.certificate_expires_at)}, key {found.fingerprint}")
+    if found.term:
+        tell(f"leads with term {found.term}, lease {found.lease:g} s; {len(found.members)} servers share its database:")
+        for each in found.members:
+            does = f"leads (term {each.term})" if each.term == found.term else "has led" if each.term else "stands by"
+            where = f" at {each.address}" if each.address else ""
+            tell(f"  {does}{where}: {each.holder}, Motet {each.motet}, seen {each.age:.1f} s ago")
     for problem in found.problems:
         tell(f"! {problem}")
 

@@ -18,9 +18,9 @@ _monotonic = time.monotonic
 class Ground:
     """That of processes: sockets, threads of the system, and its monotonic clock."""
 
-    def open_stream(self, address: str, fingerprint: str = "") -> ByteStream:
+    def open_stream(self, address: str, fingerprint: str = "", timeout: float | None = None) -> ByteStream:
         """See `open_stream`."""
-        return open_stream(address, fingerprint)
+        return open_stream(address, fingerprint, timeout)
 
     def start_thread(self, work: Callable[[], None]) -> None:
         """Run `work` beside whatever else runs."""

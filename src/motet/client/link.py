@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 
@@ -11,13 +10,12 @@ from motet.client.gate import shield_cancellation
 from motet.client.ground import ground
 from motet.client.outgoing import Outgoing
 from motet.client.sockets import read_frames
+from motet.client.streams import ByteStream
 from motet.client.waiter import Waiter, io_thread
 from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire.hello import Hello
 from motet.wire.message import Message
-
-logger = logging.getLogger("motet.client")
 
 # As it was at the start: see `sockets`.
 _new_lock = type(threading.RLock())
@@ -30,12 +28,7 @@ class SocketLink:
         """Connect, and say hello. Raises `ConnectionError` naming the address, or `ServiceError` if a package is missing.
         `fingerprint`: of the server's key, if it is known by that."""
         self._ground = ground()
-        self._stream = self._ground.open_stream(address, fingerprint)
-        try:
-            self._stream.send(b"".join(codec.frames([hello])))
-        except OSError as error:
-            self._stream.close()
-            raise ConnectionError(f"the connection to the server at {address} is gone: {error}") from error
+        self._stream = self._open(address, hello, fingerprint)
         self._lock = _new_lock()
         self._sending = False
         self._connection = connection
@@ -43,6 +36,16 @@ class SocketLink:
         self._received: Waiter[None] = Waiter()
         connection.attach(self)
         self._ground.start_thread(self._receive)
+
+    def _open(self, address: str, hello: Hello, fingerprint: str) -> ByteStream:
+        """A stream over which hello was said."""
+        stream = self._ground.open_stream(address, fingerprint)
+        try:
+            stream.send(b"".join(codec.frames([hello])))
+        except OSError as error:
+            stream.close()
+            raise ConnectionError(f"the connection to the server at {address} is gone: {error}") from error
+        return stream
 
     def send(self, messages: Sequence[Message]) -> None:
         data = b"".join(codec.frames(messages))
@@ -111,7 +114,9 @@ class SocketLink:
             problem = error if isinstance(error, ConnectionError) else ConnectionError(f"connection lost: {error}")
         except Exception as error:
             # Nobody reads from here on: whoever waits must be told.
-            logger.exception("an answer could not be taken in; the connection is given up")
+            import logging  # late: nobody should ever need it
+
+            logging.getLogger("motet.client").exception("an answer could not be taken in; the connection is given up")
             text = f"an answer of the server could not be taken in: {type(error).__name__}: {error}. This is a bug in Motet."
             problem = InternalError(text)
         return problem

@@ -13,20 +13,21 @@ CONNECT_TIMEOUT = 30.0
 """Seconds that each step of getting there may take."""
 
 
-def open_stream(address: str, fingerprint: str = "") -> ByteStream:
-    """A stream to the server at this address, whose key has this fingerprint if one is given. Raises `ConnectionError` naming
-    the address, or `ServiceError` if a package is missing."""
+def open_stream(address: str, fingerprint: str = "", timeout: float | None = None) -> ByteStream:
+    """A stream to the server at this address, whose key has this fingerprint, or one of these, if some are given. `timeout`: of
+    each step of getting there; None: the usual. Raises `ConnectionError` naming the address, or `ServiceError` if a package is
+    missing."""
     try:
         if address.startswith(("unix:", "tcp:")):
-            sock = connected_socket(address)
+            sock = connected_socket(address, timeout)
             set_buffers(sock)
             return SocketStream(sock)
-        return _far(endpoint(address), fingerprint)
+        return _far(endpoint(address), fingerprint, CONNECT_TIMEOUT if timeout is None else timeout)
     except (OSError, ValueError, ConnectionError) as error:
         raise ConnectionError(f"no connection to the server at {address}: {error}") from error
 
 
-def _far(to: Endpoint, fingerprint: str) -> ByteStream:
+def _far(to: Endpoint, fingerprint: str, timeout: float) -> ByteStream:
     # Late: most servers are on this machine.
     from motet.client.proxy import connect_through, proxy_for
     from motet.client.tls import TlsStream
@@ -34,9 +35,9 @@ def _far(to: Endpoint, fingerprint: str) -> ByteStream:
 
     proxy = proxy_for(to.host) if to.tls and to.websocket_path else ""
     if proxy:
-        sock = connect_through(proxy, to.host, to.port, CONNECT_TIMEOUT)
+        sock = connect_through(proxy, to.host, to.port, timeout)
     else:
-        sock = socket.create_connection((to.host, to.port), CONNECT_TIMEOUT)
+        sock = socket.create_connection((to.host, to.port), timeout)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         keep_alive(sock)

@@ -7,11 +7,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
-from motet.client.addresses import parsed_address
-from motet.client.certificate import checked_fingerprint
+import msgspec
+
+from motet.client.addresses import parsed_addresses
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
@@ -60,14 +60,25 @@ class Reachable(Protocol):
 
 
 @hides_secrets
-@dataclass(frozen=True, slots=True)
-class NamedServer:
+class NamedServer(msgspec.Struct, frozen=True):
     """Where a server is (see `addresses`), the token that is shown to it, if any, and the fingerprint of its key, if it is
-    known by that."""
+    known by that. `others`: servers that share its database, of which one leads; the fingerprint may be several then, with
+    commas between them."""
 
     address: str
     token: str = ""
     fingerprint: str = ""
+    others: tuple[str, ...] = ()
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """All of them."""
+        return (self.address, *self.others)
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether one may be on another machine: whoever shares a socket's file shares the disk; a port leads anywhere."""
+        return not all(address.startswith("unix:") for address in self.addresses)
 
 
 def named(env: Mapping[str, str]) -> NamedServer | None:
@@ -79,14 +90,16 @@ def named(env: Mapping[str, str]) -> NamedServer | None:
     if server.value == EMBEDDED:
         return None
     if server.value == HOME:
-        address = f"unix:{standing_socket(home_directory(env))}"
+        addresses: tuple[str, ...] = (f"unix:{standing_socket(home_directory(env))}",)
     else:
-        address = parsed_address(server.value, said)
-    where = NamedServer(address, found["token"].value, found["fingerprint"].value)
-    if not where.token and not address.startswith("unix:"):
+        addresses = parsed_addresses(server.value, said)
+    where = NamedServer(addresses[0], found["token"].value, found["fingerprint"].value, addresses[1:])
+    if not where.token and where.is_elsewhere:
         raise InvalidError(f"{said} needs a token in {TOKEN} or the profile; `motet token new` makes one there")
     if where.fingerprint:
-        checked_fingerprint(where.fingerprint, found["fingerprint"].source)
+        from motet.client.certificate import checked_fingerprints  # late: most servers are known by their names
+
+        checked_fingerprints(where.fingerprint, found["fingerprint"].source)
     return where
 
 
@@ -109,8 +122,8 @@ class SocketServer:
 
     @property
     def is_elsewhere(self) -> bool:
-        """See `Reachable`. Whoever shares a socket's file shares the disk; a port leads anywhere."""
-        return not self._where.address.startswith("unix:")
+        """See `Reachable`."""
+        return self._where.is_elsewhere
 
     def wait_started(self) -> Steps[None]:
         """See `Reachable`."""
@@ -118,7 +131,7 @@ class SocketServer:
             agreed: Agreed | None = yield self._answered
         except builtins.TimeoutError:
             raise ConnectionError(
-                f"the server at {self._where.address} has not answered within {ANSWER_TIMEOUT:g} s"
+                f"the server at {' or '.join(self._where.addresses)} has not answered within {ANSWER_TIMEOUT:g} s"
             ) from None
         if agreed is None:
             raise self.connection.error or ConnectionError("the connection to the server is closed")
@@ -152,6 +165,7 @@ class SocketServer:
                 self._where.fingerprint,
                 self._seconds(RECONNECT, RECONNECT_TIMEOUT),
                 self._seconds(SILENT, SILENCE),
+                self._where.others,
             )
         except ConnectionError as error:
             if not isinstance(error.__cause__, OSError):  # somebody is there, and says why not

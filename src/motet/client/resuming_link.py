@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import atexit
 import weakref
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from motet.client.cluster import Cluster, NobodyThere
 from motet.client.connection import Connection
 from motet.client.forks import in_forked_child
 from motet.client.gate import shield_cancellation
-from motet.client.greeting import greet
+from motet.client.greeting import TurnedAway
 from motet.client.ground import ground
 from motet.client.link import SocketLink
-from motet.client.streams import ByteStream
+from motet.client.streams import ByteStream, NoStream
 from motet.client.unfinished import Unfinished
 from motet.errors import ConnectionError, ServiceError
 from motet.wire import codec
 from motet.wire.client_messages import Farewell, Outcomes, Reply, ToClient
 from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, OutcomesTaken, Taken
-from motet.wire.hello import Agreed, Hello
+from motet.wire.hello import Agreed, Hello, Refused, StandsBy
 from motet.wire.kept_messages import KeptMessages
 from motet.wire.message import Message
 
@@ -30,7 +31,11 @@ SILENCE = 30.0
 """Seconds for which nothing may come from a server elsewhere, unless MOTET_SILENCE says otherwise."""
 HEARTBEATS = 3
 """In that time."""
+HEARTBEAT_OF_SEVERAL = 1.0
+"""Seconds without a word after which other servers are asked whether one of them leads now, if several are named."""
 RETRY_INTERVAL = 0.1
+FIRST_PATIENCE = 20.0
+"""Seconds within which one of several servers has to lead, for a client that comes for the first time."""
 
 CONFIRM_AFTER = 0.02
 """Seconds without news after which the server is told what is here; while more comes, after so many outcomes or messages:"""
@@ -44,6 +49,8 @@ class ResumingLink(SocketLink):
     It tells the server which outcomes are here, so that containers need not keep them. What runs only on a server is not waited
     for beyond it: streams end with a `ConnectionError`. A server of this machine (`unix:`) has no conversation to keep, and may
     be silent: its connection breaks when it dies, and never else.
+
+    Of several servers (`others`) the one is found that leads, by the thread that receives; what is said until then is kept.
     """
 
     def __init__(
@@ -54,13 +61,18 @@ class ResumingLink(SocketLink):
         fingerprint: str = "",
         patience: float = RECONNECT_TIMEOUT,
         silence: float = SILENCE,
+        others: Sequence[str] = (),
     ) -> None:
-        is_far = not address.startswith("unix:")
+        is_far = not address.startswith("unix:") or bool(others)
         self._address = address
-        self._fingerprint = fingerprint
+        self._cluster = Cluster(ground(), (address, *others), fingerprint, hello.token)
+        self._is_new = bool(others)
+        """The one that leads is still to be found."""
         self._patience = patience
         self._silence = silence if is_far else 0.0
         self._heartbeat = self._silence / HEARTBEATS
+        if others:
+            self._heartbeat = min(self._heartbeat, HEARTBEAT_OF_SEVERAL)
         self._hello = msgspec.structs.replace(hello, lasts=is_far, heartbeat_ms=int(self._heartbeat * 1000))
         self._unfinished = Unfinished()
         self._kept = KeptMessages() if is_far else None
@@ -70,7 +82,7 @@ class ResumingLink(SocketLink):
         """Which run of the server this is; empty: one that nothing comes after."""
         self._is_ending = False
         """The server has said that it ends in order."""
-        self._is_lost = self._is_closed = False
+        self._is_lost, self._is_closed = self._is_new, False
         self._awaited: set[int] = set()
         """Requests for apps that were made again, and are not answered yet."""
         self._taken = self._confirmed = 0
@@ -85,6 +97,9 @@ class ResumingLink(SocketLink):
         if is_far:
             _far.add(self)
 
+    def _open(self, address: str, hello: Hello, fingerprint: str) -> ByteStream:
+        return NoStream() if self._is_new else super()._open(address, hello, fingerprint)
+
     def send(self, messages: Sequence[Message]) -> None:
         kept = self._kept
         if kept is None:
@@ -95,7 +110,8 @@ class ResumingLink(SocketLink):
         with shield_cancellation(), self._lock:
             for message in messages:
                 self._unfinished.sent(message)
-            if kept is not None and self._kept is kept:
+            # What the next server hears with all the rest, later, has no number in the conversation yet.
+            if kept is not None and self._kept is kept and not self._awaited:
                 kept.say(frames)
             if self._is_lost:  # it is told of it when it is here again, or the next one is
                 return
@@ -126,23 +142,22 @@ class ResumingLink(SocketLink):
     # --- on the thread that receives ------------------------------------------------------------------------------------
 
     def _read(self) -> None:
-        while True:
+        end = self._come_back(None) if self._is_new else None
+        while end is None:
             if self._heartbeat:
                 self._stream.expect_bytes(self._heartbeat)
             problem = self._read_to_end()
             if not self._may_come_back(problem):
-                break
+                return self._lose(problem)
             self._stream.end()  # a thread that sends, and has the lock, waits no longer
             with self._lock:
                 self._is_lost = True
-            if (reason := self._come_back(problem)) is not None:
-                problem = reason
-                break
-        self._lose(problem)
+            end = self._come_back(problem)
+        self._lose(end)
 
     def _may_come_back(self, problem: Exception) -> bool:
         return (
-            bool(self._run)
+            bool(self._run or self._is_new)
             and self._patience > 0
             and isinstance(problem, ConnectionError)
             and not (self._is_ending or self._is_closed or self._connection.ended)
@@ -153,17 +168,25 @@ class ResumingLink(SocketLink):
         if not self._awaited:
             # Nobody hears the server meanwhile: it has to take more of this now and then.
             self._stream.wait(self._silence or None)
-            for message in self._unfinished.again():
-                self._say_again([message])
+            self._say_again(self._unfinished.again())
             self._stream.wait(None)
             self._is_lost = False
 
-    def _say_again(self, messages: list[Message]) -> None:
-        frames = codec.counted_frames(messages)
-        if self._kept is not None:
-            self._kept.say(frames)
-        for _, frame in frames:
-            self._send_whole(frame)
+    def _say_again(self, messages: Iterable[Message]) -> None:
+        """All of these are said, also if the connection breaks meanwhile: then they are sent over the one after it."""
+        problem: Exception | None = None
+        for message in messages:
+            frames = codec.counted_frames([message])
+            if self._kept is not None:
+                self._kept.say(frames)
+            for _, frame in frames if problem is None else ():
+                try:
+                    self._send_whole(frame)
+                except OSError as error:
+                    problem = error
+                    break
+        if problem is not None:
+            raise problem
 
     def _take_in(self, frame: memoryview) -> None:
         messages: Sequence[ToClient] = codec.decode_to_client(frame)
@@ -180,6 +203,10 @@ class ResumingLink(SocketLink):
                 self._agreed_to(message)
             elif isinstance(message, Farewell):
                 self._is_ending = True
+            elif isinstance(message, Refused) and message.who_leads is not None and self._kept is not None:
+                self._is_new = True
+                self._cluster.learn(message.who_leads)
+                raise StandsBy(message.reason, message.who_leads)
         self._connection.receive([message for message in messages if self._unfinished.received(message)])
         if self._taken - self._confirmed >= CONFIRM_EVERY or self._heard - self._acknowledged >= CONFIRM_EVERY:
             self._confirm()
@@ -225,6 +252,8 @@ class ResumingLink(SocketLink):
         self._silent += CONFIRM_AFTER if self._is_timed else self._heartbeat
         if self._silent >= self._silence > 0 and self._heartbeat:
             raise ConnectionError(f"nothing came from the server for {self._silence:g} s (MOTET_SILENCE)")
+        if self._silent >= self._heartbeat > 0:
+            self._cluster.check_leads(self._address, self._heartbeat)
 
     def _confirm(self) -> bool:
         """Say what is here. Without a wait: the server may wait for this thread to read. Whether it was said."""
@@ -253,39 +282,45 @@ class ResumingLink(SocketLink):
 
     # --- while there is no connection -----------------------------------------------------------------------------------
 
-    def _come_back(self, problem: Exception) -> Exception | None:
-        """Go on with the same server, or the next one; why there is none."""
-        if not self._conversation_token:
+    def _come_back(self, problem: Exception | None) -> Exception | None:
+        """Go on with the same server, or the next one, or begin with the one that leads; why there is none. `problem`: why the
+        connection was lost; None: there was none yet."""
+        if not self._conversation_token and not self._is_new:
             self._end_streams()
-        deadline = self._ground.now() + self._patience
-        why = str(problem)
-        while self._ground.now() < deadline and not self._is_closed:
+        deadline = self._ground.now() + (min(self._patience, FIRST_PATIENCE) if self._is_new else self._patience)
+        why = problem
+        while why is None or (self._ground.now() < deadline and not self._is_closed):
             try:
-                stream, agreed = greet(self._ground, self._address, self._fingerprint, self._hello_again())
+                last = "" if self._is_new else self._address
+                self._address, stream, agreed = self._cluster.meet(self._hello_again(), last)
             except (OSError, ConnectionError, ServiceError) as error:
-                why = str(error)
+                why = error
+                if self._is_new and isinstance(error, NobodyThere | TurnedAway):
+                    return why
                 self._ground.sleep(RETRY_INTERVAL)
                 continue
             try:
-                if agreed.run != self._run:
+                if self._is_new:
+                    self._begin_with(stream, agreed)
+                elif agreed.run != self._run:
                     self._go_on_with_next(stream, agreed)
                 elif agreed.conversation_token and agreed.conversation_token == self._conversation_token:
                     self._take_up(stream, agreed)
                 else:
                     stream.close()
+                    assert problem is not None
                     return self._given_up(problem)
                 self._end_if_closed()
                 return None
             except (OSError, ConnectionError) as error:  # it is gone, too
-                why = str(error)
+                why = error
+        if self._is_new:
+            return why
+        whom, within = f"the server at {self._cluster}", f"{self._patience:g} s (MOTET_RECONNECT)"
         if not self._conversation_token:
-            return ConnectionError(
-                f"the server at {self._address} was gone, and none has come in its place within {self._patience:g} s "
-                f"(MOTET_RECONNECT): {why}"
-            )
+            return ConnectionError(f"{whom} was gone, and none has come in its place within {within}: {why}")
         return ConnectionError(
-            f"the connection to the server at {self._address} broke, and for {self._patience:g} s (MOTET_RECONNECT) there "
-            f"was no other, neither to it nor to one in its place: {why}"
+            f"the connection to {whom} broke, and for {within} there was no other, neither to it nor to one in its place: {why}"
         )
 
     def _given_up(self, problem: Exception) -> Exception:
@@ -307,6 +342,18 @@ class ResumingLink(SocketLink):
         for call_id in self._unfinished.take_streams():
             self._connection.end_call(call_id, ConnectionError("the server was gone while this stream was under way"))
 
+    def _begin_with(self, stream: ByteStream, agreed: Agreed) -> None:
+        """The server is there that leads, and has heard nothing yet."""
+        with self._lock:
+            self._change_to(stream)
+            said = [] if self._kept is None else self._kept.after(0)
+            self._agreed_to(agreed)
+            for frame in said:
+                self._send_whole(frame)
+            self._is_new = self._is_lost = False
+            stream.wait(None)
+        self._connection.receive([agreed])
+
     def _take_up(self, stream: ByteStream, agreed: Agreed) -> None:
         """The same server is there, and has kept the conversation: it is told what it lacks."""
         with self._lock:
@@ -315,7 +362,7 @@ class ResumingLink(SocketLink):
             self._acknowledged = self._heard
             for frame in self._kept.after(agreed.taken):
                 self._send_whole(frame)
-            self._is_lost = False
+            self._is_lost = bool(self._awaited)  # then it hears the rest only when it has answered for these
             stream.wait(None)
 
     def _go_on_with_next(self, stream: ByteStream, agreed: Agreed) -> None:
@@ -329,8 +376,7 @@ class ResumingLink(SocketLink):
             self._agreed_to(agreed)
             apps = self._unfinished.apps_again()
             self._awaited = {each.request_id for each in apps}
-            for request in apps:
-                self._say_again([request])
+            self._say_again(apps)
             self._say_rest()
             stream.wait(None)
 

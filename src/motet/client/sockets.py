@@ -16,6 +16,8 @@ from motet.wire.hello import Hello
 _new_socket = socket.socket
 
 BUFFER_BYTES = 1024 * 1024
+ANSWER_BYTES = 64 * 1024
+"""Of the frame that answers a hello, at most."""
 
 
 def connect(address: str, hello: Hello) -> socket.socket:
@@ -33,7 +35,7 @@ def connect(address: str, hello: Hello) -> socket.socket:
     return sock
 
 
-def connected_socket(address: str) -> socket.socket:
+def connected_socket(address: str, timeout: float | None = None) -> socket.socket:
     """A connected socket. Raises `OSError` or `ValueError`."""
     kind, _, where = address.partition(":")
     if kind == "unix":
@@ -41,14 +43,17 @@ def connected_socket(address: str) -> socket.socket:
             raise ValueError("this system has no Unix sockets for Python; name a server over TCP")
         sock = _new_socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
+            sock.settimeout(timeout)  # one that stands still takes so many, and then has others wait
             with socket_path(where) as path:
                 sock.connect(path)
+            sock.settimeout(None)
         except BaseException:
             sock.close()
             raise
     elif kind == "tcp":
         host, _, port = where.rpartition(":")
-        sock = socket.create_connection((host.strip("[]"), int(port)))
+        sock = socket.create_connection((host.strip("[]"), int(port)), timeout)
+        sock.settimeout(None)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     else:
         raise ValueError("addresses look like 'unix:/path' or 'tcp:host:port'")

@@ -10,10 +10,16 @@ import sys
 from typing import Protocol
 
 from motet.client.sockets import send_all
+from motet.errors import ConnectionError
 
 
 class ByteStream(Protocol):
     """Connected. One thread at a time may send while another one receives; all raise `OSError` or `ConnectionError`."""
+
+    @property
+    def key(self) -> str:
+        """The fingerprint of the key that the other end has shown in TLS; empty: it has shown none, or a proxy has."""
+        ...
 
     def send(self, data: bytes | memoryview) -> None:
         """Send all of it."""
@@ -40,6 +46,9 @@ class ByteStream(Protocol):
 
 class OverSocket:
     """What is the same in whatever is spoken over a socket."""
+
+    key = ""
+    """See `ByteStream`."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -76,6 +85,37 @@ class SocketStream(OverSocket):
     def send(self, data: bytes | memoryview) -> None:
         """See `ByteStream`."""
         send_all(self._socket, data)
+
+
+class NoStream:
+    """Leads nowhere: in the place of a stream, while there is none."""
+
+    key = ""
+    """See `ByteStream`."""
+
+    def send(self, data: bytes | memoryview) -> None:
+        """See `ByteStream`."""
+        raise ConnectionError("there is no connection yet")
+
+    def receive_into(self, view: memoryview) -> int:
+        """See `ByteStream`."""
+        return 0
+
+    def end(self) -> None:
+        """See `ByteStream`."""
+
+    def close(self) -> None:
+        """See `ByteStream`."""
+
+    def wait(self, timeout: float | None) -> None:
+        """See `ByteStream`."""
+
+    def expect_bytes(self, seconds: float) -> None:
+        """See `ByteStream`."""
+
+    def can_send(self) -> bool:
+        """See `ByteStream`."""
+        return False
 
 
 def limit_silence(sock: socket.socket, seconds: float) -> None:

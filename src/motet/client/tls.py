@@ -8,7 +8,7 @@ import ssl
 import threading
 from typing import cast
 
-from motet.client.certificate import checked_fingerprint, is_same_fingerprint, key_fingerprint
+from motet.client.certificate import checked_fingerprints, is_same_fingerprint, key_fingerprint
 from motet.client.sockets import send_all
 from motet.client.streams import OverSocket
 from motet.errors import ConnectionError
@@ -33,7 +33,8 @@ class TlsStream(OverSocket):
     """
 
     def __init__(self, sock: socket.socket, host: str, fingerprint: str = "") -> None:
-        """Do the handshake. Raises `ConnectionError`, which says what is wrong, or `OSError`; the socket is not closed."""
+        """Do the handshake. `fingerprint`: of the key that the server is to have, or of several, with commas between them, of
+        which it is to have one. Raises `ConnectionError`, which says what is wrong, or `OSError`; the socket is not closed."""
         super().__init__(sock)
         self._lock = _new_lock()
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
@@ -43,8 +44,11 @@ class TlsStream(OverSocket):
             self._shake_hands()
         except ssl.SSLError as error:
             raise ConnectionError(_told(error, host)) from error
+        certificate = self._tls.getpeercert(binary_form=True)
+        self.key = key_fingerprint(certificate) if certificate else "none"
+        """The fingerprint of the server's key."""
         if fingerprint:
-            _check_key(self._tls, checked_fingerprint(fingerprint, "fingerprint"))
+            _check_key(self.key, checked_fingerprints(fingerprint, "fingerprint"))
 
     def send(self, data: bytes | memoryview) -> None:
         """See `ByteStream`."""
@@ -115,14 +119,12 @@ def _context(fingerprint: str) -> ssl.SSLContext:
     return context
 
 
-def _check_key(tls: ssl.SSLObject, expected: str) -> None:
-    certificate = tls.getpeercert(binary_form=True)
-    found = key_fingerprint(certificate) if certificate else "none"
-    if not is_same_fingerprint(found, expected):
+def _check_key(found: str, expected: tuple[str, ...]) -> None:
+    if not any(is_same_fingerprint(found, each) for each in expected):
         raise ConnectionError(
-            f"its key has the fingerprint {found}, and not {expected}, which is pinned: it is another server, or somebody "
-            "stands between, or it was given a new key. If you know that it was, pin that one (`motet config set fingerprint "
-            "...`, or MOTET_SERVER_FINGERPRINT)"
+            f"its key has the fingerprint {found}, and not {' or '.join(expected)}, which is pinned: it is another server, or "
+            "somebody stands between, or it was given a new key. If you know that it was, pin that one (`motet config set "
+            "fingerprint ...`, or MOTET_SERVER_FINGERPRINT)"
         )
 
 

@@ -61,6 +61,14 @@ VARIABLES: dict[str, Variable] = {
             "30",
             "seconds",
         ),
+        Variable(
+            "MOTET_ON_FAILURE_SECRET",
+            _PROGRAM,
+            "what `motet deploy --on-failure` has notices of failures signed with: whsec_... "
+            "([more](guide/deploying.md#being-told-of-failures))",
+            "they are not signed",
+            is_withheld=True,
+        ),
         # How much runs.
         Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",
@@ -243,6 +251,21 @@ VARIABLES: dict[str, Variable] = {
             "files in its home",
             is_withheld=True,
         ),
+        Variable(
+            "MOTET_LEASE",
+            _SERVER,
+            "of servers that share a PostgreSQL database: the time for which one leads that says nothing more, from 1 to 60; "
+            "the same for all of them",
+            "2",
+            "seconds",
+        ),
+        Variable(
+            "MOTET_ADVERTISED_ADDRESS",
+            _SERVER,
+            "of servers that share a PostgreSQL database: where clients reach this one, as MOTET_SERVER has it; the others "
+            "tell it while it leads",
+            "its port, under the first of MOTET_NAMES or the machine's name",
+        ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
         Variable(
             "MOTET_KEEP_RESULTS_DAYS",
@@ -250,6 +273,20 @@ VARIABLES: dict[str, Variable] = {
             "how long a server that stays keeps results of spawned calls",
             "7",
             "days",
+        ),
+        Variable(
+            "MOTET_BLOBS",
+            _SERVER,
+            "where a server that stays keeps large arguments and results of spawned calls: a directory, or a bucket, such as "
+            "`s3://bucket/prefix?region=eu-central-1` ([more](guide/durable-calls.md#large-arguments-and-results))",
+            "its home; with a database, in that",
+        ),
+        Variable(
+            "MOTET_BLOBS_ABOVE_KIB",
+            _SERVER,
+            "arguments and results of more are large",
+            "256",
+            "KiB",
         ),
         Variable("MOTET_KEEP_RECORDS_DAYS", _SERVER, "for how long records are kept", "7", "days"),
         Variable(

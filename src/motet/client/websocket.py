@@ -25,6 +25,9 @@ SILENCE = 75.0
 class WebSocketStream:
     """Around another stream, opened by a request to `path` at `host`. Raises `ConnectionError`, `OSError` or `ServiceError`."""
 
+    key = ""
+    """See `ByteStream`: there may be a proxy."""
+
     def __init__(self, stream: ByteStream, host: str, path: str) -> None:
         self._stream = stream
         self._sending = _new_lock()

@@ -106,6 +106,11 @@ class Inspection:
         """Whether it lives."""
         return container_id in self._state.containers
 
+    def holds(self, container_id: str, slot: int) -> bool:
+        """Whether what a container has in the slot of this number is waited for by somebody."""
+        container = self._state.containers.get(container_id)
+        return container is not None and container.running.get(slot) is not None
+
     def samples(self, at: float) -> list[SampleRecord]:
         """The numbers of every pool."""
         return [sample_pool(pool, at) for pool in self._state.pools.values()]

@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from motet.client.peer_process import PeerProcess
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, InvalidError
 from motet.server.access.audit import Audit, SessionAudit, Somebody
 from motet.server.access.door import Door, Principal
+from motet.server.port.port import Port
 from motet.server.request_log import session_audit
 from motet.wire.client_messages import ReplyBody
+from motet.wire.hello import Hello, WhoLeads
 from motet.wire.operator_messages import FindAudit
+
+
+def proof_of(door: Door, hello: Hello, port: Port | None) -> str:
+    """That a token is known here which a client says it has, where it asks; empty: it is not, or the client has none."""
+    tls = None if port is None else port.tls
+    with contextlib.suppress(InvalidError):  # one that has no tokens
+        return door.tokens.prove(hello.token_name, hello.challenge, tls.fingerprint if tls and hello.binds else "")
+    return ""
 
 
 class Admittance:
@@ -37,6 +48,13 @@ class Admittance:
             if self._audit is not None:
                 self._audit.did(Somebody("", "", where), "hello", "refused", {}, str(error))
             raise
+
+    def told(self, hello: Hello, port: Port | None) -> WhoLeads | None:
+        """What somebody is told who asks who leads, with a proof that the token is known here which it would show. None: it
+        does not ask."""
+        if not hello.challenge:
+            return None
+        return WhoLeads(not self._closed(), proof_of(self._door, hello, port))
 
     def by_token(self, token: str) -> Principal:
         """The same for somebody in a browser, who is written down also if it is let in."""

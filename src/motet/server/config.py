@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
+from motet.client.addresses import parsed_address
 from motet.client.home import standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
@@ -23,6 +24,8 @@ from motet.server.http.proxy_tokens import ProxyTokens
 from motet.server.metrics.config import MetricsConfig
 from motet.server.port.config import PortConfig
 from motet.server.records.config import RecordsConfig
+from motet.store.blob_places import THRESHOLD
+from motet.store.lease import LEASE, LONGEST_LEASE, SHORTEST_LEASE
 
 CONTAINERS_PER_CORE = 64
 KEEP_RESULTS_DAYS = 7.0
@@ -45,6 +48,9 @@ class ServerConfig:
     `connections`: those that one principal, or the code of one container, may have at once.
     `connection_grace`: seconds that a client of another machine whose connection broke has to come back; 0: none.
     `store_credentials`: the URL of the database in which a server that stays keeps what it must; empty: in its home.
+    `lease`: seconds for which a server leads that says nothing more, where several share that database; None: what they agreed
+    to.
+    `advertised`: where clients reach it, in place of what follows from `port`; empty: nothing is said.
     `base_env`: the environment containers start from, under the function's own.
     `stop_grace`: seconds for exit hooks, and what still runs after them, when an app stops.
     `web`: where and how requests to web functions are taken.
@@ -54,6 +60,8 @@ class ServerConfig:
     `names`: by which it is asked for over HTTP, beside addresses, localhost and the machine's own name.
     `principal_quota`, `app_quota`: what whoever shows a token may have, and each app.
     `keep_results`: seconds for which a server that stays keeps results of spawned calls.
+    `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
+    `blobs_above`: what is large, in bytes.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -66,6 +74,8 @@ class ServerConfig:
     connections: int = MAX_CONNECTIONS
     connection_grace: float = GRACE
     store_credentials: str = ""
+    lease: float | None = None
+    advertised: str = ""
     base_env: dict[str, str] = field(default_factory=dict)
     limits: HostLimits = HostLimits()
     stop_grace: float = 30.0
@@ -77,6 +87,8 @@ class ServerConfig:
     principal_quota: Quota = NO_QUOTA
     app_quota: Quota = NO_QUOTA
     keep_results: float = KEEP_RESULTS_DAYS * 86400.0
+    blobs: str = ""
+    blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
 
     @property
@@ -100,6 +112,8 @@ class ServerConfig:
             agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
             store_credentials=store or os.environ.get("MOTET_STORE", ""),
+            lease=_lease(),
+            advertised=_advertised(),
             base_env=base_env,
             agent_env={**base_env, **temporary},
         )
@@ -134,6 +148,8 @@ class ServerConfig:
             principal_quota=_quota("MOTET_PRINCIPAL_LIMITS"),
             app_quota=_quota("MOTET_APP_LIMITS"),
             keep_results=_number("MOTET_KEEP_RESULTS_DAYS", KEEP_RESULTS_DAYS, float) * 86400.0,
+            blobs=os.environ.get("MOTET_BLOBS", ""),
+            blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
         )
 
@@ -201,11 +217,34 @@ def _number(name: str, default: N, kind: type[N]) -> N:
         ) from None
 
 
+def _lease() -> float | None:
+    if not os.environ.get("MOTET_LEASE"):
+        return None
+    seconds = _number("MOTET_LEASE", LEASE, float)
+    if not SHORTEST_LEASE <= seconds <= LONGEST_LEASE:
+        raise InvalidError(
+            f"MOTET_LEASE must be from {SHORTEST_LEASE:g} to {LONGEST_LEASE:g} seconds; it is {seconds:g}"
+        )
+    return seconds
+
+
+def _advertised() -> str:
+    text = os.environ.get("MOTET_ADVERTISED_ADDRESS", "")
+    return parsed_address(text, f"MOTET_ADVERTISED_ADDRESS={text}") if text else ""
+
+
 def _containers_per_host(cores: int) -> int:
     most = _number("MOTET_CONTAINERS_PER_HOST", CONTAINERS_PER_CORE * cores, int)
     if most < 1:
         raise InvalidError(f"MOTET_CONTAINERS_PER_HOST must be at least 1; it is {most}")
     return most
+
+
+def _blobs_above() -> int:
+    above = _number("MOTET_BLOBS_ABOVE_KIB", THRESHOLD / 1024, float)
+    if above < 1:
+        raise InvalidError(f"MOTET_BLOBS_ABOVE_KIB must be at least 1; it is {above:g}")
+    return int(above * 1024)
 
 
 def _trace_directory() -> Path | None:

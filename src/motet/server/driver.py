@@ -80,6 +80,11 @@ class Driver:
         self._on_broken = on_broken
         self._on_standstill = on_standstill
 
+    def perform(self, performers: Performers) -> None:
+        """Have commands of these kinds carried out by others from now on."""
+        if self._performers is not None:
+            self._performers = {**self._performers, **performers}
+
     # --- observers ----------------------------------------------------------------------------------------------------
 
     def follow(self, turned: Turned) -> None:

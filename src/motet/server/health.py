@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-STARTING, ENDING, FAILING = "starting", "ending", "failing"
+STARTING, STANDBY, ENDING, FAILING = "starting", "standby", "ending", "failing"
 """Why a server is not ready: all that strangers are told."""
 READY = "ready"
 
@@ -23,6 +23,8 @@ class Health:
         self._checks: dict[str, tuple[Check, bool]] = {}
         self.has_started = False
         """Set when it takes what clients ask."""
+        self.stands_by = False
+        """Another server leads."""
 
     def watch(self, name: str, check: Check, *, is_needed: bool = True) -> None:
         """Look at something that the server has; while something is wrong with what `is_needed`, it is not ready."""
@@ -35,6 +37,8 @@ class Health:
             return FAILING
         if self._is_ending():
             return ENDING
+        if self.stands_by:
+            return STANDBY
         if not self.has_started:
             return STARTING
         return FAILING if any(check() for check, is_needed in self._checks.values() if is_needed) else READY

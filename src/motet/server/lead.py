@@ -8,23 +8,31 @@ import time
 from collections.abc import Callable
 
 from motet.errors import ServiceError
+from motet.server.answer_watch import AnswerWatch
 from motet.server.driver import logger
 from motet.store.lease import Leader, Lease, Term
 
-RENEW_INTERVAL = 0.4
-"""Seconds between two words to the database that this server still leads: some may come late before the lease runs out."""
+RENEWALS = 5
+"""Words to the database that this server still leads, while a lease runs: some may come late before it runs out."""
 
 AWAY_INTERVAL = 1.0
 """Seconds after which a database that is away is asked again, by who waits to lead."""
+
+CLOSE_TIMEOUT = 2.0
+"""Seconds for which a renewal that is under way is waited for when the lead ends."""
 
 Say = Callable[[str], None]
 
 
 def wait_to_lead(
-    lease: Lease, on_over: Callable[[str], None], say: Say, pause: Callable[[float], None] = time.sleep
+    lease: Lease,
+    on_over: Callable[[str], None],
+    say: Say,
+    on_leader: Callable[[Leader], None] = lambda leader: None,
+    pause: Callable[[float], None] = time.sleep,
 ) -> Term:
-    """Returns when this server leads; until then it says for whom it waits. Raises `ServiceError` if the database is away from
-    the beginning."""
+    """Returns when this server leads; until then it says for whom it waits, and `on_leader` is told of it. Raises
+    `ServiceError` if the database is away from the beginning."""
     told = ""
 
     def tell(text: str) -> None:
@@ -35,6 +43,7 @@ def wait_to_lead(
 
     found = lease.take(on_over)
     while isinstance(found, Leader):
+        on_leader(found)
         tell(f"{found.holder or 'another server'} leads (term {found.term})")
         found = _next(lease, found.left, on_over, tell, pause)
     return found
@@ -61,32 +70,38 @@ class Lead:
         self._term = term
         self._problem = ""
         self._closing = threading.Event()
+        self._watch = AnswerWatch(lease.seconds, self._cut)
         self._thread = threading.Thread(target=self._renew_until_closed, name="motet-lead", daemon=True)
         self._thread.start()
 
     @property
     def problem(self) -> str:
         """What keeps it from being renewed; "" for nothing."""
-        return self._term.why or self._problem
+        return self._term.why or self._watch.problem or self._problem
 
     def close(self) -> None:
         """Let go of it: who waits may lead. Idempotent."""
         if self._closing.is_set():
             return
         self._closing.set()
-        self._thread.join()
+        self._thread.join(CLOSE_TIMEOUT)
+        if self._thread.is_alive():
+            self._cut()
+            self._thread.join()
+        self._watch.close()
         if not self._term.why:
             with contextlib.suppress(ServiceError):  # it runs out by itself
                 self._lease.release(self._term)
         self._lease.close()
 
     def _renew_until_closed(self) -> None:
-        while not self._closing.wait(RENEW_INTERVAL) and not self._term.why:
+        while not self._closing.wait(self._lease.seconds / RENEWALS) and not self._term.why:
             self._renew()
 
     def _renew(self) -> None:
         try:
-            self._lease.renew(self._term)
+            with self._watch.asking():
+                self._lease.renew(self._term)
         except ServiceError as error:
             if not self._problem and not self._term.why:
                 logger.warning("this server may not lead much longer: %s", error)
@@ -95,3 +110,8 @@ class Lead:
             if self._problem:
                 logger.warning("the database is back, and this server still leads")
             self._problem = ""
+
+    def _cut(self) -> None:
+        """Nobody knows whether the database is there, or something between; a new connection tells."""
+        logger.warning("the database does not answer: its connections are given up, and what waits for them is told so")
+        self._lease.cut()

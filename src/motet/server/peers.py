@@ -18,7 +18,7 @@ from motet.wire import codec, report
 from motet.wire.client_messages import Reply, RequestFailed
 from motet.wire.codec import ToServer
 from motet.wire.framing import LENGTH, FrameReader
-from motet.wire.hello import PYTHON, WIRE_VERSIONS, Agreed, Hello, Refused, agreed_version
+from motet.wire.hello import PYTHON, WIRE_VERSIONS, Agreed, Hello, Refused, StandsBy, WhoLeads, agreed_version
 from motet.wire.message import Message
 
 logger = logging.getLogger("motet.server")
@@ -200,7 +200,7 @@ class SocketPeer(asyncio.BufferedProtocol):
                 if self._received > HELLO_BYTES:
                     raise ConnectionError(f"the first message must be a hello, and no longer than {HELLO_BYTES} bytes")
         except ConnectionError as error:
-            self.refuse(str(error))
+            self.refuse(str(error), who_leads=error.told if isinstance(error, StandsBy) else None)
         except VersionError as error:
             self.refuse(str(error), WIRE_VERSIONS)
         except Exception as error:
@@ -326,10 +326,10 @@ class SocketPeer(asyncio.BufferedProtocol):
             self._transport.set_write_buffer_limits(UNSENT_BYTES)
         return handler
 
-    def refuse(self, reason: str, versions: tuple[int, int] | None = None) -> None:
+    def refuse(self, reason: str, versions: tuple[int, int] | None = None, who_leads: WhoLeads | None = None) -> None:
         """End the connection with a reason; whoever does not read it is cut off all the same."""
         if self._transport is not None:
-            self.send((Refused(reason, versions),))
+            self.send((Refused(reason, versions, who_leads),))
             self.close()
             self._set_deadline(CLOSE_TIMEOUT, self._transport.abort)
 

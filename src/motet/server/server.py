@@ -74,9 +74,10 @@ from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
 from motet.store.base import BundleStore, CallStore, DeploymentStore, HomeUsage
+from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.wire import report
-from motet.wire.hello import Hello
+from motet.wire.hello import Hello, StandsBy
 from motet.wire.operator_messages import ViewStatus
 
 
@@ -101,6 +102,7 @@ class Server:
         deployed: DeploymentStore | None = None,
         home_usage: Callable[[], HomeUsage] | None = None,
         journal: Journal | None = None,
+        blobs: BlobPlaces = NO_BLOBS,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
@@ -113,17 +115,14 @@ class Server:
         engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
         self._tally = tally or Tally()
-        self._sampler = Sampler(self._driver)
+        self._sampler, self._lines = Sampler(self._driver), Lines()
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
-        self._lines = Lines()
         told = self._driver, self._lines, self._tally, self._sampler, self._load_trace, open_records
         self._records = attach_observers(config, *told, self._identity, tidy_records)
         self._allowances = Allowances(self._clock.now)
         self.ending = asyncio.Event()
         """Set when whoever runs this server is to `stop` it."""
-        self._spawned = calls_room(
-            journal, store, self._allowances.store, self._clock, config.keep_results, self.ending.set
-        )
+        self._spawned = calls_room(journal, store, self._allowances.store, self._clock, config, self.ending.set, blobs)
         self._calls = self._spawned.calls
         self._web = Ingress(
             config.web,
@@ -148,9 +147,8 @@ class Server:
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
         )
-        self._metrics_endpoint = (
-            None if config.metrics is None else MetricsEndpoint(config.metrics, self._metrics, config.names)
-        )
+        metrics = config.metrics
+        self._metrics_endpoint = None if metrics is None else MetricsEndpoint(metrics, self._metrics, config.names)
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
@@ -158,7 +156,7 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
-        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place))
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._containers))
         self._parts = SharedParts(
             *parts[:3],
             self._calls,
@@ -204,7 +202,7 @@ class Server:
     @property
     def pruning(self) -> Pruning:
         """Lets go of what is not needed."""
-        return Pruning(self._parts.deployments, self._bundles, self._spawned.bundles)
+        return Pruning(self._parts.deployments, self._bundles, self._spawned.bundles, self._spawned.sweep)
 
     broken: InternalError | None = None
     """What made it end before its time, if anything did."""
@@ -217,7 +215,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
-        deployed = await self._room.deployments.prepare()
+        deployed = await self._room.prepare()
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
@@ -388,6 +386,8 @@ class Server:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
+            if (told := self._admittance.told(hello, self.port)) is not None:
+                raise StandsBy("who leads was asked", told)
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self._conversations.greet(hello, peer, principal.identity, enter)

@@ -28,6 +28,7 @@ from motet.server.driver import logger
 from motet.server.port.config import PortConfig
 from motet.server.server import Server
 from motet.server.service_manager import ServiceManager
+from motet.server.sharing import Sharing
 from motet.server.wiring import (
     StandingStores,
     attach_agent,
@@ -85,20 +86,22 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
 async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:
     supplanted = _Supplanted(audit)
     if not config.store_credentials:
-        with contextlib.closing(open_stores(directory, "", supplanted.end, say)) as stores:
+        with contextlib.closing(open_stores(directory, config.blobs)) as stores:
             agent = await attach_agent(config, directory)
             return await _serve(config, agent, stores, audit, say, show)
     # First: then its template is warm when this server comes to lead.
     agent = await attach_agent(config, directory)
     supplanted.end_containers = agent.end_now
-    try:
-        with _ended_by_signals(agent.end_now):
-            stores = await asyncio.to_thread(open_stores, directory, config.store_credentials, supplanted.end, say)
-    except BaseException:
-        await (agent.leave() if agent.held else agent.close())
-        raise
-    with contextlib.closing(stores):
-        return await _serve(config, agent, stores, audit, say, show)
+    with contextlib.ExitStack() as open_ones:
+        try:
+            with _ended_by_signals(agent.end_now):
+                sharing = await Sharing.of(config, directory, agent, say)
+                open_ones.callback(sharing.close)
+                stores = open_ones.enter_context(contextlib.closing(await sharing.lead(supplanted.end)))
+        except BaseException:
+            await (agent.leave() if agent.held else agent.close())
+            raise
+        return await _serve(sharing.config, agent, stores, audit, say, show, sharing)
 
 
 class _Supplanted:
@@ -135,7 +138,13 @@ def _ended_by_signals(end_containers: Callable[[], None]) -> Iterator[None]:
 
 
 async def _serve(
-    config: ServerConfig, agent: AgentBackend, stores: StandingStores, audit: Audit, say: Say, show: Say
+    config: ServerConfig,
+    agent: AgentBackend,
+    stores: StandingStores,
+    audit: Audit,
+    say: Say,
+    show: Say,
+    sharing: Sharing | None = None,
 ) -> int:
     tokens = Tokens(stores.tokens, time.time, _on_a_thread)
     inherited = inherited_from(agent, stores)
@@ -149,6 +158,7 @@ async def _serve(
         inherited=inherited,
         deployed=stores.deployments,
         journal=stores.journal,
+        blobs=stores.blobs,
     )
     if (lead := stores.lead) is not None:
         server.health.watch("database", lambda: lead.problem)
@@ -158,17 +168,21 @@ async def _serve(
     manager = ServiceManager(os.environ)
     with _signals(server, agent.end_now, say):
         try:
+            if sharing is not None:
+                sharing.standby.close()  # it listens where the server does now
             await server.start()
         except BaseException:
             await server.stop()
             raise
+        if sharing is not None:
+            sharing.serves(server)
         _say_where(server, say)
         if tokens.is_new:
             show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")
         if config.dashboard.port is not None:
             say(f"The dashboard is at {server.dashboard.open()}, for browsers that log in with a token")
         say(f"Ready (process {os.getpid()})")
-        sweeping = asyncio.create_task(asyncio.to_thread(sweep))
+        sweeping = asyncio.create_task(asyncio.to_thread(_sweep_and_load, server))
         pruning = asyncio.create_task(_prune_now_and_then(server))
         reaping = asyncio.create_task(_reap_now_and_then(lambda: agent.agent))
         manager.ready(f"listens at {server.address}")
@@ -194,6 +208,13 @@ async def _serve(
         else "The server has ended."
     )
     return 0
+
+
+def _sweep_and_load(server: Server) -> None:
+    """What can wait until the server is ready, and takes a while."""
+    if server.port is not None:
+        server.http_api.load()
+    sweep()
 
 
 async def _prune_now_and_then(server: Server) -> None:

@@ -1,26 +1,24 @@
-"""Where concrete parts are chosen: the only file that names a store or a backend."""
+"""Where concrete parts are chosen: with `shared_database`, the only file that names a store or a backend."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import os
-import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from motet.backends.base import Backend
 from motet.client.scratch import Scratch
-from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
 from motet.server.config import ServerConfig
 from motet.server.metrics.tally import Tally
 from motet.server.records.config import RecordsConfig
 from motet.store.base import BackupInfo, BundleStore, DeploymentStore, HomeUsage, TokenStore
+from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
@@ -53,11 +51,13 @@ def build_server(
     inherited: Inherited | None = None,
     deployed: DeploymentStore | None = None,
     journal: Journal | None = None,
+    blobs: BlobPlaces = NO_BLOBS,
 ) -> Server:
     """A server on the running loop, with containers as processes of this machine (or on `backend`) and call records in
     memory; it goes on from what `tally` has. `door`: who may come in, beside containers. `audit`: is told who does what.
     `bundles` keeps the source of what is deployed, `deployed` what that is. `inherited`: what it takes over from one before
-    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory."""
+    it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory. `blobs`: where
+    it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
     from motet.server.server import Server
@@ -82,6 +82,7 @@ def build_server(
             inherited=inherited,
             deployed=deployed,
             journal=journal,
+            blobs=blobs,
         )
     records = _Records(config.records)
     return Server(
@@ -99,6 +100,7 @@ def build_server(
         deployed,
         partial(home_usage, config.records.home),
         journal,
+        blobs,
     )
 
 
@@ -135,12 +137,14 @@ class StandingStores(NamedTuple):
     deployments: DeploymentStore
     lead: Lead | None = None
     journal: Journal | None = None
+    blobs: BlobPlaces = NO_BLOBS
 
     def close(self) -> None:
         """Another server may use them. Idempotent."""
         self.deployments.close()
         if self.journal is not None:
             self.journal.close()
+        self.blobs.close()
         if self.lead is not None:
             self.lead.close()
 
@@ -166,68 +170,21 @@ def _seal(directory: Path) -> Seal | None:
         return None
 
 
-def open_stores(
-    directory: Path, url: str, on_over: Callable[[str], None], say: Callable[[str], None]
-) -> StandingStores:
-    """Those of a server that stays there, or those of a database: then this returns when the server leads, and `on_over` is
-    told, on any thread, that it does not any more. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+def open_stores(directory: Path, blobs: str = "") -> StandingStores:
+    """Those of a server that stays there. `blobs`: where large arguments and results are kept, if it is not in the home. Raises
+    `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+    from motet.store.blobs_opened import blobs_of_home
     from motet.store.bundles import BundleDirectory
-
-    bundles = BundleDirectory(directory / "bundles")
-    if url:
-        return _postgres_stores(directory, url, bundles, on_over, say)
     from motet.store.journal_sqlite import SqliteJournal
     from motet.store.sqlite_deployments import SqliteDeployments
     from motet.store.tokens import TokenFile
 
     return StandingStores(
         TokenFile(directory / "tokens.json"),
-        bundles,
+        BundleDirectory(directory / "bundles"),
         SqliteDeployments(directory / "deployments.db", _seal(directory)),
         journal=SqliteJournal(directory / "journal.db"),
-    )
-
-
-def _postgres_stores(
-    directory: Path, url: str, bundles: BundleStore, on_over: Callable[[str], None], say: Callable[[str], None]
-) -> StandingStores:
-    try:
-        from motet.store.postgres_address import PostgresAddress
-    except ImportError as error:
-        raise InvalidError(f"a store in PostgreSQL needs psycopg: pip install 'motet[postgres]' ({error})") from error
-    from motet.server.lead import Lead, wait_to_lead
-    from motet.store import postgres_schema
-    from motet.store.postgres_bundles import PostgresBundles
-    from motet.store.postgres_connection import PostgresConnection
-    from motet.store.postgres_deployments import PostgresDeployments
-    from motet.store.postgres_journal import PostgresJournal
-    from motet.store.postgres_lease import PostgresLease, session_name
-    from motet.store.postgres_tokens import PostgresTokens
-
-    address = PostgresAddress(url)
-    with contextlib.closing(PostgresConnection(address)) as first:
-        postgres_schema.check(first)
-    lease = PostgresLease(address, f"process {os.getpid()} on {socket.gethostname()}, under {directory.parent},")
-    term = wait_to_lead(lease, on_over, say)
-    lead = Lead(lease, term)
-
-    def connect() -> PostgresConnection:
-        return PostgresConnection(address, term, name=session_name(term.number))
-
-    try:
-        with contextlib.closing(connect()) as leading:
-            postgres_schema.migrate(leading)
-    except BaseException:
-        lead.close()
-        raise
-    say(f"Keeps what it must in {address} (term {term.number})")
-    others = connect()
-    return StandingStores(
-        PostgresTokens(others),
-        PostgresBundles(others, bundles),
-        PostgresDeployments(connect()),
-        lead,
-        PostgresJournal(address, term),
+        blobs=blobs_of_home(directory, blobs),
     )
 
 
@@ -266,11 +223,15 @@ def restore_home(source: Path, directory: Path) -> BackupInfo:
     return restore(source, directory)
 
 
-def check_home(directory: Path) -> dict[str, list[str]]:
-    """See `store.home_backup`."""
+def check_stores(directory: Path, url: str, blobs: str) -> dict[str, list[str]]:
+    """See `store.home_backup` and, for those of a database, `store.postgres_check`."""
+    if url:
+        from motet.store.postgres_check import check_database
+
+        return check_database(url, blobs)
     from motet.store.home_backup import check
 
-    return check(directory)
+    return check(directory, blobs)
 
 
 def open_archive(home: Path) -> RecordArchive:

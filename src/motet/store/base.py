@@ -98,8 +98,10 @@ class CallStore(Protocol):
     def add_inputs(self, app_id: str, function_id: str, call_id: str, count: int) -> None:
         """A call got `count` more inputs (and exists, from the first time on)."""
 
-    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
-        """Inputs ended. A second outcome of an input is ignored, and so are calls that are not kept."""
+    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> list[str]:
+        """Inputs ended. A second outcome of an input is ignored, and so are calls that are not kept.
+
+        Returns the calls of which nothing is kept any more, since these took the room."""
 
     def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         """The outcome of input `index`, and those of the following inputs up to the first without one; at most `limit`.
@@ -121,7 +123,8 @@ class CallStore(Protocol):
 class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     """A version of a deployed app. `spec`: as it was sent; `function_ids`: those of its functions by label, which they keep
     when the server is started again. `owner` and `rights`: for whom code in its containers acts. `rules`: when it is to be
-    rolled back by itself. `on_failure`: where failures of its spawned calls are told."""
+    rolled back by itself. `on_failure`: where failures of its spawned calls are told, and
+    `on_failure_secret`: what that is signed with."""
 
     view: DeploymentView
     spec: AppSpec
@@ -130,6 +133,7 @@ class KeptDeployment(msgspec.Struct, frozen=True, kw_only=True):
     rights: tuple[str, ...] = ()
     rules: str = ""
     on_failure: str = ""
+    on_failure_secret: str = ""
 
 
 class KeptSchedule(msgspec.Struct, frozen=True, kw_only=True):
@@ -144,6 +148,17 @@ class KeptSchedule(msgspec.Struct, frozen=True, kw_only=True):
     ran_at: float = 0.0
     call_id: str = ""
     note: str = ""
+
+
+class KeptNotice(msgspec.Struct, frozen=True, kw_only=True):
+    """A failure that is to be told to the address of a deployed version, and was not yet. `id`: its input. `body`: what is
+    said. `failed_at` is of the wall clock."""
+
+    id: str
+    app: str
+    version: int
+    body: bytes
+    failed_at: float
 
 
 class DeploymentStore(Protocol):
@@ -184,6 +199,18 @@ class DeploymentStore(Protocol):
 
     def keep_schedule(self, kept: KeptSchedule) -> None:
         """Keep this of a schedule, instead of what was kept of it before."""
+        ...
+
+    def notices(self) -> list[KeptNotice]:
+        """Failures that are to be told, in the order they were kept."""
+        ...
+
+    def keep_notices(self, kept: Sequence[KeptNotice]) -> None:
+        """Keep these, all or none; of one that is kept already, nothing changes."""
+        ...
+
+    def forget_notice(self, notice_id: str) -> None:
+        """It was told, or will not be. Idempotent."""
         ...
 
     def close(self) -> None:

@@ -1,7 +1,7 @@
 """A copy of what the server that stays has, in one file: made while it runs, and given back where none runs.
 
 What one part says of another is in the copy, too: databases are read before what they name, of calls before versions, of
-versions before their source.
+versions before their source. Of large arguments and results, none is deleted meanwhile.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -20,6 +21,9 @@ import msgspec
 from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
 from motet.model.version import VERSION
 from motet.store.base import BackupInfo
+from motet.store.blob_check import check_blobs, named_in
+from motet.store.blobs_directory import BlobDirectory
+from motet.store.blobs_opened import blobs_of_home
 from motet.store.server_home import HOME_FORMAT, holder_of
 from motet.store.sqlite_file import copy, damage
 
@@ -29,11 +33,12 @@ BACKUP_FORMAT = 1
 _INFO = "backup.json"
 _DATABASE = ".db"
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
-_ORDER = ("journal.db", "deployments.db")
+JOURNAL, BLOBS = "journal.db", "blobs"
+_ORDER = (JOURNAL, "deployments.db")
 """Databases that name what others have come first; those that are not here come after them."""
-_LEFT = frozenset({"lock", "socket", "agent", "agent.log", "agent.log.1", "containers"})
+_LEFT = frozenset({"blobs.area", "lock", "socket", "agent", "agent.log", "agent.log.1", "containers"})
 """Of the processes that have the home now."""
-_LEFT_BELOW = frozenset({"bundles/trees", "bundles/incoming"})
+_LEFT_BELOW = frozenset({"bundles/trees", "bundles/incoming", "blobs/.incoming", "blobs/.lock"})
 """Made again from what is copied, or half there."""
 
 
@@ -49,7 +54,9 @@ def back_up(directory: Path, target: Path, at: float) -> BackupInfo:
     unnamed = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         with open(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
-            info = _write(directory, file, at)
+            # What the journal names when it is copied is there until it has been, too.
+            with BlobDirectory(directory / BLOBS).kept():
+                info = _write(directory, file, at)
             file.flush()
             os.fsync(file.fileno())
         os.link(unnamed, target)  # nobody's file is written over
@@ -63,24 +70,24 @@ def back_up(directory: Path, target: Path, at: float) -> BackupInfo:
 
 
 def _write(directory: Path, file: io.BufferedIOBase, at: float) -> BackupInfo:
-    files = sorted(_files(directory), key=lambda path: (_place(path), path))
     info = BackupInfo(BACKUP_FORMAT, HOME_FORMAT, VERSION, at)
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, _INFO, msgspec.json.encode(info), at)
-        for path in files:
-            name = path.relative_to(directory).as_posix()
-            if path.suffix == _DATABASE:
-                with _copy_of(path) as copied:
-                    _add(archive, name, copied, at)
-            else:
-                with contextlib.suppress(FileNotFoundError):  # it was given back meanwhile
-                    _add(archive, name, path, path.stat().st_mtime)
+        for path in sorted(_databases(directory), key=lambda path: (_place(path), path)):
+            with _copy_of(path) as copied:
+                _add(archive, path.relative_to(directory).as_posix(), copied, at)
+        # Looked for after that: what was kept meanwhile may be named in them.
+        for path in sorted(path for path in _files(directory) if path.suffix != _DATABASE):
+            with contextlib.suppress(FileNotFoundError):  # it was given back meanwhile
+                _add(archive, path.relative_to(directory).as_posix(), path, path.stat().st_mtime)
     return info
 
 
+def _databases(directory: Path) -> list[Path]:
+    return sorted(path for path in _files(directory) if path.suffix == _DATABASE)
+
+
 def _place(path: Path) -> int:
-    if path.suffix != _DATABASE:
-        return len(_ORDER) + 1
     return _ORDER.index(path.name) if path.name in _ORDER else len(_ORDER)
 
 
@@ -93,7 +100,8 @@ def _files(directory: Path) -> Iterator[Path]:
         ]
         for name in names:
             path = Path(where) / name
-            if (top and name in _LEFT) or name.endswith((".new", *_BESIDE_DATABASES)):
+            left = (top and name in _LEFT) or str(here / name) in _LEFT_BELOW
+            if left or name.endswith((".new", *_BESIDE_DATABASES)):
                 continue
             if path.is_file() and not path.is_symlink():
                 yield path
@@ -212,9 +220,14 @@ def _info(source: Path, archive: tarfile.TarFile) -> BackupInfo:
     return info
 
 
-def check(directory: Path) -> dict[str, list[str]]:
-    """What is wrong with each database in a server's directory, by its name. Raises `NotFoundError` if there is none."""
-    databases = sorted(path for path in _files(directory) if path.suffix == _DATABASE)
+def check(directory: Path, blobs: str = "") -> dict[str, list[str]]:
+    """What is wrong with each database in a server's directory, by its name, and with the blobs that its journal names, as
+    "blobs". `blobs`: where they are, if it is not in the directory. Raises `NotFoundError` if there is no database, and
+    `InvalidError` and `ServiceError` if blobs cannot be looked for."""
+    databases = _databases(directory)
     if not databases:
         raise NotFoundError(f"{directory} has no database of a server")
-    return {path.relative_to(directory).as_posix(): damage(path) for path in databases}
+    found = {path.relative_to(directory).as_posix(): damage(path) for path in databases}
+    if found.get(JOURNAL) == []:
+        found[BLOBS] = check_blobs(partial(named_in, directory / JOURNAL), blobs_of_home(directory, blobs))
+    return found

@@ -172,8 +172,9 @@ class Journal(Protocol):
         same call again. In the order in which calls were made. It looks at nothing that has ended, however much there is."""
         ...
 
-    def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
-        """The arguments of these unfinished inputs, in this order. Of inputs that have ended, or are not here, b""."""
+    def payloads(self, inputs: Sequence[tuple[str, int]]) -> list[bytes]:
+        """The arguments of these unfinished inputs, each named by its call and index, in this order. Of inputs that have
+        ended, or are not here, b"". It is one question, however many they are."""
         ...
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:
@@ -201,8 +202,8 @@ class Journal(Protocol):
 
     def expire(self, before: float, most: int = 1000) -> int:
         """Let go of calls of which all inputs had ended before this moment, with all that there is of them; of about so many
-        inputs, so that what waits to be kept does not wait long. How many went: it is to be asked again until that is 0. Calls
-        without inputs go when they were made before it. Raises `JournalFenced`, too."""
+        inputs, so that what waits to be kept does not wait long. How many went, or were looked at: it is to be asked again
+        until that is 0. Calls without inputs go when they were made before it. Raises `JournalFenced`, too."""
         ...
 
     def check(self) -> list[str]:

@@ -168,13 +168,13 @@ class MemoryJournal:
             for place in range(0, len(inputs), most):
                 yield UnfinishedPart(call, inputs[place : place + most])
 
-    def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
+    def payloads(self, inputs: Sequence[tuple[str, int]]) -> list[bytes]:
         """See `Journal`."""
         with self._memory.lock:
             self._check_open()
-            kept = self._memory.calls.get(call_id)
-            waiting = {} if kept is None else kept.waiting
-            return [waiting[index][1] if index in waiting else b"" for index in indices]
+            calls = self._memory.calls
+            found = [calls[call_id].waiting.get(index) if call_id in calls else None for call_id, index in inputs]
+            return [b"" if each is None else each[1] for each in found]
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""

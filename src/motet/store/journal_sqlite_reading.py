@@ -33,11 +33,11 @@ class JournalReading:
         with self._file.reading() as reader:
             yield from unfinished_parts(reader.execute(_UNFINISHED), most)
 
-    def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
+    def payloads(self, inputs: Sequence[tuple[str, int]]) -> list[bytes]:
         """See `Journal`."""
         question = "SELECT payload FROM inputs WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?"
         with self._file.reading() as reader:
-            rows = [reader.execute(question, (call_id, index)).fetchone() for index in indices]
+            rows = [reader.execute(question, each).fetchone() for each in inputs]
             return [row[0] if row else b"" for row in rows]
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 LEASE = 2.0
-"""Seconds for which a server leads that says nothing more."""
+"""Seconds for which a server leads that says nothing more, where nobody has said otherwise (MOTET_LEASE)."""
+SHORTEST_LEASE, LONGEST_LEASE = 1.0, 60.0
+"""A busy machine may be late by some tenths of a second. After the longest, somebody should have looked."""
 
 
 class Term:
@@ -41,13 +43,16 @@ class Leader(NamedTuple):
 class Lease(Protocol):
     """For one thread. All methods raise `ServiceError` if the database is away; nobody knows then whether they had effect."""
 
+    seconds: float
+    """For which it runs from when it is taken or renewed."""
+
     def take(self, on_over: Callable[[str], None]) -> Term | Leader:
         """Lead, with a new term; or who does, if somebody does. From then on nothing is kept that a server with an earlier term
         has not kept yet."""
         ...
 
     def renew(self, term: Term) -> None:
-        """Lead for `LEASE` seconds from now. Raises `JournalFenced`, and ends the term: another server leads."""
+        """Lead for `seconds` from now. Raises `JournalFenced`, and ends the term: another server leads."""
         ...
 
     def release(self, term: Term) -> None:
@@ -56,6 +61,11 @@ class Lease(Protocol):
 
     def wait_freed(self, timeout: float) -> None:
         """Until the lease is let go of, or for so long. It may be free without that, and somebody else may have it."""
+        ...
+
+    def cut(self) -> None:
+        """Whoever waits for the database, here or for anything else that this process keeps there, waits no longer: that one is
+        told that its connection is lost. On any thread, and at any time."""
         ...
 
     def close(self) -> None:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import os
+import socket
 import threading
 import time
+import weakref
 from collections.abc import Iterator
 from typing import Any, LiteralString
 
 import psycopg
-from psycopg.errors import IntegrityError
+from psycopg.errors import DataError, IntegrityError, ProgramLimitExceeded
 
-from motet.errors import ServiceError
+from motet.errors import InvalidError, ServiceError
 from motet.store.journal import JournalFenced
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
@@ -22,24 +25,39 @@ FENCED = "MT001"
 RETRY_AFTER = 1.0
 """Seconds after which to come again with what could not be kept."""
 
+_OFF = ("jit",)
+"""Settings: statements are short, and compiling one took longer (50 ms) than carrying it out (2 ms)."""
+
+_READING_ALL = ("enable_seqscan", "enable_bitmapscan", "enable_hashjoin", "enable_mergejoin")
+"""Settings: ways to answer a question that read a table as a whole."""
+
 _UNDECIDED = 5.0
 """Seconds for which it is asked what became of a transaction that another session may still be about to end."""
 
 
 class PostgresConnection:
     """Thread-safe: one at a time uses it. Nothing is connected before it is needed. With a `term`, it alone can write, and as
-    long as no later one was given.
+    long as no later one was given. `by_index`: what is asked for is found by an index, however old the database's statistics
+    are: where they say that a table is small, it would be read as a whole, and everybody waits.
 
-    All methods raise `ServiceError` if the database is away or refuses: then nothing has changed.
+    All methods raise `ServiceError` if the database is away or refuses, and `InvalidError` for a value that it cannot hold:
+    then nothing has changed.
     """
 
-    def __init__(self, address: PostgresAddress, term: Term | None = None, *, name: str = "motet") -> None:
+    def __init__(
+        self, address: PostgresAddress, term: Term | None = None, *, name: str = "motet", by_index: bool = False
+    ) -> None:
         self.address = address
         self._term = term
         self._name = name
+        self._off = [*_OFF, *(_READING_ALL if by_index else ())]
         self._lock = threading.Lock()
         self._open: psycopg.Connection[Any] | None = None
+        self._socket: socket.socket | None = None
+        """Of that connection: a descriptor of our own, so that it is no other's, whatever libpq does with its own."""
         self._is_closed = False
+        with _lock:
+            _made.add(self)
 
     @contextlib.contextmanager
     def writing(self) -> Iterator[psycopg.Connection[Any]]:
@@ -94,6 +112,13 @@ class PostgresConnection:
             self._is_closed = True
             self._drop()
 
+    def cut(self) -> None:
+        """Whoever waits for the database over this connection is told that it is lost. On any thread, and without a wait."""
+        sock = self._socket
+        if sock is not None:
+            with contextlib.suppress(OSError):  # it is closed just now
+                sock.shutdown(socket.SHUT_RDWR)
+
     # --- the connection -----------------------------------------------------------------------------------------------
 
     def _begin(self) -> tuple[psycopg.Connection[Any], str]:
@@ -146,18 +171,23 @@ class PostgresConnection:
         try:
             # What is answered for is on the database's disk, whatever is usual there.
             connection.execute(
-                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+                "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off' "
+                "UNION ALL SELECT set_config(name, 'off', false) FROM unnest(%s::text[]) AS name",
+                (self._off,),
             )
         except BaseException:
             connection.close()
             raise
-        self._open = connection
+        self._open, self._socket = connection, socket.socket(fileno=os.dup(connection.fileno()))
         return connection
 
     def _drop(self) -> None:
         if self._open is not None:
             self._open.close()
             self._open = None
+        if self._socket is not None:
+            self._socket.close()
+            self._socket = None
 
     def _give_up(self, connection: psycopg.Connection[Any]) -> None:
         """End the transaction without a trace."""
@@ -191,8 +221,23 @@ class PostgresConnection:
             yield
         except IntegrityError:
             raise  # the value is at fault, not the database
+        except (DataError, ProgramLimitExceeded) as error:  # so it is here: others need not be refused for it
+            raise InvalidError(f"{self.address} cannot hold this: {_said(error)}") from error
         except psycopg.Error as error:
             raise explained(self.address, verb, error) from error
+
+
+_lock = threading.Lock()
+_made: weakref.WeakSet[PostgresConnection] = weakref.WeakSet()
+
+
+def cut_connections(address: PostgresAddress) -> None:
+    """All that were made with this very address."""
+    with _lock:
+        made = list(_made)
+    for each in made:
+        if each.address is address:
+            each.cut()
 
 
 def term_over(address: PostgresAddress, term: Term, holder: str, later: int) -> str:

@@ -7,12 +7,13 @@ from collections.abc import Sequence
 import msgspec
 
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
 from motet.store.postgres_connection import PostgresConnection
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
 _schedule = msgspec.msgpack.Decoder(KeptSchedule)
+_notice = msgspec.msgpack.Decoder(KeptNotice)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -83,6 +84,24 @@ class PostgresDeployments:
                 "ON CONFLICT(app, function) DO UPDATE SET kept = EXCLUDED.kept",
                 (kept.app, kept.function, _encode(kept)),
             )
+
+    def notices(self) -> list[KeptNotice]:
+        """See `DeploymentStore`."""
+        rows = self._connection.rows("SELECT kept FROM motet.notices ORDER BY place")
+        return [_notice.decode(kept) for (kept,) in rows]
+
+    def keep_notices(self, kept: Sequence[KeptNotice]) -> None:
+        """See `DeploymentStore`."""
+        with self._connection.writing() as session, session.cursor() as cursor:
+            cursor.executemany(
+                "INSERT INTO motet.notices(id, kept) VALUES(%s, %s) ON CONFLICT(id) DO NOTHING",
+                [(each.id, _encode(each)) for each in kept],
+            )
+
+    def forget_notice(self, notice_id: str) -> None:
+        """See `DeploymentStore`."""
+        with self._connection.writing() as session:
+            session.execute("DELETE FROM motet.notices WHERE id = %s", (notice_id,))
 
     def close(self) -> None:
         """No more is asked."""

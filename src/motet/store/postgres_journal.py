@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from typing import Any, LiteralString
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 import msgspec
 import psycopg
@@ -23,6 +24,7 @@ from motet.store.journal import (
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
+from motet.store.postgres_expiry import PostgresExpiry, forget
 from motet.store.postgres_journal_reading import PostgresJournalReading
 from motet.store.postgres_lease import session_name
 
@@ -75,16 +77,10 @@ INSERT INTO motet.outcomes(call, place, kind, ended_at, payload) SELECT * FROM e
 _NEW_APPS = """
 INSERT INTO motet.apps(app_id, kept) VALUES(%b, %b) ON CONFLICT(app_id) DO UPDATE SET kept = EXCLUDED.kept
 """
-_EXPIRED = """
-SELECT key FROM motet.calls AS calls WHERE made_at < %s
-    AND NOT EXISTS(SELECT FROM motet.inputs WHERE call = calls.key)
-    AND NOT EXISTS(SELECT FROM motet.outcomes WHERE call = calls.key AND ended_at >= %s) ORDER BY made_at LIMIT %s
-"""
-_FIRST_OUTCOMES = """
-DELETE FROM motet.outcomes WHERE (call, place) IN (
-    SELECT call, place FROM motet.outcomes WHERE call = %s ORDER BY place LIMIT %s
-)
-"""
+MOST_BYTES = 8 * 1024 * 1024
+"""Of payloads in one statement, if it has several. PostgreSQL refuses a message of a gigabyte, and libpq moves all that it has
+not sent yet each time that it sends some: twice as much takes four times as long."""
+
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -95,7 +91,8 @@ class PostgresJournal(PostgresJournalReading):
         name = session_name(term.number)
         super().__init__(address, name)
         self._term = term
-        self._writer = PostgresConnection(address, term, name=name)
+        self._writer = PostgresConnection(address, term, name=name, by_index=True)
+        self._expiry = PostgresExpiry()
 
     @property
     def term(self) -> int:
@@ -109,17 +106,17 @@ class PostgresJournal(PostgresJournalReading):
             of[type(entry)].append(entry)
         calls = [each.call for each in of[CallMade]]
         with self._writer.writing() as session:
-            with session.pipeline():  # one way there and back for all of it
+            with _one_way(session, entries):
                 check = _add_calls(session, calls) if calls else None
                 for statement, rows in (
                     (_NEW_INPUTS, _input_rows(of[InputsAdded])),
                     (_TRIED, map(_tried_row, of[InputTried])),
                     (_NEW_OUTCOMES, _outcome_rows(of[InputsEnded])),
                 ):
-                    if columns := _columns(rows):
-                        session.execute(statement, columns)
+                    for some in _portions(rows):
+                        session.execute(statement, _columns(some))
                 for forgotten in of[CallsForgotten]:
-                    _forget(session, "SELECT key FROM motet.calls WHERE call_id = ANY(%s)", forgotten.call_ids)
+                    forget(session, "SELECT key FROM motet.calls WHERE call_id = ANY(%s)", forgotten.call_ids)
                 for kept in of[AppKept]:
                     session.execute(_NEW_APPS, (kept.app.app_id, _encode(kept.app)))
                 if of[AppGone]:
@@ -130,26 +127,8 @@ class PostgresJournal(PostgresJournalReading):
 
     def expire(self, before: float, most: int = 1000) -> int:
         """See `Journal`."""
-        gone = 0
         with self._writer.writing() as session:
-            keys = [key for (key,) in session.execute(_EXPIRED, (before, before, most)).fetchall()]
-            counted = session.execute(
-                "SELECT key, (SELECT count(*) FROM motet.outcomes WHERE call = key) FROM unnest(%s::bigint[]) AS key",
-                (keys,),
-            ).fetchall()
-            whole: list[int] = []
-            for key, count in counted:
-                room = most - gone
-                if room <= 0:
-                    break
-                gone += min(max(1, count), room)
-                if count > room:
-                    session.execute(_FIRST_OUTCOMES, (key, room))
-                else:
-                    whole.append(key)
-            with session.pipeline():
-                _forget(session, "SELECT unnest(%s::bigint[])", whole)
-        return gone
+            return self._expiry.step(session, before, most)
 
     def close(self) -> None:
         """See `Journal`."""
@@ -169,11 +148,30 @@ def _refusal(call_id: str, has_others_key: bool, holder: str) -> AlreadyExistsEr
     return AlreadyExistsError(f"{call_id} is another principal's")
 
 
-def _forget(session: psycopg.Connection[Any], keys: LiteralString, value: list[Any]) -> None:
-    """All that there is of calls."""
-    session.execute(f"DELETE FROM motet.inputs WHERE call IN ({keys})", (value,))
-    session.execute(f"DELETE FROM motet.outcomes WHERE call IN ({keys})", (value,))
-    session.execute(f"DELETE FROM motet.calls WHERE key IN ({keys})", (value,))
+def _one_way(session: psycopg.Connection[Any], entries: Sequence[Entry]) -> contextlib.AbstractContextManager[Any]:
+    """In which all statements are one way there and back; not for many bytes, which each is to have sent before the next."""
+    size = 0
+    for entry in entries:
+        if isinstance(entry, InputsAdded):
+            size += sum(len(each.payload) for each in entry.inputs)
+        elif isinstance(entry, InputsEnded):
+            size += sum(len(each.payload) for each in entry.ended)
+    return session.pipeline() if size <= MOST_BYTES else contextlib.nullcontext()
+
+
+def _portions(rows: Iterable[tuple[Any, ...]]) -> Iterator[list[tuple[Any, ...]]]:
+    """The same in the same order, cut into what a statement takes. Payloads are last in their rows."""
+    portion: list[tuple[Any, ...]] = []
+    size = 0
+    for row in rows:
+        more = len(row[-1]) if isinstance(row[-1], bytes) else 0
+        if portion and size + more > MOST_BYTES:
+            yield portion
+            portion, size = [], 0
+        portion.append(row)
+        size += more
+    if portion:
+        yield portion
 
 
 def _columns(rows: Any) -> list[list[Any]]:

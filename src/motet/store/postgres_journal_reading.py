@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import msgspec
+import psycopg
 
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd, OutcomeKind
@@ -20,6 +22,11 @@ _FETCHED = 10_000
 _UNFINISHED = """
 SELECT key, kept, place, octet_length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt
     FROM motet.inputs JOIN motet.calls ON key = call ORDER BY made_at, key, place
+"""
+_PAYLOADS = """
+SELECT inputs.payload FROM unnest(%s::text[], %s::integer[]) WITH ORDINALITY AS asked(call_id, place, number)
+    LEFT JOIN motet.calls AS calls ON calls.call_id = asked.call_id
+    LEFT JOIN motet.inputs AS inputs ON inputs.call = calls.key AND inputs.place = asked.place ORDER BY asked.number
 """
 _KNOWN = """
 SELECT place, false FROM motet.inputs WHERE call = %s AND place = ANY(%s)
@@ -47,31 +54,29 @@ class PostgresJournalReading:
     def __init__(self, address: PostgresAddress, name: str) -> None:
         self._address = address
         self._name = name
-        self._reader = PostgresConnection(address, name=name)
+        self._reader = PostgresConnection(address, name=name, by_index=True)
 
     def unfinished(self, most: int = 1000) -> Iterator[UnfinishedPart]:
         """See `Journal`."""
-        self._reader.check_open()
-        # One of its own: what is asked meanwhile need not wait.
-        with (
-            contextlib.closing(PostgresConnection(self._address, name=self._name)) as connection,
-            connection.reading() as session,
-            session.transaction(),
-            session.cursor("unfinished") as cursor,
-        ):
+        with self._reading_all() as session, session.transaction(), session.cursor("unfinished") as cursor:
             cursor.itersize = _FETCHED
             yield from unfinished_parts(cursor.execute(_UNFINISHED), most)
 
-    def payloads(self, call_id: str, indices: Sequence[int]) -> list[bytes]:
+    @contextlib.contextmanager
+    def _reading_all(self) -> Iterator[psycopg.Connection[Any]]:
+        """A connection of its own: what is asked meanwhile need not wait."""
+        self._reader.check_open()
+        with (
+            contextlib.closing(PostgresConnection(self._address, name=self._name)) as connection,
+            connection.reading() as session,
+        ):
+            yield session
+
+    def payloads(self, inputs: Sequence[tuple[str, int]]) -> list[bytes]:
         """See `Journal`."""
-        rows = self._reader.rows(
-            "SELECT place, payload FROM motet.inputs WHERE call = (SELECT key FROM motet.calls WHERE call_id = %s) "
-            "AND place = ANY(%s)",
-            call_id,
-            list(indices),
-        )
-        found: dict[int, bytes] = dict(rows)
-        return [found.get(index, b"") for index in indices]
+        call_ids, places = [call_id for call_id, _ in inputs], [place for _, place in inputs]
+        rows = self._reader.rows(_PAYLOADS, call_ids, places)
+        return [payload or b"" for (payload,) in rows]
 
     def call(self, call_id: str) -> tuple[KeptCall, int]:
         """See `Journal`."""
@@ -119,7 +124,8 @@ class PostgresJournalReading:
 
     def check(self) -> list[str]:
         """See `Journal`."""
-        return [str(text) for (text,) in self._reader.rows(_WRONG)]
+        with self._reading_all() as session:
+            return [str(text) for (text,) in session.execute(_WRONG)]
 
     def close(self) -> None:
         """See `Journal`."""

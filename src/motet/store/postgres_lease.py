@@ -8,7 +8,7 @@ from typing import Any
 from motet.store.journal import JournalFenced
 from motet.store.lease import LEASE, Leader, Term
 from motet.store.postgres_address import PostgresAddress
-from motet.store.postgres_connection import PostgresConnection, term_over
+from motet.store.postgres_connection import PostgresConnection, cut_connections, term_over
 
 _END_SESSIONS = 500
 """Milliseconds within which a session of the server before is to end."""
@@ -18,7 +18,8 @@ class PostgresLease:
     """See `Lease`. `holder` says who asks, to people. Each step is one statement, which the database carries out whatever
     becomes of this process: nobody waits for one that is stopped in between."""
 
-    def __init__(self, address: PostgresAddress, holder: str) -> None:
+    def __init__(self, address: PostgresAddress, holder: str, seconds: float | None = None) -> None:
+        self.seconds = LEASE if seconds is None else seconds
         self._connection = PostgresConnection(address)
         self._holder = holder
 
@@ -38,7 +39,7 @@ class PostgresLease:
             "UPDATE motet.lease SET term = term + 1, holder = %s, expires_at = clock_timestamp() + %s * interval '1 s' "
             "WHERE term = %s AND expires_at <= clock_timestamp() RETURNING term",
             self._holder,
-            LEASE,
+            self.seconds,
             leader.term,
         )
         return Term(rows[0][0], on_over) if rows else self._leader()
@@ -47,7 +48,7 @@ class PostgresLease:
         """See `Lease`."""
         if self._ask(
             "UPDATE motet.lease SET expires_at = clock_timestamp() + %s * interval '1 s' WHERE term = %s RETURNING term",
-            LEASE,
+            self.seconds,
             term.number,
         ):
             return
@@ -68,6 +69,10 @@ class PostgresLease:
         with self._connection.reading() as session:
             for _ in session.notifies(timeout=timeout, stop_after=1):
                 pass
+
+    def cut(self) -> None:
+        """See `Lease`."""
+        cut_connections(self._connection.address)
 
     def close(self) -> None:
         """See `Lease`."""

@@ -84,7 +84,21 @@ ALTER TABLE motet.inputs SET(autovacuum_vacuum_scale_factor = 0, autovacuum_vacu
     autovacuum_vacuum_cost_delay = 0);
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL)
+_MEMBERS = """
+-- Who is there, for people and for clients that look for the one that leads: who that is, is decided by `lease` alone.
+CREATE TABLE motet.members(home text PRIMARY KEY, kept bytea NOT NULL, seen_at timestamptz NOT NULL);
+CREATE TABLE motet.lease_length(only_one boolean PRIMARY KEY DEFAULT true CHECK(only_one), seconds float8 NOT NULL);
+"""
+
+_NOTICES = """
+CREATE TABLE motet.notices(
+    place bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    id text NOT NULL UNIQUE,
+    kept bytea NOT NULL
+);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL, _NOTICES, _MEMBERS)
 """By number, from 1. The table `lease` and the function `fence` stay as they are: a server of an older release finds by them
 that it does not lead any more."""
 

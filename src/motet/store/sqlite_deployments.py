@@ -11,7 +11,7 @@ import msgspec
 
 from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
 from motet.store.seal import Seal, is_sealed
 from motet.store.sqlite_file import SqliteFile
 from motet.store.sqlite_layout import SqliteLayout
@@ -20,8 +20,9 @@ _FIRST = """
 CREATE TABLE deployments(name TEXT, version INTEGER, serves INTEGER, view BLOB, kept BLOB, PRIMARY KEY(name, version));
 CREATE INDEX serving ON deployments(serves) WHERE serves;
 """
-_SCHEDULES = """
+_BESIDE = """
 CREATE TABLE IF NOT EXISTS schedules(app TEXT, function TEXT, kept BLOB, PRIMARY KEY(app, function)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS notices(place INTEGER PRIMARY KEY, id TEXT UNIQUE, kept BLOB);
 """
 LAYOUT = SqliteLayout(
     what="deployments",
@@ -29,13 +30,14 @@ LAYOUT = SqliteLayout(
     steps={1: _FIRST, 2: ""},
     advice="Nothing has changed; what serves goes on. See that the directory can be written and its disk has room",
     loss="nothing is deployed",
-    beside=_SCHEDULES,
+    beside=_BESIDE,
     overwrites=True,
 )
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
 _kept = msgspec.msgpack.Decoder(KeptDeployment)
 _schedule = msgspec.msgpack.Decoder(KeptSchedule)
+_notice = msgspec.msgpack.Decoder(KeptNotice)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -136,6 +138,22 @@ class SqliteDeployments:
             connection.execute(
                 "INSERT OR REPLACE INTO schedules VALUES(?, ?, ?)", (kept.app, kept.function, _encode(kept))
             )
+
+    def notices(self) -> list[KeptNotice]:
+        """See `DeploymentStore`."""
+        return [_notice.decode(kept) for (kept,) in self._rows("SELECT kept FROM notices ORDER BY place")]
+
+    def keep_notices(self, kept: Sequence[KeptNotice]) -> None:
+        """See `DeploymentStore`."""
+        with self._file.writing() as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO notices(id, kept) VALUES(?, ?)", [(each.id, _encode(each)) for each in kept]
+            )
+
+    def forget_notice(self, notice_id: str) -> None:
+        """See `DeploymentStore`."""
+        with self._file.writing() as connection:
+            connection.execute("DELETE FROM notices WHERE id = ?", (notice_id,))
 
     def close(self) -> None:
         """No more is asked."""

@@ -13,7 +13,7 @@ from motet.backends.base import Launch
 from motet.client.gate import Gate
 from motet.errors import InputCancellation, UnimplementedError
 from motet.model.function import FunctionSpec, MethodSpec
-from motet.model.outcome import AttemptEnd, Delivery
+from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
 from motet.runtime.attempts import batch
 from motet.runtime.attempts.attempt import RunningAttempt
 from motet.runtime.attempts.outcomes import describe_start_failure, failed
@@ -23,6 +23,7 @@ from motet.runtime.attribution.input_contexts import InputContexts
 from motet.runtime.loading.loader import Hook, Service, load
 from motet.runtime.sender import Sender
 from motet.runtime.slots import Slots
+from motet.testing.attempts import AttemptLog
 from motet.testing.pipe import Pipe
 from motet.testing.stepped import SteppedThread, current_stepped
 from motet.testing.virtual_loop import VirtualLoop
@@ -37,6 +38,8 @@ LOST_SERVER = 69
 
 class ContainerOwner(Protocol):
     """Where a container runs."""
+
+    attempts: AttemptLog
 
     def connect(self, role: str, receive: Callable[[memoryview], None], closed: Callable[[], None]) -> Pipe: ...
 
@@ -75,12 +78,13 @@ class _ParkingWindow(StreamWindow):
 class WorldContainer:
     """One container of a `World`: what a test may look at and point to.
 
-    `function` is the name of the function it serves ("" until it has been told), `state` "starting", "ready", "stopping" or
-    "ended", and `running` how many attempts it holds.
+    `host` is the name of the machine that it is on, `function` the name of the function it serves ("" until it has been told),
+    `state` "starting", "ready", "stopping" or "ended", and `running` how many attempts it holds.
     """
 
     def __init__(self, launch: Launch, loop: VirtualLoop, place: ContainerOwner) -> None:
         self.container_id = launch.container_id
+        self.host = "host-1"
         self.function = ""
         self.state = "starting"
         self._launch = launch
@@ -127,7 +131,7 @@ class WorldContainer:
         for task in list(self._tasks.values()):
             task.cancel()
         for thread in list(self._threads.values()):
-            self._loop.call_soon(thread.throw, _Vanished())
+            self._loop.call_soon(thread.throw, _Vanished(), context=Context())
 
     def _lost_server(self) -> None:
         if self.state != "ended":
@@ -201,6 +205,7 @@ class WorldContainer:
             return
         for message in codec.decode_to_executor(frame):
             if isinstance(message, m.Configure):
+                self._configured(message)
                 self._place.configured(message)
                 self._task(0, self._begin(message.spec), self._context)
             elif isinstance(message, m.Deliver):
@@ -209,20 +214,26 @@ class WorldContainer:
             elif isinstance(message, m.DeliverBatched):
                 self._run(batch.batch_of(message.attempts))
 
+    def _configured(self, message: m.Configure) -> None:
+        """It learns what it serves."""
+
     def _on_control(self, frame: memoryview) -> None:
         if self.state == "ended":
             return
         for message in codec.decode_to_control(frame):
-            if isinstance(message, m.AckAttemptItems):
-                window = self._windows.get(message.attempt)
-                if window is not None:
-                    window.grant(message.count)
-            elif isinstance(message, m.Cancel):
-                self._cancel(message.attempts)
-            elif isinstance(message, m.AskStandstill):
-                self._send(m.StoodStill(0.0))
-            elif isinstance(message, m.Stop):
-                self._stop()
+            self._hear(message)
+
+    def _hear(self, message: object) -> None:
+        if isinstance(message, m.AckAttemptItems):
+            window = self._windows.get(message.attempt)
+            if window is not None:
+                window.grant(message.count)
+        elif isinstance(message, m.Cancel):
+            self._cancel(message.attempts)
+        elif isinstance(message, m.AskStandstill):
+            self._send(m.StoodStill(0.0))
+        elif isinstance(message, m.Stop):
+            self._stop()
 
     def _slots_held(self) -> list[int]:
         return [number for number in self._tasks if number]
@@ -244,6 +255,8 @@ class WorldContainer:
             self._finish(delivery, cancelled(delivery, asyncio.CancelledError()))
             return
         assert self._contexts is not None
+        members = delivery.members if isinstance(delivery, batch.BatchDelivery) else [delivery]
+        self._place.attempts.began(self.function, self.container_id, self.host, members, self._loop.time())
         self._task(delivery.attempt, self._attempt(delivery), self._contexts.new())
 
     async def _attempt(self, delivery: Delivery) -> None:
@@ -256,7 +269,14 @@ class WorldContainer:
 
     def _finish(self, delivery: Delivery, end: AttemptEnd) -> None:
         self._slots.release(delivery.attempt)
-        self._send(m.Finished(end.members if isinstance(end, batch.BatchEnd) else [end]))
+        ends = end.members if isinstance(end, batch.BatchEnd) else [end]
+        if self.state != "ended":
+            self._place.attempts.ended(self.container_id, ends, self._loop.time())
+            self._have_ended(ends)
+        self._send(m.Finished(ends))
+
+    def _have_ended(self, ends: list[AttemptEnd]) -> None:
+        """These are the outcomes that it has to offer."""
 
     async def _outcome(self, delivery: Delivery) -> AttemptEnd:
         assert self._spec is not None
@@ -270,7 +290,7 @@ class WorldContainer:
         batched = self._spec.batching is not None
         window = (StreamWindow() if method.is_async else _ParkingWindow()) if method.is_generator else None
         gate = None if method.is_async else Gate()
-        fail = batch.failed_batch if batched else failed
+        fail = partial(self._failed, batch.failed_batch if batched else failed)
         attempt = RunningAttempt(call, delivery, gate, sender, window, self._slots.cancelled, fail)
         if window is not None:
             self._windows[delivery.attempt] = window
@@ -279,6 +299,13 @@ class WorldContainer:
             way(attempt) if method.is_async else self._on_thread(delivery.attempt, partial(way, attempt))
         )
         return end
+
+    def _failed(
+        self, fail: Callable[..., AttemptEnd], delivery: Delivery, error: BaseException, cancelled: bool = False
+    ) -> AttemptEnd:
+        if self.state == "ended":  # it was killed: nobody is there to be told
+            return AttemptEnd(delivery.attempt, OutcomeKind.CANCELLED, b"")
+        return fail(delivery, error, cancelled)
 
     async def _on_thread(self, number: int, call: Callable[[], T]) -> T:
         """Run sync code where it may park. Its result, or what it raised."""

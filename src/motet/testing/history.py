@@ -17,6 +17,7 @@ from motet.testing.history_events import (
     AttemptBegan,
     BoundsDeclared,
     Broke,
+    ClientTurnedAway,
     ContainerBegan,
     ContainerVanished,
     Event,
@@ -50,6 +51,7 @@ def check(events: Sequence[Event]) -> list[Violation]:
     told = HistoryTold(events)
     found = [
         *_nothing_broke(told),
+        *_nobody_is_turned_away(told),
         *_each_accepted_input_has_one_outcome(told),
         *_results_are_right(told),
         *_results_stay_the_same(told),
@@ -69,6 +71,16 @@ def _nothing_broke(told: HistoryTold) -> Iterator[Violation]:
     for event in told.events:
         if isinstance(event, Broke):
             yield Violation(promise="nothing breaks", what=event.what)
+
+
+def _nobody_is_turned_away(told: HistoryTold) -> Iterator[Violation]:
+    """A conversation outlives its connection: a client goes on with the server that it spoke to, or with the next one."""
+    for event in told.events:
+        if not isinstance(event, ClientTurnedAway) or event.client in told.cut_off:
+            continue
+        if not told.lacked_server(event.at):
+            what = f"{event.client} was told {event.error!r}, though it could have gone on"
+            yield Violation(promise="conversations outlive connections", what=what)
 
 
 def _each_accepted_input_has_one_outcome(told: HistoryTold) -> Iterator[Violation]:

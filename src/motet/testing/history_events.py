@@ -84,6 +84,14 @@ class OutcomeDenied(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     error: str
 
 
+class ClientTurnedAway(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """A client was told that nothing more will come of what it has said to the server, and why."""
+
+    at: float
+    client: str
+    error: str
+
+
 class ContainerBegan(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The process of a container begins."""
 
@@ -137,6 +145,7 @@ Event = (
     | OutcomeOffered
     | OutcomeSeen
     | OutcomeDenied
+    | ClientTurnedAway
     | ContainerBegan
     | ContainerVanished
     | Fault

@@ -22,7 +22,7 @@ from motet.testing.history_events import (
     SpawnAcknowledged,
 )
 
-ENDINGS = frozenset({"kill", "cut"})
+ENDINGS = frozenset({"kill"})
 """Kinds of faults after which a client may be told that there is nothing for it to wait for."""
 
 TURNED_AWAY = frozenset({"exited with status 69"})

@@ -6,9 +6,9 @@ import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from types import TracebackType
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Protocol, TypeVar
 
-from motet.backends.base import Launch
+from motet.backends.base import Launch, Stream
 from motet.client import reach, waiter
 from motet.client.connection import Connection
 from motet.client.dual import Steps
@@ -20,6 +20,7 @@ from motet.server import embedded
 from motet.server.config import ServerConfig
 from motet.server.server import Server
 from motet.server.wiring import build_server
+from motet.testing.attempts import AttemptLog, WorldAttempt
 from motet.testing.backends import FakeBackend
 from motet.testing.container import WorldContainer
 from motet.testing.pipe import Pipe
@@ -31,12 +32,34 @@ T = TypeVar("T")
 Role = Literal["executor", "control"]
 
 
+class WorldPlace(Protocol):
+    """Where a world's containers are."""
+
+    attempts: AttemptLog
+    delays: dict[str, float]
+    connection: Connection
+
+    @property
+    def containers(self) -> dict[str, WorldContainer]: ...
+
+    def kill_nowait(self, container_id: str) -> None: ...
+
+    def end(self, container_id: str, code: int) -> None: ...
+
+    def freeze(self, container_id: str) -> None: ...
+
+    def thaw(self, container_id: str) -> None: ...
+
+    def write(self, container_id: str, stream: Stream, data: bytes) -> None: ...
+
+
 class WorldBackend(FakeBackend):
     """Containers as objects of this process."""
 
     def __init__(self, loop: VirtualLoop) -> None:
         super().__init__()
         self.containers: dict[str, WorldContainer] = {}
+        self.attempts = AttemptLog()
         self.delays: dict[str, float] = {}
         self.server: Server
         self.connection = Connection()
@@ -73,14 +96,20 @@ class World:
 
     def __init__(self, *, limits: HostLimits | None = None) -> None:
         self._limits = limits or HostLimits()
-        self._loop = VirtualLoop()
-        self._backend = WorldBackend(self._loop)
+        self._loop = self._new_loop()
+        self._place = self._new_place()
         self._server: Server
         self._real_sleep = time.sleep
         self.carried: Mapping[str, str] = {}
         self.is_elsewhere = False
-        self.connection = self._backend.connection
+        self.connection = self._place.connection
         """What functions are called over."""
+
+    def _new_loop(self) -> VirtualLoop:
+        return VirtualLoop()
+
+    def _new_place(self) -> WorldPlace:
+        return WorldBackend(self._loop)
 
     # --- time ---------------------------------------------------------------------------------------------------------
 
@@ -101,18 +130,22 @@ class World:
 
     def containers(self, function: str | None = None) -> list[WorldContainer]:
         """Those that live, the oldest first; of one function (by name), or of all."""
-        return [it for it in self._backend.containers.values() if function in (None, it.function)]
+        return [it for it in self._place.containers.values() if function in (None, it.function)]
+
+    def attempts(self, function: str | None = None) -> list[WorldAttempt]:
+        """Every run of a function's code until now (by its name), or of all, in the order in which they began."""
+        return self._place.attempts.of(function)
 
     def kill(self, container: WorldContainer) -> None:
         """Have its process be killed by SIGKILL, now."""
-        self._backend.kill_nowait(container.container_id)
+        self._place.kill_nowait(container.container_id)
         self._settle()
 
     def crash(self, container: WorldContainer, code: int = 1, stderr: str = "") -> None:
         """Have its process end by itself, with this exit status, after writing this."""
         if stderr:
-            self._backend.write(container.container_id, "stderr", stderr.encode())
-        self._backend.end(container.container_id, code)
+            self._place.write(container.container_id, "stderr", stderr.encode())
+        self._place.end(container.container_id, code)
         self._settle()
 
     def preempt(self, container: WorldContainer) -> None:
@@ -124,14 +157,14 @@ class World:
         """Have its process be stopped (SIGSTOP): nothing comes out of it, and it takes nothing in, until `thaw`."""
         for pipe in container.pipes.values():
             pipe.hold(True)
-        self._backend.freeze(container.container_id)
+        self._place.freeze(container.container_id)
         self._settle()
 
     def thaw(self, container: WorldContainer) -> None:
         """Let a frozen container go on."""
         for pipe in container.pipes.values():
             pipe.hold(False)
-        self._backend.thaw(container.container_id)
+        self._place.thaw(container.container_id)
         self._settle()
 
     # --- the network --------------------------------------------------------------------------------------------------
@@ -141,7 +174,7 @@ class World:
         role. Within a connection order stays; between a container's two it changes: with a slow "executor" connection a
         cancellation overtakes the input it is about, with a slow "control" one it comes late."""
         for each in ("executor", "control") if role is None else (role,):
-            self._backend.delays[each] = seconds
+            self._place.delays[each] = seconds
             for container in self.containers():
                 if each in container.pipes:
                     container.pipes[each].delay(seconds)
@@ -172,7 +205,7 @@ class World:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         try:
-            self.run(self._server.stop())
+            self.run(self._close())
             self._settle()
         finally:
             time.sleep = self._real_sleep
@@ -180,7 +213,7 @@ class World:
             reach.substitute(None)
             enter_container_app(None)
             self._loop.run_until_complete(self._loop.shutdown_asyncgens())
-            self._loop.close()
+            self._leave()
 
     def wait_started(self) -> Steps[None]:
         """It is there already."""
@@ -198,10 +231,18 @@ class World:
 
     async def _open(self) -> None:
         config = ServerConfig(listen="nowhere", limits=self._limits)
-        self._server = self._backend.server = build_server(config, self._backend)
+        backend = self._place
+        assert isinstance(backend, WorldBackend)
+        self._server = backend.server = build_server(config, backend)
         await self._server.start()
         session = self._server.connect(embedded.LocalPeer(self.connection))
         self.connection.attach(embedded.LocalLink(self._loop, session))
+
+    async def _close(self) -> None:
+        await self._server.stop()
+
+    def _leave(self) -> None:
+        self._loop.close()
 
     def _settle(self) -> None:
         """Let what was just done take its effect, unless the loop is at it anyway."""
@@ -240,13 +281,3 @@ class World:
 async def _turns(count: int) -> None:
     for _ in range(count):
         await asyncio.sleep(0)
-
-
-def world(*, limits: HostLimits | None = None) -> World:
-    """`with motet.testing.world() as world, app.run(): ...`: run an app's functions in this process, on virtual time.
-
-    Server and containers are the real ones' code, and talk in the real messages; only processes, sockets and the clock are
-    not there. A test that waits for minutes of retries takes milliseconds, and goes the same way each time. Containers
-    share this process's modules, environment and directory. See docs/testing.md for what else differs.
-    """
-    return World(limits=limits)

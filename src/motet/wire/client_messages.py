@@ -130,9 +130,9 @@ class AwaitOutcomes(Message, tag="await", frozen=True):
     """
 
     call_id: str
-    index: int
+    index: Index
     wait: bool = True
-    count: int = 100
+    count: Index = 100
 
 
 class SpawnOnce(Message, tag="spawn_once", frozen=True):

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from motet.model.deployment import DeploymentView, Strategy, VersionStats
 from motet.model.function import AppSpec, FunctionSpec
+from motet.model.hidden import hides_secrets
 from motet.model.limits import Index, Name
 from motet.wire.message import Message
 
 
+@hides_secrets
 class DeployApp(Message, tag="deploy", frozen=True):
     """Make the next version of the app that has this name, and have it serve; answered by `AppDeployed` when it does.
 
     `bundle`: the hash of its source; empty: its files are where the server finds them. `tag`, `commit` and `client` are kept
     as they are. `percent`: of a canary, its share of the inputs. `rules`: of a canary, when it is rolled back.
-    `dry_run`: only say what would be deployed. `on_failure`: where failures of its spawned calls are posted.
+    `dry_run`: only say what would be deployed. `on_failure`: where failures of its spawned calls are posted,
+    signed with `on_failure_secret`.
     """
 
     name: Name
@@ -27,6 +30,7 @@ class DeployApp(Message, tag="deploy", frozen=True):
     rules: Name = ""
     dry_run: bool = False
     on_failure: Name = ""
+    on_failure_secret: Name = ""
 
 
 class RollBackApp(Message, tag="roll_back", frozen=True):

@@ -14,6 +14,8 @@ from __future__ import annotations
 import sys
 from typing import Literal
 
+import msgspec
+
 from motet.errors import ConnectionError, Error, VersionError
 from motet.model.hidden import hides_secrets
 from motet.model.limits import Index, Name
@@ -36,7 +38,11 @@ class Hello(Message, tag="hello", frozen=True):
 
     `lasts`: a client whose conversation is to outlive this connection (see `conversation_messages`). `conversation_token`: it
     takes up the one that it was given this secret for, and has so many messages of it (`taken`). `heartbeat_ms`: it says
-    something as often as this at least, and wants to hear something as often; 0: neither does."""
+    something as often as this at least, and wants to hear something as often; 0: neither does.
+
+    `challenge`: not empty: the client asks who leads, and is always answered with `Refused`. It shows no token, and only says
+    which it would show (`token_name`), if any: see `server_proof`. `binds`: the proof is to be for the TLS key of this
+    connection."""
 
     role: Role
     token: str
@@ -50,6 +56,9 @@ class Hello(Message, tag="hello", frozen=True):
     conversation_token: Name = ""
     taken: Index = 0
     heartbeat_ms: Index = 0
+    challenge: Name = ""
+    token_name: Name = ""
+    binds: bool = False
 
 
 @hides_secrets
@@ -73,14 +82,39 @@ class Agreed(Message, tag="agreed", frozen=True):
     taken: Index = 0
 
 
+class WhoLeads(msgspec.Struct, array_like=True, frozen=True):
+    """Which of the servers that share a database leads, as one of them knows it. `here`: the one that says so does, and takes
+    clients. `proof`: see `server_proof`; empty: it was not asked for one. `holder`: the one that leads, in words; empty if it
+    is not known, or not told. `address`: where that one is reached, and the `fingerprint` of its key, if it has one."""
+
+    here: bool
+    proof: Name = ""
+    holder: Name = ""
+    term: Index = 0
+    address: Name = ""
+    fingerprint: Name = ""
+
+
+class StandsBy(ConnectionError):
+    """A server does not take a client, because another one leads. `told`: which, as far as it knows."""
+
+    def __init__(self, reason: str, told: WhoLeads) -> None:
+        super().__init__(reason)
+        self.told = told
+
+
 class Refused(Message, tag="refused", frozen=True):
-    """The server will not talk on this connection, and closes it. `versions`: those it speaks, if none of the peer's is one."""
+    """The server will not talk on this connection, and closes it. `versions`: those it speaks, if none of the peer's is one.
+    `who_leads`: in place of a connection, to who asked for that, or came to a server that waits to lead."""
 
     reason: str
     versions: tuple[int, int] | None = None
+    who_leads: WhoLeads | None = None
 
     def error(self, what: str) -> Error:
         """What to raise where `what` ("the connection") was refused."""
+        if self.who_leads is not None:
+            return StandsBy(self.reason, self.who_leads)
         kind = ConnectionError if self.versions is None else VersionError
         return kind(f"the server refused {what}: {self.reason}")
 

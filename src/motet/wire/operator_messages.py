@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from motet.model.audit import AuditEntry
 from motet.model.hidden import hides_secrets
 from motet.model.limits import Name
@@ -213,15 +215,33 @@ class DashboardOpened(Message, tag="dashboard_opened", frozen=True):
 
 
 class HomePruned(Message, tag="home_pruned", frozen=True):
-    """So many bundles went, or would go, and bytes on disk."""
+    """So many bundles went, or would go, and bytes on disk. The same for large arguments and results of calls."""
 
     bundles: int
     size: int
+    blobs: int = 0
+    blobs_size: int = 0
+
+
+class MemberViewed(msgspec.Struct, array_like=True, frozen=True):
+    """One of the servers that share a database: who it is, in words, where clients reach it, and how many seconds ago it has
+    said so. `term`: the one that it leads with; 0: it stands by. `lease`: the seconds that it was told a lease should run;
+    0: it was not."""
+
+    holder: str
+    address: str
+    motet: str
+    term: int
+    age: float
+    lease: float
 
 
 class StatusViewed(Message, tag="status_viewed", frozen=True):
     """A server: what it is, since when (wall clock), and where. `state`: "ready", or why it is not. `connections`: by
-    principal, those of containers' code under "". The fingerprint is of its TLS key, if it has one."""
+    principal, those of containers' code under "". The fingerprint is of its TLS key, if it has one.
+
+    Of one that shares its database with others: the `term` that it leads with, for how many seconds its lease runs, and who
+    shares it, this one among them."""
 
     motet: str
     python: str
@@ -236,6 +256,9 @@ class StatusViewed(Message, tag="status_viewed", frozen=True):
     addresses: tuple[str, ...]
     fingerprint: str = ""
     certificate_expires_at: float | None = None
+    term: int = 0
+    lease: float = 0.0
+    members: tuple[MemberViewed, ...] = ()
 
 
 FailedRequest = RerunInput | EraseCalls

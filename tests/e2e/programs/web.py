@@ -358,8 +358,11 @@ def dies() -> None:
 
 @app.function(max_containers=2, scaledown_window=60)
 @motet.fastapi_endpoint(label="one-at-a-time")
-async def one_at_a_time() -> dict[str, Any]:
-    await asyncio.sleep(0.3)
+def one_at_a_time(meeting: str) -> dict[str, Any]:
+    """Answers once two containers have come to `meeting`, a directory."""
+    (Path(meeting) / str(os.getpid())).touch()
+    while len(list(Path(meeting).iterdir())) < 2:
+        time.sleep(0.01)
     return {"container": os.getpid()}
 
 

@@ -366,12 +366,16 @@ def test_who_does_not_come_back_has_its_calls_cancelled(
     asyncio.run(main())
 
 
-def test_who_has_said_nothing_has_nothing_to_come_back_for() -> None:
+def test_who_has_said_something_that_never_came_can_come_back_and_say_it_again() -> None:
     async def main() -> None:
         async with stage(listen="tcp", door=ByName()) as on:
             far = await Far(on).begin()
+            far.say(m.Request(1, m.CreateApp("ap-1", app(WARM))), is_lost=True)
             await far.cut()
-            await on.wait(lambda: len(on.server._conversations) == 0)
+            await on.wait(lambda: len(on.server._conversations) == 1)
+            await far.come_back()
+            assert far.agreed.taken == 0
+            assert isinstance((await far.hear(m.Reply)).body, m.AppCreated)
 
     asyncio.run(main())
 

@@ -3,29 +3,31 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import http.server
 import json
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import msgspec
 import pytest
 
 from motet.core.commands import Command, RecordInputs, SaveOutcomes
-from motet.errors import InvalidError, NotFoundError
+from motet.errors import InvalidError, NotFoundError, ServiceError
 from motet.model.attempt import AttemptRecord
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
-from motet.model.webhook import checked_url
+from motet.model.webhook import checked_secrets, checked_url, signatures
 from motet.records.inputs import InputRecord
 from motet.server.clock import Clock
-from motet.server.deployments.failure_hooks import MAX_WAITING, WAITS, FailureHooks
+from motet.server.deployments.failure_hooks import MAX_AGE, MAX_WAITING, WAITS, FailureHooks
 from motet.server.deployments.post_json import post_json
 from motet.server.deployments.register import Deployment, Register
 from motet.server.deployments.unkept import MemoryDeployments
-from motet.store.base import KeptDeployment
+from motet.store.base import KeptDeployment, KeptNotice
 from motet.wire import client_messages as m
 from motet.wire import deployment_messages as d
 from motet.wire import report
@@ -59,19 +61,29 @@ class Looked:
 class Hooked:
     """Hooks of one deployed app, and what they post: `answers` are given in turn, and then 200."""
 
-    def __init__(self, url: str = URL) -> None:
+    def __init__(self, url: str = URL, secret: str = "", store: MemoryDeployments | None = None) -> None:
         self.looked: Any = Looked()
-        register = Register(MemoryDeployments(), NOBODY, NOBODY, NOBODY)
+        self.store = store or MemoryDeployments()
+        register = Register(self.store, NOBODY, NOBODY, NOBODY)
         view = DeploymentView(name="shop", version=3, app_id="ap-1", state="live", deployed_at=0.0, deployed_by="ci")
-        kept = KeptDeployment(view=view, spec=AppSpec(name="shop", functions=()), function_ids={}, on_failure=url)
+        kept = KeptDeployment(
+            view=view,
+            spec=AppSpec(name="shop", functions=()),
+            function_ids={},
+            on_failure=url,
+            on_failure_secret=secret,
+        )
+        self.store.add(kept)
         register.state("shop").here["ap-1"] = Deployment(kept, NOBODY)
         self.posted: list[tuple[float, str, dict[str, Any], str]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.answers: list[int | Exception] = []
         self.hooks = FailureHooks(register, self.looked, self.looked, self.post)
         self.hooks.look()
 
-    async def post(self, url: str, body: bytes, key: str) -> int:
-        self.posted.append((asyncio.get_running_loop().time(), url, json.loads(body), key))
+    async def post(self, url: str, body: bytes, headers: Mapping[str, str]) -> int:
+        self.posted.append((asyncio.get_running_loop().time(), url, json.loads(body), headers["webhook-id"]))
+        self.headers.append(headers)
         answer = self.answers.pop(0) if self.answers else 200
         if isinstance(answer, Exception):
             raise answer
@@ -111,7 +123,8 @@ def test_a_failure_is_told_with_what_somebody_needs_to_find_it() -> None:
         ((_, url, body, key),) = on.posted
         assert (url, key) == (URL, "in-1-0")
         assert body == {
-            "event": "input_failed",
+            "type": "input.failed",
+            "timestamp": "1970-01-01T00:16:42.000+00:00",
             "app": "shop",
             "version": 3,
             "function": "",
@@ -151,12 +164,13 @@ def test_what_cannot_be_told_is_tried_a_few_times(answer: int | Exception) -> No
     async def scene(on: Hooked) -> None:
         on.answers = [answer] * 2
         on.end()
-        await asyncio.sleep(1000)
+        await asyncio.sleep(sum(WAITS))
         assert on.moments == pytest.approx([0.0, WAITS[1], WAITS[1] + WAITS[2]], abs=0.01)
         on.answers = [answer] * 100
         on.end(index=1)
-        await asyncio.sleep(1000)
+        await asyncio.sleep(sum(WAITS) + 1)
         assert len(on.posted) == 3 + len(WAITS)
+        assert on.store.notices() == []
 
     hooked(scene)
 
@@ -179,13 +193,146 @@ def test_no_more_wait_than_may_and_an_address_that_cannot_be_told_is_said_once(
         on.answers = [ConnectionRefusedError("nobody")] * 100_000
         for index in range(MAX_WAITING + 10):
             on.end(index=index)
-        await asyncio.sleep(1000)
+        assert len(on.store.notices()) == 0, "they are kept on another thread"
+        await asyncio.sleep(1)
+        assert len(on.store.notices()) == MAX_WAITING
+        await asyncio.sleep(sum(WAITS) + 1)
         assert len(on.posted) == MAX_WAITING * len(WAITS)
+        assert on.store.notices() == []
+        on.answers.clear()
+        on.end(index=1)
+        await asyncio.sleep(1)
+        assert len(on.posted) == MAX_WAITING * len(WAITS) + 1, "there is room again"
 
     hooked(scene)
-    (said,) = caplog.messages
-    assert "failures wait to be told already" in said
-    assert URL not in said, "it may have a secret"
+    full, failing, given_up = caplog.messages
+    assert f"{MAX_WAITING} failures wait for it" in full
+    assert "ConnectionRefusedError: nobody; it is tried again" in failing
+    assert "is not told, and is in `motet call list --failed`" in given_up
+    assert URL not in full + failing + given_up, "it may have a secret"
+
+
+SECRET = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
+OTHER = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+
+
+def test_what_a_server_does_not_get_to_is_told_by_the_next_one_as_the_same() -> None:
+    async def main() -> None:
+        first = Hooked()
+        first.answers = [ConnectionRefusedError()]
+        first.end()
+        await asyncio.sleep(1)
+        await first.hooks.close()
+        assert len(first.posted) == 1
+        second = Hooked(store=first.store)
+        await second.hooks.prepare()
+        await asyncio.sleep(1)
+        assert [(body, key) for _, _, body, key in second.posted] == [(body, key) for _, _, body, key in first.posted]
+        assert second.store.notices() == []
+        await second.hooks.close()
+        third = Hooked(store=first.store)
+        await third.hooks.prepare()
+        await asyncio.sleep(1)
+        assert third.posted == []
+        await third.hooks.close()
+
+    run_virtually(main())
+
+
+def test_what_fails_as_the_server_ends_is_kept() -> None:
+    async def main() -> None:
+        on = Hooked()
+        on.end()
+        await on.hooks.close()
+        assert on.posted == []
+        assert [it.id for it in on.store.notices()] == ["in-1-0"]
+
+    run_virtually(main())
+
+
+def test_what_is_a_day_old_or_has_no_address_any_more_is_not_told_by_the_next_server() -> None:
+    async def main() -> None:
+        on = Hooked()
+        on.store.keep_notices(
+            [
+                KeptNotice(id="in-1-0", app="shop", version=3, body=b"{}", failed_at=999.0 - MAX_AGE),
+                KeptNotice(id="in-2-0", app="shop", version=2, body=b"{}", failed_at=1000.0),
+            ]
+        )
+        await on.hooks.prepare()
+        await asyncio.sleep(1)
+        assert (on.posted, on.store.notices()) == ([], [])
+        await on.hooks.close()
+
+    run_virtually(main())
+
+
+def test_what_cannot_be_kept_is_told_all_the_same(caplog: pytest.LogCaptureFixture) -> None:
+    class Full(MemoryDeployments):
+        def keep_notices(self, kept: Any) -> None:
+            raise ServiceError("the disk is full")
+
+    async def main() -> None:
+        on = Hooked(store=Full())
+        on.end()
+        await asyncio.sleep(1)
+        assert len(on.posted) == 1
+        await on.hooks.close()
+
+    run_virtually(main())
+    assert "would be lost if the server ended now: the disk is full" in caplog.text
+
+
+def test_each_try_is_signed_anew_with_the_same_id() -> None:
+    async def main() -> None:
+        on = Hooked(secret=f"{SECRET} {OTHER}")
+        on.answers = [500]
+        on.end()
+        await asyncio.sleep(WAITS[1] + 1)
+        await on.hooks.close()
+        first, second = on.headers
+        assert (first["webhook-id"], first["webhook-timestamp"]) == ("in-1-0", "1000")
+        assert (second["webhook-id"], second["webhook-timestamp"]) == ("in-1-0", "1005")
+        body = msgspec.json.encode(on.posted[1][2])
+        assert second["webhook-signature"] == signatures(f"{SECRET} {OTHER}", "in-1-0", 1005, body)
+        assert second["webhook-signature"].count("v1,") == 2
+        assert first["webhook-signature"] != second["webhook-signature"]
+
+    run_virtually(main())
+
+
+def test_nothing_is_signed_without_a_secret() -> None:
+    async def scene(on: Hooked) -> None:
+        on.end()
+        await asyncio.sleep(1)
+        assert set(on.headers[0]) == {"webhook-id", "webhook-timestamp", "idempotency-key"}
+
+    hooked(scene)
+
+
+def test_signatures_are_those_of_standard_webhooks() -> None:
+    made = signatures(SECRET, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
+    assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
+
+
+@pytest.mark.parametrize(
+    "secrets",
+    ["hunter2hunter2", "whsec_", "whsec_hunter2", "whsec_" + "A" * 31, "whsec_" + "A" * 88, f"{OTHER} hunter2"],
+)
+def test_what_is_no_secret_is_refused_and_not_shown(secrets: str) -> None:
+    with pytest.raises(InvalidError, match=r"on_failure_secret is none: it must be whsec_") as refused:
+        checked_secrets(secrets, URL)
+    assert "hunter2" not in str(refused.value)
+    assert "AAAA" not in str(refused.value)
+
+
+def test_a_secret_needs_an_address_and_there_are_a_few_at_most() -> None:
+    with pytest.raises(InvalidError, match="there is no such address"):
+        checked_secrets(SECRET, "")
+    with pytest.raises(InvalidError, match="has 5 secrets; it may have 4"):
+        checked_secrets(f"{SECRET} " * 5, URL)
+    assert checked_secrets(f" {SECRET}\n{OTHER} ", URL) == f"{SECRET} {OTHER}"
+    assert checked_secrets("", URL) == ""
 
 
 @pytest.mark.parametrize(
@@ -225,7 +372,7 @@ def listener(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]], thr
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))
-            came.append({"path": self.path, "key": self.headers["idempotency-key"], **json.loads(body)})
+            came.append({"path": self.path, "key": self.headers["webhook-id"], **json.loads(body)})
             self.send_response(status)
             self.send_header("location", "/elsewhere")
             self.end_headers()
@@ -246,13 +393,13 @@ def listener(status: int = 200) -> Iterator[tuple[str, list[dict[str, Any]], thr
 
 def test_json_is_posted_and_no_redirect_followed() -> None:
     with listener(302) as (url, came, _):
-        assert asyncio.run(post_json(f"{url}/a?b=c", b'{"x": 1}', "in-1-0")) == 302
+        assert asyncio.run(post_json(f"{url}/a?b=c", b'{"x": 1}', {"webhook-id": "in-1-0"})) == 302
     assert came == [{"path": "/a?b=c", "key": "in-1-0", "x": 1}]
 
 
 def test_who_does_not_listen_is_an_error() -> None:
     with pytest.raises(OSError, match="refused"):
-        asyncio.run(post_json("http://127.0.0.1:1", b"{}", "in-1-0"))
+        asyncio.run(post_json("http://127.0.0.1:1", b"{}", {}))
 
 
 def test_a_spawned_call_of_a_deployed_app_that_fails_is_told_and_one_that_somebody_waits_for_is_not() -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from motet.errors import AlreadyExistsError, Error, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.server.journal.keeper import RETRY_INTERVAL, JournalKeeper
+from motet.server.journal.keeper import MOST_BYTES, RETRY_INTERVAL, JournalKeeper
 from motet.store.journal import CallMade, Entry, InputsAdded, InputsEnded, JournalFenced, KeptCall
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.testing.virtual_loop import VirtualLoop
@@ -45,8 +45,13 @@ def spawned(number: int, key: bytes = b"") -> list[Entry]:
     return [CallMade(call(number, key)), InputsAdded(f"fc-{number}", [NewInput(0, b"x")], 100.0)]
 
 
-def ended(number: int) -> list[Entry]:
-    return [InputsEnded(f"fc-{number}", [InputEnd(0, OutcomeKind.SUCCESS, b"r")], 200.0)]
+def ended(number: int, result: bytes = b"r") -> list[Entry]:
+    return [InputsEnded(f"fc-{number}", [InputEnd(0, OutcomeKind.SUCCESS, result)], 200.0)]
+
+
+def many(number: int, count: int) -> list[Entry]:
+    inputs = [NewInput(index, b"x") for index in range(count)]
+    return [CallMade(call(number)), InputsAdded(f"fc-{number}", inputs, 100.0)]
 
 
 class Stage:
@@ -93,6 +98,51 @@ def test_what_comes_during_a_commit_is_kept_by_the_next_one() -> None:
         on.disk.gate.set()
         assert await kept == [None] * 50
         assert on.disk.commits == [2, 98]
+
+    play(scene)
+
+
+def test_what_is_much_is_kept_in_several_commits() -> None:
+    """However much is owed after a while without a disk: PostgreSQL takes no message of a gigabyte, whenever it is tried."""
+
+    async def scene(on: Stage) -> None:
+        large = bytes(MOST_BYTES // 3)
+        on.disk.failing = lambda: ServiceError("the database is away")
+        await on.keep(spawned(0))  # so that all of the rest is owed when it can be kept
+        owed = asyncio.ensure_future(
+            on.told(*[lambda then, it=it: on.keeper.owe(ended(it, large), then) for it in range(1, 8)])  # type: ignore[misc]
+        )
+        await asyncio.sleep(2 * RETRY_INTERVAL)
+        on.disk.failing = None
+        assert await owed == [None] * 7
+        assert on.disk.commits == [3, 3, 1]
+        assert await on.keep(*[many(it, 2000) for it in range(5)]) == [None] * 5
+        assert sum(on.disk.commits[3:]) == 10
+        assert max(on.disk.commits[3:]) == 4
+
+    play(scene)
+
+
+def test_nothing_overtakes_what_could_not_be_kept() -> None:
+    async def scene(on: Stage) -> None:
+        tries: list[int] = []
+
+        def fail() -> Exception:
+            tries.append(len(tries))
+            return ServiceError("the disk is full")
+
+        on.disk.failing = fail
+        large = bytes(MOST_BYTES // 2)
+        owed = asyncio.ensure_future(
+            on.told(*[lambda then, it=it: on.keeper.owe(ended(it, large), then) for it in range(6)])  # type: ignore[misc]
+        )
+        await asyncio.sleep(RETRY_INTERVAL * 2.5)
+        before = len(tries)
+        await asyncio.sleep(RETRY_INTERVAL)
+        assert len(tries) == before + 1  # the parts behind the first that fails are not tried
+        on.disk.failing = None
+        assert await owed == [None] * 6
+        assert on.disk.commits == [2, 2, 2]
 
     play(scene)
 

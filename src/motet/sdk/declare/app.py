@@ -302,17 +302,20 @@ class App(Handle):
         percent: float = 10.0,
         rollback_on: str = "",
         on_failure: str = "",
+        on_failure_secret: str = "",
     ) -> Steps[App]:
         """Leave it with a server that stays, as the next version of what has its name there; gives this app, whose functions
         are called there from now on. `tag`: whatever tells this version from others. `percent`, `rollback_on`: of a canary.
-        `on_failure`: an address to which JSON is posted when an input of a spawned call has failed for good.
+        `on_failure`: an address to which JSON is posted when an input of a spawned call has failed for good, signed with
+        `on_failure_secret` (whsec_... of Standard Webhooks; several with spaces between them).
 
         Raises `ConnectionError` without such a server, and why the version could not take over: then the one before goes on.
         """
         from motet.sdk.run.deploying import HowToDeploy, deploy  # late: most programs deploy nothing
 
         of_canary: Any = {"percent": percent, "rollback_on": rollback_on}
-        yield from deploy(self, HowToDeploy(name=name, tag=tag, strategy=strategy, on_failure=on_failure, **of_canary))
+        of_failures: Any = {"on_failure": on_failure, "on_failure_secret": on_failure_secret}
+        yield from deploy(self, HowToDeploy(name=name, tag=tag, strategy=strategy, **of_canary, **of_failures))
         return self
 
     lookup: ClassVar[Dual[..., App]]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from motet.bundles.bundle import Bundle, bundled
 from motet.bundles.upload import upload
@@ -18,8 +20,9 @@ from motet.context.notices import warn_user
 from motet.errors import InvalidError
 from motet.model.deployment import checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec
+from motet.model.hidden import hides_secrets
 from motet.model.version import VERSION
-from motet.model.webhook import checked_url
+from motet.model.webhook import checked_secrets, checked_url
 from motet.sdk.run.app_run import CanRun, with_environment
 from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.wire.by_value import ByValue
@@ -35,10 +38,11 @@ class CanBeDeployed(CanRun, Protocol):
     def name(self) -> str | None: ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HowToDeploy:
+@hides_secrets
+class HowToDeploy(msgspec.Struct, frozen=True, kw_only=True):
     """How an app is to be deployed. `tag` and `commit` are for the history. Of a canary: its share of the inputs in percent,
-    and when it is rolled back ("error-rate=2%,p95=2x"). `on_failure`: where failures of spawned calls are posted."""
+    and when it is rolled back ("error-rate=2%,p95=2x"). `on_failure`: where failures of spawned calls are posted,
+    signed with `on_failure_secret`."""
 
     name: str | None = None
     tag: str = ""
@@ -47,6 +51,7 @@ class HowToDeploy:
     percent: float = 10.0
     rollback_on: str = ""
     on_failure: str = ""
+    on_failure_secret: str = ""
 
     def name_for(self, app: CanBeDeployed) -> str:
         """What the app is to be found by. Raises `InvalidError` if nobody says, or it cannot be a name."""
@@ -59,8 +64,7 @@ class HowToDeploy:
         return checked_name(wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be deployed, where, and of what."""
 
     connection: Connection
@@ -83,6 +87,7 @@ class Prepared:
             wanted.rollback_on,
             dry_run,
             checked_url(wanted.on_failure),
+            checked_secrets(wanted.on_failure_secret, wanted.on_failure),
         )
 
 
@@ -98,7 +103,7 @@ def prepare(app: CanBeDeployed, wanted: HowToDeploy) -> Steps[Prepared]:
             '`if __name__ == "__main__":`, or use `motet deploy`.'
         )
     checked_strategy(wanted.strategy)
-    checked_url(wanted.on_failure)
+    checked_secrets(wanted.on_failure_secret, checked_url(wanted.on_failure))
     name = wanted.name_for(app)
     know_container_name()
     (spec, by_value), declared = app.described(with_interfaces=True), app.declared_specs()

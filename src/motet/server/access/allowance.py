@@ -62,13 +62,15 @@ class Allowance:
         """It submits inputs. Raises `ResourceExhaustedError`."""
         self._take(self._inputs, count, "inputs", "inputs_per_second")
 
-    def check_stored(self, more: int) -> None:
-        """It wants so many bytes kept. Raises `ResourceExhaustedError`."""
+    def check_stored(self, more: int, beside: int = 0) -> None:
+        """It wants so many bytes kept, `beside` those that somebody else counts. Raises `ResourceExhaustedError`."""
         most = self.quota.stored_bytes
-        if most is not None and self.stored + more > most:
+        stored = self.stored + beside
+        if most is not None and stored + more > most:
             raise ResourceExhaustedError(
-                f"{self.stored} bytes are stored for {self.name}, {more} more are too many, and it may have {most} (limit "
-                "`stored_bytes`): take items out of queues, or end apps whose results are kept. Try again in 60 s.",
+                f"{stored} bytes are stored for {self.name}, {more} more are too many, and it may have {most} (limit "
+                "`stored_bytes`): take items out of queues, end apps whose results are kept, or delete calls. Try again "
+                "in 60 s.",
                 60.0,
                 "stored_bytes",
             )

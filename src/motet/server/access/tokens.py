@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 import threading
@@ -15,6 +14,7 @@ from motet.model.quota import Quota
 from motet.server.access.rights import named_rights
 from motet.server.driver import logger
 from motet.store.base import KeptToken, TokenStore
+from motet.wire.server_proof import server_proof, token_digest, token_name
 
 OPERATOR = "operator"
 """The principal that is the user a server runs as."""
@@ -79,13 +79,15 @@ class Tokens:
             token = PREFIX + secrets.token_urlsafe(_BYTES)
             expires_at = None if lifetime is None else now + lifetime
             unique = tuple(dict.fromkeys(rights))
-            made = KeptToken(name, _hash(token), unique, now, expires_at, principal=secrets.token_hex(8), limits=limits)
+            made = KeptToken(
+                name, token_digest(token), unique, now, expires_at, principal=secrets.token_hex(8), limits=limits
+            )
             self._save({**others, name: made})
         return token
 
     def find(self, token: str) -> KeptToken | None:
         """The one that this is, if it is one that may be used; it was used now."""
-        now, hashed, kept = self._now(), _hash(token).encode(), self._kept
+        now, hashed, kept = self._now(), token_digest(token).encode(), self._kept
         found = None
         for each in kept.values():  # all of them: how long it takes tells nothing
             if secrets.compare_digest(each.hash.encode(), hashed):
@@ -98,6 +100,17 @@ class Tokens:
             self._saved_at = now
             self._later(self._save_uses)
         return used
+
+    def prove(self, name: str, challenge: str, key: str) -> str:
+        """That one of them is known here, to who calls it by its `token_name`; empty: none of them is called that."""
+        for each in self._kept.values():
+            if secrets.compare_digest(token_name(each.hash).encode(), name.encode("utf-8", "replace")):
+                return "" if _has_expired(each, self._now()) else server_proof(each.hash, challenge, key)
+        return ""
+
+    def look_again(self) -> None:
+        """Another server may have made some, or revoked them. Raises `ServiceError`."""
+        self._kept = {each.name: each for each in self._store.load() or ()}
 
     def revoke(self, name: str) -> None:
         """It is none from now on. Raises `NotFoundError`, `ServiceError`."""
@@ -126,7 +139,3 @@ class Tokens:
 
 def _has_expired(token: KeptToken, now: float) -> bool:
     return token.expires_at is not None and token.expires_at <= now
-
-
-def _hash(token: str) -> str:
-    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()

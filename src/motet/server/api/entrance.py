@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import importlib
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -19,31 +21,34 @@ from motet.server.peers import SocketPeer
 MAX_CONNECTIONS = 1000
 """Of HTTP at once."""
 
+_ANSWERING = (
+    "uvicorn",
+    "motet.server.api.api",
+    "motet.server.http.bounded_http",
+    "motet.server.http.quiet_uvicorn",
+    "motet.server.port.frames_websocket",
+)
 
-class ApiEntrance:
-    """Makes the API when somebody asks for it, and has it answer on connections that begin as HTTP. `make_peer`: what takes
-    the frames in a WebSocket."""
 
-    def __init__(
-        self, reception: Reception, names: OwnNames, health: Health, make_peer: Callable[[], SocketPeer]
-    ) -> None:
-        self._reception = reception
-        self._names = names
+class HttpEntrance:
+    """Has an app answer on connections that begin as HTTP, which is made when somebody asks for it. `make_peer`: what takes the
+    frames in a WebSocket."""
+
+    def __init__(self, health: Health, make_peer: Callable[[], SocketPeer]) -> None:
         self._health = health
         self._make_peer = make_peer
-        self._app: Any = None
         self._listener: Listener | None = None
+
+    @staticmethod
+    def load() -> None:
+        """Import what answers, on whatever thread: on the loop everybody would wait for it when the first one asks."""
+        with contextlib.suppress(ImportError):  # who asks is told
+            for name in _ANSWERING:
+                importlib.import_module(name)
 
     def open(self) -> Any:
         """The ASGI app, the same each time. Raises `ServiceError` if packages are missing."""
-        if self._app is None:
-            # Late: only servers that are asked over HTTP need it.
-            try:
-                from motet.server.api.api import HttpApi
-            except ImportError as error:
-                raise _missing(error) from error
-            self._app = HttpApi(self._reception, self._names)
-        return self._app
+        raise NotImplementedError
 
     def new_protocol(self, process: PeerProcess | None) -> asyncio.Protocol:
         """What takes a connection over that speaks HTTP. `process`: who is at the other end, if it is a Unix socket."""
@@ -52,8 +57,10 @@ class ApiEntrance:
                 self._listener = Listener(
                     WebConfig(), self._answering(), user="HTTP", extra="server", websockets=self._websockets
                 )
-            if self._listener.count >= MAX_CONNECTIONS:
-                return _LacksRoom(f"{MAX_CONNECTIONS} connections are open, which are the most that may be")
+            if self._listener.count >= MAX_CONNECTIONS and not self._listener.make_room():
+                return _LacksRoom(
+                    f"requests are being answered on {MAX_CONNECTIONS} connections, which are the most that may be open"
+                )
             return self._listener.new_protocol({PROCESS: process})
         except ServiceError as error:
             return _LacksRoom(str(error))
@@ -73,14 +80,40 @@ class ApiEntrance:
 
     def end(self) -> None:
         """Nobody is to wait for an answer any more. Idempotent."""
-        if self._app is not None:
-            self._app.close()
 
     async def close(self) -> None:
         """Close connections, when those who wait have been told. Idempotent."""
         self.end()
         if self._listener is not None:
             await self._listener.close()
+
+
+class ApiEntrance(HttpEntrance):
+    """The API of a server that leads."""
+
+    def __init__(
+        self, reception: Reception, names: OwnNames, health: Health, make_peer: Callable[[], SocketPeer]
+    ) -> None:
+        super().__init__(health, make_peer)
+        self._reception = reception
+        self._names = names
+        self._app: Any = None
+
+    def open(self) -> Any:
+        """See `HttpEntrance`."""
+        if self._app is None:
+            # Late: only servers that are asked over HTTP need it.
+            try:
+                from motet.server.api.api import HttpApi
+            except ImportError as error:
+                raise _missing(error) from error
+            self._app = HttpApi(self._reception, self._names)
+        return self._app
+
+    def end(self) -> None:
+        """See `HttpEntrance`."""
+        if self._app is not None:
+            self._app.close()
 
 
 class _LacksRoom(asyncio.Protocol):

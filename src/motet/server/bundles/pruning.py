@@ -1,4 +1,4 @@
-"""Bundles that no version needs any more go."""
+"""Bundles that no version needs any more go, and blobs that no call does."""
 
 from __future__ import annotations
 
@@ -20,11 +20,13 @@ class Pruning:
         deployments: Deployments,
         store: BundleStore | None,
         of_detached: Callable[[], frozenset[str]] = frozenset,
+        sweep: Callable[[bool], Coroutine[Any, Any, Freed]] | None = None,
     ) -> None:
-        """`of_detached`: the bundles of detached apps, which are needed, too."""
+        """`of_detached`: the bundles of detached apps, which are needed, too. `sweep` lets go of blobs, or says which would."""
         self._deployments = deployments
         self._store = store
         self._of_detached = of_detached
+        self._sweep = sweep
         self.answers: dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]] = {PruneHome: self._prune_home}
 
     async def prune(self, keep_versions: int | None = None, *, dry_run: bool = False) -> Freed:
@@ -36,4 +38,5 @@ class Pruning:
         return await asyncio.to_thread(self._store.prune, needed, dry_run=dry_run)
 
     async def _prune_home(self, body: PruneHome) -> ReplyBody:
-        return HomePruned(*await self.prune(body.keep_versions, dry_run=body.dry_run))
+        freed = await self.prune(body.keep_versions, dry_run=body.dry_run)
+        return HomePruned(*freed, *(Freed(0, 0) if self._sweep is None else await self._sweep(body.dry_run)))

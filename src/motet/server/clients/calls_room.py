@@ -10,9 +10,11 @@ from motet.core import events as e
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.spawned import SpawnedCalls
+from motet.server.containers.late_deliveries import Deliveries
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Place
 from motet.server.driver import Driver
+from motet.store.base import Freed
 
 Claim = Callable[[str], list[e.Event]]
 
@@ -26,6 +28,7 @@ class CallsServed:
     lifetimes: Lifetimes
     names: Names
     place: Place
+    deliveries: Deliveries
 
 
 class JournalProgress(NamedTuple):
@@ -60,6 +63,10 @@ class CallsRoom:
     def bundles(self) -> frozenset[str]:
         """Those of detached apps that are kept: they are needed."""
         return frozenset()
+
+    async def sweep(self, dry_run: bool) -> Freed:
+        """Let go of large arguments and results that nobody needs; what that was. Raises `ServiceError`."""
+        return Freed(0, 0)
 
     async def prepare(self) -> None:
         """Read what a server before this one has left. Raises `ServiceError`."""

@@ -181,8 +181,8 @@ class Conversation:
         peer, self._peer = self._peer, None
         if self._is_over:
             return
-        # Who has said nothing has nothing to come back for.
-        if peer is None or peer.is_given_up or self._kept is None or not self._taken:
+        # Also for one of which nothing has come: what it said may have been lost with the connection.
+        if peer is None or peer.is_given_up or self._kept is None:
             self.end()
             return
         assert self._guest is not None

@@ -382,7 +382,7 @@ class ClientSession:
             )
         if refusal := self._driver.engine.inspection.refusal(function_id, body.kind, self.principal):
             raise refusal
-        self._turnstile.check_stored(0)
+        self._turnstile.check_stored(0, self._calls.kept_for(self.principal))
         called_as = body.function_id if body.function_id != function_id else ""
         event = self._submitted(body, function_id)
         return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)

@@ -42,10 +42,10 @@ class Turnstile:
                 return error
         return None
 
-    def check_stored(self, more: int) -> None:
-        """It wants so many bytes kept. Raises `ResourceExhaustedError`."""
+    def check_stored(self, more: int, beside: int = 0) -> None:
+        """It wants so many bytes kept, `beside` those that somebody else counts. Raises `ResourceExhaustedError`."""
         if self._allowance is not None:
-            self._allowance.check_stored(more)
+            self._allowance.check_stored(more, beside)
 
     def close(self) -> None:
         """It is gone."""

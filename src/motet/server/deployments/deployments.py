@@ -6,22 +6,23 @@ import asyncio
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
 from motet.model.ids import ENTROPY_BITS, id_suffix
-from motet.model.webhook import checked_url
+from motet.model.webhook import checked_secrets, checked_url
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import Alias, labels
 from motet.server.deployments.canaries import Canaries
 from motet.server.deployments.names import Names
-from motet.server.deployments.register import Deployment, NameState, Register, ended, not_deployed
+from motet.server.deployments.register import Deployment, NameState, Register, ended
 from motet.server.deployments.rollout import Rollouts, check_beginning
 from motet.server.deployments.rules import RollbackRules
 from motet.server.deployments.schedules import Schedules
@@ -100,7 +101,7 @@ class Deployments:
         name = checked_name(body.name)
         checked_strategy(body.strategy)
         RollbackRules.read(body.rules)
-        checked_url(body.on_failure)
+        checked_secrets(body.on_failure_secret, checked_url(body.on_failure))
         spec = replace(body.spec, name=name)
         state = self._register.state(name)
         async with state.turn:
@@ -130,6 +131,7 @@ class Deployments:
                 body.client or view.client,
                 view.bundle,
                 on_failure=old.on_failure,
+                on_failure_secret=old.on_failure_secret,
             )
             return await self._take_over(state, again, by, old.spec, source=number)
 
@@ -183,6 +185,7 @@ class Deployments:
             rights=rights,
             rules=body.rules,
             on_failure=body.on_failure,
+            on_failure_secret=body.on_failure_secret,
         )
 
     async def _promote(self, body: m.PromoteApp, by: Deployer) -> ReplyBody:
@@ -198,7 +201,7 @@ class Deployments:
         state = await self._known(body.name)
         async with state.turn:
             if state.live is None:
-                raise not_deployed(body.name)
+                raise self._register.not_deployed(body.name)
             self._canaries.forget(body.name)
             await self._rollouts.stop(state, body.name)
             self._forget_calls(body.name)
@@ -332,7 +335,7 @@ class Deployments:
         live = None if state is None else state.live
         if not number:
             if live is None:
-                raise not_deployed(name)
+                raise self._register.not_deployed(name)
             return live.kept, live
         if live is not None and live.view.version == number:
             return live.kept, live

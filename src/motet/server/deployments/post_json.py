@@ -7,6 +7,7 @@ import contextlib
 import http.client
 import ssl
 import threading
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from motet.model.version import VERSION
@@ -15,15 +16,15 @@ TIMEOUT = 10.0
 """Seconds for a connection, and for each part of an answer."""
 
 
-async def post_json(url: str, body: bytes, key: str) -> int:
-    """The status of the answer; redirects are not followed. `key`: the same when this is said again. Raises `OSError`,
+async def post_json(url: str, body: bytes, headers: Mapping[str, str]) -> int:
+    """The status of the answer; redirects are not followed. `headers`: beside those of every such request. Raises `OSError`,
     `ValueError` or `http.client.HTTPException` where there is no answer."""
     loop = asyncio.get_running_loop()
     done: asyncio.Future[int] = loop.create_future()
 
     def post() -> None:
         try:
-            status, problem = _post(url, body, key), None
+            status, problem = _post(url, body, headers), None
         except Exception as error:
             status, problem = 0, error
         with contextlib.suppress(RuntimeError):  # the loop has ended: nobody waits
@@ -42,7 +43,7 @@ def _settle(done: asyncio.Future[int], status: int, problem: Exception | None) -
         done.set_exception(problem)
 
 
-def _post(url: str, body: bytes, key: str) -> int:
+def _post(url: str, body: bytes, more: Mapping[str, str]) -> int:
     parts = urlsplit(url)
     host = parts.hostname or ""
     connection: http.client.HTTPConnection
@@ -55,8 +56,8 @@ def _post(url: str, body: bytes, key: str) -> int:
     headers = {
         "content-type": "application/json",
         "user-agent": f"motet/{VERSION}",
-        "idempotency-key": key,
         "connection": "close",
+        **more,
     }
     try:
         connection.request("POST", target, body, headers)

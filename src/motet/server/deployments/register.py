@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Coroutine, Iterable
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.errors import NotFoundError
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec
+from motet.model.nearest import did_you_mean
 from motet.server.access.rights import named_rights
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.apps.lifetimes import UntilReplaced
@@ -100,7 +102,7 @@ class Register:
         """All versions of a name, newest first. Raises `NotFoundError` if there is none."""
         found = await self.ask(lambda store: store.history(name))
         if not found:
-            raise not_deployed(name)
+            raise self.not_deployed(name)
         return found
 
     async def kept(self, name: str, version: int) -> KeptDeployment:
@@ -110,6 +112,10 @@ class Register:
             numbers = ", ".join(f"v{it.version}" for it in reversed((await self.history(name))[:10]))
             raise NotFoundError(f"App {name!r} has no version {version}; it has {numbers}")
         return found
+
+    def not_deployed(self, name: str) -> NotFoundError:
+        """There is nothing of this name."""
+        return not_deployed(name, (each for each, state in self.names.items() if state.live is not None))
 
     # --- versions that are to serve -----------------------------------------------------------------------------------
 
@@ -137,9 +143,10 @@ class Register:
 
 def ended(view: DeploymentView, state: str, at: float | None, why: str = "") -> DeploymentView:
     """The same version, which serves no more; `at`: since when nothing of it is left."""
-    return replace(view, state=state, share=0.0, ended_at=at, why=why)  # type: ignore[arg-type]
+    return replace(view, state=state, share=0.0, ended_at=at, why=why)
 
 
-def not_deployed(name: str) -> NotFoundError:
-    """There is nothing of this name."""
-    return NotFoundError(f"App {name!r} is not deployed on this server.")
+def not_deployed(name: str, deployed: Iterable[str]) -> NotFoundError:
+    """There is nothing of this name; `deployed`: those that there are."""
+    near = did_you_mean(name, deployed)
+    return NotFoundError(f"App {name!r} is not deployed on this server{near or '.'}")

@@ -14,7 +14,7 @@ from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.failure_hooks import FailureHooks
 from motet.server.deployments.names import Names
 from motet.server.deployments.post_json import post_json
-from motet.server.deployments.register import Place, Register
+from motet.server.deployments.register import Deployment, Place, Register
 from motet.server.deployments.reruns import Read, Reruns
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
 from motet.server.deployments.schedules import Schedules, Spawn
@@ -65,6 +65,12 @@ class DeploymentsRoom:
             return self._driver.engine.inspection.refusal(self.names.resolve(function_id), CallKind.STREAM)
         except NotFoundError:
             return None  # it is told so when it is submitted
+
+    async def prepare(self) -> list[Deployment]:
+        """What served when the last server ended, for `deployments.restore`."""
+        found = await self.deployments.prepare()
+        await self._hooks.prepare()
+        return found
 
     def _changed(self) -> None:
         self.schedules.look()

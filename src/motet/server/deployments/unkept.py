@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from motet.model.deployment import DeploymentView
-from motet.store.base import KeptDeployment, KeptSchedule
+from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
 
 
 class MemoryDeployments:
@@ -16,6 +16,7 @@ class MemoryDeployments:
     def __init__(self) -> None:
         self._kept: dict[tuple[str, int], KeptDeployment] = {}
         self._schedules: dict[tuple[str, str], KeptSchedule] = {}
+        self._notices: dict[str, KeptNotice] = {}
 
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
@@ -59,6 +60,19 @@ class MemoryDeployments:
     def keep_schedule(self, kept: KeptSchedule) -> None:
         """See `DeploymentStore`."""
         self._schedules[kept.app, kept.function] = kept
+
+    def notices(self) -> list[KeptNotice]:
+        """See `DeploymentStore`."""
+        return list(self._notices.values())
+
+    def keep_notices(self, kept: Sequence[KeptNotice]) -> None:
+        """See `DeploymentStore`."""
+        for each in kept:
+            self._notices.setdefault(each.id, each)
+
+    def forget_notice(self, notice_id: str) -> None:
+        """See `DeploymentStore`."""
+        self._notices.pop(notice_id, None)
 
     def close(self) -> None:
         """See `DeploymentStore`."""

@@ -70,10 +70,18 @@ class BoundedHttp(HttpToolsProtocol):
     _refused = False
     _half_closed = False
     _timer: asyncio.TimerHandle | None = None
+    free_since = 0.0
+    """When it was opened, or last had answered a request, on the loop's clock."""
+
+    @property
+    def is_free(self) -> bool:
+        """Whether no request is being answered on it, though the head of one may be on its way."""
+        return (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing()
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         gathered = cast(asyncio.Transport, GatheredTransport(transport, self.loop))
         super().connection_made(gathered)
+        self.free_since = self.loop.time()
         self.access_log = False  # the log is the program's own uvicorn's, if it has one
         self.flow = _Flow(gathered)
         self.timeout_keep_alive_task = self.loop.call_later(self.timeout_keep_alive, self.timeout_keep_alive_handler)
@@ -158,6 +166,7 @@ class BoundedHttp(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
+        self.free_since = self.loop.time()
         if self._held:
             self.loop.call_soon(self._take_held)
         elif self._half_closed:

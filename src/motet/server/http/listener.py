@@ -73,6 +73,19 @@ class Listener:
         """Connections that are open."""
         return 0 if self._server is None else len(self._server.server_state.connections)
 
+    def make_room(self) -> bool:
+        """End the connection on which nobody has been answered for longest; whether there was one. Who only holds a connection
+        open must not keep others out."""
+        from motet.server.http.bounded_http import BoundedHttp
+
+        free = [
+            each for each in self._server.server_state.connections if isinstance(each, BoundedHttp) and each.is_free
+        ]
+        if not free:
+            return False
+        min(free, key=lambda each: each.free_since).transport.close()
+        return True
+
     def _protocol(self, state: dict[str, Any]) -> asyncio.Protocol:
         config, loop = self._server.config, asyncio.get_running_loop()
         made: asyncio.Protocol = config.http_protocol_class(

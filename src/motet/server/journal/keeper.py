@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -13,12 +13,14 @@ import msgspec
 
 from motet.errors import Error, ServiceError
 from motet.server.driver import logger
-from motet.store.journal import Entry, Journal, JournalFenced
+from motet.store.journal import Entry, InputsAdded, InputsEnded, Journal, JournalFenced
 
 T = TypeVar("T")
 
-MOST_ENTRIES = 5_000
+MOST_ROWS = 5_000
 """What one commit keeps at most, about: a few hundred milliseconds of work, on a slow machine."""
+MOST_BYTES = 32 * 1024 * 1024
+"""Of arguments and results in one commit, about: others wait for it, and PostgreSQL takes no message of a gigabyte."""
 RETRY_INTERVAL = 0.5
 """Seconds between two attempts to keep what must be kept, and could not be."""
 EXPIRE_INTERVAL = 60.0
@@ -149,10 +151,11 @@ class JournalKeeper:
             self._timer.cancel()
             self._timer = None
         group: list[_Keeping] = []
-        count = 0
-        while self._queue and count < MOST_ENTRIES:
+        rows = size = 0
+        while self._queue and rows < MOST_ROWS and size < MOST_BYTES:
             group.append(self._queue.popleft())
-            count += 1 + len(group[-1].entries)
+            more_rows, more_bytes = _extent(group[-1])
+            rows, size = rows + more_rows, size + more_bytes
         self._oldest = _oldest(self._owed, group)
         self._is_busy = True
         self._loop.run_in_executor(self._writer, self._work, group).add_done_callback(self._done)
@@ -191,23 +194,39 @@ class JournalKeeper:
     def _work(self, group: list[_Keeping]) -> Told:
         """Keep what is to be kept, answer what is asked then; what there is to tell."""
         writes = [work for work in group if work.question is None]
-        told = self._write([*self._owed, *writes]) if writes or self._owed else []
+        told = self._write_all([*self._owed, *writes]) if writes or self._owed else []
         return told + [(work.then, self._answer(work.question)) for work in group if work.question is not None]
 
-    def _write(self, group: list[_Keeping]) -> Told:
+    def _write_all(self, group: list[_Keeping]) -> Told:
+        """In as many commits as it takes: what is owed may have become more than fits into one."""
         self._owed = []
+        return self._write_parts(_parts(group))[0]
+
+    def _write_parts(self, parts: Iterable[list[_Keeping]]) -> tuple[Told, ServiceError | None]:
+        """One commit for each, in this order, up to the first that cannot be written: nothing overtakes what is owed."""
+        told: Told = []
+        failed: ServiceError | None = None
+        for part in parts:
+            if failed is not None:
+                told += self._cannot(part, failed)
+            else:
+                more, failed = self._write(part)
+                told += more
+        return told, failed
+
+    def _write(self, group: list[_Keeping]) -> tuple[Told, ServiceError | None]:
         error = self._try(group)
         if error is None:
             self._works()
-            return [(work.then, None) for work in group]
+            return [(work.then, None) for work in group], None
         if isinstance(error, ServiceError):
-            return self._cannot(group, error)
+            return self._cannot(group, error), error
         if len(group) > 1:  # one of them is at fault
-            return [told for work in group for told in self._write([*self._owed, work])]
+            return self._write_parts([work] for work in group)
         (work,) = group
         if work.is_owed:
             logger.error("%s is not kept: %s", type(work.entries[0]).__name__, error)
-        return [(work.then, error)]
+        return [(work.then, error)], None
 
     def _try(self, group: list[_Keeping]) -> Error | None:
         try:
@@ -228,7 +247,7 @@ class JournalKeeper:
                 told.append((lambda _: self._on_fenced(), None))
             refused = group
         else:
-            self._owed = [work for work in group if work.is_owed]
+            self._owed += [work for work in group if work.is_owed]
             refused = [work for work in group if not work.is_owed]
         if not self.problem:
             self.problem = str(error)
@@ -249,6 +268,35 @@ class JournalKeeper:
         except Exception as error:
             logger.error("a question to the journal failed", exc_info=error)
             return Error(f"{type(error).__name__}: {error}")
+
+
+def _extent(work: _Keeping) -> tuple[int, int]:
+    """How many rows it has, about, and how many bytes of arguments and results."""
+    rows, size = 1, 0
+    for entry in work.entries:
+        rows += 1
+        if isinstance(entry, InputsAdded):
+            rows += len(entry.inputs)
+            size += sum(len(each.payload) for each in entry.inputs)
+        elif isinstance(entry, InputsEnded):
+            rows += len(entry.ended)
+            size += sum(len(each.payload) for each in entry.ended)
+    return rows, size
+
+
+def _parts(group: list[_Keeping]) -> Iterator[list[_Keeping]]:
+    """The same in the same order, cut so that each part is what one commit keeps at most."""
+    part: list[_Keeping] = []
+    rows = size = 0
+    for work in group:
+        more_rows, more_bytes = _extent(work)
+        if part and (rows + more_rows > MOST_ROWS or size + more_bytes > MOST_BYTES):
+            yield part
+            part, rows, size = [], 0, 0
+        part.append(work)
+        rows, size = rows + more_rows, size + more_bytes
+    if part:
+        yield part
 
 
 def _oldest(*lines: Sequence[_Keeping]) -> float | None:

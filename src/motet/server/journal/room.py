@@ -12,12 +12,17 @@ from motet.server.apps.lifetimes import UntilStopped
 from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim, JournalProgress
 from motet.server.clients.spawned import SpawnedCalls
 from motet.server.clock import Clock
+from motet.server.config import ServerConfig
 from motet.server.containers.come_back import CLAIM_TIMEOUT
+from motet.server.containers.late_deliveries import LateDeliveries
 from motet.server.driver import logger
-from motet.server.journal.durable_calls import DurableCalls
+from motet.server.journal.blob_sweep import BlobSweep
 from motet.server.journal.keeper import JournalKeeper
-from motet.server.journal.unfinished_calls import UnfinishedCalls, read_unfinished
-from motet.store.base import CallStore
+from motet.server.journal.large_calls import LargeCalls
+from motet.server.journal.large_payloads import LargePayloads
+from motet.server.journal.unfinished_calls import Part, UnfinishedCalls, read_unfinished
+from motet.store.base import CallStore, Freed
+from motet.store.blob_places import BlobPlaces
 from motet.store.journal import Journal, KeptApp
 
 
@@ -25,13 +30,21 @@ class JournalRoom(CallsRoom):
     """`calls` takes spawned calls. `on_fenced` is called when another server has the journal: this one must end."""
 
     def __init__(
-        self, journal: Journal, unused: CallStore, clock: Clock, retention: float, on_fenced: Callable[[], None]
+        self,
+        journal: Journal,
+        unused: CallStore,
+        clock: Clock,
+        config: ServerConfig,
+        on_fenced: Callable[[], None],
+        blobs: BlobPlaces,
     ) -> None:
         loop = asyncio.get_running_loop()
         self._journal = journal
         self._clock = clock
-        self._keeper = JournalKeeper(journal, loop, retention, on_fenced, clock.wall_now)
-        self._durable = DurableCalls(unused, self._keeper, clock)
+        self._keeper = JournalKeeper(journal, loop, config.keep_results, on_fenced, clock.wall_now)
+        self._payloads = LargePayloads(blobs, journal.term, config.blobs_above)
+        self._durable = LargeCalls(unused, self._keeper, clock, self._payloads)
+        self._sweep = BlobSweep(self._payloads, self._keeper, clock, self._durable.stored)
         super().__init__(self._durable)
         self._served: CallsServed | None = None
         self._unfinished = UnfinishedCalls([], clock)
@@ -40,7 +53,7 @@ class JournalRoom(CallsRoom):
     @property
     def problem(self) -> str:
         """Why spawned calls are refused now; "": they are not."""
-        return self._keeper.problem
+        return self._keeper.problem or self._payloads.problem
 
     def progress(self) -> JournalProgress:
         """See `CallsRoom`."""
@@ -50,6 +63,8 @@ class JournalRoom(CallsRoom):
         """Have calls looked up here."""
         self._served = served
         self._durable.serve(served.catalogue, served.names.resolve)
+        late = LateDeliveries(served.deliveries, served.driver, self._payloads.arguments)
+        self._payloads.on_first = late.begin
 
     def claims(self, containers_of: Claim) -> Claim:
         """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""
@@ -64,12 +79,19 @@ class JournalRoom(CallsRoom):
         if parts:
             count = sum(len(inputs) for _, inputs in parts)
             logger.info("%d spawned inputs go on that a server before this one had accepted", count)
-        self._unfinished = UnfinishedCalls(parts, self._clock)
+        self._unfinished = UnfinishedCalls(self._with_references(parts), self._clock)
         for app in await asyncio.to_thread(self._journal.apps):
             try:
                 self._apps.append((app, await self._served.place(app.spec, app.bundle)))
             except Error as error:
                 logger.error("the detached app %s (%s) does not go on: %s", app.spec.name, app.app_id, error)
+
+    def _with_references(self, parts: list[Part]) -> list[Part]:
+        wait_for = self._durable.wait_for
+        return [
+            (call, [(each, wait_for(call.call_id, each.index, payload, call.principal)) for each, payload in inputs])
+            for call, inputs in parts
+        ]
 
     def restore(self) -> None:
         """Have detached apps be here, and all inputs whose function is. Deployed apps are here already."""
@@ -86,6 +108,7 @@ class JournalRoom(CallsRoom):
         self._unfinished.bind_variants(served.catalogue)
         self._unfinished.send_on(served.names, served.driver)
         self._keeper.expire_now_and_then()
+        self._sweep.begin()
         # Clients may come from now on: inputs whose function is not here in time are given up.
         asyncio.get_running_loop().call_later(CLAIM_TIMEOUT, self._give_up)
 
@@ -98,6 +121,10 @@ class JournalRoom(CallsRoom):
         """Those of detached apps: they are needed."""
         return self._durable.bundles
 
+    async def sweep(self, dry_run: bool) -> Freed:
+        """See `CallsRoom`."""
+        return Freed(*await self._sweep.sweep(dry_run=dry_run))
+
     # --- and ends -----------------------------------------------------------------------------------------------------
 
     def ending(self) -> None:
@@ -106,7 +133,9 @@ class JournalRoom(CallsRoom):
 
     async def close(self) -> None:
         """Keep what is on its way. Idempotent."""
+        self._sweep.end()
         await self._keeper.close()
+        self._payloads.close()
 
 
 def calls_room(
@@ -114,10 +143,12 @@ def calls_room(
     store: CallStore,
     hold: Callable[[int, int], None],
     clock: Clock,
-    retention: float,
+    config: ServerConfig,
     on_fenced: Callable[[], None],
+    blobs: BlobPlaces,
 ) -> CallsRoom:
-    """With a journal, or without: then calls are in `store`, and `hold` is told how much that is (see `SpawnedCalls`)."""
+    """With a journal, or without: then calls are in `store`, and `hold` is told how much that is (see `SpawnedCalls`).
+    `blobs`: where large payloads are kept, if they can be."""
     if journal is None:
         return CallsRoom(SpawnedCalls(store, hold))
-    return JournalRoom(journal, store, clock, retention, on_fenced)
+    return JournalRoom(journal, store, clock, config, on_fenced, blobs)

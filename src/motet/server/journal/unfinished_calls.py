@@ -13,8 +13,12 @@ from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
 from motet.server.journal.durable_calls import read_variant
 from motet.server.journal.keeper import JournalKeeper
-from motet.store.journal import InputsEnded, Journal, KeptCall, UnfinishedInput
+from motet.store.journal import InputsEnded, Journal, KeptCall, UnfinishedInput, UnfinishedPart
 from motet.wire import report
+
+ASKED_INPUTS = 1_000
+ASKED_BYTES = 1 << 24
+"""So many inputs, or so many bytes, are read with one question."""
 
 Part = tuple[KeptCall, list[tuple[UnfinishedInput, bytes]]]
 
@@ -22,10 +26,25 @@ Part = tuple[KeptCall, list[tuple[UnfinishedInput, bytes]]]
 def read_unfinished(journal: Journal) -> list[Part]:
     """All of it, with arguments. Raises `ServiceError`."""
     found: list[Part] = []
-    for part in journal.unfinished():
-        payloads = journal.payloads(part.call.call_id, [each.index for each in part.inputs])
-        found.append((part.call, list(zip(part.inputs, payloads, strict=True))))
+    for group in _groups(journal.unfinished()):
+        payloads = iter(journal.payloads([(it.call.call_id, each.index) for it in group for each in it.inputs]))
+        found += [(it.call, [(each, next(payloads)) for each in it.inputs]) for it in group]
     return found
+
+
+def _groups(parts: Iterator[UnfinishedPart]) -> Iterator[list[UnfinishedPart]]:
+    """Parts whose arguments are asked for together: a question for each call takes a second for a few thousand calls."""
+    group: list[UnfinishedPart] = []
+    count = size = 0
+    for part in parts:
+        group.append(part)
+        count += len(part.inputs)
+        size += sum(each.size for each in part.inputs)
+        if count >= ASKED_INPUTS or size >= ASKED_BYTES:
+            yield group
+            group, count, size = [], 0, 0
+    if group:
+        yield group
 
 
 class UnfinishedCalls:

@@ -24,6 +24,7 @@ from motet.records.successes import Successes
 from motet.server.clock import Clock
 from motet.server.driver import logger
 from motet.server.records.keeper import Erasure, OpenStore, RecordKeeper, Work
+from motet.store.blob_reference import StoredPayload
 from motet.store.records import RecordReader, RecordStore
 
 FLUSH_INTERVAL = 0.2
@@ -144,8 +145,13 @@ class RecordQueue:
             batch.chunks.append(self._succeeded.pop(key).chunk())
 
     def add_arguments(self, arguments: list[ArgumentsRecord], definitions: list[DefinitionRecord]) -> None:
-        """Of inputs that failed; moments are of the server's clock. Those that are too large are left out."""
-        fitting = [each for each in arguments if len(each.payload) <= self._keep_arguments]
+        """Of inputs that failed; moments are of the server's clock. Those that are too large are left out, as are all that
+        are kept as blobs."""
+        fitting = [
+            each
+            for each in arguments
+            if len(each.payload) <= self._keep_arguments and not isinstance(each.payload, StoredPayload)
+        ]
         if fitting and self._has_room(len(fitting)):
             self._bytes += sum(len(each.payload) for each in fitting)
             batch = self._gathered()

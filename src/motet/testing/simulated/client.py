@@ -9,10 +9,12 @@ from typing import Any
 
 from motet.client.connection import Connection
 from motet.client.resuming_link import ResumingLink
+from motet.errors import ConnectionError
 from motet.model.function import AppSpec
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.testing.history_events import (
     CancelAsked,
+    ClientTurnedAway,
     Event,
     InputSubmitted,
     OutcomeDenied,
@@ -132,8 +134,12 @@ class ScriptedClient:
 
     async def run(self) -> None:
         """Begin an app, make calls, and wait for all of them."""
-        await self._connect(self.process.name)
-        created = await self.ask(m.CreateApp(f"ap-{self.process.name}", self._app, detached=True))
+        created: Any = None
+        while self._connection.agreed is None and not isinstance(created, m.AppCreated):
+            # A server that has not answered has begun no conversation: a program that is told so begins again.
+            self._connection = Connection()
+            await self._connect(self.process.name)
+            created = await self.ask(m.CreateApp(f"ap-{self.process.name}", self._app, detached=True))
         if isinstance(created, m.AppCreated):
             self._functions = {name: function_id for _, name, function_id in created.functions}
             async with asyncio.TaskGroup() as group:
@@ -155,8 +161,12 @@ class ScriptedClient:
         try:
             self._connection.ask(body, on_reply)
         except Exception as error:
-            return error
-        return await answered
+            answer: Any = error
+        else:
+            answer = await answered
+        if isinstance(answer, ConnectionError) and self._connection.agreed is not None:
+            self._write(ClientTurnedAway(at=self._loop.time(), client=self.process.name, error=str(answer)))
+        return answer
 
     async def _call(self) -> None:
         self._numbers += 1
@@ -224,7 +234,7 @@ class ScriptedClient:
         while index < count:
             answer = await self.ask(m.AwaitOutcomes(call_id, index))
             if not isinstance(answer, m.Outcomes):
-                error = answer if isinstance(answer, Exception) else ConnectionError(str(answer))
+                error = answer if isinstance(answer, Exception) else RuntimeError(str(answer))
                 self.was_denied(key_of(call_id, index), error)
                 return False
             for end in answer.ended:

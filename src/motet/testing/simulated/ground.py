@@ -20,6 +20,9 @@ class EndOfWorld(BaseException):
 class SimulatedStream:
     """A `ByteStream` over a cable. Whoever receives is a stepped thread."""
 
+    key = ""
+    """See `ByteStream`."""
+
     def __init__(self) -> None:
         self.cable: Cable | None = None
         self._bytes = bytearray()
@@ -98,7 +101,7 @@ class SimulatedGround(Ground):
         self._connect = connect
         self._threads: list[SteppedThread] = []
 
-    def open_stream(self, address: str, fingerprint: str = "") -> SimulatedStream:
+    def open_stream(self, address: str, fingerprint: str = "", timeout: float | None = None) -> SimulatedStream:
         """See `Ground`."""
         process = process_of(None)
         assert process is not None

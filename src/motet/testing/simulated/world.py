@@ -11,13 +11,8 @@ from pathlib import Path
 from random import Random
 
 from motet.client import ground
-from motet.client.peer_process import PeerProcess
 from motet.core.host import HostLimits
-from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
-from motet.server.access.door import Principal
-from motet.server.access.rights import CALL, DEPLOY, LOOK
-from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.wiring import ATTEMPT_BITS, build_server
@@ -26,6 +21,7 @@ from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
 from motet.testing.simulated.disk_files import FileDisk
+from motet.testing.simulated.door import SimulatedDoor
 from motet.testing.simulated.ground import SimulatedGround
 from motet.testing.simulated.harm import Harm
 from motet.testing.simulated.host import HostedBackend, Reached, SimulatedHost
@@ -52,21 +48,6 @@ def functions_of(client: str) -> tuple[FunctionSpec, ...]:
     )
 
 
-class SimulatedDoor:
-    """Lets everybody in, each as the principal that it says it is."""
-
-    token = ""
-
-    def admit(self, token: str, process: PeerProcess | None) -> Principal:
-        """See `Door`."""
-        return Principal(token, CALL | DEPLOY | LOOK)
-
-    @property
-    def tokens(self) -> Tokens:
-        """See `Door`."""
-        raise InvalidError("there are no tokens here")
-
-
 class SimulatedWorld:
     """One server at a time, a host, clients, and what is done to them. Made and run on a loop of its own by `history_of`."""
 
@@ -75,6 +56,8 @@ class SimulatedWorld:
         self.faults: dict[FaultKind, int] = {}
         self.dice = Random(f"{seed}/world")
         self.plan = plan or WorldPlan.of(self.dice, durable=True)
+        self.disk_delay = 0.0
+        """Seconds that a commit takes beside the usual."""
         self.loop = SimulatedLoop(self._thread_delay)
         self.host = self._new_host()
         self.backend: HostedBackend | None = None
@@ -95,7 +78,7 @@ class SimulatedWorld:
     # --- connections --------------------------------------------------------------------------------------------------
 
     def _thread_delay(self) -> float:
-        return self.dice.choice((0.0, 0.001, 0.05))
+        return self.dice.choice((0.0, 0.001, 0.05)) + self.disk_delay
 
     def _latency(self) -> float:
         return self.dice.choice(self.plan.latency)
@@ -229,7 +212,7 @@ class SimulatedWorld:
 
     async def _settle(self) -> None:
         """Let everything end; then let somebody else read what was spawned."""
-        self.disk.problem = ""
+        self.disk.problem, self.disk.unclear, self.disk_delay = "", 0, 0.0
         await self._wait_done(self.clients)
         readers = []
         for number, client in enumerate(self.clients, 1):

@@ -1,0 +1,271 @@
+"""Spawned calls of a server that stays, whose large arguments and results are blobs: what the journal and the engine have of
+these is a reference."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+
+import msgspec
+
+from motet.core.commands import SaveOutcomes
+from motet.errors import Error, ServiceError
+from motet.model.outcome import InputEnd, NewInput, OutcomeKind
+from motet.server.clients.asker import Asker
+from motet.server.clients.refusals import refusal
+from motet.server.clients.spawned import SpawnedInputs, SpawnKey
+from motet.server.clock import Clock
+from motet.server.journal.durable_calls import DurableCalls
+from motet.server.journal.keeper import JournalKeeper
+from motet.server.journal.large_payloads import LargePayloads
+from motet.server.journal.stored_bytes import StoredBytes
+from motet.store.base import CallStore
+from motet.store.blob_reference import StoredPayload, as_kept
+from motet.wire import report
+from motet.wire.client_messages import AwaitOutcomes, Outcomes, ReplyBody, RequestBody, RequestFailed, ViewCall
+
+
+class LargeCalls(DurableCalls):
+    """As `DurableCalls`. Blobs are durable before the journal names them, and go after it has let go of them."""
+
+    def __init__(self, unused: CallStore, keeper: JournalKeeper, clock: Clock, payloads: LargePayloads) -> None:
+        super().__init__(unused, keeper, clock)
+        self._payloads = payloads
+        self._arguments: dict[tuple[str, int], tuple[StoredPayload, int]] = {}
+        """Of inputs that have not ended, and whose they are."""
+        self.stored = StoredBytes()
+
+    # --- arguments ----------------------------------------------------------------------------------------------------
+
+    def spawn(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+        reader = _Reader(asker, self._payloads)
+
+        def go_on() -> None:
+            self._with_references(
+                reader,
+                request_id,
+                spawn,
+                lambda asker, stored: super(LargeCalls, self).spawn(asker, request_id, stored),
+            )
+
+        if spawn.again:  # what is being written of it came before
+            self._payloads.when_written(spawn.event.call_id, go_on)
+        else:
+            go_on()
+        return None
+
+    def spawn_once(self, asker: Asker, request_id: int, spawn: SpawnedInputs, key: SpawnKey) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+        self._with_references(
+            _Reader(asker, self._payloads),
+            request_id,
+            spawn,
+            lambda asker, stored: super(LargeCalls, self).spawn_once(asker, request_id, stored, key),
+        )
+        return None
+
+    def _with_references(
+        self,
+        asker: Asker,
+        request_id: int,
+        spawn: SpawnedInputs,
+        accept: Callable[[Asker, SpawnedInputs], object],
+    ) -> None:
+        call_id, payloads = spawn.event.call_id, self._payloads
+        large = [(each.index, each.payload) for each in spawn.event.inputs if payloads.is_large(each.payload)]
+        if not large or not payloads.takes(call_id):
+            accept(asker, spawn)
+            return
+
+        def kept(stored: list[StoredPayload] | Error) -> None:
+            if isinstance(stored, Error):
+                asker.reply(request_id, refusal(_NO_REQUEST, stored))
+                return
+            by_index = dict(zip([index for index, _ in large], stored, strict=True))
+            inputs = [NewInput(each.index, by_index.get(each.index, each.payload)) for each in spawn.event.inputs]
+            # Whoever submits an input once more does not change it: the arguments that came first are those that it has.
+            mine = [index for index in by_index if (call_id, index) not in self._arguments]
+            for index in mine:
+                self._holds(call_id, index, by_index[index], asker.principal)
+
+            def refused() -> None:
+                self._drop([(call_id, index) for index in mine])
+                payloads.drop([it for index, it in by_index.items() if index not in mine])
+
+            event = msgspec.structs.replace(spawn.event, inputs=inputs)
+            accept(_Witness(asker, request_id, refused), replace(spawn, event=event))
+
+        payloads.keep_arguments(call_id, large, kept)
+
+    def wait_for(self, call_id: str, index: int, payload: bytes, principal: int) -> bytes:
+        """An input that a server before this one had accepted: its arguments, as the engine is to have them."""
+        kept = as_kept(payload)
+        if isinstance(kept, StoredPayload):
+            self._holds(call_id, index, kept, principal)
+            self._payloads.wait_for(kept)
+        return kept
+
+    def kept_for(self, principal: int) -> int:
+        """See `SpawnedCalls`."""
+        return self.stored.of(principal)
+
+    def _holds(self, call_id: str, index: int, stored: StoredPayload, principal: int) -> None:
+        self._arguments[call_id, index] = stored, principal
+        self.stored.add(principal, stored.size)
+
+    def _drop(self, keys: Sequence[tuple[str, int]]) -> None:
+        """Arguments that are not needed any more."""
+        found = [it for key in keys if (it := self._arguments.pop(key, None)) is not None]
+        for stored, principal in found:
+            self.stored.add(principal, -stored.size)
+        self._payloads.drop([stored for stored, _ in found])
+
+    # --- results ------------------------------------------------------------------------------------------------------
+
+    def save(self, command: SaveOutcomes, then: Callable[[], None] = lambda: None) -> None:
+        """See `SpawnedCalls`. A large result is kept when it can be, and the others of its call are not held up."""
+        call_id, payloads = command.call_id, self._payloads
+        if self._arguments:
+            then = self._dropping(command, then)
+        large = [each for each in command.ended if payloads.is_large(each.payload)]
+        if not large or not payloads.takes(call_id):
+            super().save(command, then)
+            return
+        left = 1 + len(large)
+
+        def part_kept() -> None:
+            nonlocal left
+            left -= 1
+            if not left:
+                then()
+
+        def kept(end: InputEnd, stored: StoredPayload) -> None:
+            def settled() -> None:
+                payloads.settle(stored)
+                part_kept()
+
+            super(LargeCalls, self).save(SaveOutcomes(call_id, [InputEnd(end.index, end.kind, stored)]), settled)
+
+        small = [each for each in command.ended if not payloads.is_large(each.payload)]
+        if small:
+            super().save(SaveOutcomes(call_id, small), part_kept)
+        else:
+            part_kept()
+        for each in large:
+            payloads.keep_result(call_id, each.index, each.payload, partial(kept, each))
+
+    def _dropping(self, command: SaveOutcomes, then: Callable[[], None]) -> Callable[[], None]:
+        """The same, after which the arguments of these inputs go."""
+        keys = [(command.call_id, each.index) for each in command.ended]
+        keys = [key for key in keys if key in self._arguments]
+        if not keys:
+            return then
+
+        def kept() -> None:
+            self._drop(keys)
+            then()
+
+        return kept
+
+    def await_outcomes(self, asker: Asker, request_id: int, body: AwaitOutcomes, by: int | None) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+        return super().await_outcomes(_Reader(asker, self._payloads), request_id, body, by)
+
+    def view(self, asker: Asker, request_id: int, body: ViewCall, by: int | None) -> ReplyBody | None:
+        """See `SpawnedCalls`."""
+        return super().view(_Reader(asker, self._payloads), request_id, body, by)
+
+    async def erase(self, call_ids: Sequence[str]) -> bool:
+        """See `SpawnedCalls`. What the journal has goes first."""
+        was_there = await super().erase(call_ids)
+        await self._payloads.erase(call_ids)
+        return was_there
+
+
+class _Reader:
+    """Who asks; of large results in the answers, the references become what they refer to."""
+
+    __slots__ = ("_asker", "_payloads", "number", "principal")
+
+    def __init__(self, asker: Asker, payloads: LargePayloads) -> None:
+        self.number, self.principal = asker.number, asker.principal
+        self._asker = asker
+        self._payloads = payloads
+
+    def reply(self, request_id: int, body: ReplyBody) -> None:
+        """See `Asker`."""
+        found = _references(body)
+        if found is None:
+            self._asker.reply(request_id, body)
+        else:
+            self._read(request_id, *found, 0)
+
+    def reply_all(self, answers: Sequence[tuple[int, ReplyBody]]) -> None:
+        """See `Asker`. Those with large results come when these have been read."""
+        plain = [each for each in answers if _references(each[1]) is None]
+        if plain:
+            self._asker.reply_all(plain)
+        if len(plain) < len(answers):
+            for request_id, body in answers:
+                if (found := _references(body)) is not None:
+                    self._read(request_id, *found, 0)
+
+    def _read(self, request_id: int, call_id: str, ended: list[InputEnd], place: int) -> None:
+        """From this place on, one after the other."""
+        while place < len(ended):
+            stored = as_kept(ended[place].payload)
+            if isinstance(stored, StoredPayload):
+                self._payloads.result(stored, partial(self._came, request_id, call_id, ended, place))
+                return
+            place += 1
+        self._asker.reply(request_id, Outcomes(call_id, ended))
+
+    def _came(self, request_id: int, call_id: str, ended: list[InputEnd], place: int, data: bytes | Error) -> None:
+        end = ended[place]
+        if isinstance(data, bytes):
+            ended[place] = InputEnd(end.index, end.kind, data)
+        elif place:  # those before it are there; it is asked for by itself next
+            del ended[place:]
+        elif isinstance(data, ServiceError):  # it may be there later
+            self._asker.reply(request_id, refusal(_NO_REQUEST, data))
+            return
+        else:
+            ended[place] = InputEnd(end.index, OutcomeKind.LOST, report.of(data))
+        self._read(request_id, call_id, ended, place + 1)
+
+
+class _Witness:
+    """Who asks to spawn; `refused` is called if that is refused."""
+
+    __slots__ = ("_asker", "_refused", "_request_id", "number", "principal")
+
+    def __init__(self, asker: Asker, request_id: int, refused: Callable[[], None]) -> None:
+        self.number, self.principal = asker.number, asker.principal
+        self._asker = asker
+        self._request_id = request_id
+        self._refused = refused
+
+    def reply(self, request_id: int, body: ReplyBody) -> None:
+        """See `Asker`."""
+        if request_id == self._request_id and isinstance(body, RequestFailed):
+            self._refused()
+        self._asker.reply(request_id, body)
+
+    def reply_all(self, answers: Sequence[tuple[int, ReplyBody]]) -> None:
+        """See `Asker`."""
+        if any(request_id == self._request_id and isinstance(body, RequestFailed) for request_id, body in answers):
+            self._refused()
+        self._asker.reply_all(answers)
+
+
+def _references(body: ReplyBody) -> tuple[str, list[InputEnd]] | None:
+    """The call and the outcomes in an answer, if there are references among them."""
+    if isinstance(body, Outcomes) and any(isinstance(as_kept(each.payload), StoredPayload) for each in body.ended):
+        return body.call_id, list(body.ended)
+    return None
+
+
+_NO_REQUEST: RequestBody = ViewCall("")
+"""Stands for the request in what is logged of an answer that cannot be sent."""

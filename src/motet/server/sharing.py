@@ -1,0 +1,127 @@
+"""What a server that stays does where it shares a database with others: it stands by, leads, and is found by clients."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from motet.server.config import ServerConfig
+from motet.server.membership import Membership
+from motet.server.port.port import Port
+from motet.server.server import Server
+from motet.server.standby import Standby
+from motet.server.wiring import StandingStores
+from motet.store.lease import Leader
+from motet.wire.client_messages import RequestBody
+from motet.wire.operator_messages import MemberViewed, StatusViewed, ViewStatus
+
+if TYPE_CHECKING:
+    from motet.agent.agent_backend import AgentBackend
+    from motet.server.shared_database import SharedDatabase
+
+ANYWHERE = ("0.0.0.0", "::", "")
+
+
+class Sharing:
+    """That of one server. Made by `of`."""
+
+    def __init__(self, config: ServerConfig, shared: SharedDatabase, agent: AgentBackend) -> None:
+        self._shared = shared
+        self._agent = agent
+        self._loop = asyncio.get_running_loop()
+        self.config = config
+        """With the port that it has listened on."""
+        self.standby = Standby(config, shared.membership, shared.tokens, agent.roots)
+        shared.look = self.standby.look
+
+    @classmethod
+    async def of(
+        cls, config: ServerConfig, directory: Path, agent: AgentBackend, say: Callable[[str], None]
+    ) -> Sharing:
+        """Raises `ServiceError`, and `InvalidError` for a URL of a database that makes no sense."""
+        # Late: most servers have their home to themselves.
+        from motet.server.shared_database import SharedDatabase
+
+        url, blobs = config.store_credentials, config.blobs
+        shared = await asyncio.to_thread(SharedDatabase, directory, url, blobs, config.lease, say)
+        return cls(config, shared, agent)
+
+    async def lead(self, on_over: Callable[[str], None]) -> StandingStores:
+        """When this server leads. `on_over` is told, on any thread, that it does not any more. Raises `ServiceError`."""
+        try:
+            stores = await asyncio.to_thread(self._shared.lead, on_over, self._waits_for)
+        except BaseException:
+            self.standby.close()
+            raise
+        if self.config.port is not None and self.standby.port is not None:
+            number = int(self.standby.port.address.rpartition(":")[2])
+            self.config = replace(self.config, port=replace(self.config.port, port=number))
+        return stores
+
+    def serves(self, server: Server) -> None:
+        """Clients reach it from now on."""
+        self._reached_at(server.port, server.address)
+        answer = server.operations.answers[ViewStatus]
+
+        def with_members(body: RequestBody) -> StatusViewed:
+            found = answer(body)
+            assert isinstance(found, StatusViewed)
+            return with_sharing(found, self._shared.membership)
+
+        server.operations.answers[ViewStatus] = with_members
+        membership = self._shared.membership
+        server.health.watch("lease", lambda: membership.complaint, is_needed=False)
+
+    def close(self) -> None:
+        """Idempotent."""
+        self.standby.close()
+        self._shared.close()
+
+    def _waits_for(self, leader: Leader) -> None:
+        """On the thread that waits."""
+        asyncio.run_coroutine_threadsafe(self._stand_by(leader), self._loop).result()
+
+    async def _stand_by(self, leader: Leader) -> None:
+        own = self._shared.membership.own.holder.partition(" on ")[2]
+        if leader.holder and leader.holder.partition(" on ")[2] != own and self._agent.held:
+            # That one has begun anew what they do.
+            self._agent.end_held()
+        await self.standby.open()
+        self._reached_at(self.standby.port, "" if self.config.socket is None else f"unix:{self.config.socket}")
+
+    def _reached_at(self, port: Port | None, socket_address: str) -> None:
+        address, fingerprint = socket_address, ""
+        if port is not None:
+            address, fingerprint = (
+                advertised(port.address, self.config.names),
+                "" if port.tls is None else port.tls.fingerprint,
+            )
+        self._shared.membership.reached_at(self.config.advertised or address, fingerprint)
+
+
+def advertised(address: str, names: tuple[str, ...]) -> str:
+    """Where clients of other machines reach a port.
+
+    >>> advertised("tls:0.0.0.0:7433", ("build.example",)), advertised("tls:10.0.0.7:7433", ())
+    ('tls:build.example:7433', 'tls:10.0.0.7:7433')
+    """
+    kind, _, where = address.partition(":")
+    host, _, number = where.rpartition(":")
+    if host.strip("[]") not in ANYWHERE:
+        return address
+    return f"{kind}:{names[0] if names else socket.gethostname()}:{number}"
+
+
+def with_sharing(found: StatusViewed, membership: Membership) -> StatusViewed:
+    """The status of a server that leads, with what is known of the others."""
+    members = tuple(
+        MemberViewed(each.holder.rstrip(","), each.address, each.motet, each.term, age, each.lease)
+        for each, age in membership.all
+    )
+    return msgspec.structs.replace(found, term=membership.own.term, lease=membership.lease, members=members)
