@@ -328,7 +328,8 @@ class ResumingLink(SocketLink):
             return ConnectionError("the server closed the connection")
         return ConnectionError(
             f"the connection to the server at {self._address} broke ({problem}), and the server has not waited for this "
-            "program to come back (MOTET_CONNECTION_GRACE of the server): what was under way there was cancelled"
+            "program to come back (MOTET_CONNECTION_GRACE of the server): what was under way there was cancelled, but for "
+            "spawned calls"
         )
 
     def _hello_again(self) -> Hello:
