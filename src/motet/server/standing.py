@@ -169,7 +169,7 @@ async def _serve(
     with _signals(server, agent.end_now, say):
         try:
             if sharing is not None:
-                sharing.standby.close()  # it listens where the server does now
+                sharing.standby.make_room()
             await server.start()
         except BaseException:
             await server.stop()
