@@ -45,7 +45,9 @@ def test_failed_calls_are_listed_and_erased_with_what_they_printed(home: Path) -
         (["fc-1", "--since", "1h"], 2, "--app, --function, --since and --until go with --failed"),
         (["in-1-0"], 2, "'in-1-0' is not the id of a function call; they begin with fc-"),
         (["fc-none", "--yes"], 1, "nothing is kept of fc-none under"),
-        (["--failed", "--app", "kiosk"], 0, "No failed call is to be erased."),
+        (["--failed", "--app", "shop", "--since", "2999-01-01T00:00"], 0, "No failed call is to be erased."),
+        (["--failed", "--app", "kiosk"], 1, "no app 'kiosk' is known under"),
+        (["--failed", "--function", "fetchh"], 1, "no function 'fetchh' is known under"),
     ],
 )
 def test_what_cannot_be_erased_is_told(home: Path, arguments: list[str], status: int, message: str) -> None:

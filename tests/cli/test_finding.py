@@ -39,7 +39,14 @@ def test_a_part_that_several_have_is_refused_with_their_ids() -> None:
         choose("ap-01hq", THERE, "app", HOME)
 
 
-@pytest.mark.parametrize("text", ["shap", "hop", "0003", ""])
+@pytest.mark.parametrize("text", ["shap", "hop", "Shop"])
+def test_what_is_not_there_is_told_with_what_was_meant(text: str) -> None:
+    with pytest.raises(NotFoundError) as raised:
+        choose(text, THERE, "app", HOME)
+    assert str(raised.value) == f"no app {text!r} is known under {HOME}; did you mean 'shop'?"
+
+
+@pytest.mark.parametrize("text", ["till", "0003", ""])
 def test_what_is_not_there_is_told_with_what_is_and_where(text: str) -> None:
     with pytest.raises(NotFoundError) as raised:
         choose(text, THERE, "app", HOME)

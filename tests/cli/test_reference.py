@@ -7,7 +7,9 @@ from types import ModuleType
 
 import click
 import pytest
+from click.testing import CliRunner
 
+from motet.cli.main import motet
 from motet.cli.reference import Runnable, load, parse, resolve
 
 ONE_FUNCTION = """
@@ -291,3 +293,32 @@ def test_relative_import_gets_a_hint(tmp_path: Path, capsys: pytest.CaptureFixtu
     with pytest.raises(SystemExit):
         load(parse(str(path)))
     assert "motet run -m package.module" in capsys.readouterr().err
+
+
+def test_relative_import_is_told_by_which_name_the_module_is_found(tmp_path: Path) -> None:
+    package = tmp_path / "goods" / "parts"
+    package.mkdir(parents=True)
+    for directory in (package, package.parent):
+        (directory / "__init__.py").touch()
+    path = write(package, "from . import part\n")
+    done = CliRunner().invoke(motet, ["deploy", str(path)])
+    assert done.exit_code == 1
+    assert f"from {tmp_path}: motet deploy -m goods.parts.{path.stem}\n" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["no_such_module", "-m"], "There is no module 'no_such_module'. Modules are looked for from "),
+        (["json.no_such", "-m"], "There is no module 'json.no_such'"),
+        (
+            ["PROGRAM"],
+            "has no app that could be deployed: an app is a variable of the module, such as app = motet.App(",
+        ),
+    ],
+)
+def test_what_cannot_be_deployed_is_told(tmp_path: Path, arguments: list[str], message: str) -> None:
+    path = write(tmp_path, "import motet\n")
+    done = CliRunner().invoke(motet, ["deploy", *(str(path) if it == "PROGRAM" else it for it in arguments)])
+    assert done.exit_code == 2
+    assert message in " ".join(done.stderr.split())

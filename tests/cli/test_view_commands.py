@@ -183,8 +183,8 @@ def test_a_call_has_its_counts_and_its_slowest_inputs_first(home: Path) -> None:
 
 
 MISSING = [
-    (["logs", "--app", "shap"], "no app 'shap' is known under HOME; there are: shop"),
-    (["logs", "--function", "fech"], "no function 'fech' is known under HOME; there are: order, fetch"),
+    (["logs", "--app", "shap"], "no app 'shap' is known under HOME; did you mean 'shop'?"),
+    (["logs", "--function", "fech"], "no function 'fech' is known under HOME; did you mean 'fetch'?"),
     (["logs", "--input", "in-2-9"], "no input 'in-2-9' is known under HOME (the newest function call is fc-2)"),
     (["logs", "--function-call", "fc-9"], "no function call 'fc-9' is known under HOME"),
     (["logs", "--container", "ta-9"], "no container 'ta-9' is known under HOME; there are: ta-00002"),

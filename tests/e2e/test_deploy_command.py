@@ -130,7 +130,7 @@ def test_json_says_what_was_deployed(server: StandingServer, directory: Path) ->
     ("command", "status", "message"),
     [
         (["deploy", "nothing.py"], 2, "There is no file 'nothing.py'"),
-        (["deploy", "parts.py"], 2, "Which app of parts.py is to be deployed? It has: none."),
+        (["deploy", "parts.py"], 2, "parts.py has no app that could be deployed: an app is a variable of the module"),
         (["deploy", "shop.py", "--percent", "5"], 2, "--percent and --rollback-on are for --strategy canary"),
         (["deploy", "shop.py", "--name", "a/b"], 2, "Invalid App name: 'a/b'"),
         (["deploy", "shop.py", "--server", "unix:nobody"], 1, "the one that is named is not there"),

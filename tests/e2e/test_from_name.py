@@ -270,7 +270,7 @@ def test_without_a_server_the_two_commands_are_told(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("MOTET_HOME", str(tmp_path))
     with pytest.raises(ConnectionError) as raised:
         motet.Function.from_name("shop", "price").remote(1)
-    assert f"needs a server that stays, and none runs under {tmp_path}" in str(raised.value)
+    assert f"needs a server that stays, and none runs under {tmp_path}. Start one, and use it:" in str(raised.value)
     assert str(raised.value).endswith("Start one, and use it:\n  motet server\n  motet deploy FILE")
     monkeypatch.setenv("MOTET_SERVER", f"unix:{tmp_path}/s")
     with pytest.raises(

@@ -41,3 +41,14 @@ def test_a_key_is_short_text(key: object) -> None:
 
 def test_it_says_what_it_is() -> None:
     assert repr(double.with_key("order-17")).endswith(".with_key('order-17')")
+
+
+def test_a_key_that_is_too_long_is_not_shown_whole() -> None:
+    with pytest.raises(InvalidError, match=r"not 'x{59}, which are 5,000$"):
+        double.with_key("x" * 5000)
+
+
+@pytest.mark.parametrize("way", ["remote", "map", "spawn_map"])
+def test_with_a_key_calls_are_spawned_and_nothing_else(way: str) -> None:
+    with pytest.raises(AttributeError, match=rf"has no '{way}': a key is for a call that is spawned. Use \.spawn"):
+        getattr(double.with_key("order-17"), way)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import click
 
 from motet.cli.finding import known
@@ -23,6 +25,10 @@ def dashboard_command(app: str | None) -> None:
         if not views:
             what = "no app runs" if app is None else f"no app {app} runs"
             raise NotFoundError(f"{what} under {found.home}")
+        for server, apps in Counter(server for server, _ in views).items():
+            if app is None and apps > 1:
+                opened = server.ask(OpenDashboard(), DashboardOpened)
+                tell(f"all {apps} apps: {opened.url}/?code={opened.code}")
         for server, view in views:
             opened = server.ask(OpenDashboard(), DashboardOpened)
             tell(f"{view.name}: {opened.url}/apps/{view.app_id}?code={opened.code}")

@@ -65,6 +65,8 @@ def list_calls(
     query = CallQuery(app=app, function=function, kinds=kinds, since=since, until=until, limit=limit)
     with known() as found:
         calls = found.archive.calls(query)
+        if not calls:
+            found.check_which(app, function)
     if as_json:
         print_json([_call_json(each) for each in calls])
         return
@@ -110,6 +112,7 @@ def delete_calls(*, calls: tuple[str, ...], failed: bool, limit: int, yes: bool,
             query = CallQuery(kinds=FAILED_KINDS, limit=limit, **which)
             ids = [each.call.call_id for each in found.archive.calls(query)]
         if not ids:
+            found.check_which(which["app"], which["function"])
             tell("No failed call is to be erased.", err=True)
             return
         confirm(f"Erase {count(len(ids), 'call')}, with arguments, results and what was printed?", yes=yes)

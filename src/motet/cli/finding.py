@@ -17,6 +17,7 @@ from motet.client.home import home_directory
 from motet.errors import InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView
 from motet.model.ids import checked_id, split_input_id
+from motet.model.nearest import did_you_mean
 from motet.model.views import InputView
 from motet.records.calls import CallSummary
 from motet.records.pools import AppRecord, ContainerRecord, FunctionRecord
@@ -56,6 +57,8 @@ def choose(text: str, candidates: Sequence[Candidate], what: str, where: Path | 
             f"{text!r} is a part of the ids of {len(parts)} {what}s; give a longer one: {_some(candidates, parts)}"
         )
     names = list(dict.fromkeys(each.name or each.object_id for each in candidates))
+    if near := did_you_mean(text, names):
+        raise NotFoundError(f"no {what} {text!r} is known under {where}{near}")
     there = (
         f"there are: {', '.join(names[:_SHOWN])}{' ...' if len(names) > _SHOWN else ''}" if names else "there is none"
     )
@@ -99,6 +102,13 @@ class Known:
             elsewhere = AppRecord(view.app_id, view.name, view.deployed_at)
             return next((each for each in apps if each.app_id == view.app_id), elsewhere)
         return apps[choose(text, [Candidate(each.app_id, each.name) for each in apps], "app", self.where)]
+
+    def check_which(self, app: str | None, function: str | None) -> None:
+        """Where nothing was found of these: raises `NotFoundError` if that is because there is no such app or function."""
+        if app is not None:
+            self.app(app)
+        if function is not None:
+            self.function(function)
 
     def function(self, text: str, app: AppRecord | None = None) -> FunctionRecord:
         """The function that is meant, of the app if one is given. Raises `NotFoundError`."""

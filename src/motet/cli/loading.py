@@ -49,7 +49,10 @@ def load_module(name: str) -> ModuleType:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         if error.name is not None and (name == error.name or name.startswith(f"{error.name}.")):
-            raise click.UsageError(f"There is no module {name!r}: {error}.") from error
+            which = "" if name == error.name else f": {error}"
+            raise click.UsageError(
+                f"There is no module {name!r}{which}. Modules are looked for from {Path.cwd()}."
+            ) from error
         raise _program_failed(error) from error
     except (KeyboardInterrupt, SystemExit):
         raise
@@ -64,7 +67,8 @@ def module_directory(name: str) -> Path:
     spec = importlib.util.find_spec(top)
     places = [] if spec is None else [*(spec.submodule_search_locations or ()), *([spec.origin] if spec.origin else ())]
     if not places:
-        raise click.UsageError(f"There is no module {name!r}: No module named {top!r}.")
+        which = "" if name == top else f": No module named {top!r}"
+        raise click.UsageError(f"There is no module {name!r}{which}. Modules are looked for from {Path.cwd()}.")
     return Path(places[0]).resolve().parent
 
 
@@ -88,16 +92,28 @@ def _executed(file: Path) -> ModuleType:
         del sys.modules[file.stem]
         if isinstance(error, (KeyboardInterrupt, SystemExit)):
             raise
-        raise _program_failed(error) from error
+        raise _program_failed(error, file) from error
     return module
 
 
-def _program_failed(error: BaseException) -> ProgramFailed:
+def _program_failed(error: BaseException, file: Path | None = None) -> ProgramFailed:
     hint = ""
-    if isinstance(error, ImportError) and "relative import" in str(error):
-        hint = "To run a module of a package, use: motet run -m package.module\n"
+    if file is not None and isinstance(error, ImportError) and "relative import" in str(error):
+        context = click.get_current_context(silent=True)
+        command = context.info_name if context is not None else "run"
+        module, directory = _in_package(file)
+        hint = f"A module of a package is given by its name, from {directory}: motet {command} -m {module}\n"
     tell(f"{user_traceback(error)}{hint}", err=True, nl=False)
     return ProgramFailed(PROGRAM_FAILED)
+
+
+def _in_package(file: Path) -> tuple[str, str]:
+    """The name of a module by the packages that it lies in, and the directory from which it is found by that."""
+    directory, parts = file.parent, [file.stem]
+    while (directory / "__init__.py").is_file():
+        parts.insert(0, directory.name)
+        directory = directory.parent
+    return (".".join(parts), str(directory)) if len(parts) > 1 else ("package.module", "the directory that it is in")
 
 
 def _did_you_mean_module(path: str) -> str:

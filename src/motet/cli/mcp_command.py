@@ -19,7 +19,7 @@ from motet.client.connection import Connection
 from motet.client.dual import run_async
 from motet.client.new_ids import new_call_id
 from motet.client.standing import connection_for
-from motet.errors import ConnectionError
+from motet.errors import ConnectionError, NotFoundError
 from motet.model.function import FunctionVariant
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.wire.client_messages import STREAM_WINDOW, BindFunction
@@ -70,7 +70,14 @@ class DeployedTools:
         connection = await self._connection()
         found: AppFound = await run_async(connection.request(FindApp(self.app, self._version)))
         ids = (function_id for _, _, function_id in found.functions)
-        return tools_of(zip(ids, found.specs, strict=True), self._functions)
+        functions = list(zip(ids, found.specs, strict=True))
+        tools = tools_of(functions, self._functions)
+        if missing := set(self._functions) - {tool.called for tool in tools.values()}:
+            there = ", ".join(sorted(tool.called for tool in tools_of(functions).values())) or "none"
+            raise NotFoundError(
+                f"App {self.app!r} has no function {min(missing)!r} that can be a tool (those that can: {there})"
+            )
+        return tools
 
     async def call(self, tool: FunctionTool, arguments: Json, progress: Progress) -> list[bytes]:
         """See `Toolbox`. Cancelled with whoever waits for it."""

@@ -40,10 +40,15 @@ def named_server() -> Iterator[LiveServer]:
         server = LiveServer(ServerIdentity("", pid, since, leads.address, where.token), leads.fingerprint)
     except ConnectionError as error:
         if there is not None:
-            raise
+            said = settings(os.environ)["server"].source
+            if not said.startswith("profile"):
+                raise
+            raise ConnectionError(f"{error} (that server is named by the {said})") from None
         if holder is not None:
             raise ConnectionError(f"the server of {home} is not ready: {holder} ({error})") from None
-        raise ConnectionError(f"no server is there: {error}; `motet server` starts one") from None
+        nobody = isinstance(error.__cause__, (FileNotFoundError, ConnectionRefusedError))
+        why = "" if nobody else f" ({error})"
+        raise ConnectionError(f"no server runs under {home}{why}: `motet server` starts one") from None
     try:
         yield server
     finally:

@@ -68,7 +68,16 @@ def rerun_command(
     with known() as found:
         if input_id is None:
             query = InputQuery(kinds=FAILED_KINDS, limit=limit, **which)
-            sys.exit(_run_all(found, found.archive.inputs(query), yes=yes))
+            failed_inputs = found.archive.inputs(query)
+            if not failed_inputs:
+                found.check_which(which["app"], which["function"])
+            sys.exit(_run_all(found, failed_inputs, yes=yes))
+        if input_id.startswith("fc-"):
+            first = "in-" + input_id.removeprefix("fc-") + "-0"
+            raise InvalidError(
+                f"{input_id} is a function call, and its inputs are run again one by one, such as {first} (motet call "
+                f"{input_id} lists them), or all that failed: --failed"
+            )
         checked_id(input_id, "in", "input")
         if not here:
             sys.exit(_run_one(found, input_id))

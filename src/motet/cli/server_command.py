@@ -13,7 +13,7 @@ import msgspec
 
 from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
-from motet.cli.summary import size_text
+from motet.cli.summary import count, size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, tell
 from motet.client.addresses import DEFAULT_PORT
@@ -137,8 +137,13 @@ def _tell_status(found: StatusViewed, address: str) -> None:
         f"{found.state} at {address}: Motet {found.motet} on Python {found.python}, process {found.pid}, up for "
         f"{duration(time.time() - found.started_at)}"
     )
-    clients = ", ".join(f"{name or 'containers'} {count}" for name, count in sorted(found.connections.items()))
-    tell(f"{found.apps} apps, {found.containers} containers, {sum(found.connections.values())} connections ({clients})")
+    clients = ", ".join(f"{name or 'containers'} {number}" for name, number in sorted(found.connections.items()))
+    here = (
+        count(found.apps, "app"),
+        count(found.containers, "container"),
+        count(sum(found.connections.values()), "connection"),
+    )
+    tell(f"{', '.join(here)} ({clients})")
     if found.certificate_expires_at is not None:
         tell(f"certificate until {moment(found.certificate_expires_at)}, key {found.fingerprint}")
     if found.term:
@@ -154,12 +159,13 @@ def _tell_status(found: StatusViewed, address: str) -> None:
 @server_command.command("new-key", cls=ViewCommand)
 def new_key() -> None:
     """Make a new key for what the server under MOTET_HOME keeps of secrets. At its next start everything is sealed with that,
-    and keys that were there before go."""
+    and keys that were there before go. MOTET_SECRETS_KEY names another file."""
     home = home_directory(os.environ)
     directory = standing_directory(home)
-    if not directory.is_dir():
+    named = os.environ.get("MOTET_SECRETS_KEY", "")
+    if not named and not directory.is_dir():
         raise NotFoundError(f"no server has ever run under {home}: it makes its first key itself")
-    path = add_key(directory)
+    path = add_key(directory, named)
     tell(f"{path} has a new key, which is used from the next start of the server on.")
 
 

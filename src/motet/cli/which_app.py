@@ -24,5 +24,10 @@ def app_of(module: ModuleType, source: str, name: str | None, what_for: str) -> 
         return next(iter(apps.values()))
     if name is None and "app" in apps:
         return apps["app"]
-    known = ", ".join(f"{source}::{key}" for key in sorted(apps)) or "none"
+    if not apps:
+        raise click.UsageError(
+            f"{source} has no app that could be {what_for.removeprefix('to be ')}: an app is a variable of the module, such as "
+            'app = motet.App("name")'
+        )
+    known = ", ".join(f"{source}::{key}" for key in sorted(apps))
     raise click.UsageError(f"Which app of {source} is {what_for}? It has: {known}.")

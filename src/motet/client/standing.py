@@ -9,7 +9,8 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from motet.client import reach
 from motet.client.connection import Connection
@@ -46,8 +47,7 @@ class Standing:
         _connections.add(server.connection)
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(msgspec.Struct, frozen=True):
     """What was named, in words of the environment, which server that is, and whether it was named at all; for how long."""
 
     said: tuple[str | None, ...]
@@ -124,9 +124,11 @@ def _none_there(
             f"{what_for} needs a server that stays, and the one that is named is not there: {why}. Start it, or name "
             "another one (MOTET_SERVER, motet config)"
         )
+    cause = error.__cause__ or getattr(error.__context__, "__cause__", None)
+    nobody = isinstance(cause, (FileNotFoundError, ConnectionRefusedError))  # which says nothing more
+    here = f"{home_directory(os.environ)}{'' if nobody else f' ({why})'}"
     return ConnectionError(
-        f"{what_for} needs a server that stays, and none runs under {home_directory(os.environ)} ({why}). Start one, and use "
-        f"it:\n  motet server\n  {then}"
+        f"{what_for} needs a server that stays, and none runs under {here}. Start one, and use it:\n  motet server\n  {then}"
     )
 
 

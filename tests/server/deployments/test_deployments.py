@@ -194,6 +194,9 @@ def test_a_function_is_found_by_name_without_its_secrets() -> None:
     ("body", "says"),
     [
         (d.FindFunction("none", "f"), "App 'none' is not deployed on this server."),
+        (d.FindFunction("shpo", "f"), "App 'shpo' is not deployed on this server; did you mean 'shop'"),
+        (d.RollBackApp("Shop"), "App 'Shop' is not deployed on this server; did you mean 'shop'"),
+        (m.ViewFunction("fu-@shops/f"), "App 'shops' is not deployed on this server; did you mean 'shop'"),
         (d.FindFunction("shop", "g"), r"App 'shop' has no function 'g' \(it has: f\)"),
         (d.FindFunction("shop", "f", 7), "App 'shop' has no version 7; it has v1"),
         (d.RollBackApp("shop"), "App 'shop' has no version before 1 to roll back to"),

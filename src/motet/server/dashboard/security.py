@@ -9,6 +9,8 @@ looks like a script is not one: pages only ever show text, and the policy below 
 from __future__ import annotations
 
 import asyncio
+import base64
+import hashlib
 import html
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from urllib.parse import parse_qs, quote
@@ -30,7 +32,17 @@ NOT_LOGGED_IN = (
     "not logged in, or the code in this URL was used or is older than a minute: `motet dashboard` prints a new URL, on the "
     "machine and with the MOTET_HOME of the program that serves this. Of a server that stays, /login takes a token"
 )
-_MAY_POST_HERE = (b"content-security-policy", b"default-src 'none'; form-action 'self'; frame-ancestors 'none'")
+_LOGIN_STYLE = (
+    "body{font:16px/1.5 system-ui,sans-serif;max-width:24rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}"
+    "label{display:block}input{display:block;box-sizing:border-box;width:100%;margin:.25rem 0 .75rem;padding:.4rem}"
+    "input,button{font:inherit}"
+    "button{padding:.4rem 1rem}code{white-space:nowrap}p{color:GrayText}p[role=alert]{color:inherit;font-weight:600}"
+)
+_STYLE_HASH = base64.b64encode(hashlib.sha256(_LOGIN_STYLE.encode()).digest()).decode()
+_MAY_POST_HERE = (
+    b"content-security-policy",
+    f"default-src 'none'; style-src 'sha256-{_STYLE_HASH}'; form-action 'self'; frame-ancestors 'none'".encode(),
+)
 """For the one page with a form."""
 LOGIN, LOGOUT = "/login", "/logout"
 PRINCIPAL = "motet.principal"
@@ -229,7 +241,8 @@ async def _form(receive: Receive) -> str:
 async def _send_login_page(send: Send, fault: str) -> None:
     told = f"<p role=alert>{html.escape(fault)}</p>" if fault else ""
     body = (
-        "<!doctype html><html lang=en><meta charset=utf-8><title>Motet: log in</title><h1>Motet</h1>"
+        "<!doctype html><html lang=en><meta charset=utf-8><meta name=viewport content='width=device-width'>"
+        f"<title>Motet: log in</title><style>{_LOGIN_STYLE}</style><h1>Motet</h1>"
         f"{told}<form method=post action={LOGIN}><label>Token <input type=password name=token autocomplete=current-password "
         "required autofocus></label> <button>Log in</button></form>"
         "<p><code>motet token new NAME --right look</code> makes one; <code>--right operate</code> for commands.</p></html>"

@@ -11,6 +11,7 @@ from motet.model.function import FunctionVariant
 from motet.model.outcome import NewInput
 from motet.server.apps.catalogue import Catalogue, ServedApp
 from motet.server.deployments.aliases import PREFIX, Alias, digest_of, labels, split_variant
+from motet.server.deployments.register import not_deployed
 
 MAX_VARIANTS = 10_000
 """Variants that are remembered for those who have their aliases; those that nobody has asked for go first."""
@@ -155,10 +156,9 @@ class Names:
         if served is None and alias.version and (app := self.load(alias.name, number)) is not None:
             served = self._versions[alias.name, number] = NamedVersion.of(app)
         if served is None:
-            which = (
-                f"version {alias.version} of {alias.name!r} does not serve" if alias.version else _not_deployed(alias)
-            )
-            raise NotFoundError(which)
+            if not alias.version:
+                raise not_deployed(alias.name, self._holders)
+            raise NotFoundError(f"version {alias.version} of {alias.name!r} does not serve")
         found = served.ids.get(alias.label)
         if found is None:
             known = ", ".join(sorted(served.ids)) or "none"
@@ -208,7 +208,3 @@ class Names:
 def _name_in(function_id: str) -> str:
     alias = Alias.read(function_id)
     return "" if alias is None else alias.name
-
-
-def _not_deployed(alias: Alias) -> str:
-    return f"App {alias.name!r} is not deployed on this server."

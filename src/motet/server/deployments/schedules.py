@@ -21,7 +21,7 @@ from motet.server.access.door import Principal
 from motet.server.access.rights import named_rights
 from motet.server.clock import Clock
 from motet.server.deployments.aliases import Alias, labels
-from motet.server.deployments.register import Deployment, Register, not_deployed
+from motet.server.deployments.register import Deployment, Register
 from motet.store.base import KeptSchedule
 from motet.wire import schedule_messages as m
 from motet.wire.client_messages import ReplyBody
@@ -247,7 +247,7 @@ class Schedules:
         """The schedule of a function. Raises `NotFoundError`."""
         state = self._register.names.get(app)
         if state is None or state.live is None:
-            raise not_deployed(app)
+            raise self._register.not_deployed(app)
         of_app = {it.label: it for it in self._all() if it.key[0] == app}
         if function in of_app:
             return of_app[function]

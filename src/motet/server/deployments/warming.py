@@ -107,7 +107,8 @@ class Warming:
         if these is not None and not these.functions[command.function_id].ready:
             told = report.read(command.failure)
             text = f"{told.type_name}: {told.message}" if told.message else told.type_name
-            story = f"\n{told.traceback.rstrip()}" if told.traceback else ""
+            story = told.traceback.strip()
+            story = f"\n{story}" if story and story != text else ""  # what has no frames says it once more
             these.problem = (
                 f"a container of {these.functions[command.function_id].wanted.name} failed to start: {text}{story}"
             )
