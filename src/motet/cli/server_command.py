@@ -159,12 +159,13 @@ def _tell_status(found: StatusViewed, address: str) -> None:
 @server_command.command("new-key", cls=ViewCommand)
 def new_key() -> None:
     """Make a new key for what the server under MOTET_HOME keeps of secrets. At its next start everything is sealed with that,
-    and keys that were there before go."""
+    and keys that were there before go. MOTET_SECRETS_KEY names another file."""
     home = home_directory(os.environ)
     directory = standing_directory(home)
-    if not directory.is_dir():
+    named = os.environ.get("MOTET_SECRETS_KEY", "")
+    if not named and not directory.is_dir():
         raise NotFoundError(f"no server has ever run under {home}: it makes its first key itself")
-    path = add_key(directory)
+    path = add_key(directory, named)
     tell(f"{path} has a new key, which is used from the next start of the server on.")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
@@ -73,7 +72,7 @@ def _start(runnable: Runnable, min_containers: int | None, max_containers: int |
     pool = runnable.handle.target.spec.autoscaler
     least = pool.min_containers if min_containers is None else min_containers
     most = pool.max_containers if max_containers is None else max_containers
-    return Settings(autoscaler=replace(pool, min_containers=least, max_containers=most))
+    return Settings(autoscaler=pool.changed(min_containers=least, max_containers=most))
 
 
 def _subject(runnable: Runnable, reference: str, arguments: Sequence[str], texts: Sequence[str]) -> Subject:

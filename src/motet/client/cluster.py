@@ -7,11 +7,10 @@ another installation, and to nobody who stands in for a server of this one.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from motet.client.greeting import greet
+from motet.client.greeting import TurnedAway, greet
 from motet.client.ground import Ground
 from motet.client.sockets import ANSWER_BYTES, read_frame
 from motet.client.streams import ByteStream
@@ -23,6 +22,8 @@ from motet.wire.server_proof import server_proof, token_digest, token_name
 _SECRET = ("tls", "wss")
 ASK_TIMEOUT = 2.0
 """Seconds for each step of asking one server: others may answer sooner."""
+NOBODY_PATIENCE = 2.0
+"""Seconds after which a client that comes for the first time believes that no server is there."""
 
 
 class ServerPlace(NamedTuple):
@@ -46,7 +47,14 @@ class Cluster:
         self._told: ServerPlace | None = None
         """Where the one leads that is not among those that were named."""
         self._token = token
-        self._checked_at = float("-inf")
+        self._checked_at, self._began_at = float("-inf"), on.now()
+
+    @property
+    def final(self) -> tuple[type[ConnectionError], ...]:
+        """What it is of no use to wait after, for who has never been there. A server that comes to lead is not there for a
+        moment."""
+        is_over = self._on.now() - self._began_at > NOBODY_PATIENCE
+        return (NobodyThere, TurnedAway) if is_over else (TurnedAway,)
 
     @property
     def is_one(self) -> bool:
@@ -121,6 +129,8 @@ class Cluster:
 def ask(on: Ground, place: ServerPlace, token: str) -> tuple[WhoLeads, str]:
     """What a server says about who leads, and the fingerprint of its key if it has proved that it has that. Raises
     `ConnectionError`, `OSError` or `ServiceError`."""
+    import secrets  # late: most servers are the only one, and are not asked
+
     address = place.address
     stream = on.open_stream(address, place.fingerprint, ASK_TIMEOUT)
     try:

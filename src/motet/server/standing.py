@@ -86,7 +86,7 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
 async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:
     supplanted = _Supplanted(audit)
     if not config.store_credentials:
-        with contextlib.closing(open_stores(directory, config.blobs)) as stores:
+        with contextlib.closing(open_stores(directory, config.blobs, config.secrets_key)) as stores:
             agent = await attach_agent(config, directory)
             return await _serve(config, agent, stores, audit, say, show)
     # First: then its template is warm when this server comes to lead.
@@ -169,7 +169,7 @@ async def _serve(
     with _signals(server, agent.end_now, say):
         try:
             if sharing is not None:
-                sharing.standby.close()  # it listens where the server does now
+                sharing.standby.make_room()
             await server.start()
         except BaseException:
             await server.stop()
