@@ -15,7 +15,7 @@ from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
 from motet.cli.summary import count, size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
-from motet.cli.terminal import console, tell
+from motet.cli.terminal import console, mention, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
@@ -94,7 +94,7 @@ def server_command(
     from motet.server.log_format import log_json, wants_json
     from motet.server.standing import stand
 
-    say: Callable[[str], None] = tell
+    say: Callable[[str], None] = mention
     if wants_json(os.environ):
         log_json()
         say = logger.info

@@ -66,6 +66,7 @@ class Sharing:
 
     def serves(self, server: Server) -> None:
         """Clients reach it from now on."""
+        self.standby.close()
         self._reached_at(server.port, server.address)
         answer = server.operations.answers[ViewStatus]
 
