@@ -292,6 +292,30 @@ def test_a_standstill_is_noticed_though_no_timer_was_due_in_it() -> None:
         runner.run(main())
 
 
+def test_a_standstill_is_noticed_while_a_timer_rings_that_does_not_tell_when() -> None:
+    class ShortOfHandles(VirtualLoop):
+        """Makes a handle without a moment of what is due now, as uvloop does."""
+
+        def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> Any:
+            if when <= self.time():
+                return self.call_soon(callback, *args, context=context)
+            return super().call_at(when, callback, *args, context=context)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        script = Script(lambda event: [WakeAt(2.0 if event == ready("1") else 0.0)] if isinstance(event, ContainerReady) else [])
+        driver = driver_of(script, loop)
+        driver.take(ready("1"))
+        loop.call_at(1.5, lambda: loop.skip(30.0))
+        loop.call_at(1.6, lambda: driver.take(ready("2")))
+        await asyncio.sleep(40.0)
+        assert [type(turn[0]) for turn in script.turns] == [ContainerReady, ContainerReady, ServerStoodStill, TimerFired]
+
+    with asyncio.Runner(loop_factory=ShortOfHandles) as runner:
+        runner.run(main())
+
+
 def test_after_its_end_there_are_no_timers_and_no_effects() -> None:
     async def scene(loop: asyncio.AbstractEventLoop) -> None:
         script = Script(lambda event: [WakeAt(loop.time())])

@@ -62,7 +62,9 @@ class Driver:
         """Those that came up in the turn that is being carried out."""
         self._pending: deque[Event] = deque()
         self._busy = False
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._rings_at = 0.0
+        """When the timer rings, if there is one: uvloop makes a handle that does not tell where that is now."""
         self._look: asyncio.TimerHandle | None = None
         self._not_before = 0.0
         """The engine is not told the time earlier."""
@@ -176,7 +178,7 @@ class Driver:
     def _ring_at(self, deadline: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        deadline = max(deadline, self._not_before)
+        self._rings_at = deadline = max(deadline, self._not_before)
         self._timer = self._loop.call_at(deadline, self._ring, deadline)
         if self._look is None:
             self._look = self._loop.call_later(LOOK_INTERVAL, self._look_at_clock, self._now() + LOOK_INTERVAL)
@@ -201,7 +203,7 @@ class Driver:
             return False
         # Timers that were due meanwhile ring then, too: what came while nobody listened is older than they are.
         self._not_before = now + HEARING
-        if self._timer is None or self._timer.when() < self._not_before:
+        if self._timer is None or self._rings_at < self._not_before:
             self._ring_at(self._not_before)
         self.take(ServerStoodStill(seconds))
         if self._performers is not None:
