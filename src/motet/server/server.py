@@ -236,6 +236,7 @@ class Server:
             self._containers.returning.expect_claims()
         self.health.watch("spawned calls", lambda: self._spawned.problem, is_needed=False)
         self.health.watch("records", lambda: self._records.problem, is_needed=False)
+        self.health.watch("notices", lambda: self._room.untold, is_needed=False)
         self.operations.answers[ViewStatus] = lambda body: server_status(
             self.health, self.operations, self._guests, self._strangers, self.address, self.port
         )
