@@ -30,6 +30,25 @@ SERVERS = {
     "motet.testing",
 }
 HEAVY = {"uvloop", "rich", "typer", "click", "motet.runtime"}
+LATE = {
+    "asyncio",
+    "cloudpickle",
+    "concurrent.futures",
+    "dataclasses",
+    "json",
+    "logging",
+    "motet.batching",
+    "motet.wire.exception_payload",
+    "motet.wire.pickler",
+    "random",
+    "shutil",
+    "ssl",
+}
+"""What takes long to import, and most programs do without: the function that needs it imports it. Of `dataclasses`, each class
+takes as long as fifty structs."""
+MAX_MODULES = 265
+"""Loaded by `import motet`, and by nothing else: those of Python and msgspec are counted, too."""
+MAX_MODULES_TO_DEPLOY = 320
 
 
 def named(path: Path) -> str:
@@ -75,17 +94,55 @@ def _imported(tree: ast.Module, modules: Container[str]) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("statement", "unwanted"),
     [
-        ("import motet", SERVERS | HEAVY),
+        ("import motet", SERVERS | HEAVY | LATE),
         ("from motet import App, concurrent, enter, method, functions, queue, experimental", SERVERS | HEAVY),
         ("import motet.runtime.container", SERVERS | {"rich", "typer", "click"}),
     ],
 )
 def test_what_users_and_containers_import_loads_nothing_it_does_not_need(statement: str, unwanted: set[str]) -> None:
-    program = f"import sys; {statement}; print(*sys.modules, sep='\\n')"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
-    loaded = set(done.stdout.split())
+    loaded = _loaded_by(statement)
     assert "motet.sdk" in loaded
     assert sorted(loaded & unwanted) == []
+
+
+def _loaded_by(statement: str) -> set[str]:
+    """All modules that are loaded then."""
+    # Without the environment's own start-up files, which differ from machine to machine.
+    program = f"import sys; before = set(sys.modules); {statement}; print(*(set(sys.modules) - before), sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("statement", "most"),
+    [
+        ("import motet", MAX_MODULES),
+        ("import motet.cli.main, motet.cli.deploy_command", MAX_MODULES_TO_DEPLOY),
+    ],
+)
+def test_a_program_and_a_command_start_with_few_modules(statement: str, most: int) -> None:
+    """Whoever needs more than this moves an import to the function that needs it, or raises the number and says why."""
+    loaded = _loaded_by(statement)
+    assert len(loaded) <= most, sorted(loaded)
+    assert sorted(loaded & (LATE - {"random"})) == []
+
+
+def test_modules_that_are_imported_late_are_there_all_the_same() -> None:
+    program = """
+import motet
+names = ["batching", "experimental", "functions", "queue"]
+assert set(names) <= set(dir(motet)) & set(motet.__all__)
+print(*(getattr(motet, name).__name__ for name in names), motet.batching.BatchLimits.__name__)
+try:
+    motet.nothing
+except AttributeError as error:
+    print(error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.splitlines() == [
+        "motet.batching motet.experimental motet.functions motet.queue BatchLimits",
+        "module 'motet' has no attribute 'nothing'",
+    ]
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=named)

@@ -1,6 +1,9 @@
 """Run Python functions on autoscaled pools of containers, many inputs at once in each."""
 
-from motet import batching, exception, experimental, functions, queue
+import importlib as _importlib
+import typing as _typing
+
+from motet import exception
 from motet.client.descriptors import fill_standard_descriptors as _fill_standard_descriptors
 from motet.client.gate import shield_cancellation
 from motet.context.container import is_local
@@ -21,6 +24,25 @@ from motet.sdk.options.retries import Retries
 from motet.sdk.options.schedule import Cron, Period
 from motet.sdk.options.secret import Secret
 from motet.sdk.run.output import enable_output
+
+if _typing.TYPE_CHECKING:
+    from motet import batching as batching
+    from motet import experimental as experimental
+    from motet import functions as functions
+    from motet import queue as queue
+else:
+    _LATE = ("batching", "experimental", "functions", "queue")
+
+    def __getattr__(name: str) -> object:
+        """Import a module of `_LATE` when it is first used: most programs do without it, and `batching` loads asyncio."""
+        if name in _LATE:
+            return _importlib.import_module(f"motet.{name}")
+        raise AttributeError(f"module 'motet' has no attribute {name!r}")
+
+    def __dir__() -> list[str]:
+        """For editors and notebooks: what is imported late, too."""
+        return sorted({*globals(), *_LATE})
+
 
 Error = exception.Error
 

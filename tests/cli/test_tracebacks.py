@@ -3,14 +3,15 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
 from motet.cli.run import _status_of
 from motet.cli.tracebacks import user_traceback
+from motet.client.dual import run_blocking
 from motet.errors import InternalError, InvalidError, RemoteTraceback
 from motet.model.retries import RetryPolicy
-from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 
 REMOTE = 'Traceback (most recent call last):\n  File "work.py", line 3, in fetch\nValueError: no\n'
 
@@ -31,8 +32,11 @@ def test_frames_of_motet_are_left_out() -> None:
     assert text.endswith("Function retries must be non-negative.\n")
 
 
-def test_frames_of_methods_that_dataclasses_make_are_left_out() -> None:
-    error = caught(lambda: AutoscalerSettings().updated(AutoscalerUpdate(min_containers=-1)))
+def test_frames_of_methods_that_were_made_are_left_out_where_motet_called_them() -> None:
+    """As those of dataclasses are."""
+    made: dict[str, Any] = {}
+    exec(compile("def steps():\n    raise ValueError('no')\n    yield", "<string>", "exec"), made)
+    error = caught(lambda: run_blocking(made["steps"]()))
     assert 'File "<string>"' in "".join(traceback.format_exception(error))
     assert 'File "<string>"' not in user_traceback(error)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec

@@ -7,8 +7,10 @@ inputs that were accepted and the outcomes that came) and asserts at every comma
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from random import Random
+
+from msgspec.structs import replace
 
 from motet.core import commands as c
 from motet.core import events as e

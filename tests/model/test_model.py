@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -78,7 +78,7 @@ def test_impossible_bounds_are_refused(make: Callable[[], object], message: str)
 def test_an_update_keeps_what_it_does_not_name() -> None:
     settings = AutoscalerSettings(min_containers=1, max_containers=4, buffer_containers=2, scaledown_window=30.0)
     changed = settings.updated(AutoscalerUpdate(min_containers=0))
-    assert changed == dataclasses.replace(settings, min_containers=0)
+    assert changed == msgspec.structs.replace(settings, min_containers=0)
 
 
 @pytest.mark.parametrize("window", [0.0, 1.0, 3601.0, float("nan"), float("inf")])
@@ -144,7 +144,7 @@ def test_a_variant_changes_what_it_names_and_nothing_else() -> None:
             env={"B": "2"},
         )
     )
-    assert varied == dataclasses.replace(
+    assert varied == msgspec.structs.replace(
         SPEC,
         concurrency=Concurrency(max_inputs=9, target_inputs=5),
         autoscaler=AutoscalerSettings(max_containers=4, buffer_containers=1),
@@ -181,4 +181,4 @@ def test_variants_with_equal_changes_are_equal() -> None:
 def test_only_instances_of_a_parametrised_class_have_a_pool(
     parameters: tuple[ParameterSpec, ...], given: bytes | None, has_pool: bool
 ) -> None:
-    assert dataclasses.replace(SPEC, parameters=parameters, parameters_given=given).has_pool is has_pool
+    assert msgspec.structs.replace(SPEC, parameters=parameters, parameters_given=given).has_pool is has_pool

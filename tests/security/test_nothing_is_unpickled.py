@@ -102,7 +102,7 @@ from motet.wire import codec
 from motet.wire.container_messages import Deliver, Finished, Items, StartFailed
 from tests.server.stage import stage, function
 from motet.model.function import SerializedDefinition
-import dataclasses
+import msgspec
 
 BOMB = b"cos\\nsystem\\n(S'touch {flag}'\\ntR."
 unpickled = []
@@ -111,7 +111,7 @@ sys.addaudithook(lambda event, args: unpickled.append(args) if event == "pickle.
 async def main():
     async with stage() as on:
         client = on.principal(Principal("eve", EVERYTHING))
-        bombed = dataclasses.replace(function(), definition=SerializedDefinition(pickled=BOMB, qualname="f"))
+        bombed = msgspec.structs.replace(function(), definition=SerializedDefinition(pickled=BOMB, qualname="f"))
         (function_id,) = await client.create(bombed)
         client.say(m.SubmitInputs("fc-1", function_id, CallKind.STREAM, "", [NewInput(0, BOMB)]))
         client.say(m.FeedCall("fc-1", 0, [BOMB]))

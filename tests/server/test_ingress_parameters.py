@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from msgspec.structs import replace
 
 from motet.model.function import MethodSpec
 from motet.model.parameters import ParameterSpec

@@ -127,7 +127,7 @@ def test_every_message_round_trips(receiver: Any) -> None:
 
 
 def test_functions_keep_their_kind_of_definition() -> None:
-    by_name = dataclasses.replace(SPEC, definition=ImportedDefinition(module="m", qualname="f", is_main=True))
+    by_name = msgspec.structs.replace(SPEC, definition=ImportedDefinition(module="m", qualname="f", is_main=True))
     sent = [CreateApp("ap-1", AppSpec(name="app", functions=(SPEC, by_name)))]
     request = [Request(1, sent[0])]
     assert codec.decode_to_server(memoryview(codec.frames(request)[1])) == request

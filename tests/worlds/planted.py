@@ -15,13 +15,16 @@ from motet.core.earlier_attempts import EarlierAttempts
 from motet.core.single_slots import SingleSlots
 from motet.model.outcome import OutcomeKind
 from motet.runtime.kept_attempts import KeptAttempts
+from motet.server.clients.conversation import Conversation
 from motet.server.containers.come_back import Returning
+from motet.server.containers.containers import Containers
 from motet.server.containers.unacknowledged import Unacknowledged
 from motet.server.journal.durable_calls import DurableCalls
 from motet.store.journal_memory import MemoryJournal
 from motet.testing.simulated.disk import SimulatedDisk, SimulatedJournal
 from motet.testing.simulated.host import SimulatedHost
 from motet.wire.client_messages import Done
+from motet.wire.kept_messages import KeptMessages
 
 Plant = Callable[[pytest.MonkeyPatch], None]
 
@@ -140,6 +143,64 @@ def kept_inputs_do_not_join_what_runs(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(EarlierAttempts, "has", lambda self, call_id, index: False)
 
 
+def conversations_are_taken_up_at_a_wrong_number(patch: pytest.MonkeyPatch) -> None:
+    """What one end has said last before a break is not said again."""
+    after = KeptMessages.after
+    patch.setattr(KeptMessages, "after", lambda self, count: after(self, count)[1:])
+
+
+def conversations_end_with_their_connections(patch: pytest.MonkeyPatch) -> None:
+    """A client that is cut off is gone."""
+    disconnected = Conversation.disconnected
+
+    def over(self: Conversation) -> None:
+        disconnected(self)
+        self.end()
+
+    patch.setattr(Conversation, "disconnected", over)
+
+
+def attempts_go_to_two_containers(patch: pytest.MonkeyPatch) -> None:
+    """An input is delivered once more while its container lives."""
+    deliver = Containers.deliver
+
+    def twice(self: Containers, command: Any) -> None:
+        deliver(self, command)
+        here = self._containers.get(command.container_id)
+        for container_id, other in self._containers.items():
+            if here is not None and other is not here and other.function_id == here.function_id and other.executor:
+                deliver(self, msgspec.structs.replace(command, container_id=container_id))
+                return
+
+    patch.setattr(Containers, "deliver", twice)
+
+
+def journals_mix_outcomes_up(patch: pytest.MonkeyPatch) -> None:
+    """Of one call's inputs, each gets that of another."""
+    outcomes = MemoryJournal.outcomes
+
+    def mixed(self: MemoryJournal, call_id: str, index: int, limit: int) -> Any:
+        found = outcomes(self, call_id, index, limit)
+        payloads = [each.payload for each in reversed(found)]
+        kinds = [each.kind for each in reversed(found)]
+        return [
+            msgspec.structs.replace(each, payload=payload, kind=kind)
+            for each, payload, kind in zip(found, payloads, kinds, strict=True)
+        ]
+
+    patch.setattr(MemoryJournal, "outcomes", mixed)
+
+
+def what_is_kept_is_not_looked_up_again(patch: pytest.MonkeyPatch) -> None:
+    """A spawned call that a client says again, because it does not know whether it was accepted, is accepted once more."""
+    patch.setattr(MemoryJournal, "known", lambda self, call_id, indices: {})
+
+
+def containers_forget_outcomes_at_once(patch: pytest.MonkeyPatch) -> None:
+    """They are said once, and not kept until their callers have them."""
+    patch.setattr(KeptAttempts, "ended", lambda self, end: self.acknowledged([end.attempt]))
+
+
 PLANTS: list[Plant] = [
     agents_forget_how_many_servers_there_were,
     containers_forget_what_they_run,
@@ -153,4 +214,10 @@ PLANTS: list[Plant] = [
     outcomes_are_told_before_the_commit,
     journals_forget_who_leads,
     kept_inputs_do_not_join_what_runs,
+    conversations_are_taken_up_at_a_wrong_number,
+    conversations_end_with_their_connections,
+    attempts_go_to_two_containers,
+    journals_mix_outcomes_up,
+    what_is_kept_is_not_looked_up_again,
+    containers_forget_outcomes_at_once,
 ]

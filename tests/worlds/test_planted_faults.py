@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from motet.testing.history import check
@@ -47,6 +49,10 @@ def durable(pause: float, *faults: FaultKind) -> WorldPlan:
 CRASHES = durable(0.3, "server crashes")
 BROKEN_DISKS = durable(0.2, "server crashes", "disk fails", "container dies", "agent dies")
 REPLACEMENTS = durable(4.0, "server is replaced")
+CUTS = durable(0.2, "client is cut off")
+LOST_ANSWERS = replace(
+    durable(0.15, "server crashes", "client is cut off", "client is cut off", "client is held up"), latency=(0.001, 0.3)
+)
 MOST_SEEDS = 20
 
 TABLE = [
@@ -62,6 +68,12 @@ TABLE = [
     (planted.outcomes_are_told_before_the_commit, BROKEN_DISKS, "what has ended does not run again"),
     (planted.journals_forget_who_leads, REPLACEMENTS, "no fenced outcome"),
     (planted.kept_inputs_do_not_join_what_runs, CRASHES, "one attempt at a time"),
+    (planted.conversations_are_taken_up_at_a_wrong_number, CUTS, "accepted = ended"),
+    (planted.conversations_end_with_their_connections, CUTS, "conversations outlive connections"),
+    (planted.attempts_go_to_two_containers, CUTS, "one attempt at a time"),
+    (planted.journals_mix_outcomes_up, CUTS, "right results"),
+    (planted.what_is_kept_is_not_looked_up_again, LOST_ANSWERS, "finished work is not done again"),
+    (planted.containers_forget_outcomes_at_once, RESTARTS, "finished work is not done again"),
 ]
 
 

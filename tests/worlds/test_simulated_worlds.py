@@ -1,6 +1,7 @@
 """Worlds in which things go wrong: whatever their dice say, every promise is kept, and a seed says the same each time.
 
-`MOTET_NIGHTLY=1000` runs a thousand times as many. One that fails: `python -m motet.testing.simulated --seed N`.
+With `MOTET_NIGHTLY=9` fresh ones are made for nine minutes, on all cores. One that fails: `python -m motet.testing.simulated
+--seed N`.
 """
 
 from __future__ import annotations
@@ -10,18 +11,44 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from datetime import date
 
 import pytest
 
 from motet.testing.history import check, report
 from motet.testing.history_events import AttemptBegan, OutcomeSeen, dumped
+from motet.testing.simulated.many import AT_ONCE, WorldsTally, worlds_until
 from motet.testing.simulated.world import history_of
 
 NIGHTLY = int(os.environ.get("MOTET_NIGHTLY", "0"))
-SEEDS = 64 * (NIGHTLY or 1)
+"""Minutes."""
+SEEDS = 64
 PARTS = 8
 
 pytestmark = pytest.mark.timeout(0 if NIGHTLY else 600)
+
+
+@pytest.mark.skipif(not NIGHTLY, reason="MOTET_NIGHTLY says for how many minutes")
+def test_every_promise_is_kept_all_night() -> None:
+    first = date.today().toordinal() * 1_000_000
+    tally = worlds_until(first, 60.0 * NIGHTLY, os.cpu_count() or 1)
+    print(f"\nseeds from {first} on\n{tally.table()}")
+    seed, story = next(iter(tally.broken.items()), (0, ""))
+    assert not tally.broken, f"seeds {sorted(tally.broken)}; {seed}:\n\n{story}"
+
+
+def test_worlds_are_counted() -> None:
+    tally = WorldsTally.of(range(3))
+    before = tally.events["InputSubmitted"]
+    tally.add(WorldsTally.of([3]))
+    assert tally.worlds == 4
+    assert tally.events["InputSubmitted"] > before > 0
+    assert f"  {next(iter(tally.faults))}  " in tally.table()
+    assert tally.as_json()["seeds_with_a_broken_promise"] == []
+
+
+def test_worlds_are_made_until_time_is_over() -> None:
+    assert worlds_until(0, 0.01, 1).worlds == AT_ONCE
 
 
 @pytest.mark.parametrize("part", range(PARTS))

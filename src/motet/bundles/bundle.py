@@ -7,9 +7,9 @@ import os
 import posixpath
 import sys
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.bundles.collection import Collection
 from motet.bundles.environment import in_environment
@@ -26,8 +26,7 @@ _MODALS_DIRECTORY = "/root"
 """Where programs for Modal have their source and their working directory."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bundle:
+class Bundle(msgspec.Struct, frozen=True):
     """What travels. `notes`: what a user should know of it: what was left out, and what is not where it was asked to be."""
 
     manifest: Manifest

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from types import ModuleType
 from typing import Any, Literal
+
+import msgspec
 
 from motet.bundles.environment import in_environment
 from motet.errors import InvalidError
@@ -19,8 +20,7 @@ _NEVER = {MAIN, MAIN_IN_CONTAINERS, "__mp_main__", "sitecustomize", "usercustomi
 Kind = Literal["module", "package", "namespace", "archive"]
 
 
-@dataclass(frozen=True, slots=True)
-class Imported:
+class Imported(msgspec.Struct, frozen=True):
     """A module: `place` is its file, the directory of a package, or the archive (zip) that it was read from."""
 
     name: str

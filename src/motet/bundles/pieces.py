@@ -6,7 +6,8 @@ import importlib.util
 import os
 import stat
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from motet.errors import InvalidError
 from motet.model.bundle import MAX_FILE_BYTES, BundleFile, digest_of
@@ -17,8 +18,7 @@ _HASHED = b"\x01\x00\x00\x00"
 """The flags of bytecode that goes by the hash of its source, which nobody has to check: a bundle never changes."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundFile:
+class FoundFile(msgspec.Struct, frozen=True):
     """A file that travels, with its content's hash, and how to have the content again."""
 
     file: BundleFile

@@ -7,33 +7,33 @@ import subprocess
 from pathlib import Path
 
 _PATIENCE = 2.0
+_COMMIT = "# branch.oid "
+_SHORT = 12
 
 
 class CommitQuestion:
     """Asks git while other things happen, until the block ends."""
 
     def __init__(self, directory: Path) -> None:
-        self._processes = [
-            _started(directory, "rev-parse", "--short=12", "HEAD"),
-            _started(directory, "status", "--porcelain", "--untracked-files=no"),
-        ]
+        self._process = _started(directory, "status", "--porcelain=v2", "--branch", "--untracked-files=no")
 
     def __enter__(self) -> CommitQuestion:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for process in self._processes:
-            if process is not None and process.stdout is not None and not process.stdout.closed:
-                process.kill()
-                process.communicate()
+        process = self._process
+        if process is not None and process.stdout is not None and not process.stdout.closed:
+            process.kill()
+            process.communicate()
 
     def answer(self) -> str:
         """The commit, with a star if files have been changed since; empty where there is none, or git takes too long."""
-        answers = [_answer(process) for process in self._processes]
-        commit, changes = answers
-        if not commit or changes is None:
+        lines = (_answer(self._process) or "").splitlines()
+        commit = next((line.removeprefix(_COMMIT) for line in lines if line.startswith(_COMMIT)), "")
+        if not commit.isalnum():  # "(initial)": there is none yet
             return ""
-        return f"{commit}*" if changes else commit
+        is_changed = any(not line.startswith("#") for line in lines)
+        return f"{commit[:_SHORT]}{'*' if is_changed else ''}"
 
 
 def _started(directory: Path, *question: str) -> subprocess.Popen[str] | None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+
+import msgspec
 
 from motet.model.views import AppView, FunctionView
 
 RATE_WINDOW = 3.0
 
 
-@dataclass(slots=True)
-class FunctionProgress:
+class FunctionProgress(msgspec.Struct):
     """One function's latest view, and the times between which it had work. All times on one monotonic clock."""
 
     view: FunctionView
     began: float
     ended: float
-    samples: deque[tuple[float, int]] = field(default_factory=deque)
+    samples: deque[tuple[float, int]] = msgspec.field(default_factory=deque)
 
     @property
     def finished(self) -> int:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import sysconfig
+import os
 from pathlib import Path
-from traceback import FrameSummary, StackSummary, TracebackException
+from typing import TYPE_CHECKING
 
 import motet
 from motet.errors import InternalError, RemoteTraceback
 
+if TYPE_CHECKING:
+    from traceback import FrameSummary, StackSummary, TracebackException
+
 _MOTET = str(Path(motet.__file__).parent) + "/"
-_STDLIB = sysconfig.get_path("stdlib") + "/"
+_STDLIB = os.path.dirname(os.__file__) + "/"
 
 
 def user_traceback(error: BaseException) -> str:
@@ -19,6 +22,8 @@ def user_traceback(error: BaseException) -> str:
     An exception from a container that has no local frame of the user's is shown by its remote traceback alone.
     Of an `InternalError`, which is a bug in Motet, every frame is shown.
     """
+    from traceback import TracebackException  # late, here as below: only programs that fail need it
+
     described = TracebackException.from_exception(error)
     if not isinstance(error, InternalError):
         _keep_user_frames(described)
@@ -28,6 +33,8 @@ def user_traceback(error: BaseException) -> str:
 
 
 def _keep_user_frames(described: TracebackException) -> None:
+    from traceback import StackSummary
+
     visible = _visible(described.stack or [])
     # With None instead of an empty stack, no "Traceback (most recent call last)" is printed over nothing.
     described.stack = StackSummary.from_list(visible) if visible else None  # type: ignore[assignment]

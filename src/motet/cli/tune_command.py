@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import click
+from msgspec.structs import replace
 
 from motet.cli import reference as references
 from motet.cli.chart_file import check_chart

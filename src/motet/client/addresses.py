@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
-from urllib.parse import urlsplit
+
+import msgspec
 
 from motet.errors import InvalidError
 
@@ -24,15 +24,14 @@ WEBSOCKET_PATH = "/connect"
 """Where a server takes WebSockets."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
-_HOST = re.compile(r"[A-Za-z0-9._:%-]+")
+_HOST = r"[A-Za-z0-9._:%-]+"
 _KINDS = (
     "'home' (the server under MOTET_HOME), 'unix:PATH', 'tls:HOST:PORT', 'wss://HOST', 'tcp:127.0.0.1:PORT' or 'embedded' (one "
     "that ends with the program)"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Endpoint:
+class Endpoint(msgspec.Struct, frozen=True):
     """Where an address leads: a host and a port, and what is spoken there."""
 
     host: str
@@ -99,6 +98,8 @@ def _endpoint(kind: str, where: str, text: str) -> Endpoint | None:
 
 
 def _of_url(text: str) -> Endpoint | None:
+    from urllib.parse import urlsplit  # late: most servers are reached in other ways
+
     try:
         url = urlsplit(text)
         port = url.port
@@ -115,6 +116,6 @@ def _checked(host: str, port: str, *, tls: bool, path: str = "") -> Endpoint | N
     if ":" in host and not path and not host.startswith("["):
         return None  # of an IPv6 address without brackets nobody knows where it ends
     host = host.removeprefix("[").removesuffix("]")
-    if not _HOST.fullmatch(host) or not port.isdecimal() or not 0 < int(port) < 65536:
+    if not re.fullmatch(_HOST, host) or not port.isdecimal() or not 0 < int(port) < 65536:
         return None
     return Endpoint(host, int(port), tls, path)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import secrets
 from collections.abc import Iterator
-from datetime import UTC, datetime
 
 from motet.errors import InvalidError
 
 _ALGORITHM = "sha256:"
-_FINGERPRINT = re.compile(r"[0-9a-f]{64}")
+_FINGERPRINT = r"[0-9a-f]{64}"
 _SEQUENCE, _VERSION, _UTC_TIME = 0x30, 0xA0, 0x17
 _VALIDITY, _KEY = 3, 5
 """Which fields of what is signed they are, behind its version."""
@@ -25,6 +23,8 @@ def key_fingerprint(certificate: bytes) -> str:
 
 def valid_until(certificate: bytes) -> float:
     """When a certificate (DER) expires, on the wall clock. Raises `ValueError` for what is no certificate."""
+    from datetime import UTC, datetime
+
     _, (kind, end) = _elements(_content(_fields(certificate)[_VALIDITY][1]))
     text = _content(end).decode("ascii")
     if kind == _UTC_TIME:  # two digits of a year: 1950 to 2049
@@ -36,7 +36,7 @@ def checked_fingerprint(text: str, said: str) -> str:
     """A fingerprint in the form in which servers print it; colons and capitals do not matter. Raises `InvalidError`."""
     plain = text.strip().lower()
     digits = plain.removeprefix(_ALGORITHM).replace(":", "")
-    if not plain.startswith(_ALGORITHM) or not _FINGERPRINT.fullmatch(digits):
+    if not plain.startswith(_ALGORITHM) or not re.fullmatch(_FINGERPRINT, digits):
         raise InvalidError(
             f"{said}: a fingerprint is sha256: and 64 hexadecimal digits, as `motet server` prints it; it is {text!r}"
         )
@@ -50,6 +50,8 @@ def checked_fingerprints(text: str, said: str) -> tuple[str, ...]:
 
 def is_same_fingerprint(one: str, other: str) -> bool:
     """Whether two fingerprints in that form are of one key."""
+    import secrets  # late, as most of what certificates need
+
     return secrets.compare_digest(one, other)
 
 

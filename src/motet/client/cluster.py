@@ -7,7 +7,6 @@ another installation, and to nobody who stands in for a server of this one.
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -121,6 +120,8 @@ class Cluster:
 def ask(on: Ground, place: ServerPlace, token: str) -> tuple[WhoLeads, str]:
     """What a server says about who leads, and the fingerprint of its key if it has proved that it has that. Raises
     `ConnectionError`, `OSError` or `ServiceError`."""
+    import secrets  # late: most servers are the only one, and are not asked
+
     address = place.address
     stream = on.open_stream(address, place.fingerprint, ASK_TIMEOUT)
     try:

@@ -7,7 +7,6 @@ No event loop and no thread hop lies between a blocking caller and the I/O threa
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import operator
 import sys
@@ -16,6 +15,7 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator, Itera
 from typing import Any, Concatenate, Generic, ParamSpec, Protocol, TypeVar, overload
 
 from motet.client.gate import here
+from motet.client.running_loop import running_loop
 from motet.errors import AsyncUsageWarning
 
 S = TypeVar("S")
@@ -136,7 +136,7 @@ def warn_if_loop_is_blocked(name: str) -> None:
 
     Not in notebooks, where the loop belongs to the kernel and a blocking call is what the user of a cell expects.
     """
-    if asyncio._get_running_loop() is not None and not _in_notebook():
+    if running_loop() is not None and not _in_notebook():
         warnings.warn(
             AsyncUsageWarning(
                 f"`{name}(...)` blocks the event loop, and every task on it, until the result is there; "

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Sequence
 
@@ -17,8 +16,6 @@ from motet.errors import ConnectionError, ExecutionError, InternalError
 from motet.wire import codec
 from motet.wire.hello import Hello
 from motet.wire.message import Message
-
-logger = logging.getLogger("motet.client")
 
 # As it was at the start: see `sockets`.
 _new_lock = type(threading.RLock())
@@ -117,7 +114,9 @@ class SocketLink:
             problem = error if isinstance(error, ConnectionError) else ConnectionError(f"connection lost: {error}")
         except Exception as error:
             # Nobody reads from here on: whoever waits must be told.
-            logger.exception("an answer could not be taken in; the connection is given up")
+            import logging  # late: nobody should ever need it
+
+            logging.getLogger("motet.client").exception("an answer could not be taken in; the connection is given up")
             text = f"an answer of the server could not be taken in: {type(error).__name__}: {error}. This is a bug in Motet."
             problem = InternalError(text)
         return problem

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import itertools
-import random
+import os
 import time
 from collections.abc import Callable
 
 from motet.client.forks import in_forked_child
 from motet.model.ids import ENTROPY_BITS, AppId, CallId, id_suffix
 
-_random = random.SystemRandom()
+
+def _rolled() -> int:
+    return int.from_bytes(os.urandom(ENTROPY_BITS // 8))
 
 
 def _counter() -> Callable[[], int]:
     # A counter on random ground: as unique as fresh dice, and twenty times cheaper (every call needs an id). Its step is one
     # C call, which no other thread and no signal handler can get between: an id given twice gives one call's result to another.
-    return itertools.count(_random.getrandbits(ENTROPY_BITS)).__next__
+    return itertools.count(_rolled()).__next__
 
 
 _next_entropy = _counter()
@@ -45,4 +47,4 @@ def new_app_id() -> AppId:
 
 def new_queue_id() -> str:
     """Fresh dice: whoever knows it may use the queue, and those who know other ids must not guess it."""
-    return "qu-" + id_suffix(int(time.time() * 1000), _random.getrandbits(ENTROPY_BITS))
+    return "qu-" + id_suffix(int(time.time() * 1000), _rolled())

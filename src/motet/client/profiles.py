@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import logging
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -12,8 +10,6 @@ from typing import Any
 
 from motet.errors import InvalidError, NotFoundError, ServiceError
 
-logger = logging.getLogger("motet.client")
-
 CONFIG = "MOTET_CONFIG"
 PROFILE = "MOTET_PROFILE"
 ACTIVE = "active"
@@ -21,9 +17,9 @@ ACTIVE = "active"
 DEFAULT = "default"
 """The profile that is used where the file does not say which."""
 
-_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
-_LINE = re.compile(r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*=""")
-_TABLE = re.compile(r"""\s*\[\s*["']?([A-Za-z0-9_-]+)["']?\s*\]\s*(#.*)?$""")
+_NAME = r"[A-Za-z0-9_-]{1,64}"
+_LINE = r"""\s*["']?([A-Za-z0-9_-]+)["']?\s*="""
+_TABLE = r"""\s*\[\s*["']?([A-Za-z0-9_-]+)["']?\s*\]\s*(#.*)?$"""
 _SECRET = "token"
 
 _warned: set[Path] = set()
@@ -65,6 +61,8 @@ class ProfileFile:
         if any(ord(each) < 32 or ord(each) == 127 for each in value):
             raise InvalidError(f"the value of {key} has a character that no such value has (a line's end?)")
         lines = self._text.splitlines(keepends=True)
+        import json  # late: files are rarely written
+
         line = f"{key} = {json.dumps(value, ensure_ascii=False)}\n"
         begin, end = _table(lines, profile)
         if begin is None:
@@ -139,6 +137,9 @@ class ProfileFile:
             raise InvalidError(f"cannot read {self.path}, which has profiles ({CONFIG}): {error}") from error
         if mode & 0o077 and _SECRET in text and os.name == "posix" and self.path not in _warned:
             _warned.add(self.path)
+            import logging  # late: there is hardly ever a reason to warn
+
+            logger = logging.getLogger("motet.client")
             logger.warning("%s may have a token, and others can read it: chmod 600 %s", self.path, self.path)
         return text
 
@@ -180,7 +181,7 @@ class ProfileFile:
 
 def check_name(profile: str) -> None:
     """Raises `InvalidError` for a name that no profile can have."""
-    if not _NAME.fullmatch(profile) or profile == ACTIVE:
+    if not re.fullmatch(_NAME, profile) or profile == ACTIVE:
         raise InvalidError(
             f"a profile cannot be called {profile!r}: names have 1 to 64 letters, digits, dashes and underscores, and are not "
             f"{ACTIVE!r}"
@@ -195,7 +196,7 @@ def _table(lines: list[str], profile: str) -> tuple[int | None, int]:
             continue
         if begin is not None:
             return begin, at
-        found = _TABLE.match(line)
+        found = re.match(_TABLE, line)
         if found is not None and found[1] == profile:
             begin = at
     return begin, len(lines)
@@ -203,7 +204,7 @@ def _table(lines: list[str], profile: str) -> tuple[int | None, int]:
 
 def _line_of(lines: list[str], key: str, begin: int, end: int) -> int | None:
     for at in range(begin, end):
-        found = _LINE.match(lines[at])
+        found = re.match(_LINE, lines[at])
         if found is not None and found[1] == key:
             return at
     return None

@@ -7,11 +7,11 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Protocol
 
+import msgspec
+
 from motet.client.addresses import parsed_addresses
-from motet.client.certificate import checked_fingerprints
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory, standing_socket
@@ -60,8 +60,7 @@ class Reachable(Protocol):
 
 
 @hides_secrets
-@dataclass(frozen=True, slots=True)
-class NamedServer:
+class NamedServer(msgspec.Struct, frozen=True):
     """Where a server is (see `addresses`), the token that is shown to it, if any, and the fingerprint of its key, if it is
     known by that. `others`: servers that share its database, of which one leads; the fingerprint may be several then, with
     commas between them."""
@@ -98,6 +97,8 @@ def named(env: Mapping[str, str]) -> NamedServer | None:
     if not where.token and where.is_elsewhere:
         raise InvalidError(f"{said} needs a token in {TOKEN} or the profile; `motet token new` makes one there")
     if where.fingerprint:
+        from motet.client.certificate import checked_fingerprints  # late: most servers are known by their names
+
         checked_fingerprints(where.fingerprint, found["fingerprint"].source)
     return where
 

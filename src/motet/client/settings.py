@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+
+import msgspec
 
 from motet.client.profiles import ProfileFile, profile_path
 
@@ -13,8 +14,7 @@ FINGERPRINT = "MOTET_SERVER_FINGERPRINT"
 HOME = "MOTET_HOME"
 
 
-@dataclass(frozen=True, slots=True)
-class SettingKey:
+class SettingKey(msgspec.Struct, frozen=True):
     """A row of `KEYS`. `goes_with_server`: it is for one server, and shown to no other. `is_shown`: it may be printed."""
 
     name: str
@@ -49,13 +49,15 @@ KEYS: dict[str, SettingKey] = {
 """By the name that a key has in profiles."""
 
 
-@dataclass(frozen=True, slots=True)
-class FoundSetting:
+class FoundSetting(msgspec.Struct, frozen=True):
     """What one of them is, and what says so: a variable, a profile, or "default"."""
 
     key: SettingKey
-    value: str = field(repr=False)  # some are secrets
+    value: str
     source: str
+
+    def __repr__(self) -> str:
+        return f"FoundSetting(key={self.key!r}, source={self.source!r})"  # some values are secrets
 
 
 def profiles(env: Mapping[str, str]) -> ProfileFile:

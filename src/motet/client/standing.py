@@ -9,7 +9,8 @@ import threading
 import time
 import weakref
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from motet.client import reach
 from motet.client.connection import Connection
@@ -46,8 +47,7 @@ class Standing:
         _connections.add(server.connection)
 
 
-@dataclass(frozen=True, slots=True)
-class _Looked:
+class _Looked(msgspec.Struct, frozen=True):
     """What was named, in words of the environment, which server that is, and whether it was named at all; for how long."""
 
     said: tuple[str | None, ...]

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import contextlib
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from motet.client.forks import in_forked_child
 from motet.errors import ExecutionError
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -149,6 +151,8 @@ class Waiter(Generic[T]):
     async def wait_async(self) -> T:
         """Let other tasks run until the value is there."""
         if not self._set:
+            import asyncio  # late: who waits in threads alone does without it
+
             loop = asyncio.get_running_loop()
             future = loop.create_future()
             self._waits = (_wakes_of(loop), future)

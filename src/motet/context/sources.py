@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -41,6 +40,8 @@ class Sources:
         copy = self._place(file)
         if not copy.exists() and file.is_file():
             copy.parent.mkdir(parents=True, exist_ok=True)
+            import shutil  # late: only programs that are served are copied
+
             shutil.copy(file, copy)
 
     def copy_of(self, file: str) -> str | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from motet.core import containers as states
 from motet.core.attempts import Attempts

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from motet.errors import InvalidError
 
@@ -16,11 +17,10 @@ DeploymentState = Literal["starting", "live", "canary", "replaced", "failed", "s
 """`live`: it has the name; `canary`: it has a part of the inputs. `replaced`: another one has the name, and what this one
 had accepted ends on it. `failed`: it never got the name. `stopped`: the name was taken from it, and from nobody else."""
 
-_NAME = re.compile(r"[A-Za-z0-9._-]{1,63}")
+_NAME = r"[A-Za-z0-9._-]{1,63}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeploymentView:
+class DeploymentView(msgspec.Struct, frozen=True, kw_only=True):
     """One version of a deployed app, as it is kept. Moments are of the wall clock, `ended_at` is None until nothing
     of it is left.
 
@@ -53,8 +53,7 @@ class DeploymentView:
         return self.state in ("starting", "live", "canary") or (self.state == "replaced" and self.ended_at is None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VersionStats:
+class VersionStats(msgspec.Struct, frozen=True, kw_only=True):
     """What was seen of one version lately: inputs that ended, how many of them failed, and how long the others took from
     their submission, in seconds. `share`: the percentage of calls it is given."""
 
@@ -70,7 +69,7 @@ class VersionStats:
 
 def checked_name(name: str) -> str:
     """A name for a deployed app. Raises `InvalidError`."""
-    if _NAME.fullmatch(name) is None:
+    if re.fullmatch(_NAME, name) is None:
         raise InvalidError(
             f"Invalid App name: {name!r}. It may have letters (A-Z, a-z), digits, dashes, periods and underscores, and must be "
             "shorter than 64 characters."

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import msgspec
@@ -44,8 +43,7 @@ class SerializedDefinition(msgspec.Struct, frozen=True, kw_only=True, tag="seria
     qualname: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MethodSpec:
+class MethodSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One callable of a function: the function itself (name "") or a method of its class. `web`: how requests reach it.
     `interface`: what callers who do not know Python are told of it, where its app was left with a server that tells them."""
 
@@ -56,8 +54,7 @@ class MethodSpec:
     interface: InterfaceSpec | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Resources:
+class Resources(msgspec.Struct, frozen=True, kw_only=True):
     """What a container asks of its host: cores and MiB (recorded), and GPUs, in order of preference (given)."""
 
     cpu: float | tuple[float, float] | None = None
@@ -65,8 +62,7 @@ class Resources:
     gpu: tuple[GpuRequest, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LocalFiles:
+class LocalFiles(msgspec.Struct, frozen=True, kw_only=True):
     """What an image adds from the machine it is written on: a file or directory by its absolute path, with the one at which
     containers are to find it (`target`), or a module by its name. `ignore`: patterns of what stays at home."""
 
@@ -77,20 +73,18 @@ class LocalFiles:
 
 
 @hides_secrets
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImageSpec:
+class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asked to be installed: requirement strings, system packages, environment, files, and every builder step."""
 
     requirements: tuple[str, ...] = ()
     system_packages: tuple[str, ...] = ()
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = msgspec.field(default_factory=dict)
     files: tuple[LocalFiles, ...] = ()
     steps: tuple[str, ...] = ()
 
 
 @hides_secrets
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionSpec:
+class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Everything the server and a container must know of one function; the unit that owns a pool.
 
     A class is one function (`methods` has an entry per method). `app_name` is the app it was declared on, which differs
@@ -114,7 +108,7 @@ class FunctionSpec:
     timeout: float = DEFAULT_TIMEOUT
     startup_timeout: float = DEFAULT_TIMEOUT
     retries: RetryPolicy = NO_RETRIES
-    env: dict[str, str] = field(default_factory=dict)
+    env: dict[str, str] = msgspec.field(default_factory=dict)
     resources: Resources = Resources()
     image: ImageSpec = ImageSpec()
     single_use_containers: bool = False
@@ -174,19 +168,18 @@ class FunctionSpec:
 
     def varied(self, variant: FunctionVariant) -> FunctionSpec:
         """This function with the given fields of `variant` put in its place."""
-        given = {name: value for name in variant.__slots__ if (value := getattr(variant, name)) is not None}
+        given = {name: value for name in variant.__struct_fields__ if (value := getattr(variant, name)) is not None}
         if "autoscaler_changes" in given:
             del given["autoscaler_changes"]
             given["autoscaler"] = self.autoscaler.updated(variant.autoscaler_changes)  # type: ignore[arg-type]
         # What a variant says of the environment comes on top; all else takes the place of what was there.
         if "env" in given:
             given["env"] = {**self.env, **given["env"]}
-        return replace(self, **given)
+        return msgspec.structs.replace(self, **given)
 
 
 @hides_secrets
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionVariant:
+class FunctionVariant(msgspec.Struct, frozen=True, kw_only=True):
     """What `with_options` and its kin, or a class's parameters, change; a variant has its own pool. None: unchanged."""
 
     parameters_given: bytes | None = None
@@ -200,18 +193,17 @@ class FunctionVariant:
 
     def merged(self, later: FunctionVariant) -> FunctionVariant:
         """Both changes, the later one winning field by field."""
-        mine = {name: getattr(self, name) for name in self.__slots__}
-        given = {name: value for name in later.__slots__ if (value := getattr(later, name)) is not None}
+        mine = {name: getattr(self, name) for name in self.__struct_fields__}
+        given = {name: value for name in later.__struct_fields__ if (value := getattr(later, name)) is not None}
         if self.autoscaler_changes is not None and later.autoscaler_changes is not None:
             old, new = self.autoscaler_changes, later.autoscaler_changes
             given["autoscaler_changes"] = AutoscalerUpdate(
-                **{n: getattr(old, n) if getattr(new, n) is None else getattr(new, n) for n in new.__slots__}
+                **{n: getattr(old, n) if getattr(new, n) is None else getattr(new, n) for n in new.__struct_fields__}
             )
         return FunctionVariant(**{**mine, **given})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppSpec:
+class AppSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A named set of functions, and the search path and directory their modules are imported with.
 
     `main`: the program's main module, if containers can import it; each knows it, for what others refer to there.

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from motet.errors import InvalidError
 
 ANY = "any"
 SMALLEST_SHARE = 0.01
 
-_FORM = re.compile(r"(?P<kind>[A-Z0-9][A-Z0-9._+-]*?)(-(?P<memory>\d+)GB)?(?P<exact>!)?")
+_FORM = r"(?P<kind>[A-Z0-9][A-Z0-9._+-]*?)(-(?P<memory>\d+)GB)?(?P<exact>!)?"
 _MEMORY_TOLERANCE = 0.1
 """Drivers report less than the label says: 22.5 GiB for "24GB", 79.6 for "80GB"."""
 
@@ -19,15 +20,14 @@ _OTHER_NAMES = {"A10G": "A10"}
 _TAKES_ALSO = {"H100": ("H200",), "B200+": ("B200", "B300")}
 """What a kind may be served by besides itself, unless it is asked for with "!"."""
 
-_NOT_A_KIND = re.compile(
+_NOT_A_KIND = (
     r"NVIDIA|TESLA|GEFORCE|QUADRO|SXM\d*|PCIE|NVL|HBM\w*|\d+GB?|GPU|GRAPHICS|LAPTOP|GENERATION|BLACKWELL|SERVER|DEVICE"
     r"|WORKSTATION|EDITION|MAX|Q"
 )
 """Words of a device's name that tell maker, form and memory."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Gpu:
+class Gpu(msgspec.Struct, frozen=True, kw_only=True):
     """One device of a host. `uuid` is what CUDA_VISIBLE_DEVICES takes; `kind` is what functions ask for: "H100"."""
 
     uuid: str
@@ -40,16 +40,14 @@ class Gpu:
         return cls(uuid=uuid, kind=kind_of(name), memory_mib=memory_mib)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FoundGpus:
+class FoundGpus(msgspec.Struct, frozen=True, kw_only=True):
     """The GPUs of a host, in the driver's order; if there is none, `note` says why."""
 
     gpus: tuple[Gpu, ...] = ()
     note: str = ""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GpuRequest:
+class GpuRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What one container needs: `count` GPUs of a kind, or a part of one that it shares (0.5).
 
     `kind` is in capitals, or "any". `memory_gb` holds it to devices of about that size; `exact`, to the kind itself where
@@ -75,7 +73,7 @@ class GpuRequest:
     def parse(cls, text: str) -> GpuRequest:
         """From "H100", "H100:2", "any:0.5", "A100-80GB", "H100!:8"; capitals or not. Raises `InvalidError`."""
         name, colon, number = text.partition(":")
-        form = _FORM.fullmatch(re.sub(r"[\s_]+", "-", name.strip()).upper())
+        form = re.fullmatch(_FORM, re.sub(r"[\s_]+", "-", name.strip()).upper())
         if form is None or (colon and not re.fullmatch(r"\d+|\d*\.\d+", number)):
             raise InvalidError(
                 '`gpu` is a kind, or a kind and a count such as "A100:2" or a share such as "any:0.5"; '
@@ -119,6 +117,6 @@ class GpuRequest:
 
 def kind_of(name: str) -> str:
     """The kind of a device from the name its driver gives it: "NVIDIA A100-SXM4-40GB" is an "A100"."""
-    words = [word for word in re.split(r"[\s_-]+", name.upper()) if word and not _NOT_A_KIND.fullmatch(word)]
+    words = [word for word in re.split(r"[\s_-]+", name.upper()) if word and not re.fullmatch(_NOT_A_KIND, word)]
     kind = "-".join(words or name.upper().split())
     return _OTHER_NAMES.get(kind, kind)

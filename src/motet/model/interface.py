@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InterfaceSpec:
+class InterfaceSpec(msgspec.Struct, frozen=True, kw_only=True):
     """`description` is its docstring. `arguments` is a JSON schema of its arguments by name, an object. `result` is one of
     what it returns, or yields. Both are text."""
 

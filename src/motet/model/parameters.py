@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 TypeName = Literal["int", "str", "bytes", "bool"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ParameterSpec:
+class ParameterSpec(msgspec.Struct, frozen=True, kw_only=True):
     """One `motet.parameter()` of a class. `default` is an encoded value; None means the caller must give the parameter."""
 
     name: str

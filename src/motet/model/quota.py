@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+import msgspec
 
 from motet.errors import InvalidError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Quota:
+class Quota(msgspec.Struct, frozen=True, kw_only=True):
     """None: as much as there is.
 
     `containers`: that have not ended. `inputs`: that wait or run. `stored_bytes`: in queues, and of outcomes of spawned calls.
@@ -27,7 +26,7 @@ class Quota:
     def parse(cls, texts: tuple[str, ...], source: str) -> Quota:
         """From `name=value`, each. Raises `InvalidError`, which names `source`."""
         found: dict[str, int | float] = {}
-        known = {each.name: each for each in fields(cls)}
+        known = cls.__struct_fields__
         for text in texts:
             name, _, value = text.partition("=")
             name = name.strip()
@@ -45,17 +44,17 @@ class Quota:
     def over(self, general: Quota) -> Quota:
         """This, and what is not said here as in general."""
         chosen = {
-            each.name: getattr(general, each.name) if (own := getattr(self, each.name)) is None else own
-            for each in fields(self)
+            name: getattr(general, name) if (own := getattr(self, name)) is None else own
+            for name in self.__struct_fields__
         }
         return Quota(**chosen)
 
     def texts(self) -> tuple[str, ...]:
         """As `parse` takes them; those that are not set left out."""
         return tuple(
-            f"{each.name}={value:g}" if isinstance(value, float) else f"{each.name}={value}"
-            for each in fields(self)
-            if (value := getattr(self, each.name)) is not None
+            f"{name}={value:g}" if isinstance(value, float) else f"{name}={value}"
+            for name in self.__struct_fields__
+            if (value := getattr(self, name)) is not None
         )
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from motet.errors import InvalidError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RetryPolicy:
+class RetryPolicy(msgspec.Struct, frozen=True, kw_only=True):
     """`max_retries` new attempts after a failure; the wait before the n-th is
     `min(max_delay, initial_delay * backoff_coefficient ** (n - 1))` seconds."""
 

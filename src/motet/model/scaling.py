@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
 from typing import Literal
+
+import msgspec
 
 from motet.errors import InvalidError
 
@@ -16,8 +17,7 @@ MIN_SCALEDOWN_WINDOW = 2.0
 MAX_SCALEDOWN_WINDOW = 3600.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Concurrency:
+class Concurrency(msgspec.Struct, frozen=True, kw_only=True):
     """Inputs that one container runs at once.
 
     `max_inputs` is the hard cap, `target_inputs` what the autoscaler provides for; between them a busy container bursts.
@@ -47,8 +47,7 @@ class Concurrency:
                 raise InvalidError(f"`slo_p95` must be more than 0 seconds, and finite, got {self.slo_p95:g}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Batching:
+class Batching(msgspec.Struct, frozen=True, kw_only=True):
     """Inputs run in batches: one slot and one call of the user's function for up to `max_batch_size` of them.
 
     A batch leaves when it is full, or `wait_ms` milliseconds after its first input came; "auto": after a time learned
@@ -71,8 +70,7 @@ class Batching:
             raise InvalidError(f"wait_ms cannot be greater than {MAX_BATCH_WAIT_MS}.")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AutoscalerSettings:
+class AutoscalerSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The bounds within which a pool scales.
 
     `min_containers` are kept at all times; `buffer_containers` idle ones on top of demand while the function is active;
@@ -99,12 +97,11 @@ class AutoscalerSettings:
 
     def updated(self, change: AutoscalerUpdate) -> AutoscalerSettings:
         """These settings with the given fields of `change` put in; the result is validated as a whole."""
-        given = {name: value for name in change.__slots__ if (value := getattr(change, name)) is not None}
-        return replace(self, **given)
+        given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not None}
+        return msgspec.structs.replace(self, **given)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AutoscalerUpdate:
+class AutoscalerUpdate(msgspec.Struct, frozen=True, kw_only=True):
     """A partial change of `AutoscalerSettings`; None leaves a field as it is."""
 
     min_containers: int | None = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
 
 import msgspec
@@ -45,8 +44,7 @@ class ScheduleSpec(msgspec.Struct, frozen=True, kw_only=True):
     overlap: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ScheduleView:
+class ScheduleView(msgspec.Struct, frozen=True, kw_only=True):
     """The schedule of a function of a deployed app. Moments are of the wall clock.
 
     `next_at`: None while it is paused, and if there is no further moment. `ran_at`: the moment that the last run was for, and

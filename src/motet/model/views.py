@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import msgspec
 
 from motet.model.attempt import AttemptRecord
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ContainerView:
+class ContainerView(msgspec.Struct, frozen=True, kw_only=True):
     """One container: its state (starting, ready, frozen, draining, stopping; "silent", with how that is known) and how many
     inputs it runs and has run."""
 
@@ -19,8 +18,7 @@ class ContainerView:
     age: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class InputView:
+class InputView(msgspec.Struct, frozen=True, kw_only=True):
     """One input that has not ended: its state (waiting, delayed, running), since when it waits, and what it runs in.
 
     `earlier`: its attempts that have ended, where records are kept.
@@ -39,8 +37,7 @@ class InputView:
     earlier: tuple[AttemptRecord, ...] = ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TargetPoint:
+class TargetPoint(msgspec.Struct, frozen=True, kw_only=True):
     """What a pool has seen of containers that run about so many `inputs` at once (an average).
 
     `throughput`: inputs per second of one such container. `p50`, `p95`: seconds that its inputs run. `observations`: how many
@@ -54,8 +51,7 @@ class TargetPoint:
     observations: float
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LearnedTargetView:
+class LearnedTargetView(msgspec.Struct, frozen=True, kw_only=True):
     """The target of a pool with `target_inputs="auto"`, and what it was learned from.
 
     `target_inputs` is the best that is known; for moments the pool may try another, which `reason` says then.
@@ -70,8 +66,7 @@ class LearnedTargetView:
     reason: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FunctionView:
+class FunctionView(msgspec.Struct, frozen=True, kw_only=True):
     """One function's pool: waiting and running inputs, ended ones by outcome, and its containers.
 
     `started_containers` counts every container ever started; `desired_containers` is how many there are to be, and
@@ -99,8 +94,7 @@ class FunctionView:
     learned_target: LearnedTargetView | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AppView:
+class AppView(msgspec.Struct, frozen=True, kw_only=True):
     """One running app and its functions. `version`: of the name that it is deployed under; 0: it is a program's, which may have
     left it running (`is_detached`)."""
 
@@ -111,8 +105,7 @@ class AppView:
     is_detached: bool = False
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TokenView:
+class TokenView(msgspec.Struct, frozen=True, kw_only=True):
     """A token that there is, without itself. Moments are of the wall clock; `expires_at` is None for one that does not, and
     `last_used_at` for one that was never used. `limits`: what it may have, where that is not what all may."""
 

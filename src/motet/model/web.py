@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 WebKind = Literal["asgi", "wsgi", "fastapi", "server"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebSpec:
+class WebSpec(msgspec.Struct, frozen=True, kw_only=True):
     """How HTTP requests reach a function.
 
     `kind`: what calling it gives: an ASGI app, a WSGI app, the answer to one request ("fastapi"), or nothing but a server

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import msgspec
+from msgspec.structs import replace
 
 from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition, SerializedDefinition

@@ -223,8 +223,12 @@ def restore_home(source: Path, directory: Path) -> BackupInfo:
     return restore(source, directory)
 
 
-def check_home(directory: Path, blobs: str = "") -> dict[str, list[str]]:
-    """See `store.home_backup`."""
+def check_stores(directory: Path, url: str, blobs: str) -> dict[str, list[str]]:
+    """See `store.home_backup` and, for those of a database, `store.postgres_check`."""
+    if url:
+        from motet.store.postgres_check import check_database
+
+        return check_database(url, blobs)
     from motet.store.home_backup import check
 
     return check(directory, blobs)

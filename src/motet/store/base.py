@@ -98,8 +98,10 @@ class CallStore(Protocol):
     def add_inputs(self, app_id: str, function_id: str, call_id: str, count: int) -> None:
         """A call got `count` more inputs (and exists, from the first time on)."""
 
-    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
-        """Inputs ended. A second outcome of an input is ignored, and so are calls that are not kept."""
+    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> list[str]:
+        """Inputs ended. A second outcome of an input is ignored, and so are calls that are not kept.
+
+        Returns the calls of which nothing is kept any more, since these took the room."""
 
     def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         """The outcome of input `index`, and those of the following inputs up to the first without one; at most `limit`.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from motet.errors import NotFoundError, ServiceError
@@ -19,19 +19,20 @@ SELECT payload FROM calls JOIN {0} ON call = key WHERE substr(payload, 1, ?) = ?
 """
 
 
-def check_blobs(journal: Path, places: BlobPlaces) -> list[str]:
-    """What is wrong with the blobs of the journal in this file, which a server may use meanwhile. It reads all of them. Raises
-    `ServiceError` if the journal cannot be read."""
-    suspects = [(stored, wrong) for stored in _named(journal) if (wrong := _wrong(stored, places))]
+def check_blobs(named: Callable[[], Iterable[StoredPayload]], places: BlobPlaces) -> list[str]:
+    """What is wrong with the blobs that a journal names, as `named` says, which a server may use meanwhile. It reads all of
+    them. Raises what `named` does."""
+    suspects = [(stored, wrong) for stored in named() if (wrong := _wrong(stored, places))]
     if not suspects:
         return []
     # What has ended, or was erased, while all of them were read is not needed any more.
-    still = set(_named(journal))
+    still = set(named())
     found = [wrong for stored, wrong in suspects if stored in still]
     return found[:MOST_TOLD] + ([f"and {len(found) - MOST_TOLD} more"] if len(found) > MOST_TOLD else [])
 
 
-def _named(journal: Path) -> Iterator[StoredPayload]:
+def named_in(journal: Path) -> Iterator[StoredPayload]:
+    """What the journal in this file names. Raises `ServiceError` if it cannot be read."""
     file = SqliteFile(journal, LAYOUT, read_only=True)
     try:
         for table in ("inputs", "outcomes"):

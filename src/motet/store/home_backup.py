@@ -13,6 +13,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 import msgspec
@@ -20,7 +21,7 @@ import msgspec
 from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
 from motet.model.version import VERSION
 from motet.store.base import BackupInfo
-from motet.store.blob_check import check_blobs
+from motet.store.blob_check import check_blobs, named_in
 from motet.store.blobs_directory import BlobDirectory
 from motet.store.blobs_opened import blobs_of_home
 from motet.store.server_home import HOME_FORMAT, holder_of
@@ -228,5 +229,5 @@ def check(directory: Path, blobs: str = "") -> dict[str, list[str]]:
         raise NotFoundError(f"{directory} has no database of a server")
     found = {path.relative_to(directory).as_posix(): damage(path) for path in databases}
     if found.get(JOURNAL) == []:
-        found[BLOBS] = check_blobs(directory / JOURNAL, blobs_of_home(directory, blobs))
+        found[BLOBS] = check_blobs(partial(named_in, directory / JOURNAL), blobs_of_home(directory, blobs))
     return found

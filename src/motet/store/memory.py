@@ -45,7 +45,8 @@ class MemoryCallStore:
             record = self._records[call_id] = _Record(app_id, function_id)
         record.num_inputs += count
 
-    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> None:
+    def save_outcomes(self, call_id: str, ended: list[InputEnd]) -> list[str]:
+        gone: list[str] = []
         record = self._records.get(call_id)
         if record is not None:
             for each in ended:
@@ -54,17 +55,23 @@ class MemoryCallStore:
                     self._kept.append((record, call_id, each.index))
                     self._bytes += OUTCOME_BYTES + len(each.payload)
             while self._bytes > self._most_bytes and len(self._kept) > 1:
-                self._expire(*self._kept.popleft())
+                oldest = self._kept.popleft()
+                if self._expire(*oldest):
+                    gone.append(oldest[1])
+        return gone
 
-    def _expire(self, record: _Record, call_id: str, index: int) -> None:
+    def _expire(self, record: _Record, call_id: str, index: int) -> bool:
+        """Whether that was the last of its call."""
         ended = record.outcomes.get(index)
         if ended is None:  # its call was forgotten
-            return
+            return False
         self._bytes -= OUTCOME_BYTES + len(ended.payload)
         record.outcomes[index] = None
         record.expired += 1
         if record.expired == record.num_inputs and self._records.get(call_id) is record:
             del self._records[call_id]
+            return True
+        return False
 
     def outcomes(self, call_id: str, index: int, limit: int) -> list[InputEnd]:
         record = self._find(call_id)

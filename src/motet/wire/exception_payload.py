@@ -8,7 +8,7 @@ from collections.abc import Callable
 from types import FunctionType
 from typing import Any
 
-from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler, fill_class
+from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, fill_class
 from motet.wire.exceptions import (
     Parts,
     Told,
@@ -21,6 +21,7 @@ from motet.wire.exceptions import (
     told,
 )
 from motet.wire.left_behind import LeftBehind, NotHere, left, stand_in
+from motet.wire.pickler import Pickler
 
 MAX_PART_BYTES = 1024 * 1024
 """Of an exception that is too large as a whole, larger arguments and attributes are left behind."""

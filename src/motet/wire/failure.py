@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import importlib
-import traceback
 from types import TracebackType
 
 from motet import errors
 from motet.model.limits import MAX_PAYLOAD_BYTES
-from motet.wire import exception_payload
 from motet.wire.by_value import MAIN_IN_CONTAINERS, NOTHING, ByValue
 from motet.wire.exceptions import chain
 from motet.wire.report import MAX_TEXT, Failure, message, own_error, read, sendable, summary, type_name
@@ -22,6 +20,8 @@ def describe(error: BaseException, *, hidden: str = "", by_value: ByValue = NOTH
 
     `hidden` is a path; leading frames of files below it (Motet's own) are left out of the traceback.
     """
+    from motet.wire import exception_payload  # late, here as below: most calls end without an exception
+
     text = message(error)
     pickled = exception_payload.dumps(error, text, MAX_EXCEPTION_BYTES, by_value)
     return Failure(type_name(type(error)), text, _format(error, hidden), pickled)
@@ -52,6 +52,8 @@ def _rebuild(failure: Failure) -> BaseException:
         if (error := own_error(failure)) is not None:
             return error
         return errors.RemoteError(f"{text} (the exception could not be pickled; its traceback is text)")
+    from motet.wire import exception_payload
+
     try:
         error = exception_payload.loads(failure.exception)
     except Exception as problem:
@@ -70,6 +72,8 @@ def _rebuild(failure: Failure) -> BaseException:
 
 
 def _format(error: BaseException, hidden: str) -> str:
+    import traceback
+
     try:
         tb = _visible(error.__traceback__, hidden)
         if hidden and isinstance(error, errors.Error | TimeoutError) and tb is not None and tb.tb_next is None:

@@ -13,9 +13,8 @@ from typing import Any
 from motet.errors import DeserializationError, RequestSizeError, SerializationError, VersionError
 from motet.model.limits import MAX_PAYLOAD_BYTES
 from motet.wire import plain
-from motet.wire.by_value import NOTHING, PROTOCOL, ByValue, Pickler
+from motet.wire.by_value import NOTHING, PROTOCOL, ByValue
 from motet.wire.encoding import PICKLE_BYTE, Encoding, body_of_result, encoding_of, marked_result
-from motet.wire.lenient_unpickler import LenientUnpickler
 
 GUARDED = '. Is it defined only under a condition, such as `if __name__ == "__main__"`, or in a container only?'
 
@@ -60,6 +59,8 @@ def loads(data: bytes | memoryview, what: str) -> Any:
     except Exception as error:
         if isinstance(error, TypeError | AttributeError):
             with contextlib.suppress(Exception):
+                from motet.wire.lenient_unpickler import LenientUnpickler  # late: for a second try
+
                 return LenientUnpickler(data).load()
         hint = GUARDED if isinstance(error, AttributeError) and "_main__" in str(error) else ""
         raise DeserializationError(f"could not unpickle {what} here: {type(error).__name__}: {error}{hint}") from error
@@ -73,6 +74,8 @@ def dumps_in(encoding: Encoding, value: Any, what: str) -> bytes:
 
 
 def _dumps_by_value(value: Any, by_value: ByValue) -> bytes:
+    from motet.wire.pickler import Pickler  # late: it loads cloudpickle, which most calls do without
+
     buffer = io.BytesIO()
     Pickler(buffer, by_value).dump(value)
     return buffer.getvalue()

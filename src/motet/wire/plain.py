@@ -7,7 +7,6 @@ infinities, which JSON has not, are null there.
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Set
@@ -140,6 +139,8 @@ _NONE = object()
 
 
 def _parts(value: Any, path: str) -> Iterator[tuple[str, Any]]:
+    import dataclasses  # late, here as below: it takes long, and is for errors alone
+
     stack = [(path, value)]
     while stack:
         where, part = stack.pop()
@@ -162,6 +163,8 @@ def _may_be_key(key: Any) -> bool:
 
 
 def _is_known(part: Any) -> bool:
+    import dataclasses
+
     if isinstance(part, Mapping | list | tuple | Set | msgspec.Struct) or dataclasses.is_dataclass(part):
         return not isinstance(part, type)  # what is in it has a turn of its own
     return not _fails(part)

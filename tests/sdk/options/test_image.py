@@ -10,8 +10,7 @@ import pytest
 import motet
 from motet.exception import InvalidError
 from motet.model.function import ImageSpec, LocalFiles
-from motet.sdk.options.image import missing_packages
-from motet.sdk.options.requirements import finding_without_packaging, missing_files
+from motet.sdk.options.requirements import finding_without_packaging, missing_files, missing_packages
 
 MSGSPEC = metadata.version("msgspec")
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
+import msgspec
 import pytest
 
 import motet
@@ -36,13 +36,13 @@ def fields_of(table: dict[str, Keyword]) -> list[tuple[str, str, Setting]]:
 @pytest.mark.parametrize(("table", "parts"), TABLES)
 def test_each_setting_is_a_field(table: dict[str, Keyword], parts: dict[str, Any]) -> None:
     for part, field, _ in fields_of(table):
-        assert field in {each.name for each in dataclasses.fields(parts[part])}
+        assert field in parts[part].__struct_fields__
 
 
 @pytest.mark.parametrize(("table", "parts"), TABLES)
 def test_defaults_that_are_told_are_those_of_the_fields(table: dict[str, Keyword], parts: dict[str, Any]) -> None:
     for part, field, row in fields_of(table):
-        default = next(each.default for each in dataclasses.fields(parts[part]) if each.name == field)
+        default = next(each.default for each in msgspec.structs.fields(parts[part]) if each.name == field)
         told = row.default.strip('`"')
         if parts is VARIANTS:
             assert default in (None, ()), field

@@ -410,3 +410,32 @@ def test_the_other_kind_of_function_says_which_way_it_is_called(path: str, way: 
         assert f".../{way}" in answer.json()["detail"]
 
     play(scene)
+
+
+# --- the server ends ----------------------------------------------------------------------------------------------------
+
+
+def test_a_server_that_ends_says_of_each_request_whether_it_may_have_run_and_what_to_do() -> None:
+    async def scene(web: Web) -> None:
+        plain = web.begin("POST", CALL)
+        container = await web.on.container()
+        await container.deliveries()
+        call_id = (await web.ask("POST", SPAWN)).json()["call_id"]
+        keyed = web.begin("POST", CALL, headers={"idempotency-key": "k"})
+        polled = web.begin("GET", f"/v1/calls/{call_id}/result?wait=60")
+        await web.on.wait(lambda: len(web.on.server._calls._waiting) == 2)
+        web.app.close()
+        told = [(await each).json() for each in (plain, keyed, polled, web.begin("POST", CALL))]
+        assert [(it["status"], it.get("may_have_run")) for it in told] == [
+            (503, True),
+            (503, True),
+            (503, None),
+            (503, False),
+        ]
+        assert "may have run, and its result is lost" in told[0]["detail"]
+        assert told[0]["call_id"] in told[0]["detail"]
+        assert told[1]["result_url"] == f"/v1/calls/{told[1]['call_id']}/result"
+        assert "same Idempotency-Key" in told[1]["detail"]
+        assert "call_id" not in told[3]
+
+    play(scene)

@@ -8,7 +8,7 @@ from typing import Any
 
 from motet.core.events import ContainerStopAsked
 from motet.model.outcome import OutcomeKind
-from motet.model.scaling import AutoscalerSettings
+from motet.model.scaling import AutoscalerSettings, Concurrency
 from motet.server.containers.containers import CUT_TIMEOUT, KILL_TIMEOUT
 from motet.wire import client_messages as m
 from tests.server.stage import Client, Container, Stage, function, stage
@@ -80,6 +80,30 @@ def test_a_late_report_of_a_container_that_was_given_up_is_ignored() -> None:
         view = on.server.operations.views()[0].functions[0]
         assert [each.container_id for each in view.containers] == [on.backend.launches[1].container_id]
         assert on.server.broken is None
+
+    play(scene)
+
+
+def test_what_is_delivered_to_a_container_that_lost_its_connection_runs_elsewhere_uncharged() -> None:
+    """Its end is reported later: what never came there was not lost there, and may not count as what has killed it."""
+
+    async def scene(on: Stage, client: Client) -> None:
+        bounds = AutoscalerSettings(max_containers=2)
+        spec = function(
+            autoscaler=bounds, concurrency=Concurrency(max_inputs=2, target_inputs=2), delivery="at_most_once"
+        )
+        (function_id,) = await client.create(spec)
+        client.call(function_id)
+        container = await on.container()
+        await container.deliveries()
+        await container.executor.close()
+        await on.wait(lambda: on.backend.kills == [container.container_id])
+        client.call(function_id, call_id="fc-2")
+        other = await on.container(1)
+        other.finish(await other.deliveries())
+        ended = await client.wait(m.Outcomes)
+        assert (ended.call_id, ended.ended[0].kind) == ("fc-2", OutcomeKind.SUCCESS)
+        assert (await client.wait(m.Outcomes)).ended[0].kind is OutcomeKind.LOST
 
     play(scene)
 

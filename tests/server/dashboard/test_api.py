@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 
 from motet.model.outcome import CallKind
@@ -210,7 +210,7 @@ def test_tree_of_an_input_has_inputs_that_have_not_ended(client: Client) -> None
 def test_tree_below_an_input_has_inputs_that_have_not_ended(client: Client, server: MadeServer) -> None:
     server.kept.all_calls.append(CallRecord("fc-below", made.FETCH, CallKind.ATTACHED, "", made.NOW, "in-live-1"))
     below = [
-        dataclasses.replace(each, input_id=f"in-below-{place}", call_id="fc-below")
+        msgspec.structs.replace(each, input_id=f"in-below-{place}", call_id="fc-below")
         for place, each in enumerate(server.live)
     ]
     server.live += below

@@ -32,7 +32,21 @@ LAST_REPORTS_TIMEOUT = 1.0
 LEFT_TIMEOUT = 2.0
 """Seconds that a process which was killed may take to let go of its files."""
 
-_PRELOADED = ("asyncio", "uvloop", "msgspec", "cloudpickle", "motet")
+_PRELOADED = (
+    "asyncio",
+    "uvloop",
+    "msgspec",
+    "cloudpickle",
+    "json",
+    "motet",
+    # What programs import late, and containers might: there it would be imported anew in each.
+    "motet.batching",
+    "motet.experimental",
+    "motet.functions",
+    "motet.queue",
+    "motet.wire.exception_payload",
+    "motet.wire.lenient_unpickler",
+)
 _DESCRIPTORS_PER_FORK = 2
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator
-from typing import Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, Self, TypeVar, Unpack
 
 from motet.client import tracing
 from motet.client.connection import Connection
@@ -16,7 +16,6 @@ from motet.model.function import FunctionVariant, MethodSpec
 from motet.model.outcome import CallKind, NewInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.sdk.call import many
-from motet.sdk.call.current_stats import FunctionStats, stats_of
 from motet.sdk.call.found_here import found_here
 from motet.sdk.call.function_call import FunctionCall, result_of
 from motet.sdk.call.handle import NamedAfter
@@ -37,6 +36,9 @@ from motet.sdk.options.specification import update_from
 from motet.wire import payload
 from motet.wire.client_messages import SpawnOnce, SubmitInputs
 from motet.wire.encoding import Encoding, marked_arguments
+
+if TYPE_CHECKING:
+    from motet.sdk.call.current_stats import FunctionStats
 
 P = ParamSpec("P")
 R = TypeVar("R", covariant=True)
@@ -315,6 +317,8 @@ class Function(Varied, NamedAfter, Generic[P, R]):
     @dual
     def get_current_stats(self) -> Steps[FunctionStats]:
         """What the function's pool does now."""
+        from motet.sdk.call.current_stats import stats_of  # late: few programs ask
+
         return stats_of((yield from self.target.view()))
 
     @dual

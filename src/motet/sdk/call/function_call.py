@@ -5,7 +5,7 @@ from __future__ import annotations
 import builtins
 import contextlib
 from collections.abc import Callable
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from motet.client.connection import Connection, checked
 from motet.client.dual import Dual, HandOut, ItemSteps, Steps, dual, dual_items
@@ -14,13 +14,15 @@ from motet.client.waiter import Waiter
 from motet.context.container import is_local
 from motet.errors import InvalidError, NotFoundError
 from motet.model.outcome import InputEnd, OutcomeKind
-from motet.sdk.call.call_graph import InputInfo, input_infos
 from motet.sdk.call.handle import Handle
 from motet.sdk.call.hydration import HydratedById
 from motet.sdk.call.logs import Logs
 from motet.wire import failure, payload
 from motet.wire.client_messages import AwaitOutcomes, CancelCall, Outcomes, ReplyBody, ViewCall
 from motet.wire.operator_messages import FindCallGraph
+
+if TYPE_CHECKING:
+    from motet.sdk.call.call_graph import InputInfo
 
 R = TypeVar("R")
 
@@ -109,6 +111,8 @@ class FunctionCall(Handle, HydratedById, Generic[R]):
         10,000 inputs at most. Those that have not ended are PENDING. Raises `NotFoundError` where no records are kept.
         """
         reply = yield from (yield from self._on()).request(FindCallGraph(self._call_id))
+        from motet.sdk.call.call_graph import input_infos  # late: few programs ask
+
         return input_infos(reply.inputs)
 
     @dual

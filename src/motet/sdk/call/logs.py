@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from motet.client.connection import Connection
 from motet.client.dual import HandOut, ItemSteps, Steps, dual, dual_items
@@ -21,8 +22,7 @@ _SOURCES = ("stdout", "stderr", "system")
 _PAGE = 1000
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(msgspec.Struct, frozen=True):
     """One line: its text, when it was written (UTC), and by whom.
 
     `input_id` and `function_call_id` are None for what no one input can have written: code that runs at import or in hooks,

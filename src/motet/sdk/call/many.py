@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import warnings
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator
@@ -47,6 +46,8 @@ async def results_async(
     make: MakeMapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]], options: MapOptions
 ) -> AsyncIterator[Any]:
     """A map in this task; inputs are pulled in another one, so that results flow while an input is waited for."""
+    import asyncio  # late, here as below: programs without a loop do without it
+
     work = await run_async(make(**options))
     feeder = asyncio.create_task(_feed(work, inputs))
     try:
@@ -54,7 +55,7 @@ async def results_async(
             if work.collect():
                 for result in work.take():
                     yield result
-                work.has_room.set()
+                work.make_room()
             elif feeder.done() and feeder.exception() is not None:
                 feeder.result()
             elif work.failed:
@@ -62,7 +63,7 @@ async def results_async(
             elif work.done:
                 return
             else:
-                work.has_room.set()
+                work.make_room()
                 await run_async(work.wait_change())
     finally:
         feeder.cancel()
@@ -72,6 +73,8 @@ async def results_async(
 
 
 async def _feed(work: Mapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]]) -> None:
+    import asyncio
+
     try:
         if not isinstance(inputs, Inputs):
             async for arguments in inputs:
@@ -89,6 +92,8 @@ async def _feed(work: Mapping, inputs: Inputs | AsyncIterator[tuple[Any, ...]]) 
 
 
 async def _wait_room(work: Mapping) -> None:
+    import asyncio
+
     while work.room <= 0:
         # A new one for each wait: one that was set for an earlier wait must not end this one.
         work.has_room = asyncio.Event()

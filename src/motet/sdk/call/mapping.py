@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import builtins
 import contextlib
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from motet.client.connection import Connection
 from motet.client.dual import Steps
@@ -23,6 +22,9 @@ from motet.sdk.call.nested import own_cancellation_first
 from motet.wire import failure, payload
 from motet.wire.by_value import ByValue
 from motet.wire.encoding import Encoding, marked_arguments
+
+if TYPE_CHECKING:
+    import asyncio
 
 MAX_IN_FLIGHT = 1000
 """Inputs of one map without an outcome yet (Modal's number)."""
@@ -98,9 +100,14 @@ class Mapping:
         self._held_up = 0.0
         self._inbox: deque[list[InputEnd]] = deque()
         self._waiter: Waiter[None] | None = None
-        self.has_room = asyncio.Event()
-        """Set by a consuming task for the feeding one."""
+        self.has_room: asyncio.Event | None = None
+        """What the feeding task waits for, set by a consuming one."""
         connection.open_call(self.call_id, self)
+
+    def make_room(self) -> None:
+        """Results were taken: a feeding task that waits goes on."""
+        if self.has_room is not None:
+            self.has_room.set()
 
     # --- the sink, on the I/O thread --------------------------------------------------------------------------------
 

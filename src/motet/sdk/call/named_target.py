@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import fields, replace
 from typing import Any, Literal
+
+from msgspec.structs import replace
 
 from motet.client.connection import Connection
 from motet.client.dual import DualPair, Steps, run_async, run_blocking
 from motet.client.running_app import NO_VARIANT, RunningApp
 from motet.client.standing import by_value_over, connection_for
 from motet.errors import InvalidError, NotFoundError
-from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, MethodSpec, Resources
+from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, MethodSpec
 from motet.sdk.call.target import LogScope, Target, UrlQuestion, with_query
 from motet.sdk.call.ways import Way, refuse_other_kinds
 from motet.sdk.options.checks import type_name
@@ -177,7 +178,8 @@ class NamedTarget(Target):
         """What is changed, of the function as it is declared there."""
         variant = self.variant
         if variant.resources is not None:
-            given = {it.name: value for it in fields(Resources) if (value := getattr(variant.resources, it.name))}
+            asked = variant.resources
+            given = {name: value for name in asked.__struct_fields__ if (value := getattr(asked, name))}
             variant = replace(variant, resources=replace(spec.resources, **given))
         if spec.parameters and self._given is not None:
             values = checked_parameters(spec.parameters, self._given, spec.name)

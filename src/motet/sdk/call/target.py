@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from dataclasses import replace
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
+
+from msgspec.structs import replace
 
 from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualPair, Steps

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from motet.context.main_module import adopt_main
 from motet.errors import InvalidError
@@ -27,8 +29,7 @@ from motet.sdk.options.specification import NO_RETRIES_OF_GENERATORS, spec_field
 from motet.wire.by_value import ByValue
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Declared:
+class Declared(msgspec.Struct, frozen=True, kw_only=True):
     """One entry of an app. `spec` lacks the definition, which is made when the app starts."""
 
     handle: Function[..., Any] | Cls[Any]

@@ -7,7 +7,6 @@ import io
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from types import ModuleType
 from typing import Any
 
@@ -20,7 +19,7 @@ from motet.sdk.call.function import Function
 from motet.sdk.declare.cls import Cls, classes_with_code
 from motet.sdk.declare.partials import PartialClass, PartialFunction, PartialMethod
 from motet.sdk.options.checks import plain
-from motet.wire.by_value import MAIN, ByValue, Pickler
+from motet.wire.by_value import MAIN, ByValue
 
 MAX_SERIALIZED_BYTES = 16 * 2**20
 LARGE_SERIALIZED_BYTES = 256 * 2**10
@@ -98,7 +97,7 @@ def by_value_of(
     To be called when the app starts: what travels by value has its globals as they are now. Raises `SerializationError`,
     and `InvalidError` over 16 MiB.
     """
-    wanted = replace(by_value, code=code, functions_of=code.__module__ if serialized else None)
+    wanted = by_value.wanting(code, code.__module__ if serialized else None)
     why = "" if serialized or is_main(code) else f", since {code.__module__} has something else by its name"
     return SerializedDefinition(pickled=_pickled(code, handle or code, wanted, why), qualname=code.__qualname__)
 
@@ -138,6 +137,8 @@ def _file_of(module: ModuleType | None) -> str | None:
 
 
 def _pickled(code: Code, carrier: Any, by_value: ByValue, why: str) -> bytes:
+    from motet.wire.pickler import Pickler  # late: most code is imported where it runs
+
     what = f"{'class' if isinstance(code, type) else 'function'} {code.__qualname__}"
     buffer = io.BytesIO()
     try:

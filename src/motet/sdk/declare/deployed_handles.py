@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from motet.model.function import FunctionSpec
 from motet.sdk.call.function import Function
 from motet.sdk.declare.cls import Cls
 
 
-@dataclass(frozen=True, slots=True)
-class Registered:
+class Registered(msgspec.Struct, frozen=True):
     """One function or class of an app: how it is called, and how it was declared."""
 
     handle: Function[..., Any] | Cls[Any]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from motet.model.function import FunctionSpec, MethodSpec
 from motet.model.interface import InterfaceSpec

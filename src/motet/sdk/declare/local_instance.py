@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import functools
 import inspect
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from motet.client.running_loop import running_loop
 from motet.client.waiter import Waiter
 from motet.errors import InvalidError
 from motet.sdk.declare.user_class import hooks, instantiate
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class LocalInstance:
@@ -66,7 +69,7 @@ class LocalInstance:
                         result = hook(self._instance)
                         if inspect.isawaitable(result):
                             _run_here(result, hook)
-            elif entering.loop is not None and entering.loop is asyncio._get_running_loop():
+            elif entering.loop is not None and entering.loop is running_loop():
                 raise InvalidError(
                     f"`.local()` of a synchronous method of {self._user_cls.__name__} was called in the event loop whose tasks "
                     "still run its asynchronous enter hooks; call an asynchronous method first, and await it"
@@ -115,7 +118,7 @@ class _Entering:
     """One run of the enter hooks, by a thread or by a task."""
 
     def __init__(self) -> None:
-        self.loop = asyncio._get_running_loop()
+        self.loop = running_loop()
         self._thread = threading.get_ident()
         self._task = _current_task()
         self._is_over = False
@@ -142,14 +145,20 @@ class _Entering:
 
 
 def _current_task() -> asyncio.Task[Any] | None:
-    return asyncio.current_task() if asyncio._get_running_loop() is not None else None
+    if running_loop() is None:
+        return None
+    import asyncio  # late, here as below: most programs have no loop
+
+    return asyncio.current_task()
 
 
 def _run_here(awaitable: Any, hook: Callable[..., Any]) -> None:
-    if asyncio._get_running_loop() is not None:
+    if running_loop() is not None:
         awaitable.close()
         raise InvalidError(
             f"the asynchronous enter hook {hook.__qualname__} cannot run for `.local()` of a synchronous method inside a "
             "running event loop; call `.local()` outside of it, or make the method asynchronous"
         )
+    import asyncio
+
     asyncio.run(awaitable)

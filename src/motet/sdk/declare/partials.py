@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any, Generic, Literal, NoReturn, ParamSpec, TypeVar, overload
+
+from msgspec.structs import replace
 
 from motet.errors import InvalidError
 from motet.model.function import MethodSpec

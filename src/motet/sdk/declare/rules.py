@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass
 from typing import Literal
+
+import msgspec
 
 from motet.errors import InvalidError
 from motet.sdk.call.function import Function
@@ -35,8 +36,7 @@ Trait = Literal[
 Column = Literal["concurrent", "batched", "web", "method", "enter", "exit", "app.function", "app.cls"]
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """What has this trait cannot have the decorator. In what is said, `{decorator}` and `{wrapped}` are named."""
 
     trait: Trait

@@ -5,18 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from motet.bundles.ignoring import kept_patterns
 from motet.context.container import is_local
 from motet.errors import InvalidError
 from motet.model.function import ImageSpec, LocalFiles
 from motet.sdk.options.checks import type_name
-from motet.sdk.options.requirements import missing_packages, pyproject_requirements, requirements_in_file
+from motet.sdk.options.requirements import pyproject_requirements, requirements_in_file
 from motet.sdk.options.secret import checked_env
-
-__all__ = ["Image", "missing_packages"]
 
 Packages = str | Sequence["Packages"]
 StrPath = str | os.PathLike[str]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import KW_ONLY, dataclass
 from typing import Any
+
+import msgspec
 
 from motet.context.notices import warn_user
 from motet.errors import DeprecationError, InvalidError, UnimplementedError
@@ -13,8 +14,7 @@ Check = Callable[[str, Any], Any]
 """Gets a keyword and its value, and gives what the field gets. Raises `InvalidError` that names both."""
 
 
-@dataclass(frozen=True, slots=True)
-class Setting:
+class Setting(msgspec.Struct, frozen=True):
     """A keyword whose value becomes a field. `means` and `default` say what it is for, as the guide and the command line do.
 
     `field` is given where it has another name than the keyword, and `part` where it is one of a part of the specification.
@@ -24,29 +24,25 @@ class Setting:
     check: Check
     means: str = ""
     default: str = ""
-    _: KW_ONLY
     field: str = ""
     part: str = ""
     takes_none: bool = True
     deprecated: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Renamed:
+class Renamed(msgspec.Struct, frozen=True):
     """An old name, which works."""
 
     to: str
 
 
-@dataclass(frozen=True, slots=True)
-class WithoutEffect:
+class WithoutEffect(msgspec.Struct, frozen=True):
     """Accepted for Modal's sake. `plain`: the values that ask for nothing special."""
 
     plain: tuple[object, ...] = (None,)
 
 
-@dataclass(frozen=True, slots=True)
-class Unavailable:
+class Unavailable(msgspec.Struct, frozen=True):
     """Cannot be honoured yet. `instead` says what to do."""
 
     instead: str

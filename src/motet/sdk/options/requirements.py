@@ -10,7 +10,7 @@ from pathlib import Path
 from motet.errors import InvalidError
 from motet.model.function import ImageSpec
 
-_PLAIN = re.compile(r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?([^();]*)\)?\s*")
+_PLAIN = r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?([^();]*)\)?\s*"
 _UNCHECKED = "cannot be checked"
 
 
@@ -52,7 +52,7 @@ def _finding_with_packaging(requirement: str) -> str | None:
 
 def finding_without_packaging(requirement: str) -> str | None:
     """As `missing_packages` for one requirement, by our own means: of version ranges only `==` is compared."""
-    plain = _PLAIN.fullmatch(requirement.strip())
+    plain = re.fullmatch(_PLAIN, requirement.strip())
     if plain is None:
         return f"{requirement} {_UNCHECKED}"
     name, versions = plain.group(1), plain.group(2).strip()

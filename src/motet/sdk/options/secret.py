@@ -10,7 +10,6 @@ from typing import Any
 from motet.context.container import is_local
 from motet.errors import InvalidError, UnimplementedError
 from motet.sdk.options.checks import is_sendable, plain, type_name
-from motet.sdk.options.dotenv import find_dotenv, parse_dotenv
 
 
 class Secret:
@@ -52,6 +51,8 @@ class Secret:
 
         In a container, which gets its variables from the client, a missing file is no error.
         """
+        from motet.sdk.options.dotenv import find_dotenv, parse_dotenv  # late: its expressions take long to compile
+
         start = Path.cwd() if path is None else Path(path)
         file = find_dotenv(start, filename)
         if file is None and is_local():

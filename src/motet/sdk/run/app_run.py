@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import os
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Generic, Protocol, Self, TypeVar
+
+from msgspec.structs import replace
 
 from motet.client import reach
 from motet.client.connection import Connection
@@ -122,6 +122,8 @@ class AppRun(Generic[A]):
     async def __aenter__(self) -> A:
         # Not on the loop: that takes longer than other tasks should wait.
         if reach.must_load():
+            import asyncio  # late: most programs have no loop
+
             await asyncio.to_thread(reach.load)
         return self._entered(await run_async(self._start()))
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Protocol
+
+import msgspec
+from msgspec.structs import replace
 
 from motet.bundles.bundle import Bundle, bundled
 from motet.bundles.upload import upload
@@ -37,8 +39,7 @@ class CanBeDeployed(CanRun, Protocol):
 
 
 @hides_secrets
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HowToDeploy:
+class HowToDeploy(msgspec.Struct, frozen=True, kw_only=True):
     """How an app is to be deployed. `tag` and `commit` are for the history. Of a canary: its share of the inputs in percent,
     and when it is rolled back ("error-rate=2%,p95=2x"). `on_failure`: where failures of spawned calls are posted,
     signed with `on_failure_secret`."""
@@ -63,8 +64,7 @@ class HowToDeploy:
         return checked_name(wanted)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Prepared:
+class Prepared(msgspec.Struct, frozen=True, kw_only=True):
     """What is to be deployed, where, and of what."""
 
     connection: Connection

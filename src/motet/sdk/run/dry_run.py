@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, replace
+import msgspec
+from msgspec.structs import replace
 
 from motet.bundles.bundle import Bundle
 from motet.client.dual import Steps
@@ -23,8 +24,7 @@ _NOT_COMPARED = {
 _MOST_NAMED = 5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DryRun:
+class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     """The version that would be made, the functions that differ from those that serve now ("price (timeout)"), and what is to
     be said of the source."""
 
@@ -61,8 +61,8 @@ def _before(ready: Prepared) -> Steps[tuple[DeploymentView | None, list[Function
 
 
 def _differences(old: FunctionSpec, new: FunctionSpec) -> list[str]:
-    old, new = replace(old, **_NOT_COMPARED), replace(new, **_NOT_COMPARED)  # type: ignore[arg-type]
-    return [it.name for it in fields(FunctionSpec) if getattr(old, it.name) != getattr(new, it.name)]
+    old, new = replace(old, **_NOT_COMPARED), replace(new, **_NOT_COMPARED)
+    return [name for name in old.__struct_fields__ if getattr(old, name) != getattr(new, name)]
 
 
 def _source(ready: Prepared, before: DeploymentView | None) -> Steps[list[str]]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from motet.client.connection import Connection
 from motet.errors import VersionError
 from motet.model.function import AppSpec, SerializedDefinition
@@ -33,7 +31,7 @@ def refuse_unloadable(connection: Connection, spec: AppSpec) -> None:
 def as_seen_from(connection: Connection, by_value: ByValue) -> ByValue:
     """What containers cannot import, or load by value either."""
     found = refusal(connection)
-    return replace(by_value, refusal=found) if found else by_value
+    return by_value.refused(found) if found else by_value
 
 
 def refusal(connection: Connection) -> str:

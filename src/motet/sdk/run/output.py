@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import groupby
 from typing import NamedTuple, TextIO
 
-from motet.sdk.run.terminal_text import coloured_lines
 from motet.wire.client_messages import OutputLines
 
 MAX_WAITING_LINES = 100_000
@@ -126,6 +125,8 @@ def write_plain(batch: Sequence[ArrivedLines]) -> None:
 
 
 def _write_group(stream: TextIO, outputs: Sequence[OutputLines]) -> None:
+    from motet.sdk.run.terminal_text import coloured_lines  # late: its expressions take long to compile
+
     shown = coloured_lines if stream.isatty() else str
     text = "".join(f"{line_prefix(output)}{shown(line)}\n" for output in outputs for line in output.lines)
     stream.write(encodable(text, getattr(stream, "encoding", None)))

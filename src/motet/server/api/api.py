@@ -22,7 +22,7 @@ from motet.server.api.bodies import Bodies
 from motet.server.api.calling import Calling
 from motet.server.api.looking import Looking, plain
 from motet.server.api.openapi import document
-from motet.server.api.problems import Problem, of_error
+from motet.server.api.problems import Problem, ServerEnding, of_error
 from motet.server.api.reception import PROCESS, Reception
 from motet.server.api.targets import Targets
 from motet.server.api.tools import ToolRequests
@@ -140,7 +140,7 @@ class HttpApi:
     def _admitted(self, request: Request) -> Principal:
         """Who asks. Raises `Problem`."""
         if self._ended or self._reception.is_ending():
-            raise Problem("unavailable", "the server is ending")
+            raise ServerEnding("send the request to the next one, nothing of it has run", may_have_run=False)
         if len(self._visits) >= MAX_REQUESTS:
             raise Problem("unavailable", f"{MAX_REQUESTS} requests are answered at a time", retry_after=1.0)
         if found := _TOKENS & {name.lower() for name in request.query_params}:

@@ -15,7 +15,7 @@ from motet.model.ids import ENTROPY_BITS, checked_id, id_suffix, input_id
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.api.asked import Asked
 from motet.server.api.bodies import MEDIA_TYPES, accepted, wanted_result
-from motet.server.api.problems import Json, Problem, of_end
+from motet.server.api.problems import Json, Problem, ServerEnding, of_end
 from motet.server.api.reception import HasCall
 from motet.server.api.server_sent import event, streamed
 from motet.server.api.targets import CallTarget, Targets
@@ -48,7 +48,10 @@ class Calling:
         data = marked_arguments(body, encoding, result)
         if asked.header("idempotency-key") is not None:
             call_id = await self._spawn(asked, target, data)
-            ended = await self._outcome(asked, call_id, 0, timeout)
+            try:
+                ended = await self._outcome(asked, call_id, 0, timeout)
+            except ServerEnding:
+                raise ServerEnding.after_accepting(call_id, _result_url(call_id)) from None
             return _pending(call_id) if ended is None else self._result(asked, call_id, ended, [result])
         call_id = new_call_id()
         arrivals = asked.visit.submit(
@@ -90,17 +93,19 @@ class Calling:
         inputs = m.SubmitInputs(
             call_id, target.function_id, CallKind.SPAWNED, target.method.name, new, trace=asked.trace
         )
-        if key is None:
-            await asked.visit.ask(inputs)
-            return call_id
-        if not 0 < len(key) <= MAX_KEY or not key.isprintable():
+        if key is not None and (not 0 < len(key) <= MAX_KEY or not key.isprintable()):
             raise Problem(
                 "bad-request", f"Idempotency-Key: has {len(key)} characters; it may be text of 1 to {MAX_KEY}"
             )
         try:
+            if key is None:
+                await asked.visit.ask(inputs)
+                return call_id
             spawned: m.CallSpawned = await asked.visit.ask(m.SpawnOnce(key, inputs))
+        except ServerEnding:
+            raise ServerEnding.before_accepting(call_id, key) from None
         except Problem as problem:
-            if problem.slug == "conflict":
+            if key is not None and problem.slug == "conflict":
                 raise Problem("key-reused", f"Idempotency-Key: {problem.detail}") from None
             raise
         return spawned.call_id

@@ -40,6 +40,8 @@ SCHEMAS: Json = {
         status=_COUNT,
         detail=_TEXT,
         call_id=_TEXT,
+        result_url=_TEXT,
+        may_have_run={"type": "boolean"},
         exception=_object(["type", "message"], type=_TEXT, message=_TEXT, traceback=_TEXT),
     ),
     "Pending": _object(

@@ -86,6 +86,50 @@ class Problem(Exception):
         return msgspec.json.encode({**known, **self.more})
 
 
+class ServerEnding(Problem):
+    """The server ends before it has answered. `may_have_run`: whether sending the request again may run it a second time; None:
+    it runs nothing."""
+
+    def __init__(
+        self,
+        then: str = "ask the next one",
+        *,
+        may_have_run: bool | None = None,
+        call_id: str | None = None,
+        **more: Any,
+    ) -> None:
+        detail = f"the server is ending: {then}"
+        super().__init__("unavailable", detail, retry_after=1.0, may_have_run=may_have_run, call_id=call_id, **more)
+
+    @classmethod
+    def amid(cls, call_id: str) -> ServerEnding:
+        """While it waited for a call that ends with the request."""
+        return cls(
+            f"{call_id} may have run, and its result is lost. Send the request again only if it may run twice; one with an "
+            "Idempotency-Key runs once, and has its result from the next server",
+            may_have_run=True,
+            call_id=call_id,
+        )
+
+    @classmethod
+    def before_accepting(cls, call_id: str, key: str | None) -> ServerEnding:
+        """While it was accepting a call that outlives the request."""
+        if key is not None:
+            then = "send the request again with the same Idempotency-Key, and it runs once"
+        else:
+            then = f"if the next one knows {call_id}, that was accepted and runs; if not, send the request again"
+        return cls(then, may_have_run=True, call_id=call_id if key is None else None)
+
+    @classmethod
+    def after_accepting(cls, call_id: str, result_url: str) -> ServerEnding:
+        """While it waited for a call that outlives the request."""
+        then = (
+            f"{call_id} was accepted. Ask the next one for its result, or send the request again with the same "
+            "Idempotency-Key"
+        )
+        return cls(then, may_have_run=True, call_id=call_id, result_url=result_url)
+
+
 def of_error(error: Error) -> Problem:
     """One of the server's own."""
     return of_failure(report.read(report.of(error)))

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from motet.model.outcome import CallKind, InputEnd, NewInput
 from motet.server.access.rights import LOOK, Right
-from motet.server.api.problems import Problem, of_failure
+from motet.server.api.problems import Problem, ServerEnding, of_failure
 from motet.wire import client_messages as m
 from motet.wire import report
 from motet.wire.message import Message
@@ -141,7 +141,8 @@ class Visit:
 
     def close(self) -> None:
         """The server ends."""
-        self._over(Problem("unavailable", "the server is ending"))
+        running = next((call_id for call_id, arrivals in self._calls.items() if arrivals.end is None), None)
+        self._over(ServerEnding() if running is None else ServerEnding.amid(running))
 
     def _over(self, problem: Problem) -> None:
         """Whoever waits for anything is told. The first reason counts."""

@@ -171,12 +171,14 @@ class SpawnedCalls:
     def save(self, command: SaveOutcomes, then: Callable[[], None] = lambda: None) -> None:
         """Inputs ended: keep their outcomes, and answer those who wait. `then` is called when they are kept."""
         call_id = command.call_id
-        self.store.save_outcomes(call_id, command.ended)
+        dropped = self.store.save_outcomes(call_id, command.ended)
         if (principal := self._principals.get(call_id)) is not None:
             size = sum(len(each.payload) for each in command.ended)
             self._sizes[call_id] = self._sizes.get(call_id, 0) + size
             self._hold(principal, size)
         self.answer_waiting(command)  # kept first: whoever is answered may ask again at once
+        for gone in dropped:  # all of it had ended: nobody waits
+            self._let_go(gone)
         then()
 
     def save_tries(self, command: SaveTries) -> None:
@@ -226,13 +228,17 @@ class SpawnedCalls:
 
     def _gone(self, gone: set[str], why: str) -> None:
         for call_id in gone:
-            principal, size = self._principals.pop(call_id, None), self._sizes.pop(call_id, 0)
-            for name in self._names.pop(call_id, ()):
-                self._used.pop(name, None)
-            if principal is not None:
-                self._hold(principal, -size)
+            self._let_go(call_id)
         for call_id, index in [key for key in self._waiting if key[0] in gone]:
             problem = report.of(NotFoundError(f"{call_id}: {why}"))
             for (number, request_id), asker in self._waiting.pop((call_id, index)).items():
                 self._keys.pop((number, request_id), None)
                 asker.reply(request_id, RequestFailed(problem))
+
+    def _let_go(self, call_id: str) -> None:
+        """Nothing of it is kept: its keys are free, and nothing is held for its principal."""
+        principal, size = self._principals.pop(call_id, None), self._sizes.pop(call_id, 0)
+        for name in self._names.pop(call_id, ()):
+            self._used.pop(name, None)
+        if principal is not None:
+            self._hold(principal, -size)

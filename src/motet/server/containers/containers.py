@@ -193,20 +193,23 @@ class Containers:
         return container
 
     def deliver(self, command: DeliverAttempts) -> None:
-        container = self._containers.get(command.container_id)
-        if container is not None and container.executor is not None:
-            container.output.delivered(command.attempts)
-            if self.unacknowledged is not None:
-                self.unacknowledged.delivered(command.container_id, command.attempts)
-            container.executor.send((m.Deliver(command.attempts),))
+        self._deliver(command, m.Deliver(command.attempts))
 
     def deliver_batch(self, command: DeliverBatch) -> None:
+        self._deliver(command, m.DeliverBatched(command.attempts), together=True)
+
+    def _deliver(self, command: DeliverAttempts | DeliverBatch, message: Message, *, together: bool = False) -> None:
         container = self._containers.get(command.container_id)
-        if container is not None and container.executor is not None:
-            container.output.delivered(command.attempts, together=True)
-            if self.unacknowledged is not None:
-                self.unacknowledged.delivered(command.container_id, command.attempts)
-            container.executor.send((m.DeliverBatched(command.attempts),))
+        if container is None:
+            return
+        if container.executor is None:  # cut off, and its end is not reported yet: what is not there was not lost there
+            given_back = [each.attempt for each in command.attempts]
+            self._driver.take(e.ContainerBlocked(command.container_id, command.attempts[-1].attempt, given_back))
+            return
+        container.output.delivered(command.attempts, together=together)
+        if self.unacknowledged is not None:
+            self.unacknowledged.delivered(command.container_id, command.attempts)
+        container.executor.send((message,))
 
     def feed(self, command: FeedAttempt) -> None:
         self._to_executor(command.container_id, m.FeedItems(command.attempt, command.items))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.errors import NotFoundError
 from motet.model.deployment import DeploymentView
@@ -142,7 +143,7 @@ class Register:
 
 def ended(view: DeploymentView, state: str, at: float | None, why: str = "") -> DeploymentView:
     """The same version, which serves no more; `at`: since when nothing of it is left."""
-    return replace(view, state=state, share=0.0, ended_at=at, why=why)  # type: ignore[arg-type]
+    return replace(view, state=state, share=0.0, ended_at=at, why=why)
 
 
 def not_deployed(name: str, deployed: Iterable[str]) -> NotFoundError:

@@ -19,6 +19,8 @@ class SimulatedDisk:
     def __init__(self) -> None:
         self.problem = ""
         """Why nothing can be written now."""
+        self.unclear = 0
+        """Of so many commits to come nobody hears that they are there: as when a database is gone just then."""
         self._memory = JournalMemory()
         self._written: list[Sequence[Entry]] = []
         self._synced = 0
@@ -50,6 +52,11 @@ class SimulatedDisk:
         self._written.append(entries)
         if not self.drops_syncs:
             self._synced = len(self._written)
+        if self.unclear:
+            self.unclear -= 1
+            raise ServiceError(
+                "the connection to the journal broke during a commit: nobody knows whether that is there"
+            )
 
 
 class SimulatedJournal:

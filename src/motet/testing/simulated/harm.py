@@ -23,6 +23,7 @@ class Harmed(Protocol):
     loop: SimulatedLoop
     host: SimulatedHost
     disk: SimulatedDisk
+    disk_delay: float
     backend: HostedBackend | None
     server: SimulatedProcess | None
     cables: dict[str, Cable]
@@ -45,6 +46,8 @@ class Harm:
             "server pauses": self._pause_server,
             "server is replaced": self._replace_server,
             "disk fails": self._break_disk,
+            "disk is slow": self._slow_disk,
+            "commit is unclear": self._blur_commit,
             "container dies": self._kill_container,
             "container freezes": self._freeze_container,
             "container is cut off": self._cut_container,
@@ -98,6 +101,19 @@ class Harm:
         self._fault("break", "disk")
         self._world.disk.problem = self._world.dice.choice(("it is full", "input/output error", "it is read-only"))
         self._later(self._world.dice.choice((0.2, 2.0, 8.0)), self._mend_disk)
+
+    def _slow_disk(self) -> None:
+        """Each commit, and each question, takes so long."""
+        self._fault("slow", "disk")
+        self._world.disk_delay = self._world.dice.choice((0.3, 2.0, 5.0))
+        self._later(self._world.dice.choice((1.0, 5.0, 15.0)), self._quick_disk)
+
+    def _quick_disk(self) -> None:
+        self._world.disk_delay = 0.0
+
+    def _blur_commit(self) -> None:
+        self._fault("blur", "disk")
+        self._world.disk.unclear = self._world.dice.choice((1, 1, 3))
 
     def _mend_disk(self) -> None:
         self._world.disk.problem = ""

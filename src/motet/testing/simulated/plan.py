@@ -11,6 +11,8 @@ FaultKind = Literal[
     "server pauses",
     "server is replaced",
     "disk fails",
+    "disk is slow",
+    "commit is unclear",
     "container dies",
     "container freezes",
     "container is cut off",

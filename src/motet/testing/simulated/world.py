@@ -56,6 +56,8 @@ class SimulatedWorld:
         self.faults: dict[FaultKind, int] = {}
         self.dice = Random(f"{seed}/world")
         self.plan = plan or WorldPlan.of(self.dice, durable=True)
+        self.disk_delay = 0.0
+        """Seconds that a commit takes beside the usual."""
         self.loop = SimulatedLoop(self._thread_delay)
         self.host = self._new_host()
         self.backend: HostedBackend | None = None
@@ -76,7 +78,7 @@ class SimulatedWorld:
     # --- connections --------------------------------------------------------------------------------------------------
 
     def _thread_delay(self) -> float:
-        return self.dice.choice((0.0, 0.001, 0.05))
+        return self.dice.choice((0.0, 0.001, 0.05)) + self.disk_delay
 
     def _latency(self) -> float:
         return self.dice.choice(self.plan.latency)
@@ -210,7 +212,7 @@ class SimulatedWorld:
 
     async def _settle(self) -> None:
         """Let everything end; then let somebody else read what was spawned."""
-        self.disk.problem = ""
+        self.disk.problem, self.disk.unclear, self.disk_delay = "", 0, 0.0
         await self._wait_done(self.clients)
         readers = []
         for number, client in enumerate(self.clients, 1):
