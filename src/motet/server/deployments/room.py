@@ -73,7 +73,7 @@ class DeploymentsRoom:
         return found
 
     @property
-    def untold(self) -> str:
+    def problem(self) -> str:
         """Which failures cannot be told to whom they are to be told to; "" if all can."""
         return self._hooks.problem
 
