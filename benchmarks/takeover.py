@@ -2,6 +2,7 @@
 
     python benchmarks/takeover.py                        # 100,000 calls, 10 takeovers
     python benchmarks/takeover.py --calls 5000 --takeovers 2
+    python benchmarks/takeover.py --saturated 600        # does the second take over for no reason, when all cores are busy?
 
 The leader is killed (SIGKILL) and stopped (SIGSTOP) in turn; then the other one leads. One that was killed is started again,
 one that was stopped goes on 10 s later, ends, and is started again, as a supervisor would do. The program names both servers,
@@ -172,6 +173,8 @@ def main() -> int:
         env = {**os.environ, "MOTET_SERVER": ",".join(each.address for each in servers)}
         motet = [sys.executable, "-m", "motet"]
         subprocess.run([*motet, "deploy", "taken.py"], cwd=directory, env=env, check=True, stdout=subprocess.DEVNULL)
+        if options.saturated:
+            return saturated(options, leader, other, env)
         path = directory / "acknowledged"
         spawning = subprocess.Popen(
             [sys.executable, "-c", SPAWNING, str(options.calls), str(options.threads), str(path)], env=env
@@ -228,6 +231,41 @@ def main() -> int:
         postgres.close()
 
 
+def saturated(options: argparse.Namespace, leader: Server, other: Server, env: dict[str, str]) -> int:
+    """Processes compute all the time beside both servers, and a program that spawns. Whether the second one has led."""
+    led: list[str] = []
+
+    def hear() -> None:
+        assert other.process.stdout is not None
+        led.extend(line for line in other.process.stdout if "Keeps what it must" in line)
+
+    threading.Thread(target=hear, daemon=True).start()
+    spinners = [subprocess.Popen([sys.executable, "-c", "while True: pass"]) for _ in range(options.spinners)]
+    path, loads, count = leader.home / "acknowledged", [], 0
+    try:
+        until = time.monotonic() + options.saturated
+        while time.monotonic() < until and leader.process.poll() is None and not led:
+            arguments = [str(1000), str(8), str(path)]
+            done = subprocess.run([sys.executable, "-c", SPAWNING, *arguments], env=env, check=False)
+            count += len(acknowledged(path)) if done.returncode == 0 else 0
+            loads.append(os.getloadavg()[0])
+    finally:
+        for each in spinners:
+            each.kill()
+            each.wait()
+    report = {
+        "seconds": options.saturated,
+        "processes that compute": options.spinners,
+        "cores": len(os.sched_getaffinity(0)),
+        "load": [round(min(loads), 1), round(max(loads), 1)],
+        "calls acknowledged meanwhile": count,
+        "takeovers": len(led),
+        "words of the one that leads": (leader.home / "log").read_text().splitlines()[-5:],
+    }
+    print(json.dumps(report, indent=2))
+    return int(bool(led) or leader.process.poll() is not None)
+
+
 def first_to_lead(servers: list[Server]) -> tuple[Server, Server]:
     """The one that leads, and the other."""
     said: dict[int, str] = {}
@@ -253,6 +291,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--takeovers", type=int, default=10)
     parser.add_argument("--threads", type=int, default=64)
+    parser.add_argument("--saturated", type=float, default=0, help="seconds with busy cores, and nobody killed")
+    parser.add_argument("--spinners", type=int, default=4, help="processes that compute all the time then")
     return parser.parse_args()
 
 

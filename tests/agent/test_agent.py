@@ -156,6 +156,29 @@ async def test_containers_outlive_their_server_and_are_told_to_the_next(stage: A
 
 
 @in_loop
+async def test_those_that_lived_when_a_server_came_can_be_ended_without_a_word_to_it(
+    stage: AgentStage, tmp_path: Path
+) -> None:
+    """Another server leads, and has begun anew what they do. Those that it starts itself are its own."""
+    async with Session(stage) as session:
+        session.backend.start_nowait(noted(stage.launch("ta-x", STAYS), b"of x"))
+        await session.reports.wait_output("ta-x", "up\n")
+        children = children_of(stage.template)
+        await vanish(stage.attaching.agent)
+        second, reports = await attach(tmp_path), RecordingReports()
+        stage.attaching.agent = second
+        second.end_held()
+        assert second.held == []
+        await asyncio.to_thread(wait_gone, children)
+        await second.open(reports)
+        second.start_nowait(stage.launch("ta-y", STAYS))
+        await reports.wait_output("ta-y", "up\n")
+        second.kill_nowait("ta-y")
+        await reports.wait_ended("ta-y")
+        assert list(reports.ended) == ["ta-y"]
+
+
+@in_loop
 async def test_what_is_written_while_there_is_no_server_is_kept(stage: AgentStage, tmp_path: Path) -> None:
     async with Session(stage) as session:
         session.backend.start_nowait(stage.entry("ta-x", "write_when", str(tmp_path / "now")))

@@ -217,7 +217,8 @@ def test_a_server_that_came_back_and_stands_by_leads_to_the_next(servers: tuple[
     assert outcomes.waiter.wait() is None
 
 
-def test_when_none_of_them_is_there_that_is_said_at_once(tmp_path: Path) -> None:
+def test_when_none_of_them_is_there_that_is_said_soon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "NOBODY_PATIENCE", 0.0)
     connection = Connection()
     waiter: Waiter[Exception] = Waiter(PATIENCE)
     connection.when_lost(waiter.set)
@@ -226,6 +227,22 @@ def test_when_none_of_them_is_there_that_is_said_at_once(tmp_path: Path) -> None
     error = waiter.wait()
     assert isinstance(error, NobodyThere)
     assert all(address in str(error) for address in addresses)
+
+
+def test_a_server_that_comes_to_lead_may_not_be_there_for_a_moment(
+    servers: tuple[FakeServer, FakeServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It does not stand by any more, and listens again."""
+    monkeypatch.setattr(cluster, "NOBODY_PATIENCE", PATIENCE)
+    first, second = servers
+    for each in servers:
+        each.listening.close()
+    outcomes = call(connected(first, second))
+    second.listen()
+    let_in(second, "se-2")
+    second.next_said()
+    second.say(outcome())
+    assert outcomes.waiter.wait() is None
 
 
 def test_while_they_stand_by_they_are_asked_again_until_one_leads(

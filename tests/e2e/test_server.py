@@ -221,6 +221,16 @@ def test_a_second_signal_ends_it_at_once_with_all_containers_and_another_may_fol
         assert run(server, directory, "-q", "shop.py::main").stdout == "sum 18\n"
 
 
+def test_it_ends_in_order_when_nobody_reads_what_it_says_any_more(tmp_path: Path) -> None:
+    server = StandingServer(tmp_path / "home")
+    assert server.process.stdout is not None
+    assert server.process.stderr is not None
+    server.process.stdout.close()
+    server.process.send_signal(signal.SIGTERM)
+    assert (server.process.stderr.read(), server.process.wait(PATIENCE)) == ("", 0)
+    server.process.stderr.close()
+
+
 def test_the_first_start_prints_an_admin_token_this_once_and_others_are_made_with_it(
     tmp_path: Path, directory: Path
 ) -> None:

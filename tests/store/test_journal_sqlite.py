@@ -5,11 +5,12 @@ from __future__ import annotations
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from motet.errors import ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.store.journal import CallMade, InputsAdded, InputsEnded, KeptCall
+from motet.store.journal import CallMade, CallsForgotten, InputsAdded, InputsEnded, KeptCall
 from motet.store.journal_sqlite import SqliteJournal
 
 
@@ -113,3 +114,22 @@ def _unfinished_query() -> str:
     from motet.store import journal_sqlite_reading
 
     return journal_sqlite_reading._UNFINISHED
+
+
+def test_no_file_has_a_byte_of_calls_that_were_erased(tmp_path: Path) -> None:
+    journal = SqliteJournal(tmp_path / "journal.db")
+    sizes = [20, 300, 3000, 20_000]  # within a page, and over several
+    for number in range(80):
+        size = sizes[number % len(sizes)]
+        secrets = [b"<%s %d>" % (what, number) * (size // 10) for what in (b"argument", b"result")]
+        kept = msgspec.structs.replace(call(number), key=b"<key %d>" % number)
+        journal.keep([CallMade(kept), InputsAdded(f"fc-{number}", [NewInput(0, secrets[0])], 200.0)])
+        if number % 2:
+            journal.keep([InputsEnded(f"fc-{number}", [InputEnd(0, OutcomeKind.SUCCESS, secrets[1])], 300.0)])
+    gone = [number for number in range(80) if number % 5 < 3]
+    journal.keep([CallsForgotten([f"fc-{number}" for number in gone])])
+    written = b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    for number in range(80):
+        found = {what for what in (b"argument", b"result", b"key") if b"<%s %d>" % (what, number) in written}
+        assert found == (set() if number in gone else {b"result" if number % 2 else b"argument", b"key"}), number
+    journal.close()

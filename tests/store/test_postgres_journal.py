@@ -10,7 +10,7 @@ import pytest
 
 from motet.errors import InvalidError, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.store.journal import CallMade, InputsAdded, InputsEnded, Journal
+from motet.store.journal import CallMade, CallsForgotten, InputsAdded, InputsEnded, Journal
 from motet.store.lease import Term
 from motet.store.postgres_address import PostgresAddress
 from motet.store.postgres_connection import PostgresConnection
@@ -162,3 +162,26 @@ def test_payloads_are_kept_byte_by_byte(journal: Journal) -> None:
     journal.keep([InputsEnded("fc-1", ends, 2.0)])
     assert journal.outcomes("fc-1", 0, 100) == ends
     assert journal.by_key(b"\x00key\xff") is not None
+
+
+def test_bytes_of_calls_that_were_erased_are_in_no_table_once_these_are_written_anew(
+    journal: Journal, postgres: PostgresDatabase
+) -> None:
+    for number, size in ((1, 3), (2, 3), (3, 2000), (4, 2000)):
+        new = [NewInput(index, b"argument%d" % number * size) for index in (0, 1)]
+        journal.keep([CallMade(call(number)), InputsAdded(f"fc-{number}", new, 1.0)])
+        journal.keep(
+            [InputsEnded(f"fc-{number}", [InputEnd(0, OutcomeKind.SUCCESS, b"result%d" % number * size)], 2.0)]
+        )
+    journal.keep([CallsForgotten(["fc-1", "fc-3"])])
+    postgres.execute("VACUUM FULL motet.inputs")
+    postgres.execute("VACUUM FULL motet.outcomes")
+    postgres.execute("VACUUM FULL motet.calls")
+    postgres.execute("CHECKPOINT")
+    (written,) = {
+        b"".join(path.read_bytes() for path in (postgres.server.data / "base" / str(number)).iterdir())
+        for ((number,),) in [postgres.execute("SELECT oid FROM pg_database WHERE datname = current_database()")]
+    }
+    for number in (1, 2, 3, 4):
+        for what in (b"argument%d", b"result%d"):
+            assert (what % number in written) == (number in (2, 4)), what % number

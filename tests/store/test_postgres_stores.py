@@ -17,7 +17,9 @@ from motet.store.postgres_bundles import PostgresBundles
 from motet.store.postgres_connection import PostgresConnection
 from motet.store.postgres_deployments import PostgresDeployments
 from motet.store.postgres_schema import check
+from motet.store.postgres_seal import adopt_seal, check_seal
 from motet.store.postgres_tokens import PostgresTokens
+from motet.store.seal import Seal, add_key
 from tests.contracts.bundle_store_contract import SHOP, BundleStoreContract, contents, keep
 from tests.contracts.deployment_store_contract import DeploymentStoreContract, Opened, kept
 from tests.contracts.token_store_contract import FIRST, OpenedTokens, TokenStoreContract
@@ -52,6 +54,62 @@ class TestPostgresDeployments(DeploymentStoreContract):
             session.execute("SET LOCAL enable_seqscan = off")
             plan = session.execute("EXPLAIN SELECT view, kept FROM motet.deployments WHERE serves ORDER BY made")
             assert "deployments_serving" in str(plan.fetchall())
+
+    def test_secrets_are_sealed_and_those_that_were_not_are_when_a_server_leads(
+        self, connected: Connected, postgres: PostgresDatabase, keys: Path
+    ) -> None:
+        PostgresDeployments(connected()).add(kept(1, state="live"))
+        assert b"secret" in everything(postgres)
+        seal = Seal(keys, must_be_there=True)
+        adopt_seal(connected(), seal)
+        store = PostgresDeployments(connected(), seal)
+        store.add(kept(2))
+        assert b"secret" not in everything(postgres)
+        assert (store.find("shop", 2), [it.spec for it in store.serving()]) == (kept(2), [kept(1).spec])
+        adopt_seal(connected(), seal)
+        assert store.find("shop", 1) is not None
+
+    def test_a_server_without_the_key_is_told_before_it_leads(
+        self, connected: Connected, postgres: PostgresDatabase, keys: Path, tmp_path: Path
+    ) -> None:
+        check_seal(connected(), None)
+        adopt_seal(connected(), Seal(keys))
+        check_seal(connected(), Seal(keys))
+        with pytest.raises(ServiceError, match=r"are sealed, and this server was given no key.* MOTET_SECRETS_KEY"):
+            check_seal(connected(), None)
+        with pytest.raises(
+            ServiceError, match=r"sealed with a key that this server does not have: none of the keys in"
+        ):
+            check_seal(connected(), Seal(tmp_path / "others"))
+        with pytest.raises(ServiceError, match=r"\S+none \(MOTET_SECRETS_KEY\) has no keys for secrets: copy it"):
+            Seal(tmp_path / "none", must_be_there=True)
+        postgres.execute("DROP TABLE motet.seal")  # as an earlier layout has it
+        check_seal(connected(), None)
+
+    def test_a_new_key_seals_everything_and_the_old_one_goes(self, connected: Connected, keys: Path) -> None:
+        adopt_seal(connected(), Seal(keys))
+        PostgresDeployments(connected(), Seal(keys)).add(kept(1))
+        before = keys.read_bytes()
+        add_key(keys)
+        adopt_seal(connected(), Seal(keys))
+        assert keys.read_bytes() not in (before, b"")
+        assert before.strip() not in keys.read_bytes()
+        check_seal(connected(), Seal(keys))
+        assert PostgresDeployments(connected(), Seal(keys)).find("shop", 1) == kept(1)
+
+
+def everything(postgres: PostgresDatabase) -> bytes:
+    """What the table of deployments has on the disk, and its indices."""
+    postgres.execute("CHECKPOINT")
+    rows = postgres.execute("SELECT pg_relation_filepath('motet.deployments')")
+    return (postgres.server.data / str(rows[0][0])).read_bytes()
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> Path:
+    """A file with a key."""
+    add_key(tmp_path / "keys")
+    return tmp_path / "keys"
 
 
 class TestPostgresTokens(TokenStoreContract):

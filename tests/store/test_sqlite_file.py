@@ -185,3 +185,21 @@ def test_other_formats_are_what_they_were(path: Path) -> None:
         connection.execute("PRAGMA user_version = 9")
     with pytest.raises(ServiceError, match="format 9"):
         SqliteFile(path, NEW)
+
+
+def test_what_is_erased_goes_from_the_log_as_soon_as_nobody_reads_there(path: Path) -> None:
+    layout = SqliteLayout(what="things", steps={1: FIRST}, advice="", loss="", overwrites=True)
+    with contextlib.closing(SqliteFile(path, layout)) as file:
+        add(file, "erased", "kept")
+
+        def is_there(name: str) -> bool:
+            return any(name.encode() in each.read_bytes() for each in path.parent.iterdir())
+
+        with file.reading() as reading:
+            reading.execute("SELECT count(*) FROM things").fetchone()
+            with file.writing() as connection:
+                connection.execute("DELETE FROM things WHERE name = 'erased'")
+            file.truncate_log()  # waits for nobody
+            assert is_there("erased")
+        add(file, "later")
+        assert [is_there(name) for name in ("erased", "kept", "later")] == [False, True, True]

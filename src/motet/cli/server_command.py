@@ -15,7 +15,7 @@ from motet.cli.named_server import is_elsewhere, named_server
 from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
 from motet.cli.summary import count, size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
-from motet.cli.terminal import console, tell
+from motet.cli.terminal import console, mention, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
 from motet.client.variables import misspelled
@@ -94,7 +94,7 @@ def server_command(
     from motet.server.log_format import log_json, wants_json
     from motet.server.standing import stand
 
-    say: Callable[[str], None] = tell
+    say: Callable[[str], None] = mention
     if wants_json(os.environ):
         log_json()
         say = logger.info
@@ -159,12 +159,13 @@ def _tell_status(found: StatusViewed, address: str) -> None:
 @server_command.command("new-key", cls=ViewCommand)
 def new_key() -> None:
     """Make a new key for what the server under MOTET_HOME keeps of secrets. At its next start everything is sealed with that,
-    and keys that were there before go."""
+    and keys that were there before go. MOTET_SECRETS_KEY names another file."""
     home = home_directory(os.environ)
     directory = standing_directory(home)
-    if not directory.is_dir():
+    named = os.environ.get("MOTET_SECRETS_KEY", "")
+    if not named and not directory.is_dir():
         raise NotFoundError(f"no server has ever run under {home}: it makes its first key itself")
-    path = add_key(directory)
+    path = add_key(directory, named)
     tell(f"{path} has a new key, which is used from the next start of the server on.")
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from motet.cli.look import Look, look_of
-from motet.cli.streams import writing_stdout
+from motet.cli.streams import OutputFailed, flushed, writing_stdout
 from motet.sdk.run.terminal_text import coloured_lines, harmless
 
 if TYPE_CHECKING:
@@ -41,3 +41,13 @@ def tell(text: str = "", *, err: bool = False, nl: bool = True) -> None:
         return
     with writing_stdout():
         click.echo(text, nl=nl)
+
+
+def mention(text: str) -> None:
+    """Print text on stdout, if that takes it. For a process that goes on: what it does must not hang on who reads of it."""
+    try:
+        tell(text)
+    except BrokenPipeError:
+        flushed(0)  # from now on it goes nowhere, without an error
+    except OutputFailed:
+        pass

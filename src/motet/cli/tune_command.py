@@ -8,7 +8,6 @@ from pathlib import Path
 from types import ModuleType
 
 import click
-from msgspec.structs import replace
 
 from motet.cli import reference as references
 from motet.cli.chart_file import check_chart
@@ -73,7 +72,7 @@ def _start(runnable: Runnable, min_containers: int | None, max_containers: int |
     pool = runnable.handle.target.spec.autoscaler
     least = pool.min_containers if min_containers is None else min_containers
     most = pool.max_containers if max_containers is None else max_containers
-    return Settings(autoscaler=replace(pool, min_containers=least, max_containers=most))
+    return Settings(autoscaler=pool.changed(min_containers=least, max_containers=most))
 
 
 def _subject(runnable: Runnable, reference: str, arguments: Sequence[str], texts: Sequence[str]) -> Subject:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from motet.client.greeting import greet
+from motet.client.greeting import TurnedAway, greet
 from motet.client.ground import Ground
 from motet.client.sockets import ANSWER_BYTES, read_frame
 from motet.client.streams import ByteStream
@@ -22,6 +22,8 @@ from motet.wire.server_proof import server_proof, token_digest, token_name
 _SECRET = ("tls", "wss")
 ASK_TIMEOUT = 2.0
 """Seconds for each step of asking one server: others may answer sooner."""
+NOBODY_PATIENCE = 2.0
+"""Seconds after which a client that comes for the first time believes that no server is there."""
 
 
 class ServerPlace(NamedTuple):
@@ -45,7 +47,14 @@ class Cluster:
         self._told: ServerPlace | None = None
         """Where the one leads that is not among those that were named."""
         self._token = token
-        self._checked_at = float("-inf")
+        self._checked_at, self._began_at = float("-inf"), on.now()
+
+    @property
+    def final(self) -> tuple[type[ConnectionError], ...]:
+        """What it is of no use to wait after, for who has never been there. A server that comes to lead is not there for a
+        moment."""
+        is_over = self._on.now() - self._began_at > NOBODY_PATIENCE
+        return (NobodyThere, TurnedAway) if is_over else (TurnedAway,)
 
     @property
     def is_one(self) -> bool:

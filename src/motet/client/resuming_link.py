@@ -8,11 +8,10 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from motet.client.cluster import Cluster, NobodyThere
+from motet.client.cluster import Cluster
 from motet.client.connection import Connection
 from motet.client.forks import in_forked_child
 from motet.client.gate import shield_cancellation
-from motet.client.greeting import TurnedAway
 from motet.client.ground import ground
 from motet.client.link import SocketLink
 from motet.client.streams import ByteStream, NoStream
@@ -295,7 +294,7 @@ class ResumingLink(SocketLink):
                 self._address, stream, agreed = self._cluster.meet(self._hello_again(), last)
             except (OSError, ConnectionError, ServiceError) as error:
                 why = error
-                if self._is_new and isinstance(error, NobodyThere | TurnedAway):
+                if self._is_new and isinstance(error, self._cluster.final):
                     return why
                 self._ground.sleep(RETRY_INTERVAL)
                 continue
@@ -328,7 +327,8 @@ class ResumingLink(SocketLink):
             return ConnectionError("the server closed the connection")
         return ConnectionError(
             f"the connection to the server at {self._address} broke ({problem}), and the server has not waited for this "
-            "program to come back (MOTET_CONNECTION_GRACE of the server): what was under way there was cancelled"
+            "program to come back (MOTET_CONNECTION_GRACE of the server): what was under way there was cancelled, but for "
+            "spawned calls"
         )
 
     def _hello_again(self) -> Hello:

@@ -266,6 +266,13 @@ VARIABLES: dict[str, Variable] = {
             "tell it while it leads",
             "its port, under the first of MOTET_NAMES or the machine's name",
         ),
+        Variable(
+            "MOTET_SECRETS_KEY",
+            _SERVER,
+            "the file of keys that a server that stays seals secrets of what is deployed with; servers that share a database "
+            "have the same ([more](postgresql.md#sealed-secrets))",
+            "`MOTET_HOME/server/secrets.key`; with a database, nothing is sealed",
+        ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
         Variable(
             "MOTET_KEEP_RESULTS_DAYS",

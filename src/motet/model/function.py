@@ -175,7 +175,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
         # What a variant says of the environment comes on top; all else takes the place of what was there.
         if "env" in given:
             given["env"] = {**self.env, **given["env"]}
-        return msgspec.structs.replace(self, **given)
+        # Made anew: `msgspec.structs.replace` of older releases makes what nobody has checked.
+        return FunctionSpec(**{**msgspec.structs.asdict(self), **given})
 
 
 @hides_secrets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -98,7 +98,12 @@ class AutoscalerSettings(msgspec.Struct, frozen=True, kw_only=True):
     def updated(self, change: AutoscalerUpdate) -> AutoscalerSettings:
         """These settings with the given fields of `change` put in; the result is validated as a whole."""
         given = {name: value for name in change.__struct_fields__ if (value := getattr(change, name)) is not None}
-        return msgspec.structs.replace(self, **given)
+        return self.changed(**given)
+
+    def changed(self, **fields: Any) -> AutoscalerSettings:
+        """These settings with other values of some fields, validated as a whole."""
+        # Made anew: `msgspec.structs.replace` of older releases makes what nobody has checked.
+        return AutoscalerSettings(**{**msgspec.structs.asdict(self), **fields})
 
 
 class AutoscalerUpdate(msgspec.Struct, frozen=True, kw_only=True):

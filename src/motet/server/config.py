@@ -62,6 +62,7 @@ class ServerConfig:
     `keep_results`: seconds for which a server that stays keeps results of spawned calls.
     `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
     `blobs_above`: what is large, in bytes.
+    `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -88,6 +89,7 @@ class ServerConfig:
     app_quota: Quota = NO_QUOTA
     keep_results: float = KEEP_RESULTS_DAYS * 86400.0
     blobs: str = ""
+    secrets_key: str = ""
     blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
 
@@ -149,6 +151,7 @@ class ServerConfig:
             app_quota=_quota("MOTET_APP_LIMITS"),
             keep_results=_number("MOTET_KEEP_RESULTS_DAYS", KEEP_RESULTS_DAYS, float) * 86400.0,
             blobs=os.environ.get("MOTET_BLOBS", ""),
+            secrets_key=os.environ.get("MOTET_SECRETS_KEY", ""),
             blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
         )

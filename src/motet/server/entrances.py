@@ -23,7 +23,8 @@ class Entrances:
     def __init__(self, make: Protocol) -> None:
         self._make = make
         self._servers: list[asyncio.Server | Port] = []
-        self._paths: list[Path] = []
+        self._paths: list[tuple[Path, int]] = []
+        """Each with the number of its file: another server may have taken the path over."""
 
     async def open(self, listen: str, path: Callable[[], Path]) -> str:
         """Listen in one of these ways: "unix" (at `path`), "tcp" or "nowhere"; the address. Raises `ServiceError`."""
@@ -38,11 +39,11 @@ class Entrances:
     async def open_unix(self, path: Path) -> str:
         """Listen at this path, where a server that was killed may have left its socket; the address. Raises `ServiceError`."""
         try:
-            bound = _bound(path)
+            bound, number = _bound(path)
             self._servers.append(await asyncio.get_running_loop().create_unix_server(self._make, sock=bound))
         except OSError as error:
             raise ServiceError(f"cannot listen on the socket {path}: {error}") from error
-        self._paths.append(path)
+        self._paths.append((path, number))
         return f"unix:{path}"
 
     async def open_tcp(self) -> str:
@@ -65,21 +66,22 @@ class Entrances:
         for server in self._servers:
             server.close()
         self._servers.clear()
-        for path in self._paths:
+        for path, number in self._paths:
             with contextlib.suppress(OSError):
-                path.unlink()
+                if path.stat().st_ino == number:
+                    path.unlink()
         self._paths.clear()
 
 
-def _bound(path: Path) -> socket.socket:
-    """A socket at this path that only this user can reach."""
+def _bound(path: Path) -> tuple[socket.socket, int]:
+    """A socket at this path that only this user can reach, and the number of its file."""
     bound = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         path.unlink(missing_ok=True)
         with socket_path(str(path)) as short:
             bound.bind(short)
         path.chmod(0o600)
+        return bound, path.stat().st_ino
     except BaseException:
         bound.close()
         raise
-    return bound

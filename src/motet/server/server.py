@@ -215,12 +215,12 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
+        if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
+            self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
         deployed = await self._room.prepare()
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
-            self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
         self._containers.address = self._address = await self._entrances.open(
             self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
         )

@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 from motet.errors import InvalidError, ServiceError
 from motet.model.hidden import hides_secrets
@@ -19,17 +20,26 @@ from motet.store.blob_places import NO_BLOBS, BlobPlaces
 from motet.store.bundles import BundleDirectory
 from motet.store.lease import LEASE, Leader
 from motet.store.members import Members, ServerMember
+from motet.store.seal import Seal
 
 Say = Callable[[str], None]
 
 
+class BesideDatabase(NamedTuple):
+    """What a server has beside the database, if anything: where large arguments and results are kept, and the file of keys that
+    secrets are sealed with. It must be the same for all servers of the database."""
+
+    blobs: str = ""
+    keys: str = ""
+
+
 @hides_secrets
 class SharedDatabase:
-    """From before this server leads. `blobs`: where large arguments and results are kept, if anywhere beside the database.
+    """From before this server leads.
     `lease`: for how many seconds it was told that a lease should run, if it was. `say` hears
     what an operator should know. Raises `InvalidError` for a URL that makes no sense, and `ServiceError`."""
 
-    def __init__(self, directory: Path, url: str, blobs: str, lease: float | None, say: Say) -> None:
+    def __init__(self, directory: Path, url: str, elsewhere: BesideDatabase, lease: float | None, say: Say) -> None:
         try:
             from motet.store.postgres_address import PostgresAddress
         except ImportError as error:
@@ -40,15 +50,18 @@ class SharedDatabase:
         from motet.store.blobs_opened import blobs_elsewhere
         from motet.store.postgres_connection import PostgresConnection
         from motet.store.postgres_members import PostgresMembers
+        from motet.store.postgres_seal import check_seal
         from motet.store.postgres_tokens import PostgresTokens
 
-        self._blobs = blobs_elsewhere(blobs) if blobs else None
+        self._blobs = blobs_elsewhere(elsewhere.blobs) if elsewhere.blobs else None
+        self._seal = _seal(elsewhere.keys) if elsewhere.keys else None
         self._directory = directory
         self._address = address = PostgresAddress(url)
         self._lease = lease
         self._say = say
         with contextlib.closing(PostgresConnection(address)) as first:
             postgres_schema.check(first)
+            check_seal(first, self._seal)
         self._reading = PostgresConnection(address)
         self.tokens: TokenStore = PostgresTokens(self._reading)
         """To be read alone, as long as another server leads."""
@@ -74,6 +87,7 @@ class SharedDatabase:
         from motet.store.postgres_journal import PostgresJournal
         from motet.store.postgres_lease import PostgresLease, session_name
         from motet.store.postgres_members import PostgresMembers
+        from motet.store.postgres_seal import adopt_seal
         from motet.store.postgres_tokens import PostgresTokens
 
         address = self._address
@@ -95,6 +109,7 @@ class SharedDatabase:
             try:
                 with contextlib.closing(connect()) as leading:
                     postgres_schema.migrate(leading)
+                    adopt_seal(leading, self._seal)
                 lease.seconds = self._agreed_lease(members)
                 members.set_lease_seconds(lease.seconds)
             except BaseException:
@@ -106,7 +121,7 @@ class SharedDatabase:
         return StandingStores(
             PostgresTokens(others),
             PostgresBundles(others, BundleDirectory(self._directory / "bundles")),
-            PostgresDeployments(connect()),
+            PostgresDeployments(connect(), self._seal),
             lead,
             PostgresJournal(address, term),
             # In the home of one of several servers, what the database names would be there for that one alone.
@@ -139,6 +154,15 @@ class SharedDatabase:
                 self._say(f"! {complaint}")
         membership.lease, membership.complaint = seconds, complaint
         return seconds
+
+
+def _seal(keys: str) -> Seal:
+    try:
+        return Seal(Path(keys), must_be_there=True)
+    except ImportError as error:
+        raise InvalidError(
+            f"MOTET_SECRETS_KEY needs one more package: pip install 'motet[server]' ({error})"
+        ) from error
 
 
 def agreed_lease(said: float | None, wanted: float | None, others: bool) -> float:

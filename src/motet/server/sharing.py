@@ -46,10 +46,10 @@ class Sharing:
     ) -> Sharing:
         """Raises `ServiceError`, and `InvalidError` for a URL of a database that makes no sense."""
         # Late: most servers have their home to themselves.
-        from motet.server.shared_database import SharedDatabase
+        from motet.server.shared_database import BesideDatabase, SharedDatabase
 
-        url, blobs = config.store_credentials, config.blobs
-        shared = await asyncio.to_thread(SharedDatabase, directory, url, blobs, config.lease, say)
+        url, elsewhere = config.store_credentials, BesideDatabase(config.blobs, config.secrets_key)
+        shared = await asyncio.to_thread(SharedDatabase, directory, url, elsewhere, config.lease, say)
         return cls(config, shared, agent)
 
     async def lead(self, on_over: Callable[[str], None]) -> StandingStores:
@@ -66,6 +66,7 @@ class Sharing:
 
     def serves(self, server: Server) -> None:
         """Clients reach it from now on."""
+        self.standby.close()
         self._reached_at(server.port, server.address)
         answer = server.operations.answers[ViewStatus]
 

@@ -7,7 +7,6 @@ want, and browsers as well. It lets nobody in, and has nothing to tell to who sh
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable
@@ -50,7 +49,7 @@ class Standby:
         self._health = Health(time.time(), lambda: False, lambda: False)
         self._health.stands_by = True
         self._http = _StandbyHttp(self._health, lambda: self._new_peer(in_websocket=True), self._leader_address)
-        self._entrances = Entrances(self._new_peer)
+        self._entrances, self._home = Entrances(self._new_peer), Entrances(self._new_peer)
         self._dashboard: asyncio.Server | None = None
         self._closing: asyncio.Task[None] | None = None
         self.port: Port | None = None
@@ -73,7 +72,7 @@ class Standby:
         if config.port is not None:
             self.port = self._entrances.open_port(Port(config.port, self._strangers, self._new_peer))
         if socket is not None:
-            await self._entrances.open_unix(socket)
+            await self._home.open_unix(socket)
         if config.dashboard.port:
             try:
                 self._dashboard = await asyncio.get_running_loop().create_server(
@@ -83,21 +82,19 @@ class Standby:
                 where = f"{config.dashboard.host}:{config.dashboard.port}"
                 raise ServiceError(f"dashboards cannot be served on {where}: {error.strerror or error}") from error
 
-    def close(self) -> None:
-        """Listen no more: the server itself does from now on. Idempotent."""
+    def make_room(self) -> None:
+        """Listen at ports no more: the server itself does from now on. Idempotent."""
         self._entrances.close()
         if self._dashboard is not None:
             self._dashboard.close()
             self._dashboard = None
+
+    def close(self) -> None:
+        """Listen no more. The socket of the home may be the server's by now. Idempotent."""
+        self.make_room()
+        self._home.close()
         if self._closing is None:
             self._closing = asyncio.create_task(self._http.close())
-
-    async def closed(self) -> None:
-        """Until nobody is connected any more."""
-        self.close()
-        assert self._closing is not None
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._closing
 
     def _new_peer(self, *, in_websocket: bool = False) -> SocketPeer:
         return SocketPeer(self._accept, self._strangers, None if in_websocket else self._http.new_protocol)

@@ -86,7 +86,7 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
 async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, say: Say, show: Say) -> int:
     supplanted = _Supplanted(audit)
     if not config.store_credentials:
-        with contextlib.closing(open_stores(directory, config.blobs)) as stores:
+        with contextlib.closing(open_stores(directory, config.blobs, config.secrets_key)) as stores:
             agent = await attach_agent(config, directory)
             return await _serve(config, agent, stores, audit, say, show)
     # First: then its template is warm when this server comes to lead.
@@ -169,7 +169,7 @@ async def _serve(
     with _signals(server, agent.end_now, say):
         try:
             if sharing is not None:
-                sharing.standby.close()  # it listens where the server does now
+                sharing.standby.make_room()
             await server.start()
         except BaseException:
             await server.stop()
@@ -261,14 +261,14 @@ def _signals(server: Server, end_containers: Callable[[], None], say: Say) -> It
             end_containers()
             os._exit(128 + number)
         count = len(server.operations.views())
+        server.ending.set()  # first: it ends whether that can be said or not
         say(f"Stopping: {count} app{'' if count == 1 else 's'} and all containers ({number.name}; again ends at once)")
-        server.ending.set()
 
     def asked_to_hand_over() -> None:
         if not server.ending.is_set():
-            say("Handing over: apps and containers are left to the next server (SIGUSR2)")
             server.hands_over = True
             server.ending.set()
+            say("Handing over: apps and containers are left to the next server (SIGUSR2)")
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, asked, number)

@@ -149,19 +149,20 @@ class StandingStores(NamedTuple):
             self.lead.close()
 
 
-def add_key(directory: Path) -> Path:
+def add_key(directory: Path, named: str = "") -> Path:
     """Have the server that stays there seal with a new key from its next start on; the file of keys. Raises `ServiceError`."""
     from motet.store.seal import add_key
 
-    add_key(directory / _KEYS)
-    return directory / _KEYS
+    path = Path(named) if named else directory / _KEYS
+    add_key(path)
+    return path
 
 
-def _seal(directory: Path) -> Seal | None:
+def _seal(directory: Path, named: str) -> Seal | None:
     from motet.store.seal import Seal
 
     try:
-        return Seal(directory / _KEYS)
+        return Seal(Path(named) if named else directory / _KEYS)
     except ImportError:
         logging.getLogger("motet.server").warning(
             "what is deployed is kept with its secrets as they are, for this user alone to read, since cryptography is not "
@@ -170,9 +171,9 @@ def _seal(directory: Path) -> Seal | None:
         return None
 
 
-def open_stores(directory: Path, blobs: str = "") -> StandingStores:
-    """Those of a server that stays there. `blobs`: where large arguments and results are kept, if it is not in the home. Raises
-    `ServiceError`, and `InvalidError` for a URL that makes no sense."""
+def open_stores(directory: Path, blobs: str = "", keys: str = "") -> StandingStores:
+    """Those of a server that stays there. `blobs`: where large arguments and results are kept, if it is not in the home;
+    `keys`: the file of keys for secrets, likewise. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
     from motet.store.blobs_opened import blobs_of_home
     from motet.store.bundles import BundleDirectory
     from motet.store.journal_sqlite import SqliteJournal
@@ -182,7 +183,7 @@ def open_stores(directory: Path, blobs: str = "") -> StandingStores:
     return StandingStores(
         TokenFile(directory / "tokens.json"),
         BundleDirectory(directory / "bundles"),
-        SqliteDeployments(directory / "deployments.db", _seal(directory)),
+        SqliteDeployments(directory / "deployments.db", _seal(directory, keys)),
         journal=SqliteJournal(directory / "journal.db"),
         blobs=blobs_of_home(directory, blobs),
     )

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import msgspec
-
 from motet.model.scaling import DEFAULT_SCALEDOWN_WINDOW, AutoscalerSettings, Concurrency
 from motet.simulation.scenario import Scenario
 
@@ -31,9 +29,9 @@ class Settings:
         """These, with what is given put in its place; `target_inputs` goes with `max_inputs`, and is the same if not given."""
         pool, concurrency = self.autoscaler, self.concurrency
         if scaledown_window is not None:
-            pool = msgspec.structs.replace(pool, scaledown_window=scaledown_window)
+            pool = pool.changed(scaledown_window=scaledown_window)
         if buffer_containers is not None:
-            pool = msgspec.structs.replace(pool, buffer_containers=buffer_containers)
+            pool = pool.changed(buffer_containers=buffer_containers)
         if max_inputs is not None:
             concurrency = Concurrency(max_inputs=max_inputs, target_inputs=target_inputs or max_inputs)
         return Settings(concurrency=concurrency, autoscaler=pool)

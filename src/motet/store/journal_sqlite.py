@@ -28,7 +28,7 @@ from motet.store.journal import (
     KeptCall,
 )
 from motet.store.journal_sqlite_reading import JournalReading
-from motet.store.sqlite_file import SqliteFile, overwriting
+from motet.store.sqlite_file import SqliteFile
 from motet.store.sqlite_layout import SqliteLayout
 
 _FIRST = """
@@ -60,6 +60,8 @@ LAYOUT = SqliteLayout(
     steps={1: _FIRST},
     advice="See that the directory can be written and its disk has room; if the file is damaged, restore it from a backup",
     loss="spawned calls are lost that had not ended, with the results of others",
+    # Whose arguments have a right to be erased is not known when they go, which is when their input ends.
+    overwrites=True,
 )
 
 # One that is another principal's is refused, by a value that this column does not take.
@@ -122,6 +124,8 @@ class SqliteJournal(JournalReading):
             for kept in of[AppKept]:
                 _keep_app(writer, kept.app)
             writer.executemany("DELETE FROM apps WHERE app_id = ?", [(each.app_id,) for each in of[AppGone]])
+        if of[CallsForgotten]:
+            self._file.truncate_log()
 
     def expire(self, before: float, most: int = 1000) -> int:
         """See `Journal`."""
@@ -181,14 +185,12 @@ def _refused(writer: sqlite3.Connection, calls: list[KeptCall]) -> AlreadyExists
 
 
 def _forget(writer: sqlite3.Connection, entry: CallsForgotten) -> None:
-    # Their bytes are overwritten: somebody may have a right to that.
-    with overwriting(writer):
-        for call_id in entry.call_ids:
-            row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
-            for table in ("inputs", "outcomes") if row else ():
-                writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
-            if row:
-                writer.execute("DELETE FROM calls WHERE key = ?", row)
+    for call_id in entry.call_ids:
+        row = writer.execute("SELECT key FROM calls WHERE call_id = ?", (call_id,)).fetchone()
+        for table in ("inputs", "outcomes") if row else ():
+            writer.execute(f"DELETE FROM {table} WHERE call = ?", row)
+        if row:
+            writer.execute("DELETE FROM calls WHERE key = ?", row)
 
 
 def _keep_app(writer: sqlite3.Connection, app: KeptApp) -> None:

@@ -8,20 +8,22 @@ import msgspec
 
 from motet.model.deployment import DeploymentView
 from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
+from motet.store.deployment_coding import DeploymentCoding
 from motet.store.postgres_connection import PostgresConnection
+from motet.store.seal import Seal
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
-_kept = msgspec.msgpack.Decoder(KeptDeployment)
 _schedule = msgspec.msgpack.Decoder(KeptSchedule)
 _notice = msgspec.msgpack.Decoder(KeptNotice)
 _encode = msgspec.msgpack.Encoder().encode
 
 
 class PostgresDeployments:
-    """See `DeploymentStore`. Any thread may ask."""
+    """See `DeploymentStore`. Any thread may ask. `seal`: None where nothing is sealed."""
 
-    def __init__(self, connection: PostgresConnection) -> None:
+    def __init__(self, connection: PostgresConnection, seal: Seal | None = None) -> None:
         self._connection = connection
+        self._coding = DeploymentCoding(seal, connection.address)
 
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
@@ -29,7 +31,7 @@ class PostgresDeployments:
         with self._connection.writing() as session:
             session.execute(
                 "INSERT INTO motet.deployments(name, version, serves, view, kept) VALUES(%s, %s, %s, %s, %s)",
-                (view.name, view.version, view.is_here, _encode(view), _encode(kept)),
+                (view.name, view.version, view.is_here, _encode(view), self._coding.written(kept)),
             )
 
     def change(self, views: Sequence[DeploymentView]) -> None:
@@ -50,12 +52,12 @@ class PostgresDeployments:
         rows = self._connection.rows(
             "SELECT view, kept FROM motet.deployments WHERE name = %s AND version = %s", name, version
         )
-        return _whole(*rows[0]) if rows else None
+        return self._coding.whole(*rows[0]) if rows else None
 
     def serving(self) -> list[KeptDeployment]:
         """See `DeploymentStore`."""
         rows = self._connection.rows("SELECT view, kept FROM motet.deployments WHERE serves ORDER BY made")
-        return [_whole(*row) for row in rows]
+        return [self._coding.whole(*row) for row in rows]
 
     def bundles(self, keep_versions: int | None) -> set[str]:
         """See `DeploymentStore`."""
@@ -106,8 +108,3 @@ class PostgresDeployments:
     def close(self) -> None:
         """No more is asked."""
         self._connection.close()
-
-
-def _whole(view: bytes, kept: bytes) -> KeptDeployment:
-    """As it was made, and as it is now."""
-    return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))

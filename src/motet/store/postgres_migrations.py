@@ -98,7 +98,11 @@ CREATE TABLE motet.notices(
 );
 """
 
-MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL, _NOTICES, _MEMBERS)
+_SEAL = """
+CREATE TABLE motet.seal(only_one boolean PRIMARY KEY DEFAULT true CHECK(only_one), kept bytea NOT NULL);
+"""
+
+MIGRATIONS: tuple[str, ...] = (_FIRST, _JOURNAL, _NOTICES, _MEMBERS, _SEAL)
 """By number, from 1. The table `lease` and the function `fence` stay as they are: a server of an older release finds by them
 that it does not lead any more."""
 

@@ -16,16 +16,22 @@ _BEGIN = b"gAAAAA"
 class Seal:
     """Seals with the first of its keys, and opens what was sealed with any of them. Thread-safe.
 
-    The file has a key a line, the newest first. It is made with the first key if it is not there. Raises `ServiceError`.
+    The file has a key a line, the newest first. If it is not there, it is made with the first key; or, if it `must_be_there`,
+    because others have it too, that is told. Raises `ServiceError`.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, must_be_there: bool = False) -> None:
         from cryptography.fernet import Fernet, InvalidToken, MultiFernet  # late: most programs seal nothing
 
         self._path = path
         self._invalid: type[Exception] = InvalidToken
         try:
             keys = _read(path)
+            if not keys and must_be_there:
+                raise ServiceError(
+                    f"{path} (MOTET_SECRETS_KEY) has no keys for secrets: copy it from a server that shares the database, or "
+                    "have it made by `motet server new-key`"
+                )
             if not keys:
                 keys = [Fernet.generate_key()]
                 _write(path, keys)

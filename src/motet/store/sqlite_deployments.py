@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
-from motet.errors import ServiceError
 from motet.model.deployment import DeploymentView
 from motet.store.base import KeptDeployment, KeptNotice, KeptSchedule
-from motet.store.seal import Seal, is_sealed
+from motet.store.deployment_coding import DeploymentCoding
+from motet.store.seal import Seal
 from motet.store.sqlite_file import SqliteFile
 from motet.store.sqlite_layout import SqliteLayout
 
@@ -35,7 +35,6 @@ LAYOUT = SqliteLayout(
 )
 
 _view = msgspec.msgpack.Decoder(DeploymentView)
-_kept = msgspec.msgpack.Decoder(KeptDeployment)
 _schedule = msgspec.msgpack.Decoder(KeptSchedule)
 _notice = msgspec.msgpack.Decoder(KeptNotice)
 _encode = msgspec.msgpack.Encoder().encode
@@ -46,7 +45,7 @@ class SqliteDeployments:
     nothing can be sealed."""
 
     def __init__(self, path: Path, seal: Seal | None = None) -> None:
-        self._seal = seal
+        self._coding = DeploymentCoding(seal, path)
         self._file = SqliteFile(path, LAYOUT)
         if seal is not None:
             try:
@@ -66,27 +65,13 @@ class SqliteDeployments:
         if seal.has_older_keys:
             seal.forget_older_keys()
 
-    def _to_disk(self, kept: KeptDeployment) -> bytes:
-        return _encode(kept) if self._seal is None else self._seal.sealed(_encode(kept))
-
-    def _whole(self, view: bytes, kept: bytes) -> KeptDeployment:
-        """As it was made, and as it is now."""
-        if self._seal is not None:
-            kept = self._seal.opened(kept)
-        elif is_sealed(kept):
-            raise ServiceError(
-                f"deployments in {self._file.path} are sealed, and opening them needs one more package: "
-                "pip install 'motet[server]'"
-            )
-        return msgspec.structs.replace(_kept.decode(kept), view=_view.decode(view))
-
     def add(self, kept: KeptDeployment) -> None:
         """See `DeploymentStore`."""
         view = kept.view
         with self._file.writing() as connection:
             connection.execute(
                 "INSERT INTO deployments VALUES(?, ?, ?, ?, ?)",
-                (view.name, view.version, view.is_here, _encode(view), self._to_disk(kept)),
+                (view.name, view.version, view.is_here, _encode(view), self._coding.written(kept)),
             )
 
     def change(self, views: Sequence[DeploymentView]) -> None:
@@ -105,13 +90,13 @@ class SqliteDeployments:
     def find(self, name: str, version: int) -> KeptDeployment | None:
         """See `DeploymentStore`."""
         rows = self._rows("SELECT view, kept FROM deployments WHERE name = ? AND version = ?", name, version)
-        return self._whole(*rows[0]) if rows else None
+        return self._coding.whole(*rows[0]) if rows else None
 
     def serving(self) -> list[KeptDeployment]:
         """See `DeploymentStore`."""
         # The sign keeps SQLite from reading the whole history, which is in that order already.
         rows = self._rows("SELECT view, kept FROM deployments WHERE serves ORDER BY +rowid")
-        return [self._whole(*row) for row in rows]
+        return [self._coding.whole(*row) for row in rows]
 
     def bundles(self, keep_versions: int | None) -> set[str]:
         """See `DeploymentStore`."""

@@ -40,6 +40,8 @@ class SqliteFile:
         self._lock = threading.RLock()
         self._idle: list[sqlite3.Connection] = []
         self._is_closed = False
+        self._has_remains = False
+        """The log has what is to be gone from it."""
         with self._explained("open"):
             if not read_only and not self._in_memory:
                 # First, as SQLite would make it for all to read.
@@ -68,6 +70,9 @@ class SqliteFile:
                 if self._writer.in_transaction:
                     self._writer.execute("ROLLBACK")
                 raise
+            if self._has_remains:
+                with contextlib.suppress(sqlite3.Error):  # the transaction is kept, whatever becomes of this
+                    self._truncate_log()
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
@@ -86,10 +91,20 @@ class SqliteFile:
                 self._give(connection)
 
     def truncate_log(self) -> None:
-        """Have what was overwritten be gone from the log, too, unless somebody reads there now."""
+        """Have what was overwritten be gone from the log, too: now, or after a later transaction if somebody reads there."""
         with self._lock, self._explained("keep"):
             self._check_open()
-            self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            self._has_remains = True
+            self._truncate_log()
+
+    def _truncate_log(self) -> None:
+        """Nobody waits for those who read."""
+        self._writer.execute("PRAGMA busy_timeout = 0")
+        try:
+            is_busy, _, _ = self._writer.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            self._has_remains = bool(is_busy)
+        finally:
+            self._writer.execute(f"PRAGMA busy_timeout = {_BUSY_SECONDS * 1000:.0f}")
 
     def rewrite(self) -> None:
         """Have nothing in it but what is kept now. It takes as long as it takes to write all of that."""

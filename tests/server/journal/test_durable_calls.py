@@ -104,8 +104,10 @@ class Stage:
         under = SpawnKey.of(key, spawned.event, spawned.called_as)
         return await client.ask(lambda number: self.calls.spawn_once(client, number, spawned, under))
 
-    async def outcomes(self, client: Client, call: str, *, wait: bool = True, by: int | None = None) -> Any:
-        question = m.AwaitOutcomes(call, 0, wait)
+    async def outcomes(
+        self, client: Client, call: str, index: int = 0, *, wait: bool = True, by: int | None = None
+    ) -> Any:
+        question = m.AwaitOutcomes(call, index, wait)
         return await client.ask(lambda number: self.calls.await_outcomes(client, number, question, by))
 
     def await_input(self, client: Client, number: int, index: int) -> m.ReplyBody | None:

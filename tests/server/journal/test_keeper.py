@@ -11,7 +11,7 @@ import pytest
 
 from motet.errors import AlreadyExistsError, Error, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
-from motet.server.journal.keeper import MOST_BYTES, RETRY_INTERVAL, JournalKeeper
+from motet.server.journal.keeper import ANSWER_TIMEOUT, MOST_BYTES, RETRY_INTERVAL, JournalKeeper
 from motet.store.journal import CallMade, Entry, InputsAdded, InputsEnded, JournalFenced, KeptCall
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.testing.virtual_loop import VirtualLoop
@@ -291,5 +291,40 @@ def test_closing_does_not_wait_for_a_disk_that_takes_nothing() -> None:
         on.keeper.owe(ended(1))
         await on.keeper.close()
         assert list(on.memory.unfinished) == ["fc-1"], "which the next server runs"
+
+    play(scene)
+
+
+def test_a_question_that_nobody_answers_ends_with_an_error_and_a_later_answer_is_told_to_nobody() -> None:
+    async def scene(on: Stage) -> None:
+        loop = asyncio.get_running_loop()
+        assert isinstance(loop, VirtualLoop)
+        hangs = threading.Event()
+        on.disk.gate.clear()
+        on.keeper.keep(spawned(1), lambda error: None)
+        told: list[Any] = []
+
+        def noting(then: Callable[[Any], None]) -> Callable[[Any], None]:
+            def note(what: Any) -> None:
+                told.append(what)
+                then(what)
+
+            return note
+
+        asking = loop.create_task(
+            on.told(
+                lambda then: on.keeper.ask(lambda journal: journal.term, noting(then)),
+                lambda then: on.keeper.look(lambda journal: hangs.wait(30), noting(then)),
+            )
+        )
+        await asyncio.sleep(0)  # they ask
+        loop.skip(ANSWER_TIMEOUT)
+        await asking
+        assert [type(each) for each in told] == [ServiceError] * 2
+        assert "has not answered for 60 s: its disk or database hangs" in str(told[0])
+        hangs.set()
+        on.disk.gate.set()
+        assert await on.ask(lambda journal: journal.call("fc-1")[1]) == 1
+        assert len(told) == 2
 
     play(scene)

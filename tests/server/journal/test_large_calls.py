@@ -13,6 +13,7 @@ from motet.core.events import InputsSubmitted
 from motet.errors import NotFoundError, ResourceExhaustedError, ServiceError
 from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
+from motet.server.clients import spawned
 from motet.server.clients.spawned import SpawnedInputs
 from motet.server.clock import Clock
 from motet.server.journal import large_payloads
@@ -174,6 +175,27 @@ def test_a_large_result_is_a_blob_and_whoever_asks_gets_all_of_it() -> None:
         assert told == ["kept"]
         assert len(on.names) == 2
         assert all(each.payload.startswith(MARKER) for each in on.journal.outcomes("fc-a", 0, 2))
+
+    play(scene)
+
+
+def test_no_more_large_results_are_read_for_an_answer_than_may_be_in_memory_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(spawned, "MAX_BYTES_AT_ONCE", len(BIG) + len(BIGGER) - 1)
+
+    async def scene(on: LargeStage, client: Client) -> None:
+        await on.spawn(client, on.large("fc-a", b"small", b"small"))
+        on.finish("fc-a", BIG, 0)
+        on.finish("fc-a", BIGGER, 1)
+        await on.settle()
+        on.payloads._recent.clear()
+        read: list[StoredPayload] = []
+        result = on.payloads.result
+        monkeypatch.setattr(on.payloads, "result", lambda it, then: (read.append(it), result(it, then)))
+        assert [each.payload for each in (await on.outcomes(client, "fc-a")).ended] == [BIG]
+        assert [each.size for each in read] == [len(BIG)]
+        assert [each.payload for each in (await on.outcomes(client, "fc-a", 1)).ended] == [BIGGER]
 
     play(scene)
 

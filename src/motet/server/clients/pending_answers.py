@@ -21,7 +21,12 @@ class PendingAnswers:
         """Reply when it is found."""
         task = asyncio.get_running_loop().create_task(self._find(request_id, request, found))
         self._tasks[request_id] = task
-        task.add_done_callback(lambda _: self._tasks.pop(request_id, None))
+
+        def over(_: asyncio.Task[None]) -> None:
+            self._tasks.pop(request_id, None)
+            found.close()  # it may not have begun, if nobody wanted it any more by then
+
+        task.add_done_callback(over)
 
     async def _find(self, request_id: int, request: RequestBody, found: Coroutine[Any, Any, ReplyBody]) -> None:
         try:

@@ -78,11 +78,11 @@ def _digest(*parts: str | bytes) -> bytes:
     return found.digest()
 
 
-def within_bounds(found: list[InputEnd]) -> list[InputEnd]:
+def within_bounds(found: list[InputEnd], size_of: Callable[[bytes], int] = len) -> list[InputEnd]:
     """The first outcome, and those that follow while all of them are small."""
     size = 0
     for place, each in enumerate(found):
-        size += len(each.payload)
+        size += size_of(each.payload)
         if place and size > MAX_BYTES_AT_ONCE:
             return found[:place]
     return found

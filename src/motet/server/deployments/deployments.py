@@ -70,8 +70,6 @@ class Deployments:
         self._canaries = canaries
         self._forget_calls = forget_calls
         self._schedules = schedules
-        self._placed: dict[tuple[str, int], AppSpec] = {}
-        """Old versions that were looked up by their number: what containers are told of them."""
         self._pinned: dict[str, tuple[NameState, Deployment]] = {}
         self._judgements: set[asyncio.Task[None]] = set()
         names.load = self._load
@@ -266,10 +264,10 @@ class Deployments:
 
     def _load(self, name: str, number: int) -> ServedApp | None:
         """An old version is called by its number: it serves until nobody does for a while."""
-        kept = self._register.ask_now(lambda store: store.find(name, number))
-        spec = self._placed.get((name, number))
-        if kept is None or spec is None or kept.view.state in ("starting", "failed", "stopped"):
+        found = self._register.old(name, number)
+        if found is None or found[0].view.state in ("starting", "failed", "stopped"):
             return None
+        kept, spec = found
         now = self._driver.clock.wall_now()
         app_id = "ap-" + id_suffix(int(now * 1000), secrets.randbits(ENTROPY_BITS))
         kept = msgspec.structs.replace(kept, view=replace(kept.view, app_id=app_id))
@@ -289,12 +287,6 @@ class Deployments:
         else:
             del self._pinned[app_id]
             self._rollouts.unpin(state, deployment)
-
-    async def _place_old(self, kept: KeptDeployment) -> None:
-        """It can be called by its number from now on."""
-        key = kept.view.name, kept.view.version
-        if key not in self._placed:
-            self._placed[key] = await self._register.placed(kept)
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -340,7 +332,7 @@ class Deployments:
         if live is not None and live.view.version == number:
             return live.kept, live
         kept = await self._register.kept(name, number)
-        await self._place_old(kept)
+        await self._register.place_old(kept)
         return kept, None
 
     def _deployed(self, deployment: Deployment) -> m.AppDeployed:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import msgspec
 from msgspec.structs import replace
 
-from motet.errors import NotFoundError
+from motet.errors import NotFoundError, ServiceError
 from motet.model.deployment import DeploymentView
 from motet.model.function import AppSpec
 from motet.model.nearest import did_you_mean
@@ -21,6 +21,9 @@ from motet.server.deployments.aliases import Alias, labels
 from motet.store.base import DeploymentStore, KeptDeployment
 
 T = TypeVar("T")
+
+ANSWER_TIMEOUT = 60.0
+"""Seconds within which the store answers: a disk that hangs does not say so."""
 
 Place = Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
 """Makes of what was deployed what containers here are told, once its bundle is here."""
@@ -72,6 +75,8 @@ class Register:
         self._catalogue = catalogue
         self._place = place
         self._number_of = number_of
+        self._old: dict[tuple[str, int], tuple[KeptDeployment, AppSpec]] = {}
+        """Versions that may be called by number, as they are now: a call does not wait for the store."""
         self.names: dict[str, NameState] = {}
 
     def state(self, name: str) -> NameState:
@@ -86,17 +91,22 @@ class Register:
 
     async def ask(self, question: Callable[[DeploymentStore], T]) -> T:
         """What the store says, on a thread that may wait for a disk. Raises `ServiceError`."""
-        return await asyncio.to_thread(question, self._store)
-
-    def ask_now(self, question: Callable[[DeploymentStore], T]) -> T:
-        """The same, for a question that is answered in a moment."""
-        return question(self._store)
+        try:
+            async with asyncio.timeout(ANSWER_TIMEOUT):
+                return await asyncio.to_thread(question, self._store)
+        except TimeoutError:
+            raise ServiceError(
+                f"the store of deployments has not answered for {ANSWER_TIMEOUT:g} s: its disk or database hangs. What serves "
+                "goes on. It may still do what it was asked: see what there is before asking again"
+            ) from None
 
     async def commit(self, changes: list[tuple[Deployment, DeploymentView]]) -> None:
         """Have these versions be so from now on, whatever happens then. Raises `ServiceError`: then nothing has changed."""
         await self.ask(lambda store: store.change([view for _, view in changes]))
         for deployment, view in changes:
             deployment.kept = msgspec.structs.replace(deployment.kept, view=view)
+            if (old := self._old.get((view.name, view.version))) is not None:
+                self._old[view.name, view.version] = msgspec.structs.replace(old[0], view=view), old[1]
 
     async def history(self, name: str) -> list[DeploymentView]:
         """All versions of a name, newest first. Raises `NotFoundError` if there is none."""
@@ -135,6 +145,16 @@ class Register:
     async def placed(self, kept: KeptDeployment) -> AppSpec:
         """What containers here are told of it. Raises `NotFoundError`, `ServiceError`."""
         return await self._place(kept.spec, kept.view.bundle)
+
+    async def place_old(self, kept: KeptDeployment) -> None:
+        """An old version can be called by its number from now on. Raises `NotFoundError`, `ServiceError`."""
+        key = kept.view.name, kept.view.version
+        if key not in self._old:
+            self._old[key] = kept, await self.placed(kept)
+
+    def old(self, name: str, number: int) -> tuple[KeptDeployment, AppSpec] | None:
+        """Such a version, and what containers here are told of it."""
+        return self._old.get((name, number))
 
     def forget(self, deployment: Deployment) -> None:
         """Nothing of it is here any more."""

@@ -23,6 +23,8 @@ MOST_BYTES = 32 * 1024 * 1024
 """Of arguments and results in one commit, about: others wait for it, and PostgreSQL takes no message of a gigabyte."""
 RETRY_INTERVAL = 0.5
 """Seconds between two attempts to keep what must be kept, and could not be."""
+ANSWER_TIMEOUT = 60.0
+"""Seconds within which a question is answered: a disk that hangs does not say so."""
 EXPIRE_INTERVAL = 60.0
 EXPIRE_AT_ONCE = 200
 """Old inputs that go between two commits."""
@@ -100,16 +102,31 @@ class JournalKeeper:
         self._add(_Keeping(entries, then, is_owed=True))
 
     def ask(self, question: Callable[[Journal], T], then: Callable[[T | Error], None]) -> None:
-        """Ask when all that was said before is kept."""
-        self._add(_Keeping((), then, question))
+        """Ask when all that was said before is kept. `then` hears an error if that takes too long."""
+        self._add(_Keeping((), self._in_time(then), question))
 
     def look(self, question: Callable[[Journal], T], then: Callable[[T | Error], None]) -> None:
-        """Ask now, beside what is being kept."""
+        """Ask now, beside what is being kept. `then` hears an error if that takes too long."""
         if self._is_closed:
             then(ServiceError("this server has ended, and answers nothing any more"))
             return
+        tell = self._in_time(then)
         found = self._loop.run_in_executor(self._readers, self._answer, question)
-        found.add_done_callback(lambda it: None if it.cancelled() else then(it.result()))
+        found.add_done_callback(lambda it: None if it.cancelled() else tell(it.result()))
+
+    def _in_time(self, then: Callable[[Any], None]) -> Callable[[Any], None]:
+        """The same, which is told once: what comes first of an answer and its deadline."""
+        is_told = False
+
+        def tell(what: Any) -> None:
+            nonlocal is_told
+            if not is_told:
+                is_told = True
+                deadline.cancel()
+                then(what)
+
+        deadline = self._loop.call_later(ANSWER_TIMEOUT, lambda: tell(_no_answer()))
+        return tell
 
     def expire_now_and_then(self) -> None:
         """Let go of what is too old, in steps: others must not wait for it."""
@@ -297,6 +314,13 @@ def _parts(group: list[_Keeping]) -> Iterator[list[_Keeping]]:
         rows, size = rows + more_rows, size + more_bytes
     if part:
         yield part
+
+
+def _no_answer() -> ServiceError:
+    return ServiceError(
+        f"the journal of spawned calls has not answered for {ANSWER_TIMEOUT:g} s: its disk or database hangs, or has too much "
+        "to do. What was accepted is not lost by that: ask again later. `motet server status` says how far it is"
+    )
 
 
 def _oldest(*lines: Sequence[_Keeping]) -> float | None:

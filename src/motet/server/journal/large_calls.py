@@ -14,7 +14,7 @@ from motet.errors import Error, ServiceError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.server.clients.asker import Asker
 from motet.server.clients.refusals import refusal
-from motet.server.clients.spawned import SpawnedInputs, SpawnKey
+from motet.server.clients.spawned import SpawnedInputs, SpawnKey, within_bounds
 from motet.server.clock import Clock
 from motet.server.journal.durable_calls import DurableCalls
 from motet.server.journal.keeper import JournalKeeper
@@ -263,10 +263,15 @@ class _Witness:
 
 
 def _references(body: ReplyBody) -> tuple[str, list[InputEnd]] | None:
-    """The call and the outcomes in an answer, if there are references among them."""
+    """The call and the outcomes in an answer, if there are references among them: as many as may be in memory together."""
     if isinstance(body, Outcomes) and any(isinstance(as_kept(each.payload), StoredPayload) for each in body.ended):
-        return body.call_id, list(body.ended)
+        return body.call_id, list(within_bounds(body.ended, _size))
     return None
+
+
+def _size(payload: bytes) -> int:
+    kept = as_kept(payload)
+    return kept.size if isinstance(kept, StoredPayload) else len(kept)
 
 
 _NO_REQUEST: RequestBody = ViewCall("")

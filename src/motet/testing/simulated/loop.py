@@ -90,8 +90,7 @@ class SimulatedLoop(VirtualLoop):
             for task in self._tasks:
                 if not task.done():
                     task._log_destroy_pending = False  # type: ignore[attr-defined]
-                    with contextlib.suppress(BaseException):
-                        task.get_coro().close()
+                    _close(task.get_coro())
             self._tasks.clear()
         self.close()
         self.failures = failures
@@ -99,3 +98,12 @@ class SimulatedLoop(VirtualLoop):
     def _failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
         self.failures.append(f"{context['message']}: {type(error).__name__}: {error}" if error else context["message"])
+
+
+def _close(coroutine: Any) -> None:
+    """End it, with those that it was to run and has not begun."""
+    frame = getattr(coroutine, "cr_frame", None)
+    inside = [] if frame is None else [each for each in frame.f_locals.values() if asyncio.iscoroutine(each)]
+    for each in (coroutine, *inside):
+        with contextlib.suppress(BaseException):
+            each.close()
