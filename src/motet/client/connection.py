@@ -164,6 +164,21 @@ class Connection:
             raise
         return number
 
+    def ask_all(self, asked: Sequence[tuple[RequestBody, Callable[[ReplyBody | Exception], None]]]) -> list[int]:
+        """As `ask`, for several that leave together: all of them, or, if it raises, none."""
+        requests = [Request(next(self._numbers), body) for body, _ in asked]
+        numbers = [each.request_id for each in requests]
+        self._requests.update(zip(numbers, (on_reply for _, on_reply in asked), strict=True))
+        try:
+            if self._link is None or self._error is not None:
+                raise self._error or ConnectionError("the connection to the server is closed")
+            self._link.send(requests)
+        except BaseException:
+            for number in numbers:
+                self._requests.pop(number, None)
+            raise
+        return numbers
+
     def forget(self, number: int) -> None:
         """The reply to a request is not wanted any more. Idempotent."""
         if self._requests.pop(number, None) is not None and self._error is None:

@@ -141,20 +141,28 @@ def test_spawns_leave_when_they_are_pulled_and_their_answers_are_waited_for_toge
     link = Link(connection)
     seen: list[int] = []
 
-    def requests() -> Iterator[m.SubmitInputs]:
+    def requests() -> Iterator[list[m.SubmitInputs]]:
         for index in range(MAX_UNANSWERED + 1):
             seen.append(len(link.sent))
-            yield spawn(index)
+            yield [spawn(index)]
+
+    def answered(requests: Sequence[m.Request]) -> None:
+        connection.receive([m.Reply(request.request_id, m.Done()) for request in requests])
 
     steps = spawn_all(connection, requests())
     waiter = next(steps)
     assert seen == list(range(MAX_UNANSWERED))
+    first = list(link.sent)
+    answered(first[1 : MAX_UNANSWERED // 2])
     assert not waiter.is_set
-    connection.receive([m.Reply(request.request_id, m.Done()) for request in link.sent])
+    answered(first[:1])
     assert waiter.is_set
     waiter = steps.send(None)
     assert len(link.sent) == MAX_UNANSWERED + 1
-    connection.receive([m.Reply(link.sent[-1].request_id, m.Done())])
+    answered(first[MAX_UNANSWERED // 2 :])
+    assert not waiter.is_set
+    answered(link.sent[-1:])
+    assert waiter.is_set
     with pytest.raises(StopIteration):
         steps.send(None)
 
@@ -162,7 +170,7 @@ def test_spawns_leave_when_they_are_pulled_and_their_answers_are_waited_for_toge
 def test_spawns_that_find_a_full_queue_go_again_and_others_do_not() -> None:
     connection = Connection()
     link = Link(connection)
-    steps = spawn_all(connection, [spawn(0), spawn(1)])
+    steps = spawn_all(connection, [[spawn(0)], [spawn(1)]])
     next(steps)
     full = m.RequestFailed(report.of(ResourceExhaustedError("full", 2.5)))
     connection.receive([m.Reply(link.sent[0].request_id, full), m.Reply(link.sent[1].request_id, m.Done())])
@@ -172,14 +180,29 @@ def test_spawns_that_find_a_full_queue_go_again_and_others_do_not() -> None:
     assert link.inputs == [[0], [1], [0]]
 
 
+def test_a_spawned_map_over_what_is_at_hand_sends_its_calls_together() -> None:
+    class CountingLink(Link):
+        def send(self, messages: Sequence[Message]) -> None:
+            counts.append(len(messages))
+            super().send(messages)
+
+    counts: list[int] = []
+    connection = Connection()
+    link = CountingLink(connection)
+    steps = spawn_all(connection, [[spawn(0), spawn(1)], [], [spawn(2)]])
+    next(steps)
+    assert counts == [2, 1]
+    assert [request.request_id for request in link.sent] == [1, 2, 3]
+
+
 def test_a_spawn_that_is_refused_otherwise_raises_and_the_answers_of_others_are_not_waited_for() -> None:
     connection = Connection()
     link = Link(connection)
-    steps = spawn_all(connection, (spawn(index) for index in range(3)))
+    steps = spawn_all(connection, ([spawn(index)] for index in range(3)))
     next(steps)
     steps.close()
     assert link.sent[3:] == [m.Forget(request.request_id) for request in link.sent[:3]]
-    steps = spawn_all(connection, [spawn(0)])
+    steps = spawn_all(connection, [[spawn(0)]])
     next(steps)
     connection.receive([m.Reply(link.sent[-1].request_id, m.RequestFailed(report.of(InternalError("broken"))))])
     with pytest.raises(InternalError, match="broken"):

@@ -26,7 +26,7 @@ from motet.sdk.call.mapping import Inputs, Mapping
 from motet.sdk.call.named_target import looked_up
 from motet.sdk.call.nested import own_cancellation_first, say_if_it_cannot_begin
 from motet.sdk.call.one_outcome import OneOutcome
-from motet.sdk.call.spawning import in_chunks, spawn_all
+from motet.sdk.call.spawning import MAX_UNANSWERED_CALLS, in_chunks, spawn_all
 from motet.sdk.call.stream import Stream
 from motet.sdk.call.target import Target, UrlQuestion
 from motet.sdk.call.variants import Varied
@@ -280,10 +280,12 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         connection, function_id = yield from self._resolved_for_spawn_map()
         with tracing.span_of(self._traced("spawn")) as trace:
             payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
-            yield from spawn_all(
-                connection,
-                (self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace) for data in payloads),
-            )
+            chunks = in_chunks(payloads, together=inputs.at_hand)
+            calls = ([self._spawned_alone(function_id, each.payload, trace) for each in chunk] for chunk in chunks)
+            yield from spawn_all(connection, calls, MAX_UNANSWERED_CALLS)
+
+    def _spawned_alone(self, function_id: str, data: bytes, trace: str) -> SubmitInputs:
+        return self._spawning(new_call_id(), function_id, [NewInput(0, data)], trace)
 
     def _spawn_inputs(
         self, call_id: str, first: int, inputs: Inputs, kwargs: dict[str, Any] | None
@@ -293,11 +295,11 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         payloads = (self._encoded(arguments, kwargs or {}) for arguments in inputs.arguments)
         count = first
 
-        def requests(trace: str) -> Iterator[SubmitInputs]:
+        def requests(trace: str) -> Iterator[list[SubmitInputs]]:
             nonlocal count
             for chunk in in_chunks(payloads, first=first, together=inputs.at_hand):
                 count += len(chunk)
-                yield self._spawning(call_id, function_id, chunk, trace)
+                yield [self._spawning(call_id, function_id, chunk, trace)]
 
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
             yield from spawn_all(connection, requests(trace))

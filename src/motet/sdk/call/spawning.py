@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import contextlib
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from functools import partial
@@ -18,21 +19,24 @@ from motet.wire.client_messages import ReplyBody, SubmitInputs
 CHUNK_INPUTS = 100
 CHUNK_BYTES = 1024 * 1024
 MAX_UNANSWERED = 100
-"""Requests without an answer yet."""
+MAX_UNANSWERED_CALLS = 1000
+"""Requests without an answer yet: those with many inputs of one call, and those that are a call of one input each."""
 
 
-def spawn_all(connection: Connection, requests: Iterable[SubmitInputs]) -> Steps[None]:
-    """Send each request as soon as it can be pulled, and return when all are accepted, however full the function's queue is.
+def spawn_all(connection: Connection, groups: Iterable[list[SubmitInputs]], most: int = MAX_UNANSWERED) -> Steps[None]:
+    """Send each group of requests as soon as it can be pulled, and return when all are accepted, however full the function's
+    queue is. While `most` have no answer, no more are pulled: they go on when half of the answers are here.
 
     Raises what a request is refused with otherwise; those before it are accepted then.
     """
     spawning = _Spawning(connection)
     try:
-        for request in requests:
-            spawning.ask(request)
-            if spawning.unanswered >= MAX_UNANSWERED:
-                yield from spawning.wait_accepted()
-        yield from spawning.wait_accepted()
+        for group in groups:
+            if group:
+                spawning.ask(group)
+            if spawning.unanswered >= most:
+                yield from spawning.wait_accepted(most // 2)
+        yield from spawning.wait_accepted(0)
     finally:
         spawning.close()
 
@@ -54,45 +58,49 @@ def in_chunks(payloads: Iterable[bytes], *, together: bool, first: int = 0) -> I
 class _Spawning:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
-        self._asked: dict[int, SubmitInputs] = {}
-        self._answers: deque[tuple[SubmitInputs, ReplyBody | Exception]] = deque()
-        self._all_here: Waiter[None] | None = None
+        self._asked: dict[int, tuple[int, SubmitInputs]] = {}
+        """Without an answer, or with one that was not looked at: by a number of their own, that of the connection too."""
+        self._numbers = itertools.count()
+        self._answers: deque[tuple[int, ReplyBody | Exception]] = deque()
+        self._enough: tuple[int, Waiter[None]] | None = None
+        """How many answers are waited for."""
 
     @property
     def unanswered(self) -> int:
         return len(self._asked)
 
-    def ask(self, request: SubmitInputs) -> None:
-        number = self._connection.ask(request, partial(self._answered, request))
-        self._asked[number] = request
+    def ask(self, requests: list[SubmitInputs]) -> None:
+        own = [next(self._numbers) for _ in requests]
+        asked = [(body, partial(self._answered, number)) for body, number in zip(requests, own, strict=True)]
+        numbers = self._connection.ask_all(asked)
+        self._asked.update(zip(own, zip(numbers, requests, strict=True), strict=True))
 
-    def _answered(self, request: SubmitInputs, reply: ReplyBody | Exception) -> None:
+    def _answered(self, number: int, reply: ReplyBody | Exception) -> None:
         """On the I/O thread."""
-        self._answers.append((request, reply))
-        waiter = self._all_here
-        if waiter is not None and len(self._answers) >= len(self._asked):
-            waiter.set(None)
+        self._answers.append((number, reply))
+        enough = self._enough
+        if enough is not None and len(self._answers) >= enough[0]:
+            enough[1].set(None)
 
-    def wait_accepted(self) -> Steps[None]:
-        """Wait for the answers; what was refused because too much waits is sent again."""
-        while self._asked:
+    def wait_accepted(self, rest: int) -> Steps[None]:
+        """Wait until no more than `rest` have no answer; what was refused because too much waits is sent again."""
+        while (count := len(self._asked) - rest) > 0:
             # There before the answers are counted: the last one finds it, or is counted.
-            self._all_here = Waiter()
-            if len(self._answers) < len(self._asked):
-                yield self._all_here
-            self._all_here = None
-            self._asked.clear()
-            refused = self._refused()
-            if refused:
+            waiter: Waiter[None] = Waiter()
+            self._enough = count, waiter
+            if len(self._answers) < count:
+                yield waiter
+            self._enough = None
+            if refused := self._refused():
                 with contextlib.suppress(builtins.TimeoutError):
                     yield Waiter[None](max(error.retry_after for _, error in refused))
-            for request, _ in refused:
-                self.ask(request)
+                self.ask([request for request, _ in refused])
 
     def _refused(self) -> list[tuple[SubmitInputs, ResourceExhaustedError]]:
         refused = []
         while self._answers:
-            request, reply = self._answers.popleft()
+            own, reply = self._answers.popleft()
+            _, request = self._asked.pop(own)
             try:
                 checked(reply)
             except ResourceExhaustedError as full:
@@ -101,5 +109,5 @@ class _Spawning:
 
     def close(self) -> None:
         """No answer is waited for any more. Idempotent."""
-        for number in self._asked:
+        for number, _ in self._asked.values():
             self._connection.forget(number)
