@@ -304,13 +304,18 @@ def test_a_standstill_is_noticed_while_a_timer_rings_that_does_not_tell_when() -
     async def main() -> None:
         loop = asyncio.get_running_loop()
         assert isinstance(loop, VirtualLoop)
-        script = Script(lambda event: [WakeAt(2.0 if event == ready("1") else 0.0)] if isinstance(event, ContainerReady) else [])
+        script = Script(lambda event: {ready("1"): [WakeAt(2.0)], ready("2"): [WakeAt(0.0)]}.get(event, []))
         driver = driver_of(script, loop)
         driver.take(ready("1"))
         loop.call_at(1.5, lambda: loop.skip(30.0))
         loop.call_at(1.6, lambda: driver.take(ready("2")))
         await asyncio.sleep(40.0)
-        assert [type(turn[0]) for turn in script.turns] == [ContainerReady, ContainerReady, ServerStoodStill, TimerFired]
+        assert [type(turn[0]) for turn in script.turns] == [
+            ContainerReady,
+            ContainerReady,
+            ServerStoodStill,
+            TimerFired,
+        ]
 
     with asyncio.Runner(loop_factory=ShortOfHandles) as runner:
         runner.run(main())

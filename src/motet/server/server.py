@@ -234,8 +234,8 @@ class Server:
         if socket is not None:
             self._address = await self._entrances.open(self._config.listen, lambda: socket)
             self._containers.returning.expect_claims()
-        self.health.watch("spawned calls", lambda: self._spawned.problem, is_needed=False)
-        self.health.watch("records", lambda: self._records.problem, is_needed=False)
+        for name, part in (("spawned calls", self._spawned), ("records", self._records), ("notices", self._room)):
+            self.health.watch(name, lambda part=part: part.problem, is_needed=False)  # type: ignore[misc]
         self.operations.answers[ViewStatus] = lambda body: server_status(
             self.health, self.operations, self._guests, self._strangers, self.address, self.port
         )

@@ -196,16 +196,24 @@ def test_no_more_wait_than_may_and_an_address_that_cannot_be_told_is_said_once(
         assert len(on.store.notices()) == 0, "they are kept on another thread"
         await asyncio.sleep(1)
         assert len(on.store.notices()) == MAX_WAITING
+        assert on.hooks.problem == (
+            f"{MAX_WAITING} failures wait to be told to on_failure addresses: shop (ConnectionRefusedError: nobody)"
+        )
         await asyncio.sleep(sum(WAITS) + 1)
         assert len(on.posted) == MAX_WAITING * len(WAITS)
         assert on.store.notices() == []
-        on.answers.clear()
+        assert on.hooks.problem == ""
+        on.answers[:] = [503]
         on.end(index=1)
         await asyncio.sleep(1)
         assert len(on.posted) == MAX_WAITING * len(WAITS) + 1, "there is room again"
+        assert "1 failures wait" in on.hooks.problem
+        await asyncio.sleep(WAITS[1])
+        assert on.hooks.problem == ""
 
     hooked(scene)
     full, failing, given_up = caplog.messages
+    assert full.startswith("shop: its on_failure address is not told what failed: ")
     assert f"{MAX_WAITING} failures wait for it" in full
     assert "ConnectionRefusedError: nobody; it is tried again" in failing
     assert "is not told, and is in `motet call list --failed`" in given_up

@@ -79,6 +79,8 @@ class FailureHooks:
         self._storing: set[asyncio.Task[None]] = set()
         self._said: set[tuple[str, str]] = set()
         """What has been said of which address."""
+        self._problems: dict[str, str] = {}
+        """By address, which has no place in it: an app, and why it is not told now."""
 
     async def prepare(self) -> None:
         """Tell what servers before this one did not get to. Raises `ServiceError`."""
@@ -90,6 +92,12 @@ class FailureHooks:
                 continue
             self._waiting[kept.on_failure] += 1
             self._tell(FailureAddress.of(kept), notice)
+
+    @property
+    def problem(self) -> str:
+        """What cannot be told now; "" if all can, as far as is known."""
+        some = "; ".join(sorted(self._problems.values())[:3])
+        return f"{self._waiting.total()} failures wait to be told to on_failure addresses: {some}" if some else ""
 
     def look(self) -> None:
         """Other versions may be here than before."""
@@ -130,6 +138,7 @@ class FailureHooks:
         if not self._has_room(url):
             self._say(
                 url,
+                deployment.view.name,
                 "full",
                 f"{self._waiting[url]} failures wait for it: others are in `motet call list --failed` alone",
             )
@@ -219,7 +228,8 @@ class FailureHooks:
                     status = await self._post(target.url, notice.body, self._headers(target, notice))
             except (OSError, ValueError, http.client.HTTPException) as error:
                 problem = f"{type(error).__name__}: {error}"
-                self._say(target.url, "failing", f"{problem}; it is tried again for some hours")
+                self._problems[target.url] = f"{notice.app} ({problem})"
+                self._say(target.url, notice.app, "failing", f"{problem}; it is tried again for some hours")
                 continue
             if 200 <= status < 300:
                 self._said = {said for said in self._said if said[0] != target.url}
@@ -228,11 +238,15 @@ class FailureHooks:
             problem = f"it answers {status}"
             if 300 <= status < 500 and status not in _AGAIN:
                 break
-            self._say(target.url, "failing", f"{problem}; it is tried again for some hours")
+            self._problems[target.url] = f"{notice.app} ({problem})"
+            self._say(target.url, notice.app, "failing", f"{problem}; it is tried again for some hours")
         self._waiting[target.url] -= 1
+        if not (problem and self._waiting[target.url]):
+            self._problems.pop(target.url, None)
         if problem:
             self._say(
                 target.url,
+                notice.app,
                 "given up",
                 f"{problem}; {notice.id} is not told, and is in `motet call list --failed` alone",
             )
@@ -246,8 +260,8 @@ class FailureHooks:
             headers["webhook-signature"] = signatures(target.secrets, notice.id, at, notice.body)
         return headers
 
-    def _say(self, url: str, what: str, text: str) -> None:
+    def _say(self, url: str, app: str, what: str, text: str) -> None:
         """Once, until it works again. The address may have a secret in it, and is not written down."""
         if (url, what) not in self._said:
             self._said.add((url, what))
-            logger.warning("the on_failure address of an app is not told what failed: %s", text)
+            logger.warning("%s: its on_failure address is not told what failed: %s", app, text)

@@ -72,6 +72,11 @@ class DeploymentsRoom:
         await self._hooks.prepare()
         return found
 
+    @property
+    def problem(self) -> str:
+        """Which failures cannot be told to whom they are to be told to; "" if all can."""
+        return self._hooks.problem
+
     def _changed(self) -> None:
         self.schedules.look()
         self._hooks.look()

@@ -40,7 +40,9 @@ class LargeCalls(DurableCalls):
 
     def spawn(self, asker: Asker, request_id: int, spawn: SpawnedInputs) -> ReplyBody | None:
         """See `SpawnedCalls`."""
-        reader = _Reader(asker, self._payloads)
+        reader, is_large = _Reader(asker, self._payloads), self._payloads.is_large
+        if not spawn.again and not any(is_large(each.payload) for each in spawn.event.inputs):
+            return super().spawn(reader, request_id, spawn)  # as most do: it pays for no more than this look
 
         def go_on() -> None:
             self._with_references(
