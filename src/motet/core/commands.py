@@ -52,6 +52,16 @@ class DeliverBatch(Command, frozen=True):
     attempts: list[Delivery]
 
 
+class ReadArguments(Command, frozen=True):
+    """Attempts that come next are delivered to a container when the arguments of these inputs (calls and indices) were read,
+    which are on the disk alone; and those of others will be needed soon (`ahead`). Tell `ArgumentsRead` of all."""
+
+    container_id: str
+    function_id: str
+    wanted: list[tuple[str, int]]
+    ahead: list[tuple[str, int]]
+
+
 class ResumeContainer(Command, frozen=True):
     """Tell a container that was blocked that what comes after this is to run."""
 

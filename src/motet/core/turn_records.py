@@ -86,8 +86,10 @@ class TurnRecords:
         self._inputs.setdefault(call, []).append(record)
 
     def failed(self, item: Input, arguments: bytes) -> None:
-        """An input ended without a result, with these arguments."""
+        """An input ended without a result, with these arguments; empty: they are on the disk, and go with its outcome."""
         call = item.call
+        if not arguments:
+            return
         self._arguments.append(ArgumentsRecord(call.call_id, item.index, call.function_id, self._now, arguments))
 
     def add_to(self, commands: list[Command]) -> None:

@@ -54,6 +54,7 @@ def performers(
         c.DeliverAttempts: containers.deliver,
         c.DeliverBatch: containers.deliver_batch,
         c.CancelAttempts: containers.cancel,
+        c.ReadArguments: containers.late.read,
         c.ResumeContainer: containers.resume,
         c.AckItems: containers.ack,
         c.FeedAttempt: containers.feed,

@@ -158,7 +158,7 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
-        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place))
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._containers.late))
         self._parts = SharedParts(
             *parts[:3],
             self._calls,

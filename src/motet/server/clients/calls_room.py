@@ -10,6 +10,7 @@ from motet.core import events as e
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.clients.spawned import SpawnedCalls
+from motet.server.containers.late_deliveries import LateDeliveries
 from motet.server.deployments.names import Names
 from motet.server.deployments.register import Place
 from motet.server.driver import Driver
@@ -26,6 +27,7 @@ class CallsServed:
     lifetimes: Lifetimes
     names: Names
     place: Place
+    late: LateDeliveries
 
 
 class JournalProgress(NamedTuple):

@@ -30,6 +30,7 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
+from motet.server.containers.late_deliveries import LateDeliveries
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
@@ -84,6 +85,7 @@ class Containers:
         first_attempt = 0 if inherited is None else inherited.first_attempt
         self.returning = Returning(driver, catalogue, self._kill, self.unacknowledged, first_attempt)
         self.heartbeats = Heartbeats(driver, self._containers)
+        self.late = LateDeliveries(driver, self._containers)
         for each in () if inherited is None else inherited.held:
             self._await(each)
 

@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
+from motet.core.events import InputsSubmitted
 from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError
 from motet.model.function import FunctionVariant
 from motet.model.ids import made_at
@@ -53,6 +54,9 @@ read_variant = msgspec.msgpack.Decoder(FunctionVariant).decode
 
 MOST_IN_TURN = 200
 """Requests whose inputs the engine takes in one turn: others wait meanwhile."""
+
+MOST_ARGUMENTS_BYTES = 16 * 1024 * 1024
+"""Of the arguments of a function's waiting inputs, about, that are in memory, too: more are read when their turn comes."""
 
 _DONE = Done()
 
@@ -147,9 +151,22 @@ class DurableCalls(SpawnedCalls):
     def _told(self) -> None:
         """All that a commit has kept is known here: have it run, and answer."""
         accepted, self._accepted = self._accepted, []
+        waiting: dict[str, int] = {}
         for first in range(0, len(accepted), MOST_IN_TURN):
-            accepted[first].take(*[each.event for each in accepted[first : first + MOST_IN_TURN]])
+            events = [self._light(each.event, waiting) for each in accepted[first : first + MOST_IN_TURN]]
+            accepted[first].take(*events)
         self._answers.send()
+
+    def _light(self, event: InputsSubmitted, waiting: dict[str, int]) -> InputsSubmitted:
+        """The same; without arguments, which the journal has, where many wait already. `waiting`: how many, by function."""
+        function_id, inputs = event.function_id, event.inputs
+        before = waiting.get(function_id)
+        if before is None:
+            before = self._functions.waiting(function_id)
+        waiting[function_id] = before + len(inputs)
+        if before * len(inputs[-1].payload) <= MOST_ARGUMENTS_BYTES:
+            return event
+        return msgspec.structs.replace(event, inputs=[NewInput(each.index, b"") for each in inputs], on_disk=True)
 
     def _answer(self, asker: Asker, request_id: int, body: ReplyBody) -> None:
         self._answers.add(asker, request_id, body)

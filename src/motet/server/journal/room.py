@@ -50,6 +50,7 @@ class JournalRoom(CallsRoom):
         """Have calls looked up here."""
         self._served = served
         self._durable.serve(served.catalogue, served.names.resolve)
+        served.late.look = self._keeper.look
 
     def claims(self, containers_of: Claim) -> Claim:
         """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""

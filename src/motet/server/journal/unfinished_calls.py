@@ -11,7 +11,7 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.clock import Clock
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
-from motet.server.journal.durable_calls import read_variant
+from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, read_variant
 from motet.server.journal.keeper import JournalKeeper
 from motet.store.journal import InputsEnded, Journal, KeptCall, UnfinishedInput
 from motet.wire import report
@@ -20,10 +20,16 @@ Part = tuple[KeptCall, list[tuple[UnfinishedInput, bytes]]]
 
 
 def read_unfinished(journal: Journal) -> list[Part]:
-    """All of it, with arguments. Raises `ServiceError`."""
+    """All of it, with the first of each function's arguments: others stay on the disk. Raises `ServiceError`."""
     found: list[Part] = []
+    sizes: dict[str, int] = {}
     for part in journal.unfinished():
-        payloads = journal.payloads(part.call.call_id, [each.index for each in part.inputs])
+        function_id = part.call.function_id
+        size = sizes[function_id] = sizes.get(function_id, 0) + sum(each.size for each in part.inputs)
+        if size > MOST_ARGUMENTS_BYTES:
+            payloads = [b""] * len(part.inputs)
+        else:
+            payloads = journal.payloads(part.call.call_id, [each.index for each in part.inputs])
         found.append((part.call, list(zip(part.inputs, payloads, strict=True))))
     return found
 
