@@ -6,9 +6,20 @@ import msgspec
 
 from motet.core import commands as c
 from motet.core import events as e
-from motet.model.outcome import CallKind, NewInput, RestoredInput
+from motet.model.outcome import CallKind, Delivery, NewInput, RestoredInput
 from motet.testing.playbook import Playbook
-from motet.testing.transcript import PAYLOAD, deliver, finished, function, ready, save, start, submit
+from motet.testing.transcript import (
+    PAYLOAD,
+    container_id,
+    deliver,
+    deliver_batch,
+    finished,
+    function,
+    ready,
+    save,
+    start,
+    submit,
+)
 
 
 def left_on_disk(call: str, count: int = 1) -> e.InputsSubmitted:
@@ -28,7 +39,12 @@ def read(wanted: list[tuple[str, int]], ahead: list[tuple[str, int]]) -> c.ReadA
 def deliver_without(container: int, what: str) -> c.DeliverAttempts:
     """This attempt, whose arguments are not here."""
     command = deliver(container, what)
-    return msgspec.structs.replace(command, attempts=[msgspec.structs.replace(command.attempts[0], payload=b"")])
+    return msgspec.structs.replace(command, attempts=[lacking(each) for each in command.attempts])
+
+
+def lacking(delivery: Delivery) -> Delivery:
+    """The same without arguments."""
+    return msgspec.structs.replace(delivery, payload=b"")
 
 
 def test_the_first_that_needs_them_has_those_behind_it_read_too(play: Playbook) -> None:
@@ -65,3 +81,10 @@ def test_a_restored_input_may_have_left_its_arguments_on_the_disk(play: Playbook
     play >> function()
     play >> e.InputsRestored("fc-a", "fu-f", "", [RestoredInput(0, b"", 0.0)], 1) << start(1)
     play >> ready(1) << [read([("a", 0)], []), deliver_without(1, "a0#1")]
+
+
+def test_a_batch_asks_for_those_that_it_lacks_together(play: Playbook) -> None:
+    play >> function(max_containers=1, max_batch_size=2, wait_ms=0) >> submit("a", kind=CallKind.SPAWNED) << start(1)
+    play >> left_on_disk("b", 2)
+    here, late = deliver_batch(1, "a0#1", "b0#2").attempts
+    play >> ready(1) << [read([("b", 0)], [("b", 1)]), c.DeliverBatch(container_id(1), [here, lacking(late)])]
