@@ -172,7 +172,7 @@ def test_file_without_an_app_is_wrong_usage(tmp_path: Path) -> None:
     file.write_text("x = 1\n")
     ended = subprocess.run([*MOTET, "serve", str(file)], capture_output=True, text=True, timeout=30, check=False)
     assert ended.returncode == 2
-    assert "Which app of" in ended.stderr
+    assert "empty_program.py has no app that could be served" in ended.stderr
 
 
 AMONG_OTHERS = """

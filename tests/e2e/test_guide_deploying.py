@@ -12,8 +12,8 @@ from tests.e2e.standing import PATIENCE, standing_server
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "deploying.md"
 BLOCKS = re.compile(r"```(python|console)\n(.*?)```", re.DOTALL)
-SAID_ELSEWHERE = ("motet server", "motet run --detach")
-"""What other tests run, and what does not end."""
+SAID_ELSEWHERE = ("motet server", "motet run --detach", "export", "motet deploy --on-failure")
+"""What other tests run, what does not end, and what is for a shell."""
 PROGRAMS = {"motet": [sys.executable, "-m", "motet"], "python": [sys.executable]}
 MEASURED = [
     (r"\d+(\.\d+)? (ms|s)\b", "TIME"),

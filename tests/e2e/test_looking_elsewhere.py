@@ -138,9 +138,9 @@ def test_who_may_administer_reads_its_audit_log(there: Elsewhere) -> None:
 
 def test_what_is_nowhere_is_told_with_both_places(there: Elsewhere) -> None:
     told = there("app", "logs", "shup", status=1)
-    assert re.search(
-        r"no app 'shup' is known under \S+ or by the server at tcp:127\.0\.0\.1:\d+; there are: shop", told
-    )
+    where = r"no app 'shup' is known under \S+ or by the server at tcp:127\.0\.0\.1:\d+"
+    assert re.search(rf"{where}; did you mean 'shop'\?", told)
+    assert re.search(rf"{where.replace('shup', 'books')}; there are: shop", there("app", "logs", "books", status=1))
 
 
 def test_a_server_that_runs_under_the_home_and_is_named_by_its_port_is_asked_once(there: Elsewhere) -> None:

@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[2]
 SOURCE = ROOT / "src/motet"
 ROOMS = ("server", "core", "store", "backends", "agent", "records", "model")
 """Which have code of servers and hosts."""
-OF_CONTAINERS = {"payload", "failure", "exception_payload", "exceptions", "encoding", "lenient_unpickler", "by_value"}
+OF_CONTAINERS = {
+    "payload",
+    "failure",
+    "exception_payload",
+    "exceptions",
+    "encoding",
+    "lenient_unpickler",
+    "by_value",
+    "pickler",
+}
 """Modules of `motet.wire` that pickle, unpickle, or are for those that do: clients and containers have them."""
 UNPICKLERS = {
     "pickle",

@@ -11,10 +11,15 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Callable
 from datetime import date
 
 import pytest
 
+from motet.errors import Error
+from motet.model.outcome import Delivery
+from motet.server.journal import durable_calls, unfinished_calls
+from motet.server.journal.left_arguments import LeftArguments
 from motet.testing.history import check, report
 from motet.testing.history_events import AttemptBegan, OutcomeSeen, dumped
 from motet.testing.simulated.many import AT_ONCE, WorldsTally, worlds_until
@@ -66,6 +71,26 @@ def test_every_promise_is_kept_whatever_fails(part: int) -> None:
     assert seen["AttemptBegan"] > SEEDS // PARTS
     assert seen["OutcomeSeen"] > SEEDS // PARTS
     assert seen["Fault"] > SEEDS // PARTS
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_every_promise_is_kept_where_the_journal_alone_has_all_arguments(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (durable_calls, unfinished_calls):
+        monkeypatch.setattr(module, "MOST_ARGUMENTS_BYTES", -1)
+    found: list[Delivery] = []
+    find = LeftArguments.find
+
+    def noting(left: LeftArguments, delivery: Delivery, then: Callable[[bytes | Error], None]) -> None:
+        found.append(delivery)
+        find(left, delivery, then)
+
+    monkeypatch.setattr(LeftArguments, "find", noting)
+    world = history_of(seed)
+    violations = check(world.events)
+    assert not violations, report(world.events, violations)
+    assert found
 
 
 DIGEST = """

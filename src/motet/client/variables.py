@@ -272,6 +272,7 @@ VARIABLES: dict[str, Variable] = {
             "the file of keys that a server that stays seals secrets of what is deployed with; servers that share a database "
             "have the same ([more](postgresql.md#sealed-secrets))",
             "`MOTET_HOME/server/secrets.key`; with a database, nothing is sealed",
+            is_withheld=True,
         ),
         Variable("MOTET_RECORDS", _SERVER, "`off`: nothing of runs is kept", "on"),
         Variable(

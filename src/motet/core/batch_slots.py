@@ -12,6 +12,7 @@ from motet.core.containers import Container
 from motet.core.fleet import Fleet
 from motet.core.grace import SetAlarm
 from motet.core.inputs import WAITING, Input
+from motet.core.late_arguments import LateArguments
 from motet.core.running_batch import RunningBatch
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
@@ -39,12 +40,14 @@ class BatchSlots:
         queue: WaitingQueue,
         attempts: Attempts,
         alarm: SetAlarm,
+        late: LateArguments,
     ) -> None:
         self.inputs_per_slot = batching.max_batch_size
         self._fleet = fleet
         self._queue = queue
         self._attempts = attempts
         self._alarm = alarm
+        self._late = late
         self._window = window_for(batching)
         self._arrivals: deque[tuple[float, Input, int]] = deque()
         """When inputs of the queue came, in order, each with its attempts then; those that left are skipped later."""
@@ -121,6 +124,8 @@ class BatchSlots:
     def _begin(self, items: list[Input], container: Container, turn: Turn) -> None:
         deliveries = self._attempts.begin(items, container, turn.now)
         self._add(RunningBatch.of(items, container, turn.now))
+        if self._late.are_any:
+            self._late.needed(items, turn)
         turn.commands.append(DeliverBatch(container.container_id, deliveries))
         self._fleet.loaded(container, turn)
 

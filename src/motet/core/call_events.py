@@ -56,6 +56,8 @@ class CallEvents:
         if event.again:
             for item in items:
                 item.may_have_run()
+        if event.on_disk:
+            pool.late.may_be()
         pool.submit(items)
         if refused and (full := pool.admission.refusal(call.kind, call.shares)):
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
@@ -84,6 +86,16 @@ class CallEvents:
             why = "it was submitted to a server that was killed, and may have run there: it is not run again"
             turn.refuse(call, sorted(lost), OutcomeKind.LOST, self._failure(MayHaveRun(why)))
         return [each for each in event.inputs if each.index not in lost]
+
+    def arguments_read(self, event: e.ArgumentsRead, turn: Turn) -> None:
+        """See `ArgumentsRead`."""
+        if (pool := self._pools.get(event.function_id)) is not None:
+            pool.late.were_read()
+        for call_id, index, payload in event.inputs:
+            call = self._calls.get(call_id)
+            item = None if call is None else call.inputs.get(index)
+            if item is not None:
+                item.arguments_read(payload)
 
     def cancelled(self, event: e.CallCancelled, turn: Turn) -> None:
         """See `CallCancelled`."""

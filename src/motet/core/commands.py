@@ -52,6 +52,15 @@ class DeliverBatch(Command, frozen=True):
     attempts: list[Delivery]
 
 
+class ReadArguments(Command, frozen=True):
+    """Attempts at these inputs (calls and indices) are delivered next, and their arguments are on the disk alone: they are
+    needed now, and those of others soon (`ahead`). Tell `ArgumentsRead` of all."""
+
+    function_id: str
+    wanted: list[tuple[str, int]]
+    ahead: list[tuple[str, int]]
+
+
 class ResumeContainer(Command, frozen=True):
     """Tell a container that was blocked that what comes after this is to run."""
 

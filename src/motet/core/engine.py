@@ -83,6 +83,7 @@ class Engine:
             e.InputsSubmitted: calls.submitted,
             e.InputsRestored: Restoring(state, failure).restored,
             e.CallCancelled: calls.cancelled,
+            e.ArgumentsRead: calls.arguments_read,
             e.ClientLost: calls.client_lost,
             e.ItemsTaken: calls.items_taken,
             e.InputFed: calls.fed,

@@ -87,7 +87,8 @@ class InputsSubmitted(Event, frozen=True):
     the call is; None: the client's own. `at_most_once`: what is lost with a container does not run again. `from_inside`: the
     client is code in a container, which knows this function because it is one of its own version. `again`: they had been
     submitted to a server before this one, and may have run there. `accepted`: that one had taken them, so they wait rather than
-    be refused; there is room for as many of these again as there may be inputs."""
+    be refused; there is room for as many of these again as there may be inputs. `on_disk`: arguments that are empty
+    here are read when they are needed."""
 
     call_id: str
     function_id: str
@@ -102,6 +103,7 @@ class InputsSubmitted(Event, frozen=True):
     from_inside: bool = False
     again: bool = False
     accepted: bool = False
+    on_disk: bool = False
 
 
 class InputsRestored(Event, frozen=True):
@@ -116,6 +118,14 @@ class InputsRestored(Event, frozen=True):
     parent_input_id: str | None = None
     trace: str = ""
     at_most_once: bool = False
+
+
+class ArgumentsRead(Event, frozen=True):
+    """Arguments of inputs of a function that had been left on the disk: calls, indices and bytes. Some may have
+    ended meanwhile."""
+
+    function_id: str
+    inputs: list[tuple[str, int, bytes]]
 
 
 class CallCancelled(Event, frozen=True):

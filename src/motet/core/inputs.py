@@ -293,6 +293,10 @@ class Input:
 
     # --- what is remembered of it -------------------------------------------------------------------------------------
 
+    def arguments_read(self, payload: bytes) -> None:
+        """They had been left on the disk."""
+        self.payload = self.payload or payload
+
     def suspected(self) -> None:
         """Its container died while it ran there."""
         self.suspect = True

@@ -19,6 +19,7 @@ from motet.core.fleet import Fleet
 from motet.core.inputs import Input
 from motet.core.interruptions import Interruptions
 from motet.core.isolation import Isolation
+from motet.core.late_arguments import LateArguments
 from motet.core.losses import Losses
 from motet.core.queue_times import QueueTimes
 from motet.core.retirement import Retirement
@@ -59,6 +60,7 @@ class Pool:
         """Rings for `tick`."""
         alarm = self.alarm.set
         self.queue = WaitingQueue()
+        self.late = LateArguments(function_id, self.queue)
         self.feeds = Feeds()
         self.fleet = fleet = Fleet(
             function_id, spec, services.host, services.roster, alarm, services.shares.app(app_id)
@@ -73,9 +75,9 @@ class Pool:
             spec, services.attempts, self.deadlines, self.queue_times, self.endings, self._scaler, fleet.learned, alarm
         )
         self.slots: Slots = (
-            SingleSlots(fleet, self.queue, self.attempts, self.feeds)
+            SingleSlots(fleet, self.queue, self.attempts, self.feeds, self.late)
             if spec.batching is None
-            else BatchSlots(spec.batching, fleet, self.queue, self.attempts, alarm)
+            else BatchSlots(spec.batching, fleet, self.queue, self.attempts, alarm, self.late)
         )
         self.size = Size(fleet, self._scaler, self.queue, self.isolation, self.attempts, alarm)
         self.admission = Admission(self.queue, fleet)

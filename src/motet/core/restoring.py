@@ -40,6 +40,8 @@ class Restoring:
         tried: list[Input] = []
         for kept in self._to_run(call, event.inputs, pool, turn):
             item = call.restore(kept)
+            if not kept.payload:
+                pool.late.may_be()
             if pool.earlier.has(call.call_id, kept.index):
                 joined.append(item)
                 continue

@@ -10,6 +10,7 @@ from motet.core.containers import Container
 from motet.core.feeds import Feeds
 from motet.core.fleet import Fleet
 from motet.core.inputs import Input
+from motet.core.late_arguments import LateArguments
 from motet.core.turn import Turn
 from motet.core.waiting import WaitingQueue
 from motet.model.ids import input_id
@@ -19,17 +20,20 @@ from motet.model.outcome import AttemptEnd, HeldAttempt
 class SingleSlots:
     """The number of a slot is that of the attempt in it."""
 
-    __slots__ = ("_attempts", "_feeds", "_fleet", "_queue")
+    __slots__ = ("_attempts", "_feeds", "_fleet", "_late", "_queue")
 
     unit = "inputs"
     """What takes a slot, in words: for the reasons of decisions."""
     inputs_per_slot = 1
 
-    def __init__(self, fleet: Fleet, queue: WaitingQueue, attempts: Attempts, feeds: Feeds) -> None:
+    def __init__(
+        self, fleet: Fleet, queue: WaitingQueue, attempts: Attempts, feeds: Feeds, late: LateArguments
+    ) -> None:
         self._fleet = fleet
         self._queue = queue
         self._attempts = attempts
         self._feeds = feeds
+        self._late = late
 
     def queue(self, items: Sequence[Input]) -> None:
         """These inputs of one call wait from now on, behind all others of it."""
@@ -65,6 +69,8 @@ class SingleSlots:
     def _deliver(self, items: list[Input], container: Container, turn: Turn) -> None:
         deliveries = self._attempts.begin(items, container, turn.now)
         container.hold(items)
+        if self._late.are_any:
+            self._late.needed(items, turn)
         turn.commands.append(DeliverAttempts(container.container_id, deliveries))
         if self._feeds:
             self._feeds.delivered(container, deliveries, turn)

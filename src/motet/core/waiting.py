@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import islice
 
 from motet.core.inputs import Call, Input
 from motet.model.outcome import CallKind
@@ -62,6 +63,14 @@ class WaitingQueue:
         self.spawned -= call.kind is CallKind.SPAWNED
         if not call.waiting:
             del self._calls[call]
+
+    def first(self, most: int) -> list[Input]:
+        """Those that are next, about, so many at most: they stay."""
+        found: list[Input] = []
+        share = max(1, most // max(1, len(self._calls)))
+        for call in islice(self._calls, most):
+            found += islice(call.waiting, min(share, most - len(found)))
+        return found
 
     def pop(self) -> Input | None:
         """The next input, or None if none waits."""

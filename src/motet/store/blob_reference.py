@@ -94,6 +94,15 @@ class StoredPayload(bytes):
         return 0 if found is None else int(found["size"])
 
 
+IN_JOURNAL = StoredPayload()
+"""Stands in memory for a payload that only the journal has, and that is no blob: it has no bytes, as no payload has."""
+
+
 def as_kept(payload: bytes) -> bytes:
     """A payload as it lies in a journal; a `StoredPayload` if that is a reference."""
     return StoredPayload(payload) if payload.startswith(MARKER) else payload
+
+
+def left_to_journal(payload: bytes) -> StoredPayload:
+    """What is in memory of a payload that a journal has: of one that is a blob, the reference."""
+    return payload if isinstance(payload, StoredPayload) else IN_JOURNAL

@@ -32,7 +32,7 @@ class Stage:
         self.reading: dict[StoredPayload, Callable[[bytes | Error], None]] = {}
         self.unwanted: set[int] = set()
         self.here: dict[StoredPayload, bytes] = {}
-        self.late = LateDeliveries(self, cast(Driver, self), self.read)
+        self.late = LateDeliveries(self, cast(Driver, self), self.find)
 
     # What it stands before.
     def deliver(self, command: DeliverAttempts) -> None:
@@ -63,7 +63,8 @@ class Stage:
         self.performers = performers
 
     # Where arguments are.
-    def read(self, payload: StoredPayload, then: Callable[[bytes | Error], None]) -> None:
+    def find(self, delivery: Delivery, then: Callable[[bytes | Error], None]) -> None:
+        payload = cast(StoredPayload, delivery.payload)
         if payload in self.here:
             then(self.here[payload])
         else:

@@ -16,7 +16,7 @@ from motet.model.outcome import CallKind, InputEnd, NewInput, OutcomeKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.clients.spawned import SpawnedInputs, SpawnKey
 from motet.server.clock import Clock
-from motet.server.journal.durable_calls import DurableCalls
+from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, DurableCalls
 from motet.server.journal.keeper import JournalKeeper
 from motet.store.journal_memory import JournalMemory, MemoryJournal
 from motet.store.memory import MemoryCallStore
@@ -33,9 +33,13 @@ class Functions:
 
     def __init__(self) -> None:
         self.gone: set[str] = set()
+        self.inputs_waiting = 0
 
     def takes(self, function_id: str) -> bool:
         return function_id not in self.gone
+
+    def waiting(self, function_id: str) -> int:
+        return self.inputs_waiting
 
     def variant(self, function_id: str) -> None:
         return None
@@ -117,6 +121,13 @@ class Stage:
         self.calls.save(SaveOutcomes(call, [InputEnd(0, kind, b"r")], unwanted))
 
 
+async def answer_of(keeper: JournalKeeper, question: Callable[[Any], Any]) -> Any:
+    """What the journal answers."""
+    found = asyncio.get_running_loop().create_future()
+    keeper.look(question, found.set_result)
+    return await found
+
+
 def play(scene: Callable[[Stage, Client], Coroutine[Any, Any, None]]) -> None:
     async def whole() -> None:
         stage = Stage()
@@ -145,6 +156,25 @@ def test_what_one_commit_keeps_runs_from_one_turn_on_and_each_client_hears_of_it
         # The first goes to the disk alone; while it is on its way, all others gather.
         assert on.turns == [1, 49]
         assert (client.messages, other.messages) == ([1, 29], [20])
+
+    play(scene)
+
+
+def test_where_many_wait_arguments_are_left_to_the_journal() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        told: list[int] = []
+        on.calls.on_left = lambda: told.append(len(on.taken))
+        on.functions.inputs_waiting = MOST_ARGUMENTS_BYTES // 5  # as many as fit, of five bytes each
+        await on.spawn(client, on.spawned("fc-a", 0))
+        on.functions.inputs_waiting += 1
+        await on.spawn(client, on.spawned("fc-b", 0, 1))
+        assert [(event.on_disk, [new.payload for new in event.inputs]) for event in on.taken] == [
+            (False, [b"fc-a0"]),
+            (True, [b"", b""]),
+        ]
+        assert told == [1], "before the engine has them"
+        read = await answer_of(on.keeper, lambda journal: journal.payloads([("fc-b", 1), ("fc-b", 0)]))
+        assert read == [b"fc-b1", b"fc-b0"]
 
     play(scene)
 

@@ -223,6 +223,10 @@ class Catalogue:
         """Whether a function is here, and takes inputs from outside."""
         return self._driver.engine.inspection.takes_new(function_id)
 
+    def waiting(self, function_id: str) -> int:
+        """How many inputs of a function wait; 0 if it is not here."""
+        return self._driver.engine.inspection.waiting(function_id)
+
     def runs_in(self, call_id: str, index: int) -> str | None:
         """Where an input runs already that was submitted to a server before this one."""
         return self._driver.engine.inspection.runs_in(call_id, index)

@@ -20,7 +20,7 @@ from motet.server.driver import Driver
 from motet.store.blob_reference import StoredPayload
 from motet.wire import report
 
-ReadArguments = Callable[[StoredPayload, Callable[[bytes | Error], None]], None]
+FindArguments = Callable[[Delivery, Callable[[bytes | Error], None]], None]
 
 
 class Deliveries(Protocol):
@@ -53,12 +53,12 @@ class _Slot:
 
 
 class LateDeliveries:
-    """Stands before `deliveries`. `read` finds arguments, at once if they are in memory."""
+    """Stands before `deliveries`. `find` finds arguments, at once if they are in memory."""
 
-    def __init__(self, deliveries: Deliveries, driver: Driver, read: ReadArguments) -> None:
+    def __init__(self, deliveries: Deliveries, driver: Driver, find: FindArguments) -> None:
         self._deliveries = deliveries
         self._driver = driver
-        self._read = read
+        self._find = find
         self._slots: dict[int, _Slot] = {}
         """By number: those that wait for arguments."""
         self._begun_by: dict[int, int] = {}
@@ -104,7 +104,7 @@ class LateDeliveries:
         self._slots[slot.number] = slot
         for each in list(slot.attempts):
             if isinstance(each.payload, StoredPayload):
-                self._read(each.payload, partial(self._came, slot, each))
+                self._find(each, partial(self._came, slot, each))
 
     def _came(self, slot: _Slot, delivery: Delivery, found: bytes | Error) -> None:
         if slot.is_over:

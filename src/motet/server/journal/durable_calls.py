@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
+from motet.core.events import InputsSubmitted
 from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError, RemoteError
 from motet.model.function import FunctionVariant
 from motet.model.ids import made_at
@@ -22,6 +23,7 @@ from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInput
 from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
 from motet.store.base import CallStore
+from motet.store.blob_reference import left_to_journal
 from motet.store.journal import (
     AppGone,
     AppKept,
@@ -55,6 +57,9 @@ read_variant = msgspec.msgpack.Decoder(FunctionVariant).decode
 MOST_IN_TURN = 200
 """Requests whose inputs the engine takes in one turn: others wait meanwhile."""
 
+MOST_ARGUMENTS_BYTES = 16 * 1024 * 1024
+"""Of the arguments of a function's waiting inputs, about, that are in memory, too: more are read when their turn comes."""
+
 _DONE = Done()
 
 ENDED_WITH_THE_SERVER = frozenset((OutcomeKind.CANCELLED, OutcomeKind.LOST))
@@ -71,6 +76,8 @@ class DurableCalls(SpawnedCalls):
         self._accepted: list[SpawnedInputs] = []
         """What one commit has kept: it runs from one turn of the engine on."""
         self._answers = GatheredAnswers()
+        self.on_left: Callable[[], None] = lambda: None
+        """Called before the engine has inputs whose arguments the journal alone has."""
         self._apps: dict[str, str] = {}
         """Detached apps that are kept, with their bundles."""
         self._is_ending = False
@@ -150,9 +157,24 @@ class DurableCalls(SpawnedCalls):
     def _told(self) -> None:
         """All that a commit has kept is known here: have it run, and answer."""
         accepted, self._accepted = self._accepted, []
+        waiting: dict[str, int] = {}
         for first in range(0, len(accepted), MOST_IN_TURN):
-            accepted[first].take(*[each.event for each in accepted[first : first + MOST_IN_TURN]])
+            events = [self._light(each.event, waiting) for each in accepted[first : first + MOST_IN_TURN]]
+            accepted[first].take(*events)
         self._answers.send()
+
+    def _light(self, event: InputsSubmitted, waiting: dict[str, int]) -> InputsSubmitted:
+        """The same; without arguments, which the journal has, where many wait already. `waiting`: how many, by function."""
+        function_id, inputs = event.function_id, event.inputs
+        before = waiting.get(function_id)
+        if before is None:
+            before = self._functions.waiting(function_id)
+        waiting[function_id] = before + len(inputs)
+        if before * len(inputs[-1].payload) <= MOST_ARGUMENTS_BYTES:
+            return event
+        self.on_left()
+        left = [NewInput(each.index, left_to_journal(each.payload)) for each in inputs]
+        return msgspec.structs.replace(event, inputs=left, on_disk=True)
 
     def _answer(self, asker: Asker, request_id: int, body: ReplyBody) -> None:
         self._answers.add(asker, request_id, body)

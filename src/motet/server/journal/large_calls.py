@@ -21,7 +21,7 @@ from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.stored_bytes import StoredBytes
 from motet.store.base import CallStore
-from motet.store.blob_reference import StoredPayload, as_kept
+from motet.store.blob_reference import IN_JOURNAL, StoredPayload, as_kept
 from motet.wire import report
 from motet.wire.client_messages import AwaitOutcomes, Outcomes, ReplyBody, RequestBody, RequestFailed, ViewCall
 
@@ -104,7 +104,9 @@ class LargeCalls(DurableCalls):
     def wait_for(self, call_id: str, index: int, payload: bytes, principal: int) -> bytes:
         """An input that a server before this one had accepted: its arguments, as the engine is to have them."""
         kept = as_kept(payload)
-        if isinstance(kept, StoredPayload):
+        if kept is IN_JOURNAL:
+            self.on_left()
+        elif isinstance(kept, StoredPayload):
             self._holds(call_id, index, kept, principal)
             self._payloads.wait_for(kept)
         return kept

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+from motet.core.commands import ReadArguments
 from motet.errors import Error
 from motet.model.function import AppSpec
+from motet.model.outcome import Delivery
 from motet.server.access.rights import named_rights
 from motet.server.apps.lifetimes import UntilStopped
 from motet.server.clients.calls_room import CallsRoom, CallsServed, Claim, JournalProgress
@@ -20,9 +22,11 @@ from motet.server.journal.blob_sweep import BlobSweep
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_calls import LargeCalls
 from motet.server.journal.large_payloads import LargePayloads
+from motet.server.journal.left_arguments import LeftArguments
 from motet.server.journal.unfinished_calls import Part, UnfinishedCalls, read_unfinished
 from motet.store.base import CallStore, Freed
 from motet.store.blob_places import BlobPlaces
+from motet.store.blob_reference import IN_JOURNAL, StoredPayload
 from motet.store.journal import Journal, KeptApp
 
 
@@ -47,6 +51,7 @@ class JournalRoom(CallsRoom):
         self._sweep = BlobSweep(self._payloads, self._keeper, clock, self._durable.stored)
         super().__init__(self._durable)
         self._served: CallsServed | None = None
+        self._left: LeftArguments | None = None
         self._unfinished = UnfinishedCalls([], clock)
         self._apps: list[tuple[KeptApp, AppSpec]] = []
 
@@ -63,8 +68,24 @@ class JournalRoom(CallsRoom):
         """Have calls looked up here."""
         self._served = served
         self._durable.serve(served.catalogue, served.names.resolve)
-        late = LateDeliveries(served.deliveries, served.driver, self._payloads.arguments)
-        self._payloads.on_first = late.begin
+        self._left = left = LeftArguments(self._keeper, served.driver)
+        late = LateDeliveries(served.deliveries, served.driver, self._find)
+
+        def begin() -> None:
+            """Arguments come that are not with their input, for the first time."""
+            self._payloads.on_first = self._durable.on_left = lambda: None
+            served.driver.perform({ReadArguments: left.read})
+            late.begin()
+
+        self._payloads.on_first = self._durable.on_left = begin
+
+    def _find(self, delivery: Delivery, then: Callable[[bytes | Error], None]) -> None:
+        """Arguments that are not with their input: in the journal, or a blob."""
+        stored = delivery.payload
+        if isinstance(stored, StoredPayload) and stored is not IN_JOURNAL:
+            self._payloads.arguments(stored, then)
+        elif self._left is not None:
+            self._left.find(delivery, then)
 
     def claims(self, containers_of: Claim) -> Claim:
         """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""
@@ -134,6 +155,8 @@ class JournalRoom(CallsRoom):
     async def close(self) -> None:
         """Keep what is on its way. Idempotent."""
         self._sweep.end()
+        if self._left is not None:
+            self._left.close()
         await self._keeper.close()
         self._payloads.close()
 

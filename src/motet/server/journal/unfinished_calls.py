@@ -11,8 +11,9 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.clock import Clock
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver, logger
-from motet.server.journal.durable_calls import read_variant
+from motet.server.journal.durable_calls import MOST_ARGUMENTS_BYTES, read_variant
 from motet.server.journal.keeper import JournalKeeper
+from motet.store.blob_reference import as_kept, left_to_journal
 from motet.store.journal import InputsEnded, Journal, KeptCall, UnfinishedInput, UnfinishedPart
 from motet.wire import report
 
@@ -24,11 +25,18 @@ Part = tuple[KeptCall, list[tuple[UnfinishedInput, bytes]]]
 
 
 def read_unfinished(journal: Journal) -> list[Part]:
-    """All of it, with arguments. Raises `ServiceError`."""
+    """All of it, with references to blobs, and the first of each function's other arguments. Raises `ServiceError`."""
     found: list[Part] = []
+    sizes: dict[str, int] = {}
     for group in _groups(journal.unfinished()):
         payloads = iter(journal.payloads([(it.call.call_id, each.index) for it in group for each in it.inputs]))
-        found += [(it.call, [(each, next(payloads)) for each in it.inputs]) for it in group]
+        for part in group:
+            function_id = part.call.function_id
+            sizes[function_id] = sizes.get(function_id, 0) + sum(each.size for each in part.inputs)
+            kept = [as_kept(next(payloads)) for _ in part.inputs]
+            if sizes[function_id] > MOST_ARGUMENTS_BYTES:
+                kept = [left_to_journal(each) for each in kept]
+            found.append((part.call, list(zip(part.inputs, kept, strict=True))))
     return found
 
 
