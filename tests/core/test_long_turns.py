@@ -203,6 +203,18 @@ def test_an_app_with_more_than_a_turns_inputs_that_only_the_end_of_their_contain
     assert max(turns.ended) <= MAX_INPUTS_LIMIT
 
 
+def test_a_call_that_was_cancelled_is_told_from_one_whose_app_stops() -> None:
+    turns = Turns(function(max_containers=1))
+    calls = [submit(name, 3 * INPUTS_PER_TURN, kind=SPAWNED) for name in ("a", "b")]
+    turns.engine.handle(calls, 1.0)
+    commands = turns.engine.handle([cancel("a"), e.AppStopped("ap-1", 5.0)], 1.0)
+    while turns.engine.has_backlog:
+        commands += turns.engine.handle([e.TimerFired()], 1.0)
+    saved = [command for command in commands if isinstance(command, SaveOutcomes)]
+    assert {(it.call_id, it.is_unwanted) for it in saved} == {("fc-a", True), ("fc-b", False)}
+    assert sum(len(it.ended) for it in saved) == 6 * INPUTS_PER_TURN
+
+
 def test_a_small_cancellation_does_not_wait_for_a_large_one() -> None:
     many = submit("a", 10 * INPUTS_PER_TURN, kind=SPAWNED)
     turns = Turns(function(max_containers=1), many, submit("b", kind=SPAWNED))

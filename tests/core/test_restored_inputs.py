@@ -61,7 +61,7 @@ def test_its_client_may_add_to_its_call(play: Playbook) -> None:
 def test_it_can_be_cancelled(play: Playbook) -> None:
     play >> [function(), resumed(THERE, "a0#7")]
     play >> restored("a")
-    play >> cancel("a") << [cancel_attempts(THERE, 7), save("a", 0, kind=OutcomeKind.CANCELLED)]
+    play >> cancel("a") << [cancel_attempts(THERE, 7), save("a", 0, kind=OutcomeKind.CANCELLED, unwanted=True)]
 
 
 def test_retries_go_on_and_wait_for_their_moment(play: Playbook) -> None:

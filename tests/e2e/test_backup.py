@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -45,3 +46,18 @@ def test_a_restored_server_serves_what_was_deployed_before_the_backup(tmp_path: 
             [sys.executable, "-c", CALLS], env=there.client_env, capture_output=True, text=True, check=False
         )
         assert (called.stdout, called.stderr) == ("30\n", "")
+    (first / "server" / "journal.db").write_bytes(b"")
+    said = command(first, "store", "check", status=1)
+    assert f"journal.db: {first / 'server' / 'journal.db'} is not the journal of spawned calls that" in said
+    assert "it is empty (0 bytes)" in said
+    server_again = [sys.executable, "-m", "motet", "server"]
+    refused = subprocess.run(
+        server_again,
+        env={**os.environ, "MOTET_HOME": str(first)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert refused.returncode == 1
+    assert "To go on without the spawned calls that were in it, move journal.db, journal.db-wal" in refused.stderr

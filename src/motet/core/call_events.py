@@ -101,6 +101,7 @@ class CallEvents:
         """See `CallCancelled`."""
         call = self._owned(event.call_id, event.by)
         if call is not None:
+            call.is_called_off()
             self._backlog.add_call(call, Why(event.reason, event.terminate_containers), turn)
 
     def client_lost(self, event: e.ClientLost, turn: Turn) -> None:

@@ -81,10 +81,11 @@ class SendOutcomes(Command, frozen=True):
 
 
 class SaveOutcomes(Command, frozen=True):
-    """Keep the outcomes of a spawned call for whoever asks."""
+    """Keep the outcomes of a spawned call for whoever asks. `is_unwanted`: somebody has cancelled the call."""
 
     call_id: str
     ended: list[InputEnd]
+    is_unwanted: bool = False
 
 
 class SaveTries(Command, frozen=True):

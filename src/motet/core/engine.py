@@ -123,6 +123,11 @@ class Engine:
             commands.append(WakeAt(wake_at))
         return commands
 
+    @property
+    def has_backlog(self) -> bool:
+        """Whether inputs of calls that nobody wants are still to be ended, which further turns do."""
+        return bool(self._backlog.groups)
+
     def check(self) -> None:
         """Raise `InternalError` unless everything that the engine promises holds. For tests: it looks at everything."""
         promises.check(self.state)

@@ -51,6 +51,7 @@ class Call:
         "client",
         "function_id",
         "inputs",
+        "is_unwanted",
         "kind",
         "method",
         "parent_input_id",
@@ -88,6 +89,8 @@ class Call:
         self.waiting: deque[Input] = deque()
         """Its inputs in the pool's queue, which keeps them here, in order; once it was `cancelled`, those that were there and
         have not ended."""
+        self.is_unwanted = False
+        """Somebody has cancelled it: it is not that its app has stopped, or its caller has gone."""
         self.cancelled: Cancelled | None = None
         """Nobody wants it any more: nothing of it is delivered, and its inputs end, in this turn and the following ones."""
 
@@ -123,6 +126,10 @@ class Call:
         del self.inputs[item.index]
         for share in self.shares:
             share.input_ended()
+
+    def is_called_off(self) -> None:
+        """Somebody cancels it."""
+        self.is_unwanted = True
 
     def cancel(self, reason: str, failure: bytes, *, terminate: bool) -> None:
         """Nobody wants it any more. Said once more, it may come to `terminate` containers."""

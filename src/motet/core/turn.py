@@ -59,7 +59,7 @@ class Turn:
         """All commands of the turn, in the order to carry them out."""
         for call, ended in self._outcomes.items():
             if call.kind is CallKind.SPAWNED:
-                self.commands.append(SaveOutcomes(call.call_id, ended))
+                self.commands.append(SaveOutcomes(call.call_id, ended, call.is_unwanted))
             else:
                 self.commands.append(SendOutcomes(call.client, call.call_id, ended))
         if self.records is not None:

@@ -210,6 +210,13 @@ class Driver:
             self._on_standstill(seconds)
         return True
 
+    async def finish(self) -> None:
+        """End what is left of calls that nobody wants, which the engine would do in its next turns, and close."""
+        while self._performers is not None and self.engine.has_backlog:
+            self.take(TimerFired())
+            await asyncio.sleep(0)  # others are not to wait for all of it
+        self.close()
+
     def close(self) -> None:
         """No more timers. Idempotent."""
         for timer in (self._timer, self._look):

@@ -263,7 +263,7 @@ class Server:
             await self._metrics_endpoint.close()
         await self.http_api.close()
         if self.hands_over and self._inherited is not None:
-            self._driver.close()  # first: connections that end from here on mean nothing
+            await self._driver.finish()  # first: connections that end from here on mean nothing
             await self._inherited.leave()
         else:
             await self._backend.close()

@@ -176,7 +176,7 @@ def open_stores(directory: Path, blobs: str = "", keys: str = "") -> StandingSto
     `keys`: the file of keys for secrets, likewise. Raises `ServiceError`, and `InvalidError` for a URL that makes no sense."""
     from motet.store.blobs_opened import blobs_of_home
     from motet.store.bundles import BundleDirectory
-    from motet.store.journal_sqlite import SqliteJournal
+    from motet.store.journal_identity import open_journal
     from motet.store.sqlite_deployments import SqliteDeployments
     from motet.store.tokens import TokenFile
 
@@ -184,7 +184,7 @@ def open_stores(directory: Path, blobs: str = "", keys: str = "") -> StandingSto
         TokenFile(directory / "tokens.json"),
         BundleDirectory(directory / "bundles"),
         SqliteDeployments(directory / "deployments.db", _seal(directory, keys)),
-        journal=SqliteJournal(directory / "journal.db"),
+        journal=open_journal(directory),
         blobs=blobs_of_home(directory, blobs),
     )
 

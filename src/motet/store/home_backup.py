@@ -24,6 +24,7 @@ from motet.store.base import BackupInfo
 from motet.store.blob_check import check_blobs, named_in
 from motet.store.blobs_directory import BlobDirectory
 from motet.store.blobs_opened import blobs_of_home
+from motet.store.journal_identity import JOURNAL, JOURNAL_ID, check_journal, journal_problem
 from motet.store.server_home import HOME_FORMAT, holder_of
 from motet.store.sqlite_file import copy, damage
 
@@ -33,11 +34,11 @@ BACKUP_FORMAT = 1
 _INFO = "backup.json"
 _DATABASE = ".db"
 _BESIDE_DATABASES = ("-wal", "-shm", "-journal")
-JOURNAL, BLOBS = "journal.db", "blobs"
+BLOBS = "blobs"
 _ORDER = (JOURNAL, "deployments.db")
 """Databases that name what others have come first; those that are not here come after them."""
-_LEFT = frozenset({"blobs.area", "lock", "socket", "agent", "agent.log", "agent.log.1", "containers"})
-"""Of the processes that have the home now."""
+_LEFT = frozenset({"blobs.area", "lock", "socket", "agent", "agent.log", "agent.log.1", "containers", JOURNAL_ID})
+"""Of the processes that have the home now; and what is copied by itself."""
 _LEFT_BELOW = frozenset({"bundles/trees", "bundles/incoming", "blobs/.incoming", "blobs/.lock"})
 """Made again from what is copied, or half there."""
 
@@ -45,12 +46,13 @@ _LEFT_BELOW = frozenset({"bundles/trees", "bundles/incoming", "blobs/.incoming",
 def back_up(directory: Path, target: Path, at: float) -> BackupInfo:
     """Copy what lies in a server's directory to a file that its user alone can read, whether the server runs or not; what it
     keeps meanwhile may be in it or not. `at`: now, by the wall clock. Raises `NotFoundError` if no server was ever here,
-    `AlreadyExistsError` if the file is there already, and `ServiceError` if something cannot be read or written; then there
-    is no file."""
+    `AlreadyExistsError` if the file is there already, and `ServiceError` if something cannot be read or written, or the journal
+    is not the one that was there; then there is no file."""
     if not (directory / "format.json").exists():
         raise NotFoundError(f"{directory} has nothing of a server: start `motet server` there first, or set MOTET_HOME")
     if target.exists():
         raise AlreadyExistsError(f"{target} is there already: give the backup another name")
+    check_journal(directory)
     unnamed = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         with open(os.open(unnamed, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600), "wb") as file:
@@ -71,11 +73,16 @@ def back_up(directory: Path, target: Path, at: float) -> BackupInfo:
 
 def _write(directory: Path, file: io.BufferedIOBase, at: float) -> BackupInfo:
     info = BackupInfo(BACKUP_FORMAT, HOME_FORMAT, VERSION, at)
+    identity = directory / JOURNAL_ID
+    # First: what has no id when it is copied may get one meanwhile.
+    known_as = identity.read_bytes() if identity.exists() else None
     with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
         _add(archive, _INFO, msgspec.json.encode(info), at)
         for path in sorted(_databases(directory), key=lambda path: (_place(path), path)):
             with _copy_of(path) as copied:
                 _add(archive, path.relative_to(directory).as_posix(), copied, at)
+        if known_as is not None:
+            _add(archive, JOURNAL_ID, known_as, at)
         # Looked for after that: what was kept meanwhile may be named in them.
         for path in sorted(path for path in _files(directory) if path.suffix != _DATABASE):
             with contextlib.suppress(FileNotFoundError):  # it was given back meanwhile
@@ -147,6 +154,8 @@ def restore(source: Path, directory: Path) -> BackupInfo:
         for database in sorted(place.rglob(f"*{_DATABASE}")):
             if wrong := damage(database):
                 raise ServiceError(f"{source}: {database.name} in it is damaged ({wrong[0]}); nothing was restored")
+        if strange := journal_problem(place):
+            raise ServiceError(f"{source}: {strange.replace(str(place), 'the backup')}; nothing was restored")
         # In one step, and only onto nothing: a server may start there at this moment.
         place.rename(directory)
     except OSError as error:
@@ -224,10 +233,12 @@ def check(directory: Path, blobs: str = "") -> dict[str, list[str]]:
     """What is wrong with each database in a server's directory, by its name, and with the blobs that its journal names, as
     "blobs". `blobs`: where they are, if it is not in the directory. Raises `NotFoundError` if there is no database, and
     `InvalidError` and `ServiceError` if blobs cannot be looked for."""
-    databases = _databases(directory)
-    if not databases:
+    databases, strange = _databases(directory), journal_problem(directory)
+    if not databases and not strange:
         raise NotFoundError(f"{directory} has no database of a server")
     found = {path.relative_to(directory).as_posix(): damage(path) for path in databases}
-    if found.get(JOURNAL) == []:
+    if strange:
+        found[JOURNAL] = [strange]
+    elif found.get(JOURNAL) == []:
         found[BLOBS] = check_blobs(partial(named_in, directory / JOURNAL), blobs_of_home(directory, blobs))
     return found

@@ -55,11 +55,18 @@ END;
 CREATE TABLE apps(number INTEGER PRIMARY KEY, app_id TEXT UNIQUE NOT NULL, kept BLOB NOT NULL);
 """
 
+# By which a home knows its journal (`journal_identity.py`). It never changes.
+_BESIDE = """
+CREATE TABLE IF NOT EXISTS identity(id TEXT NOT NULL);
+INSERT INTO identity SELECT lower(hex(randomblob(16))) WHERE NOT EXISTS (SELECT 1 FROM identity);
+"""
+
 LAYOUT = SqliteLayout(
     what="spawned calls",
     steps={1: _FIRST},
+    beside=_BESIDE,
     advice="See that the directory can be written and its disk has room; if the file is damaged, restore it from a backup",
-    loss="spawned calls are lost that had not ended, with the results of others",
+    loss="delete journal.id beside it: then spawned calls are lost that had not ended, with the results of others",
     # Whose arguments have a right to be erased is not known when they go, which is when their input ends.
     overwrites=True,
 )
@@ -102,6 +109,12 @@ class SqliteJournal(JournalReading):
     def term(self) -> int:
         """See `Journal`."""
         return self._term
+
+    @property
+    def identity(self) -> str:
+        """That of the file, since it was made."""
+        with self._file.reading() as reader:
+            return str(reader.execute("SELECT id FROM identity").fetchone()[0])
 
     # --- writing ------------------------------------------------------------------------------------------------------
 

@@ -132,7 +132,7 @@ class SqliteFile:
     def _connect(self, read_only: bool) -> sqlite3.Connection:
         if self._in_memory:
             return sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)
-        connection = _open(Path(self.path), "ro" if read_only else "rw")
+        connection = connect(Path(self.path), "ro" if read_only else "rw")
         if read_only and self._layout.mapped:
             connection.execute(f"PRAGMA mmap_size = {self._layout.mapped}")
         return connection
@@ -231,7 +231,7 @@ def overwriting(connection: sqlite3.Connection) -> Iterator[None]:
 def damage(path: Path) -> list[str]:
     """What is wrong with a file, which a server may have open, as SQLite says; nothing if all is well. It reads all of it."""
     try:
-        with contextlib.closing(_open(path, "ro")) as connection:
+        with contextlib.closing(connect(path, "ro")) as connection:
             found = [str(text) for (text,) in connection.execute("PRAGMA integrity_check")]
     except sqlite3.Error as error:
         return [str(error)]
@@ -242,12 +242,13 @@ def copy(path: Path, target: Path) -> None:
     """One state of a file, as of its last commit, in one file. Whoever writes to it waits for nobody. Raises `ServiceError`."""
     try:
         # Read only: a connection that could write would check-point the log beside the one of the server.
-        with contextlib.closing(_open(path, "ro")) as source, contextlib.closing(_open(target, "rwc")) as copied:
+        with contextlib.closing(connect(path, "ro")) as source, contextlib.closing(connect(target, "rwc")) as copied:
             source.backup(copied)
     except sqlite3.Error as error:
         raise ServiceError(f"cannot copy {path}: {error}") from error
 
 
-def _open(path: Path, mode: str) -> sqlite3.Connection:
+def connect(path: Path, mode: str) -> sqlite3.Connection:
+    """A connection to a file as it is: "ro", "rw", or "rwc" to make it. Raises `sqlite3.Error`."""
     uri = f"{path.absolute().as_uri()}?mode={mode}"
     return sqlite3.connect(uri, uri=True, isolation_level=None, check_same_thread=False, timeout=_BUSY_SECONDS)

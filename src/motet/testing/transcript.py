@@ -258,9 +258,11 @@ def send(
     return c.SendOutcomes(client, f"fc-{call}", _ended(indexes, kind, payload))
 
 
-def save(call: str, *indexes: int, kind: OutcomeKind = OutcomeKind.SUCCESS, payload: Any = None) -> c.SaveOutcomes:
-    """The outcomes of these inputs of a spawned call are kept."""
-    return c.SaveOutcomes(f"fc-{call}", _ended(indexes, kind, payload))
+def save(
+    call: str, *indexes: int, kind: OutcomeKind = OutcomeKind.SUCCESS, payload: Any = None, unwanted: bool = False
+) -> c.SaveOutcomes:
+    """The outcomes of these inputs of a spawned call are kept; `unwanted`: somebody has cancelled it."""
+    return c.SaveOutcomes(f"fc-{call}", _ended(indexes, kind, payload), unwanted)
 
 
 def _ended(indexes: Iterable[int], kind: OutcomeKind, payload: Any) -> list[InputEnd]:

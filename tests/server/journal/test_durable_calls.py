@@ -117,8 +117,8 @@ class Stage:
     def await_input(self, client: Client, number: int, index: int) -> m.ReplyBody | None:
         return self.calls.await_outcomes(client, number, m.AwaitOutcomes("fc-a", index, wait=True), None)
 
-    def end(self, call: str, kind: OutcomeKind = OutcomeKind.SUCCESS) -> None:
-        self.calls.save(SaveOutcomes(call, [InputEnd(0, kind, b"r")]))
+    def end(self, call: str, kind: OutcomeKind = OutcomeKind.SUCCESS, *, unwanted: bool = False) -> None:
+        self.calls.save(SaveOutcomes(call, [InputEnd(0, kind, b"r")], unwanted))
 
 
 async def answer_of(keeper: JournalKeeper, question: Callable[[Any], Any]) -> Any:
@@ -321,5 +321,40 @@ def test_what_ends_with_the_server_is_left_to_the_next_one() -> None:
         on.end("fc-b")
         await on.keeper.close()
         assert list(on.memory.unfinished) == ["fc-a"]
+
+    play(scene)
+
+
+def test_what_was_cancelled_before_the_server_ends_does_not_run_with_the_next_one() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        for call in ("fc-a", "fc-b", "fc-c"):
+            await on.spawn(client, on.spawned(call))
+        on.calls.ending()
+        on.end("fc-a", OutcomeKind.CANCELLED, unwanted=True)
+        on.end("fc-b", OutcomeKind.LOST, unwanted=True)
+        on.end("fc-c", OutcomeKind.CANCELLED)
+        await on.keeper.close()
+        assert list(on.memory.unfinished) == ["fc-c"]
+
+    play(scene)
+
+
+def test_what_is_cancelled_after_it_has_ended_with_the_server_does_not_run_with_the_next_one() -> None:
+    async def scene(on: Stage, client: Client) -> None:
+        for call in ("fc-a", "fc-b", "fc-c"):
+            await on.spawn(client, on.spawned(call, 0, 1))
+        on.calls.ending()
+        for call in ("fc-a", "fc-b", "fc-c"):
+            ended = [InputEnd(0, OutcomeKind.SUCCESS, b"r"), InputEnd(1, OutcomeKind.CANCELLED, b"stopped")]
+            on.calls.save(SaveOutcomes(call, ended))
+        on.calls.cancelled("fc-a", 1, "by its caller")
+        on.calls.cancelled("fc-a", 1, "by its caller")
+        on.calls.cancelled("fc-b", 2, "by its caller")  # another principal
+        on.calls.cancelled("fc-c", None, "by its caller")
+        (told,) = (await on.outcomes(client, "fc-a", 1)).ended
+        await on.keeper.close()
+        assert list(on.memory.unfinished) == ["fc-b"]
+        assert (told.index, told.kind) == (1, OutcomeKind.CANCELLED)
+        assert str(failure.rebuild(told.payload)) == "Input was cancelled: by its caller"
 
     play(scene)

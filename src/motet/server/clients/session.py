@@ -137,6 +137,7 @@ class ClientSession:
                 events.append(e.InputFed(message.call_id, message.index, message.items, self._by))
             elif isinstance(message, m.CancelCall):
                 terminate = message.terminate_containers
+                self._calls.cancelled(message.call_id, self._by, "by its caller")
                 events.append(e.CallCancelled(message.call_id, "by its caller", terminate, self._by))
             elif isinstance(message, m.Request):
                 # What was sent before a request has happened when that is answered.

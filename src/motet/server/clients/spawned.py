@@ -181,6 +181,9 @@ class SpawnedCalls:
             self._let_go(gone)
         then()
 
+    def cancelled(self, call_id: str, by: int | None, reason: str) -> None:
+        """A principal (None: one that may do so with any call) cancels this call, which the engine may not have any more."""
+
     def save_tries(self, command: SaveTries) -> None:
         """An input is to be tried again: what it has been through matters to no other server."""
 

@@ -11,7 +11,7 @@ import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
 from motet.core.events import InputsSubmitted
-from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError
+from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError, RemoteError
 from motet.model.function import FunctionVariant
 from motet.model.ids import made_at
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
@@ -37,6 +37,7 @@ from motet.store.journal import (
     KeptApp,
     KeptCall,
 )
+from motet.wire import report
 from motet.wire.client_messages import (
     AwaitOutcomes,
     CallSpawned,
@@ -80,6 +81,8 @@ class DurableCalls(SpawnedCalls):
         self._apps: dict[str, str] = {}
         """Detached apps that are kept, with their bundles."""
         self._is_ending = False
+        self._left: dict[str, list[int]] = {}
+        """Inputs that ended with the server: the next one has them run."""
         self._catalogue: Catalogue | None = None
         self._resolve: Callable[[str], str] = lambda function_id: function_id
 
@@ -259,10 +262,14 @@ class DurableCalls(SpawnedCalls):
     # --- what becomes of inputs -----------------------------------------------------------------------------------------
 
     def save(self, command: SaveOutcomes, then: Callable[[], None] = lambda: None) -> None:
-        """See `SpawnedCalls`. While the server ends, what ends because of that is left to the next one."""
+        """See `SpawnedCalls`. While the server ends, what ends because of that is left to the next one; calls that somebody
+        has cancelled are not."""
         ended = command.ended
-        if self._is_ending:
-            ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
+        if self._is_ending and not command.is_unwanted:
+            left = [each.index for each in ended if each.kind in ENDED_WITH_THE_SERVER]
+            if left:
+                self._left.setdefault(command.call_id, []).extend(left)
+                ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
             if not ended:
                 return
         told = SaveOutcomes(command.call_id, ended)
@@ -273,6 +280,22 @@ class DurableCalls(SpawnedCalls):
                 then()
 
         self._keeper.owe([InputsEnded(command.call_id, ended, self._clock.wall_now())], kept)
+
+    def cancelled(self, call_id: str, by: int | None, reason: str) -> None:
+        """See `SpawnedCalls`. The engine has ended these inputs with the server: the next one would have them run."""
+        if not (left := self._left.get(call_id)):
+            return
+
+        def found(what: tuple[KeptCall, int] | Error) -> None:
+            # Another principal's stays as it is; so does what is not known in time, as if the server had ended before.
+            if isinstance(what, Error) or (by is not None and what[0].principal != by):
+                return
+            failure = report.of(RemoteError(f"Input was cancelled: {reason}"))
+            ended = [InputEnd(index, OutcomeKind.CANCELLED, failure) for index in left]
+            self._left.pop(call_id, None)
+            self.save(SaveOutcomes(call_id, ended, is_unwanted=True))
+
+        self._keeper.ask(lambda journal: journal.call(call_id), found)
 
     def save_tries(self, command: SaveTries) -> None:
         """See `SpawnedCalls`."""

@@ -150,11 +150,11 @@ class LargeCalls(DurableCalls):
                 payloads.settle(stored)
                 part_kept()
 
-            super(LargeCalls, self).save(SaveOutcomes(call_id, [InputEnd(end.index, end.kind, stored)]), settled)
+            super(LargeCalls, self).save(_like(command, [InputEnd(end.index, end.kind, stored)]), settled)
 
         small = [each for each in command.ended if not payloads.is_large(each.payload)]
         if small:
-            super().save(SaveOutcomes(call_id, small), part_kept)
+            super().save(_like(command, small), part_kept)
         else:
             part_kept()
         for each in large:
@@ -262,6 +262,10 @@ class _Witness:
         if any(request_id == self._request_id and isinstance(body, RequestFailed) for request_id, body in answers):
             self._refused()
         self._asker.reply_all(answers)
+
+
+def _like(command: SaveOutcomes, ended: list[InputEnd]) -> SaveOutcomes:
+    return SaveOutcomes(command.call_id, ended, command.is_unwanted)
 
 
 def _references(body: ReplyBody) -> tuple[str, list[InputEnd]] | None:
