@@ -39,7 +39,7 @@ LONG = "a-long-name-" * 20
 
 @contextmanager
 def running(directory: Path, seconds: float = 60, temporary: str = "temporary") -> Iterator[subprocess.Popen[str]]:
-    """The program, once it has a container, with an own directory for temporary files."""
+    """The program, once it has a container, with an own directory for temporary files. With 0 seconds it is about to end."""
     (directory / "victim.py").write_text(PROGRAM)
     temporary_directory = directory / temporary
     temporary_directory.mkdir(exist_ok=True)
@@ -48,12 +48,12 @@ def running(directory: Path, seconds: float = 60, temporary: str = "temporary") 
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=env, text=True) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "running\n"
-        assert list(temporary_directory.iterdir())
         yield process
 
 
 def test_a_killed_program_leaves_nothing_after_a_moment(tmp_path: Path) -> None:
     with running(tmp_path) as process:
+        assert list((tmp_path / "temporary").iterdir())
         process.kill()
         wait_until(lambda: not list((tmp_path / "temporary").iterdir()), "the program's directory to go")
 

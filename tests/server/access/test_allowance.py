@@ -119,7 +119,7 @@ def limited(on: Stage, name: str = "ci", **quota: float) -> Client:
 
 def test_requests_are_counted_over_all_connections_of_a_principal() -> None:
     async def scene(on: Stage) -> None:
-        first, second = limited(on, requests_per_second=1), limited(on, requests_per_second=1)
+        first, second = limited(on, requests_per_second=0.001), limited(on, requests_per_second=0.001)
         await first.create()
         await second.answer(m.ViewApp("ap-1"))
         problem = refusal(await first.answer(m.ViewApp("ap-1")))
@@ -148,7 +148,7 @@ def test_requests_that_wait_are_so_many_at_most_and_make_room_when_they_are_over
 
 def test_inputs_beyond_the_rate_end_refused_with_when_to_come_again() -> None:
     async def scene(on: Stage) -> None:
-        ci = limited(on, inputs_per_second=2)
+        ci = limited(on, inputs_per_second=0.001)
         (function_id,) = await ci.create()
         ci.call(function_id, 3)
         ci.call(function_id, 1, "fc-2")
