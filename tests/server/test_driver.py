@@ -11,6 +11,7 @@ import pytest
 from motet.core.commands import (
     Command,
     KillContainer,
+    ReadArguments,
     RecordArguments,
     RecordCalls,
     RecordEnd,
@@ -211,6 +212,7 @@ def test_each_command_is_carried_out_or_told_to_observers_alone() -> None:
         assert set(performers) == set(Command.__subclasses__())
         told = {kind for kind, perform in performers.items() if perform is None}
         assert told == {
+            ReadArguments,  # until a journal attaches itself
             RecordArguments,
             RecordCalls,
             RecordInputs,
