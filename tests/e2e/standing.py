@@ -53,6 +53,20 @@ class StandingServer:
         assert done.returncode == status, (done.stdout, done.stderr)
         return done.stdout if status == 0 else done.stderr
 
+    def lines(self, *command: str, cwd: Path, **env: str) -> list[str]:
+        """What a Python program that uses it prints, which ends well."""
+        done = subprocess.run(
+            [sys.executable, *command],
+            cwd=cwd,
+            env={**self.client_env, **env},
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.splitlines()
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str, str]:
         """Send a signal, and wait for its end: exit status, and what else it wrote to stdout and stderr."""
         self.process.send_signal(number)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import wait_until
-from tests.e2e.standing import PATIENCE, StandingServer
+from tests.e2e.standing import StandingServer
 
 PROGRAM = """
 import os, sys, time
@@ -85,17 +83,7 @@ class Place:
 
     def run(self, *command: str, **env: str) -> list[str]:
         """The lines that a script prints."""
-        done = subprocess.run(
-            [sys.executable, *command],
-            cwd=self.directory,
-            env={**self.server.client_env, **env},
-            capture_output=True,
-            text=True,
-            timeout=PATIENCE,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.splitlines()
+        return self.server.lines(*command, cwd=self.directory, **env)
 
     def spawn(self, *names: str) -> list[str]:
         return self.run("caller.py", "spawn", self.marks, self.until, *names)

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from tests.e2e.conftest import wait_until
-from tests.e2e.standing import PATIENCE, StandingServer, standing_server
+from tests.e2e.standing import standing_server
 
 PROGRAM = """
 import os, time
@@ -50,32 +48,18 @@ def directory(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def lines(server: StandingServer, directory: Path, *arguments: str) -> list[str]:
-    done = subprocess.run(
-        [sys.executable, "caller.py", *arguments],
-        cwd=directory,
-        env=server.client_env,
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout.splitlines()
-
-
 def test_they_outlive_a_server_that_is_killed_and_one_that_is_gone_fails_its_input_alone(directory: Path) -> None:
     until, blobs = directory / "until", directory / "home" / "server" / "blobs" / "home"
     with standing_server(directory / "home") as server:
         server.motet("deploy", "deployed.py", cwd=directory)
-        calls = lines(server, directory, "spawn", str(until))
+        calls = server.lines("caller.py", "spawn", str(until), cwd=directory)
         (lost,) = (blobs / calls[1]).iterdir()
         server.process.kill()
         server.process.communicate()
     lost.unlink()
     with standing_server(directory / "home") as server:
         until.touch()
-        first, second, third = lines(server, directory, "get", *calls)
+        first, second, third = server.lines("caller.py", "get", *calls, cwd=directory)
         assert (first, third) == ("True", "True")
         assert f"the blob with the arguments of input 0 of {calls[1]} is gone" in second
         server.motet("call", "delete", "--yes", calls[0], cwd=directory)

@@ -14,8 +14,7 @@ from motet.server.journal.large_payloads import LargePayloads
 from motet.store.blob_places import BlobPlaces
 from motet.store.blob_reference import BlobName, digest_of
 from motet.store.blobs_memory import MemoryBlobs
-from motet.testing.virtual_loop import VirtualLoop
-from tests.server.journal.test_durable_calls import NOW, Client
+from tests.server.journal.test_durable_calls import NOW, Client, play_on
 from tests.server.journal.test_large_calls import BIG, BIGGER, LIMIT, LargeStage
 
 
@@ -36,14 +35,7 @@ class SweptStage(LargeStage):
 
 
 def play(scene: Callable[[SweptStage, Client], Coroutine[object, object, None]]) -> None:
-    async def whole() -> None:
-        stage = SweptStage()
-        await scene(stage, Client())
-        await stage.keeper.close()
-        stage.payloads.close()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(whole())
+    play_on(SweptStage, scene)
 
 
 def test_what_an_unfinished_input_or_a_kept_result_needs_stays_and_orphans_go() -> None:

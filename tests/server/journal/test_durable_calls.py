@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import msgspec
 
@@ -120,6 +120,13 @@ class Stage:
     def end(self, call: str, kind: OutcomeKind = OutcomeKind.SUCCESS, *, unwanted: bool = False) -> None:
         self.calls.save(SaveOutcomes(call, [InputEnd(0, kind, b"r")], unwanted))
 
+    async def close(self) -> None:
+        """Once all that is owed is kept."""
+        await self.keeper.close()
+
+
+S = TypeVar("S", bound=Stage)
+
 
 async def answer_of(keeper: JournalKeeper, question: Callable[[Any], Any]) -> Any:
     """What the journal answers."""
@@ -128,14 +135,20 @@ async def answer_of(keeper: JournalKeeper, question: Callable[[Any], Any]) -> An
     return await found
 
 
-def play(scene: Callable[[Stage, Client], Coroutine[Any, Any, None]]) -> None:
+def play_on(make: Callable[[], S], scene: Callable[[S, Client], Coroutine[Any, Any, None]]) -> None:
+    """Plays it on a stage that is made for it, on virtual time."""
+
     async def whole() -> None:
-        stage = Stage()
+        stage = make()
         await scene(stage, Client())
-        await stage.keeper.close()
+        await stage.close()
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         runner.run(whole())
+
+
+def play(scene: Callable[[Stage, Client], Coroutine[Any, Any, None]]) -> None:
+    play_on(Stage, scene)
 
 
 def test_inputs_run_once_they_are_kept() -> None:

@@ -25,10 +25,9 @@ from motet.store.blob_reference import MARKER, StoredPayload
 from motet.store.blobs_memory import MemoryBlobs
 from motet.store.journal_memory import MemoryJournal
 from motet.store.memory import MemoryCallStore
-from motet.testing.virtual_loop import VirtualLoop
 from motet.wire import client_messages as m
 from motet.wire import failure
-from tests.server.journal.test_durable_calls import DAY, NOW, Client, Stage
+from tests.server.journal.test_durable_calls import DAY, NOW, Client, Stage, play_on
 
 LIMIT = 100
 BIG, BIGGER = b"a" * 150, b"b" * 250
@@ -69,6 +68,11 @@ class LargeStage(Stage):
     def names(self) -> list[str]:
         return [found.name for found in self.blobs.find()]
 
+    async def close(self) -> None:
+        """See `Stage.close`."""
+        await super().close()
+        self.payloads.close()
+
     async def settle(self) -> None:
         """Until nothing is written or deleted any more: virtual time stands still while threads work."""
         await asyncio.sleep(1)
@@ -81,14 +85,7 @@ class LargeStage(Stage):
 
 
 def play(scene: Callable[[LargeStage, Client], Coroutine[Any, Any, None]]) -> None:
-    async def whole() -> None:
-        stage = LargeStage()
-        await scene(stage, Client())
-        await stage.keeper.close()
-        stage.payloads.close()
-
-    with asyncio.Runner(loop_factory=VirtualLoop) as runner:
-        runner.run(whole())
+    play_on(LargeStage, scene)
 
 
 def test_large_arguments_are_a_blob_before_the_journal_names_them_and_small_ones_are_inline() -> None:
