@@ -92,7 +92,7 @@ class Server:
 
 def kill_descendants() -> None:
     """End what is left of this process's children, and theirs, and reap those that were left to it."""
-    while left := _descendants(os.getpid()):
+    while left := descendants(os.getpid()):
         for pid in left:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -102,13 +102,13 @@ def kill_descendants() -> None:
         time.sleep(0.01)
 
 
-def _descendants(pid: int) -> list[int]:
+def descendants(pid: int) -> list[int]:
     try:
         tasks = list(Path(f"/proc/{pid}/task").iterdir())
         children = [int(child) for task in tasks for child in (task / "children").read_text().split()]
     except OSError:  # it has ended meanwhile
         return []
-    return [found for child in children for found in (child, *_descendants(child))]
+    return [found for child in children for found in (child, *descendants(child))]
 
 
 def program(python: Path | str, name: str, *arguments: object) -> Server:
