@@ -1,0 +1,126 @@
+"""One build by a program: its lines as they come, the step at which it fails, and nothing left of it then."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from motet.client.scratch import Scratch
+from motet.errors import ImageBuildError, ServiceError
+from motet.images.oci.context import fill, secret_files
+from motet.images.oci.programs import BuildCall, Programs
+from motet.images.oci.stages import Stage
+
+Told = Callable[[str], None]
+"""Takes a line that a build has written, without its end."""
+
+_LAST_LINES = 20
+# "STEP 3/4: RUN ..." and "[2/2] STEP 3/4: ..." of podman and buildah, "#7 [3/4] RUN ..." of docker.
+_STEP = re.compile(r"^(?:\[\d+/\d+\] )?STEP (\d+)(?:/\d+)?: |^#\d+ \[(?:\S+ +)?(\d+)/\d+\] ")
+_FULL = re.compile(r"no space left on device|disk quota exceeded", re.IGNORECASE)
+_NO_PYTHON = re.compile(r"No system Python installation found|No interpreter found|python3: not found", re.IGNORECASE)
+
+
+def run_build(
+    stage: Stage,
+    programs: Programs,
+    *,
+    base: str,
+    log: Path,
+    told: Told,
+    env: Mapping[str, str],
+    uv: Callable[[], Path],
+    runtime: Callable[[], Path],
+) -> None:
+    """Have a stage built; the engine has its tag then. `base`: what it begins with. `log` gets all that is written, `told` each
+    line. Raises `ImageBuildError`, with the step and its last lines, and `ServiceError` where the program cannot run."""
+    try:
+        with Scratch("build") as scratch:
+            directory, containerfile = scratch.path / "context", scratch.path / "Containerfile"
+            directory.mkdir()
+            fill(directory, stage, uv=uv, runtime=runtime)
+            containerfile.write_text(stage.text, encoding="utf-8", errors="surrogatepass")
+            with secret_files(scratch.path / "secrets", stage, env) as (secrets, login):
+                call = BuildCall(
+                    directory=str(directory),
+                    containerfile=str(containerfile),
+                    tag=stage.tag,
+                    build_args=stage.build_args,
+                    secrets=secrets,
+                    login=login,
+                    is_anew=stage.anew,
+                    base=base,
+                )
+                _run(programs.build(call), stage, log, told, {**env, "DOCKER_BUILDKIT": "1"})
+    except OSError as error:
+        raise ServiceError(f"an image cannot be built on this machine: {error}") from error
+
+
+def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[str, str]) -> None:
+    last: deque[str] = deque(maxlen=_LAST_LINES)
+    at = 0
+    with (
+        open(log, "a", encoding="utf-8", errors="backslashreplace") as file,
+        subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(env),
+            encoding="utf-8",
+            errors="backslashreplace",
+            # Ctrl-C in a terminal is for whoever waits for the build, and says so.
+            start_new_session=True,
+        ) as process,
+    ):
+        assert process.stdout is not None
+        try:
+            for written in process.stdout:
+                line = written.rstrip("\n")
+                if step := _STEP.match(line):
+                    at = int(step.group(1) or step.group(2)) - 1
+                    last.clear()
+                last.append(line)
+                file.write(written)
+                file.flush()
+                told(line)
+        except BaseException:
+            _end(process)
+            raise
+        code = process.wait()
+    if code:
+        raise _failure(command[0], code, stage, at, list(last), log)
+
+
+def _end(process: subprocess.Popen[str]) -> None:
+    """The program has children of its own, in its session."""
+    for signal_number in (15, 9):
+        try:
+            os.killpg(process.pid, signal_number)
+            process.wait(timeout=10)
+            return
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            continue
+
+
+def _failure(program: str, code: int, stage: Stage, at: int, last: list[str], log: Path) -> ImageBuildError:
+    origin = stage.instructions[min(at, len(stage.instructions) - 1)].origin
+    written = "\n".join(f"    {line}" for line in last)
+    text = "\n".join(last)
+    if code < 0:
+        why = f"{program} was killed by signal {-code}; nothing is kept of that step, and the next build begins with it"
+    elif _FULL.search(text):
+        why = "the disk is full; nothing is kept of that step. Delete images that nobody needs with `motet image prune`"
+    elif _NO_PYTHON.search(text):
+        why = (
+            'the image so far has no Python that is called python3; begin with one that has, or give add_python="3.12"'
+        )
+    else:
+        why = f"{program} ended with status {code}"
+    return ImageBuildError(
+        f"the image could not be built: step {origin!r} failed: {why}\n{written}\n(the whole log: {log})"
+    )

@@ -1,0 +1,174 @@
+"""OCI images of this machine: built once, however many ask for one, and what containers in them need to know."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import platform
+import subprocess
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from motet.errors import ImageBuildError, ServiceError
+from motet.images.oci.build import Told, run_build
+from motet.images.oci.containerfile import Surroundings, stages_of
+from motet.images.oci.context import digest, located
+from motet.images.oci.programs import Programs, find_programs
+from motet.images.oci.runtime_files import OLDEST, QUESTION, ImagePython, runtime_for
+from motet.images.oci.stages import Stage
+from motet.model.image import ImageSpec, RegistryImage
+
+BASE = "MOTET_OCI_BASE"
+DEFAULT_BASE = "docker.io/library/python:{python}-slim-bookworm"
+
+_NO_PYTHON = 127
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuiltImage:
+    """An image that the engine has: its name, its Python, and the directory with Motet for that."""
+
+    tag: str
+    python: ImagePython
+    runtime: Path
+
+
+class OciImages:
+    """Builds images and knows those that are built, in `directory`. Its methods wait, and may be called from many threads and
+    processes: of one image only one build runs. `uv` says where that program is, when it is needed."""
+
+    def __init__(self, directory: Path, env: Mapping[str, str], uv: Callable[[], Path]) -> None:
+        self._directory = directory
+        self._env = dict(env)
+        self._uv = uv
+        self._programs: Programs | None = None
+
+    @property
+    def programs(self) -> Programs:
+        """Those of this machine. Raises `ServiceError`, with what to do, where there are none, and `InvalidError`."""
+        if self._programs is None:
+            self._programs = find_programs(self._env)
+        return self._programs
+
+    def log_of(self, tag: str) -> Path:
+        """What the builds of an image have written."""
+        return self._directory / "logs" / f"{_name(tag)}.log"
+
+    def stages(self, spec: ImageSpec, sys_path: Sequence[str] = ()) -> tuple[Stage, ...]:
+        """How an image is built here. Raises `InvalidError`."""
+        around = Surroundings(
+            base=self._env.get(BASE) or DEFAULT_BASE,
+            python=".".join(platform.python_version_tuple()[:2]),
+            located=lambda files: located(files, sys_path),
+            digest=digest,
+        )
+        return stages_of(spec, around)
+
+    def ensure(self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = ()) -> BuiltImage:
+        """The image, which is built if the engine has it not. `told` gets the lines of its builds. Raises `ImageBuildError`,
+        `InvalidError` and `ServiceError`."""
+        stages = self.stages(spec, sys_path)
+        if any(stage.anew for stage in stages) or not self._has(stages[-1].tag):
+            for number, stage in enumerate(stages):
+                self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told)
+        return self._described(spec, stages[-1].tag)
+
+    def _ensure_stage(self, stage: Stage, base: str, told: Told) -> None:
+        with self._locked(stage.tag, told):
+            if not stage.anew and self._has(stage.tag):
+                return
+            run_build(
+                stage,
+                self.programs,
+                base=base,
+                log=self.log_of(stage.tag),
+                told=told,
+                env=self._env,
+                uv=self._uv,
+                runtime=partial(self._runtime_in, base),
+            )
+
+    def _runtime_in(self, tag: str) -> Path:
+        return runtime_for(self._python_of(tag), self._directory / "runtimes", self._uv)
+
+    def _described(self, spec: ImageSpec, tag: str) -> BuiltImage:
+        python = self._python_of(tag)
+        if python.version < OLDEST:
+            version = ".".join(map(str, python.version))
+            raise ImageBuildError(
+                f"{_origin(spec)} has Python {version}, and Motet's functions need {OLDEST[0]}.{OLDEST[1]} or later: begin "
+                'with another image, or give add_python="3.12"'
+            )
+        return BuiltImage(tag=tag, python=python, runtime=self._runtime_in(tag))
+
+    def _python_of(self, tag: str) -> ImagePython:
+        """Of an image that the engine has; asked once. Raises `ImageBuildError` where it has none."""
+        file = self._directory / "pythons" / f"{_name(tag)}.json"
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            return msgspec.json.decode(file.read_bytes(), type=ImagePython)
+        done = self._call(self.programs.ask(tag, f'exec python3 -c "{QUESTION}"'))
+        if done.returncode:
+            if done.returncode == _NO_PYTHON:
+                raise ImageBuildError(
+                    f"the image {tag} has no Python that is called python3, which Motet's functions need: begin with an image "
+                    'that has one, or give add_python="3.12"'
+                )
+            raise ServiceError(f"the image {tag} does not run here: {done.stderr.strip() or done.stdout.strip()}")
+        python = msgspec.json.decode(done.stdout, type=ImagePython)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        aside = file.with_suffix(f".{os.getpid()}")
+        aside.write_bytes(msgspec.json.encode(python))
+        aside.replace(file)
+        return python
+
+    def _has(self, tag: str) -> bool:
+        done = self._call(self.programs.inspect(tag))
+        if done.returncode and not _is_unknown(done.stderr):
+            raise ServiceError(
+                f"{self.programs.engine} does not say which images it has: {done.stderr.strip()}. Is it running, and may this "
+                "user use it?"
+            )
+        return done.returncode == 0
+
+    def _call(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        try:
+            return subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, env=self._env
+            )
+        except OSError as error:
+            raise ServiceError(f"{command[0]} cannot be run on this machine: {error}") from error
+
+    @contextlib.contextmanager
+    def _locked(self, tag: str, told: Told) -> Iterator[None]:
+        """One builds it, in whatever process; the others wait for that. The system takes the lock back from who is killed."""
+        for directory in (self._directory / "locks", self._directory / "logs"):
+            directory.mkdir(parents=True, exist_ok=True)
+        with open(self._directory / "locks" / _name(tag), "w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                told("waiting for a build of the same image that runs already")
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _is_unknown(said: str) -> bool:
+    return any(words in said.lower() for words in ("no such image", "image not known", "failed to find image"))
+
+
+def _name(tag: str) -> str:
+    return tag.rpartition(":")[2]
+
+
+def _base_of(spec: ImageSpec) -> str:
+    first = spec.steps[0] if spec.steps else None
+    return first.reference if isinstance(first, RegistryImage) else ""
+
+
+def _origin(spec: ImageSpec) -> str:
+    return f"the image of {str(spec.steps[0]) if spec.steps else 'debian_slim'}"

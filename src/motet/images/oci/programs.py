@@ -1,0 +1,203 @@
+"""The programs that build and run OCI images, by their arguments: which are found here, and what this machine asks of them."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shlex
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from motet.errors import InvalidError, ServiceError
+
+BuilderName = Literal["podman", "buildah", "docker"]
+
+BUILDER = "MOTET_BUILDER"
+RUNTIME = "MOTET_OCI_RUNTIME"
+BUILD_OPTIONS = "MOTET_BUILD_OPTIONS"
+
+_CAP_SYS_RESOURCE = 24
+# Podman's own number of processes, to which it lowers itself before it starts anything.
+_MOST = {"nofile": 1 << 20, "nproc": 32768}
+_HYBRID = Path("/sys/fs/cgroup/unified/cgroup.controllers")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """What of a machine podman and docker must be told. `ulimits`: in place of their own, which only a privileged process may
+    have. `runtime`: the OCI runtime to take; empty: the engine's own. `build_options`: what an operator adds to each build."""
+
+    ulimits: tuple[str, ...] = ()
+    runtime: str = ""
+    build_options: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildCall:
+    """One build: of what, in which directory, under which name. `secrets`: files by their names. `login`: a file that says how
+    one gets into a registry, in a directory of its own, named as docker names it."""
+
+    directory: str
+    containerfile: str
+    tag: str
+    build_args: Mapping[str, str]
+    secrets: Mapping[str, str]
+    login: str = ""
+    is_anew: bool = False
+    base: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Programs:
+    """What builds images here, and what runs containers in them: both keep images in one place."""
+
+    builder: BuilderName
+    engine: Literal["podman", "docker"]
+    machine: Machine
+
+    def build(self, call: BuildCall) -> list[str]:
+        """The arguments of a build."""
+        return [
+            *self._begun(self.builder, call),
+            *_common(call, self.machine),
+            *self.machine.build_options,
+            call.directory,
+        ]
+
+    def _begun(self, program: BuilderName, call: BuildCall) -> list[str]:
+        anew = ["--no-cache"] if call.is_anew else []
+        if program == "docker":
+            login = ["--config", os.path.dirname(call.login)] if call.login else []
+            return ["docker", *login, "build", "--progress", "plain", *anew]
+        runtime = ["--runtime", self.machine.runtime] if self.machine.runtime else []
+        login = ["--authfile", call.login] if call.login else []
+        # Docker takes a registry on this machine as it is; these two ask it for TLS, unless they are told.
+        plain = ["--tls-verify=false"] if is_local_registry(call.base) else []
+        if program == "buildah":
+            return ["buildah", "build", *runtime, "--layers", *login, *plain, *anew]
+        return ["podman", *runtime, "build", "--layers", *login, *plain, *anew]
+
+    def inspect(self, tag: str) -> list[str]:
+        """Says what is known of an image, as JSON; fails where there is none."""
+        return [self.engine, "image", "inspect", tag]
+
+    def remove(self, tags: Sequence[str]) -> list[str]:
+        """Deletes images, with the layers that no other one has."""
+        return [self.engine, "image", "rm", "--force", *tags]
+
+    def listing(self) -> list[str]:
+        """Says which images of Motet's there are, as lines of name, size and age."""
+        return [
+            self.engine,
+            "image",
+            "ls",
+            "--format",
+            "{{.Repository}}:{{.Tag}}\t{{.Size}}\t{{.CreatedSince}}",
+            "localhost/motet/image",
+        ]
+
+    def ask(self, tag: str, command: str) -> list[str]:
+        """Runs a shell command in an image, without a network."""
+        return [
+            *self.engine_words(),
+            "run",
+            "--rm",
+            "--network",
+            "none",
+            *_ulimits(self.machine),
+            "--entrypoint",
+            "/bin/sh",
+            tag,
+            "-c",
+            command,
+        ]
+
+    def engine_words(self) -> list[str]:
+        """What each run begins with."""
+        # Docker has it as an option of `run`.
+        is_podman = self.engine == "podman" and self.machine.runtime
+        return [self.engine, *(["--runtime", self.machine.runtime] if is_podman else [])]
+
+    def runtime_options(self) -> list[str]:
+        """Of `run`."""
+        words = list(_ulimits(self.machine))
+        if self.engine == "docker" and self.machine.runtime:
+            words += ["--runtime", self.machine.runtime]
+        return words
+
+
+def is_local_registry(reference: str) -> bool:
+    """Whether an image is of a registry on this machine."""
+    host = reference.partition("/")[0].partition(":")[0]
+    return host in ("127.0.0.1", "localhost") and not reference.startswith("localhost/")
+
+
+def _common(call: BuildCall, machine: Machine) -> list[str]:
+    words = ["--file", call.containerfile, "--tag", call.tag, *_ulimits(machine)]
+    for name, value in sorted(call.build_args.items()):
+        words += ["--build-arg", f"{name}={value}"]
+    for name, path in sorted(call.secrets.items()):
+        words += ["--secret", f"id={name},src={path}"]
+    return words
+
+
+def _ulimits(machine: Machine) -> list[str]:
+    return [word for limit in machine.ulimits for word in ("--ulimit", limit)]
+
+
+def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> Programs:
+    """Those that an environment names, or that are found. Raises `InvalidError` for a name that makes no sense, and
+    `ServiceError`, with what to do, where there are none."""
+    builder = _builder(env.get(BUILDER, ""), which)
+    return Programs(
+        builder=builder,
+        engine="docker" if builder == "docker" else "podman",
+        machine=Machine(
+            ulimits=lowered_ulimits(),
+            runtime=env.get(RUNTIME, "") or _usable_runtime(which),
+            build_options=tuple(shlex.split(env.get(BUILD_OPTIONS, ""))),
+        ),
+    )
+
+
+def _builder(named: str, which: Callable[[str], str | None]) -> BuilderName:
+    if named and named not in ("podman", "buildah", "docker"):
+        raise InvalidError(f"{BUILDER} takes podman, buildah or docker, not {named!r}")
+    names: tuple[BuilderName, ...] = (named,) if named else ("podman", "docker")  # type: ignore[assignment]
+    for name in names:
+        if which(name):
+            if name == "buildah" and not which("podman"):
+                raise ServiceError(
+                    "buildah builds images here, but nothing runs containers in them: install podman, which shares them with "
+                    'buildah, or use isolation="bubblewrap"'
+                )
+            return name
+    missing = f"{named}, which {BUILDER} names, is" if named else "podman and docker are"
+    raise ServiceError(
+        f'isolation="oci" needs a program that runs OCI images, and {missing} not found on this machine: install podman '
+        '(apt-get install podman) or docker, or use isolation="bubblewrap" or "process"'
+    )
+
+
+def lowered_ulimits(status: str | None = None) -> tuple[str, ...]:
+    """What podman and docker must be told where this process may not raise limits: theirs are higher than its own."""
+    if status is None:
+        status = Path("/proc/self/status").read_text()
+    capabilities = next((line.split()[1] for line in status.splitlines() if line.startswith("CapEff:")), "0")
+    if int(capabilities, 16) >> _CAP_SYS_RESOURCE & 1:
+        return ()
+    found = []
+    for name, kind in (("nofile", resource.RLIMIT_NOFILE), ("nproc", resource.RLIMIT_NPROC)):
+        soft, hard = resource.getrlimit(kind)
+        if hard != resource.RLIM_INFINITY:
+            highest = min(hard, _MOST[name])
+            found.append(f"{name}={highest if soft == resource.RLIM_INFINITY else min(soft, highest)}:{highest}")
+    return tuple(found)
+
+
+def _usable_runtime(which: Callable[[str], str | None]) -> str:
+    """crun, which podman prefers, does not work where some of the cgroups' controllers are of version 1 and some of 2."""
+    return "runc" if _HYBRID.exists() and which("runc") else ""
