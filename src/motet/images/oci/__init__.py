@@ -1,0 +1,1 @@
+"""OCI images: how they are built, from the steps of an image."""

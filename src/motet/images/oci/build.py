@@ -9,10 +9,10 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from motet.backends.oci.programs import BuildCall, Programs
 from motet.client.scratch import Scratch
 from motet.errors import ImageBuildError, ServiceError
 from motet.images.oci.context import fill, secret_files
-from motet.images.oci.programs import BuildCall, Programs
 from motet.images.oci.stages import Stage
 
 Told = Callable[[str], None]

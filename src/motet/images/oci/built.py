@@ -14,11 +14,11 @@ from pathlib import Path
 
 import msgspec
 
+from motet.backends.oci.programs import Programs, find_programs
 from motet.errors import ImageBuildError, ServiceError
 from motet.images.oci.build import Told, run_build
 from motet.images.oci.containerfile import Surroundings, stages_of
 from motet.images.oci.context import digest, located
-from motet.images.oci.programs import Programs, find_programs
 from motet.images.oci.runtime_files import OLDEST, QUESTION, ImagePython, runtime_for
 from motet.images.oci.stages import Stage
 from motet.model.image import ImageSpec, RegistryImage

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Literal
 
 from motet.errors import InvalidError, ServiceError
+from motet.model.isolation import Limits, Mount, Walls
 
 BuilderName = Literal["podman", "buildah", "docker"]
 
 BUILDER = "MOTET_BUILDER"
 RUNTIME = "MOTET_OCI_RUNTIME"
 BUILD_OPTIONS = "MOTET_BUILD_OPTIONS"
+RUN_OPTIONS = "MOTET_OCI_OPTIONS"
 
 _CAP_SYS_RESOURCE = 24
 # Podman's own number of processes, to which it lowers itself before it starts anything.
@@ -28,11 +30,13 @@ _HYBRID = Path("/sys/fs/cgroup/unified/cgroup.controllers")
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
     """What of a machine podman and docker must be told. `ulimits`: in place of their own, which only a privileged process may
-    have. `runtime`: the OCI runtime to take; empty: the engine's own. `build_options`: what an operator adds to each build."""
+    have. `runtime`: the OCI runtime to take; empty: the engine's own. `build_options`, `run_options`: what
+    an operator adds to each build, and to each container."""
 
     ulimits: tuple[str, ...] = ()
     runtime: str = ""
     build_options: tuple[str, ...] = ()
+    run_options: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +52,19 @@ class BuildCall:
     login: str = ""
     is_anew: bool = False
     base: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunCall:
+    """One container to start: of which image, under which name, with what of the machine, and its command."""
+
+    name: str
+    image: str
+    command: Sequence[str]
+    mounts: Sequence[Mount]
+    walls: Walls
+    limits: Limits
+    labels: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,12 +138,61 @@ class Programs:
         is_podman = self.engine == "podman" and self.machine.runtime
         return [self.engine, *(["--runtime", self.machine.runtime] if is_podman else [])]
 
-    def runtime_options(self) -> list[str]:
-        """Of `run`."""
-        words = list(_ulimits(self.machine))
+    def run(self, call: RunCall) -> list[str]:
+        """Starts a container, and returns when it runs. It is deleted when it has ended."""
+        words = [*self.engine_words(), "run", "--detach", "--rm", "--log-driver", "none", "--name", call.name]
         if self.engine == "docker" and self.machine.runtime:
             words += ["--runtime", self.machine.runtime]
-        return words
+        if self.engine == "podman":
+            words += ["--pull", "never", "--http-proxy=false"]
+        words += [*_ulimits(self.machine), *_walls(call.walls, self.engine), *_limits(call.limits)]
+        for key, value in call.labels.items():
+            words += ["--label", f"{key}={value}"]
+        for mount in call.mounts:
+            access = "" if mount.writable else ",readonly"
+            words += ["--mount", f"type=bind,source={mount.source},target={mount.target}{access}"]
+        return [*words, *self.machine.run_options, call.image, *call.command]
+
+    def kill(self, names: Sequence[str]) -> list[str]:
+        """Ends containers now and deletes them. Those that are not there are no failure."""
+        patience = ["--time", "0", "--ignore"] if self.engine == "podman" else []
+        return [self.engine, "rm", "--force", *patience, *names]
+
+    def wait(self, name: str) -> list[str]:
+        """Ends when the container has, or if there is none."""
+        return [self.engine, "wait", name]
+
+    def names(self, label: str) -> list[str]:
+        """Says the names of containers with a label, and what it is worth, as lines with a tab."""
+        value = '{{index .Labels "%s"}}' if self.engine == "podman" else '{{.Label "%s"}}'
+        return [
+            self.engine,
+            "ps",
+            "--all",
+            "--filter",
+            f"label={label}",
+            "--format",
+            "{{.Names}}\t" + value % label,
+        ]
+
+
+def _walls(walls: Walls, engine: str) -> list[str]:
+    words = ["--security-opt", "no-new-privileges"]
+    if not walls.network:
+        words += ["--network", "none"]
+    return words
+
+
+def _limits(limits: Limits) -> list[str]:
+    words = []
+    if limits.memory is not None:
+        # As much with swap: what goes over it is to be ended, not to be slow.
+        words += ["--memory", str(limits.memory), "--memory-swap", str(limits.memory)]
+    if limits.cpu is not None:
+        words += ["--cpus", f"{limits.cpu:g}"]
+    if limits.pids is not None:
+        words += ["--pids-limit", str(limits.pids)]
+    return words
 
 
 def is_local_registry(reference: str) -> bool:
@@ -158,9 +224,17 @@ def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] = s
         machine=Machine(
             ulimits=lowered_ulimits(),
             runtime=env.get(RUNTIME, "") or _usable_runtime(which),
-            build_options=tuple(shlex.split(env.get(BUILD_OPTIONS, ""))),
+            build_options=_words(env, BUILD_OPTIONS),
+            run_options=_words(env, RUN_OPTIONS),
         ),
     )
+
+
+def _words(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
+    try:
+        return tuple(shlex.split(env.get(variable, "")))
+    except ValueError as error:
+        raise InvalidError(f"{variable} is to be words as in a shell: {error}") from error
 
 
 def _builder(named: str, which: Callable[[str], str | None]) -> BuilderName:

@@ -1,0 +1,1 @@
+"""Containers in OCI images, by podman or docker."""

@@ -1,0 +1,48 @@
+"""OCI containers whose backend is gone. They end with their connection to it; what an engine did not delete then is deleted."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+
+from motet.backends.oci.programs import Programs
+from motet.backends.oci.template import OWNER
+from motet.client.family import process_of
+
+
+def owner_of_this_process() -> str:
+    """What tells this process from all others of this machine, before it and after it."""
+    process = process_of(os.getpid())
+    return f"{os.getpid()}:{process.began if process is not None else 0}"
+
+
+def has_ended(owner: str) -> bool:
+    """Whether the process of that name is gone."""
+    pid, _, began = owner.partition(":")
+    if not (pid.isdecimal() and began.isdecimal()):
+        return False
+    process = process_of(int(pid))
+    return process is None or process.began != int(began) or process.state == "Z"
+
+
+async def end_leftovers(programs: Programs, owner: str) -> None:
+    """Delete the containers of backends whose processes have ended."""
+    with contextlib.suppress(OSError):
+        lines = (await _said(programs.names(OWNER))).splitlines()
+        found = (line.split("\t") for line in lines if "\t" in line)
+        names = [name for name, whose in found if whose != owner and has_ended(whose)]
+        if names:
+            await _said(programs.kill(names))
+
+
+async def _said(command: list[str]) -> str:
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    written, _ = await process.communicate()
+    return written.decode(errors="replace")
