@@ -109,9 +109,9 @@ class LimitKeeper:
         if (killed := _out_of_memory(container)) is not None:
             return killed
         in_group = container.group is not None and "memory" in container.group.by_kind
-        is_watched = limits.memory is not None and not in_group and container.pid is not None
-        if is_watched and memory_of(container.pid) > limits.memory:
-            return _used_more(limits.memory, "memory")
+        most, pid = limits.memory, container.pid
+        if most is not None and pid is not None and not in_group and memory_of(pid) > most:
+            return _used_more(most, "memory")
         if limits.disk is not None and disk_of(container.directory) > limits.disk:
             return _used_more(limits.disk, "disk")
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 
 from motet.model.isolation import Walls
@@ -12,6 +13,7 @@ from motet.runtime.walls.bubblewrap import TEMPORARY, bubblewrap, bubblewrap_com
 from motet.runtime.walls.namespaces import enter_namespaces, fork_for_parent
 from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, forbid_calls
 from motet.runtime.walls.syscall_filter import syscall_filter
+from motet.wire.template import Fork
 
 _HOLDER = "/usr/bin/cat"
 """Runs within until its input ends, so that there is always a process there; what it repeats tells that all is ready."""
@@ -31,8 +33,8 @@ class Enclosure:
             raise OSError("bubblewrap (bwrap) is not installed: apt-get install bubblewrap")
         self._walls = walls
         self._as_root = os.geteuid() == 0
-        self._init = -1
-        """A descriptor of the first process within."""
+        self._init = self._handle = -1
+        """Descriptors of the first process within, and of bubblewrap's."""
         if self._as_root and walls.uid is not None:
             os.chown(directory, walls.uid, walls.uid)
         self._filter = syscall_filter()
@@ -60,6 +62,7 @@ class Enclosure:
                         (os.POSIX_SPAWN_DUP2, stderr, 2),
                     ],
                 )
+                self._handle = os.pidfd_open(self.process)
             except OSError:
                 self._close()
                 raise
@@ -73,16 +76,15 @@ class Enclosure:
 
     def end(self) -> None:
         """Have all that is within killed. Idempotent; the process is still to be waited for."""
-        if self._init >= 0:  # the first process of its namespace takes all others with it
-            with contextlib.suppress(ProcessLookupError):
-                signal.pidfd_send_signal(self._init, signal.SIGKILL)
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.process, signal.SIGKILL)
+        for process in (self._init, self._handle):  # the first one within takes all others there with it
+            if process >= 0:
+                with contextlib.suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(process, signal.SIGKILL)
         self._close()
 
-    def enter(self) -> int:
-        """Fork into it. Returns in the new process within, with 0, and in this one with that process's number, which is its
-        child; raises `OSError` if that failed, with what was wrong in the child's words."""
+    def enter(self, joins: tuple[str, ...]) -> int:
+        """Fork into it, in these control groups. Returns 0 in the new process within, and its number
+        in this one, whose child it is. Raises `OSError` in this one if that failed."""
         told, tell = os.pipe()
         midwife = os.fork()
         if midwife:
@@ -94,6 +96,7 @@ class Enclosure:
                 raise OSError(text or "it could not enter its walls")
             return int(text)
         try:
+            join(joins)  # they cannot be seen from within
             enter_namespaces(self._init, user=not self._as_root, network=not self._walls.network)
             if pid := fork_for_parent():
                 os.write(tell, str(pid).encode())
@@ -101,11 +104,16 @@ class Enclosure:
         except BaseException as error:
             os.write(tell, f"it could not enter its walls: {error}".encode())
             os._exit(1)
+        os.close(told)
+        os.close(tell)
         return 0
 
-    def settle(self) -> None:
+    def settle(self, fork: Fork) -> None:
         """In the process within: keep nothing that leads out. Raises `OSError`."""
         os.chdir(TEMPORARY)
+        if fork.limits.pids is not None and not fork.joins:
+            # Of this user, in these walls' own namespace of users if there is one.
+            resource.setrlimit(resource.RLIMIT_NPROC, (fork.limits.pids, fork.limits.pids))
         drop_bounding_set()
         if self._as_root and self._walls.uid is not None:
             become(self._walls.uid)
@@ -113,7 +121,14 @@ class Enclosure:
         forbid_calls(self._filter)
 
     def _close(self) -> None:
-        for descriptor in (self._hold, self.ready, self._info, self._init):
+        for descriptor in (self._hold, self.ready, self._info, self._init, self._handle):
             if descriptor >= 0:
                 os.close(descriptor)
-        self._hold = self.ready = self._info = self._init = -1
+        self._hold = self.ready = self._info = self._init = self._handle = -1
+
+
+def join(files: tuple[str, ...]) -> None:
+    """Be in these control groups from now on, with all that this process starts. Raises `OSError`."""
+    for path in files:
+        with open(path, "w") as file:
+            file.write("0")
