@@ -36,32 +36,64 @@ def bubblewrap_command(
     make namespaces without one for users. `info`, `calls`: descriptors where it tells of its processes, and of its filter of
     system calls."""
     command = [program, "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "motet"]
-    if not as_root:
-        command.append("--unshare-user")
-    if not walls.network:
-        command.append("--unshare-net")
-    command += ["--ro-bind", "/usr", "/usr"]
+    command += [] if as_root else ["--unshare-user"]
+    command += [] if walls.network else ["--unshare-net"]
+    seen = _Seen()
+    seen.show("/usr", "/usr")
     for path in _SYSTEM:
         if os.path.islink(path):
-            command += ["--symlink", os.readlink(path), path]
+            seen.words += ["--symlink", os.readlink(path), path]
         elif os.path.isdir(path):
-            command += ["--ro-bind", path, path]
+            seen.show(path, path)
     for name in _SETTINGS:
         if os.path.exists(path := f"/etc/{name}"):  # of links what they lead to, wherever that is
-            command += ["--ro-bind", os.path.realpath(path), path]
-    command += ["--proc", "/proc", "--dev", "/dev"]
+            seen.show(os.path.realpath(path), path)
+    seen.words += ["--proc", "/proc", "--dev", "/dev"]
     for device in _devices(walls):
-        command += ["--dev-bind", device, device]
-    command += ["--bind", directory, TEMPORARY, "--symlink", TEMPORARY, "/var/tmp", "--symlink", "/run", "/var/run"]
-    shown = _outermost([*_interpreter(), *(mount.source for mount in walls.mounts if mount.source == mount.target)])
+        seen.words += ["--dev-bind", device, device]
+    seen.show(directory, TEMPORARY, writable=True)
+    seen.words += ["--dir", "/var", "--symlink", TEMPORARY, "/var/tmp", "--symlink", "/run", "/var/run"]
     for path in _outermost(_interpreter()):
-        command += ["--ro-bind", path, path]
+        seen.show(path, path)
+    below = [mount for mount in walls.mounts if _is_below(mount.target, walls.hidden)]
     for mount in walls.mounts:
-        command += ["--bind" if mount.writable else "--ro-bind", mount.source, mount.target]
+        if mount not in below:
+            seen.show(mount.source, mount.target, writable=mount.writable)
     for path in walls.hidden:
-        if os.path.isdir(path) and any(path == each or path.startswith(f"{each}/") for each in shown):
-            command += ["--tmpfs", path]
-    return [*command, "--chdir", TEMPORARY, "--info-fd", str(info), "--seccomp", str(calls), "--"]
+        seen.hide(path)
+    for mount in below:  # of what is hidden this much is to be seen
+        seen.show(mount.source, mount.target, writable=mount.writable)
+    return [*command, *seen.words, "--chdir", TEMPORARY, "--info-fd", str(info), "--seccomp", str(calls), "--"]
+
+
+class _Seen:
+    """A file system as it grows: `words` of the command."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._places = {"/"}
+        self._shown: list[str] = []
+
+    def show(self, source: str, target: str, *, writable: bool = False) -> None:
+        """What the host has at `source` is at `target`, for everybody to reach: directories that bubblewrap itself makes on the
+        way may be for its own user alone."""
+        for parent in reversed(Path(target).parents):
+            if str(parent) not in self._places and not _is_below(str(parent), self._shown):
+                self._places.add(str(parent))
+                self.words += ["--dir", str(parent)]
+        self.words += ["--bind" if writable else "--ro-bind", source, target]
+        if not writable:
+            self._shown.append(target)
+
+    def hide(self, path: str) -> None:
+        """There is nothing there, where there would be something."""
+        if os.path.isdir(path) and _is_below(path, self._shown):
+            self.words += ["--tmpfs", path]
+            self._shown = [each for each in self._shown if not _is_below(each, [path])]
+
+
+def _is_below(path: str, directories: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in directories)
 
 
 def _interpreter() -> Iterable[str]:
