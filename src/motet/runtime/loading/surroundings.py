@@ -107,7 +107,7 @@ def _files_below(directory: str) -> list[str]:
     for place, below, names in os.walk(directory):
         if mounted:  # of the host, which walls show here
             below[:] = [name for name in below if os.path.join(place, name) not in mounted]
-            names = [name for name in names if os.path.join(place, name) not in mounted]
+            names[:] = [name for name in names if os.path.join(place, name) not in mounted]
         found += [os.path.relpath(os.path.join(place, name), directory) for name in names]
         if len(found) > _LOOKED_AT:
             break
