@@ -36,6 +36,7 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         shortage=pool.size.shortage,
         desired_containers=pool.size.decision.desired,
         learned_target=None if learned is None else learned.view(now),
+        isolation=pool.spec.isolation or "process",
     )
 
 

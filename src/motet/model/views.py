@@ -73,7 +73,7 @@ class FunctionView(msgspec.Struct, frozen=True, kw_only=True):
     `last_decision` says why.
     `shortage` is what the host lacks for the containers it wants ("waiting for a GPU: ..."), or empty.
     `max_inputs` and `target_inputs` are inputs per container: where they run in batches, the size of those is counted in.
-    `learned_target`: with `target_inputs="auto"`, what is known of it.
+    `learned_target`: with `target_inputs="auto"`, what is known of it. `isolation`: the level of its containers.
     """
 
     function_id: str
@@ -92,6 +92,7 @@ class FunctionView(msgspec.Struct, frozen=True, kw_only=True):
     shortage: str = ""
     desired_containers: int = 0
     learned_target: LearnedTargetView | None = None
+    isolation: str = "process"
 
 
 class AppView(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,6 +32,7 @@ from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.levels import Levels
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
@@ -47,6 +48,7 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
+from motet.server.containers.walling import Walling
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -131,16 +133,15 @@ class Server:
             lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
-        self._catalogue = Catalogue(self._driver, id_base)
+        self._catalogue = Catalogue(self._driver, id_base, Levels(config.isolation, backend.lacks, config.listen))
         ends = config.stop_grace, self._calls.forget_app
         self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
-        )
+        settings = config.base_env, config.stop_grace, Walling(config.hidden)
+        self._containers = Containers(self._driver, backend, self._catalogue, self._lines, *settings, inherited)
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
@@ -215,6 +216,7 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
+        self._catalogue.levels.check_default()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
             self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
         deployed = await self._room.prepare()

@@ -18,12 +18,12 @@ from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
 from motet.backends.oci.programs import Programs, find_programs
 from motet.backends.oci.template import OciTemplate
 from motet.backends.output_pipes import OutputPipes
-from motet.backends.process import ENTRY, Pipes
+from motet.backends.process import ENTRY, Pipes, file_with
 from motet.errors import InternalError, InvalidError, ServiceError
 from motet.model.gpu import FoundGpus
 from motet.model.isolation import Limits
 from motet.model.template import TemplateSpec
-from motet.wire.template import Exited, Fork, Forked, Froze, TemplateReport, Thawed
+from motet.wire.template import Confided, Exited, Fork, Forked, Froze, TemplateReport, Thawed, encode_confided
 
 DIRECTORY = "/tmp"
 """Where containers begin: what they leave there goes with them."""
@@ -46,8 +46,8 @@ class _Container:
 class OciBackend:
     """A `Backend` on this machine, for launches whose template names an image that the engine has.
 
-    Of each kind of container that is in use, one more is ready than there are, so that the next one starts as fast as a process.
-    The first one, and several at once, take as long as the engine does. `env`, `scratch` and `entry` as for `ProcessBackend`;
+    Of each kind of container that is in use, one more is ready than there are, so that the next one starts as fast as a
+    process. The first one, and several at once, take as long as the engine does. `env`, `scratch` and `entry` as for `ProcessBackend`;
     `programs`: those of this machine, for tests.
     """
 
@@ -151,17 +151,17 @@ class OciBackend:
     def _start(self, launch: Launch, pipes: Pipes | None) -> None:
         kind = (launch.template, launch.limits)
         template = self._taken(kind)
-        request = Fork(
-            launch.container_id,
-            launch.address,
-            launch.token,
-            # What the image says of its environment, and on top of it what the function does.
-            {**dict(launch.template.env), **_encoded(launch.env)},
-            DIRECTORY,
-        )
-        pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
+        # What the image says of its environment, and on top of it what the function does.
+        env = {**dict(launch.template.env), **_encoded(launch.env)}
+        confided = file_with(encode_confided(Confided(launch.token, env)))
+        try:
+            pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
+        except OSError:
+            os.close(confided)
+            raise
         self._containers[launch.container_id] = _Container(template, pipes)
-        template.fork_nowait(request, pipes.write_ends)
+        request = Fork(launch.container_id, launch.address, "", {}, DIRECTORY)
+        template.fork_nowait(request, (*pipes.write_ends, confided))
         self._in_use[kind] = self._in_use.get(kind, 0) + 1
         if (window := self._windows.pop(kind, None)) is not None:
             window.cancel()

@@ -180,6 +180,8 @@ def _walls(walls: Walls, engine: str) -> list[str]:
     words = ["--security-opt", "no-new-privileges"]
     if not walls.network:
         words += ["--network", "none"]
+    if walls.gpus:
+        words += ["--gpus", "all"] if engine == "docker" else ["--device", "nvidia.com/gpu=all"]
     return words
 
 

@@ -37,10 +37,8 @@ _PEER = struct.Struct("3i")
 
 
 class OciTemplate:
-    """Starts at once, on the running loop. `reported` gets each report; `ended` is called once, with the reason, when it is gone.
-
-    Raises `OSError` if it cannot be started.
-    """
+    """Starts at once, on the running loop. `reported` gets each report; `ended` is called once, when it is gone, with the reason.
+    Raises `OSError` if it cannot be started."""
 
     def __init__(
         self,
@@ -101,7 +99,7 @@ class OciTemplate:
         return self.container_id is None and not self._is_over and self.why_ended is None
 
     def fork_nowait(self, request: Fork, descriptors: Sequence[int]) -> None:
-        """Have it start its container, as soon as it can. The descriptors travel along and are closed here, whatever happens."""
+        """Have it start its container, as soon as it can. The descriptors travel along and are closed here, however it ends."""
         self.container_id = request.container_id
         if self._channel is None:
             self._waiting.append((frame(request), descriptors))
