@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+import msgspec
 import pytest
 import uvloop
 
@@ -142,9 +143,14 @@ class Session:
     def backend(self) -> Backend:
         return self.stage.backend
 
-    def start(self, act: Act, template: TemplateSpec = PLAIN_TEMPLATE) -> str:
+    def start(self, act: Act, template: TemplateSpec | None = None) -> str:
+        """`template`: another one than that of the stage's launches; what it says comes on top of theirs."""
         container_id = f"ta-{next(self.numbers)}"
-        launch = replace(self.stage.launch(container_id, act), template=template)
+        launch = self.stage.launch(container_id, act)
+        if template is not None:
+            fields = msgspec.structs.asdict(template)
+            given = {name: value for name, value in fields.items() if value != getattr(PLAIN_TEMPLATE, name)}
+            launch = replace(launch, template=msgspec.structs.replace(launch.template, **given))
         self.backend.start_nowait(launch)
         self.stage.started(launch)
         return container_id

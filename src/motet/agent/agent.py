@@ -19,7 +19,8 @@ from motet.agent.agent_log import rotate, say
 from motet.agent.held_pipes import HeldPipes
 from motet.backends.base import ContainerEnd, Launch, Stream, TemplateEnd
 from motet.backends.channel import Channel
-from motet.backends.process import ENTRY, ProcessBackend
+from motet.backends.machine import MachineBackend
+from motet.backends.template_link import ENTRY
 from motet.client import family
 from motet.client.adopted import Adopted
 from motet.client.peer_process import descends_from, peer_process
@@ -64,7 +65,7 @@ class _AgentsContainer:
 class Agent:
     """Has one server at a time: the last one to attach. `backend` is what starts its containers."""
 
-    def __init__(self, backend: ProcessBackend, grace: float = DEFAULT_GRACE) -> None:
+    def __init__(self, backend: MachineBackend, grace: float = DEFAULT_GRACE) -> None:
         self._backend = backend
         self._grace = grace
         self._loop = asyncio.get_running_loop()
@@ -243,7 +244,7 @@ class Agent:
 
 async def _serve(listening: socket.socket, entry: str) -> None:
     with Scratch("agent") as scratch:
-        backend = ProcessBackend(env=os.environ, scratch=scratch.path, left_behind=scratch.path, entry=entry)
+        backend = MachineBackend(env=os.environ, scratch=scratch.path, left_behind=scratch.path, entry=entry)
         agent = Agent(backend)
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, agent.end)

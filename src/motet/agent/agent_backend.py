@@ -23,7 +23,7 @@ from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch
 from motet.backends.channel import Channel
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
-from motet.backends.process import ENTRY
+from motet.backends.template_link import ENTRY
 from motet.backends.walls.levels import lacking
 from motet.client.peer_process import peer_process
 from motet.client.socket_path import socket_path

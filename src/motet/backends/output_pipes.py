@@ -7,12 +7,26 @@ import contextlib
 import os
 import select
 from collections.abc import Callable
+from typing import Protocol
 
 from motet.backends.base import Stream
 
 CHUNK_BYTES = 64 * 1024
 # A pipe holds 1 MiB at most: what comes after that many reads was written after its container ended, by someone else.
 _LAST_READS = 16
+
+
+class Pipes(Protocol):
+    """Where one container's output goes. `write_ends` (stdout, stderr) are for the container."""
+
+    @property
+    def write_ends(self) -> tuple[int, ...]: ...
+
+    def drain(self) -> None:
+        """Hand on what is there now."""
+
+    def drain_and_close(self) -> None:
+        """The same, for the last time."""
 
 
 class OutputPipes:

@@ -14,11 +14,11 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd
 from motet.backends.nvml import find_gpus
-from motet.backends.output_pipes import OutputPipes
+from motet.backends.output_pipes import OutputPipes, Pipes
+from motet.backends.template_link import ENTRY, file_with
 from motet.backends.templates import LiveTemplate, Templates
 from motet.backends.walls.levels import lacking
 from motet.backends.walls.limit_keeper import LimitKeeper
@@ -27,21 +27,6 @@ from motet.model.gpu import FoundGpus
 from motet.model.isolation import Isolation
 from motet.model.template import PLAIN_TEMPLATE
 from motet.wire.template import Confided, Fork, Forked, Froze, Kill, TemplateReport, Thawed, encode_confided
-
-ENTRY = "motet.runtime.container:main"
-
-
-class Pipes(Protocol):
-    """Where one container's output goes. `write_ends` (stdout, stderr) are for the container."""
-
-    @property
-    def write_ends(self) -> tuple[int, ...]: ...
-
-    def drain(self) -> None:
-        """Hand on what is there now."""
-
-    def drain_and_close(self) -> None:
-        """The same, for the last time."""
 
 
 class _LiveContainer:
@@ -258,15 +243,3 @@ class ProcessBackend:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
-
-
-def file_with(content: bytes) -> int:
-    """A descriptor of a file without a name, to be read from its beginning."""
-    file = os.memfd_create("confided")
-    try:
-        os.write(file, content)
-        os.lseek(file, 0, os.SEEK_SET)
-    except OSError:
-        os.close(file)
-        raise
-    return file

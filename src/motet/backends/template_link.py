@@ -13,6 +13,8 @@ from motet.backends.base import describe_exit
 from motet.backends.channel import Channel
 from motet.wire.template import Fork, Kill, TemplateReport, decode_to_backend, frame
 
+ENTRY = "motet.runtime.container:main"
+"""What runs a container."""
 CLOSE_TIMEOUT = 10.0
 
 
@@ -95,3 +97,15 @@ def _spawn(
         pass_fds=[control.fileno()],
         start_new_session=True,
     )
+
+
+def file_with(content: bytes) -> int:
+    """A descriptor of a file without a name, to be read from its beginning."""
+    file = os.memfd_create("confided")
+    try:
+        os.write(file, content)
+        os.lseek(file, 0, os.SEEK_SET)
+    except OSError:
+        os.close(file)
+        raise
+    return file

@@ -59,7 +59,7 @@ def build_server(
     it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory. `blobs`: where
     it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
-    from motet.backends.process import ProcessBackend
+    from motet.backends.machine import MachineBackend
     from motet.server.server import Server
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
@@ -67,7 +67,7 @@ def build_server(
     scratch = None
     if backend is None:
         scratch = Scratch("server")
-        backend = ProcessBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
+        backend = MachineBackend(env=config.base_env, scratch=scratch.path, left_behind=scratch.path)
     if config.records is None:
         store = MemoryCallStore()
         return Server(

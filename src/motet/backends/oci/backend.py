@@ -17,10 +17,9 @@ from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stre
 from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
 from motet.backends.oci.programs import Programs, find_programs
 from motet.backends.oci.template import OciTemplate
-from motet.backends.output_pipes import OutputPipes
-from motet.backends.process import ENTRY, Pipes, file_with
+from motet.backends.output_pipes import OutputPipes, Pipes
+from motet.backends.template_link import ENTRY, file_with
 from motet.errors import InternalError, InvalidError, ServiceError
-from motet.model.gpu import FoundGpus
 from motet.model.isolation import Limits
 from motet.model.template import TemplateSpec
 from motet.wire.template import Confided, Exited, Fork, Forked, Froze, TemplateReport, Thawed, encode_confided
@@ -44,11 +43,11 @@ class _Container:
 
 
 class OciBackend:
-    """A `Backend` on this machine, for launches whose template names an image that the engine has.
+    """The part of a `Backend` on this machine that serves launches whose template names an image that the engine has.
 
     Of each kind of container that is in use, one more is ready than there are, so that the next one starts as fast as a
-    process. The first one, and several at once, take as long as the engine does. `env`, `scratch` and `entry` as for `ProcessBackend`;
-    `programs`: those of this machine, for tests.
+    process. The first one, and several at once, take as long as the engine does. `env`, `scratch` and `entry` as for
+    `ProcessBackend`; `programs`: those of this machine, for tests.
     """
 
     def __init__(
@@ -80,25 +79,10 @@ class OciBackend:
     def __repr__(self) -> str:
         return f"OciBackend(templates={len(self._alive)}, containers={len(self._containers)})"
 
-    def lacks(self) -> str | None:
-        """Why no container can run here, and what to do; None if one can."""
-        try:
-            self._programs = self._programs or self._find()
-        except (ServiceError, InvalidError) as error:
-            return str(error)
-        return None
-
     async def open(self, reports: Reports) -> None:
         """See `Backend`. Nothing is started before a container is."""
         self._loop = asyncio.get_running_loop()
         self._reports = reports
-
-    def silence(self) -> None:
-        """See `Backend`."""
-
-    async def find_gpus(self) -> FoundGpus:
-        """See `Backend`: they are found by who has processes on this machine."""
-        raise InternalError("GPUs are found by another backend")
 
     def start_nowait(self, launch: Launch, pipes: Pipes | None = None) -> None:
         """See `Backend`. `pipes`: what it writes to, instead of being reported."""

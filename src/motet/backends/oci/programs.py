@@ -232,6 +232,15 @@ def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] = s
     )
 
 
+def lacking_programs(env: Mapping[str, str]) -> str | None:
+    """Why no container can run in an OCI image here, and what to do; None if one can."""
+    try:
+        find_programs(env)
+    except (ServiceError, InvalidError) as error:
+        return str(error)
+    return None
+
+
 def _words(env: Mapping[str, str], variable: str) -> tuple[str, ...]:
     try:
         return tuple(shlex.split(env.get(variable, "")))

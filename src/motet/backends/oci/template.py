@@ -37,7 +37,7 @@ _PEER = struct.Struct("3i")
 
 
 class OciTemplate:
-    """Starts at once, on the running loop. `reported` gets each report; `ended` is called once, when it is gone, with the reason.
+    """Starts at once, on the running loop. `reported` gets each report; `ended` is called once, when it is gone.
     Raises `OSError` if it cannot be started."""
 
     def __init__(

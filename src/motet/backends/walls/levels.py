@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 
+from motet.backends.oci.programs import lacking_programs
 from motet.model.isolation import Isolation
 
 _TRIAL = ("--ro-bind", "/", "/", "--unshare-pid", "--unshare-ipc", "--proc", "/proc", "--dev", "/dev")
@@ -31,7 +32,7 @@ def lacking(isolation: Isolation) -> str | None:
     if isolation in _had:
         return None
     if isolation == "oci":
-        return "this version of Motet has no OCI level"
+        return lacking_programs(os.environ)
     problem = _bubblewrap_lacks()
     if problem is None:
         _had.add(isolation)
