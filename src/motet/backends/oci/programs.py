@@ -8,6 +8,7 @@ import shlex
 import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -216,9 +217,10 @@ def _ulimits(machine: Machine) -> list[str]:
     return [word for limit in machine.ulimits for word in ("--ulimit", limit)]
 
 
-def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] = shutil.which) -> Programs:
+def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] | None = None) -> Programs:
     """Those that an environment names, or that are found. Raises `InvalidError` for a name that makes no sense, and
     `ServiceError`, with what to do, where there are none."""
+    which = which or partial(shutil.which, path=env.get("PATH"))
     builder = _builder(env.get(BUILDER, ""), which)
     return Programs(
         builder=builder,

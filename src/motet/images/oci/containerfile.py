@@ -180,7 +180,7 @@ class _Begun:
         target = files.target
         if files.kind == "module":
             target = posixpath.join(MODULES, posixpath.basename(copied.source))
-        return f"COPY {_words([place, target])}"
+        return f"COPY {_words([place, _dollars(target)])}"
 
 
 def _has_directory(step: Step) -> bool:
@@ -230,10 +230,11 @@ def _first_base(text: str) -> str:
 
 
 def _words(words: Sequence[str]) -> str:
-    return json.dumps([_dollars(word) for word in words], ensure_ascii=False)
+    return json.dumps(list(words), ensure_ascii=False)
 
 
 def _dollars(word: str) -> str:
+    """Of instructions in which builders put variables in their place: not those that name a command."""
     return word.replace("$", "\\$")
 
 

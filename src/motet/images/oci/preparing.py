@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 
+from motet.errors import InvalidError
 from motet.images.oci.run_instruction import BUILD, RunInstructions, digest_of
 from motet.images.oci.stages import Bytes, Copied, RuntimeFiles
 from motet.model.image import PreparingFunction
@@ -15,6 +16,10 @@ RUNTIME = "/opt/motet"
 
 def preparing_instruction(runs: RunInstructions, step: PreparingFunction) -> str:
     """Runs the function by Motet's runtime, with the source of its module, or of the package that has it."""
+    if "<" in step.qualname:
+        raise InvalidError(
+            f"Image.run_function({step.qualname}): the build imports the function, which is to be at the top level of a module"
+        )
     runs.files["runtime"] = RuntimeFiles()
     # Not by what the module holds: another line of it that the function does not use is no other image.
     source = f"functions/{step.source[:16] or digest_of(step.qualname.encode())}"
