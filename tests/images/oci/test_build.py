@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from motet.errors import ImageBuildError, InvalidError, ServiceError
+from motet.images.oci.build import Stop
 from motet.images.oci.built import OciImages
 from motet.images.oci.context import digest, located
 from motet.images.oci.runtime_files import own_python
@@ -29,7 +30,7 @@ from motet.model.image import (
 )
 
 _PODMAN = r"""
-import json, os, pathlib, sys
+import json, os, pathlib, signal, sys
 
 store = pathlib.Path(os.environ["FAKE"])
 words = sys.argv[1:]
@@ -40,6 +41,7 @@ if words[:2] == ["image", "inspect"]:
         sys.exit(f"Error: {os.environ['SICK']}")
     if not (store / words[2].replace("/", "_")).exists():
         sys.exit(f"Error: {words[2]}: image not known")
+    print(json.dumps([{"Config": {"Env": ["PATH=/usr/bin", "A=b=c"]}}]))
 elif words[0] == "run":
     code = int(os.environ.get("ANSWERS", 0))
     if code == 0:
@@ -56,6 +58,8 @@ else:
     (store / "seen").write_text(json.dumps([seen, {os.path.basename(it): open(it).read() for it in secrets}]))
     for number, line in enumerate(open(given["--file"]).read().splitlines(), 1):
         print(f"STEP {number}/9: {line}", flush=True)
+        if "hang" in line:
+            signal.pause()
         if "fail" in line:
             print("what went wrong", flush=True)
             print(os.environ.get("SAYS", ""), flush=True)
@@ -122,7 +126,7 @@ def test_an_image_is_built_once_and_its_lines_are_told_and_kept(machine: Machine
     assert lines[-1] == "STEP 2/9: RUN true"
     assert "STEP 2/9: RUN true\n" in machine.images().log_of(built.tag).read_text()
     assert (built.runtime / "motet" / "__init__.py").exists()
-    assert built.python.executable == "/usr/bin/python3"
+    assert (built.python.executable, built.env) == ("/usr/bin/python3", {"PATH": "/usr/bin", "A": "b=c"})
 
 
 def test_ten_who_ask_for_one_image_have_it_built_once(machine: Machine) -> None:
@@ -222,3 +226,17 @@ def test_a_module_is_found_where_the_program_looks(tmp_path: Path) -> None:
     assert located(LocalFiles(kind="module", source="single"), path) == Copied(str(tmp_path / "single.py"))
     with pytest.raises(InvalidError, match="no module of this name"):
         located(LocalFiles(kind="module", source="nowhere_to_be_found"), path)
+
+
+def test_a_build_can_be_stopped_from_outside(machine: Machine) -> None:
+    stop = Stop()
+
+    def told(line: str) -> None:
+        if "RUN hang" in line:
+            stop.now()
+
+    with pytest.raises(ServiceError, match="the build was cancelled"):
+        machine.images().ensure(image(ShellCommands(commands=("hang",))), told, stop=stop)
+    assert not list(Path(tempfile.gettempdir()).iterdir())
+    with pytest.raises(ServiceError, match="the build was cancelled"):
+        machine.images().ensure(image(ShellCommands(commands=("true",))), nobody, stop=stop)

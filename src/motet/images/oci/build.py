@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import signal
 import subprocess
+import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -17,6 +20,32 @@ from motet.images.oci.stages import Stage
 
 Told = Callable[[str], None]
 """Takes a line that a build has written, without its end."""
+
+
+class Stop:
+    """Ends a build from another thread: the program that runs now, and the steps that would come."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._is_told = False
+
+    def now(self) -> None:
+        """Idempotent."""
+        with self._lock:
+            self._is_told = True
+            if self._process is not None:
+                _end(self._process)
+
+    def follow(self, process: subprocess.Popen[str] | None) -> None:
+        """This one runs now; None: none does. Raises `ServiceError` if the build was to end meanwhile."""
+        with self._lock:
+            self._process = process
+            if self._is_told:
+                if process is not None:
+                    _end(process)
+                raise ServiceError("the build was cancelled")
+
 
 _LAST_LINES = 20
 # "STEP 3/4: RUN ..." and "[2/2] STEP 3/4: ..." of podman and buildah, "#7 [3/4] RUN ..." of docker.
@@ -35,6 +64,7 @@ def run_build(
     env: Mapping[str, str],
     uv: Callable[[], Path],
     runtime: Callable[[], Path],
+    stop: Stop,
 ) -> None:
     """Have a stage built; the engine has its tag then. `base`: what it begins with. `log` gets all that is written, `told` each
     line. Raises `ImageBuildError`, with the step and its last lines, and `ServiceError` where the program cannot run."""
@@ -55,12 +85,12 @@ def run_build(
                     is_anew=stage.anew,
                     base=base,
                 )
-                _run(programs.build(call), stage, log, told, {**env, "DOCKER_BUILDKIT": "1"})
+                _run(programs.build(call), stage, log, told, {**env, "DOCKER_BUILDKIT": "1"}, stop)
     except OSError as error:
         raise ServiceError(f"an image cannot be built on this machine: {error}") from error
 
 
-def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[str, str]) -> None:
+def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[str, str], stop: Stop) -> None:
     last: deque[str] = deque(maxlen=_LAST_LINES)
     at = 0
     with (
@@ -79,6 +109,7 @@ def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[s
     ):
         assert process.stdout is not None
         try:
+            stop.follow(process)
             for written in process.stdout:
                 line = written.rstrip("\n")
                 if step := _STEP.match(line):
@@ -92,19 +123,15 @@ def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[s
             _end(process)
             raise
         code = process.wait()
+    stop.follow(None)
     if code:
         raise _failure(command[0], code, stage, at, list(last), log)
 
 
 def _end(process: subprocess.Popen[str]) -> None:
     """The program has children of its own, in its session."""
-    for signal_number in (15, 9):
-        try:
-            os.killpg(process.pid, signal_number)
-            process.wait(timeout=10)
-            return
-        except (ProcessLookupError, subprocess.TimeoutExpired):
-            continue
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _failure(program: str, code: int, stage: Stage, at: int, last: list[str], log: Path) -> ImageBuildError:

@@ -16,11 +16,12 @@ import msgspec
 
 from motet.backends.oci.programs import Programs, find_programs
 from motet.errors import ImageBuildError, ServiceError
-from motet.images.oci.build import Told, run_build
+from motet.images.oci.build import Stop, Told, run_build
 from motet.images.oci.containerfile import Surroundings, stages_of
 from motet.images.oci.context import digest, located
 from motet.images.oci.runtime_files import OLDEST, QUESTION, ImagePython, runtime_for
 from motet.images.oci.stages import Stage
+from motet.model.hidden import hides_secrets
 from motet.model.image import ImageSpec, RegistryImage
 
 BASE = "MOTET_OCI_BASE"
@@ -29,13 +30,26 @@ DEFAULT_BASE = "docker.io/library/python:{python}-slim-bookworm"
 _NO_PYTHON = 127
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage:
-    """An image that the engine has: its name, its Python, and the directory with Motet for that."""
+    """An image that the engine has: its name, its Python, the directory with Motet for that, and the variables it sets."""
 
     tag: str
     python: ImagePython
     runtime: Path
+    env: dict[str, str]
+
+
+@hides_secrets
+class _Config(msgspec.Struct, frozen=True):
+    env: list[str] | None = msgspec.field(default=None, name="Env")
+
+
+class _Inspected(msgspec.Struct, frozen=True):
+    """What engines say of an image, as far as it is read."""
+
+    config: _Config = msgspec.field(default=_Config(), name="Config")
 
 
 class OciImages:
@@ -69,18 +83,19 @@ class OciImages:
         )
         return stages_of(spec, around)
 
-    def ensure(self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = ()) -> BuiltImage:
-        """The image, which is built if the engine has it not. `told` gets the lines of its builds. Raises `ImageBuildError`,
-        `InvalidError` and `ServiceError`."""
+    def ensure(self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = (), stop: Stop | None = None) -> BuiltImage:
+        """The image, which is built if the engine has it not. `told` gets the lines of its builds, `stop` ends them. Raises
+        `ImageBuildError`, `InvalidError` and `ServiceError`."""
         stages = self.stages(spec, sys_path)
-        if any(stage.anew for stage in stages) or not self._has(stages[-1].tag):
+        if any(stage.anew for stage in stages) or self._inspected(stages[-1].tag) is None:
             for number, stage in enumerate(stages):
-                self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told)
+                self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told, stop or Stop())
         return self._described(spec, stages[-1].tag)
 
-    def _ensure_stage(self, stage: Stage, base: str, told: Told) -> None:
+    def _ensure_stage(self, stage: Stage, base: str, told: Told, stop: Stop) -> None:
         with self._locked(stage.tag, told):
-            if not stage.anew and self._has(stage.tag):
+            stop.follow(None)
+            if not stage.anew and self._inspected(stage.tag) is not None:
                 return
             run_build(
                 stage,
@@ -91,6 +106,7 @@ class OciImages:
                 env=self._env,
                 uv=self._uv,
                 runtime=partial(self._runtime_in, base),
+                stop=stop,
             )
 
     def _runtime_in(self, tag: str) -> Path:
@@ -104,7 +120,10 @@ class OciImages:
                 f"{_origin(spec)} has Python {version}, and Motet's functions need {OLDEST[0]}.{OLDEST[1]} or later: begin "
                 'with another image, or give add_python="3.12"'
             )
-        return BuiltImage(tag=tag, python=python, runtime=self._runtime_in(tag))
+        found = self._inspected(tag)
+        variables = (variable.partition("=") for variable in (() if found is None else found.config.env or ()))
+        env = {name: value for name, _, value in variables}
+        return BuiltImage(tag=tag, python=python, runtime=self._runtime_in(tag), env=env)
 
     def _python_of(self, tag: str) -> ImagePython:
         """Of an image that the engine has; asked once. Raises `ImageBuildError` where it has none."""
@@ -126,14 +145,16 @@ class OciImages:
         aside.replace(file)
         return python
 
-    def _has(self, tag: str) -> bool:
+    def _inspected(self, tag: str) -> _Inspected | None:
         done = self._call(self.programs.inspect(tag))
-        if done.returncode and not _is_unknown(done.stderr):
-            raise ServiceError(
-                f"{self.programs.engine} does not say which images it has: {done.stderr.strip()}. Is it running, and may this "
-                "user use it?"
-            )
-        return done.returncode == 0
+        if done.returncode == 0:
+            return msgspec.json.decode(done.stdout, type=list[_Inspected])[0]
+        if _is_unknown(done.stderr):
+            return None
+        raise ServiceError(
+            f"{self.programs.engine} does not say which images it has: {done.stderr.strip()}. Is it running, and may this user "
+            "use it?"
+        )
 
     def _call(self, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
         try:
