@@ -38,7 +38,7 @@ def list_containers(*, app: str | None, as_json: bool) -> None:
                 "app_name": view.name,
                 "function_id": function.function_id,
                 "function_name": function.name,
-                "isolation": function.isolation,
+                "isolation": each.isolation,
                 "state": each.state,
                 "running_inputs": each.running_inputs,
                 "max_inputs": function.max_inputs,

@@ -5,17 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.attempt import AttemptRecord
+from motet.model.isolation import Isolation
 
 
 class ContainerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One container: its state (starting, ready, frozen, draining, stopping; "silent", with how that is known) and how many
-    inputs it runs and has run."""
+    """One container: its state (starting, ready, frozen, draining, stopping; "silent", with how that is known), how many
+    inputs it runs and has run, and its isolation level."""
 
     container_id: str
     state: str
     running_inputs: int
     finished_inputs: int
     age: float
+    isolation: Isolation = "process"
 
 
 class InputView(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +75,7 @@ class FunctionView(msgspec.Struct, frozen=True, kw_only=True):
     `last_decision` says why.
     `shortage` is what the host lacks for the containers it wants ("waiting for a GPU: ..."), or empty.
     `max_inputs` and `target_inputs` are inputs per container: where they run in batches, the size of those is counted in.
-    `learned_target`: with `target_inputs="auto"`, what is known of it. `isolation`: the level of its containers.
+    `learned_target`: with `target_inputs="auto"`, what is known of it.
     """
 
     function_id: str
@@ -92,7 +94,6 @@ class FunctionView(msgspec.Struct, frozen=True, kw_only=True):
     shortage: str = ""
     desired_containers: int = 0
     learned_target: LearnedTargetView | None = None
-    isolation: str = "process"
 
 
 class AppView(msgspec.Struct, frozen=True, kw_only=True):

@@ -32,7 +32,7 @@ from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
-from motet.server.apps.levels import Levels
+from motet.server.apps.levels import LevelsHere
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
@@ -48,7 +48,6 @@ from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
-from motet.server.containers.walling import Walling
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -133,14 +132,14 @@ class Server:
             lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
-        self._catalogue = Catalogue(self._driver, id_base, Levels(config.isolation, backend.lacks, config.listen))
+        self._catalogue = Catalogue(self._driver, id_base, LevelsHere(config.isolation, backend.lacks, config.listen))
         ends = config.stop_grace, self._calls.forget_app
         self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        settings = config.base_env, config.stop_grace, Walling(config.hidden)
+        settings = config.base_env, config.stop_grace, config.hidden
         self._containers = Containers(self._driver, backend, self._catalogue, self._lines, *settings, inherited)
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
@@ -223,9 +222,8 @@ class Server:
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        self._containers.address = self._address = await self._entrances.open(
-            self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
-        )
+        offer, where = self._containers.walling.offer, self._config.containers_socket or self._config.socket
+        self._address = offer(await self._entrances.open(self._config.listen, lambda: where or self._own_socket()))
         await self._backend.open(self._containers)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
@@ -378,7 +376,7 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
-        address = self._containers.address if socket is None else f"unix:{socket}"
+        address = self._containers.walling.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _closed(self) -> str:

@@ -38,7 +38,7 @@ def bubblewrap_command(
     command = [program, "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "motet"]
     command += [] if as_root else ["--unshare-user"]
     command += [] if walls.network else ["--unshare-net"]
-    seen = _Seen()
+    seen = _FileSystem()
     seen.show("/usr", "/usr")
     for path in _SYSTEM:
         if os.path.islink(path):
@@ -66,7 +66,7 @@ def bubblewrap_command(
     return [*command, *seen.words, "--chdir", TEMPORARY, "--info-fd", str(info), "--seccomp", str(calls), "--"]
 
 
-class _Seen:
+class _FileSystem:
     """A file system as it grows: `words` of the command."""
 
     def __init__(self) -> None:

@@ -18,7 +18,7 @@ _MOST_CAPABILITIES = 64
 _BYTES_PER_INSTRUCTION = 8
 
 
-class _Program(ctypes.Structure):
+class _FilterProgram(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("instructions", ctypes.c_char_p))
 
 
@@ -55,7 +55,7 @@ def drop_capabilities() -> None:
 
 def forbid_calls(program: bytes) -> None:
     """Put up a filter of system calls, which must allow what follows. Raises `OSError`."""
-    described = _Program(len(program) // _BYTES_PER_INSTRUCTION, program)
+    described = _FilterProgram(len(program) // _BYTES_PER_INSTRUCTION, program)
     if _libc().prctl(_PR_SET_SECCOMP, ctypes.c_ulong(_SECCOMP_MODE_FILTER), ctypes.byref(described), 0, 0):
         raise _last_error("seccomp")
 

@@ -19,7 +19,7 @@ from motet.model.views import AppView
 from motet.records.arguments import DefinitionRecord
 from motet.records.pools import FunctionRecord
 from motet.server import facts
-from motet.server.apps.levels import Levels
+from motet.server.apps.levels import LevelsHere
 from motet.server.apps.variants import Bound, Variants
 from motet.server.driver import Driver
 from motet.wire.container_messages import Configure
@@ -48,7 +48,7 @@ class ServedApp:
 class Catalogue:
     """All apps and functions of a server. It knows not why they are here, nor for how long (see `Lifetimes`)."""
 
-    def __init__(self, driver: Driver, id_base: str, levels: Levels) -> None:
+    def __init__(self, driver: Driver, id_base: str, levels: LevelsHere) -> None:
         self.levels = levels
         self._driver = driver
         self._id_base = id_base

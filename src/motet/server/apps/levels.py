@@ -11,7 +11,7 @@ from motet.model.function import FunctionSpec
 from motet.model.isolation import Isolation
 
 
-class Levels:
+class LevelsHere:
     """`default`: of functions that say nothing. `lacks`: see `Backend`. `listen`: how containers reach the server."""
 
     def __init__(self, default: Isolation, lacks: Callable[[Isolation], str | None], listen: str = "unix") -> None:

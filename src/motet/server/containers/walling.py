@@ -5,11 +5,15 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from motet.backends.base import Launch
+from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import PIDS_WITHIN_WALLS, Limits, Mount, Walls
+from motet.model.template import TemplateSpec
+from motet.server.containers.launching import environment
 from motet.wire.container_messages import Configure
 
 _WITHIN = "/run/motet"
@@ -34,21 +38,30 @@ def limits_of(spec: FunctionSpec) -> Limits:
     )
 
 
+def check_may_call(spec: FunctionSpec) -> None:
+    """Raise `ConnectionError` if code of this function is to have no connection of its own."""
+    if spec.restrict_modal_access:
+        raise ConnectionError(
+            f"{spec.name} was declared with restrict_modal_access=True: its code may call nothing here"
+        )
+
+
 class Walling:
     """`hidden`: directories that no container is to see, such as the server's home."""
 
     def __init__(self, hidden: tuple[str, ...]) -> None:
         self._hidden = hidden
         self._reached: Path | None = None
-        self._address = ""
+        self.address = ""
+        """Where containers without walls find the server."""
 
-    def offer(self, address: str) -> None:
-        """Containers reach the server there. Its socket gets a second name, in a directory that walls can be opened for: it is
-        there for the next server, too, whose socket is another one."""
+    def offer(self, address: str) -> str:
+        """Containers reach the server at this address, which is returned. Its socket gets a second name, in a directory
+        that walls can be opened for: it is there for the next server, too, whose socket is another one."""
         kind, _, path = address.partition(":")
-        self._address = address
+        self.address = address
         if kind != "unix":
-            return
+            return address
         socket = Path(path)
         directory = socket.parent / _REACHED
         directory.mkdir(mode=0o755, exist_ok=True)
@@ -59,11 +72,39 @@ class Walling:
             named.chmod(0o666)
         named.rename(directory / "socket")
         self._reached = directory
+        return address
 
-    def address_for(self, walls: Walls) -> str:
-        """Where such a container finds the server."""
+    def environment(
+        self, base: Mapping[str, str], configuration: Configure, container_id: str, gpus: Sequence[str]
+    ) -> dict[str, str]:
+        """All variables of a container; within walls it has no home but its temporary directory."""
+        env = environment(base, configuration, container_id, gpus)
+        spec = configuration.spec
+        if spec.isolation == "bubblewrap":
+            env["HOME"] = {**spec.image.env, **spec.env}.get("HOME", "/tmp")
+        return env
+
+    def launch(
+        self,
+        configuration: Configure,
+        container_id: str,
+        env: dict[str, str],
+        token: str,
+        note: bytes,
+        gpus: Sequence[str],
+    ) -> Launch:
+        """What a backend needs to start a container."""
+        walls = self.walls(configuration, gpus)
         within = walls.isolation == "bubblewrap" and self._reached is not None
-        return f"unix:{_WITHIN}/socket" if within else self._address
+        return Launch(
+            container_id=container_id,
+            address=f"unix:{_WITHIN}/socket" if within else self.address,
+            token=token,
+            env=env,
+            note=note,
+            template=TemplateSpec(walls=walls),
+            limits=limits_of(configuration.spec),
+        )
 
     def walls(self, configuration: Configure, gpus: Sequence[str]) -> Walls:
         """Those of a container of this function."""
@@ -83,12 +124,6 @@ class Walling:
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:
             yield Mount(source=str(self._reached), target=_WITHIN)
-
-
-def home_within(env: dict[str, str], spec: FunctionSpec) -> dict[str, str]:
-    """The environment of a container within walls: it has no home but its temporary directory."""
-    said = {**spec.image.env, **spec.env}
-    return {**env, "HOME": said.get("HOME", "/tmp")}
 
 
 def _uid(configuration: Configure) -> int:
