@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from motet.client.addresses import parsed_address
-from motet.client.home import standing_directory, standing_socket
+from motet.client.home import home_directory, standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
@@ -63,6 +63,8 @@ class ServerConfig:
     `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
     `blobs_above`: what is large, in bytes.
     `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
+    `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
+    `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -92,6 +94,8 @@ class ServerConfig:
     secrets_key: str = ""
     blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
+    images: Path | None = None
+    builds_images: bool = False
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -118,6 +122,8 @@ class ServerConfig:
             advertised=_advertised(),
             base_env=base_env,
             agent_env={**base_env, **temporary},
+            images=home / "images",
+            builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
         )
 
     @classmethod
@@ -154,6 +160,7 @@ class ServerConfig:
             secrets_key=os.environ.get("MOTET_SECRETS_KEY", ""),
             blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
+            images=home_directory(os.environ) / "images",
         )
 
 
