@@ -65,6 +65,8 @@ class ServerConfig:
     `blobs_above`: what is large, in bytes.
     `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
+    `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
+    `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -96,6 +98,8 @@ class ServerConfig:
     trace_directory: Path | None = None
     isolation: Isolation = "process"
     hidden: tuple[str, ...] = ()
+    images: Path | None = None
+    builds_images: bool = False
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -122,6 +126,8 @@ class ServerConfig:
             advertised=_advertised(),
             base_env=base_env,
             agent_env={**base_env, **temporary},
+            images=home / "images",
+            builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
         )
 
     @classmethod
@@ -160,6 +166,7 @@ class ServerConfig:
             trace_directory=_trace_directory(),
             isolation=_isolation(),
             hidden=(str(home_directory(os.environ)),),
+            images=home_directory(os.environ) / "images",
         )
 
 

@@ -59,6 +59,8 @@ from motet.server.entrances import Entrances
 from motet.server.health import Health
 from motet.server.http.ingress import Ingress
 from motet.server.http.own_names import OwnNames
+from motet.server.images.equipping import Builder, Equipping
+from motet.server.images.image_builds import ImageBuilds
 from motet.server.journal.room import calls_room
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
@@ -104,6 +106,7 @@ class Server:
         home_usage: Callable[[], HomeUsage] | None = None,
         journal: Journal | None = None,
         blobs: BlobPlaces = NO_BLOBS,
+        images: Builder | None = None,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
         self._door = door or OwnDoor()
@@ -152,7 +155,9 @@ class Server:
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, Placing(bundles).placed
+        placing = Placing(bundles, Equipping(images, builds=config.builds_images))
+        self._image_builds = ImageBuilds(placing.with_source, placing.equipping)
+        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, placing.placed
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
@@ -178,7 +183,7 @@ class Server:
             self._containers.ask_standstill,
         )
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
-        self._stopped, self._address, self._inherited = asyncio.Event(), "", inherited
+        self._stopped, self._address, self._inherited, self._scratch = asyncio.Event(), "", inherited, scratch
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
         self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
@@ -195,9 +200,8 @@ class Server:
             lambda: self.new_peer(in_websocket=True),
         )
         own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers
-        for answers in (*own, seen(self._parts.deployments), self._admittance.answers):
+        for answers in (*own, self._image_builds.answers, seen(self._parts.deployments), self._admittance.answers):
             self.operations.answers.update(answers)
-        self._scratch = scratch
 
     @property
     def pruning(self) -> Pruning:
@@ -254,6 +258,7 @@ class Server:
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
         self._containers.heartbeats.stop()
+        await self._image_builds.close()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()

@@ -6,7 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -24,6 +24,7 @@ from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
     from motet.agent.agent_backend import AgentBackend
+    from motet.images.base import ImageBuilder
     from motet.model.audit import AuditEntry
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
@@ -64,6 +65,7 @@ def build_server(
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
+    images = None if config.images is None else partial(_image_builder, config.images)
     scratch = None
     if backend is None:
         scratch = Scratch("server")
@@ -83,6 +85,7 @@ def build_server(
             deployed=deployed,
             journal=journal,
             blobs=blobs,
+            images=images,
         )
     records = _Records(config.records)
     return Server(
@@ -101,7 +104,15 @@ def build_server(
         partial(home_usage, config.records.home),
         journal,
         blobs,
+        images,
     )
+
+
+@cache
+def _image_builder(directory: Path) -> ImageBuilder:
+    from motet.images.builder import EnvironmentBuilder
+
+    return EnvironmentBuilder(directory)
 
 
 async def attach_agent(config: ServerConfig, directory: Path) -> AgentBackend:

@@ -13,6 +13,7 @@ from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
 from motet.wire import schedule_messages as s
+from motet.wire.image_messages import BuildImages
 
 DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((m.SubmitInputs, m.FeedCall), "calling a function"),
@@ -26,6 +27,7 @@ DEEDS: dict[type[Any], str] = {
     q.ViewQueue: "looking at a queue",
     m.CreateApp: "running an app",
     **dict.fromkeys((b.OfferBundle, b.PutPieces), "sending source"),
+    BuildImages: "building images",
     m.StopApp: "stopping an app",
     m.UpdateAutoscaler: "changing how a function scales",
     d.DeployApp: "deploying an app",

@@ -12,16 +12,23 @@ from msgspec.structs import replace
 from motet.errors import InvalidError
 from motet.model.bundle import check_path
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
+from motet.model.image import PreparingFunction
+from motet.server.images.equipping import Equipping
 from motet.store.base import BundleStore
 
 
 class Placing:
-    """Has bundles lie where containers find them. `store`: None on a server that keeps none."""
+    """Has bundles lie where containers find them, and images be there. `store`: None on a server that keeps no bundles."""
 
-    def __init__(self, store: BundleStore | None) -> None:
+    def __init__(self, store: BundleStore | None, equipping: Equipping) -> None:
         self._store = store
+        self.equipping = equipping
 
     async def placed(self, spec: AppSpec, bundle: str) -> AppSpec:
+        """The app as containers here are told of it. Raises as `with_source` and `Equipping.equipped` do."""
+        return await self.equipping.equipped(await self.with_source(spec, bundle))
+
+    async def with_source(self, spec: AppSpec, bundle: str) -> AppSpec:
         """The app with the paths of its bundle, which is here then; without one ("") as it is. Raises `NotFoundError`,
         `ServiceError`, `InvalidError`."""
         if not bundle:
@@ -48,7 +55,11 @@ def _function(function: FunctionSpec, directory: Path) -> FunctionSpec:
     definition = function.definition
     if isinstance(definition, ImportedDefinition):
         definition = _definition(definition, directory)
-    image = replace(function.image, env=_environment(function.image.env, directory))
+    steps = tuple(
+        replace(step, file=_path(step.file, directory)) if isinstance(step, PreparingFunction) else step
+        for step in function.image.steps
+    )
+    image = replace(function.image, env=_environment(function.image.env, directory), steps=steps)
     return replace(function, definition=definition, env=_environment(function.env, directory), image=image)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
+from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.wire.container_messages import Configure
 
 
@@ -15,6 +17,7 @@ def environment(
         **base,
         # GPUs are for those who ask for them.
         "CUDA_VISIBLE_DEVICES": "",
+        **_of_environment(base, configuration.spec.image.python),
         **configuration.spec.image.env,
         **configuration.spec.env,
         "MOTET_CONTAINER_ID": container_id,
@@ -27,3 +30,20 @@ def environment(
     if gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     return env
+
+
+def template(configuration: Configure) -> TemplateSpec:
+    """Which template its containers are forked from."""
+    python = configuration.spec.image.python
+    return TemplateSpec(python=python) if python else PLAIN_TEMPLATE
+
+
+def _of_environment(base: Mapping[str, str], python: str) -> dict[str, str]:
+    """What activating the environment of an image sets: programs that are started by their name are the environment's."""
+    if not python:
+        return {}
+    directory = os.path.dirname(python)
+    return {
+        "VIRTUAL_ENV": os.path.dirname(directory),
+        "PATH": os.pathsep.join(filter(None, (directory, base.get("PATH", os.defpath)))),
+    }
