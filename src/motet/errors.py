@@ -94,10 +94,6 @@ class MayHaveRun(ContainerDied):
     it, and is not run again."""
 
 
-class ImageBuildError(RemoteError):
-    """A step of an image failed: which one, and the last that it wrote."""
-
-
 class CallerCancelled(RemoteError):
     """The input was cancelled because the input that called it, and waited for it, was given up."""
 

@@ -7,7 +7,7 @@ from typing import Protocol
 
 import msgspec
 
-from motet.model.image import BuildPlace, ImageSpec
+from motet.model.image import BuildPlace, ImageSpec, OciImage
 
 Told = Callable[[str], None]
 """Takes a line about what a build does."""
@@ -30,6 +30,11 @@ class ImageBuilder(Protocol):
     async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> Environment:
         """The environment of an image, built unless it is there: in other processes, and once for all who ask for it at the
         same time. Cancelling it ends the build. Raises `ImageBuildError`."""
+        ...
+
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
+        """The OCI image, built unless it is there. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and,
+        with what to do, `ServiceError` where nothing builds such images."""
         ...
 
     def used(self, digest: str, app: str) -> None:

@@ -329,16 +329,29 @@ Step: TypeAlias = (
 
 
 @hides_secrets
+class OciImage(msgspec.Struct, frozen=True, kw_only=True):
+    """An OCI image that an engine has: by which name, with which interpreter and variables. `runtime`: the directory of the
+    host with Motet for that interpreter, which containers find at `runtime_at`."""
+
+    name: str
+    python: str
+    env: tuple[tuple[str, str], ...]
+    runtime: str
+    runtime_at: str
+
+
+@hides_secrets
 class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asked for, step by step. `env`: the variables of its containers: those of its steps, and what a run adds.
     `files`: those of its steps that have not been packed yet. `python`: the interpreter of its environment, as the server of
-    the containers says; empty: the base environment's."""
+    the containers says; empty: the base environment's. `oci`: at the isolation level of that name, the image that was built."""
 
     env: dict[str, str] = msgspec.field(default_factory=dict)
     files: tuple[LocalFiles, ...] = ()
     # Not "steps": under that name, Motet once kept lines of text, which deployments still have.
     steps: tuple[Step, ...] = msgspec.field(default=(), name="recipe")
     python: str = ""
+    oci: OciImage | None = None
 
     def of_kind(self, kind: type[S]) -> tuple[S, ...]:
         """Its steps of one kind, in order."""

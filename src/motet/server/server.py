@@ -142,8 +142,10 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        settings = config.base_env, config.stop_grace, config.hidden
-        self._containers = Containers(self._driver, backend, self._catalogue, self._lines, *settings, inherited)
+        self._containers = Containers(
+            *(self._driver, backend, self._catalogue, self._lines),
+            *(config.base_env, config.stop_grace, config.hidden, inherited),
+        )
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
@@ -155,7 +157,7 @@ class Server:
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        placing = Placing(bundles, Equipping(images, builds=config.builds_images))
+        placing = Placing(bundles, Equipping(images, builds=config.builds_images, isolation=config.isolation))
         self._image_builds = ImageBuilds(placing.with_source, placing.equipping)
         parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, placing.placed
         room = self._room = DeploymentsRoom(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, partial
@@ -110,9 +111,9 @@ def build_server(
 
 @cache
 def _image_builder(directory: Path) -> ImageBuilder:
-    from motet.images.builder import EnvironmentBuilder
+    from motet.images.machine import MachineImages
 
-    return EnvironmentBuilder(directory)
+    return MachineImages(directory, os.environ)
 
 
 async def attach_agent(config: ServerConfig, directory: Path) -> AgentBackend:

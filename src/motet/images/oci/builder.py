@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
-from functools import partial
 from pathlib import Path
 
 from motet.images.oci.build import Stop, Told
@@ -23,9 +22,12 @@ class OciBuilder:
         """The image, built unless the engine has it. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and
         `ServiceError` where nothing builds images here."""
         loop, stop = asyncio.get_running_loop(), Stop()
-        lines = partial(loop.call_soon_threadsafe, told)
+
+        def line(text: str) -> None:
+            loop.call_soon_threadsafe(told, text)
+
         try:
-            built = await asyncio.to_thread(self.images.ensure, image, lines, place.sys_path, stop)
+            built = await asyncio.to_thread(self.images.ensure, image, line, place.sys_path, stop)
         except asyncio.CancelledError:
             stop.now()
             raise

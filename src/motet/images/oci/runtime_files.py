@@ -19,7 +19,6 @@ from pathlib import Path
 
 import msgspec
 
-import motet
 from motet.errors import ServiceError
 from motet.model.version import VERSION
 
@@ -60,7 +59,7 @@ def own_python() -> ImagePython:
 def runtime_for(python: ImagePython, directory: Path, uv: Callable[[], Path]) -> Path:
     """The files for such a Python below `directory`, which are made if they are not there. Raises `ServiceError`."""
     versions = {name: importlib.metadata.version(name) for name in NEEDED}
-    source = Path(motet.__file__).parent
+    source = Path(__file__).parents[2]
     key = hashlib.sha256(repr((VERSION, _state_of(source), sorted(versions.items()))).encode()).hexdigest()[:16]
     target = directory / f"{python.tag or 'python'}-{python.libc or 'other'}-{key}"
     directory.mkdir(parents=True, exist_ok=True)

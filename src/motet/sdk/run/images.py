@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 
+from msgspec.structs import replace
+
 from motet.client.connection import Connection
 from motet.client.dual import Steps
 from motet.client.home import home_directory
@@ -38,6 +40,10 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
 def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[None]:
     """Have environments built, or say what is missing. `here`: the app runs in this environment of this machine, unless its
     images have others; elsewhere the server sees to it, and its builds are told. Raises `ImageBuildError`, `InvalidError`."""
+    in_images, others = _by_level(app)
+    if in_images.functions:
+        yield from build_images(connection, in_images, [it for it, _ in images_of(in_images, _any)], bundle, oci=True)
+    app = others
     asking = images_of(app, lambda image: image.asks_for_environment)
     if not here:
         if asking:
@@ -50,20 +56,34 @@ def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bo
     _say_what_is_missing(app, lacking)
 
 
-def build_images(connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str) -> Steps[None]:
+def build_images(
+    connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool = False
+) -> Steps[None]:
     """Have the server build environments, and tell what it does until they are there. Raises `ImageBuildError`."""
     request = BuildImages(
         app.name, tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), bundle
     )
     seen = 0
     while True:
-        body = BuildImages(request.app_name, request.images, request.place, bundle, seen)
+        body = BuildImages(request.app_name, request.images, request.place, bundle, seen, oci)
         reply: ImagesBuilt = yield from connection.request(body)
         for line in reply.lines:
             print(f"image: {line}", file=sys.stderr, flush=True)
         seen += len(reply.lines)
         if reply.is_over:
             return
+
+
+def _by_level(app: AppSpec) -> tuple[AppSpec, AppSpec]:
+    """The app's functions that run in OCI images, as far as it is known here, and the others."""
+    default = os.environ.get("MOTET_ISOLATION")
+    in_images = [each for each in app.functions if (each.isolation or default) == "oci"]
+    others = [each for each in app.functions if (each.isolation or default) != "oci"]
+    return replace(app, functions=tuple(in_images)), replace(app, functions=tuple(others))
+
+
+def _any(image: ImageSpec) -> bool:
+    return True
 
 
 Lacking = tuple[ImageSpec, list[FunctionSpec], list[str]]

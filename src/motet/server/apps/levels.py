@@ -24,9 +24,13 @@ class LevelsHere:
         if (problem := self._lacks(self._default)) is not None:
             raise ServiceError(f"the isolation level {self._default!r} cannot be had on this machine: {problem}")
 
+    def of(self, spec: FunctionSpec) -> Isolation:
+        """The level that a function asks for."""
+        return spec.isolation or self._default
+
     def settled(self, spec: FunctionSpec) -> FunctionSpec:
         """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
-        isolation: Isolation = spec.isolation or self._default
+        isolation = self.of(spec)
         if (problem := self._lacks(isolation)) is not None:
             raise InvalidError(
                 f"{spec.name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}"

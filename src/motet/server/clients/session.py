@@ -9,7 +9,7 @@ import msgspec
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
-from motet.model.function import AppSpec
+from motet.model.function import AppSpec, FunctionSpec
 from motet.model.ids import AppId
 from motet.model.image import ImageSpec
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
@@ -299,10 +299,13 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
-        if body.bundle or body.detached or any(_has_environment(function.image) for function in body.spec.functions):
+        if body.bundle or body.detached or any(map(self._is_to_equip, body.spec.functions)):
             self._pending.add(request_id, body, self._create_placed(body))
             return None
         return self._created(body, body.spec)
+
+    def _is_to_equip(self, function: FunctionSpec) -> bool:
+        return _has_environment(function.image) or self._catalogue.levels.of(function) == "oci"
 
     async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
         created = self._created(body, await self._place(body.spec, body.bundle))

@@ -13,6 +13,7 @@ from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import PIDS_WITHIN_WALLS, Limits, Mount, Walls
 from motet.model.template import TemplateSpec
+from motet.server.containers.in_image import in_image
 from motet.server.containers.launching import environment
 from motet.wire.container_messages import Configure
 
@@ -33,7 +34,7 @@ def limits_of(spec: FunctionSpec) -> Limits:
     return Limits(
         cpu=cpu[1] if isinstance(cpu, tuple) else None,
         memory=memory[1] * _MIB if isinstance(memory, tuple) else None,
-        pids=PIDS_WITHIN_WALLS if spec.isolation == "bubblewrap" else None,
+        pids=PIDS_WITHIN_WALLS if spec.isolation in ("bubblewrap", "oci") else None,
         disk=None if resources.disk_mib is None else resources.disk_mib * _MIB,
     )
 
@@ -78,8 +79,11 @@ class Walling:
         self, base: Mapping[str, str], configuration: Configure, container_id: str, gpus: Sequence[str]
     ) -> dict[str, str]:
         """All variables of a container; within walls it has no home but its temporary directory."""
-        env = environment(base, configuration, container_id, gpus)
         spec = configuration.spec
+        if spec.isolation == "oci":
+            # What the image says of its environment comes before it, and nothing of this machine's.
+            base = {name: value for name, value in base.items() if name.startswith("MOTET_")}
+        env = environment(base, configuration, container_id, gpus)
         if spec.isolation == "bubblewrap":
             env["HOME"] = {**spec.image.env, **spec.env}.get("HOME", "/tmp")
         return env
@@ -95,14 +99,14 @@ class Walling:
     ) -> Launch:
         """What a backend needs to start a container."""
         walls = self.walls(configuration, gpus)
-        within = walls.isolation == "bubblewrap" and self._reached is not None
+        within = walls.isolation != "process" and self._reached is not None
         return Launch(
             container_id=container_id,
             address=f"unix:{_WITHIN}/socket" if within else self.address,
             token=token,
             env=env,
             note=note,
-            template=TemplateSpec(walls=walls),
+            template=_template(configuration, walls),
             limits=limits_of(configuration.spec),
         )
 
@@ -112,9 +116,17 @@ class Walling:
         isolation = spec.isolation or "process"
         if isolation == "process":
             return Walls()
+        shown = (Mount(source=path, target=path) for path in _shown(configuration))
+        if isolation == "oci":
+            return Walls(
+                isolation=isolation,
+                mounts=(*self._server(), *in_image(configuration, shown)),
+                network=not spec.block_network,
+                gpus=bool(gpus),
+            )
         return Walls(
             isolation=isolation,
-            mounts=(*self._server(), *(Mount(source=path, target=path) for path in _shown(configuration))),
+            mounts=(*self._server(), *shown),
             network=not spec.block_network,
             uid=_uid(configuration) if os.geteuid() == 0 else None,
             hidden=self._hidden,
@@ -124,6 +136,14 @@ class Walling:
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:
             yield Mount(source=str(self._reached), target=_WITHIN)
+
+
+def _template(configuration: Configure, walls: Walls) -> TemplateSpec:
+    oci = configuration.spec.image.oci
+    if walls.isolation == "oci" and oci is not None:
+        env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in oci.env)
+        return TemplateSpec(walls=walls, python=oci.python, image=oci.name, env=env)
+    return TemplateSpec(walls=walls, python=configuration.spec.image.python)
 
 
 def _uid(configuration: Configure) -> int:

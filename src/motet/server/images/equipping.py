@@ -11,28 +11,41 @@ from msgspec.structs import replace
 from motet.errors import InvalidError
 from motet.images.base import Environment, ImageBuilder, Told
 from motet.model.function import AppSpec, FunctionSpec, SerializedDefinition
-from motet.model.image import BuildPlace, ImageSpec
+from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.isolation import Isolation
 
 Builder = Callable[[], ImageBuilder]
 """The one of this server, made when it is first needed."""
 
 
 class Equipping:
-    """`builds`: environments that are not there are built; otherwise functions run in the base environment."""
+    """`builds`: environments that are not there are built; otherwise functions run in the base environment. `isolation`: the
+    level of functions that say none. At the level oci, images are always built."""
 
-    def __init__(self, builder: Builder | None, *, builds: bool) -> None:
+    def __init__(self, builder: Builder | None, *, builds: bool, isolation: Isolation = "process") -> None:
         self._builder = builder
         self._builds = builds
+        self._isolation = isolation
 
     async def equipped(self, spec: AppSpec, told: Told = lambda line: None, *, builds: bool | None = None) -> AppSpec:
         """The app, whose functions run in their images' environments. Raises `ImageBuildError`, and `InvalidError` for code
         that travels by value to another version of Python."""
-        if not any(each.image.asks_for_environment or each.image.python for each in spec.functions):
+        if not any(
+            self._is_in_image(each) or each.image.asks_for_environment or each.image.python for each in spec.functions
+        ):
             return spec
         place = BuildPlace(sys_path=spec.sys_path, project_dir=spec.project_dir)
         found: list[tuple[ImageSpec, str]] = []
         functions = []
+        images: list[tuple[ImageSpec, OciImage]] = []
         for function in spec.functions:
+            if self._is_in_image(function):
+                oci = next((built for image, built in images if image == function.image), None)
+                if oci is None:
+                    oci = await self._oci(function, place, told)
+                    images.append((function.image, oci))
+                functions.append(replace(function, image=replace(function.image, python="", oci=oci)))
+                continue
             python = next((python for image, python in found if image == function.image), None)
             if python is None:
                 python = await self._python(
@@ -43,6 +56,14 @@ class Equipping:
                 _check_travels(function)
             functions.append(replace(function, image=replace(function.image, python=python)))
         return replace(spec, functions=tuple(functions))
+
+    def _is_in_image(self, function: FunctionSpec) -> bool:
+        return (function.isolation or self._isolation) == "oci"
+
+    async def _oci(self, function: FunctionSpec, place: BuildPlace, told: Told) -> OciImage:
+        if self._builder is None:
+            raise InvalidError(f"{function.name} is to run in an OCI image, and this server has no place to build one")
+        return await self._builder().build_oci(function.image, place, told)
 
     async def _python(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, builds: bool) -> str:
         image = function.image

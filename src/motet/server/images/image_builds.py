@@ -45,7 +45,7 @@ class ImageBuilds:
         self.answers: dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]] = {BuildImages: self._build}
 
     async def _build(self, body: BuildImages) -> ReplyBody:
-        key = hashlib.sha256(msgspec.msgpack.encode((body.images, body.place, body.bundle))).hexdigest()
+        key = hashlib.sha256(msgspec.msgpack.encode((body.images, body.place, body.bundle, body.oci))).hexdigest()
         running = self._running.get(key)
         if running is None or (running.is_over and body.seen == 0):
             running = self._running[key] = _RunningBuild()
@@ -75,7 +75,13 @@ class ImageBuilds:
 
         try:
             functions = tuple(
-                FunctionSpec(name=f"image {number}", app_name=body.app_name, definition=_NOWHERE, image=image)
+                FunctionSpec(
+                    name=f"image {number}",
+                    app_name=body.app_name,
+                    definition=_NOWHERE,
+                    image=image,
+                    isolation="oci" if body.oci else "process",
+                )
                 for number, image in enumerate(body.images)
             )
             place = body.place

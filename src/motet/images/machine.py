@@ -1,0 +1,40 @@
+"""Builds all that images can be on this machine: environments of Python, and OCI images."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from motet.errors import ServiceError
+from motet.images.base import Told
+from motet.images.builder import EnvironmentBuilder
+from motet.images.oci.builder import OciBuilder
+from motet.images.programs import NO_UV
+from motet.model.image import BuildPlace, ImageSpec, OciImage
+
+
+class MachineImages(EnvironmentBuilder):
+    """An `ImageBuilder`. What it has built is under `directory`; `env` says which programs build OCI images, and how."""
+
+    def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
+        super().__init__(directory)
+        self._oci = OciBuilder(directory / "oci", env, _uv_program)
+
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
+        """See `ImageBuilder`."""
+        return await self._oci.build(image, place, told)
+
+
+def _uv_program() -> Path:
+    """The program itself, which is put into images while they are built."""
+    try:
+        from uv import find_uv_bin
+
+        return Path(find_uv_bin())
+    except (ImportError, FileNotFoundError):
+        pass
+    for directory in os.environ.get("PATH", os.defpath).split(os.pathsep):
+        if os.access(found := Path(directory, "uv"), os.X_OK):
+            return found
+    raise ServiceError(NO_UV)
