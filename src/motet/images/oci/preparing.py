@@ -23,13 +23,14 @@ def preparing_instruction(runs: RunInstructions, step: PreparingFunction) -> str
     runs.files["runtime"] = RuntimeFiles()
     # Not by what the module holds: another line of it that the function does not use is no other image.
     source = f"functions/{step.source[:16] or digest_of(step.qualname.encode())}"
-    name, copied = _source(step)
+    name, within, copied = _source(step)
     runs.files[f"{source}/{name}"] = copied
     mounts = [
         f"--mount=type=bind,source=runtime,target={RUNTIME}",
         f"--mount=type=bind,source={source},target={BUILD}/source",
     ]
-    words = ["-P", f"{RUNTIME}/motet/runtime/lifecycle/prepare.py", f"{BUILD}/source", step.module, step.qualname]
+    program = f"{RUNTIME}/motet/runtime/lifecycle/prepare.py"
+    words = ["-P", program, f"{BUILD}/source", step.module, step.qualname, os.path.join(name, within)]
     if step.arguments:
         path = f"arguments/{digest_of(step.arguments)}"
         runs.files[path] = Bytes(step.arguments)
@@ -38,15 +39,12 @@ def preparing_instruction(runs: RunInstructions, step: PreparingFunction) -> str
     return runs.shell(step, f"timeout {step.timeout:g} python3 {shlex.join(words)}", mounts)
 
 
-def _source(step: PreparingFunction) -> tuple[str, Copied]:
-    """What of this machine has the function's code: the file of a module, or the directory of the package it is in."""
+def _source(step: PreparingFunction) -> tuple[str, str, Copied]:
+    """What of this machine has the function's code: the file of a module, or the directory of the package it is in; its name, and where
+    in it the module is."""
     path = step.file
     parts = step.module.split(".")
-    levels = len(parts) - (0 if os.path.basename(path) == "__init__.py" else 1)
-    for _ in range(levels):
+    for _ in range(len(parts) - (0 if os.path.basename(path) == "__init__.py" else 1)):
         path = os.path.dirname(path)
-    return (
-        (os.path.basename(path), Copied(path, ("**/__pycache__",)))
-        if levels
-        else (os.path.basename(path), Copied(path))
-    )
+    within = os.path.relpath(step.file, path)
+    return os.path.basename(path), "" if within == "." else within, Copied(path)
