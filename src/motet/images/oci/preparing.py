@@ -40,7 +40,7 @@ def preparing_instruction(runs: RunInstructions, step: PreparingFunction) -> str
 
 
 def _source(step: PreparingFunction) -> tuple[str, str, Copied]:
-    """What of this machine has the function's code: the file of a module, or the directory of the package it is in; its name, and where
+    """What of this machine has the function's code: the file of a module, or the directory of its package; its name, and where
     in it the module is."""
     path = step.file
     parts = step.module.split(".")
