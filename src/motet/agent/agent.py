@@ -21,7 +21,7 @@ import time
 from motet.agent.agent_log import rotate, say
 from motet.agent.attached_server import AttachedServer
 from motet.agent.held_pipes import HeldPipes
-from motet.backends.base import ContainerEnd, Launch, Stream
+from motet.backends.base import ContainerEnd, Launch, Stream, TemplateEnd
 from motet.backends.channel import Channel
 from motet.backends.process import ENTRY, ProcessBackend
 from motet.client import family
@@ -80,7 +80,8 @@ class Agent:
         """Whoever is connected, the server among them."""
         self._run = self._term = 0
         """How many servers it has had; and the last term that one of them led with."""
-        self._template: int | None = None
+        self._templates: frozenset[int] = frozenset()
+        """The processes of its templates that the server knows of."""
         self._over = asyncio.Event()
         self._end: asyncio.TimerHandle | None = None
         self._lapse: asyncio.TimerHandle | None = None
@@ -177,8 +178,9 @@ class Agent:
             channel.send_nowait(
                 agent_frame(Holds(container_id, held.note, held.is_frozen, stdout, stderr)), descriptors
             )
-        self._template = self._backend.template
-        self._tell(Attached(self._run, self._template or 0))
+        templates = self._backend.templates
+        self._templates = frozenset(templates)
+        self._tell(Attached(self._run, templates[0] if templates else 0, templates=templates))
 
     def _leads(self, channel: Channel[ToAgent], message: Leads) -> None:
         server = self._server
@@ -218,7 +220,7 @@ class Agent:
         noted, adopted = False, Adopted()
         while True:
             await asyncio.sleep(SILENCE / 3)
-            adopted.look({self._backend.template or 0})  # what a template has left behind that was killed
+            adopted.look(self._backend.templates)  # what a template has left behind that was killed
             rotate()
             is_silent = self._server is not None and time.monotonic() - self._heard_at > SILENCE
             if is_silent and not noted:
@@ -236,11 +238,18 @@ class Agent:
         pipes = HeldPipes(self._loop, (stdout, stderr), (read_stdout, read_stderr))
         self._containers[message.container_id] = _AgentsContainer(message.note, pipes)
         env = {os.fsdecode(name): os.fsdecode(value) for name, value in message.env.items()}
-        launch = Launch(container_id=message.container_id, address=message.address, token=message.token, env=env)
+        launch = Launch(
+            container_id=message.container_id,
+            address=message.address,
+            token=message.token,
+            env=env,
+            template=message.template,
+            limits=message.limits,
+        )
         self._backend.start_nowait(launch, pipes)
-        if self._backend.template != self._template:
-            self._template = self._backend.template
-            self._tell(TemplateStarted(self._template or 0))
+        before, self._templates = self._templates, frozenset(self._backend.templates)
+        for pid in self._templates - before:
+            self._tell(TemplateStarted(pid))
 
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
         """See `Reports`: it is read by the server."""
@@ -262,16 +271,19 @@ class Agent:
         self._tell(ContainerIsGone(ended.container_id, ended.code, ended.reason, ended.blameless))
 
     def backend_silent(self, reason: str) -> None:
-        """See `Reports`: its template is a process of this machine, whose end the kernel tells."""
+        """See `Reports`: its templates are processes of this machine, whose end the kernel tells."""
 
     def backend_heard(self) -> None:
         """See `Reports`."""
 
-    def backend_lost(self, reason: str) -> None:
+    def template_ended(self, ended: TemplateEnd) -> None:
         """See `Reports`."""
-        say(f"all containers are gone: {reason}")
-        self._template = None
-        self._tell(TemplateLost(reason))
+        say(f"its containers are gone: {ended.reason}" if ended.is_lost else ended.reason)
+        self._templates = frozenset(self._backend.templates)
+        self._tell(TemplateLost(ended.reason, ended.pid, ended.is_lost))
+
+    def backend_lost(self, reason: str) -> None:
+        """See `Reports`: what has the templates is this process."""
 
 
 async def _serve(listening: socket.socket, entry: str) -> None:

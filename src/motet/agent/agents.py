@@ -11,7 +11,7 @@ from pathlib import Path
 
 from motet.agent.agent_backend import NAME, AgentBackend
 from motet.agent.agent_process import connected
-from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports, Stream
+from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports, Stream, TemplateEnd
 from motet.model.gpu import FoundGpus
 from motet.wire.agent import LedElsewhere, agent_frame
 
@@ -142,6 +142,9 @@ class _FollowedReports:
     def container_ended(self, ended: ContainerEnd) -> None:
         self._reports.container_ended(ended)
         self._ended()
+
+    def template_ended(self, ended: TemplateEnd) -> None:
+        self._reports.template_ended(ended)
 
     def backend_silent(self, reason: str) -> None:
         """Its containers answer for themselves, and it is noted."""
