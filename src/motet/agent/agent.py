@@ -191,7 +191,13 @@ class Agent:
         pipes = HeldPipes(self._loop, (stdout, stderr), (read_stdout, read_stderr))
         self._containers[message.container_id] = _AgentsContainer(message.note, pipes)
         env = {os.fsdecode(name): os.fsdecode(value) for name, value in message.env.items()}
-        launch = Launch(container_id=message.container_id, address=message.address, token=message.token, env=env)
+        launch = Launch(
+            container_id=message.container_id,
+            address=message.address,
+            token=message.token,
+            env=env,
+            entry=message.entry,
+        )
         self._backend.start_nowait(launch, pipes)
         if self._backend.template != self._template:
             self._template = self._backend.template

@@ -312,7 +312,7 @@ class AgentBackend:
             if self._channel is None:
                 self._start()
             env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
-            request = LaunchContainer(container_id, launch.address, launch.token, env, launch.note)
+            request = LaunchContainer(container_id, launch.address, launch.token, env, launch.note, launch.entry)
             pipes = OutputPipes(self._loop, partial(self._output, container_id))
             copies = pipes.copies()
         except (OSError, ValueError, ServiceError) as error:

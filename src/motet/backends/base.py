@@ -24,13 +24,15 @@ NOT_STARTED = 71
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
-    whoever owns it next is to know, if the backend outlives its owner."""
+    whoever owns it next is to know, if the backend outlives its owner. `entry`: "module:function" that it runs, in place of a
+    container that serves a function."""
 
     container_id: str
     address: str
     token: str
     env: dict[str, str]
     note: bytes = b""
+    entry: str = ""
 
 
 @hides_secrets

@@ -185,6 +185,7 @@ class ProcessBackend:
             launch.token,
             {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()},
             str(directory),
+            launch.entry,
         )
         directory.mkdir()
         try:

@@ -285,6 +285,20 @@ class ContainerStoodStill(Event, frozen=True):
     seconds: float
 
 
+class SandboxStarted(Event, frozen=True):
+    """A sandbox has the place of a container, of this principal's; or of an app's, if that is known."""
+
+    sandbox_id: str
+    principal: int
+    app_id: str
+
+
+class SandboxEnded(Event, frozen=True):
+    """Its process is gone."""
+
+    sandbox_id: str
+
+
 class ServerStoodStill(Event, frozen=True):
     """The server did nothing for so many seconds until now: no input could be given to a container meanwhile."""
 

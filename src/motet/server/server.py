@@ -46,7 +46,6 @@ from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
-from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -70,6 +69,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
+from motet.server.sandboxes.launched import Launched
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -138,11 +138,13 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
+        self._launched = Launched(
+            self._driver, backend, self._catalogue, self._lifetimes, self._lines, config, inherited
         )
-        self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
-        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
+        self._catalogue.claim = self._spawned.claims(self._launched.containers.returning.claim)
+        self.operations = Operations(
+            self._driver, self._catalogue, self._launched.containers, self._records, self._calls.erase
+        )
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
@@ -156,7 +158,7 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
-        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._containers))
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._launched.containers))
         self._parts = SharedParts(
             *parts[:3],
             self._calls,
@@ -166,16 +168,23 @@ class Server:
             room.names,
             room.place,
             room.deployments,
-            self._containers.given,
+            self._launched.requests,
+            self._launched.containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(
             performers(
-                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given, room
+                self._launched.containers,
+                self._catalogue,
+                self._lifetimes,
+                self._calls,
+                self._clients,
+                self._parts.given,
+                room,
             ),
             self._broke,
-            self._containers.ask_standstill,
+            self._launched.containers.ask_standstill,
         )
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
         self._stopped, self._address, self._inherited = asyncio.Event(), "", inherited
@@ -221,19 +230,19 @@ class Server:
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        self._containers.address = self._address = await self._entrances.open(
+        self._address = await self._entrances.open(
             self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
         )
-        await self._backend.open(self._containers)
+        await self._launched.open(self._address)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
-            await self._containers.take_over()
+            await self._launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
         self._spawned.restore()
         if socket is not None:
             self._address = await self._entrances.open(self._config.listen, lambda: socket)
-            self._containers.returning.expect_claims()
+            self._launched.containers.returning.expect_claims()
         for name, part in (("spawned calls", self._spawned), ("records", self._records), ("notices", self._room)):
             self.health.watch(name, lambda part=part: part.problem, is_needed=False)  # type: ignore[misc]
         self.operations.answers[ViewStatus] = lambda body: server_status(
@@ -253,7 +262,7 @@ class Server:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
-        self._containers.heartbeats.stop()
+        self._launched.containers.heartbeats.stop()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()
@@ -298,7 +307,7 @@ class Server:
         problem = report.of(error)
         for session in list(self._clients.values()):
             self._try(session.broken, problem)
-        self._try(self._containers.kill_all)
+        self._try(self._launched.containers.kill_all)
         self._stopped.set()
         self.ending.set()
 
@@ -334,7 +343,7 @@ class Server:
             self._allowances.set(by, name, principal.quota)
             self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
-            function_id = self._containers.function_of(container_id)
+            function_id = self._launched.containers.function_of(container_id)
             if not self._catalogue.has(function_id):
                 raise ConnectionError("the app of this container is not here yet")
             app = self._catalogue.app_of(function_id)
@@ -376,7 +385,7 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
-        address = self._containers.address if socket is None else f"unix:{socket}"
+        address = self._launched.containers.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _closed(self) -> str:
@@ -391,10 +400,7 @@ class Server:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self._conversations.greet(hello, peer, principal.identity, enter)
-        self._containers.check(hello)
-        if hello.role == "executor":
-            return self._containers.executor(hello, peer)
-        if hello.role == "control":
-            return self._containers.control(hello, peer)
+        if (handler := self._launched.accept(hello, peer)) is not None:
+            return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
         return self._guests.add(session, peer, None, hello.container_id)

@@ -32,6 +32,7 @@ class LaunchContainer(msgspec.Struct, array_like=True, tag="launch", frozen=True
     token: str
     env: dict[bytes, bytes]
     note: bytes
+    entry: str = ""
 
 
 class EndContainerNow(msgspec.Struct, array_like=True, tag="kill", frozen=True):
