@@ -17,7 +17,7 @@ import time
 
 from motet.agent.agent_log import rotate, say
 from motet.agent.held_pipes import HeldPipes
-from motet.backends.base import ContainerEnd, Launch, Stream
+from motet.backends.base import ContainerEnd, Launch, Stream, TemplateEnd
 from motet.backends.channel import Channel
 from motet.backends.process import ENTRY, ProcessBackend
 from motet.client import family
@@ -73,7 +73,8 @@ class Agent:
         self._callers: set[Channel[ToAgent]] = set()
         """Those that have not said that they are a server."""
         self._run = 0
-        self._template: int | None = None
+        self._templates: frozenset[int] = frozenset()
+        """The processes of its templates that the server knows of."""
         self._over = asyncio.Event()
         self._end: asyncio.TimerHandle | None = None
         self._heard_at = time.monotonic()
@@ -153,8 +154,9 @@ class Agent:
             channel.send_nowait(
                 agent_frame(Holds(container_id, held.note, held.is_frozen, stdout, stderr)), descriptors
             )
-        self._template = self._backend.template
-        self._tell(Attached(self._run, self._template or 0))
+        templates = self._backend.templates
+        self._templates = frozenset(templates)
+        self._tell(Attached(self._run, templates[0] if templates else 0, templates=templates))
 
     def _is_gone(self, channel: Channel[ToAgent]) -> None:
         self._callers.discard(channel)
@@ -173,7 +175,7 @@ class Agent:
         noted, adopted = False, Adopted()
         while True:
             await asyncio.sleep(SILENCE / 3)
-            adopted.look({self._backend.template or 0})  # what a template has left behind that was killed
+            adopted.look(self._backend.templates)  # what a template has left behind that was killed
             rotate()
             is_silent = self._server is not None and time.monotonic() - self._heard_at > SILENCE
             if is_silent and not noted:
@@ -196,12 +198,14 @@ class Agent:
             address=message.address,
             token=message.token,
             env=env,
+            template=message.template,
+            limits=message.limits,
             entry=message.entry,
         )
         self._backend.start_nowait(launch, pipes)
-        if self._backend.template != self._template:
-            self._template = self._backend.template
-            self._tell(TemplateStarted(self._template or 0))
+        before, self._templates = self._templates, frozenset(self._backend.templates)
+        for pid in self._templates - before:
+            self._tell(TemplateStarted(pid))
 
     def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
         """See `Reports`: it is read by the server."""
@@ -223,16 +227,19 @@ class Agent:
         self._tell(ContainerIsGone(ended.container_id, ended.code, ended.reason, ended.blameless))
 
     def backend_silent(self, reason: str) -> None:
-        """See `Reports`: its template is a process of this machine, whose end the kernel tells."""
+        """See `Reports`: its templates are processes of this machine, whose end the kernel tells."""
 
     def backend_heard(self) -> None:
         """See `Reports`."""
 
-    def backend_lost(self, reason: str) -> None:
+    def template_ended(self, ended: TemplateEnd) -> None:
         """See `Reports`."""
-        say(f"all containers are gone: {reason}")
-        self._template = None
-        self._tell(TemplateLost(reason))
+        say(f"its containers are gone: {ended.reason}" if ended.is_lost else ended.reason)
+        self._templates = frozenset(self._backend.templates)
+        self._tell(TemplateLost(ended.reason, ended.pid, ended.is_lost))
+
+    def backend_lost(self, reason: str) -> None:
+        """See `Reports`: what has the templates is this process."""
 
 
 async def _serve(listening: socket.socket, entry: str) -> None:

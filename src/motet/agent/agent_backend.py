@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Self
 
 from motet.agent.agent import DEFAULT_GRACE
+from motet.agent.known_templates import KnownTemplates
 from motet.agent.pings import Pings
 from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch, Reports, Stream
 from motet.backends.channel import Channel
@@ -92,7 +93,7 @@ class AgentBackend:
         self._pings = Pings(lambda number: self._send(Ping(number)), self._silent, self._heard, self._lost)
         self.agent = 0
         """Its pid."""
-        self._template = 0
+        self._templates = KnownTemplates()
         self.run = 0
         self.held: list[HeldContainer] = []
 
@@ -121,7 +122,7 @@ class AgentBackend:
 
     def roots(self) -> tuple[int, ...]:
         """The processes that all containers descend from, but for their own descendants."""
-        return tuple(pid for pid in (self.agent, self._template) if pid)
+        return tuple(pid for pid in (self.agent, *self._templates.pids) if pid)
 
     # --- the agent ----------------------------------------------------------------------------------------------------
 
@@ -243,14 +244,14 @@ class AgentBackend:
     def _received(self, message: FromAgent) -> None:
         match message:
             case Attached():
-                self._template = message.template
+                self._templates.attached(message)
                 self._pings.start()
                 if not self._attached.done():
                     self._attached.set_result(message)
             case Pong():
                 self._pings.answered(message.number)
             case TemplateStarted():
-                self._template = message.pid
+                self._templates.started(message.pid)
             case Holds():
                 self._hold(message)
             case _ if self._reports is None:
@@ -270,8 +271,7 @@ class AgentBackend:
                         )
                     )
             case TemplateLost():
-                self._template = 0
-                self._reports.backend_lost(message.reason)
+                self._reports.template_ended(self._templates.ended(message))
 
     def _hold(self, message: Holds) -> None:
         assert self._channel is not None
@@ -311,8 +311,12 @@ class AgentBackend:
         try:
             if self._channel is None:
                 self._start()
+            self._templates.check(launch)
             env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
-            request = LaunchContainer(container_id, launch.address, launch.token, env, launch.note, launch.entry)
+            request = LaunchContainer(
+                *(container_id, launch.address, launch.token, env, launch.note),
+                *(launch.template, launch.limits, launch.entry),
+            )
             pipes = OutputPipes(self._loop, partial(self._output, container_id))
             copies = pipes.copies()
         except (OSError, ValueError, ServiceError) as error:

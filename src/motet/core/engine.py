@@ -20,7 +20,6 @@ from motet.core.policies import POLICIES
 from motet.core.pool import Pool
 from motet.core.restoring import Restoring
 from motet.core.retirement import Retirement
-from motet.core.sandboxes import SandboxPlaces
 from motet.core.services import EncodeFailure, Services
 from motet.core.state import State
 from motet.core.turn import INPUTS_PER_TURN, Turn
@@ -68,7 +67,6 @@ class Engine:
         self._wake_at: float | None = None
         self._backlog = Backlog(state)
         calls, containers = CallEvents(state, self._backlog, failure), ContainerEvents(state)
-        sandboxes = SandboxPlaces(state)
         self._handlers: dict[type[e.Event], Callable[[Any, Turn], None]] = {
             e.FunctionAdded: self._function_added,
             e.PrincipalLimited: self._principal_limited,
@@ -91,8 +89,8 @@ class Engine:
             e.InputFed: calls.fed,
             e.AttemptsFinished: containers.finished,
             e.ContainerResumed: containers.resumed,
-            e.SandboxStarted: sandboxes.started,
-            e.SandboxEnded: sandboxes.ended,
+            e.SandboxStarted: state.sandboxes.started,
+            e.SandboxGone: state.sandboxes.gone,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }

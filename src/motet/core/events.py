@@ -293,7 +293,7 @@ class SandboxStarted(Event, frozen=True):
     app_id: str
 
 
-class SandboxEnded(Event, frozen=True):
+class SandboxGone(Event, frozen=True):
     """Its process is gone."""
 
     sandbox_id: str

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from motet.core.inputs import Input
-from motet.core.sandboxes import refusal
 from motet.core.state import State
 from motet.core.view import sample_pool, some_inputs, view_input, view_inputs, view_pool
 from motet.errors import NotFoundError, ResourceExhaustedError
@@ -58,7 +57,7 @@ class Inspection:
 
     def sandbox_refusal(self, principal: int, app_id: str) -> ResourceExhaustedError | None:
         """Why no sandbox would be started now for this principal, in this app; None if one would."""
-        return refusal(self._state, principal, app_id)
+        return self._state.sandboxes.refusal(principal, app_id)
 
     def waiting(self, function_id: str) -> int:
         """How many inputs of a function wait for a container; 0 if there is no such function."""

@@ -32,7 +32,7 @@ def check(state: State) -> None:
         "shares": all(
             pool.fleet.share.containers
             == sum(len(each.fleet.containers) for each in pools if each.app_id == pool.app_id)
-            + sum(share is pool.fleet.share for share in state.sandboxes.values())
+            + state.sandboxes.within(pool.fleet.share)
             and pool.fleet.share.live == sum(each.fleet.live for each in pools if each.app_id == pool.app_id)
             for pool in pools
         ),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from motet.core import events as e
-from motet.core.shares import Share
-from motet.core.state import State
+from motet.core.host import Host
+from motet.core.shares import Share, Shares
 from motet.core.turn import Turn
 from motet.errors import ResourceExhaustedError
 
@@ -12,35 +12,44 @@ from motet.errors import ResourceExhaustedError
 class SandboxPlaces:
     """Keeps count of them."""
 
-    def __init__(self, state: State) -> None:
-        self._state = state
+    def __init__(self, host: Host, shares: Shares) -> None:
+        self._host = host
+        self._shares = shares
+        self._taken: dict[str, Share] = {}
+        """In whose share each is."""
+
+    def __len__(self) -> int:
+        return len(self._taken)
+
+    def within(self, share: Share) -> int:
+        """How many are in this share itself."""
+        return sum(each is share for each in self._taken.values())
 
     def started(self, event: e.SandboxStarted, turn: Turn) -> None:
         """One more is there."""
-        if event.sandbox_id not in self._state.sandboxes:
-            share = self._state.sandboxes[event.sandbox_id] = self._state.shares.of(event.principal, event.app_id)
+        if event.sandbox_id not in self._taken:
+            share = self._taken[event.sandbox_id] = self._shares.of(event.principal, event.app_id)
             share.add_containers(1)
-            self._state.host.sandbox_started()
+            self._host.sandbox_started()
 
-    def ended(self, event: e.SandboxEnded, turn: Turn) -> None:
+    def gone(self, event: e.SandboxGone, turn: Turn) -> None:
         """There is room for another, or for a container."""
-        share = self._state.sandboxes.pop(event.sandbox_id, None)
+        share = self._taken.pop(event.sandbox_id, None)
         if share is not None:
             share.add_containers(-1)
-            self._state.host.container_ended(was_leaving=False)
+            self._host.container_ended(was_leaving=False)
 
-
-def refusal(state: State, principal: int, app_id: str) -> ResourceExhaustedError | None:
-    """Why no sandbox may start now for this principal, in this app; None if one may. It is never waited for."""
-    share: Share = state.shares.of(principal, app_id)
-    if share.full is not None:
-        return ResourceExhaustedError(
-            f"no sandbox can start: {share.shortage()}; sandboxes count as containers", 1.0, "containers"
-        )
-    limit = state.host.limits.containers
-    if limit is not None and state.host.containers >= limit:
-        return ResourceExhaustedError(
-            f"no sandbox can start: {state.host.containers} containers and sandboxes run on this host, which may have {limit} "
-            "(MOTET_CONTAINERS_PER_HOST)"
-        )
-    return None
+    def refusal(self, principal: int, app_id: str) -> ResourceExhaustedError | None:
+        """Why none may start now for this principal, in this app; None if one may. It is never waited for."""
+        share = self._shares.of(principal, app_id)
+        if share.full is not None:
+            return ResourceExhaustedError(
+                f"no sandbox can start: {share.shortage()}; sandboxes count as containers", 1.0, "containers"
+            )
+        limit = self._host.limits.containers
+        if limit is not None and self._host.containers >= limit:
+            return ResourceExhaustedError(
+                f"no sandbox can start: {self._host.containers} containers and sandboxes run on this host, which may have "
+                f"{limit} (MOTET_CONTAINERS_PER_HOST)"
+            )
+        return None

@@ -8,7 +8,8 @@ from motet.core.calls import Calls
 from motet.core.host import Host, HostLimits
 from motet.core.pool import Pool
 from motet.core.roster import Roster
-from motet.core.shares import Share, Shares
+from motet.core.sandboxes import SandboxPlaces
+from motet.core.shares import Shares
 from motet.core.timers import Timers
 
 FEW = 100
@@ -25,8 +26,7 @@ class State:
         self.host = Host(limits)
         self.shares = Shares()
         self.pools: dict[str, Pool] = {}
-        self.sandboxes: dict[str, Share] = {}
-        """Whose each is that takes a place, by id."""
+        self.sandboxes = SandboxPlaces(self.host, self.shares)
         self.calls = Calls()
         self.containers = Roster(id_base)
         self.timers: Timers[Pool] = Timers()

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from motet.model.function import ImageSpec, Resources
+from motet.model.function import Resources
 from motet.model.hidden import hides_secrets
+from motet.model.image import ImageSpec
 from motet.model.limits import Moment, Name
 
 DEFAULT_TIMEOUT = 300.0

@@ -69,7 +69,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
-from motet.server.sandboxes.launched import Launched
+from motet.server.sandboxes.launched import launched
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -138,13 +138,10 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        self._launched = Launched(
-            self._driver, backend, self._catalogue, self._lifetimes, self._lines, config, inherited
-        )
-        self._catalogue.claim = self._spawned.claims(self._launched.containers.returning.claim)
-        self.operations = Operations(
-            self._driver, self._catalogue, self._launched.containers, self._records, self._calls.erase
-        )
+        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
+        self._launched, self._containers = launched(*of_backend, config.base_env, config.stop_grace, inherited)
+        self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
+        self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
@@ -158,7 +155,7 @@ class Server:
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
-        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._launched.containers))
+        self._spawned.attach(CallsServed(*parts[:3], room.names, room.place, self._containers))
         self._parts = SharedParts(
             *parts[:3],
             self._calls,
@@ -169,22 +166,16 @@ class Server:
             room.place,
             room.deployments,
             self._launched.requests,
-            self._launched.containers.given,
+            self._containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
         self._clients: dict[int, ClientSession] = {}
         self._driver.attach(
             performers(
-                self._launched.containers,
-                self._catalogue,
-                self._lifetimes,
-                self._calls,
-                self._clients,
-                self._parts.given,
-                room,
+                self._containers, self._catalogue, self._lifetimes, self._calls, self._clients, self._parts.given, room
             ),
             self._broke,
-            self._launched.containers.ask_standstill,
+            self._containers.ask_standstill,
         )
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
         self._stopped, self._address, self._inherited = asyncio.Event(), "", inherited
@@ -242,7 +233,7 @@ class Server:
         self._spawned.restore()
         if socket is not None:
             self._address = await self._entrances.open(self._config.listen, lambda: socket)
-            self._launched.containers.returning.expect_claims()
+            self._containers.returning.expect_claims()
         for name, part in (("spawned calls", self._spawned), ("records", self._records), ("notices", self._room)):
             self.health.watch(name, lambda part=part: part.problem, is_needed=False)  # type: ignore[misc]
         self.operations.answers[ViewStatus] = lambda body: server_status(
@@ -262,7 +253,7 @@ class Server:
             for session in self._clients.values():
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
-        self._launched.containers.heartbeats.stop()
+        self._containers.heartbeats.stop()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()
@@ -307,7 +298,7 @@ class Server:
         problem = report.of(error)
         for session in list(self._clients.values()):
             self._try(session.broken, problem)
-        self._try(self._launched.containers.kill_all)
+        self._try(self._containers.kill_all)
         self._stopped.set()
         self.ending.set()
 
@@ -343,7 +334,7 @@ class Server:
             self._allowances.set(by, name, principal.quota)
             self._driver.take(e.PrincipalLimited(by, name, principal.quota))
         if container_id is not None:
-            function_id = self._launched.containers.function_of(container_id)
+            function_id = self._containers.function_of(container_id)
             if not self._catalogue.has(function_id):
                 raise ConnectionError("the app of this container is not here yet")
             app = self._catalogue.app_of(function_id)
@@ -385,7 +376,7 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
-        address = self._launched.containers.address if socket is None else f"unix:{socket}"
+        address = self._containers.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _closed(self) -> str:

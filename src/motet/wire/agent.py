@@ -9,6 +9,8 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import NO_LIMITS, Limits
+from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.model.version import VERSION
 from motet.wire.framing import LENGTH
 
@@ -32,6 +34,8 @@ class LaunchContainer(msgspec.Struct, array_like=True, tag="launch", frozen=True
     token: str
     env: dict[bytes, bytes]
     note: bytes
+    template: TemplateSpec = PLAIN_TEMPLATE
+    limits: Limits = NO_LIMITS
     entry: str = ""
 
 
@@ -67,15 +71,17 @@ class Holds(msgspec.Struct, array_like=True, tag="holds", frozen=True):
 
 class Attached(msgspec.Struct, array_like=True, tag="attached", frozen=True):
     """The server has been told of all that lives. `run`: how many servers were attached, this one included. `template`: the pid
-    of the process that containers descend from, besides the agent."""
+    of a process that containers descend from, besides the agent; `templates`: of all these. None: an agent of an earlier
+    release, which has one template and knows of no walls."""
 
     run: int
     template: int
     motet: str = VERSION
+    templates: tuple[int, ...] | None = None
 
 
 class TemplateStarted(msgspec.Struct, array_like=True, tag="template", frozen=True):
-    """Containers descend from this process from now on."""
+    """Containers descend from this process as well from now on."""
 
     pid: int
 
@@ -98,9 +104,11 @@ class ContainerIsGone(msgspec.Struct, array_like=True, tag="ended", frozen=True)
 
 
 class TemplateLost(msgspec.Struct, array_like=True, tag="template_lost", frozen=True):
-    """All containers went with the template; each has been reported as ended."""
+    """A template is gone, and its containers with it, each of which has been reported as ended. `is_lost`: nobody ended it."""
 
     reason: str
+    pid: int = 0
+    is_lost: bool = True
 
 
 class Pong(msgspec.Struct, array_like=True, tag="pong", frozen=True):

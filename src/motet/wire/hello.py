@@ -27,7 +27,7 @@ WIRE_VERSIONS = (1, 1)
 
 PYTHON = ".".join(map(str, sys.version_info[:3]))
 
-Role = Literal["client", "executor", "control", "sandbox"]
+Role = Literal["client", "executor", "sandbox", "control"]
 
 
 @hides_secrets

@@ -11,7 +11,7 @@ from motet.errors import ConflictError, NotFoundError, ResourceExhaustedError
 from motet.model.sandbox import MAX_CHUNK_BYTES
 from motet.runtime.sandbox import files
 from motet.runtime.sandbox.process import RunningProcess
-from motet.runtime.sandbox.watches import Watch
+from motet.runtime.sandbox.watches import FileWatch
 from motet.wire import sandbox_messages as m
 
 MOST_PROCESSES = 64
@@ -33,7 +33,7 @@ class Asks:
         self._workdir = workdir
         self._changed = changed
         self.processes: dict[str, RunningProcess] = {}
-        self._watches: dict[str, Watch] = {}
+        self._watches: dict[str, FileWatch] = {}
         self.do: dict[type[Any], Do] = {
             m.StartProcess: self._start,
             m.AwaitProcess: self._await,
@@ -152,6 +152,6 @@ class Asks:
                 raise ConflictError("the watch has ended")
             if len(self._watches) >= MOST_WATCHES:
                 raise ResourceExhaustedError(f"{MOST_WATCHES} watches are open in this sandbox already: end one")
-            watch = Watch(self._path(ask.path), ask.kinds, recursive=ask.recursive)
+            watch = FileWatch(self._path(ask.path), ask.kinds, recursive=ask.recursive)
             self._watches[ask.watch_id] = watch
         return m.FilesChanged(*await watch.changes(ask.after, ask.seconds))

@@ -43,7 +43,7 @@ def main(fork: Fork) -> int:
         return runner.run(_Supervisor(fork).run())
 
 
-class _Link(asyncio.BufferedProtocol):
+class _ServerLink(asyncio.BufferedProtocol):
     """The connection to a server."""
 
     def __init__(self, receive: Callable[[m.ToSandbox], None]) -> None:
@@ -81,7 +81,7 @@ class _Link(asyncio.BufferedProtocol):
 class _Supervisor:
     def __init__(self, fork: Fork) -> None:
         self._fork = fork
-        self._link: _Link | None = None
+        self._link: _ServerLink | None = None
         self._begun: m.BeginSandbox | None = None
         self._tags: dict[str, str] = {}
         self._asks: Asks | None = None
@@ -112,7 +112,7 @@ class _Supervisor:
         fork = self._fork
         sock = connect(fork.address, Hello("sandbox", fork.token, fork.container_id, resumes=resumes))
         sock.setblocking(False)
-        link = _Link(self._received)
+        link = _ServerLink(self._received)
         loop = asyncio.get_running_loop()
         if sock.family == socket.AF_UNIX:
             await loop.create_unix_connection(lambda: link, sock=sock)

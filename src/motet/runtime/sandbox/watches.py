@@ -31,7 +31,7 @@ _HEAD = struct.Struct("iIII")
 _NONBLOCK, _CLOEXEC = os.O_NONBLOCK, os.O_CLOEXEC
 
 
-class Watch:
+class FileWatch:
     """One file or directory that is watched; `recursive`: also all directories below it, and those that come."""
 
     def __init__(self, path: str, kinds: tuple[FileChange, ...], *, recursive: bool) -> None:
@@ -73,7 +73,7 @@ class Watch:
         return list(self._kept)[:1000], self._first + min(1000, len(self._kept))
 
     def close(self) -> None:
-        """Watch no more. Idempotent."""
+        """FileWatch no more. Idempotent."""
         if self._descriptor >= 0:
             asyncio.get_running_loop().remove_reader(self._descriptor)
             os.close(self._descriptor)

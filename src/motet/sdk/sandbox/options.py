@@ -6,7 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
 from motet.errors import InvalidError
-from motet.model.function import ImageSpec, Resources
+from motet.model.function import Resources
+from motet.model.image import ImageSpec
 from motet.model.sandbox import (
     MAX_ARGUMENT_BYTES,
     MAX_ENVIRONMENT_BYTES,

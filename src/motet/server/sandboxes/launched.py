@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
-from motet.backends.base import Backend, ContainerEnd, Stream
+from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
 from motet.core import events as e
 from motet.errors import Error
 from motet.model.sandbox import PREFIX
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
-from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.driver import Driver
@@ -21,7 +20,7 @@ from motet.server.sandboxes.sandboxes import Sandboxes
 from motet.wire.hello import Hello
 
 
-class _Places:
+class _EnginePlaces:
     """The engine counts sandboxes as containers."""
 
     def __init__(self, driver: Driver) -> None:
@@ -34,10 +33,10 @@ class _Places:
         self._driver.take(e.SandboxStarted(sandbox_id, principal, app_id))
 
     def left(self, sandbox_id: str) -> None:
-        self._driver.take(e.SandboxEnded(sandbox_id))
+        self._driver.take(e.SandboxGone(sandbox_id))
 
 
-class _Apps:
+class _LivingApps:
     def __init__(self, lifetimes: Lifetimes) -> None:
         self._lifetimes = lifetimes
         self.when_stopped: Callable[[str, Callable[[], None]], None] = lifetimes.when_stopped
@@ -56,17 +55,18 @@ class Launched:
         catalogue: Catalogue,
         lifetimes: Lifetimes,
         lines: Lines,
-        config: ServerConfig,
+        base_env: Mapping[str, str],
+        stop_grace: float,
         inherited: Inherited | None,
     ) -> None:
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
-            *(driver, backend, catalogue, lines, config.base_env, config.stop_grace),
+            *(driver, backend, catalogue, lines, dict(base_env), stop_grace),
             inherited if inherited is None else Inherited(others, inherited.first_attempt, inherited.leave),
         )
-        parts = driver.clock, backend, _Apps(lifetimes), _Places(driver), lines, config.base_env
+        parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver), lines, base_env
         self.sandboxes = Sandboxes(*parts, survive=inherited is not None)
         self.requests = SandboxRequests(self.sandboxes)
         self._driver, self._backend, self._held = driver, backend, theirs
@@ -116,6 +116,10 @@ class Launched:
         else:
             self.containers.container_ended(ended)
 
+    def template_ended(self, ended: TemplateEnd) -> None:
+        """See `Reports`."""
+        self.containers.template_ended(ended)
+
     def backend_silent(self, reason: str) -> None:
         """See `Reports`."""
         self.containers.backend_silent(reason)
@@ -127,3 +131,18 @@ class Launched:
     def backend_lost(self, reason: str) -> None:
         """See `Reports`."""
         self.containers.backend_lost(reason)
+
+
+def launched(
+    driver: Driver,
+    backend: Backend,
+    catalogue: Catalogue,
+    lifetimes: Lifetimes,
+    lines: Lines,
+    base_env: Mapping[str, str],
+    stop_grace: float,
+    inherited: Inherited | None,
+) -> tuple[Launched, Containers]:
+    """All of them, and the containers, which most parts of a server want alone."""
+    parts = Launched(driver, backend, catalogue, lifetimes, lines, base_env, stop_grace, inherited)
+    return parts, parts.containers
