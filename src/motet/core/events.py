@@ -286,7 +286,8 @@ class ContainerStoodStill(Event, frozen=True):
 
 
 class SandboxStarted(Event, frozen=True):
-    """A sandbox has the place of a container, of this principal's; or of an app's, if that is known."""
+    """A sandbox has the place of a container: this principal's or, if that is known, an app's, which has not stopped before the
+    sandbox is gone."""
 
     sandbox_id: str
     principal: int

@@ -15,29 +15,35 @@ class SandboxPlaces:
     def __init__(self, host: Host, shares: Shares) -> None:
         self._host = host
         self._shares = shares
-        self._taken: dict[str, Share] = {}
-        """In whose share each is."""
+        self._taken: dict[str, tuple[Share, str]] = {}
+        """In whose share each is, and which app's."""
 
     def __len__(self) -> int:
         return len(self._taken)
 
     def within(self, share: Share) -> int:
         """How many are in this share itself."""
-        return sum(each is share for each in self._taken.values())
+        return sum(each is share for each, _ in self._taken.values())
+
+    def has(self, app_id: str) -> bool:
+        """Whether any is an app's."""
+        return any(each == app_id for _, each in self._taken.values())
 
     def started(self, event: e.SandboxStarted, turn: Turn) -> None:
         """One more is there."""
         if event.sandbox_id not in self._taken:
-            share = self._taken[event.sandbox_id] = self._shares.of(event.principal, event.app_id)
+            share = self._shares.of(event.principal, event.app_id)
+            self._taken[event.sandbox_id] = share, event.app_id
             share.add_containers(1)
             self._host.sandbox_started()
 
-    def gone(self, event: e.SandboxGone, turn: Turn) -> None:
-        """There is room for another, or for a container."""
-        share = self._taken.pop(event.sandbox_id, None)
+    def gone(self, event: e.SandboxGone) -> str:
+        """There is room for another, or for a container; the app that it was of."""
+        share, app_id = self._taken.pop(event.sandbox_id, (None, ""))
         if share is not None:
             share.add_containers(-1)
             self._host.container_ended(was_leaving=False)
+        return app_id
 
     def refusal(self, principal: int, app_id: str) -> ResourceExhaustedError | None:
         """Why none may start now for this principal, in this app; None if one may. It is never waited for."""

@@ -248,8 +248,8 @@ class TagSandbox(Message, tag="tag_sandbox", frozen=True):
 
 
 class EndSandbox(Message, tag="end_sandbox", frozen=True):
-    """End a sandbox with all that runs in it; answered by `SandboxViewed` once that is over. One that has ended stays as it
-    is."""
+    """End a sandbox with all that runs in it; answered by `SandboxViewed` once nothing of it is left. One that has ended
+    stays as it is."""
 
     sandbox_id: Name
 

@@ -58,6 +58,8 @@ class KnownSandbox:
         self.is_finishing = False
         self.has_process = True
         """Its process has not been reported as ended."""
+        self.gone = asyncio.Event()
+        """It has."""
         self.doom = Doom()
         self.timer: asyncio.TimerHandle | None = None
         self.asked: dict[int, asyncio.Future[m.SandboxAnswer | None]] = {}

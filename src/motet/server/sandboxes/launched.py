@@ -39,7 +39,7 @@ class _EnginePlaces:
 class _LivingApps:
     def __init__(self, lifetimes: Lifetimes) -> None:
         self._lifetimes = lifetimes
-        self.when_stopped: Callable[[str, Callable[[], None]], None] = lifetimes.when_stopped
+        self.when_stopping: Callable[[str, Callable[[], None]], None] = lifetimes.when_stopping
 
     def ends_with(self, app_id: str) -> bool:
         return not isinstance(self._lifetimes.life_of(app_id), UntilReplaced)

@@ -84,7 +84,7 @@ class SandboxRequests:
     async def _end(self, body: m.EndSandbox, asker: SandboxAsker) -> ReplyBody:
         sandbox = self._find(body.sandbox_id, asker)
         self._sandboxes.end_nowait(sandbox, "terminated", "it was terminated")
-        await sandbox.over.wait()
+        await sandbox.gone.wait()  # with all that ran in it
         return m.SandboxViewed(sandbox.view())
 
     async def _ask(self, body: m.AskSandbox, asker: SandboxAsker) -> ReplyBody:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import secrets
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
@@ -30,6 +31,8 @@ ENTRY = "motet.runtime.sandbox.supervisor:main"
 
 FINISH_TIMEOUT = 5.0
 """Seconds in which a sandbox that is to end must have told what it wrote last: then it is killed."""
+KILL_TIMEOUT = 10.0
+"""Seconds in which the end of one that was killed must be reported."""
 COME_BACK_TIMEOUT = 30.0
 """Seconds that a sandbox may take to come back to a new server, and that its app may take."""
 MOST_ENDED = 1000
@@ -39,6 +42,12 @@ ENDED_BYTES = 64 * 1024 * 1024
 ASKED_BYTES = 64 * 1024 * 1024
 """On their way into one sandbox."""
 CODES: dict[SandboxEnd, int] = {"timeout": 124, "idle": 137, "terminated": 137}
+
+
+_REASONS: dict[SandboxEnd, str] = {
+    "idle": "nothing was asked of it for its idle timeout",
+    "terminated": "its process was told to end",
+}
 
 
 class Places(Protocol):
@@ -59,8 +68,8 @@ class Apps(Protocol):
         Raises `NotFoundError`."""
         ...
 
-    def when_stopped(self, app_id: str, then: Callable[[], None]) -> None:
-        """Have it called when the app has stopped. Raises `NotFoundError`."""
+    def when_stopping(self, app_id: str, then: Callable[[], None]) -> None:
+        """Have it called when the app is to stop. Raises `NotFoundError`."""
         ...
 
 
@@ -121,9 +130,9 @@ class Sandboxes:
         began_at = self._clock.wall_now()
         note = SandboxNote(app_id, app_name, new_token(), principal, spec, began_at, ends_with_app)
         sandbox = self._know(sandbox_id, note)
-        self._places.taken(sandbox_id, principal, app_id)
         if ends_with_app:
-            self._apps.when_stopped(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
+            self._apps.when_stopping(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
+        self._places.taken(sandbox_id, principal, app_id if ends_with_app else "")
         env = {
             **self._env,
             **spec.image.env,
@@ -228,7 +237,8 @@ class Sandboxes:
     def says_last(self, sandbox: KnownSandbox, last: m.SandboxEnded) -> None:
         """See `SandboxReports`."""
         sandbox.last = last
-        self._is_over(sandbox, last.why, last.returncode, sandbox.reason)
+        self._is_over(sandbox, last.why, last.returncode, sandbox.reason or _REASONS.get(last.why, ""))
+        sandbox.doom.set(FINISH_TIMEOUT, self._kill, sandbox, last.why)
         if sandbox.peer is not None:
             sandbox.peer.close()  # which tells it that it was heard
 
@@ -253,6 +263,7 @@ class Sandboxes:
         sandbox.output.close()
         self._places.left(sandbox.sandbox_id)
         self._is_here(sandbox.sandbox_id)
+        sandbox.gone.set()
         code = ended.code if ended.code >= 0 else 128 - ended.code
         reason = sandbox.reason or f"its process {ended.description}"
         self._is_over(sandbox, "lost", code, reason)
@@ -271,7 +282,7 @@ class Sandboxes:
                 self._backend.kill_nowait(each.container_id)
                 continue
             sandbox = self._know(each.container_id, note)
-            self._places.taken(each.container_id, note.principal, note.app_id)
+            self._places.taken(each.container_id, note.principal, note.app_id if note.ends_with_app else "")
             sandbox.output.written("stdout", each.stdout)
             sandbox.output.written("stderr", each.stderr)
             self._awaited.add(each.container_id)
@@ -292,7 +303,7 @@ class Sandboxes:
     def _look_for_app(self, sandbox: KnownSandbox) -> None:
         try:
             app_id = sandbox.note.app_id
-            self._apps.when_stopped(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
+            self._apps.when_stopping(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
         except NotFoundError:
             self.end_nowait(sandbox, "terminated", "its app did not come back to this server")
 
@@ -316,10 +327,17 @@ class Sandboxes:
         sandbox.timer = loop.call_later(max(0.0, left), self.end_nowait, sandbox, "timeout", reason)
 
     def _kill(self, sandbox: KnownSandbox, why: SandboxEnd) -> None:
-        """Have its process end, whatever it says."""
+        """Have its process end, whatever it says, and count on that being reported."""
         self._backend.kill_nowait(sandbox.sandbox_id)
+        sandbox.doom.cancel()
+        sandbox.doom.set(KILL_TIMEOUT, self._give_up, sandbox)
         if why != "lost":
             self._is_over(sandbox, why, CODES.get(why, 137), sandbox.reason)
+
+    def _give_up(self, sandbox: KnownSandbox) -> None:
+        reason = f"was killed, and its end was not reported within {KILL_TIMEOUT:g} s: it is given up"
+        logger.warning("sandbox %s %s", sandbox.sandbox_id, reason)
+        self.container_ended(ContainerEnd(container_id=sandbox.sandbox_id, code=-signal.SIGKILL, reason=reason))
 
     def _is_over(self, sandbox: KnownSandbox, why: SandboxEnd, returncode: int, reason: str) -> None:
         if sandbox.ended:
