@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
 from motet.core import events as e
@@ -64,7 +65,7 @@ class Launched:
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
             *(driver, backend, catalogue, lines, dict(base_env), stop_grace),
-            inherited if inherited is None else Inherited(others, inherited.first_attempt, inherited.leave),
+            inherited if inherited is None else replace(inherited, held=others),
         )
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver), lines, base_env
         self.sandboxes = Sandboxes(*parts, survive=inherited is not None)
