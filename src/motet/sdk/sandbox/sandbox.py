@@ -92,7 +92,7 @@ class Sandbox(Handle):
     @property
     def logs(self) -> Logs:
         """What its command writes and has written, as it is recorded: also when it has ended."""
-        return Logs(self._reached.connected, container=self.object_id)
+        return Logs(self._reached.connected, container_id=self.object_id)
 
     # --- its life ---
 
