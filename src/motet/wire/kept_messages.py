@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
 from collections.abc import Iterable
 
@@ -9,9 +10,9 @@ from motet.errors import ConnectionError
 
 
 class KeptMessages:
-    """Frames, each with how many messages are in it. Not thread-safe."""
+    """Frames, each with how many messages are in it. One thread may say while another hears what was taken."""
 
-    __slots__ = ("_frames", "_taken", "said", "size_bytes")
+    __slots__ = ("_frames", "_lock", "_taken", "said", "size_bytes")
 
     def __init__(self) -> None:
         self.said = 0
@@ -19,23 +20,26 @@ class KeptMessages:
         self.size_bytes = 0
         """Of the frames that are kept."""
         self._taken = 0
+        self._lock = threading.Lock()
         self._frames: deque[tuple[int, bytes]] = deque()
         """Each with the number of its last message."""
 
     def say(self, frames: Iterable[tuple[int, bytes]]) -> None:
         """These are said now."""
-        for count, frame in frames:
-            self.said += count
-            self.size_bytes += len(frame)
-            self._frames.append((self.said, frame))
+        with self._lock:
+            for count, frame in frames:
+                self.said += count
+                self.size_bytes += len(frame)
+                self._frames.append((self.said, frame))
 
     def taken(self, count: int) -> None:
         """The other end has so many messages. Raises `ConnectionError` for a number that makes no sense."""
-        if count > self.said:
-            raise ConnectionError(f"{count} messages are said to be taken in, and only {self.said} were sent")
-        self._taken = max(self._taken, count)
-        while self._frames and self._frames[0][0] <= count:
-            self.size_bytes -= len(self._frames.popleft()[1])
+        with self._lock:
+            if count > self.said:
+                raise ConnectionError(f"{count} messages are said to be taken in, and only {self.said} were sent")
+            self._taken = max(self._taken, count)
+            while self._frames and self._frames[0][0] <= count:
+                self.size_bytes -= len(self._frames.popleft()[1])
 
     def after(self, count: int) -> list[bytes]:
         """What the other end lacks, which has so many messages. Raises `ConnectionError` if that is not here any more."""
