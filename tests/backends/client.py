@@ -14,7 +14,8 @@ from pathlib import Path
 
 from motet.backends.base import Launch
 from motet.backends.process import ProcessBackend
-from tests.contracts.backend_contract import RecordingReports
+from motet.model.template import PLAIN_TEMPLATE
+from tests.contracts.backend_contract import ANOTHER_TEMPLATE, RecordingReports
 
 
 async def main(scratch: str, how: str) -> None:
@@ -23,14 +24,18 @@ async def main(scratch: str, how: str) -> None:
     await backend.open(reports)
     env = {"ACT": json.dumps(["spawn"]), "PATH": os.environ["PATH"]}
     ids = ["ta-0", "ta-1"]
-    for container_id in ids:
-        backend.start_nowait(Launch(container_id=container_id, address="unix:/nowhere", token="t", env=env))
+    for container_id, template in zip(ids, (PLAIN_TEMPLATE, ANOTHER_TEMPLATE), strict=True):
+        launch = Launch(container_id=container_id, address="unix:/nowhere", token="t", env=env, template=template)
+        backend.start_nowait(launch)
     await reports.wait_until(lambda: all(reports.text(id_).endswith("\n") for id_ in ids))
-    template = backend._link.pid  # type: ignore[union-attr]
     forked = _fork_holder() if how == "fork" else None
     print(
         json.dumps(
-            {"template": template, "families": [json.loads(reports.text(id_)) for id_ in ids], "forked": forked}
+            {
+                "templates": backend.templates,
+                "families": [json.loads(reports.text(id_)) for id_ in ids],
+                "forked": forked,
+            }
         ),
         flush=True,
     )

@@ -60,9 +60,8 @@ class ProcessStage:
 
     @property
     def template(self) -> int:
-        link = self.process_backend._link
-        assert link is not None
-        return link.pid
+        [pid] = self.process_backend.templates
+        return pid
 
     def entry(self, container_id: str, name: str, *arguments: Any, **env: str) -> Launch:
         """A launch that runs an entry of that name."""

@@ -6,14 +6,26 @@ import json
 import os
 import signal
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from motet.backends import templates
+from motet.backends.base import NOT_STARTED, Launch
 from motet.backends.process import ProcessBackend
 from motet.errors import ServiceError
+from motet.model.template import TemplateSpec
 from tests.backends.conftest import ENTRY, ProcessStage, family_of, template_env, wait_gone
-from tests.contracts.backend_contract import STAYS, Act, BackendContract, RecordingReports, Session, in_loop
+from tests.contracts.backend_contract import (
+    ANOTHER_TEMPLATE,
+    STAYS,
+    Act,
+    BackendContract,
+    RecordingReports,
+    Session,
+    in_loop,
+)
 
 
 class TestProcessBackend(BackendContract):
@@ -125,6 +137,68 @@ async def test_nothing_of_a_container_is_left_when_the_template_is_killed(stage:
         os.kill(daemon, signal.SIGKILL)
 
 
+def in_another(launch: Launch) -> Launch:
+    return replace(launch, template=ANOTHER_TEMPLATE)
+
+
+@in_loop
+async def test_containers_are_forked_from_the_template_of_their_launch(stage: ProcessStage) -> None:
+    async with Session(stage) as session:
+        for container_id in ("ta-1", "ta-2"):
+            session.backend.start_nowait(stage.entry(container_id, "tell_template", "KIND"))
+        for container_id in ("ta-3", "ta-4"):
+            session.backend.start_nowait(in_another(stage.entry(container_id, "tell_template", "KIND")))
+        for n in range(1, 5):
+            await session.reports.wait_ended(f"ta-{n}")
+        told = [json.loads(session.reports.text(f"ta-{n}")) for n in range(1, 5)]
+        assert told[0] == told[1]
+        assert told[2] == told[3]
+        assert [kind for _, kind in told[1:3]] == [None, "another"]
+        assert {pid for pid, _ in told} == set(stage.process_backend.templates)
+
+
+@in_loop
+async def test_template_that_is_lost_takes_its_own_containers_alone(stage: ProcessStage) -> None:
+    async with Session(stage) as session:
+        plain = session.start(STAYS)
+        session.backend.start_nowait(in_another(stage.entry("ta-x", "tell_template_and_stay")))
+        await session.reports.wait_output(plain, "up\n")
+        await session.reports.wait_output("ta-x", "\n")
+        os.kill(json.loads(session.reports.text("ta-x")), signal.SIGKILL)
+        ended = await session.reports.wait_ended("ta-x")
+        assert "the template process" in ended.description
+        assert ended.blameless
+        await session.reports.wait_until(lambda: session.reports.lost)
+        again = session.start(Act(code=4), ANOTHER_TEMPLATE)
+        assert (await session.reports.wait_ended(again)).code == 4
+        assert plain not in session.reports.ended
+
+
+@in_loop
+async def test_template_that_nobody_needs_is_ended_and_the_plain_one_is_kept(
+    stage: ProcessStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(templates, "IDLE_WINDOW", 0.0)
+    async with Session(stage) as session:
+        plain = stage.template
+        for _ in range(2):
+            container = session.start(Act(code=0), ANOTHER_TEMPLATE)
+            await session.reports.wait_ended(container)
+            await session.reports.wait_until(lambda: session.reports.log[-1][0] == "idle")
+            assert "it had no container for 0 s" in str(session.reports.log[-1][1])
+            assert stage.process_backend.templates == (plain,)
+        assert session.reports.lost == []
+        assert len(list(stage.scratch.glob("*/*"))) == 1
+
+
+@in_loop
+async def test_interpreter_of_another_template_that_does_not_exist_ends_its_start(stage: ProcessStage) -> None:
+    async with Session(stage) as session:
+        ended = await session.reports.wait_ended(session.start(STAYS, TemplateSpec(python="/no/such/python")))
+        assert ended.code == NOT_STARTED
+        assert "/no/such/python" in ended.description
+
+
 @in_loop
 async def test_template_told_to_end_takes_its_containers_along(stage: ProcessStage) -> None:
     async with Session(stage) as session:
@@ -167,7 +241,7 @@ async def test_close_in_the_middle_of_sixty_four_starts_ends_all(stage: ProcessS
 @in_loop
 async def test_directories_go_with_their_containers_and_the_scratch_with_the_backend(stage: ProcessStage) -> None:
     async with Session(stage) as session:
-        [scratch] = stage.scratch.iterdir()
+        [scratch] = stage.scratch.glob("*/*")
         session.backend.start_nowait(stage.entry("ta-full", "fill_directory"))
         empty = session.start(Act(code=0))
         await session.reports.wait_ended("ta-full")

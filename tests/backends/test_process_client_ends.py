@@ -1,4 +1,4 @@
-"""However the process that holds the backend ends, its template, containers and all they started end with it."""
+"""However the process that holds the backend ends, its templates, containers and all they started end with it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def client(scratch: Path, how: str) -> Iterator[tuple[subprocess.Popen[str], dic
 
 
 def all_pids(told: dict[str, Any]) -> list[int]:
-    return [told["template"], *(pid for family in told["families"] for pid in family)]
+    return [*told["templates"], *(pid for family in told["families"] for pid in family)]
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])

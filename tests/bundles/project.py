@@ -9,7 +9,8 @@ from pathlib import Path
 from types import ModuleType
 
 from motet.bundles.bundle import Bundle, bundled
-from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition, LocalFiles
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
+from motet.model.image import ImageSpec, LocalFiles
 
 
 class Project:

@@ -12,7 +12,8 @@ import pytest
 from motet.context import sources
 from motet.errors import InvalidError
 from motet.model import bundle as limits
-from motet.model.function import ImportedDefinition, LocalFiles, SerializedDefinition
+from motet.model.function import ImportedDefinition, SerializedDefinition
+from motet.model.image import LocalFiles
 
 from .project import Project
 

@@ -7,14 +7,15 @@ import functools
 import itertools
 import threading
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import pytest
 import uvloop
 
-from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, Launch, Stream
+from motet.backends.base import NOT_STARTED, Backend, ContainerEnd, Launch, Stream, TemplateEnd
 from motet.errors import InternalError
+from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 
 DEADLINE = 20.0
 
@@ -61,6 +62,11 @@ class RecordingReports:
 
     def backend_heard(self) -> None:
         self._note("heard", "")
+
+    def template_ended(self, ended: TemplateEnd) -> None:
+        if ended.is_lost:
+            self.lost.append(ended.reason)
+        self._note("lost" if ended.is_lost else "idle", ended.reason)
 
     def backend_lost(self, reason: str) -> None:
         self.lost.append(reason)
@@ -136,9 +142,9 @@ class Session:
     def backend(self) -> Backend:
         return self.stage.backend
 
-    def start(self, act: Act) -> str:
+    def start(self, act: Act, template: TemplateSpec = PLAIN_TEMPLATE) -> str:
         container_id = f"ta-{next(self.numbers)}"
-        launch = self.stage.launch(container_id, act)
+        launch = replace(self.stage.launch(container_id, act), template=template)
         self.backend.start_nowait(launch)
         self.stage.started(launch)
         return container_id
@@ -152,6 +158,7 @@ class Session:
 
 
 STAYS = Act(writes=(("stdout", "up\n"),))
+ANOTHER_TEMPLATE = TemplateSpec(env=((b"KIND", b"another"),))
 
 
 class BackendContract:
@@ -320,6 +327,16 @@ class BackendContract:
             assert session.reports.lost == []
             with pytest.raises(InternalError, match="not open"):
                 session.start(STAYS)
+
+    @in_loop
+    async def test_containers_of_another_template_start_as_well_as_others(self, stage: Stage) -> None:
+        async with Session(stage) as session:
+            plain = session.start(STAYS)
+            other = session.start(Act(writes=(("stdout", "other\n"),), code=3), ANOTHER_TEMPLATE)
+            assert (await session.reports.wait_ended(other)).code == 3
+            assert session.reports.text(other) == "other\n"
+            session.backend.kill_nowait(plain)
+            assert (await session.reports.wait_ended(plain)).code == -9
 
     @in_loop
     async def test_lost_backend_ends_its_containers_and_starts_anew(self, stage: Stage) -> None:

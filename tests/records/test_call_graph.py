@@ -9,7 +9,7 @@ import pytest
 from motet.model.attempt import AttemptRecord
 from motet.model.outcome import CallKind, OutcomeKind
 from motet.model.views import InputView
-from motet.records.call_graph import CallGraph, InputNode, InputStatus, Limits
+from motet.records.call_graph import CallGraph, GraphLimits, InputNode, InputStatus
 from motet.records.calls import CallRecord, CallSummary
 from motet.records.inputs import InputRecord
 from motet.records.queries import CallQuery, InputQuery
@@ -60,9 +60,11 @@ class Made:
     def input(self, input_id: str) -> InputRecord | None:
         return next((each for each in self.ended if f"in-{each.call_id[3:]}-{each.index}" == input_id), None)
 
-    def graph(self, limits: Limits | None = None, always: Sequence[str] = ()) -> CallGraph:
+    def graph(self, limits: GraphLimits | None = None, always: Sequence[str] = ()) -> CallGraph:
         live = self.live
-        return CallGraph(self, lambda call_id: [it for it in live if it.call_id == call_id], limits or Limits(), always)
+        return CallGraph(
+            self, lambda call_id: [it for it in live if it.call_id == call_id], limits or GraphLimits(), always
+        )
 
     def flat(self, root: CallSummary) -> list[GraphInput]:
         return flattened(self.graph().below_call(root), lambda function_id: f"module of {function_id}")
@@ -129,7 +131,7 @@ def test_a_large_call_is_cut_and_tells_how_much_is_left_out() -> None:
     made = Made()
     root = made.call("order", *[OK] * 30)
     made.running("fc-order", 30)
-    call = made.graph(Limits(inputs_of_call=10)).below_call(root)
+    call = made.graph(GraphLimits(inputs_of_call=10)).below_call(root)
     assert (len(call.inputs), call.more_inputs) == (10, 21)
 
 
@@ -137,9 +139,9 @@ def test_inputs_that_are_always_to_be_there_are_in_a_call_that_is_cut() -> None:
     made = Made()
     root = made.call("order", *[OK] * 30)
     made.running("fc-order", 30, "ta-7")
-    call = made.graph(Limits(inputs_of_call=2), ["in-order-1", "in-order-20", "in-order-30", "in-fetch-0"]).below_call(
-        root
-    )
+    call = made.graph(
+        GraphLimits(inputs_of_call=2), ["in-order-1", "in-order-20", "in-order-30", "in-fetch-0"]
+    ).below_call(root)
     assert [each.input_id for each in call.inputs] == ["in-order-0", "in-order-1", "in-order-20", "in-order-30"]
     assert [each.container_id for each in call.inputs[2:]] == ["ta-order", "ta-7"]
     assert call.more_inputs == 29
@@ -150,7 +152,7 @@ def test_all_inputs_together_are_bounded() -> None:
     root = made.call("order", *[OK] * 4)
     for index in range(4):
         made.call(f"f{index}", *[OK] * 4, parent=f"in-order-{index}")
-    call = made.graph(Limits(inputs=10)).below_call(root)
+    call = made.graph(GraphLimits(inputs=10)).below_call(root)
     below = [len(each.calls[0].inputs) if each.calls else 0 for each in call.inputs]
     assert (len(call.inputs), sum(below)) == (4, 6)
     assert call.inputs[-1].more_calls
@@ -161,7 +163,7 @@ def test_a_chain_that_goes_too_deep_ends_and_says_so() -> None:
     root = made.call("f0", OK)
     for number in range(1, 9):
         made.call(f"f{number}", OK, parent=f"in-f{number - 1}-0")
-    (node,) = made.graph(Limits(depth=3)).below_call(root).inputs
+    (node,) = made.graph(GraphLimits(depth=3)).below_call(root).inputs
     depth = 0
     while node.calls:
         (node,) = node.calls[0].inputs

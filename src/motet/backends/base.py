@@ -13,6 +13,8 @@ from typing import Literal, Protocol
 
 from motet.model.gpu import FoundGpus
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import NO_LIMITS, Limits
+from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 
 Stream = Literal["stdout", "stderr"]
 
@@ -24,13 +26,16 @@ NOT_STARTED = 71
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
-    whoever owns it next is to know, if the backend outlives its owner."""
+    whoever owns it next is to know, if the backend outlives its owner. `template`: what it is forked from; the backend starts
+    that when it is first needed, and ends it when nobody has needed it for a while."""
 
     container_id: str
     address: str
     token: str
     env: dict[str, str]
     note: bytes = b""
+    template: TemplateSpec = PLAIN_TEMPLATE
+    limits: Limits = NO_LIMITS
 
 
 @hides_secrets
@@ -63,6 +68,15 @@ class ContainerEnd:
     def description(self) -> str:
         """In words, to follow "the container": "exited with status 3", "was killed by signal 9 (SIGKILL)"."""
         return self.reason or describe_exit(self.code)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TemplateEnd:
+    """How a template ended. `pid`: of its process. `is_lost`: nobody ended it; otherwise nobody has needed it."""
+
+    pid: int
+    reason: str
+    is_lost: bool
 
 
 def describe_exit(code: int) -> str:
@@ -101,8 +115,12 @@ class Reports(Protocol):
     def backend_heard(self) -> None:
         """It answers again, after `backend_silent`. Not said if it was lost."""
 
+    def template_ended(self, ended: TemplateEnd) -> None:
+        """One template is gone. Every container that it had was reported as ended before this; those of other templates are not
+        affected, and the next start begins anew. Not reported of those that `close` ends."""
+
     def backend_lost(self, reason: str) -> None:
-        """What ran the containers is gone. Every container it had was reported as ended before this.
+        """What ran all the containers is gone. Every container it had was reported as ended before this.
 
         The backend stays usable: the next start begins anew. Containers started since are not affected.
         """

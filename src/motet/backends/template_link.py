@@ -27,7 +27,7 @@ class TemplateLink:
         self,
         *,
         command: Sequence[str],
-        env: Mapping[str, str],
+        env: Mapping[bytes, bytes],
         directory: Path,
         reported: Callable[[TemplateReport], None],
         ended: Callable[[str], None],
@@ -35,6 +35,7 @@ class TemplateLink:
         self._ended = ended
         self._closing = False
         self._gone = asyncio.Event()
+        self._deadline: asyncio.TimerHandle | None = None
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self._process = _spawn(command, theirs, env, directory)
@@ -54,20 +55,24 @@ class TemplateLink:
         """Queue a request; the descriptors travel along and are closed here, whatever happens."""
         self._channel.send_nowait(frame(message), descriptors)
 
-    async def close(self) -> None:
-        """Have the template kill all containers and end; all its reports come before this returns. Idempotent.
+    def finish(self) -> None:
+        """Have the template kill all containers and end; `ended` is called after its last report. Idempotent.
 
         One that takes longer than `CLOSE_TIMEOUT` seconds is killed.
         """
-        self._closing = True
-        self._channel.finish()
-        try:
-            await asyncio.wait_for(self._gone.wait(), CLOSE_TIMEOUT)
-        except TimeoutError:
-            self._process.kill()
-            await self._gone.wait()
+        if not self._closing:
+            self._closing = True
+            self._channel.finish()
+            self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._process.kill)
+
+    async def close(self) -> None:
+        """`finish`, and wait until it has ended. Idempotent."""
+        self.finish()
+        await self._gone.wait()
 
     def _finish(self) -> None:
+        if self._deadline is not None:
+            self._deadline.cancel()
         if not self._closing:
             # It may have stopped to talk without ending. Its containers end with it.
             self._process.kill()
@@ -78,7 +83,7 @@ class TemplateLink:
 
 
 def _spawn(
-    command: Sequence[str], control: socket.socket, env: Mapping[str, str], directory: Path
+    command: Sequence[str], control: socket.socket, env: Mapping[bytes, bytes], directory: Path
 ) -> subprocess.Popen[bytes]:
     """A session of its own: Ctrl-C in a terminal goes to the process group of whoever runs there."""
     return subprocess.Popen(

@@ -18,7 +18,8 @@ from motet.bundles.layout import Layout
 from motet.bundles.pieces import FoundFile
 from motet.errors import InvalidError
 from motet.model.bundle import WORK, Manifest
-from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, LocalFiles
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
+from motet.model.image import LocalFiles
 
 _IS_POSIX = os.name == "posix"
 """Where paths of the environment mean anything to servers; elsewhere containers have the server's alone."""

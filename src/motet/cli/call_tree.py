@@ -9,9 +9,9 @@ from rich.tree import Tree
 
 from motet.cli.summary import seconds
 from motet.cli.tables import kind_word, state_cell
-from motet.records.call_graph import CallNode, InputNode, Limits
+from motet.records.call_graph import CallNode, GraphLimits, InputNode
 
-TREE_LIMITS = Limits(depth=20, inputs=200, inputs_of_call=10, calls_of_input=50)
+TREE_LIMITS = GraphLimits(depth=20, inputs=200, inputs_of_call=10, calls_of_input=50)
 
 
 def call_tree(node: InputNode, label: str) -> Tree:

@@ -9,6 +9,7 @@ import msgspec
 from motet.errors import InvalidError
 from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
+from motet.model.image import ImageSpec
 from motet.model.interface import InterfaceSpec
 from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
@@ -60,27 +61,6 @@ class Resources(msgspec.Struct, frozen=True, kw_only=True):
     cpu: float | tuple[float, float] | None = None
     memory_mib: int | tuple[int, int] | None = None
     gpu: tuple[GpuRequest, ...] = ()
-
-
-class LocalFiles(msgspec.Struct, frozen=True, kw_only=True):
-    """What an image adds from the machine it is written on: a file or directory by its absolute path, with the one at which
-    containers are to find it (`target`), or a module by its name. `ignore`: patterns of what stays at home."""
-
-    kind: Literal["file", "directory", "module"]
-    source: str
-    target: str = ""
-    ignore: tuple[str, ...] = ()
-
-
-@hides_secrets
-class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user asked to be installed: requirement strings, system packages, environment, files, and every builder step."""
-
-    requirements: tuple[str, ...] = ()
-    system_packages: tuple[str, ...] = ()
-    env: dict[str, str] = msgspec.field(default_factory=dict)
-    files: tuple[LocalFiles, ...] = ()
-    steps: tuple[str, ...] = ()
 
 
 @hides_secrets

@@ -6,7 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from motet.errors import Error, InvalidError, NotFoundError
-from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition, SerializedDefinition
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, SerializedDefinition
+from motet.model.image import ImageSpec
 from motet.model.outcome import OutcomeKind
 from motet.records.inputs import InputRecord
 

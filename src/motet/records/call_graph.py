@@ -64,7 +64,7 @@ class CallNode(msgspec.Struct):
     more_inputs: int = 0
 
 
-class Limits(msgspec.Struct, frozen=True):
+class GraphLimits(msgspec.Struct, frozen=True):
     """How large a graph may become."""
 
     depth: int = 50
@@ -73,7 +73,7 @@ class Limits(msgspec.Struct, frozen=True):
     calls_of_input: int = 1_000
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = GraphLimits()
 
 
 class GraphRecords(Protocol):
@@ -94,7 +94,7 @@ class CallGraph:
         self,
         records: GraphRecords,
         live: Callable[[str], Sequence[InputView]],
-        limits: Limits = DEFAULT_LIMITS,
+        limits: GraphLimits = DEFAULT_LIMITS,
         always: Sequence[str] = (),
     ) -> None:
         self._records = records

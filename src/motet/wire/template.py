@@ -10,6 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import NO_LIMITS, Limits
 from motet.wire.framing import LENGTH
 
 
@@ -25,6 +26,7 @@ class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     token: str
     env: dict[bytes, bytes]
     directory: str
+    limits: Limits = NO_LIMITS
 
 
 class Kill(msgspec.Struct, array_like=True, tag="kill", frozen=True):

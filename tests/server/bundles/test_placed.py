@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from motet.errors import InvalidError
-from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
+from motet.model.image import ImageSpec
 from motet.server.bundles.placed import placed
 
 TREE = Path("/trees/abc")

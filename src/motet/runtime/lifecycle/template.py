@@ -232,7 +232,7 @@ def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m motet.runtime.lifecycle.template")
     parser.add_argument("--control", type=int, required=True, help="descriptor of the Unix socket to the backend")
     parser.add_argument("--parent", type=int, required=True, help="pid of the backend's process")
-    parser.add_argument("--scratch", required=True, help="directory to remove at the end")
+    parser.add_argument("--scratch", required=True, help="its own directory in the backend's, to remove at the end")
     parser.add_argument("--left-behind", help="directory to remove if the backend's process was killed")
     parser.add_argument("--entry", required=True, help="module:function that runs a container; tests give their own")
     return parser.parse_args()
@@ -251,9 +251,18 @@ def _serve(arguments: argparse.Namespace) -> Birth | None:
     birth = template.serve()
     if birth is None:
         shutil.rmtree(arguments.scratch, ignore_errors=True)
-        if arguments.left_behind and template.lost_backend():
-            remove_if_left(Path(arguments.left_behind), LEFT_TIMEOUT)
+        if template.lost_backend():
+            _remove_what_is_left(Path(arguments.scratch).parent, arguments.left_behind)
     return birth
+
+
+def _remove_what_is_left(shared: Path, left_behind: str | None) -> None:
+    """Of a backend that was killed. Several templates end with it: the last to be done finds what others had to leave."""
+    if left_behind is not None:
+        remove_if_left(Path(left_behind), LEFT_TIMEOUT)
+    for directory in (shared, *(() if left_behind is None else (Path(left_behind),))):
+        with contextlib.suppress(OSError):
+            directory.rmdir()
 
 
 def main() -> None:

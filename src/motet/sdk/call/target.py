@@ -12,7 +12,8 @@ from motet.client.connection import Connection
 from motet.client.dual import AtOnce, DualPair, Steps
 from motet.client.running_app import NO_VARIANT, HasRunning, RunningApp, container_app, find_running, running_with
 from motet.errors import ExecutionError, InvalidError
-from motet.model.function import FunctionSpec, FunctionVariant, ImageSpec, ImportedDefinition, MethodSpec
+from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition, MethodSpec
+from motet.model.image import ImageSpec
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.views import FunctionView
 from motet.sdk.call.ways import Way, refuse_other_kinds

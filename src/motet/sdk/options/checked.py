@@ -10,8 +10,9 @@ import re
 from typing import Any, Literal
 
 from motet.errors import InvalidError
-from motet.model.function import DeliveryPolicy, ImageSpec, SyncCancellation
+from motet.model.function import DeliveryPolicy, SyncCancellation
 from motet.model.gpu import GpuRequest
+from motet.model.image import ImageSpec
 from motet.model.scaling import MAX_INPUTS_LIMIT, MAX_SCALEDOWN_WINDOW, MIN_SCALEDOWN_WINDOW, Concurrency
 from motet.sdk.options.checks import is_int, is_number, type_name
 from motet.sdk.options.image import Image

@@ -7,8 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from motet.context.container import is_local
 from motet.errors import InvalidError
-from motet.model.function import ImageSpec
+from motet.model.image import ImageSpec
 
 _PLAIN = r"([A-Za-z0-9][A-Za-z0-9._-]*)\s*(?:\[[^\]]*\])?\s*\(?([^();]*)\)?\s*"
 _UNCHECKED = "cannot be checked"
@@ -87,27 +88,25 @@ def _without_zeros(version: str) -> str:
     return re.sub(r"(?:\.0+)+$", "", version.split("+", maxsplit=1)[0])
 
 
-def requirements_in_file(path: str | os.PathLike[str]) -> list[str]:
-    """The requirements in a file in pip's format and in the files it includes (`-r`); other options are left out.
+def requirement_lines(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The lines of a file in pip's format and of the files it includes (`-r`), and its constraints (`-c`): requirements with
+    their hashes, and options. Raises `InvalidError` if a file is not there."""
+    constraints: list[str] = []
+    return tuple(_lines(Path(path), set(), constraints)), tuple(constraints)
 
-    Raises `InvalidError` if a file is not there.
-    """
-    return list(_lines(Path(path), set()))
 
-
-def _lines(path: Path, seen: set[Path]) -> Iterator[str]:
+def _lines(path: Path, seen: set[Path], constraints: list[str]) -> Iterator[str]:
     if path.resolve() in seen:
         return
     seen.add(path.resolve())
     for line in _read(path).replace("\\\n", " ").splitlines():
-        text = re.sub(r"(?:^|\s)#.*$", "", line).strip()
-        included = re.match(r"(?:-r|--requirement)[\s=]*(.+)", text)
-        if included:
-            yield from _lines(path.parent / included.group(1), seen)
-        elif editable := re.match(r"(?:-e|--editable)[\s=]*(.+)", text):
-            yield editable.group(1)
-        elif text and not text.startswith("-"):
-            yield re.split(r"\s--", text, maxsplit=1)[0].strip()
+        text = " ".join(re.sub(r"(?:^|\s)#.*$", "", line).split())
+        if included := re.match(r"(?:-r|--requirement)[\s=]*(.+)", text):
+            yield from _lines(path.parent / included.group(1), seen, constraints)
+        elif held := re.match(r"(?:-c|--constraint)[\s=]*(.+)", text):
+            constraints += _lines(path.parent / held.group(1), seen, constraints)
+        elif text:
+            yield text
 
 
 def pyproject_requirements(path: str | os.PathLike[str], extras: Sequence[str]) -> list[str]:
@@ -125,6 +124,12 @@ def pyproject_requirements(path: str | os.PathLike[str], extras: Sequence[str]) 
             f"{os.fspath(path)} has no optional dependencies {unknown[0]!r}; it has: {', '.join(optional) or 'none'}"
         )
     return [*project.get("dependencies", []), *(name for extra in extras for name in optional[extra])]
+
+
+def project_file(path: str | os.PathLike[str], *, may_be_missing: bool = False) -> str:
+    """What stands in a file of a project; "" in containers, which need not have it. Raises `InvalidError`."""
+    file = Path(path)
+    return "" if not is_local() or (may_be_missing and not file.exists()) else _read(file)
 
 
 def _read(path: Path) -> str:

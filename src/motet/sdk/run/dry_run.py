@@ -9,7 +9,8 @@ from motet.bundles.bundle import Bundle
 from motet.client.dual import Steps
 from motet.errors import NotFoundError
 from motet.model.deployment import DeploymentView
-from motet.model.function import FunctionSpec, ImageSpec, ImportedDefinition
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.image import ImageSpec
 from motet.sdk.run.deploying import CanBeDeployed, HowToDeploy, Prepared, prepare
 from motet.wire.bundle_messages import OfferBundle
 from motet.wire.deployment_messages import FindApp

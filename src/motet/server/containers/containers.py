@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import secrets
 import signal
 
 import msgspec
 
-from motet.backends.base import Backend, ContainerEnd, HeldContainer, Launch, Stream
+from motet.backends.base import Backend, ContainerEnd, HeldContainer, Launch, Stream, TemplateEnd
 from motet.core import events as e
 from motet.core.commands import (
     AckItems,
@@ -30,6 +31,7 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
+from motet.server.containers.launching import environment
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
@@ -92,24 +94,10 @@ class Containers:
     def start(self, command: StartContainer) -> None:
         container_id, function_id = command.container_id, command.function_id
         configuration = self._catalogue.configuration(function_id)
-        env = {
-            **self._base_env,
-            # GPUs are for those who ask for them.
-            "CUDA_VISIBLE_DEVICES": "",
-            **configuration.spec.image.env,
-            **configuration.spec.env,
-            "MOTET_CONTAINER_ID": container_id,
-            "MOTET_APP_ID": configuration.app_id,
-            "MOTET_IS_REMOTE": "1",
-            # The names Modal programs look for.
-            "MODAL_TASK_ID": container_id,
-            "MODAL_IS_REMOTE": "1",
-        }
+        env = environment(self._base_env, configuration, container_id, command.gpus)
         rate = LINES_PER_SECOND
         with contextlib.suppress(InvalidError):  # the container will say so
             rate = log_rate(env) * configuration.spec.concurrency.max_inputs
-        if command.gpus:
-            env["CUDA_VISIBLE_DEVICES"] = ",".join(command.gpus)
         app_id, name = configuration.app_id, configuration.spec.name
         note = ContainerNote(function_id, app_id, name, new_token(), env, command.gpus, rate)
         # Before it is started: the backend may report of it at once, and it connects when it likes.
@@ -392,6 +380,9 @@ class Containers:
 
     def backend_heard(self) -> None:
         self._driver.guard(self.heartbeats.host_heard)
+
+    def template_ended(self, ended: TemplateEnd) -> None:
+        logger.log(logging.ERROR if ended.is_lost else logging.INFO, "%s", ended.reason)
 
     def backend_lost(self, reason: str) -> None:
         logger.error("the container backend was lost: %s", reason)

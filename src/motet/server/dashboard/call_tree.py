@@ -7,11 +7,11 @@ from collections.abc import Callable, Sequence
 from motet.errors import NotFoundError
 from motet.model.ids import split_input_id
 from motet.model.views import InputView
-from motet.records.call_graph import CallGraph, CallNode, InputNode, Limits
+from motet.records.call_graph import CallGraph, CallNode, GraphLimits, InputNode
 from motet.server.dashboard.shown import Json, call_json, input_json, live_input_json
 from motet.store.records import RecordReader
 
-LIMITS = Limits(depth=20, inputs=400, inputs_of_call=20, calls_of_input=50)
+LIMITS = GraphLimits(depth=20, inputs=400, inputs_of_call=20, calls_of_input=50)
 """How much one answer may have; where it stops, it says so."""
 
 

@@ -14,8 +14,9 @@ from msgspec.structs import replace
 
 from motet.errors import Error, InvalidError, NotFoundError
 from motet.model.deployment import DeploymentView, checked_name, checked_strategy
-from motet.model.function import AppSpec, FunctionSpec, ImageSpec, ImportedDefinition
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
 from motet.model.ids import ENTROPY_BITS, id_suffix
+from motet.model.image import ImageSpec
 from motet.model.webhook import checked_secrets, checked_url
 from motet.server.access.rights import Right
 from motet.server.apps.catalogue import Catalogue, ServedApp

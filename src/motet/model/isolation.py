@@ -1,0 +1,41 @@
+"""Walls around containers, and how much each may take."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Isolation = Literal["process", "bubblewrap", "oci"]
+"""How far containers are kept from the machine and from each other. Users know it as the *isolation level*."""
+
+
+class Mount(msgspec.Struct, frozen=True, kw_only=True):
+    """A file or directory of the host that containers see, under the same or another path."""
+
+    source: str
+    target: str
+    writable: bool = False
+
+
+class Walls(msgspec.Struct, frozen=True, kw_only=True):
+    """What containers see of the machine, and as whom. `mounts`, in order: on top of what the level shows by itself. `uid`:
+    None is that of whoever starts them."""
+
+    isolation: Isolation = "process"
+    mounts: tuple[Mount, ...] = ()
+    network: bool = True
+    uid: int | None = None
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How much one container may take at most; None is not limited. `cpu` counts cores, `memory` and `disk` bytes, `pids`
+    processes and threads."""
+
+    cpu: float | None = None
+    memory: int | None = None
+    pids: int | None = None
+    disk: int | None = None
+
+
+NO_LIMITS = Limits()
