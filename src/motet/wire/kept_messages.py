@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Iterable
 
@@ -10,36 +9,33 @@ from motet.errors import ConnectionError
 
 
 class KeptMessages:
-    """Frames, each with how many messages are in it. One thread may say while another hears what was taken."""
+    """Frames, each with how many messages are in it. One thread may say while another hears what was taken: each counts for
+    itself."""
 
-    __slots__ = ("_frames", "_lock", "_taken", "said", "size_bytes")
+    __slots__ = ("_frames", "_gone_bytes", "_said_bytes", "_taken", "said")
 
     def __init__(self) -> None:
         self.said = 0
         """Messages, since the conversation began."""
-        self.size_bytes = 0
-        """Of the frames that are kept."""
+        self._said_bytes = self._gone_bytes = 0
         self._taken = 0
-        self._lock = threading.Lock()
         self._frames: deque[tuple[int, bytes]] = deque()
         """Each with the number of its last message."""
 
     def say(self, frames: Iterable[tuple[int, bytes]]) -> None:
         """These are said now."""
-        with self._lock:
-            for count, frame in frames:
-                self.said += count
-                self.size_bytes += len(frame)
-                self._frames.append((self.said, frame))
+        for count, frame in frames:
+            self.said += count
+            self._said_bytes += len(frame)
+            self._frames.append((self.said, frame))
 
     def taken(self, count: int) -> None:
         """The other end has so many messages. Raises `ConnectionError` for a number that makes no sense."""
-        with self._lock:
-            if count > self.said:
-                raise ConnectionError(f"{count} messages are said to be taken in, and only {self.said} were sent")
-            self._taken = max(self._taken, count)
-            while self._frames and self._frames[0][0] <= count:
-                self.size_bytes -= len(self._frames.popleft()[1])
+        if count > self.said:
+            raise ConnectionError(f"{count} messages are said to be taken in, and only {self.said} were sent")
+        self._taken = max(self._taken, count)
+        while self._frames and self._frames[0][0] <= count:
+            self._gone_bytes += len(self._frames.popleft()[1])
 
     def after(self, count: int) -> list[bytes]:
         """What the other end lacks, which has so many messages. Raises `ConnectionError` if that is not here any more."""
@@ -47,6 +43,11 @@ class KeptMessages:
             raise ConnectionError(f"{count} messages are said to be taken in, and {self._taken} were before")
         self.taken(count)
         return [frame for _, frame in self._frames]
+
+    @property
+    def size_bytes(self) -> int:
+        """Of the frames that are kept."""
+        return self._said_bytes - self._gone_bytes
 
     @property
     def more_than_oldest_bytes(self) -> int:
