@@ -169,10 +169,13 @@ def _system_files(victim: dict[str, Any]) -> bool:
 
 def _proc(victim: dict[str, Any]) -> bool:
     """What /proc tells of the machine, or lets change."""
-    for path in ("/proc/1/environ", f"/proc/{victim['tester']}/environ", "/proc/kcore", "/proc/sysrq-trigger"):
-        with contextlib.suppress(OSError):
-            os.close(os.open(path, os.O_WRONLY if path.endswith("trigger") else os.O_RDONLY))
-            return True
+    for path in ("/proc/1/environ", f"/proc/{victim['tester']}/environ", "/proc/kcore"):
+        with contextlib.suppress(OSError), open(path, "rb") as file:
+            if file.read(16):
+                return True
+    with contextlib.suppress(OSError):
+        os.close(os.open("/proc/sysrq-trigger", os.O_WRONLY))
+        return True
     return os.access("/proc/sys/kernel/core_pattern", os.W_OK)
 
 

@@ -175,7 +175,8 @@ class ProcessBackend:
                 directory.rmdir()
             raise
         request = Fork(
-            launch.container_id, launch.address, "", {}, str(directory), launch.limits, launch.template.walls, joins
+            *(launch.container_id, launch.address, "", {}, str(directory)),
+            *(launch.limits, launch.entry, launch.template.walls, joins),
         )
         self._containers[launch.container_id] = _LiveContainer(template, directory, pipes)
         templates.add(template, launch.container_id)

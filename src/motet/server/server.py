@@ -47,7 +47,6 @@ from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
-from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -73,6 +72,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
+from motet.server.sandboxes.launched import launched
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -118,8 +118,7 @@ class Server:
         first = 1 if inherited is None else inherited.first_attempt
         engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
-        self._tally = tally or Tally()
-        self._sampler, self._lines = Sampler(self._driver), Lines()
+        self._tally, self._sampler, self._lines = tally or Tally(), Sampler(self._driver), Lines()
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         told = self._driver, self._lines, self._tally, self._sampler, self._load_trace, open_records
         self._records = attach_observers(config, *told, self._identity, tidy_records)
@@ -142,9 +141,9 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        self._containers = Containers(
-            *(self._driver, backend, self._catalogue, self._lines),
-            *(config.base_env, config.stop_grace, config.hidden, inherited),
+        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
+        self._launched, self._containers = launched(
+            *of_backend, config.base_env, config.stop_grace, config.hidden, inherited
         )
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
@@ -173,6 +172,7 @@ class Server:
             room.names,
             room.place,
             room.deployments,
+            self._launched.requests,
             self._containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
@@ -221,20 +221,22 @@ class Server:
 
     async def start(self) -> None:
         """Listen for containers, get the backend ready, and have what was deployed serve."""
-        self._catalogue.levels.check_default()
         if self._config.port is not None:  # first of all: whoever watches over it is told that it is starting
             self.port = self._entrances.open_port(Port(self._config.port, self._strangers, self.new_peer))
         deployed = await self._room.prepare()
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        offer, where = self._containers.walling.offer, self._config.containers_socket or self._config.socket
-        self._address = offer(await self._entrances.open(self._config.listen, lambda: where or self._own_socket()))
-        await self._backend.open(self._containers)
+        self._address = await self._entrances.open(
+            self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
+        )
+        for path in () if self._inherited is None else self._inherited.sockets:
+            await self._entrances.open_unix(path)
+        await self._launched.open(self._address)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
-            await self._containers.take_over()
+            await self._launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
         self._spawned.restore()
         if socket is not None:
@@ -398,10 +400,7 @@ class Server:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self._conversations.greet(hello, peer, principal.identity, enter)
-        self._containers.check(hello)
-        if hello.role == "executor":
-            return self._containers.executor(hello, peer)
-        if hello.role == "control":
-            return self._containers.control(hello, peer)
+        if (handler := self._launched.accept(hello, peer)) is not None:
+            return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
         return self._guests.add(session, peer, None, hello.container_id)

@@ -74,11 +74,9 @@ class ControlGroups:
         place = self._root / self._below() / _NAME
         if not _can_have(place):
             return {}
-        for directory in (place.parent, place):
-            for kind in kinds:
-                _try(directory / "cgroup.subtree_control", f"+{kind}")
-        there = _read(place / "cgroup.subtree_control").split()
-        return {kind: place for kind in kinds if kind in there}
+        # Each group says what those below it have.
+        controls = [directory / "cgroup.subtree_control" for directory in (place.parent, place)]
+        return {kind: place for kind in kinds if all(_try(control, f"+{kind}") for control in controls)}
 
     def _below(self) -> str:
         """Of version 2: the group below which this user may make some. Root may everywhere."""
@@ -136,6 +134,9 @@ def _write(path: Path, value: object) -> None:
     path.write_text(str(value))
 
 
-def _try(path: Path, value: object) -> None:
-    with contextlib.suppress(OSError):
+def _try(path: Path, value: object) -> bool:
+    try:
         path.write_text(str(value))
+    except OSError:
+        return False
+    return True

@@ -33,13 +33,14 @@ def lacking(isolation: Isolation) -> str | None:
         return None
     if isolation == "oci":
         return lacking_programs(os.environ)
-    problem = _bubblewrap_lacks()
+    problem = bubblewrap_lacks()
     if problem is None:
         _had.add(isolation)
     return problem
 
 
-def _bubblewrap_lacks() -> str | None:
+def bubblewrap_lacks() -> str | None:
+    """The same of the level of that name, tried anew."""
     if (machine := os.uname().machine) not in _MACHINES:
         return f"it is not available on {machine} processors, only on {' and '.join(_MACHINES)}"
     program = shutil.which("bwrap")

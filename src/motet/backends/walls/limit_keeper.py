@@ -40,7 +40,7 @@ class LimitKeeper:
         self._containers: dict[str, _LimitedContainer] = {}
         self._watching: asyncio.Task[None] | None = None
         self._left: list[ControlGroup] = []
-        self._told: set[str] = set()
+        self._has_told = False
 
     @property
     def _groups(self) -> ControlGroups:
@@ -117,12 +117,9 @@ class LimitKeeper:
         return None
 
     def _tell_what_is_not_kept(self, limits: Limits) -> None:
-        for kind, what in (("cpu", "cores"), ("pids", "processes")):
-            if getattr(limits, kind) is not None and kind not in self._groups.kept and kind not in self._told:
-                self._told.add(kind)
-                logger.warning(
-                    "this machine gives no control groups to this user, so that limits of %s are not kept", what
-                )
+        if limits.cpu is not None and "cpu" not in self._groups.kept and not self._has_told:
+            self._has_told = True
+            logger.warning("this machine gives no control groups to this user, so that limits of cores are not kept")
 
     def _remove_left(self) -> None:
         self._left = [group for group in self._left if not group.remove()]

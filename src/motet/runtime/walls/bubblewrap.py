@@ -63,6 +63,7 @@ def bubblewrap_command(
         seen.hide(path)
     for mount in below:  # of what is hidden this much is to be seen
         seen.show(mount.source, mount.target, writable=mount.writable)
+    seen.words += ["--remount-ro", "/"]
     return [*command, *seen.words, "--chdir", TEMPORARY, "--info-fd", str(info), "--seccomp", str(calls), "--"]
 
 

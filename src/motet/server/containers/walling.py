@@ -57,23 +57,26 @@ class Walling:
         """Where containers without walls find the server."""
 
     def offer(self, address: str) -> str:
-        """Containers reach the server at this address, which is returned. Its socket gets a second name, in a directory
-        that walls can be opened for: it is there for the next server, too, whose socket is another one."""
-        kind, _, path = address.partition(":")
+        """Containers reach the server at this address, which is returned."""
         self.address = address
+        self._reached = self.name_again(address)
+        return address
+
+    def name_again(self, address: str) -> Path | None:
+        """Give a socket a second name, in a directory that walls can be opened for: it is there for the next server, too, whose
+        socket is another one. That directory, unless there is no socket."""
+        kind, _, path = address.partition(":")
         if kind != "unix":
-            return address
-        socket = Path(path)
-        directory = socket.parent / _REACHED
+            return None
+        directory = Path(path).parent / _REACHED
         directory.mkdir(mode=0o755, exist_ok=True)
         named = directory / "socket.new"
         named.unlink(missing_ok=True)
-        os.link(socket, named)
+        os.link(path, named)
         if os.geteuid() == 0:  # containers are other users then; the directory above lets in nobody else
             named.chmod(0o666)
         named.rename(directory / "socket")
-        self._reached = directory
-        return address
+        return directory
 
     def environment(
         self, base: Mapping[str, str], configuration: Configure, container_id: str, gpus: Sequence[str]
