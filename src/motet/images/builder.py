@@ -10,7 +10,7 @@ from pathlib import Path
 
 from motet.errors import ImageBuildError
 from motet.images.base import Environment, Told
-from motet.images.build_process import FailedBuild, Line, Made, Request, decode_answer, encode_request
+from motet.images.build_process import BuildLine, BuildMade, BuildRequest, FailedBuild, decode_answer, encode_request
 from motet.images.cache import EnvironmentCache
 from motet.images.installed import missing_from_base
 from motet.images.linked_runtime import base_name
@@ -38,7 +38,7 @@ class EnvironmentBuilder:
         found = await asyncio.to_thread(self.found, image)
         if found is not None:
             return found
-        request = Request(recipe=Recipe.of(image), directory=str(self.cache.directory), place=place)
+        request = BuildRequest(recipe=Recipe.of(image), directory=str(self.cache.directory), place=place)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-P", "-m", "motet.images.build_process"),
             stdin=asyncio.subprocess.PIPE,
@@ -54,15 +54,15 @@ class EnvironmentBuilder:
                 os.killpg(process.pid, signal.SIGKILL)
                 await process.wait()
 
-    async def _followed(self, process: asyncio.subprocess.Process, request: Request, told: Told) -> Environment:
+    async def _followed(self, process: asyncio.subprocess.Process, request: BuildRequest, told: Told) -> Environment:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write(encode_request(request) + b"\n")
         while line := await process.stdout.readline():
             match decode_answer(line):
-                case Line(text):
+                case BuildLine(text):
                     told(text)
-                case Made(made):
+                case BuildMade(made):
                     return made
                 case FailedBuild(reason):
                     raise ImageBuildError(reason)

@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
     from motet.server.containers.come_back import Inherited
-    from motet.server.images.room import ImagesRoom
     from motet.server.lead import Lead
     from motet.server.server import Server
     from motet.store.seal import Seal
@@ -64,6 +63,7 @@ def build_server(
     it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
+    from motet.server.images.room import ImagesRoom
     from motet.server.server import Server
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
