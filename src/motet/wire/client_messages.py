@@ -1,7 +1,7 @@
 """The conversation between a client and its server: calls with their outcomes, and requests with their replies.
 
-Queues (`queue_messages.py`), operators (`operator_messages.py`) and deployments (`deployment_messages.py`) have requests of
-their own.
+Queues (`queue_messages.py`), operators (`operator_messages.py`), deployments (`deployment_messages.py`) and sandboxes
+(`sandbox_messages.py`) have requests of their own.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from motet.wire.image_messages import BuildImages, ImagesBuilt
 from motet.wire.message import Message
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.sandbox_messages import SandboxReply, SandboxRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -199,6 +200,7 @@ RequestBody = (
     | PutPieces
     | c.ScheduleRequest
     | BuildImages
+    | SandboxRequest
 )
 
 
@@ -344,6 +346,7 @@ ReplyBody = (
     | BundleOffered
     | c.ScheduleReply
     | ImagesBuilt
+    | SandboxReply
     | Done
     | RequestFailed
 )
