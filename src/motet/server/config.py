@@ -13,6 +13,7 @@ from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import Isolation
 from motet.model.quota import NO_QUOTA, Quota
 from motet.server.clients.conversation import GRACE
 from motet.server.clients.guests import MAX_CONNECTIONS
@@ -63,8 +64,12 @@ class ServerConfig:
     `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
     `blobs_above`: what is large, in bytes.
     `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
+<<<<<<< HEAD
     `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
     `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
+=======
+    `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
+>>>>>>> main
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -94,8 +99,13 @@ class ServerConfig:
     secrets_key: str = ""
     blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
+<<<<<<< HEAD
     images: Path | None = None
     builds_images: bool = False
+=======
+    isolation: Isolation = "process"
+    hidden: tuple[str, ...] = ()
+>>>>>>> main
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -160,7 +170,12 @@ class ServerConfig:
             secrets_key=os.environ.get("MOTET_SECRETS_KEY", ""),
             blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
+<<<<<<< HEAD
             images=home_directory(os.environ) / "images",
+=======
+            isolation=_isolation(),
+            hidden=(str(home_directory(os.environ)),),
+>>>>>>> main
         )
 
 
@@ -267,6 +282,14 @@ def _trace_directory() -> Path | None:
     except OSError as error:
         raise InvalidError(f"MOTET_TRACE names a directory, and {text!r} cannot be one: {error.strerror}") from error
     return directory
+
+
+def _isolation() -> Isolation:
+    match os.environ.get("MOTET_ISOLATION") or "process":
+        case "process" | "bubblewrap" | "oci" as choice:
+            return choice
+        case other:
+            raise InvalidError(f"MOTET_ISOLATION must be 'process', 'bubblewrap' or 'oci'; it is {other!r}")
 
 
 def _missing_gpu() -> MissingGpu:
