@@ -12,8 +12,8 @@ from motet.errors import ImageBuildError
 from motet.images.base import Environment, Told
 from motet.images.build_process import BuildLine, BuildMade, BuildRequest, FailedBuild, decode_answer, encode_request
 from motet.images.cache import EnvironmentCache
-from motet.images.installed import missing_from_base
-from motet.images.linked_runtime import base_name
+from motet.images.installed import is_python, missing_from_base
+from motet.images.linked_runtime import base_name, linked_runtime
 from motet.images.recipe import Recipe
 from motet.model.image import BuildPlace, ImageSpec
 
@@ -25,13 +25,23 @@ class EnvironmentBuilder:
 
     def __init__(self, directory: Path) -> None:
         self.cache = EnvironmentCache(directory)
+        self._linked: set[bool] = set()
 
     def found(self, image: ImageSpec) -> Environment | None:
         """See `ImageBuilder`."""
         recipe = Recipe.of(image)
         if not recipe.functions and not missing_from_base(recipe):
             return Environment()
-        return None if recipe.is_forced else self.cache.led_to(recipe.digest(base_name()))
+        found = None if recipe.is_forced else self.cache.led_to(recipe.digest(base_name()))
+        if found is not None:
+            self._link(is_python(recipe.python))
+        return found
+
+    def _link(self, is_same_python: bool) -> None:
+        """The base may have been upgraded since an environment was built."""
+        if is_same_python not in self._linked:
+            self._linked.add(is_same_python)
+            linked_runtime(self.cache.directory / "runtime", is_same_python)
 
     async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> Environment:
         """See `ImageBuilder`."""

@@ -31,10 +31,6 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
-<<<<<<< HEAD
-from motet.server.containers.launching import environment, template
-=======
->>>>>>> main
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
@@ -108,21 +104,8 @@ class Containers:
         # Before it is started: the backend may report of it at once, and it connects when it likes.
         self._know(container_id, note)
         noted = b"" if self.unacknowledged is None else encode_note(note)
-<<<<<<< HEAD
-        self._backend.start_nowait(
-            Launch(
-                container_id=container_id,
-                address=self.address,
-                token=note.token,
-                env=env,
-                note=noted,
-                template=template(configuration),
-            )
-        )
-=======
         launch = self.walling.launch(configuration, container_id, env, note.token, noted, command.gpus)
         self._backend.start_nowait(launch)
->>>>>>> main
 
     def _know(self, container_id: str, note: ContainerNote) -> KnownContainer:
         output = ContainerOutput(
