@@ -13,7 +13,7 @@ import pytest
 import motet
 from motet.errors import ImageBuildError
 from motet.images.base import Environment
-from motet.images.build_process import FailedBuild, Line, Made, Request, decode_answer, encode_request
+from motet.images.build_process import BuildLine, BuildMade, BuildRequest, FailedBuild, decode_answer, encode_request
 from motet.images.building import Build
 from motet.images.cache import EnvironmentCache
 from motet.images.recipe import Recipe
@@ -137,14 +137,14 @@ def test_ten_builds_at_once_build_once(cache: EnvironmentCache) -> None:
 
 def test_a_killed_build_leaves_nothing_half(cache: EnvironmentCache) -> None:
     image = IMAGE.pip_install("kite==1.0")
-    request = Request(recipe=Recipe.of(image.spec), directory=str(cache.directory), place=BuildPlace())
+    request = BuildRequest(recipe=Recipe.of(image.spec), directory=str(cache.directory), place=BuildPlace())
     command = [sys.executable, "-P", "-m", "motet.images.build_process"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as build:
         assert build.stdin is not None
         assert build.stdout is not None
         build.stdin.write(encode_request(request) + b"\n")
         build.stdin.flush()
-        while decode_answer(build.stdout.readline()) != Line("Installing 2 packages"):
+        while decode_answer(build.stdout.readline()) != BuildLine("Installing 2 packages"):
             pass
         build.send_signal(signal.SIGKILL)
         build.stdout.read()  # until what it had started has ended, too
@@ -155,7 +155,7 @@ def test_a_killed_build_leaves_nothing_half(cache: EnvironmentCache) -> None:
 
 def test_a_build_in_a_process_of_its_own_tells_what_it_does_and_what_came_of_it(cache: EnvironmentCache) -> None:
     recipe = Recipe.of(IMAGE.pip_install("kite==9.9").spec)
-    request = Request(recipe=recipe, directory=str(cache.directory), place=BuildPlace())
+    request = BuildRequest(recipe=recipe, directory=str(cache.directory), place=BuildPlace())
     command = [sys.executable, "-P", "-m", "motet.images.build_process"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as build:
         assert build.stdin is not None
@@ -163,9 +163,9 @@ def test_a_build_in_a_process_of_its_own_tells_what_it_does_and_what_came_of_it(
         build.stdin.write(encode_request(request) + b"\n")
         build.stdin.flush()
         answers = [decode_answer(line) for line in build.stdout]
-    assert isinstance(answers[0], Line)
+    assert isinstance(answers[0], BuildLine)
     assert isinstance(answers[-1], FailedBuild)
-    assert not any(isinstance(each, Made) for each in answers)
+    assert not any(isinstance(each, BuildMade) for each in answers)
 
 
 def test_a_function_runs_once_in_the_environment_while_it_is_built(

@@ -63,7 +63,7 @@ def list_images(*, as_json: bool) -> None:
 def image_logs(*, digest: str) -> None:
     """Print what the build of an environment wrote; without one, what the last build did, also one that failed."""
     cache = _cache()
-    click.echo(_log(cache, digest).read_text(encoding="utf-8", errors="replace"), nl=False)
+    tell(_log(cache, digest).read_text(encoding="utf-8", errors="replace").rstrip())
 
 
 def _log(cache: EnvironmentCache, digest: str) -> Path:

@@ -21,7 +21,7 @@ from motet.images.recipe import Recipe
 from motet.model.image import BuildPlace
 
 
-class Request(msgspec.Struct, frozen=True, kw_only=True):
+class BuildRequest(msgspec.Struct, frozen=True, kw_only=True):
     """What to build, and where it goes."""
 
     recipe: Recipe
@@ -29,13 +29,13 @@ class Request(msgspec.Struct, frozen=True, kw_only=True):
     place: BuildPlace
 
 
-class Line(msgspec.Struct, frozen=True, tag="line"):
+class BuildLine(msgspec.Struct, frozen=True, tag="line"):
     """What a build does."""
 
     text: str
 
 
-class Made(msgspec.Struct, frozen=True, tag="made"):
+class BuildMade(msgspec.Struct, frozen=True, tag="made"):
     """It is done."""
 
     found: Environment
@@ -47,21 +47,21 @@ class FailedBuild(msgspec.Struct, frozen=True, tag="failed"):
     reason: str
 
 
-Answer = Line | Made | FailedBuild
+Answer = BuildLine | BuildMade | FailedBuild
 encode_request = msgspec.json.Encoder().encode
 decode_answer = msgspec.json.Decoder(Answer).decode
 
 
 def main() -> None:
     """Build. The process group is killed when stdin ends: nobody waits for it any more."""
-    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=Request)
+    request = msgspec.json.decode(sys.stdin.buffer.readline(), type=BuildRequest)
     threading.Thread(target=_end_with_stdin, daemon=True).start()
     told: Answer
     try:
         build = Build(
-            request.recipe, EnvironmentCache(Path(request.directory)), request.place, lambda it: _tell(Line(it))
+            request.recipe, EnvironmentCache(Path(request.directory)), request.place, lambda it: _tell(BuildLine(it))
         )
-        told = Made(build.made())
+        told = BuildMade(build.made())
     except Error as error:
         told = FailedBuild(str(error))
     _tell(told)

@@ -115,7 +115,10 @@ class Build:
                 env=env,
             )
         runtime = linked_runtime(self._cache.directory / "runtime", is_same)
-        (_site_packages(made) / "motet_runtime.pth").write_text(f"{runtime}\n")
+        packages = _site_packages(made)
+        # Relative, and from where it will lie: a home may be moved.
+        whole = self._cache.environments / digest / packages.relative_to(made)
+        (packages / "motet_runtime.pth").write_text(f"{os.path.relpath(runtime, whole)}\n")
         for function in self._recipe.functions:
             self._run_function(function, made, programs)
         built = Built(

@@ -64,9 +64,9 @@ class ServerConfig:
     `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
     `blobs_above`: what is large, in bytes.
     `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
-    `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
     `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
+    `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -96,10 +96,10 @@ class ServerConfig:
     secrets_key: str = ""
     blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
-    isolation: Isolation = "process"
-    hidden: tuple[str, ...] = ()
     images: Path | None = None
     builds_images: bool = False
+    isolation: Isolation = "process"
+    hidden: tuple[str, ...] = ()
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -164,9 +164,9 @@ class ServerConfig:
             secrets_key=os.environ.get("MOTET_SECRETS_KEY", ""),
             blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
+            images=home_directory(os.environ) / "images",
             isolation=_isolation(),
             hidden=(str(home_directory(os.environ)),),
-            images=home_directory(os.environ) / "images",
         )
 
 

@@ -34,7 +34,6 @@ from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.levels import LevelsHere
 from motet.server.apps.lifetimes import Lifetimes
-from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.calls_room import CallsServed
@@ -58,8 +57,7 @@ from motet.server.entrances import Entrances
 from motet.server.health import Health
 from motet.server.http.ingress import Ingress
 from motet.server.http.own_names import OwnNames
-from motet.server.images.equipping import Builder, Equipping
-from motet.server.images.image_builds import ImageBuilds
+from motet.server.images.room import ImagesRoom
 from motet.server.journal.room import calls_room
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
@@ -106,13 +104,12 @@ class Server:
         home_usage: Callable[[], HomeUsage] | None = None,
         journal: Journal | None = None,
         blobs: BlobPlaces = NO_BLOBS,
-        images: Builder | None = None,
+        images: ImagesRoom | None = None,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
-        self._door = door or OwnDoor()
+        self._door, self._images = door or OwnDoor(), images or ImagesRoom(bundles)
         self._admittance = Admittance(self._door, audit, self._closed)
-        loop = asyncio.get_running_loop()
-        self._clock = Clock.of_loop(loop)
+        self._clock = Clock.of_loop(loop := asyncio.get_running_loop())
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
         first = 1 if inherited is None else inherited.first_attempt
@@ -156,9 +153,7 @@ class Server:
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        placing = Placing(bundles, Equipping(images, builds=config.builds_images, isolation=config.isolation))
-        self._image_builds = ImageBuilds(placing.with_source, placing.equipping)
-        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, placing.placed
+        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.placed
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
@@ -202,7 +197,7 @@ class Server:
             lambda: self.new_peer(in_websocket=True),
         )
         own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers
-        for answers in (*own, self._image_builds.answers, seen(self._parts.deployments), self._admittance.answers):
+        for answers in (*own, self._images.answers, seen(self._parts.deployments), self._admittance.answers):
             self.operations.answers.update(answers)
 
     @property
@@ -262,7 +257,7 @@ class Server:
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
         self._containers.heartbeats.stop()
-        await self._image_builds.close()
+        await self._images.close()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()
@@ -346,8 +341,7 @@ class Server:
             function_id = self._containers.function_of(container_id)
             if not self._catalogue.has(function_id):
                 raise ConnectionError("the app of this container is not here yet")
-            app = self._catalogue.app_of(function_id)
-            owner = self._lifetimes.life_of(app.app_id)
+            owner = self._lifetimes.life_of(self._catalogue.app_of(function_id).app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,

@@ -27,7 +27,7 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
     """The different images of an app of which this holds, each with its functions."""
     found: list[tuple[ImageSpec, list[FunctionSpec]]] = []
     for function in app.functions:
-        if not what(function.image):
+        if not what(function.image) or function.isolation == "oci":  # that has an image of its own
             continue
         same = next((functions for image, functions in found if image == function.image), None)
         if same is None:

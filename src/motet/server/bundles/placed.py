@@ -13,22 +13,16 @@ from motet.errors import InvalidError
 from motet.model.bundle import check_path
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
 from motet.model.image import PreparingFunction
-from motet.server.images.equipping import Equipping
 from motet.store.base import BundleStore
 
 
 class Placing:
-    """Has bundles lie where containers find them, and images be there. `store`: None on a server that keeps no bundles."""
+    """Has bundles lie where containers find them. `store`: None on a server that keeps none."""
 
-    def __init__(self, store: BundleStore | None, equipping: Equipping) -> None:
+    def __init__(self, store: BundleStore | None) -> None:
         self._store = store
-        self.equipping = equipping
 
     async def placed(self, spec: AppSpec, bundle: str) -> AppSpec:
-        """The app as containers here are told of it. Raises as `with_source` and `Equipping.equipped` do."""
-        return await self.equipping.equipped(await self.with_source(spec, bundle))
-
-    async def with_source(self, spec: AppSpec, bundle: str) -> AppSpec:
         """The app with the paths of its bundle, which is here then; without one ("") as it is. Raises `NotFoundError`,
         `ServiceError`, `InvalidError`."""
         if not bundle:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 
-from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.wire.container_messages import Configure
 
 
@@ -30,12 +29,6 @@ def environment(
     if gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     return env
-
-
-def template(configuration: Configure) -> TemplateSpec:
-    """Which template its containers are forked from."""
-    python = configuration.spec.image.python
-    return TemplateSpec(python=python) if python else PLAIN_TEMPLATE
 
 
 def _of_environment(base: Mapping[str, str], python: str) -> dict[str, str]:

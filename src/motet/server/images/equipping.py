@@ -67,7 +67,7 @@ class Equipping:
 
     async def _python(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, builds: bool) -> str:
         image = function.image
-        if self._builder is None or not image.asks_for_environment:
+        if self._builder is None or not image.asks_for_environment or function.isolation == "oci":
             return ""
         builder = self._builder()
         found: Environment | None
