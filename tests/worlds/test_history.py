@@ -21,8 +21,8 @@ from motet.testing.history_events import (
     Event,
     Fault,
     InputSubmitted,
+    ItemsMade,
     ItemsSeen,
-    ItemsYielded,
     OutcomeDenied,
     OutcomeOffered,
     OutcomeSeen,
@@ -66,8 +66,8 @@ def seen(
     return OutcomeSeen(at=at, key="a", reader=reader, kind=kind, attempt=attempt, text=text)
 
 
-def yielded(at: float, first: int, count: int, attempt: int = 1) -> ItemsYielded:
-    return ItemsYielded(at=at, key="a", attempt=attempt, first=first, count=count)
+def yielded(at: float, first: int, count: int, attempt: int = 1) -> ItemsMade:
+    return ItemsMade(at=at, key="a", attempt=attempt, first=first, count=count)
 
 
 def items(at: float, first: int, count: int, attempt: int = 1) -> ItemsSeen:

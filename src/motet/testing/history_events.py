@@ -59,7 +59,7 @@ class AttemptBegan(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     batch: int = 0
 
 
-class ItemsYielded(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+class ItemsMade(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """An attempt has yielded so many items, from the one with this number on; the very first has 0."""
 
     at: float
@@ -167,7 +167,7 @@ Event = (
     | SpawnAcknowledged
     | CancelAsked
     | AttemptBegan
-    | ItemsYielded
+    | ItemsMade
     | ItemsSeen
     | OutcomeOffered
     | OutcomeSeen

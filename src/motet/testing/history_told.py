@@ -14,8 +14,8 @@ from motet.testing.history_events import (
     Event,
     Fault,
     InputSubmitted,
+    ItemsMade,
     ItemsSeen,
-    ItemsYielded,
     OutcomeDenied,
     OutcomeOffered,
     OutcomeSeen,
@@ -48,7 +48,7 @@ class InputTold:
     cancelled_at: float = NEVER
     began: list[AttemptBegan] = field(default_factory=list)
     offered: list[OutcomeOffered] = field(default_factory=list)
-    yielded: list[ItemsYielded] = field(default_factory=list)
+    yielded: list[ItemsMade] = field(default_factory=list)
     items: list[ItemsSeen] = field(default_factory=list)
     seen: list[OutcomeSeen] = field(default_factory=list)
     denied: list[OutcomeDenied] = field(default_factory=list)
@@ -63,7 +63,7 @@ class InputTold:
                 self.began.append(event)
             case OutcomeOffered():
                 self.offered.append(event)
-            case ItemsYielded():
+            case ItemsMade():
                 self.yielded.append(event)
             case ItemsSeen():
                 self.items.append(event)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
-from motet.testing.history_events import Event, ItemsYielded
+from motet.testing.history_events import Event, ItemsMade
 from motet.testing.simulated.script import Script, ScriptItem, encoded
 from motet.wire.client_messages import STREAM_WINDOW
 from motet.wire.container_messages import Items
@@ -53,7 +53,7 @@ class YieldingAttempt:
             self._yielded += count
             self._credit -= count
             key, attempt = script.key, self._attempt
-            self._write(ItemsYielded(at=self._now(), key=key, attempt=attempt, first=first, count=count))
+            self._write(ItemsMade(at=self._now(), key=key, attempt=attempt, first=first, count=count))
             items = [encoded(ScriptItem(key, attempt, number)) for number in range(first, first + count)]
             self._send(Items(attempt, items))
             self._next = self._loop.call_later(self._pause, self._go_on)
