@@ -186,8 +186,8 @@ def finished(
     return e.AttemptsFinished(container_id(container), ends)
 
 
-def yielded(container: int, attempt: int, *items: bytes) -> e.ItemsMade:
-    return e.ItemsMade(container_id(container), attempt, list(items))
+def yielded(container: int, attempt: int, *items: bytes) -> e.ItemsYielded:
+    return e.ItemsYielded(container_id(container), attempt, list(items))
 
 
 def gpus_found(*names: str, memory_mib: int = 81_559, note: str = "") -> e.GpusFound:
