@@ -174,6 +174,7 @@ class ProcessBackend:
             {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()},
             str(directory),
             launch.limits,
+            launch.entry,
         )
         directory.mkdir()
         try:

@@ -44,6 +44,7 @@ _PRELOADED = (
     "motet.experimental",
     "motet.functions",
     "motet.queue",
+    "motet.runtime.sandbox.supervisor",
     "motet.wire.exception_payload",
     "motet.wire.lenient_unpickler",
 )
@@ -214,13 +215,18 @@ def _wait_for_turn(turn: int, told: int) -> None:
         os._exit(CANNOT_FORK)  # the template was killed
 
 
+def _named_entry(name: str) -> Entry:
+    module, _, function = name.partition(":")
+    entry: Entry = getattr(importlib.import_module(module), function)
+    return entry
+
+
 def _import_entry(name: str) -> Entry:
     """The function named "module:function", with all that containers use imported and hidden from the collector."""
     gc.disable()
     for module in _PRELOADED:
         importlib.import_module(module)
-    module, _, function = name.partition(":")
-    entry: Entry = getattr(importlib.import_module(module), function)
+    entry = _named_entry(name)
     codec.prepare_for_containers()
     gc.collect()
     # Shared pages stay shared: without this the first collection in a container copies them all.
@@ -270,7 +276,7 @@ def main() -> None:
     arguments = _arguments()
     entry = _import_entry(arguments.entry)
     if birth := _serve(arguments):
-        live(birth, entry)
+        live(birth, _named_entry(birth.fork.entry) if birth.fork.entry else entry)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)
 
