@@ -33,7 +33,7 @@ class LateArguments:
     def needed(self, items: list[Input], turn: Turn) -> None:
         """Attempts at these are about to be delivered."""
         if self._at_most_once:
-            turn.commands += [_begins(item) for item in items if item.call.kind is CallKind.SPAWNED]
+            turn.commands.extend(_begins(item) for item in items if item.call.kind is CallKind.SPAWNED)
         wanted = [(item.call.call_id, item.index) for item in items if not item.payload]
         if not wanted:
             return
