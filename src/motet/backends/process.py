@@ -15,6 +15,8 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
+
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
@@ -22,7 +24,7 @@ from motet.backends.templates import LiveTemplate, Templates
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
 from motet.model.template import PLAIN_TEMPLATE
-from motet.wire.template import Fork, Forked, Froze, Kill, TemplateReport, Thawed
+from motet.wire.template import CannotFork, Fork, Forked, Froze, Kill, TemplateReady, TemplateReport, Thawed
 
 ENTRY = "motet.runtime.container:main"
 
@@ -41,15 +43,17 @@ class Pipes(Protocol):
 
 
 class _LiveContainer:
-    """A container that has not been reported as ended."""
+    """A container that has not been reported as ended. `directory`: None while its template has not been asked to fork it."""
 
-    __slots__ = ("directory", "pid", "pipes", "template")
+    __slots__ = ("directory", "is_killed", "pid", "pipes", "request", "template")
 
-    def __init__(self, template: LiveTemplate, directory: Path, pipes: Pipes) -> None:
+    def __init__(self, request: Fork, template: LiveTemplate, pipes: Pipes) -> None:
+        self.request = request
         self.template = template
-        self.directory = directory
         self.pipes = pipes
+        self.directory: Path | None = None
         self.pid: int | None = None
+        self.is_killed = False
 
 
 class ProcessBackend:
@@ -143,8 +147,14 @@ class ProcessBackend:
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
-        if (container := self._containers.get(container_id)) is not None:
+        container = self._containers.get(container_id)
+        if container is None or container.is_killed:
+            return
+        if container.directory is not None:
             container.template.link.send_nowait(Kill(container_id))
+        else:  # its template imports, and reads nothing meanwhile
+            container.is_killed = True
+            self._loop.call_soon(self._end_waiting, container_id, -signal.SIGKILL)
 
     def report_output_nowait(self, container_id: str) -> None:
         """See `Backend`."""
@@ -165,31 +175,67 @@ class ProcessBackend:
         self._closed.set()
 
     def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
+        env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
+        request = Fork(launch.container_id, launch.address, launch.token, env, "", launch.limits)
         template = templates.get(launch.template)
-        directory = template.directory / str(next(self._numbers))
-        request = Fork(
-            launch.container_id,
-            launch.address,
-            launch.token,
-            {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()},
-            str(directory),
-            launch.limits,
-        )
-        directory.mkdir()
+        directory = self._make_directory(template) if template.is_ready else None
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
         except OSError:
-            directory.rmdir()
+            if directory is not None:
+                directory.rmdir()
             raise
-        self._containers[launch.container_id] = _LiveContainer(template, directory, pipes)
+        container = self._containers[launch.container_id] = _LiveContainer(request, template, pipes)
         templates.add(template, launch.container_id)
-        template.link.send_nowait(request, pipes.write_ends)
+        if directory is not None:
+            self._fork(container, directory)
+        else:
+            templates.prepare(template, pipes.write_ends)
+
+    def _make_directory(self, template: LiveTemplate) -> Path:
+        directory = template.directory / str(next(self._numbers))
+        directory.mkdir()
+        return directory
+
+    def _fork(self, container: _LiveContainer, directory: Path) -> None:
+        container.directory = directory
+        request = msgspec.structs.replace(container.request, directory=str(directory))
+        container.template.link.send_nowait(request, container.pipes.write_ends)
+
+    def _fork_waiting(self, template: LiveTemplate, before: LiveTemplate) -> None:
+        """What one template was to fork is forked from this one, which is ready, and may be the same."""
+        assert self._templates is not None
+        for container_id in list(before.containers):
+            container = self._containers[container_id]
+            if container.is_killed:
+                continue
+            container.template = template
+            self._templates.add(template, container_id)
+            try:
+                self._fork(container, self._make_directory(template))
+            except OSError as error:
+                self._loop.call_soon(self._end_waiting, container_id, NOT_STARTED, f"could not be started: {error}")
+            if template is not before:
+                self._templates.discard(before, container_id)
+
+    def _end_waiting(self, container_id: str, code: int, reason: str | None = None) -> None:
+        if container_id in self._containers:
+            self._finish(ContainerEnd(container_id=container_id, code=code, reason=reason))
 
     def _output(self, container_id: str, stream: Stream, data: bytes) -> None:
         self._reports.container_output(container_id, stream, data)
 
     def _reported(self, template: LiveTemplate, report: TemplateReport) -> None:
-        if isinstance(report, Forked):
+        assert self._templates is not None
+        if isinstance(report, TemplateReady):
+            template.is_ready = True
+            if report.failed:  # for those that wait for it; whoever starts later tries again
+                self._templates.retire(template)
+            self._fork_waiting(template, template)
+        elif isinstance(report, CannotFork):
+            self._templates.refuse(template.spec)
+            self._start_elsewhere(template)
+        elif isinstance(report, Forked):
             template.has_forked = True
             self._containers[report.container_id].pid = report.pid
         elif isinstance(report, Froze):
@@ -201,14 +247,28 @@ class ProcessBackend:
                 ContainerEnd(container_id=report.container_id, code=report.code, blameless=report.with_template)
             )
 
+    def _start_elsewhere(self, template: LiveTemplate) -> None:
+        """Nothing can be forked from what a template has imported."""
+        assert self._templates is not None
+        self._templates.retire(template)
+        try:
+            self._fork_waiting(self._templates.get(template.spec.without_preload()), template)
+        except OSError as error:
+            for container_id in list(template.containers):
+                self._end_waiting(container_id, NOT_STARTED, f"could not be started: {error}")
+
     def _finish(self, ended: ContainerEnd) -> None:
         container = self._containers[ended.container_id]
         container.pipes.drain_and_close()
+        if container.directory is None:  # nobody was given these
+            for descriptor in container.pipes.write_ends:
+                os.close(descriptor)
         # Later than the output: a report that starts a container of that id again is none of ours to expect.
         del self._containers[ended.container_id]
         if self._templates is not None:
             self._templates.discard(container.template, ended.container_id)
-        self._remove(container.directory)
+        if container.directory is not None:
+            self._remove(container.directory)
         self._reports.container_ended(ended)
 
     def _template_ended(self, template: LiveTemplate, reason: str) -> None:

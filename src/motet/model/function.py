@@ -102,6 +102,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """0 for the function that has the name; others of the app had it before, the first as 1."""
     schedule: ScheduleSpec | None = None
     """When it runs by itself, while it is deployed."""
+    memory_snapshot: bool = False
+    """Its containers are forked from a process that has imported its code, and has run its hooks for that."""
 
     def __post_init__(self) -> None:
         if self.batching is not None and self.concurrency.target_inputs == "auto":

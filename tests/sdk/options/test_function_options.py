@@ -91,6 +91,7 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
     ({"cancellation_grace": 5}, "cancellation_grace", 5.0),
     ({"sync_cancellation": "container"}, "sync_cancellation", "container"),
     ({"delivery": "at_most_once"}, "delivery", "at_most_once"),
+    ({"enable_memory_snapshot": True}, "memory_snapshot", True),
     (
         {"image": motet.Image.debian_slim().pip_install("one")},
         "image",
@@ -223,7 +224,6 @@ def test_classes_lack_the_keywords_of_functions(keyword: str) -> None:
         ("ephemeral_disk", None, 1024),
         ("include_source", None, False),
         ("experimental_options", None, {"a": 1}),
-        ("enable_memory_snapshot", False, True),
         ("restrict_modal_access", False, True),
     ],
 )

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from motet.client import family
 from motet.runtime.cpython.threads import run_exit_functions
@@ -28,24 +28,40 @@ _SACRIFICE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Where containers of one template begin: at `entry`, with the open files and the signal handlers that user code has left
+    there; it has `sys.stdout` and `sys.stderr` of its own if it has been imported (`is_prepared`)."""
+
+    entry: Entry
+    is_prepared: bool = False
+    files: frozenset[int] = frozenset()
+    handlers: tuple[tuple[signal.Signals, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """What the child of a fork needs to become a container: the request, its streams, and the template's pid."""
+    """What the child of a fork needs to become a container: the request, its streams, the template's pid, and where it
+    begins."""
 
     fork: Fork
     stdout: int
     stderr: int
     template: int
+    beginning: Beginning
 
 
-def live(birth: Birth, entry: Entry) -> NoReturn:
+def live(birth: Birth) -> NoReturn:
     """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
     code = CRASHED
     try:
         _take_streams(birth)
         _become_own_session(birth.template)
+        for number, handler in birth.beginning.handlers:
+            signal.signal(number, handler)
         _take_surroundings(birth.fork)
+        _draw_anew()
         gc.enable()
-        code = entry(birth.fork)
+        code = birth.beginning.entry(birth.fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
@@ -59,10 +75,12 @@ def _take_streams(birth: Birth) -> None:
     os.dup2(birth.stdout, 1)
     os.dup2(birth.stderr, 2)
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+        if int(name) > 2 and int(name) not in birth.beginning.files:
             # The descriptor of the listing itself is in the list, and closed by now.
             with contextlib.suppress(OSError):
                 os.close(int(name))
+    if birth.beginning.is_prepared:
+        return
     sys.stdout = _line_writer(1)
     sys.stderr = _line_writer(2)
 
@@ -99,6 +117,12 @@ def _take_surroundings(fork: Fork) -> None:
     time.tzset()
     os.chdir(fork.directory)
     sys.argv[:] = ["motet-container"]
+
+
+def _draw_anew() -> None:
+    """Containers of one template are not to draw the same random numbers. (Python's own generator sees to that by itself.)"""
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
 
 
 def _leave(code: int) -> NoReturn:

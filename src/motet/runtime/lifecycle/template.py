@@ -22,10 +22,26 @@ from pathlib import Path
 
 from motet.client import family
 from motet.client.scratch import remove_if_left
-from motet.runtime.lifecycle.birth import Birth, Entry, live
+from motet.runtime.lifecycle.birth import Beginning, Birth, Entry, live
+from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
+from motet.runtime.processes import forked_child
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
+from motet.wire.template import (
+    CannotFork,
+    Exited,
+    Fork,
+    Forked,
+    Froze,
+    Kill,
+    Prepare,
+    TemplateReady,
+    TemplateReport,
+    TemplateRequest,
+    Thawed,
+    decode_to_template,
+    frame,
+)
 
 CANNOT_FORK = 71
 LAST_REPORTS_TIMEOUT = 1.0
@@ -53,10 +69,12 @@ _DESCRIPTORS_PER_FORK = 2
 class Template:
     """Forks on request until its control socket ends. One thread: a lock held by another would stay locked in forks."""
 
-    def __init__(self, control: socket.socket, wakeup: int) -> None:
+    def __init__(self, control: socket.socket, wakeup: int, beginning: Beginning, preparation: Preparation) -> None:
         control.setblocking(False)
         self._control = control
         self._wakeup = wakeup
+        self._beginning = beginning
+        self._preparation = preparation
         self._reader = FrameReader()
         self._descriptors: deque[int] = deque()
         self._outgoing = bytearray()
@@ -89,6 +107,8 @@ class Template:
             for request in self._requests():
                 if isinstance(request, Kill):
                     self._kill(request)
+                elif isinstance(request, Prepare):
+                    self._prepare(request)
                 elif birth := self._fork(request):
                     return birth
         self._end_containers()
@@ -103,7 +123,7 @@ class Template:
             os.read(self._wakeup, 4096)
         self._send()
 
-    def _requests(self) -> list[Fork | Kill]:
+    def _requests(self) -> list[TemplateRequest]:
         space = socket.CMSG_SPACE(16 * array("i").itemsize)
         try:
             count, ancillary, flags, _ = self._control.recvmsg_into([self._reader.buffer()], space)
@@ -119,13 +139,23 @@ class Template:
             self._over = True
         return [decode_to_template(request) for request in self._reader.received(count)]
 
+    def _prepare(self, request: Prepare) -> None:
+        streams = [self._descriptors.popleft() for _ in range(len(self._descriptors))]
+        try:
+            self._beginning = self._preparation.prepare(request.preload, streams)
+        except CannotSnapshot as error:
+            self._report(CannotFork(str(error)))
+        else:
+            self._report(TemplateReady(self._preparation.has_failed))
+
     def _fork(self, request: Fork) -> Birth | None:
         stdout, stderr = (self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
         template = os.getpid()
         turn: tuple[int, ...] = ()
         try:
             turn = os.pipe()
-            pid = os.fork()
+            with forked_child.that_are_containers():
+                pid = os.fork()
         except OSError as error:
             with contextlib.suppress(OSError):
                 os.write(stderr, f"motet: the container could not be forked: {error}\n".encode())
@@ -135,7 +165,7 @@ class Template:
             _wait_for_turn(*turn)
             # `live` closes every descriptor; the socket object must not close that number a second time later.
             self._control.detach()
-            return Birth(fork=request, stdout=stdout, stderr=stderr, template=template)
+            return Birth(fork=request, stdout=stdout, stderr=stderr, template=template, beginning=self._beginning)
         if pid > 0:
             self._containers[pid] = request.container_id
             self._pids[request.container_id] = pid
@@ -238,13 +268,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve(arguments: argparse.Namespace) -> Birth | None:
+def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
     wakeup, wakeup_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    template = Template(socket.socket(fileno=arguments.control), wakeup)
-    signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: template.end())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def take_signals() -> None:
+        signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: template.end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    preparation = Preparation(arguments.entry, take_signals)
+    template = Template(socket.socket(fileno=arguments.control), wakeup, Beginning(entry=entry), preparation)
+    take_signals()
     family.adopt_orphans()
     # The socket's end can be late: a process forked from the backend's, as multiprocessing does, holds it open.
     family.die_with_parent(signal.SIGTERM, arguments.parent)
@@ -269,8 +304,8 @@ def main() -> None:
     """Serve until the backend is gone. Every container forked on the way runs, and ends, in here as well."""
     arguments = _arguments()
     entry = _import_entry(arguments.entry)
-    if birth := _serve(arguments):
-        live(birth, entry)
+    if birth := _serve(arguments, entry):
+        live(birth)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)
 

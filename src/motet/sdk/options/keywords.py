@@ -125,6 +125,16 @@ class ClassOptions(VariantOptions, total=False):
             check_bool, "the code travels by value instead of being imported in containers", "False", takes_none=False
         ),
     ]
+    enable_memory_snapshot: Annotated[
+        bool,
+        Setting(
+            check_bool,
+            "containers are forked from a process that has imported the code",
+            "False",
+            field="memory_snapshot",
+            takes_none=False,
+        ),
+    ]
     single_use_containers: Annotated[
         bool, Setting(check_bool, "a container ends after one input", "False", takes_none=False)
     ]
@@ -142,7 +152,6 @@ class ClassOptions(VariantOptions, total=False):
     i6pn: Annotated[bool | None, Unavailable("Containers run on one machine: let them talk over localhost instead.")]
     ephemeral_disk: Annotated[int | None, WithoutEffect()]
     nonpreemptible: Annotated[bool, _off]
-    enable_memory_snapshot: Annotated[bool, _off]
     restrict_modal_access: Annotated[bool, _off]
     include_source: Annotated[bool | None, WithoutEffect((None, True))]
     experimental_options: Annotated[Mapping[str, Any] | None, WithoutEffect((None, {}))]

@@ -31,7 +31,7 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
-from motet.server.containers.launching import environment
+from motet.server.containers.launching import environment, template
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
@@ -104,7 +104,14 @@ class Containers:
         self._know(container_id, note)
         noted = b"" if self.unacknowledged is None else encode_note(note)
         self._backend.start_nowait(
-            Launch(container_id=container_id, address=self.address, token=note.token, env=env, note=noted)
+            Launch(
+                container_id=container_id,
+                address=self.address,
+                token=note.token,
+                env=env,
+                note=noted,
+                template=template(configuration, env),
+            )
         )
 
     def _know(self, container_id: str, note: ContainerNote) -> KnownContainer:

@@ -1,0 +1,76 @@
+"""What a template has of a function before it forks containers: its code, and the object of its class."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import inspect
+import pickle
+from typing import Any, Literal, NoReturn
+
+from motet.errors import ExecutionError
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.runtime.loading.loader import Hook, import_code, load
+from motet.runtime.processes import forked_child
+
+
+class Snapshot:
+    """`take` it once, in a template. `failed`: what was raised, and while what was done, for containers to tell. `obstacle`:
+    what containers must do by themselves."""
+
+    def __init__(self) -> None:
+        self.context = contextvars.copy_context()
+        """That of the hooks."""
+        self.instance: Any = None
+        self.failed: tuple[Literal["loading", "entering"], BaseException] | None = None
+        self.obstacle: str | None = None
+
+    def take(self, spec: FunctionSpec) -> None:
+        """Import the code, and run the hooks of its class that are for this."""
+        phase: Literal["loading", "entering"] = "loading"
+        try:
+            hooks = self._load(spec)
+            self.context = contextvars.copy_context()
+            forked_child.leave()
+            phase = "entering"
+            self._run(hooks)
+        except BaseException as error:
+            forked_child.leave(error)
+            self.failed = phase, error
+
+    def raise_failure(self, phase: Literal["loading", "entering"]) -> None:
+        """Raise what was raised while this was done."""
+        if self.failed is not None and self.failed[0] == phase:
+            raise self.failed[1]
+
+    def connect(self) -> NoReturn:
+        """There is no server yet."""
+        self.obstacle = (
+            "its code calls functions when it is imported, or in a method with @motet.enter(snap=True). Do that in one with "
+            "@motet.enter(), which runs in each container."
+        )
+        raise ExecutionError(f"No memory snapshot can be made: {self.obstacle}")
+
+    def _load(self, spec: FunctionSpec) -> list[Hook]:
+        if spec.is_class:
+            service = load(spec)
+            self.instance = service.instance
+            return service.snapshot
+        if isinstance(spec.definition, ImportedDefinition):
+            import_code(spec.definition)
+        else:
+            pickle.loads(spec.definition.pickled)
+        return []
+
+    def _run(self, hooks: list[Hook]) -> None:
+        # A loop of their own, which is closed: none survives a fork. Not uvloop's, which leaves a pipe open for ever.
+        with asyncio.Runner(loop_factory=asyncio.SelectorEventLoop) as runner:
+            for hook in hooks:
+                result = self.context.run(hook)
+                if inspect.isawaitable(result):
+                    runner.run(_awaited(result), context=self.context)
+                forked_child.leave()
+
+
+async def _awaited(result: Any) -> Any:
+    return await result
