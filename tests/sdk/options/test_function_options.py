@@ -149,6 +149,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"gpu": "H100:zero"}, '`gpu` is a kind, or a kind and a count such as "A100:2"'),
     ({"gpu": ""}, "`gpu` is a kind"),
     ({"single_use_containers": 1}, "`single_use_containers` must be True or False"),
+    ({"enable_memory_snapshot": 1}, "`enable_memory_snapshot` must be True or False"),
     ({"serialized": "yes"}, "`serialized` must be True or False"),
     ({"image": "debian"}, "`image=` has to be a `motet.Image` object"),
     ({"secrets": motet.Secret.from_dict({})}, "`secrets=` has to be a list of `motet.Secret` objects"),

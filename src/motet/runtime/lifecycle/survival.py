@@ -8,12 +8,15 @@ import os
 import socket
 import stat
 import threading
+import time
 from collections.abc import Collection, Iterable
 
 from motet.client import family
 
 _HARMLESS_DEVICES = frozenset(f"/dev/{name}" for name in ("null", "zero", "full", "random", "urandom"))
 _PAUSE_HARD = 2  # omp_pause_hard
+_SETTLING_TIME = 0.5
+"""Seconds that a thread which was told to end may take."""
 _OPENMP = ("libgomp", "libomp", "libiomp")
 _LATER = "Do that in a method with @motet.enter(), which runs in each container."
 
@@ -88,14 +91,21 @@ def _address(address: object) -> str:
 
 def _native_threads() -> str | None:
     """Threads that are not Python's. BLAS libraries end theirs before a fork, and start them again; OpenMP's can be told to."""
-    if len(os.listdir("/proc/self/task")) > 1:
+    others = _other_tasks()
+    if others:
         _pause_openmp()
         _fork_once()
-    others = [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]
+        deadline = time.monotonic() + _SETTLING_TIME
+        while (others := _other_tasks()) and time.monotonic() < deadline:
+            time.sleep(_SETTLING_TIME / 100)  # nobody can wait for threads of others
     if not others:
         return None
     names = sorted(_name_of_task(task) for task in others)
     return f"{_named('native thread', names)}, which no fork takes along. Use what starts it later. {_LATER}"
+
+
+def _other_tasks() -> list[str]:
+    return [task for task in os.listdir("/proc/self/task") if int(task) != os.getpid()]
 
 
 def _pause_openmp() -> None:

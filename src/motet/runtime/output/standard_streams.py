@@ -140,7 +140,8 @@ class InputStream(io.TextIOWrapper):
 
     def write_raw(self) -> None:
         """Write to the descriptor from now on, line by line."""
-        self._raw = open(self._descriptor, "w", buffering=1, encoding="utf-8", errors=self.errors, closefd=False)  # noqa: SIM115
+        data = io.BufferedWriter(_Descriptor(self._descriptor, "w", closefd=False))
+        self._raw = io.TextIOWrapper(data, "utf-8", self.errors, line_buffering=True)
 
     def sort(self) -> None:
         """Give what is written from now on to inputs again."""
@@ -208,6 +209,16 @@ class InputStream(io.TextIOWrapper):
 
     def reconfigure(self, **_: object) -> None:
         """Accepted as by `sys.stdout`; encoding and buffering stay as they are."""
+
+
+class _Descriptor(io.FileIO):
+    """Where what is written goes, if there is anybody to read it: a container that others wait with may have been ended."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
 
 
 class _InputBytes(io.BufferedIOBase):
