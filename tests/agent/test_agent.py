@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from motet.agent import agent_backend, pings
-from motet.agent.agent_backend import AgentBackend
+from motet.agent.agent_backend import NAME, AgentBackend
 from motet.backends.base import Backend, Launch, Reports
 from motet.client import family
 from motet.model.gpu import FoundGpus
@@ -27,8 +27,8 @@ STAYS = Act(writes=(("stdout", "up\n"),))
 _made: list[AgentBackend] = []
 
 
-async def attach(directory: Path, grace: float = 60.0) -> AgentBackend:
-    backend = await AgentBackend.attach(directory, env=template_env(), grace=grace, entry=ENTRY)
+async def attach(directory: Path, grace: float = 60.0, name: str = NAME) -> AgentBackend:
+    backend = await AgentBackend.attach(directory, env=template_env(), grace=grace, entry=ENTRY, name=name)
     _made.append(backend)
     return backend
 
@@ -153,29 +153,6 @@ async def test_containers_outlive_their_server_and_are_told_to_the_next(stage: A
         await second.open(reports)
         second.kill_nowait("ta-x")
         assert (await reports.wait_ended("ta-x")).code == -9
-
-
-@in_loop
-async def test_those_that_lived_when_a_server_came_can_be_ended_without_a_word_to_it(
-    stage: AgentStage, tmp_path: Path
-) -> None:
-    """Another server leads, and has begun anew what they do. Those that it starts itself are its own."""
-    async with Session(stage) as session:
-        session.backend.start_nowait(noted(stage.launch("ta-x", STAYS), b"of x"))
-        await session.reports.wait_output("ta-x", "up\n")
-        children = children_of(stage.template)
-        await vanish(stage.attaching.agent)
-        second, reports = await attach(tmp_path), RecordingReports()
-        stage.attaching.agent = second
-        second.end_held()
-        assert second.held == []
-        await asyncio.to_thread(wait_gone, children)
-        await second.open(reports)
-        second.start_nowait(stage.launch("ta-y", STAYS))
-        await reports.wait_output("ta-y", "up\n")
-        second.kill_nowait("ta-y")
-        await reports.wait_ended("ta-y")
-        assert list(reports.ended) == ["ta-y"]
 
 
 @in_loop

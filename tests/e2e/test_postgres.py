@@ -31,6 +31,13 @@ def packed(until: str) -> str:
     return "packed"
 
 
+@app.function(max_containers=2)
+def begun(place: str) -> str:
+    with open(f"{place}/began", "a") as file:
+        file.write("once ")
+    return packed.local(f"{place}/until")
+
+
 @app.function()
 def price(pieces: int) -> int:
     return 10 * pieces
@@ -41,6 +48,13 @@ import motet, sys
 
 print(motet.Function.from_name("shop", "price").remote(4), flush=True)
 print(motet.Function.from_name("shop", "packed").remote(sys.argv[1]))
+"""
+BEGIN_BOTH = """
+import motet, sys
+
+begun = motet.Function.from_name("shop", "begun")
+call = begun.spawn(sys.argv[1])
+print(begun.remote(sys.argv[1]), call.get())
 """
 PRICE = "import motet; print(motet.Function.from_name('shop', 'price').remote(4))"
 SPAWN = "import motet, sys; print(motet.Function.from_name('shop', 'packed').spawn(sys.argv[1]).object_id)"
@@ -118,13 +132,16 @@ def read_until(process: subprocess.Popen[str], word: str) -> str:
 def test_a_server_that_hangs_is_followed_by_the_one_that_waits_and_says_so_when_it_wakes_up(
     store: ServedStore, tmp_path: Path
 ) -> None:
-    """All that the second one knows of what was deployed, and of tokens, is in the database."""
+    """All that the second one knows of what was deployed, and of tokens, is in the database. It does not find the host agent of
+    the first, as on another machine."""
     (tmp_path / "shop.py").write_text(SHOP)
     first = store.start("first")
     first.motet("deploy", str(tmp_path / "shop.py"), MOTET_SERVER="home")
     first.motet("token", "new", "ci", "--right", "call")
     call_id = store.run("first", SPAWN, str(tmp_path / "until"))
     second = store.wait("second")
+    for path in (tmp_path / "first" / "server").glob("agent-*"):
+        path.rename(path.with_name("hidden"))
     first.process.send_signal(signal.SIGSTOP)
     read_until(second, "Ready")
     (tmp_path / "until").touch()
@@ -134,6 +151,32 @@ def test_a_server_that_hangs_is_followed_by_the_one_that_waits_and_says_so_when_
     assert first.process.returncode == 75
     assert "this server does not lead any more: its term 1 is over, and process " in err
     assert "This server ends, and its containers with it" in err
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_what_runs_when_a_server_is_killed_or_stopped_goes_on_with_the_one_that_leads_on_its_machine(
+    store: ServedStore, tmp_path: Path, how: signal.Signals
+) -> None:
+    """Inputs of a spawned call, and of one whose program waits."""
+    (tmp_path / "shop.py").write_text(SHOP)
+    first = store.start("first")
+    first.motet("deploy", str(tmp_path / "shop.py"), MOTET_SERVER="home")
+    second = store.wait("second")
+    both = ",".join(f"unix:{tmp_path / home / 'server' / 'socket'}" for home in ("first", "second"))
+    env = {**os.environ, "MOTET_HOME": str(tmp_path), "MOTET_SERVER": both}
+    with subprocess.Popen(
+        [sys.executable, "-c", BEGIN_BOTH, str(tmp_path)], env=env, stdout=subprocess.PIPE, text=True
+    ) as program:
+        wait_until(
+            lambda: len((tmp_path / "began").read_text().split()) == 2 if (tmp_path / "began").exists() else False
+        )
+        first.process.send_signal(how)
+        read_until(second, "Ready")
+        (tmp_path / "until").touch()
+        assert program.stdout is not None
+        assert program.stdout.read() == "packed packed\n"
+    assert first.process.wait(PATIENCE) == -signal.SIGKILL
+    assert len((tmp_path / "began").read_text().split()) == 2
 
 
 def test_a_server_that_ends_lets_the_next_one_lead_and_a_database_that_comes_back_is_used_again(

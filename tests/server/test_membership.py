@@ -36,6 +36,9 @@ class RememberedMembers:
         finally:
             self.noted.release()
 
+    def homes(self) -> list[str]:
+        return sorted(self.all)
+
     def leave(self, home: str) -> None:
         self.all.pop(home, None)
 

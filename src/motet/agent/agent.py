@@ -3,6 +3,9 @@
 A server attaches to it over a Unix socket, has it start and end containers, and reads what these write. When the server is gone
 the agent keeps everything as it is, for a grace: the next server of the same home attaches, and is told what lives. After the
 grace, and when a server ends in order, it ends, and everything with it. Nothing that runs in a container may attach.
+
+Where several servers share a database, the one that comes to lead attaches, with its term, to the agents of those before it on
+its machine. Where a server of another machine may come to lead, the one that leads says how soon its agent ends without it.
 """
 
 from __future__ import annotations
@@ -16,13 +19,14 @@ import socket
 import time
 
 from motet.agent.agent_log import rotate, say
+from motet.agent.attached_server import AttachedServer
 from motet.agent.held_pipes import HeldPipes
 from motet.backends.base import ContainerEnd, Launch, Stream, TemplateEnd
 from motet.backends.channel import Channel
 from motet.backends.process import ENTRY, ProcessBackend
 from motet.client import family
 from motet.client.adopted import Adopted
-from motet.client.peer_process import descends_from, peer_process
+from motet.client.peer_process import PeerProcess, descends_from, peer_process
 from motet.client.scratch import Scratch
 from motet.wire.agent import (
     Attach,
@@ -34,6 +38,8 @@ from motet.wire.agent import (
     FromAgent,
     Holds,
     LaunchContainer,
+    Leads,
+    LedElsewhere,
     Ping,
     Pong,
     TemplateLost,
@@ -69,14 +75,17 @@ class Agent:
         self._grace = grace
         self._loop = asyncio.get_running_loop()
         self._containers: dict[str, _AgentsContainer] = {}
-        self._server: Channel[ToAgent] | None = None
-        self._callers: set[Channel[ToAgent]] = set()
-        """Those that have not said that they are a server."""
-        self._run = 0
+        self._server: AttachedServer | None = None
+        self._callers: dict[Channel[ToAgent], PeerProcess] = {}
+        """Whoever is connected, the server among them."""
+        self._run = self._term = 0
+        """How many servers it has had; and the last term that one of them led with."""
         self._templates: frozenset[int] = frozenset()
         """The processes of its templates that the server knows of."""
         self._over = asyncio.Event()
         self._end: asyncio.TimerHandle | None = None
+        self._lapse: asyncio.TimerHandle | None = None
+        """When another machine's server leads, if nothing is heard of this one until then."""
         self._heard_at = time.monotonic()
 
     async def serve(self, listening: socket.socket) -> None:
@@ -93,8 +102,8 @@ class Agent:
         listening.close()  # before the end of containers is told: no other server finds this one any more
         await self._backend.close()
         if self._server is not None:
-            await self._server.flushed()
-            self._server.close()
+            await self._server.channel.flushed()
+            self._server.channel.close()
 
     def end(self) -> None:
         """End, with everything."""
@@ -117,14 +126,20 @@ class Agent:
                 lambda message: self._received(channel, message),
                 lambda: self._is_gone(channel),
             )
-            self._callers.add(channel)
+            self._callers[channel] = caller
 
     def _received(self, channel: Channel[ToAgent], message: ToAgent) -> None:
         self._heard_at = time.monotonic()
         if isinstance(message, Attach):
             self._attach(channel, message)
-        elif channel is not self._server:
-            channel.close()
+        elif isinstance(message, Leads):
+            self._leads(channel, message)
+        elif isinstance(message, LedElsewhere):
+            if self._server is None and message.term > self._term > 0:
+                say(f"a server of another machine leads (term {message.term}): what is left here ends")
+                self.end()
+        elif self._server is None or channel is not self._server.channel:
+            self._hang_up(channel)
         elif isinstance(message, LaunchContainer):
             self._launch(channel, message)
         elif isinstance(message, EndContainerNow):
@@ -138,17 +153,26 @@ class Agent:
             self._is_gone(channel)
 
     def _attach(self, channel: Channel[ToAgent], message: Attach) -> None:
-        before, self._server = self._server, channel
-        self._callers.discard(channel)
-        if before is not None and before is not channel:
-            before.close()
-        if self._end is not None:
-            self._end.cancel()
-            self._end = None
-        self._grace = message.grace
+        before, caller = self._server, self._callers[channel]
+        if message.term and (
+            message.term < self._term or (before is not None and not before.is_followed_by(caller, message.term))
+        ):
+            self._hang_up(channel)
+            return
+        if before is not None and before.channel is not channel:
+            if message.term and before.process.pid != caller.pid:
+                before.end(message.term)
+            self._hang_up(before.channel)
+        self._server = AttachedServer(channel, caller, message.term)
+        for timer in (self._end, self._lapse):
+            if timer is not None:
+                timer.cancel()
+        self._end = self._lapse = None
+        self._grace, self._term = message.grace, max(self._term, message.term)
         # Attempts are numbered by it: those that this server has made already are not to be numbered again by the next one.
         self._run = max(self._run + 1, message.run)
-        say(f"server {self._run} is attached; {len(self._containers)} containers live")
+        led = f", which leads with term {message.term}," if message.term else ""
+        say(f"server {self._run}{led} is attached; {len(self._containers)} containers live")
         for container_id, held in self._containers.items():
             descriptors, stdout, stderr = held.pipes.attach()
             channel.send_nowait(
@@ -158,9 +182,30 @@ class Agent:
         self._templates = frozenset(templates)
         self._tell(Attached(self._run, templates[0] if templates else 0, templates=templates))
 
+    def _leads(self, channel: Channel[ToAgent], message: Leads) -> None:
+        server = self._server
+        if server is None or self._callers[channel].pid != server.process.pid or message.term < self._term:
+            self._hang_up(channel)
+            return
+        server.term = self._term = message.term
+        if self._lapse is not None:
+            self._lapse.cancel()
+        self._lapse = self._loop.call_later(message.seconds, self._lapsed, message) if message.seconds else None
+
+    def _lapsed(self, last: Leads) -> None:
+        say(
+            f"nothing was heard for {last.seconds:g} s of the server that led with term {last.term}: one of another machine "
+            f"leads by now, and runs what {len(self._containers)} containers run here. They end"
+        )
+        self.end()
+
+    def _hang_up(self, channel: Channel[ToAgent]) -> None:
+        self._callers.pop(channel, None)
+        channel.close()
+
     def _is_gone(self, channel: Channel[ToAgent]) -> None:
-        self._callers.discard(channel)
-        if channel is self._server:
+        self._callers.pop(channel, None)
+        if self._server is not None and channel is self._server.channel:
             self._server = None
             for held in self._containers.values():
                 held.pipes.detach()
@@ -184,7 +229,7 @@ class Agent:
 
     def _tell(self, message: FromAgent) -> None:
         if self._server is not None:
-            self._server.send_nowait(agent_frame(message))
+            self._server.channel.send_nowait(agent_frame(message))
 
     # --- containers ---------------------------------------------------------------------------------------------------
 

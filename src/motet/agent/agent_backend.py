@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import logging
 import os
 import signal
 import socket
 import subprocess
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Self
 
 from motet.agent.agent import DEFAULT_GRACE
+from motet.agent.agent_process import connected, start_agent
 from motet.agent.known_templates import KnownTemplates
 from motet.agent.pings import Pings
 from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch, Reports, Stream
@@ -25,7 +24,6 @@ from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.process import ENTRY
 from motet.client.peer_process import peer_process
-from motet.client.socket_path import socket_path
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
 from motet.wire.agent import (
@@ -56,6 +54,9 @@ ATTACH_TIMEOUT = 10.0
 START_TIMEOUT = 30.0
 """The same, for one that is just started."""
 
+NAME = "agent"
+"""Of the socket of a home's agent, which the next server there finds by it."""
+
 CLOSE_TIMEOUT = 15.0
 """Seconds that an agent may take to end everything."""
 
@@ -70,13 +71,18 @@ class _AttachedContainer:
 
 
 class AgentBackend:
-    """A `Backend` whose containers live on when this process is killed. Made by `attach`.
+    """A `Backend` whose containers live on when this process is killed. Made by `attach`, or by `follow`.
 
     `run`: how many servers this agent has had, this one included. `held`: the containers that lived when this one came.
     """
 
-    def __init__(self, directory: Path, env: Mapping[str, str], grace: float, entry: str) -> None:
-        self._directory = directory
+    def __init__(
+        self, directory: Path, env: Mapping[str, str], grace: float, entry: str, name: str = NAME, term: int = 0
+    ) -> None:
+        self.path = directory / name
+        """Of its socket."""
+        self._term = term
+        """With which it was taken over from a server before this one, if it was."""
         self._env = dict(env)
         self._grace = grace
         self._entry = entry
@@ -87,7 +93,8 @@ class AgentBackend:
         self._early: list[FromAgent] = []
         """What was reported before there was anybody to report it to."""
         self._containers: dict[str, _AttachedContainer] = {}
-        self._attached: asyncio.Future[Attached] = self._loop.create_future()
+        self._attached: asyncio.Future[Attached | None] = self._loop.create_future()
+        """None: it has ended, or keeps to another server."""
         self._gone = asyncio.Event()
         self._closing = False
         self._pings = Pings(lambda number: self._send(Ping(number)), self._silent, self._heard, self._lost)
@@ -99,26 +106,43 @@ class AgentBackend:
 
     @classmethod
     async def attach(
-        cls, directory: Path, *, env: Mapping[str, str], grace: float = DEFAULT_GRACE, entry: str = ENTRY
+        cls,
+        directory: Path,
+        *,
+        env: Mapping[str, str],
+        grace: float = DEFAULT_GRACE,
+        entry: str = ENTRY,
+        name: str = NAME,
     ) -> Self:
         """Take over the agent whose socket is in this directory, or start one there. `env` is what it runs in, and its
         template. Raises `ServiceError`."""
-        self = cls(directory, env, grace, entry)
+        self = cls(directory, env, grace, entry, name)
         try:
-            if (sock := self._connected()) is not None:
-                try:
-                    await self._take_over(sock)
-                    return self
-                except TimeoutError:
-                    logger.warning("the host agent, process %d, does not answer: it is ended", self.agent)
-                    self._give_up()
+            if (sock := connected(self.path)) is not None and await self._take_over(sock):
+                return self
             self._start()
             async with asyncio.timeout(START_TIMEOUT):
-                self.run = (await self._attached).run
+                is_taken = await self._is_taken()
+            if not is_taken:
+                raise ServiceError(
+                    f"no host agent can be had in {directory}: it has ended, and agent.log there may say why"
+                )
         except (OSError, TimeoutError) as error:
             what = str(error) or f"it has not answered within {START_TIMEOUT:g} s"
             raise ServiceError(f"no host agent can be had in {directory}: {what}") from error
         return self
+
+    @classmethod
+    async def follow(cls, path: Path, *, grace: float, term: int) -> Self | None:
+        """Take over the agent at this socket from a server that led before this one, which leads with `term`. It starts no
+        containers any more. None: there is none, or it is another server's."""
+        self = cls(path.parent, {}, grace, ENTRY, path.name, term)
+        try:
+            sock = connected(self.path)
+        except OSError as error:
+            logger.warning("the host agent at %s cannot be reached: %s", path, error)
+            return None
+        return self if sock is not None and await self._take_over(sock) else None
 
     def roots(self) -> tuple[int, ...]:
         """The processes that all containers descend from, but for their own descendants."""
@@ -126,75 +150,42 @@ class AgentBackend:
 
     # --- the agent ----------------------------------------------------------------------------------------------------
 
-    @property
-    def _path(self) -> Path:
-        return self._directory / "agent"
-
-    def _connected(self) -> socket.socket | None:
-        sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with socket_path(str(self._path)) as path:
-                sock.connect(path)
-        except OSError as error:
-            sock.close()
-            if error.errno not in (errno.ENOENT, errno.ECONNREFUSED):
-                raise
-            return None
-        return sock
-
-    async def _take_over(self, sock: socket.socket) -> None:
+    async def _take_over(self, sock: socket.socket) -> bool:
+        """Whether it has taken this server. One that does not answer is ended."""
         self._use(sock)
-        async with asyncio.timeout(ATTACH_TIMEOUT):
-            self.run = (await self._attached).run
+        try:
+            async with asyncio.timeout(ATTACH_TIMEOUT):
+                return await self._is_taken()
+        except TimeoutError:
+            logger.warning("the host agent, process %d, does not answer: it is ended", self.agent)
+            self._give_up()
+            return False
+
+    async def _is_taken(self) -> bool:
+        attached = await self._attached
+        self.run = self.run if attached is None else attached.run
+        return attached is not None
 
     def _use(self, sock: socket.socket) -> None:
         process = peer_process(sock)  # who listened, which is the one that has the socket
         self.agent = 0 if process is None else process.pid
         self._gone.clear()
         self._channel = Channel(sock, decode_from_agent, self._received, self._agent_is_gone)
-        self._send(Attach(self._grace, run=self.run))
+        self._send(Attach(self._grace, run=self.run, term=self._term))
 
     def _start(self) -> None:
         """Raises `OSError`."""
-        self._path.unlink(missing_ok=True)
-        listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            with socket_path(str(self._path)) as path:
-                listening.bind(path)
-            self._path.chmod(0o600)
-            listening.listen()
-            with open(self._directory / "agent.log", "ab") as log:
-                self._process = subprocess.Popen(
-                    [
-                        sys.executable,
-                        "-P",
-                        "-m",
-                        "motet.agent.agent",
-                        "--entry",
-                        self._entry,
-                        "--listening",
-                        str(listening.fileno()),
-                    ],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    env=self._env,
-                    cwd=self._directory,
-                    pass_fds=[listening.fileno()],
-                    start_new_session=True,
-                )
-            sock = self._connected()
-            if sock is None:
-                raise ServiceError(f"the host agent cannot be reached at {self._path}")
-        finally:
-            listening.close()
+        self._process = start_agent(self.path, self._env, self._entry)
+        sock = connected(self.path)
+        if sock is None:
+            raise ServiceError(f"the host agent cannot be reached at {self.path}")
         self._use(sock)
         # The kernel names who listened, which was this process.
         self.agent = self._process.pid
 
     def _silent(self, seconds: float) -> None:
         reason = f"the host agent, process {self.agent}, has not answered for {seconds:g} s"
-        logger.warning("%s: its containers get no new inputs until it does", reason)
+        logger.warning("%s", reason)
         if self._reports is not None:
             self._reports.backend_silent(reason)
 
@@ -228,7 +219,7 @@ class AgentBackend:
         """Containers go with it, or have gone with it."""
         self._pings.stop()
         self._channel = None
-        if not self._closing:
+        if not self._closing and not self._term:  # one that was taken over may have another server by now
             self.end_now()  # it may have stopped to talk without ending
             if self._process is not None:
                 self._process.wait()  # does not block: see above
@@ -237,6 +228,8 @@ class AgentBackend:
         why = "was killed when the server ended" if self._closing else f"was lost because {reason}"
         for container_id in list(self._containers):
             self._finish(ContainerEnd(container_id=container_id, code=-signal.SIGKILL, reason=why, blameless=True))
+        if not self._attached.done():
+            self._attached.set_result(None)
         self._attached = self._loop.create_future()
         if not self._closing and self._reports is not None:
             self._reports.backend_lost(reason)
@@ -352,13 +345,16 @@ class AgentBackend:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 await asyncio.to_thread(self._process.wait, CLOSE_TIMEOUT)
 
-    def end_held(self) -> None:
-        """End the containers that lived when this one came: what they do is done elsewhere, or is over."""
-        for container_id, container in list(self._containers.items()):
-            self.kill_nowait(container_id)
-            container.pipes.drain_and_close()
-            del self._containers[container_id]
-        self.held = []
+    @property
+    def has_containers(self) -> bool:
+        """Whether any have not been reported as ended."""
+        return bool(self._containers)
+
+    def dismiss_nowait(self) -> None:
+        """It has no containers, and gets no more: it ends."""
+        self._closing = True
+        self._pings.stop()
+        self._send(Detach(everything=True))
 
     def end_now(self) -> None:
         """End the agent, and all containers with it, without waiting for that."""

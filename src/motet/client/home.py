@@ -21,6 +21,11 @@ def standing_directory(home: Path) -> Path:
     return home / "server"
 
 
+def containers_socket(directory: Path) -> Path:
+    """Where containers of the server with this directory connect."""
+    return directory / "containers"
+
+
 def standing_socket(home: Path) -> Path:
     """Where that server listens."""
     return standing_directory(home) / "socket"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from motet.client.addresses import parsed_address
-from motet.client.home import standing_directory, standing_socket
+from motet.client.home import containers_socket, standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
@@ -110,7 +110,7 @@ class ServerConfig:
             cls.from_environment(),
             listen="unix",
             socket=standing_socket(home),
-            containers_socket=standing_directory(home) / "containers",
+            containers_socket=containers_socket(standing_directory(home)),
             agent_grace=_number("MOTET_AGENT_GRACE", 60.0, float),
             port=port,
             store_credentials=store or os.environ.get("MOTET_STORE", ""),

@@ -58,6 +58,11 @@ class Membership:
         """Those beside this one."""
         return [each for each in self.all if each.member.home != self._own.home]
 
+    @property
+    def has_others_elsewhere(self) -> bool:
+        """Whether one of another machine may come to lead."""
+        return any(each.member.host != self._own.host for each in self.others)
+
     def of_leader(self) -> ServerMember | None:
         """The one that this waits for, where it has said where it is."""
         leader = self.leader

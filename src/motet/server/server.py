@@ -114,8 +114,7 @@ class Server:
         first = 1 if inherited is None else inherited.first_attempt
         engine = Engine(failure=report.of, id_base=id_base, limits=config.limits, first_attempt=first)
         self._driver = Driver(engine, loop, self._clock)
-        self._tally = tally or Tally()
-        self._sampler, self._lines = Sampler(self._driver), Lines()
+        self._tally, self._sampler, self._lines = tally or Tally(), Sampler(self._driver), Lines()
         self._load_trace = None if config.trace_directory is None else LoadTrace(config.trace_directory)
         told = self._driver, self._lines, self._tally, self._sampler, self._load_trace, open_records
         self._records = attach_observers(config, *told, self._identity, tidy_records)
@@ -178,7 +177,7 @@ class Server:
             self._containers.ask_standstill,
         )
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
-        self._stopped, self._address, self._inherited = asyncio.Event(), "", inherited
+        self._stopped, self._address, self._inherited, self._scratch = asyncio.Event(), "", inherited, scratch
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
         self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
@@ -197,7 +196,6 @@ class Server:
         own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers
         for answers in (*own, seen(self._parts.deployments), self._admittance.answers):
             self.operations.answers.update(answers)
-        self._scratch = scratch
 
     @property
     def pruning(self) -> Pruning:
@@ -224,6 +222,8 @@ class Server:
         self._containers.address = self._address = await self._entrances.open(
             self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
         )
+        for path in () if self._inherited is None else self._inherited.sockets:
+            await self._entrances.open_unix(path)
         await self._backend.open(self._containers)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None

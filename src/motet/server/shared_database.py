@@ -73,6 +73,8 @@ class SharedDatabase:
             lease=lease or 0.0,
         )
         self.membership = Membership(PostgresMembers(address), own, self._look)
+        self.homes: list[Path] = []
+        """Of servers of this machine, once this one leads."""
         self.look: Callable[[], None] = lambda: None
         """Called now and then on a thread of its own, while this server stands by."""
 
@@ -112,6 +114,8 @@ class SharedDatabase:
                     adopt_seal(leading, self._seal)
                 lease.seconds = self._agreed_lease(members)
                 members.set_lease_seconds(lease.seconds)
+                here = f"{self.membership.own.host}:"
+                self.homes = [Path(each[len(here) :]) for each in members.homes() if each.startswith(here)]
             except BaseException:
                 lead.close()
                 raise

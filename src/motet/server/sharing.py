@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from motet.agent.presence import Presence
+from motet.client.home import standing_directory
 from motet.server.config import ServerConfig
+from motet.server.lead import RENEWALS
 from motet.server.membership import Membership
 from motet.server.port.port import Port
 from motet.server.server import Server
@@ -22,8 +25,11 @@ from motet.wire.client_messages import RequestBody
 from motet.wire.operator_messages import MemberViewed, StatusViewed, ViewStatus
 
 if TYPE_CHECKING:
-    from motet.agent.agent_backend import AgentBackend
+    from motet.agent.agents import Agents
     from motet.server.shared_database import SharedDatabase
+
+TAKEOVER = 1.0
+"""Seconds after the end of a lease in which another server comes to run what the one before it ran."""
 
 ANYWHERE = ("0.0.0.0", "::", "")
 
@@ -31,26 +37,25 @@ ANYWHERE = ("0.0.0.0", "::", "")
 class Sharing:
     """That of one server. Made by `of`."""
 
-    def __init__(self, config: ServerConfig, shared: SharedDatabase, agent: AgentBackend) -> None:
+    def __init__(self, config: ServerConfig, shared: SharedDatabase, agents: Agents) -> None:
         self._shared = shared
-        self._agent = agent
+        self._agents = agents
+        self._presence: Presence | None = None
         self._loop = asyncio.get_running_loop()
         self.config = config
         """With the port that it has listened on."""
-        self.standby = Standby(config, shared.membership, shared.tokens, agent.roots)
+        self.standby = Standby(config, shared.membership, shared.tokens, agents.roots)
         shared.look = self.standby.look
 
     @classmethod
-    async def of(
-        cls, config: ServerConfig, directory: Path, agent: AgentBackend, say: Callable[[str], None]
-    ) -> Sharing:
+    async def of(cls, config: ServerConfig, directory: Path, agents: Agents, say: Callable[[str], None]) -> Sharing:
         """Raises `ServiceError`, and `InvalidError` for a URL of a database that makes no sense."""
         # Late: most servers have their home to themselves.
         from motet.server.shared_database import BesideDatabase, SharedDatabase
 
         url, elsewhere = config.store_credentials, BesideDatabase(config.blobs, config.secrets_key)
         shared = await asyncio.to_thread(SharedDatabase, directory, url, elsewhere, config.lease, say)
-        return cls(config, shared, agent)
+        return cls(config, shared, agents)
 
     async def lead(self, on_over: Callable[[str], None]) -> StandingStores:
         """When this server leads. `on_over` is told, on any thread, that it does not any more. Raises `ServiceError`."""
@@ -59,6 +64,8 @@ class Sharing:
         except BaseException:
             self.standby.close()
             raise
+        await self._agents.follow(map(standing_directory, self._shared.homes), self._shared.membership.own.term)
+        self._be_present()
         if self.config.port is not None and self.standby.port is not None:
             number = int(self.standby.port.address.rpartition(":")[2])
             self.config = replace(self.config, port=replace(self.config.port, port=number))
@@ -82,17 +89,26 @@ class Sharing:
     def close(self) -> None:
         """Idempotent."""
         self.standby.close()
+        if self._presence is not None:
+            self._presence.close()
         self._shared.close()
+
+    def _be_present(self) -> None:
+        membership = self._shared.membership
+
+        def seconds() -> float:
+            return membership.lease + TAKEOVER if membership.has_others_elsewhere else 0.0
+
+        self._presence = Presence(lambda: self._agents.paths, membership.own.term, membership.lease / RENEWALS, seconds)
 
     def _waits_for(self, leader: Leader) -> None:
         """On the thread that waits."""
         asyncio.run_coroutine_threadsafe(self._stand_by(leader), self._loop).result()
 
     async def _stand_by(self, leader: Leader) -> None:
-        own = self._shared.membership.own.holder.partition(" on ")[2]
-        if leader.holder and leader.holder.partition(" on ")[2] != own and self._agent.held:
+        if leader.holder and f" on {self._shared.membership.own.host}, " not in leader.holder:
             # That one has begun anew what they do.
-            self._agent.end_held()
+            self._agents.end_left(leader.term)
         await self.standby.open()
         self._reached_at(self.standby.port, "" if self.config.socket is None else f"unix:{self.config.socket}")
 

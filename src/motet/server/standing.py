@@ -31,7 +31,7 @@ from motet.server.service_manager import ServiceManager
 from motet.server.sharing import Sharing
 from motet.server.wiring import (
     StandingStores,
-    attach_agent,
+    attach_agents,
     build_server,
     inherited_from,
     open_audit,
@@ -40,7 +40,7 @@ from motet.server.wiring import (
 )
 
 if TYPE_CHECKING:
-    from motet.agent.agent_backend import AgentBackend
+    from motet.agent.agents import Agents
 
 ENDING_GRACE = 15.0
 """Seconds that ending may take beyond what apps have to stop: then the process ends, whatever hangs."""
@@ -87,21 +87,21 @@ async def _open_and_serve(config: ServerConfig, directory: Path, audit: Audit, s
     supplanted = _Supplanted(audit)
     if not config.store_credentials:
         with contextlib.closing(open_stores(directory, config.blobs, config.secrets_key)) as stores:
-            agent = await attach_agent(config, directory)
-            return await _serve(config, agent, stores, audit, say, show)
+            agents = await attach_agents(config, directory)
+            return await _serve(config, agents, stores, audit, say, show)
     # First: then its template is warm when this server comes to lead.
-    agent = await attach_agent(config, directory)
-    supplanted.end_containers = agent.end_now
+    agents = await attach_agents(config, directory)
+    supplanted.end_containers = agents.end_now
     with contextlib.ExitStack() as open_ones:
         try:
-            with _ended_by_signals(agent.end_now):
-                sharing = await Sharing.of(config, directory, agent, say)
+            with _ended_by_signals(agents.end_now):
+                sharing = await Sharing.of(config, directory, agents, say)
                 open_ones.callback(sharing.close)
                 stores = open_ones.enter_context(contextlib.closing(await sharing.lead(supplanted.end)))
         except BaseException:
-            await (agent.leave() if agent.held else agent.close())
+            await (agents.leave() if agents.held else agents.close())
             raise
-        return await _serve(sharing.config, agent, stores, audit, say, show, sharing)
+        return await _serve(sharing.config, agents, stores, audit, say, show, sharing)
 
 
 class _Supplanted:
@@ -139,7 +139,7 @@ def _ended_by_signals(end_containers: Callable[[], None]) -> Iterator[None]:
 
 async def _serve(
     config: ServerConfig,
-    agent: AgentBackend,
+    agents: Agents,
     stores: StandingStores,
     audit: Audit,
     say: Say,
@@ -147,11 +147,11 @@ async def _serve(
     sharing: Sharing | None = None,
 ) -> int:
     tokens = Tokens(stores.tokens, time.time, _on_a_thread)
-    inherited = inherited_from(agent, stores)
-    door = HomeDoor(tokens, config.principal_quota, agent.roots)
+    inherited = inherited_from(agents, stores)
+    door = HomeDoor(tokens, config.principal_quota, agents.roots)
     server = build_server(
         config,
-        agent,
+        agents,
         door=door,
         audit=audit,
         bundles=stores.bundles,
@@ -166,7 +166,7 @@ async def _serve(
         count = len(inherited.held)
         say(f"Taking over {count} container{'' if count == 1 else 's'} from the server before this one")
     manager = ServiceManager(os.environ)
-    with _signals(server, agent.end_now, say):
+    with _signals(server, agents.end_now, say):
         try:
             if sharing is not None:
                 sharing.standby.make_room()
@@ -184,7 +184,7 @@ async def _serve(
         say(f"Ready (process {os.getpid()})")
         sweeping = asyncio.create_task(asyncio.to_thread(_sweep_and_load, server))
         pruning = asyncio.create_task(_prune_now_and_then(server))
-        reaping = asyncio.create_task(_reap_now_and_then(lambda: agent.agent))
+        reaping = asyncio.create_task(_reap_now_and_then(lambda: agents.agent))
         manager.ready(f"listens at {server.address}")
         await server.ending.wait()
         manager.stopping(config.stop_grace + ENDING_GRACE)
@@ -196,7 +196,7 @@ async def _serve(
                 await server.stop()
         except TimeoutError:
             say(f"The server did not end within {config.stop_grace + ENDING_GRACE:g} s, and is ended.")
-            agent.end_now()
+            agents.end_now()
             os._exit(HUNG)
         finally:
             manager.close()

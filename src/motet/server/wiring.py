@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from motet.backends.base import Backend
+from motet.client.home import containers_socket
 from motet.client.scratch import Scratch
 from motet.model.hidden import hides_secrets
 from motet.model.server_identity import ServerIdentity
@@ -23,7 +25,7 @@ from motet.store.journal import Journal
 from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
-    from motet.agent.agent_backend import AgentBackend
+    from motet.agent.agents import Agents
     from motet.model.audit import AuditEntry
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
@@ -104,21 +106,28 @@ def build_server(
     )
 
 
-async def attach_agent(config: ServerConfig, directory: Path) -> AgentBackend:
-    """Take over the host agent of the server that stays there, or start one. Raises `ServiceError`."""
-    from motet.agent.agent_backend import AgentBackend
+async def attach_agents(config: ServerConfig, directory: Path) -> Agents:
+    """Take over the host agent of the server that stays there, or start one. Where several servers share a database, it is a
+    new one: who leads takes over those that are there. Raises `ServiceError`."""
+    from motet.agent.agent_backend import NAME, AgentBackend
+    from motet.agent.agents import Agents
 
-    return await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace)
+    name = f"{NAME}-{secrets.token_hex(4)}" if config.store_credentials else NAME
+    own = await AgentBackend.attach(directory, env=config.agent_env, grace=config.agent_grace, name=name)
+    return Agents(own, config.agent_grace)
 
 
-def inherited_from(agent: AgentBackend, stores: StandingStores) -> Inherited:
+def inherited_from(agents: Agents, stores: StandingStores) -> Inherited:
     """What a server takes over with an agent."""
+
     from motet.server.containers.come_back import Inherited
 
     term = 0 if stores.journal is None else stores.journal.term
     # More than any attempt that a server before this one has numbered, on whatever machine.
-    run = term if stores.lead is not None else max(agent.run, term)
-    return Inherited(agent.held, (run << ATTEMPT_BITS) + 1, agent.leave)
+    run = term if stores.lead is not None else max(agents.run, term)
+    return Inherited(
+        agents.held, (run << ATTEMPT_BITS) + 1, agents.leave, [*map(containers_socket, agents.directories)]
+    )
 
 
 def take_home(directory: Path) -> ServerHome:

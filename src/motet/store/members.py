@@ -23,6 +23,11 @@ class ServerMember(msgspec.Struct, frozen=True, kw_only=True):
     term: int = 0
     lease: float = 0.0
 
+    @property
+    def host(self) -> str:
+        """The name of its machine."""
+        return self.home.partition(":")[0]
+
 
 class SeenMember(NamedTuple):
     """One that has said something `age` seconds ago, by the database's clock."""
@@ -40,6 +45,10 @@ class Members(Protocol):
 
     def seen(self) -> list[SeenMember]:
         """Those that have said something within `LONGEST_SILENCE`, by their homes."""
+        ...
+
+    def homes(self) -> list[str]:
+        """Of all that were ever there and have not left, whatever has become of them."""
         ...
 
     def leave(self, home: str) -> None:

@@ -34,6 +34,10 @@ class PostgresMembers:
         )
         return [SeenMember(msgspec.json.decode(kept, type=ServerMember), age) for kept, age in rows]
 
+    def homes(self) -> list[str]:
+        """See `Members`."""
+        return [home for (home,) in self._connection.rows("SELECT home FROM motet.members ORDER BY home")]
+
     def leave(self, home: str) -> None:
         """See `Members`."""
         self._connection.rows("DELETE FROM motet.members WHERE home = %s RETURNING home", home)

@@ -17,11 +17,13 @@ from motet.wire.framing import LENGTH
 
 class Attach(msgspec.Struct, array_like=True, tag="attach", frozen=True):
     """A server takes over. `grace`: seconds that the agent, and all it has, outlives it. `run`: which one it was of another
-    agent, which it had until that was lost; 0: it has had none."""
+    agent, which it had until that was lost; 0: it has had none. `term`: with which it leads, where several servers share a
+    database, and this agent was another one's; 0: it is alone, or does not lead."""
 
     grace: float
     motet: str = VERSION
     run: int = 0
+    term: int = 0
 
 
 @hides_secrets
@@ -48,6 +50,21 @@ class Detach(msgspec.Struct, array_like=True, tag="detach", frozen=True):
     """The server ends. `everything`: so does the agent, with all it has; otherwise it waits for the next one, for its grace."""
 
     everything: bool
+
+
+class Leads(msgspec.Struct, array_like=True, tag="leads", frozen=True):
+    """The server that is attached is here, and leads with this term. It says so over a connection of its own, from another
+    thread. `seconds`: if nothing is heard of it for so long, a server of another machine leads, and all that the agent has is
+    to end; 0: no other machine has one."""
+
+    term: int
+    seconds: float
+
+
+class LedElsewhere(msgspec.Struct, array_like=True, tag="led_elsewhere", frozen=True):
+    """A server of another machine leads with this term: what one before it has left with the agent is to end."""
+
+    term: int
 
 
 class Ping(msgspec.Struct, array_like=True, tag="ping", frozen=True):
@@ -114,7 +131,7 @@ class Pong(msgspec.Struct, array_like=True, tag="pong", frozen=True):
     number: int
 
 
-ToAgent = Attach | LaunchContainer | EndContainerNow | Detach | Ping
+ToAgent = Attach | LaunchContainer | EndContainerNow | Detach | Leads | LedElsewhere | Ping
 FromAgent = Holds | Attached | TemplateStarted | ContainerFroze | ContainerThawn | ContainerIsGone | TemplateLost | Pong
 
 _encode = msgspec.msgpack.Encoder().encode

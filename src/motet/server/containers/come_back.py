@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from motet.backends.base import HeldContainer
 from motet.core import events as e
@@ -42,6 +43,8 @@ class Inherited:
     first_attempt: int
     leave: Callable[[], Awaitable[None]]
     """Leave all containers to the server after this one."""
+    sockets: Sequence[Path] = ()
+    """Of servers before it that had another home: some of the containers come back there."""
 
 
 class ReturningSession:
