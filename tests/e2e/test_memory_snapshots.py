@@ -30,6 +30,7 @@ def test_code_is_imported_once_and_containers_go_on_from_there(written: Logs) ->
     for it in told:
         assert it["at import"] == "is there"
         assert it["container at import"] is None
+        assert it["surroundings"] == ("stays", None, "/", "/somewhere")
         assert (it["reads"], it["keeps its handler"], it["is local"], it["calls"]) == (True, True, False, 8)
     # What was printed meanwhile is the first container's, and what was set up to write still knows its input.
     assert written.whose("imported once") == OWN

@@ -227,6 +227,8 @@ class ProcessBackend:
 
     def _reported(self, template: LiveTemplate, report: TemplateReport) -> None:
         assert self._templates is not None
+        if self._closing and isinstance(report, TemplateReady | CannotFork):
+            return  # it is being killed
         if isinstance(report, TemplateReady):
             template.is_ready = True
             if report.failed:  # for those that wait for it; whoever starts later tries again

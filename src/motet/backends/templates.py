@@ -141,7 +141,9 @@ class Templates:
         template.containers.pop(container_id, None)
         if template.containers or template not in self._alive or template.why_ended is not None:
             return
-        if not template.is_ready:
+        if template.spec in self._refused:
+            self.end(template, "nothing can be forked from what it has imported")
+        elif not template.is_ready:
             self.end(template, "nobody waits any more for what it imports")
         elif self._current.get(template.spec) is not template:
             self.end(template, "what it has imported has failed")

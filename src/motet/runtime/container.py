@@ -146,9 +146,10 @@ class _ContainerLife:
     def prepare(self, configuration: Configure) -> None:
         """Have the code, and what hooks for a memory snapshot make, without a server."""
         self._spec = configuration.spec
-        self._snapshot = Snapshot()
         surroundings.take_temporary_directory()
         enter_container("")
+        self._snapshot = Snapshot()
+        surroundings.enter_program(configuration)
         surroundings.enter_app(configuration, self._snapshot.connect)
         self._snapshot.take(configuration.spec)
         self._outputs.flush()
@@ -171,6 +172,10 @@ class _ContainerLife:
         executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
         control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
         configuration = _read_configuration(executor_socket)
+        if self._snapshot is None:
+            surroundings.enter_program(configuration)
+        else:
+            self._snapshot.restore()
         surroundings.enter_app(configuration, lambda: _connect_client(fork, survives=configuration.survives))
         self._spec = configuration.spec
         if configuration.survives:

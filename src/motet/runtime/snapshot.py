@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
+import os
 import pickle
-from typing import Any, Literal, NoReturn
+import sys
+from typing import Any, Literal, NamedTuple, NoReturn
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
@@ -15,8 +17,10 @@ from motet.runtime.processes import forked_child
 
 
 class Snapshot:
-    """`take` it once, in a template. `failed`: what was raised, and while what was done, for containers to tell. `obstacle`:
-    what containers must do by themselves."""
+    """Made where a template begins; `take` it once there, and `restore` it in each container.
+
+    `failed`: what was raised, and while what was done, for containers to tell. `obstacle`: what they must do by themselves.
+    """
 
     def __init__(self) -> None:
         self.context = contextvars.copy_context()
@@ -24,6 +28,8 @@ class Snapshot:
         self.instance: Any = None
         self.failed: tuple[Literal["loading", "entering"], BaseException] | None = None
         self.obstacle: str | None = None
+        self._began = _Place.now()
+        self._ended = self._began
 
     def take(self, spec: FunctionSpec) -> None:
         """Import the code, and run the hooks of its class that are for this."""
@@ -37,6 +43,18 @@ class Snapshot:
         except BaseException as error:
             forked_child.leave(error)
             self.failed = phase, error
+        self._ended = _Place.now()
+
+    def restore(self) -> None:
+        """Have what the code has changed of its environment, where it has gone, and with which arguments: these are the
+        container's own after a fork."""
+        began, ended = self._began, self._ended
+        for name in began.env.keys() - ended.env.keys():
+            os.environb.pop(name, None)
+        os.environb.update(ended.env.items() - began.env.items())
+        sys.argv[:] = ended.argv
+        if ended.directory != began.directory:
+            os.chdir(ended.directory)
 
     def raise_failure(self, phase: Literal["loading", "entering"]) -> None:
         """Raise what was raised while this was done."""
@@ -70,6 +88,18 @@ class Snapshot:
                 if inspect.isawaitable(result):
                     runner.run(_awaited(result), context=self.context)
                 forked_child.leave()
+
+
+class _Place(NamedTuple):
+    """What a process does not keep when it becomes a container."""
+
+    env: dict[bytes, bytes]
+    argv: list[str]
+    directory: str
+
+    @classmethod
+    def now(cls) -> _Place:
+        return cls(dict(os.environb), list(sys.argv), os.getcwd())
 
 
 async def _awaited(result: Any) -> Any:

@@ -12,7 +12,7 @@ import uuid
 
 import motet
 
-app = motet.App("snapshots", secrets=[motet.Secret.from_dict({"AT_IMPORT": "is there"})])
+app = motet.App("snapshots", secrets=[motet.Secret.from_dict({"AT_IMPORT": "is there", "GIVEN": "goes"})])
 
 IMPORTED_IN = os.getpid()
 AT_IMPORT = os.environ.get("AT_IMPORT")
@@ -25,6 +25,10 @@ if not motet.is_local():
     print("imported once")
     logger.addHandler(handler)
     signal.signal(signal.SIGTERM, lambda *_: None)
+    os.environ["SET_AT_IMPORT"] = "stays"
+    os.environ.pop("GIVEN", None)
+    os.chdir("/")
+    sys.path.insert(0, "/somewhere")
 
 
 @app.function(enable_memory_snapshot=True, single_use_containers=True)
@@ -39,6 +43,7 @@ def tell(name: str) -> dict[str, object]:
         "drawn": (random.random(), str(uuid.uuid4())),
         "reads": OPENED.readable() and os.fstat(OPENED.fileno()).st_ino == os.stat(__file__).st_ino,
         "keeps its handler": callable(signal.getsignal(signal.SIGTERM)),
+        "surroundings": (os.environ.get("SET_AT_IMPORT"), os.environ.get("GIVEN"), os.getcwd(), sys.path[0]),
         "is local": motet.is_local(),
         "calls": double.remote(4),
     }

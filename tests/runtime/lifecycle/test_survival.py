@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes.util
 import subprocess
 import sys
 import textwrap
@@ -85,5 +86,25 @@ def test_threads_that_a_library_ends_before_a_fork_are_no_obstacle() -> None:
     stop = threading.Event()
     _thread.start_new_thread(stop.wait, ())
     os.register_at_fork(before=stop.set)
+    """
+    assert told(code) == "None\n"
+
+
+def test_threads_of_openmp_are_ended_and_a_forked_process_has_others() -> None:
+    if ctypes.util.find_library("gomp") is None:
+        pytest.skip("there is no libgomp here, whose threads these would be")
+    code = """
+    import ctypes, os
+    library = ctypes.CDLL("libgomp.so.1")
+    seen = set()
+    work = ctypes.CFUNCTYPE(None, ctypes.c_void_p)(lambda _: seen.add(library.omp_get_thread_num()))
+    library.GOMP_parallel(work, None, 3, 0)
+    assert len(os.listdir("/proc/self/task")) > 1
+    assert obstacle(before) is None
+    seen.clear()
+    if (child := os.fork()) == 0:
+        library.GOMP_parallel(work, None, 3, 0)
+        os._exit(len(seen))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 3
     """
     assert told(code) == "None\n"

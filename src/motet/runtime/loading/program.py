@@ -83,10 +83,7 @@ class LateMain(ModuleType):
 
 
 def know_main(definition: ImportedDefinition) -> None:
-    """Have the program imported as soon as something of it is asked for, unless that has been done."""
-    main = sys.modules.get(MAIN_IN_CONTAINERS)
-    if main is not None and not isinstance(main, LateMain):
-        return
+    """Have the program imported as soon as something of it is asked for."""
     late = LateMain(definition)
     _look_as_at_home(late, definition.module, definition.file or "")
     sys.modules[MAIN] = sys.modules[MAIN_IN_CONTAINERS] = late
