@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -539,6 +540,27 @@ def test_who_sends_to_a_server_that_does_not_read_waits_no_longer_than_for_a_sil
     taken_up(far, 0)
     assert len(far.next_said().inputs[0].payload) == 32 * 1024 * 1024
     far.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+def test_who_sends_to_a_server_that_has_said_what_it_has_and_stands_still_waits_no_longer(far: FakeServer) -> None:
+    """Who reads does not wait for who sends: it would never notice that the server is silent."""
+    connection = far_connection(far, silence=0.6)
+    call(connection, "fc-a")
+    far.next_said()
+    outcomes = Outcomes()
+    connection.open_call("fc-b", outcomes)
+    sending = threading.Thread(
+        target=connection.submit,
+        args=("fc-b", "fu-f", CallKind.ATTACHED, "", [NewInput(0, bytes(32 * 1024 * 1024))], None),
+    )
+    sending.start()
+    assert len(far.peer.recv(1)) == 1  # it is being sent: the lock is held until all of it is read
+    far.say(Taken(1))
+    taken_up(far, 1)
+    assert len(far.next_said().inputs[0].payload) == 32 * 1024 * 1024
+    sending.join(PATIENCE)
+    far.say(outcome("fc-b"))
     assert outcomes.waiter.wait() is None
 
 

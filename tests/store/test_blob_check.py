@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from pathlib import Path
 
 import pytest
 
-from motet.errors import InvalidError
+from motet.errors import InvalidError, NotFoundError
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
 from motet.store import blob_check
-from motet.store.blob_area import area_of_home
+from motet.store.blob_area import AREA_FILE, area_of_home
 from motet.store.blob_places import BlobPlaces
 from motet.store.blob_reference import BlobName, StoredPayload, digest_of
 from motet.store.blobs_directory import BlobDirectory
@@ -108,7 +109,33 @@ def test_what_is_restored_begins_an_area_of_its_own_and_reads_that_of_the_origin
     assert restored.get(stored) == BIG
     assert [found.name for _, found in restored.find() if restored.area in found.name] == []
     restored.erase_call("fc-1")
+    restored.delete(stored)  # its input has ended there, and waits in the original
     assert original.get(stored) == BIG
+    original.delete(stored)
+    with pytest.raises(NotFoundError):
+        original.get(stored)
+
+
+def test_a_home_that_is_copied_begins_an_area_of_its_own_and_one_that_is_moved_does_not(
+    directory: Path, tmp_path: Path
+) -> None:
+    shared = str(tmp_path / "shared")
+    original = blobs_of_home(directory, shared)
+    stored = put(original, "fc-1", 0)
+    copied = blobs_of_home(shutil.copytree(directory, tmp_path / "copied"), shared)
+    assert copied.area not in ("", original.area)
+    assert copied.get(stored) == BIG
+    copied.delete(stored)
+    assert [each for _, each in copied.find() if each.name.startswith(original.area)] == []
+    assert original.get(stored) == BIG
+    assert area_of_home(tmp_path / "copied") == copied.area
+    directory.rename(tmp_path / "moved")
+    assert area_of_home(tmp_path / "moved") == original.area
+
+
+def test_an_area_of_a_home_that_does_not_say_where_it_was_made_is_kept(tmp_path: Path) -> None:
+    (tmp_path / AREA_FILE).write_text(f"{'a' * 32}\n")
+    assert area_of_home(tmp_path) == "a" * 32
 
 
 def test_a_place_is_a_directory_or_a_url(tmp_path: Path) -> None:

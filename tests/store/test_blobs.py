@@ -93,9 +93,29 @@ def test_what_a_server_before_left_half_written_goes_after_a_day(store: BlobDire
         path.write_bytes(b"half")
     before = old.stat().st_mtime - LEFT_BEHIND - 60
     os.utime(old, (before, before))
-    assert names(store) == ["home/fc-a/one"]
+    assert names(store, "home") == ["home/fc-a/one"]  # as a server asks, for its own area
     assert not old.exists()
     assert new.exists()
+
+
+def test_servers_with_the_same_process_id_do_not_write_over_what_the_other_has_begun(
+    store: BlobDirectory, directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As two that are each process 1 of a container, and share the directory."""
+    beside = BlobDirectory(directory)
+    write = os.write
+    begun: list[str] = []
+
+    def interrupted(file: int, data: bytes) -> int:
+        begun.append(os.readlink(f"/proc/self/fd/{file}"))
+        if len(begun) == 1:
+            beside.put("home/fc-b/one", b"of the other")
+        return write(file, data)
+
+    monkeypatch.setattr(blobs_directory.os, "write", interrupted)
+    store.put("home/fc-a/one", b"1")
+    assert len(set(begun)) == 2
+    assert (store.get("home/fc-a/one"), store.get("home/fc-b/one")) == (b"1", b"of the other")
 
 
 def test_a_directory_of_blobs_goes_with_the_last_of_them(store: BlobDirectory, directory: Path) -> None:

@@ -59,6 +59,19 @@ def test_servers_that_lead_in_turn_have_one_area_and_what_is_missing_is_named(
     assert all("set MOTET_BLOBS to where it was" in each for each in check_database(postgres.address, "")["blobs"])
 
 
+def test_a_copy_of_a_database_has_an_area_of_its_own(postgres: PostgresDatabase) -> None:
+    """As what a dump is restored to: it never deletes what the original needs."""
+    with leading(postgres) as (_, area):
+        pass
+    copy = f"{postgres.name}_copy"
+    postgres.server.execute(f"CREATE DATABASE {copy} TEMPLATE {postgres.name}")
+    try:
+        with contextlib.closing(PostgresConnection(PostgresAddress(postgres.server.address(copy)))) as connection:
+            assert area_of_database(connection) != area
+    finally:
+        postgres.server.drop(copy)
+
+
 def test_large_payloads_that_stay_rows_are_no_blobs(postgres: PostgresDatabase) -> None:
     with leading(postgres) as (journal, _):
         inputs = InputsAdded("fc-1", [NewInput(0, bytes(300_000))], 101.0)

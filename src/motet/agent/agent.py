@@ -245,6 +245,7 @@ class Agent:
             env=env,
             template=message.template,
             limits=message.limits,
+            entry=message.entry,
         )
         self._backend.start_nowait(launch, pipes)
         self._tell_templates()

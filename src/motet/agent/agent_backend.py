@@ -307,7 +307,8 @@ class AgentBackend:
             self._templates.check(launch)
             env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
             request = LaunchContainer(
-                container_id, launch.address, launch.token, env, launch.note, launch.template, launch.limits
+                *(container_id, launch.address, launch.token, env, launch.note),
+                *(launch.template, launch.limits, launch.entry),
             )
             pipes = OutputPipes(self._loop, partial(self._output, container_id))
             copies = pipes.copies()

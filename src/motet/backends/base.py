@@ -27,7 +27,8 @@ NOT_STARTED = 71
 class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
     whoever owns it next is to know, if the backend outlives its owner. `template`: what it is forked from; the backend starts
-    that when it is first needed, and ends it when nobody has needed it for a while."""
+    that when it is first needed, and ends it when nobody has needed it for a while. `entry`:
+    "module:function" that it runs, in place of a container that serves a function."""
 
     container_id: str
     address: str
@@ -36,6 +37,7 @@ class Launch:
     note: bytes = b""
     template: TemplateSpec = PLAIN_TEMPLATE
     limits: Limits = NO_LIMITS
+    entry: str = ""
 
 
 @hides_secrets

@@ -176,7 +176,7 @@ class ProcessBackend:
 
     def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
         env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
-        request = Fork(launch.container_id, launch.address, launch.token, env, "", launch.limits)
+        request = Fork(launch.container_id, launch.address, launch.token, env, "", launch.limits, launch.entry)
         template = templates.get(launch.template)
         directory = self._make_directory(template) if template.is_ready else None
         try:

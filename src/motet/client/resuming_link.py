@@ -109,9 +109,9 @@ class ResumingLink(SocketLink):
         with shield_cancellation(), self._lock:
             for message in messages:
                 self._unfinished.sent(message)
-            # What the next server hears with all the rest, later, has no number in the conversation yet.
-            if kept is not None and self._kept is kept and not self._awaited:
-                kept.say(frames)
+            # What the next server hears later, with the rest, has no number yet. It may be another than above.
+            if kept is not None and self._kept is not None and not self._awaited:
+                self._kept.say(frames)
             if self._is_lost:  # it is told of it when it is here again, or the next one is
                 return
             try:
@@ -215,8 +215,8 @@ class ResumingLink(SocketLink):
         others: list[ToClient] = []
         for message in messages:
             if isinstance(message, Taken):
-                with self._lock:
-                    kept.taken(message.count)
+                # Without the link's lock: who has it may be sending to a server that stands still, which is to be seen here.
+                kept.taken(message.count)
                 if self._ground.now() - self._said_at >= self._heartbeat / 2 > 0:
                     self._confirm()
                 continue

@@ -28,7 +28,7 @@ class Snapshot:
         self.instance: Any = None
         self.failed: tuple[Literal["loading", "entering"], BaseException] | None = None
         self.obstacle: str | None = None
-        self._began = _Place.now()
+        self._began = _Whereabouts.now()
         self._ended = self._began
 
     def take(self, spec: FunctionSpec) -> None:
@@ -43,7 +43,7 @@ class Snapshot:
         except BaseException as error:
             forked_child.leave(error)
             self.failed = phase, error
-        self._ended = _Place.now()
+        self._ended = _Whereabouts.now()
 
     def restore(self) -> None:
         """Have what the code has changed of its environment, where it has gone, and with which arguments: these are the
@@ -90,7 +90,7 @@ class Snapshot:
                 forked_child.leave()
 
 
-class _Place(NamedTuple):
+class _Whereabouts(NamedTuple):
     """What a process does not keep when it becomes a container."""
 
     env: dict[bytes, bytes]
@@ -98,7 +98,7 @@ class _Place(NamedTuple):
     directory: str
 
     @classmethod
-    def now(cls) -> _Place:
+    def now(cls) -> _Whereabouts:
         return cls(dict(os.environb), list(sys.argv), os.getcwd())
 
 

@@ -46,7 +46,6 @@ from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
-from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -70,6 +69,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
+from motet.server.sandboxes.launched import launched
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -137,9 +137,8 @@ class Server:
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
-        )
+        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
+        self._launched, self._containers = launched(*of_backend, config.base_env, config.stop_grace, inherited)
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
@@ -165,6 +164,7 @@ class Server:
             room.names,
             room.place,
             room.deployments,
+            self._launched.requests,
             self._containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
@@ -219,16 +219,16 @@ class Server:
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        self._containers.address = self._address = await self._entrances.open(
+        self._address = await self._entrances.open(
             self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
         )
         for path in () if self._inherited is None else self._inherited.sockets:
             await self._entrances.open_unix(path)
-        await self._backend.open(self._containers)
+        await self._launched.open(self._address)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
-            await self._containers.take_over()
+            await self._launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
         self._spawned.restore()
         if socket is not None:
@@ -391,10 +391,7 @@ class Server:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self._conversations.greet(hello, peer, principal.identity, enter)
-        self._containers.check(hello)
-        if hello.role == "executor":
-            return self._containers.executor(hello, peer)
-        if hello.role == "control":
-            return self._containers.control(hello, peer)
+        if (handler := self._launched.accept(hello, peer)) is not None:
+            return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
         return self._guests.add(session, peer, None, hello.container_id)

@@ -51,9 +51,12 @@ class BlobPlaces:
         return data
 
     def delete(self, stored: StoredPayload) -> None:
-        """Have it go, unless a backup is being made. Raises `ServiceError`."""
-        if (name := stored.name) is not None:
-            self._of(name.area).delete([str(name)])
+        """Have it go, unless a backup is being made, or it lies in an area that is not this server's: who restored or copied a
+        home lets go of what the original still needs. Raises `ServiceError`."""
+        name = stored.name
+        for area, store in self.own():
+            if name is not None and name.area == area:
+                store.delete([str(name)])
 
     def erase_call(self, call_id: str) -> None:
         """Have all go that belong to a call. Raises `ServiceError`."""

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
-import itertools
 import os
+import secrets
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -29,12 +29,12 @@ class BlobDirectory:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._incoming = directory / INCOMING
-        self._numbers = itertools.count(1)
 
     def put(self, name: str, data: bytes) -> None:
         """See `BlobStore`."""
         path = self._directory / name
-        unnamed = self._incoming / f"{os.getpid()}.{next(self._numbers)}"
+        # Servers that share the directory may each be process 1 of a container: that tells nobody apart.
+        unnamed = self._incoming / secrets.token_hex(16)
         with self._explained("write", path):
             self._make(self._incoming)
             try:
@@ -97,8 +97,7 @@ class BlobDirectory:
     def find(self, below: str = "") -> Iterator[BlobFound]:
         """See `BlobStore`."""
         with self._explained("look into", self._directory):
-            if not below:
-                self._clear_incoming()
+            self._clear_incoming()
             yield from self._below(self._directory / below, f"{below}/" if below else "")
 
     def _below(self, directory: Path, prefix: str) -> Iterator[BlobFound]:
@@ -158,7 +157,7 @@ class BlobDirectory:
 
 
 def _write(path: Path, data: bytes) -> None:
-    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
         rest = memoryview(data)
         while rest:

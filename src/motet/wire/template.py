@@ -20,7 +20,8 @@ from motet.wire.framing import LENGTH
 class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     """Start a container: an environment, a working directory, and where to find the server.
 
-    The environment is bytes because that is what it is: names and values need not be UTF-8.
+    The environment is bytes because that is what it is: names and values need not be UTF-8. `entry`: what to run there,
+    "module:function"; empty: what the template runs.
     """
 
     container_id: str
@@ -29,6 +30,7 @@ class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     env: dict[bytes, bytes]
     directory: str
     limits: Limits = NO_LIMITS
+    entry: str = ""
 
 
 class Preload(msgspec.Struct, array_like=True, frozen=True):

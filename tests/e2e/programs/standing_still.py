@@ -16,7 +16,7 @@ import motet
 app = motet.App("standing-still")
 
 
-@app.function(timeout=2, max_containers=1)
+@app.function(timeout=2, startup_timeout=60, max_containers=1)
 @motet.concurrent(max_inputs=2)
 async def counts(ticks: int) -> int:
     """Time that passes only while it runs."""
@@ -25,7 +25,7 @@ async def counts(ticks: int) -> int:
     return ticks
 
 
-@app.function(timeout=2, max_containers=1)
+@app.function(timeout=2, startup_timeout=60, max_containers=1)
 def pid() -> int:
     time.sleep(0.01)
     return os.getpid()

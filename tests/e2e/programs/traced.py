@@ -83,13 +83,16 @@ def provided() -> None:
     """The program has a tracer provider of its own, and spans of its own."""
     from opentelemetry import trace
     from opentelemetry.sdk.trace import TracerProvider
-    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+    from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+    spans = InMemorySpanExporter()
     provider = TracerProvider()
-    provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(formatter=lambda span: f"{span.name}\n")))
+    provider.add_span_processor(SimpleSpanProcessor(spans))
     trace.set_tracer_provider(provider)
     with trace.get_tracer("mine").start_as_current_span("my own"):
-        print(inner.remote(1))
+        result = inner.remote(1)
+    print(result, *(span.name for span in spans.get_finished_spans()), sep="\n")
 
 
 WAYS = {

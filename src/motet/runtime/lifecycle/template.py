@@ -18,6 +18,7 @@ import signal
 import socket
 from array import array
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from motet.client import family
@@ -60,6 +61,7 @@ _PRELOADED = (
     "motet.experimental",
     "motet.functions",
     "motet.queue",
+    "motet.runtime.sandbox.supervisor",
     "motet.wire.exception_payload",
     "motet.wire.lenient_unpickler",
 )
@@ -244,13 +246,18 @@ def _wait_for_turn(turn: int, told: int) -> None:
         os._exit(CANNOT_FORK)  # the template was killed
 
 
+def _named_entry(name: str) -> Entry:
+    module, _, function = name.partition(":")
+    entry: Entry = getattr(importlib.import_module(module), function)
+    return entry
+
+
 def _import_entry(name: str) -> Entry:
     """The function named "module:function", with all that containers use imported and hidden from the collector."""
     gc.disable()
     for module in _PRELOADED:
         importlib.import_module(module)
-    module, _, function = name.partition(":")
-    entry: Entry = getattr(importlib.import_module(module), function)
+    entry = _named_entry(name)
     codec.prepare_for_containers()
     gc.collect()
     # Shared pages stay shared: without this the first collection in a container copies them all.
@@ -305,6 +312,8 @@ def main() -> None:
     arguments = _arguments()
     entry = _import_entry(arguments.entry)
     if birth := _serve(arguments, entry):
+        if birth.fork.entry:
+            birth = replace(birth, beginning=Beginning(entry=_named_entry(birth.fork.entry)))
         live(birth)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)
