@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -21,10 +22,24 @@ from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stre
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.templates import LiveTemplate, Templates
+from motet.backends.walls.levels import lacking
+from motet.backends.walls.limit_keeper import LimitKeeper
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.model.template import PLAIN_TEMPLATE
-from motet.wire.template import CannotFork, Fork, Forked, Froze, Kill, TemplateReady, TemplateReport, Thawed
+from motet.wire.template import (
+    CannotFork,
+    Confided,
+    Fork,
+    Forked,
+    Froze,
+    Kill,
+    TemplateReady,
+    TemplateReport,
+    Thawed,
+    encode_confided,
+)
 
 ENTRY = "motet.runtime.container:main"
 
@@ -45,10 +60,10 @@ class Pipes(Protocol):
 class _LiveContainer:
     """A container that has not been reported as ended. `directory`: None while its template has not been asked to fork it."""
 
-    __slots__ = ("directory", "is_killed", "pid", "pipes", "request", "template")
+    __slots__ = ("directory", "is_killed", "launch", "pid", "pipes", "template")
 
-    def __init__(self, request: Fork, template: LiveTemplate, pipes: Pipes) -> None:
-        self.request = request
+    def __init__(self, launch: Launch, template: LiveTemplate, pipes: Pipes) -> None:
+        self.launch = launch
         self.template = template
         self.pipes = pipes
         self.directory: Path | None = None
@@ -91,6 +106,7 @@ class ProcessBackend:
         self._loop: asyncio.AbstractEventLoop
         self._scratch: Path | None = None
         self._numbers = itertools.count(1)
+        self._limits = LimitKeeper(self.kill_nowait)
 
     def __repr__(self) -> str:
         return (
@@ -116,6 +132,10 @@ class ProcessBackend:
         except OSError as error:
             self._remove_scratch()
             raise ServiceError(f"no containers can run on this machine: {error}") from error
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return lacking(isolation)
 
     def silence(self) -> None:
         """See `Backend`."""
@@ -169,38 +189,54 @@ class ProcessBackend:
         self._closing = True
         if self._templates is not None:
             await self._templates.close()
+        self._limits.close()
         if self._removals:
             await asyncio.wait(self._removals)
         self._remove_scratch()
         self._closed.set()
 
     def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
-        env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
-        request = Fork(launch.container_id, launch.address, launch.token, env, "", launch.limits, launch.entry)
-        template = templates.get(launch.template)
-        directory = self._make_directory(template) if template.is_ready else None
+        template = templates.get(launch.template.outside)
+        asked = self._request(launch, template) if template.is_ready else None
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
         except OSError:
-            if directory is not None:
-                directory.rmdir()
+            if asked is not None:
+                self._withdraw(*asked)
             raise
-        container = self._containers[launch.container_id] = _LiveContainer(request, template, pipes)
+        container = self._containers[launch.container_id] = _LiveContainer(launch, template, pipes)
         templates.add(template, launch.container_id)
-        if directory is not None:
-            self._fork(container, directory)
+        if asked is not None:
+            self._fork(container, *asked)
         else:
             templates.prepare(template, pipes.write_ends)
 
-    def _make_directory(self, template: LiveTemplate) -> Path:
+    def _request(self, launch: Launch, template: LiveTemplate) -> tuple[Fork, int]:
+        """What a template is asked for, and a descriptor of what is confided to the container. Raises `OSError`."""
+        env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
         directory = template.directory / str(next(self._numbers))
-        directory.mkdir()
-        return directory
+        confided = _file_with(encode_confided(Confided(launch.token, env)))
+        request = Fork(
+            *(launch.container_id, launch.address, "", {}, str(directory)),
+            *(launch.limits, launch.entry, launch.template.walls),
+        )
+        try:
+            directory.mkdir()
+            joins = self._limits.admit(launch.container_id, directory, launch.limits)
+        except OSError:
+            self._withdraw(request, confided)
+            raise
+        return msgspec.structs.replace(request, joins=joins), confided
 
-    def _fork(self, container: _LiveContainer, directory: Path) -> None:
-        container.directory = directory
-        request = msgspec.structs.replace(container.request, directory=str(directory))
-        container.template.link.send_nowait(request, container.pipes.write_ends)
+    def _withdraw(self, request: Fork, confided: int) -> None:
+        os.close(confided)
+        self._limits.ended(request.container_id)
+        with contextlib.suppress(OSError):
+            os.rmdir(request.directory)
+
+    def _fork(self, container: _LiveContainer, request: Fork, confided: int) -> None:
+        container.directory = Path(request.directory)
+        container.template.link.send_nowait(request, (*container.pipes.write_ends, confided))
 
     def _fork_waiting(self, template: LiveTemplate, before: LiveTemplate) -> None:
         """What one template was to fork is forked from this one, which is ready, and may be the same."""
@@ -212,8 +248,8 @@ class ProcessBackend:
             container.template = template
             self._templates.add(template, container_id)
             try:
-                self._fork(container, self._make_directory(template))
-            except OSError as error:
+                self._fork(container, *self._request(container.launch, template))
+            except (OSError, ValueError) as error:
                 self._loop.call_soon(self._end_waiting, container_id, NOT_STARTED, f"could not be started: {error}")
             if template is not before:
                 self._templates.discard(before, container_id)
@@ -240,6 +276,7 @@ class ProcessBackend:
         elif isinstance(report, Forked):
             template.has_forked = True
             self._containers[report.container_id].pid = report.pid
+            self._limits.started(report.container_id, report.pid)
         elif isinstance(report, Froze):
             self._reports.container_frozen(report.container_id)
         elif isinstance(report, Thawed):
@@ -265,6 +302,8 @@ class ProcessBackend:
         if container.directory is None:  # nobody was given these
             for descriptor in container.pipes.write_ends:
                 os.close(descriptor)
+        if (went_over := self._limits.ended(ended.container_id)) is not None:
+            ended = replace(ended, reason=went_over)
         # Later than the output: a report that starts a container of that id again is none of ours to expect.
         del self._containers[ended.container_id]
         if self._templates is not None:
@@ -306,3 +345,15 @@ class ProcessBackend:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
+
+
+def _file_with(content: bytes) -> int:
+    """A descriptor of a file without a name, to be read from its beginning."""
+    file = os.memfd_create("confided")
+    try:
+        os.write(file, content)
+        os.lseek(file, 0, os.SEEK_SET)
+    except OSError:
+        os.close(file)
+        raise
+    return file

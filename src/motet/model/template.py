@@ -26,6 +26,14 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The one that has imported nothing: what containers import by themselves is the same."""
         return msgspec.structs.replace(self, preload=b"")
 
+    @property
+    def outside(self) -> TemplateSpec:
+        """What containers with this one are forked from. Those within walls made by bubblewrap enter these one by one, each its
+        own, and come from a process in which no code of theirs has run, and that knows nothing of theirs."""
+        if self.walls.isolation != "bubblewrap":
+            return self
+        return TemplateSpec(python=self.python)
+
 
 PLAIN_TEMPLATE = TemplateSpec()
 """Has imported Motet, and stands within no walls."""

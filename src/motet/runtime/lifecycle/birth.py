@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import Any, NoReturn
 
+from msgspec.structs import replace
+
 from motet.client import family
 from motet.runtime.cpython.threads import run_exit_functions
 from motet.runtime.lifecycle import leaving
-from motet.wire.template import Fork
+from motet.runtime.walls.bubblewrap import TEMPORARY
+from motet.runtime.walls.enclosure import Enclosure, join
+from motet.wire.template import Fork, decode_confided
 
 Entry = Callable[[Fork], int]
 """Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
@@ -40,34 +44,48 @@ class Beginning:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """What the child of a fork needs to become a container: the request, its streams, the template's pid, and where it
-    begins."""
+    """What the child of a fork needs to become a container: the request, the descriptors of its streams and of what is confided
+    to it, the template's pid (0 where it cannot see that), where it begins, and the walls that it is within."""
 
     fork: Fork
     stdout: int
     stderr: int
+    confided: int
     template: int
     beginning: Beginning
+    enclosure: Enclosure | None = None
 
 
 def live(birth: Birth) -> NoReturn:
     """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
     code = CRASHED
     try:
+        fork = _with_confided(birth)
+        if birth.enclosure is None:
+            join(fork.joins)
         _take_streams(birth)
+        if birth.enclosure is not None:
+            birth.enclosure.settle(fork)
         _become_own_session(birth.template)
         for number, handler in birth.beginning.handlers:
             signal.signal(number, handler)
-        _take_surroundings(birth.fork)
+        _take_surroundings(fork)
         _draw_anew()
         gc.enable()
-        code = birth.beginning.entry(birth.fork)
+        code = birth.beginning.entry(fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
         _leave(code)
+
+
+def _with_confided(birth: Birth) -> Fork:
+    with open(birth.confided, "rb") as file:
+        confided = decode_confided(file.read())
+    directory = birth.fork.directory if birth.enclosure is None else TEMPORARY
+    return replace(birth.fork, token=confided.token, env=confided.env, directory=directory)
 
 
 def _take_streams(birth: Birth) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.isolation import Walls
 from motet.model.template import TemplateSpec
 from motet.wire.container_messages import Configure
 from motet.wire.template import Preload, encode_preload
@@ -56,12 +57,12 @@ def environment(
     return env
 
 
-def template(configuration: Configure, env: Mapping[str, str]) -> TemplateSpec:
-    """What a container with this environment is forked from."""
+def template(configuration: Configure, env: Mapping[str, str], walls: Walls) -> TemplateSpec:
+    """What a container with this environment and these walls is forked from."""
     given = {**configuration.spec.image.env, **configuration.spec.env}
     at_start = {name: value for name, value in given.items() if name.startswith(_READ_AT_START)}
     preload = _preload(configuration, env) if configuration.spec.memory_snapshot else b""
-    return TemplateSpec(preload=preload, env=_encoded(at_start))
+    return TemplateSpec(walls=walls, preload=preload, env=_encoded(at_start))
 
 
 def _preload(configuration: Configure, env: Mapping[str, str]) -> bytes:
