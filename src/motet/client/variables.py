@@ -156,6 +156,36 @@ VARIABLES: dict[str, Variable] = {
             "a program, for its own functions on any server",
             "process",
         ),
+        Variable(
+            "MOTET_BUILDER",
+            _SERVER,
+            "what builds OCI images: `podman`, `buildah` (podman runs them) or `docker`",
+            "podman, or else docker",
+        ),
+        Variable(
+            "MOTET_BUILD_OPTIONS",
+            _SERVER,
+            "words that come with each build of an OCI image, such as `--network=host`",
+            "none",
+        ),
+        Variable(
+            "MOTET_OCI_BASE",
+            _SERVER,
+            "the OCI image that `Image.debian_slim` begins with; `{python}` stands for a version of Python",
+            "docker.io/library/python:{python}-slim-bookworm",
+        ),
+        Variable(
+            "MOTET_OCI_OPTIONS",
+            _SERVER,
+            "words that come with each start of a container in an OCI image, such as `--dns=10.0.0.1`",
+            "none",
+        ),
+        Variable(
+            "MOTET_OCI_RUNTIME",
+            _SERVER,
+            "the OCI runtime of containers in OCI images, by its name or path",
+            "the engine's own; runc where crun does not work",
+        ),
         Variable("MOTET_LISTEN", _SERVER, "how containers reach the server: `unix` or `tcp` (on 127.0.0.1)", "unix"),
         Variable(
             "MOTET_AGENT_GRACE",

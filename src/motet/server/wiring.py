@@ -63,14 +63,14 @@ def build_server(
     it, with the backend. `journal`: keeps spawned calls for the server after it; None: they are in memory. `blobs`: where
     it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
-    from motet.backends.process import ProcessBackend
+    from motet.backends.machine import MachineBackend
     from motet.server.images.room import ImagesRoom
     from motet.server.server import Server
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
     builder = None if config.images is None else partial(_image_builder, config.images)
-    images = ImagesRoom(bundles, builder, builds=config.builds_images)
+    images = ImagesRoom(bundles, builder, builds=config.builds_images, isolation=config.isolation)
     scratch = None
     if backend is None:
         scratch = Scratch("server")

@@ -7,7 +7,7 @@ import pytest
 from motet.backends.oci.programs import (
     BuildCall,
     BuilderName,
-    Machine,
+    MachineFacts,
     Programs,
     RunCall,
     find_programs,
@@ -18,7 +18,7 @@ from motet.backends.oci.programs import (
 from motet.errors import InvalidError, ServiceError
 from motet.model.isolation import NO_LIMITS, Limits, Mount, Walls
 
-LOWERED = Machine(
+LOWERED = MachineFacts(
     ulimits=("nofile=1024:20000",), runtime="runc", build_options=("--network=host",), run_options=("--dns", "1.1.1.1")
 )
 BUILD = BuildCall(
@@ -42,7 +42,7 @@ RUN = RunCall(
 )
 
 
-def programs(builder: BuilderName, machine: Machine = Machine()) -> Programs:  # noqa: B008 - frozen
+def programs(builder: BuilderName, machine: MachineFacts = MachineFacts()) -> Programs:  # noqa: B008 - frozen
     return Programs(builder=builder, engine="docker" if builder == "docker" else "podman", machine=machine)
 
 

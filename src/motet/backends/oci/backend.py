@@ -32,7 +32,7 @@ SPARE_WINDOW = 300.0
 _Kind = tuple[TemplateSpec, Limits]
 
 
-class _Container:
+class _InImage:
     """One that has not been reported as ended."""
 
     __slots__ = ("pipes", "template")
@@ -62,7 +62,7 @@ class OciBackend:
         self._scratch_parent = scratch
         self._entry = entry
         self._programs: Programs | None = None
-        self._containers: dict[str, _Container] = {}
+        self._containers: dict[str, _InImage] = {}
         self._spares: dict[_Kind, list[OciTemplate]] = {}
         self._alive: set[OciTemplate] = set()
         self._in_use: dict[_Kind, int] = {}
@@ -143,8 +143,8 @@ class OciBackend:
         except OSError:
             os.close(confided)
             raise
-        self._containers[launch.container_id] = _Container(template, pipes)
-        request = Fork(launch.container_id, launch.address, "", {}, DIRECTORY)
+        self._containers[launch.container_id] = _InImage(template, pipes)
+        request = Fork(launch.container_id, launch.address, "", {}, DIRECTORY, entry=launch.entry)
         template.fork_nowait(request, (*pipes.write_ends, confided))
         self._in_use[kind] = self._in_use.get(kind, 0) + 1
         if (window := self._windows.pop(kind, None)) is not None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from motet.errors import InvalidError, ServiceError
+from motet.model.hidden import hides_secrets
 from motet.model.isolation import Limits, Mount, Walls
 
 BuilderName = Literal["podman", "buildah", "docker"]
@@ -29,7 +30,7 @@ _HYBRID = Path("/sys/fs/cgroup/unified/cgroup.controllers")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Machine:
+class MachineFacts:
     """What of a machine podman and docker must be told. `ulimits`: in place of their own, which only a privileged process may
     have. `runtime`: the OCI runtime to take; empty: the engine's own. `build_options`, `run_options`: what
     an operator adds to each build, and to each container."""
@@ -40,6 +41,7 @@ class Machine:
     run_options: tuple[str, ...] = ()
 
 
+@hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuildCall:
     """One build: of what, in which directory, under which name. `secrets`: files by their names. `login`: a file that says how
@@ -74,7 +76,7 @@ class Programs:
 
     builder: BuilderName
     engine: Literal["podman", "docker"]
-    machine: Machine
+    machine: MachineFacts
 
     def build(self, call: BuildCall) -> list[str]:
         """The arguments of a build."""
@@ -204,7 +206,7 @@ def is_local_registry(reference: str) -> bool:
     return host in ("127.0.0.1", "localhost") and not reference.startswith("localhost/")
 
 
-def _common(call: BuildCall, machine: Machine) -> list[str]:
+def _common(call: BuildCall, machine: MachineFacts) -> list[str]:
     words = ["--file", call.containerfile, "--tag", call.tag, *_ulimits(machine)]
     for name, value in sorted(call.build_args.items()):
         words += ["--build-arg", f"{name}={value}"]
@@ -213,7 +215,7 @@ def _common(call: BuildCall, machine: Machine) -> list[str]:
     return words
 
 
-def _ulimits(machine: Machine) -> list[str]:
+def _ulimits(machine: MachineFacts) -> list[str]:
     return [word for limit in machine.ulimits for word in ("--ulimit", limit)]
 
 
@@ -225,7 +227,7 @@ def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] | N
     return Programs(
         builder=builder,
         engine="docker" if builder == "docker" else "podman",
-        machine=Machine(
+        machine=MachineFacts(
             ulimits=lowered_ulimits(),
             runtime=env.get(RUNTIME, "") or _usable_runtime(which),
             build_options=_words(env, BUILD_OPTIONS),

@@ -16,7 +16,7 @@ from motet.errors import InvalidError, UnimplementedError
 from motet.images.oci import packages
 from motet.images.oci.preparing import preparing_instruction
 from motet.images.oci.run_instruction import RunInstructions, checked_lines
-from motet.images.oci.stages import ContextFile, Copied, Instruction, Login, Stage, tag_of
+from motet.images.oci.stages import ContextFile, Copied, Instruction, RegistryLogin, Stage, tag_of
 from motet.model import image
 from motet.model.image import ImageSpec, LocalFiles, Step
 
@@ -63,7 +63,7 @@ class _Begun:
         self._instructions: list[Instruction] = []
         self._files: dict[str, ContextFile] = {}
         self._build_args: dict[str, str] = {}
-        self._login: Login | None = None
+        self._login: RegistryLogin | None = None
         self._anew = False
         self._is_begun = False
         self._is_whole = False
@@ -189,15 +189,15 @@ def _has_directory(step: Step) -> bool:
     return False
 
 
-def _login(reference: str, provider: str, secrets: dict[str, str]) -> Login | None:
+def _login(reference: str, provider: str, secrets: dict[str, str]) -> RegistryLogin | None:
     """Raises `InvalidError` for secrets that open no registry."""
     if not secrets:
         return None
     registry = registry_of(reference)
     if provider == "gcp_artifact_registry" and "SERVICE_ACCOUNT_JSON" in secrets:
-        return Login(registry=registry, username="_json_key", password=secrets["SERVICE_ACCOUNT_JSON"])
+        return RegistryLogin(registry=registry, username="_json_key", password=secrets["SERVICE_ACCOUNT_JSON"])
     if "REGISTRY_PASSWORD" in secrets:
-        return Login(
+        return RegistryLogin(
             registry=registry, username=secrets.get("REGISTRY_USERNAME", ""), password=secrets["REGISTRY_PASSWORD"]
         )
     if provider == "aws_ecr":

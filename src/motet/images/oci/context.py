@@ -16,7 +16,7 @@ from pathlib import Path
 from motet.bundles.ignoring import ignores, never_travels
 from motet.errors import InvalidError
 from motet.images.oci.run_instruction import BUILD, CERTIFICATES, INDEXES
-from motet.images.oci.stages import Bytes, ContextFile, Copied, Login, RuntimeFiles, Stage, Text, UvProgram
+from motet.images.oci.stages import Bytes, ContextFile, Copied, RegistryLogin, RuntimeFiles, Stage, Text, UvProgram
 from motet.model.image import LocalFiles
 
 _INDEX_VARIABLES = (
@@ -165,7 +165,7 @@ def _variables(path: Path, values: Mapping[str, str]) -> str:
     return str(path)
 
 
-def _login(directory: Path, login: Login) -> str:
+def _login(directory: Path, login: RegistryLogin) -> str:
     directory.mkdir(mode=0o700)
     # Docker's hub is asked under this name since its first version.
     registry = "https://index.docker.io/v1/" if login.registry == "docker.io" else login.registry

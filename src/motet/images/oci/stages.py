@@ -54,7 +54,7 @@ class Instruction:
 
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Login:
+class RegistryLogin:
     """The way into a registry, for one build."""
 
     registry: str
@@ -77,7 +77,7 @@ class Stage:
     files: dict[str, ContextFile] = field(default_factory=dict)
     build_args: dict[str, str] = field(default_factory=dict)
     secrets: dict[str, dict[str, str]] = field(default_factory=dict)
-    login: Login | None = None
+    login: RegistryLogin | None = None
     anew: bool = False
 
     @property

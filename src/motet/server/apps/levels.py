@@ -28,6 +28,11 @@ class LevelsHere:
         """The level that a function asks for."""
         return spec.isolation or self._default
 
+    def asks_for_image(self, spec: FunctionSpec) -> bool:
+        """Whether it runs, or may run, in an environment or image of its own: which one is for the server to say."""
+        image = spec.image
+        return image.asks_for_environment or bool(image.python) or self.of(spec) == "oci"
+
     def settled(self, spec: FunctionSpec) -> FunctionSpec:
         """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
         isolation = self.of(spec)

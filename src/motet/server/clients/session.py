@@ -9,9 +9,8 @@ import msgspec
 
 from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
-from motet.model.function import AppSpec, FunctionSpec
+from motet.model.function import AppSpec
 from motet.model.ids import AppId
-from motet.model.image import ImageSpec
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
@@ -304,13 +303,10 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
-        if body.bundle or body.detached or any(map(self._is_to_equip, body.spec.functions)):
+        if body.bundle or body.detached or any(map(self._catalogue.levels.asks_for_image, body.spec.functions)):
             self._pending.add(request_id, body, self._create_placed(body))
             return None
         return self._created(body, body.spec)
-
-    def _is_to_equip(self, function: FunctionSpec) -> bool:
-        return _has_environment(function.image) or self._catalogue.levels.of(function) == "oci"
 
     async def _create_placed(self, body: m.CreateApp) -> m.ReplyBody:
         created = self._created(body, await self._place(body.spec, body.bundle))
@@ -396,8 +392,3 @@ class ClientSession:
         called_as = body.function_id if body.function_id != function_id else ""
         event = self._submitted(body, function_id)
         return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
-
-
-def _has_environment(image: ImageSpec) -> bool:
-    """Whether it runs, or may run, in an environment of its own: which one is for the server to say."""
-    return image.asks_for_environment or bool(image.python)

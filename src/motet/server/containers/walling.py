@@ -12,9 +12,8 @@ from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import PIDS_WITHIN_WALLS, Limits, Mount, Walls
-from motet.model.template import TemplateSpec
 from motet.server.containers.in_image import in_image
-from motet.server.containers.launching import environment
+from motet.server.containers.launching import environment, template
 from motet.wire.container_messages import Configure
 
 _WITHIN = "/run/motet"
@@ -109,7 +108,7 @@ class Walling:
             token=token,
             env=env,
             note=note,
-            template=TemplateSpec(python=configuration.spec.image.python, walls=walls),
+            template=template(configuration, env, walls),
             limits=limits_of(configuration.spec),
         )
 
@@ -139,14 +138,6 @@ class Walling:
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:
             yield Mount(source=str(self._reached), target=_WITHIN)
-
-
-def _template(configuration: Configure, walls: Walls) -> TemplateSpec:
-    oci = configuration.spec.image.oci
-    if walls.isolation == "oci" and oci is not None:
-        env = tuple((os.fsencode(name), os.fsencode(value)) for name, value in oci.env)
-        return TemplateSpec(walls=walls, python=oci.python, image=oci.name, env=env)
-    return TemplateSpec(walls=walls, python=configuration.spec.image.python)
 
 
 def _uid(configuration: Configure) -> int:

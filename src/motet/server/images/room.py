@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from motet.model.function import AppSpec
+from motet.model.isolation import Isolation
 from motet.server.bundles.placed import Placing
 from motet.server.images.equipping import Builder, Equipping
 from motet.server.images.image_builds import ImageBuilds
@@ -10,11 +11,19 @@ from motet.store.base import BundleStore
 
 
 class ImagesRoom:
-    """`builder`: None where there are no environments. `builds`: those that an app needs and that are not there are built."""
+    """`builder`: None where there are no environments. `builds`: those that an app needs and that are not there are built.
+    `isolation`: the level of functions that say none."""
 
-    def __init__(self, bundles: BundleStore | None, builder: Builder | None = None, *, builds: bool = False) -> None:
+    def __init__(
+        self,
+        bundles: BundleStore | None,
+        builder: Builder | None = None,
+        *,
+        builds: bool = False,
+        isolation: Isolation = "process",
+    ) -> None:
         self._placing = Placing(bundles)
-        self._equipping = Equipping(builder, builds=builds)
+        self._equipping = Equipping(builder, builds=builds, isolation=isolation)
         self._builds = ImageBuilds(self._placing.placed, self._equipping)
         self.answers, self.close = self._builds.answers, self._builds.close
 
