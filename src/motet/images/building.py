@@ -116,11 +116,12 @@ class Build:
             )
         runtime = linked_runtime(self._cache.directory / "runtime", is_same)
         packages = _site_packages(made)
-        # Relative, and from where it will lie: a home may be moved.
-        whole = self._cache.environments / digest / packages.relative_to(made)
-        (packages / "motet_runtime.pth").write_text(f"{os.path.relpath(runtime, whole)}\n")
+        (packages / "motet_runtime.pth").write_text(f"{runtime}\n")
         for function in self._recipe.functions:
             self._run_function(function, made, programs)
+        # Relative, and from where it will lie: a home may be moved.
+        place = self._cache.environments / digest / packages.relative_to(made)
+        (packages / "motet_runtime.pth").write_text(f"{os.path.relpath(runtime, place)}\n")
         built = Built(
             digest=digest,
             recipe=self._digest,
