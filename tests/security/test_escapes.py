@@ -125,11 +125,8 @@ def test_what_the_table_says_is_so(level: Isolation, tmp_path: Path) -> None:
     scenario()
 
 
-@every_level
+@pytest.mark.parametrize("level", list(levels())[1:])
 def test_blocked_network_is_none(level: Isolation, tmp_path: Path) -> None:
-    if level == "process":
-        pytest.skip("it is refused there")
-
     @in_loop
     async def scenario() -> None:
         worked = await got_away_with(tmp_path, level, network=False)
