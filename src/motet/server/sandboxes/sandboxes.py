@@ -24,6 +24,7 @@ from motet.server.peers import Peer
 from motet.server.sandboxes.known_sandbox import KnownSandbox, SandboxNote, decode_note, encode_note
 from motet.server.sandboxes.sandbox_environment import sandbox_environment
 from motet.server.sandboxes.sandbox_session import SandboxSession
+from motet.server.sandboxes.sandbox_walls import level_of, limits_of
 from motet.wire import sandbox_messages as m
 from motet.wire.hello import Hello
 
@@ -116,6 +117,7 @@ class Sandboxes:
     def start(self, sandbox_id: str, app_id: str, app_name: str, principal: int, spec: SandboxSpec) -> KnownSandbox:
         """Begin to start a sandbox. Raises why it cannot be."""
         _check(sandbox_id, spec)
+        isolation = level_of(spec)
         if spec.name:
             for each in self._all.values():
                 taken = each.note.app_name == app_name and each.note.spec.name == spec.name
@@ -128,7 +130,7 @@ class Sandboxes:
             raise refusal
         ends_with_app = bool(app_id) and self._apps.ends_with(app_id)
         began_at = self._clock.wall_now()
-        note = SandboxNote(app_id, app_name, new_token(), principal, spec, began_at, ends_with_app)
+        note = SandboxNote(app_id, app_name, new_token(), principal, spec, began_at, ends_with_app, isolation)
         sandbox = self._know(sandbox_id, note)
         if ends_with_app:
             self._apps.when_stopping(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
@@ -147,6 +149,7 @@ class Sandboxes:
                 token=note.token,
                 env=env,
                 note=encode_note(note) if self._survive else b"",
+                limits=limits_of(spec),
                 entry=ENTRY,
             )
         )
