@@ -23,9 +23,11 @@ from motet.backends.channel import Channel
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.process import ENTRY
+from motet.backends.walls.levels import lacking
 from motet.client.peer_process import peer_process
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.wire.agent import (
     Attach,
     Attached,
@@ -289,6 +291,10 @@ class AgentBackend:
         if self._channel is None:
             return None
         return self._pings.silence
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return lacking(isolation)
 
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""

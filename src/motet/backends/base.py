@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from motet.model.gpu import FoundGpus
 from motet.model.hidden import hides_secrets
-from motet.model.isolation import NO_LIMITS, Limits
+from motet.model.isolation import NO_LIMITS, Isolation, Limits
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 
 Stream = Literal["stdout", "stderr"]
@@ -133,6 +133,10 @@ class Backend(Protocol):
 
     async def open(self, reports: Reports) -> None:
         """Get ready to start containers. Raises `ServiceError` if this place cannot run any."""
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """Why containers cannot be started on this isolation level here, and what to do; None if they can. May take 10 ms."""
+        ...
 
     async def find_gpus(self) -> FoundGpus:
         """The GPUs there are now for containers to be given. A container whose environment names some of them by UUID in

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
@@ -19,10 +20,13 @@ from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stre
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.templates import LiveTemplate, Templates
+from motet.backends.walls.levels import lacking
+from motet.backends.walls.limit_keeper import LimitKeeper
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.model.template import PLAIN_TEMPLATE
-from motet.wire.template import Fork, Forked, Froze, Kill, TemplateReport, Thawed
+from motet.wire.template import Confided, Fork, Forked, Froze, Kill, TemplateReport, Thawed, encode_confided
 
 ENTRY = "motet.runtime.container:main"
 
@@ -87,6 +91,7 @@ class ProcessBackend:
         self._loop: asyncio.AbstractEventLoop
         self._scratch: Path | None = None
         self._numbers = itertools.count(1)
+        self._limits = LimitKeeper(self.kill_nowait)
 
     def __repr__(self) -> str:
         return (
@@ -112,6 +117,10 @@ class ProcessBackend:
         except OSError as error:
             self._remove_scratch()
             raise ServiceError(f"no containers can run on this machine: {error}") from error
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return lacking(isolation)
 
     def silence(self) -> None:
         """See `Backend`."""
@@ -159,32 +168,34 @@ class ProcessBackend:
         self._closing = True
         if self._templates is not None:
             await self._templates.close()
+        self._limits.close()
         if self._removals:
             await asyncio.wait(self._removals)
         self._remove_scratch()
         self._closed.set()
 
     def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
-        template = templates.get(launch.template)
+        template = templates.get(launch.template.outside)
         directory = template.directory / str(next(self._numbers))
-        request = Fork(
-            launch.container_id,
-            launch.address,
-            launch.token,
-            {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()},
-            str(directory),
-            launch.limits,
-            launch.entry,
-        )
-        directory.mkdir()
+        env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
+        confided = _file_with(encode_confided(Confided(launch.token, env)))
         try:
+            directory.mkdir()
+            joins = self._limits.admit(launch.container_id, directory, launch.limits)
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
         except OSError:
-            directory.rmdir()
+            os.close(confided)
+            self._limits.ended(launch.container_id)
+            with contextlib.suppress(OSError):
+                directory.rmdir()
             raise
+        request = Fork(
+            *(launch.container_id, launch.address, "", {}, str(directory)),
+            *(launch.limits, launch.entry, launch.template.walls, joins),
+        )
         self._containers[launch.container_id] = _LiveContainer(template, directory, pipes)
         templates.add(template, launch.container_id)
-        template.link.send_nowait(request, pipes.write_ends)
+        template.link.send_nowait(request, (*pipes.write_ends, confided))
 
     def _output(self, container_id: str, stream: Stream, data: bytes) -> None:
         self._reports.container_output(container_id, stream, data)
@@ -193,6 +204,7 @@ class ProcessBackend:
         if isinstance(report, Forked):
             template.has_forked = True
             self._containers[report.container_id].pid = report.pid
+            self._limits.started(report.container_id, report.pid)
         elif isinstance(report, Froze):
             self._reports.container_frozen(report.container_id)
         elif isinstance(report, Thawed):
@@ -205,6 +217,8 @@ class ProcessBackend:
     def _finish(self, ended: ContainerEnd) -> None:
         container = self._containers[ended.container_id]
         container.pipes.drain_and_close()
+        if (went_over := self._limits.ended(ended.container_id)) is not None:
+            ended = replace(ended, reason=went_over)
         # Later than the output: a report that starts a container of that id again is none of ours to expect.
         del self._containers[ended.container_id]
         if self._templates is not None:
@@ -245,3 +259,15 @@ class ProcessBackend:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
+
+
+def _file_with(content: bytes) -> int:
+    """A descriptor of a file without a name, to be read from its beginning."""
+    file = os.memfd_create("confided")
+    try:
+        os.write(file, content)
+        os.lseek(file, 0, os.SEEK_SET)
+    except OSError:
+        os.close(file)
+        raise
+    return file

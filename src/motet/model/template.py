@@ -22,6 +22,14 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     preload: bytes = b""
     env: tuple[tuple[bytes, bytes], ...] = ()
 
+    @property
+    def outside(self) -> TemplateSpec:
+        """What containers with this one are forked from. Those within walls made by bubblewrap enter these one by one, each its
+        own, and come from a process in which no code of theirs has run, and that knows nothing of theirs."""
+        if self.walls.isolation != "bubblewrap":
+            return self
+        return TemplateSpec(python=self.python, env=() if self.preload else self.env)
+
 
 PLAIN_TEMPLATE = TemplateSpec()
 """Has imported Motet, and stands within no walls."""

@@ -32,6 +32,7 @@ from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.levels import LevelsHere
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
@@ -130,7 +131,7 @@ class Server:
             lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
-        self._catalogue = Catalogue(self._driver, id_base)
+        self._catalogue = Catalogue(self._driver, id_base, LevelsHere(config.isolation, backend.lacks, config.listen))
         ends = config.stop_grace, self._calls.forget_app
         self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
@@ -138,7 +139,9 @@ class Server:
             *(home_usage, backend.silence, self._spawned.progress),
         )
         of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
-        self._launched, self._containers = launched(*of_backend, config.base_env, config.stop_grace, inherited)
+        self._launched, self._containers = launched(
+            *of_backend, config.base_env, config.stop_grace, config.hidden, inherited
+        )
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
@@ -376,7 +379,7 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
-        address = self._containers.address if socket is None else f"unix:{socket}"
+        address = self._containers.walling.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _closed(self) -> str:

@@ -1,7 +1,8 @@
 """The talk between a backend and its template process, over one Unix stream socket: frames with one message each.
 
-The template forks on `Fork` (two file descriptors come with its first byte: the container's stdout and stderr; stdin is
-/dev/null) and reports when a container is stopped by a signal, goes on, and exits. End of file means: kill every
+The template forks on `Fork` (three file descriptors come with its first byte: the container's stdout and stderr, and a file
+with `Confided`, which the container alone reads: what a template has known, every later container could find in its memory) and
+reports when a container is stopped by a signal, goes on, and exits. End of file means: kill every
 container, then end.
 """
 
@@ -10,7 +11,7 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.hidden import hides_secrets
-from motet.model.isolation import NO_LIMITS, Limits
+from motet.model.isolation import NO_LIMITS, Limits, Walls
 from motet.wire.framing import LENGTH
 
 
@@ -29,6 +30,17 @@ class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     directory: str
     limits: Limits = NO_LIMITS
     entry: str = ""
+    walls: Walls = Walls()
+    joins: tuple[str, ...] = ()
+    """Files of control groups, to write "0" to."""
+
+
+@hides_secrets
+class Confided(msgspec.Struct, array_like=True, frozen=True):
+    """What takes the place of fields of `Fork` in its container."""
+
+    token: str
+    env: dict[bytes, bytes]
 
 
 class Kill(msgspec.Struct, array_like=True, tag="kill", frozen=True):
@@ -69,6 +81,8 @@ TemplateReport = Forked | Froze | Thawed | Exited
 """What a template tells its backend."""
 
 _encode = msgspec.msgpack.Encoder().encode
+encode_confided = msgspec.msgpack.Encoder().encode
+decode_confided = msgspec.msgpack.Decoder(Confided).decode
 decode_to_template = msgspec.msgpack.Decoder(Fork | Kill).decode
 decode_to_backend = msgspec.msgpack.Decoder(TemplateReport).decode
 

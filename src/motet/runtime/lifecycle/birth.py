@@ -14,10 +14,14 @@ from dataclasses import dataclass
 from io import TextIOWrapper
 from typing import NoReturn
 
+from msgspec.structs import replace
+
 from motet.client import family
 from motet.runtime.cpython.threads import run_exit_functions
 from motet.runtime.lifecycle import leaving
-from motet.wire.template import Fork
+from motet.runtime.walls.bubblewrap import TEMPORARY
+from motet.runtime.walls.enclosure import Enclosure, join
+from motet.wire.template import Fork, decode_confided
 
 Entry = Callable[[Fork], int]
 """Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
@@ -29,29 +33,44 @@ _SACRIFICE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """What the child of a fork needs to become a container: the request, its streams, and the template's pid."""
+    """What the child of a fork needs to become a container: the request, the descriptors of its streams and of what is confided
+    to it, the template's pid (0 where it cannot see that), and the walls that it is within."""
 
     fork: Fork
     stdout: int
     stderr: int
+    confided: int
     template: int
+    enclosure: Enclosure | None = None
 
 
 def live(birth: Birth, entry: Entry) -> NoReturn:
     """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
     code = CRASHED
     try:
+        fork = _with_confided(birth)
+        if birth.enclosure is None:
+            join(fork.joins)
         _take_streams(birth)
+        if birth.enclosure is not None:
+            birth.enclosure.settle(fork)
         _become_own_session(birth.template)
-        _take_surroundings(birth.fork)
+        _take_surroundings(fork)
         gc.enable()
-        code = entry(birth.fork)
+        code = entry(fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
         traceback.print_exc()
     finally:
         _leave(code)
+
+
+def _with_confided(birth: Birth) -> Fork:
+    with open(birth.confided, "rb") as file:
+        confided = decode_confided(file.read())
+    directory = birth.fork.directory if birth.enclosure is None else TEMPORARY
+    return replace(birth.fork, token=confided.token, env=confided.env, directory=directory)
 
 
 def _take_streams(birth: Birth) -> None:

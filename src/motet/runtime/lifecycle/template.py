@@ -23,6 +23,8 @@ from pathlib import Path
 from motet.client import family
 from motet.client.scratch import remove_if_left
 from motet.runtime.lifecycle.birth import Birth, Entry, live
+from motet.runtime.walls.enclosure import Enclosure
+from motet.runtime.walls.enclosures import Awaiting, Enclosures
 from motet.wire import codec
 from motet.wire.framing import FrameReader
 from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
@@ -48,7 +50,7 @@ _PRELOADED = (
     "motet.wire.exception_payload",
     "motet.wire.lenient_unpickler",
 )
-_DESCRIPTORS_PER_FORK = 2
+_DESCRIPTORS_PER_FORK = 3
 
 
 class Template:
@@ -64,6 +66,7 @@ class Template:
         self._containers: dict[int, str] = {}
         self._pids: dict[str, int] = {}
         self._frozen: set[int] = set()
+        self._enclosures = Enclosures()
         self._over = False
         self._ended_by_signal = False
 
@@ -84,9 +87,12 @@ class Template:
         of the template stays in a container.
         """
         while not self._over:
-            self._wait()
+            made = self._wait()
             self._note_frozen()
             self._reap()
+            for ready in made:
+                if birth := self._fork_within(self._enclosures.take(ready)):
+                    return birth
             for request in self._requests():
                 if isinstance(request, Kill):
                     self._kill(request)
@@ -95,14 +101,19 @@ class Template:
         self._end_containers()
         return None
 
-    def _wait(self) -> None:
+    def _wait(self) -> list[int]:
+        """Until there is something to do. Which walls stand, or could not be made, is returned."""
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
         poll.register(self._control, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
-        poll.poll()
+        enclosures = self._enclosures.ready
+        for ready in enclosures:
+            poll.register(ready, select.POLLIN)
+        readable = [descriptor for descriptor, _ in poll.poll()]
         with contextlib.suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
         self._send()
+        return [descriptor for descriptor in readable if descriptor in enclosures]
 
     def _requests(self) -> list[Fork | Kill]:
         space = socket.CMSG_SPACE(16 * array("i").itemsize)
@@ -121,35 +132,69 @@ class Template:
         return [decode_to_template(request) for request in self._reader.received(count)]
 
     def _fork(self, request: Fork) -> Birth | None:
-        stdout, stderr = (self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
-        template = os.getpid()
+        descriptors = tuple(self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
+        if request.walls.isolation != "bubblewrap":
+            return self._fork_now(request, descriptors)
+        try:
+            self._enclosures.begin(request, descriptors)
+        except OSError as error:
+            self._could_not_fork(request, descriptors, error)
+        return None
+
+    def _fork_within(self, awaiting: Awaiting) -> Birth | None:
+        """Its walls stand, or could not be made: then bubblewrap has said why."""
+        fork, descriptors, enclosure = awaiting
+        if enclosure.is_made():
+            return self._fork_now(fork, descriptors, enclosure)
+        awaiting.close()
+        self._report(Exited(fork.container_id, CANNOT_FORK))
+        return None
+
+    def _fork_now(
+        self, request: Fork, descriptors: tuple[int, ...], enclosure: Enclosure | None = None
+    ) -> Birth | None:
+        template = os.getpid() if enclosure is None else 0
         turn: tuple[int, ...] = ()
         try:
             turn = os.pipe()
-            pid = os.fork()
+            pid = os.fork() if enclosure is None else enclosure.enter(request.joins)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.write(stderr, f"motet: the container could not be forked: {error}\n".encode())
-            self._report(Exited(request.container_id, CANNOT_FORK))
-            pid = -1
+            self._could_not_fork(request, (*descriptors, *turn), error)
+            if enclosure is not None:
+                enclosure.end()
+            return None
         if pid == 0:
             _wait_for_turn(*turn)
             # `live` closes every descriptor; the socket object must not close that number a second time later.
             self._control.detach()
-            return Birth(fork=request, stdout=stdout, stderr=stderr, template=template)
-        if pid > 0:
-            self._containers[pid] = request.container_id
-            self._pids[request.container_id] = pid
-            self._report(Forked(request.container_id, pid))
-            os.write(turn[1], b".")
-        for descriptor in (stdout, stderr, *turn):
+            stdout, stderr, confided = descriptors
+            return Birth(
+                fork=request, stdout=stdout, stderr=stderr, confided=confided, template=template, enclosure=enclosure
+            )
+        self._containers[pid] = request.container_id
+        self._pids[request.container_id] = pid
+        if enclosure is not None:
+            self._enclosures.occupy(pid, enclosure)
+        self._report(Forked(request.container_id, pid))
+        os.write(turn[1], b".")
+        for descriptor in (*descriptors, *turn):
             os.close(descriptor)
         return None
+
+    def _could_not_fork(self, request: Fork, descriptors: tuple[int, ...], error: OSError) -> None:
+        with contextlib.suppress(OSError):
+            os.write(descriptors[1], f"motet: the container could not be forked: {error}\n".encode())
+        self._report(Exited(request.container_id, CANNOT_FORK))
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def _kill(self, request: Kill) -> None:
         pid = self._pids.get(request.container_id)
         if pid is not None:
             family.kill(pid)
+        elif awaiting := self._enclosures.take_container(request.container_id):
+            awaiting.close()
+            self._report(Exited(request.container_id, -signal.SIGKILL))
 
     def _note_frozen(self) -> None:
         """Report the containers that were stopped by a signal, or go on: SIGCHLD tells of both."""
@@ -170,7 +215,9 @@ class Template:
         while (pid := family.ended_child()) is not None:
             if pid in self._containers:
                 family.kill(pid)
+                self._enclosures.vacate(pid)
             _, status = os.waitpid(pid, 0)
+            self._enclosures.forget(pid)
             if container_id := self._containers.pop(pid, None):
                 del self._pids[container_id]
                 self._frozen.discard(pid)
@@ -178,13 +225,16 @@ class Template:
             # A container adopts its own orphans. So a child that is none was left by one that has ended; what that
             # child leaves is found when it ends in its turn.
             for orphan in family.children():
-                if orphan not in self._containers:
+                if orphan not in self._containers and orphan not in self._enclosures:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(orphan, signal.SIGKILL)
         for report in ended:
             self._report(report)
 
     def _end_containers(self) -> None:
+        for awaiting in self._enclosures.take_all():
+            awaiting.close()
+            self._report(Exited(awaiting.fork.container_id, -signal.SIGKILL, with_template=True))
         for pid in self._containers:
             family.kill(pid)
         self._control.settimeout(LAST_REPORTS_TIMEOUT)

@@ -94,9 +94,20 @@ def tell_what_goes(directory: str) -> None:
         )
 
 
+def _mounted() -> set[str]:
+    try:
+        return {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    except OSError:
+        return set()
+
+
 def _files_below(directory: str) -> list[str]:
     found: list[str] = []
-    for place, _, names in os.walk(directory):
+    mounted = _mounted()
+    for place, below, names in os.walk(directory):
+        if mounted:  # of the host, which walls show here
+            below[:] = [name for name in below if os.path.join(place, name) not in mounted]
+            names[:] = [name for name in names if os.path.join(place, name) not in mounted]
         found += [os.path.relpath(os.path.join(place, name), directory) for name in names]
         if len(found) > _LOOKED_AT:
             break

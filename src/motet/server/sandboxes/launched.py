@@ -58,23 +58,29 @@ class Launched:
         lines: Lines,
         base_env: Mapping[str, str],
         stop_grace: float,
+        hidden: tuple[str, ...],
         inherited: Inherited | None,
     ) -> None:
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
-            *(driver, backend, catalogue, lines, dict(base_env), stop_grace),
+            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, hidden),
             inherited if inherited is None else replace(inherited, held=others),
         )
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver), lines, base_env
         self.sandboxes = Sandboxes(*parts, survive=inherited is not None)
         self.requests = SandboxRequests(self.sandboxes)
         self._driver, self._backend, self._held = driver, backend, theirs
+        self._levels = catalogue.levels
+        self._sockets = () if inherited is None else inherited.sockets
 
     async def open(self, address: str) -> None:
         """Get the backend ready: what it starts connects to this address. Raises `ServiceError`."""
-        self.containers.address = self.sandboxes.address = address
+        self._levels.check_default()
+        self.sandboxes.address = self.containers.walling.offer(address)
+        for path in self._sockets:
+            self.containers.walling.name_again(f"unix:{path}")
         await self._backend.open(self)
 
     async def take_over(self) -> None:
@@ -142,8 +148,9 @@ def launched(
     lines: Lines,
     base_env: Mapping[str, str],
     stop_grace: float,
+    hidden: tuple[str, ...],
     inherited: Inherited | None,
 ) -> tuple[Launched, Containers]:
     """All of them, and the containers, which most parts of a server want alone."""
-    parts = Launched(driver, backend, catalogue, lifetimes, lines, base_env, stop_grace, inherited)
+    parts = Launched(driver, backend, catalogue, lifetimes, lines, base_env, stop_grace, hidden, inherited)
     return parts, parts.containers
