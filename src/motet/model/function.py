@@ -109,6 +109,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     isolation: Isolation | None = None
     block_network: bool = False
     restrict_modal_access: bool = False
+    memory_snapshot: bool = False
+    """Its containers are forked from a process that has imported its code, and has run its hooks for that."""
 
     def __post_init__(self) -> None:
         if self.batching is not None and self.concurrency.target_inputs == "auto":

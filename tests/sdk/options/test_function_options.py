@@ -97,6 +97,7 @@ VALUES: list[tuple[dict[str, Any], str, Any]] = [
     ({"cancellation_grace": 5}, "cancellation_grace", 5.0),
     ({"sync_cancellation": "container"}, "sync_cancellation", "container"),
     ({"delivery": "at_most_once"}, "delivery", "at_most_once"),
+    ({"enable_memory_snapshot": True}, "memory_snapshot", True),
     (
         {"image": motet.Image.debian_slim().pip_install("one")},
         "image",
@@ -161,6 +162,7 @@ WRONG: list[tuple[dict[str, Any], str]] = [
     ({"gpu": "H100:zero"}, '`gpu` is a kind, or a kind and a count such as "A100:2"'),
     ({"gpu": ""}, "`gpu` is a kind"),
     ({"single_use_containers": 1}, "`single_use_containers` must be True or False"),
+    ({"enable_memory_snapshot": 1}, "`enable_memory_snapshot` must be True or False"),
     ({"serialized": "yes"}, "`serialized` must be True or False"),
     ({"image": "debian"}, "`image=` has to be a `motet.Image` object"),
     ({"secrets": motet.Secret.from_dict({})}, "`secrets=` has to be a list of `motet.Secret` objects"),
@@ -235,7 +237,6 @@ def test_classes_lack_the_keywords_of_functions(keyword: str) -> None:
         ("nonpreemptible", False, True),
         ("include_source", None, False),
         ("experimental_options", None, {"a": 1}),
-        ("enable_memory_snapshot", False, True),
     ],
 )
 def test_keywords_without_effect_say_so_once(keyword: str, default: Any, value: Any) -> None:

@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from msgspec.structs import replace
 
@@ -32,19 +32,31 @@ _SACRIFICE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Where containers of one template begin: at `entry`, with the open files and the signal handlers that user code has left
+    there; it has `sys.stdout` and `sys.stderr` of its own if it has been imported (`is_prepared`)."""
+
+    entry: Entry
+    is_prepared: bool = False
+    files: frozenset[int] = frozenset()
+    handlers: tuple[tuple[signal.Signals, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
     """What the child of a fork needs to become a container: the request, the descriptors of its streams and of what is confided
-    to it, the template's pid (0 where it cannot see that), and the walls that it is within."""
+    to it, the template's pid (0 where it cannot see that), where it begins, and the walls that it is within."""
 
     fork: Fork
     stdout: int
     stderr: int
     confided: int
     template: int
+    beginning: Beginning
     enclosure: Enclosure | None = None
 
 
-def live(birth: Birth, entry: Entry) -> NoReturn:
+def live(birth: Birth) -> NoReturn:
     """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
     code = CRASHED
     try:
@@ -55,9 +67,12 @@ def live(birth: Birth, entry: Entry) -> NoReturn:
         if birth.enclosure is not None:
             birth.enclosure.settle(fork)
         _become_own_session(birth.template)
+        for number, handler in birth.beginning.handlers:
+            signal.signal(number, handler)
         _take_surroundings(fork)
+        _draw_anew()
         gc.enable()
-        code = entry(fork)
+        code = birth.beginning.entry(fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
@@ -78,10 +93,12 @@ def _take_streams(birth: Birth) -> None:
     os.dup2(birth.stdout, 1)
     os.dup2(birth.stderr, 2)
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+        if int(name) > 2 and int(name) not in birth.beginning.files:
             # The descriptor of the listing itself is in the list, and closed by now.
             with contextlib.suppress(OSError):
                 os.close(int(name))
+    if birth.beginning.is_prepared:
+        return
     sys.stdout = _line_writer(1)
     sys.stderr = _line_writer(2)
 
@@ -118,6 +135,12 @@ def _take_surroundings(fork: Fork) -> None:
     time.tzset()
     os.chdir(fork.directory)
     sys.argv[:] = ["motet-container"]
+
+
+def _draw_anew() -> None:
+    """Containers of one template are not to draw the same random numbers. (Python's own generator sees to that by itself.)"""
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
 
 
 def _leave(code: int) -> NoReturn:

@@ -18,16 +18,33 @@ import signal
 import socket
 from array import array
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from motet.client import family
 from motet.client.scratch import remove_if_left
-from motet.runtime.lifecycle.birth import Birth, Entry, live
+from motet.runtime.lifecycle.birth import Beginning, Birth, Entry, live
+from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
+from motet.runtime.processes import forked_child
 from motet.runtime.walls.enclosure import Enclosure
 from motet.runtime.walls.enclosures import Awaiting, Enclosures
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
+from motet.wire.template import (
+    CannotFork,
+    Exited,
+    Fork,
+    Forked,
+    Froze,
+    Kill,
+    Prepare,
+    TemplateReady,
+    TemplateReport,
+    TemplateRequest,
+    Thawed,
+    decode_to_template,
+    frame,
+)
 
 CANNOT_FORK = 71
 LAST_REPORTS_TIMEOUT = 1.0
@@ -56,10 +73,12 @@ _DESCRIPTORS_PER_FORK = 3
 class Template:
     """Forks on request until its control socket ends. One thread: a lock held by another would stay locked in forks."""
 
-    def __init__(self, control: socket.socket, wakeup: int) -> None:
+    def __init__(self, control: socket.socket, wakeup: int, beginning: Beginning, preparation: Preparation) -> None:
         control.setblocking(False)
         self._control = control
         self._wakeup = wakeup
+        self._beginning = beginning
+        self._preparation = preparation
         self._reader = FrameReader()
         self._descriptors: deque[int] = deque()
         self._outgoing = bytearray()
@@ -96,6 +115,8 @@ class Template:
             for request in self._requests():
                 if isinstance(request, Kill):
                     self._kill(request)
+                elif isinstance(request, Prepare):
+                    self._prepare(request)
                 elif birth := self._fork(request):
                     return birth
         self._end_containers()
@@ -115,7 +136,7 @@ class Template:
         self._send()
         return [descriptor for descriptor in readable if descriptor in enclosures]
 
-    def _requests(self) -> list[Fork | Kill]:
+    def _requests(self) -> list[TemplateRequest]:
         space = socket.CMSG_SPACE(16 * array("i").itemsize)
         try:
             count, ancillary, flags, _ = self._control.recvmsg_into([self._reader.buffer()], space)
@@ -130,6 +151,15 @@ class Template:
         if not count:
             self._over = True
         return [decode_to_template(request) for request in self._reader.received(count)]
+
+    def _prepare(self, request: Prepare) -> None:
+        streams = [self._descriptors.popleft() for _ in range(len(self._descriptors))]
+        try:
+            self._beginning = self._preparation.prepare(request.preload, streams)
+        except CannotSnapshot as error:
+            self._report(CannotFork(str(error)))
+        else:
+            self._report(TemplateReady(self._preparation.has_failed))
 
     def _fork(self, request: Fork) -> Birth | None:
         descriptors = tuple(self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
@@ -157,7 +187,8 @@ class Template:
         turn: tuple[int, ...] = ()
         try:
             turn = os.pipe()
-            pid = os.fork() if enclosure is None else enclosure.enter(request.joins)
+            with forked_child.that_are_containers():
+                pid = os.fork() if enclosure is None else enclosure.enter(request.joins)
         except OSError as error:
             self._could_not_fork(request, (*descriptors, *turn), error)
             if enclosure is not None:
@@ -169,7 +200,13 @@ class Template:
             self._control.detach()
             stdout, stderr, confided = descriptors
             return Birth(
-                fork=request, stdout=stdout, stderr=stderr, confided=confided, template=template, enclosure=enclosure
+                fork=request,
+                stdout=stdout,
+                stderr=stderr,
+                confided=confided,
+                template=template,
+                beginning=self._beginning,
+                enclosure=enclosure,
             )
         self._containers[pid] = request.container_id
         self._pids[request.container_id] = pid
@@ -294,13 +331,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve(arguments: argparse.Namespace) -> Birth | None:
+def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
     wakeup, wakeup_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    template = Template(socket.socket(fileno=arguments.control), wakeup)
-    signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: template.end())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def take_signals() -> None:
+        signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: template.end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    preparation = Preparation(arguments.entry, take_signals)
+    template = Template(socket.socket(fileno=arguments.control), wakeup, Beginning(entry=entry), preparation)
+    take_signals()
     family.adopt_orphans()
     # The socket's end can be late: a process forked from the backend's, as multiprocessing does, holds it open.
     family.die_with_parent(signal.SIGTERM, arguments.parent)
@@ -325,8 +367,10 @@ def main() -> None:
     """Serve until the backend is gone. Every container forked on the way runs, and ends, in here as well."""
     arguments = _arguments()
     entry = _import_entry(arguments.entry)
-    if birth := _serve(arguments):
-        live(birth, _named_entry(birth.fork.entry) if birth.fork.entry else entry)
+    if birth := _serve(arguments, entry):
+        if birth.fork.entry:
+            birth = replace(birth, beginning=Beginning(entry=_named_entry(birth.fork.entry)))
+        live(birth)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)
 

@@ -136,6 +136,16 @@ class ClassOptions(VariantOptions, total=False):
             check_bool, "the code travels by value instead of being imported in containers", "False", takes_none=False
         ),
     ]
+    enable_memory_snapshot: Annotated[
+        bool,
+        Setting(
+            check_bool,
+            "containers are forked from a process that has imported the code",
+            "False",
+            field="memory_snapshot",
+            takes_none=False,
+        ),
+    ]
     single_use_containers: Annotated[
         bool, Setting(check_bool, "a container ends after one input", "False", takes_none=False)
     ]
@@ -158,7 +168,6 @@ class ClassOptions(VariantOptions, total=False):
         _resource(checked.disk, "MiB that a container's temporary directory may take", "none", field="disk_mib"),
     ]
     nonpreemptible: Annotated[bool, _off]
-    enable_memory_snapshot: Annotated[bool, _off]
     restrict_modal_access: Annotated[
         bool, Setting(check_bool, "code in its containers can call nothing on the server", "False", takes_none=False)
     ]

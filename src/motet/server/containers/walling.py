@@ -12,8 +12,7 @@ from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
-from motet.model.template import TemplateSpec
-from motet.server.containers.launching import environment
+from motet.server.containers.launching import environment, template
 from motet.wire.container_messages import Configure
 
 _WITHIN = "/run/motet"
@@ -105,7 +104,7 @@ class Walling:
             token=token,
             env=env,
             note=note,
-            template=TemplateSpec(walls=walls),
+            template=template(configuration, env, walls),
             limits=limits_of(configuration.spec),
         )
 

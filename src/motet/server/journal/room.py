@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 from motet.core.commands import ReadArguments
+from motet.core.events import Event
 from motet.errors import Error
 from motet.model.function import AppSpec
 from motet.model.outcome import Delivery
@@ -52,6 +54,7 @@ class JournalRoom(CallsRoom):
         super().__init__(self._durable)
         self._served: CallsServed | None = None
         self._left: LeftArguments | None = None
+        self._on_late: Callable[[], None] = lambda: None
         self._unfinished = UnfinishedCalls([], clock)
         self._apps: list[tuple[KeptApp, AppSpec]] = []
 
@@ -69,27 +72,40 @@ class JournalRoom(CallsRoom):
         self._served = served
         self._durable.serve(served.catalogue, served.names.resolve)
         self._left = left = LeftArguments(self._keeper, served.driver)
-        late = LateDeliveries(served.deliveries, served.driver, self._find)
+        noted = self._durable.noted
+        late = LateDeliveries(served.deliveries, served.driver, self._find, lambda delivery: delivery.attempt in noted)
 
         def begin() -> None:
-            """Arguments come that are not with their input, for the first time."""
-            self._payloads.on_first = self._durable.on_left = lambda: None
+            """Attempts come that leave late, for the first time."""
+            self._payloads.on_first = self._durable.on_left = self._on_late = lambda: None
             served.driver.perform({ReadArguments: left.read})
             late.begin()
 
-        self._payloads.on_first = self._durable.on_left = begin
+        self._payloads.on_first = self._durable.on_left = self._on_late = begin
 
     def _find(self, delivery: Delivery, then: Callable[[bytes | Error], None]) -> None:
-        """Arguments that are not with their input: in the journal, or a blob."""
-        stored = delivery.payload
-        if isinstance(stored, StoredPayload) and stored is not IN_JOURNAL:
+        """Arguments of an attempt that leaves late: with their input, in the journal, or a blob."""
+        noted, stored = self._durable.noted, delivery.payload
+        if delivery.attempt in noted:
+            then = partial(noted.when_kept, delivery.attempt, then)
+        if not isinstance(stored, StoredPayload):
+            then(stored)
+            return
+        if stored is not IN_JOURNAL:
             self._payloads.arguments(stored, then)
         elif self._left is not None:
             self._left.find(delivery, then)
 
     def claims(self, containers_of: Claim) -> Claim:
         """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""
-        return lambda function_id: [*containers_of(function_id), *self._unfinished.claim(function_id)]
+
+        def claim(function_id: str) -> list[Event]:
+            assert self._served is not None
+            if self._served.catalogue.configuration(function_id).spec.at_most_once:
+                self._on_late()
+            return [*containers_of(function_id), *self._unfinished.claim(function_id)]
+
+        return claim
 
     # --- the server starts --------------------------------------------------------------------------------------------
 
