@@ -218,14 +218,15 @@ class Sandboxes:
         sandbox.begun.set()
         sandbox.connected.set()
         sandbox.output.ready()
-        self._limit_time(sandbox)
+        # Its time begins with its command: a template that had to start first takes none of it.
+        self._limit_time(sandbox, sandbox.note.spec.timeout)
 
     def is_back(self, sandbox: KnownSandbox, tags: dict[str, str]) -> None:
         """See `SandboxReports`."""
         sandbox.tags = tags
         sandbox.begun.set()
         sandbox.connected.set()
-        self._limit_time(sandbox)
+        self._limit_time(sandbox, sandbox.note.began_at + sandbox.note.spec.timeout - self._clock.wall_now())
         self._is_here(sandbox.sandbox_id)
 
     def says_last(self, sandbox: KnownSandbox, last: m.SandboxEnded) -> None:
@@ -314,8 +315,7 @@ class Sandboxes:
         sandbox = self._all[sandbox_id] = KnownSandbox(sandbox_id, note, output)
         return sandbox
 
-    def _limit_time(self, sandbox: KnownSandbox) -> None:
-        left = sandbox.note.began_at + sandbox.note.spec.timeout - self._clock.wall_now()
+    def _limit_time(self, sandbox: KnownSandbox, left: float) -> None:
         reason = f"it ran for its timeout of {sandbox.note.spec.timeout:g} s"
         loop = asyncio.get_running_loop()
         sandbox.timer = loop.call_later(max(0.0, left), self.end_nowait, sandbox, "timeout", reason)
