@@ -111,8 +111,9 @@ async def got_away_with(scratch: Path, level: Isolation, *, network: bool = True
             }
             # Fewer processes than servers allow within walls, for it to be quick.
             limits = Limits() if level == "process" else Limits(pids=64)
-            escaping.start("ta-attacker", "try_all", limits, "none", **about)
-            told = await escaping.told("ta-attacker")
+            attacker = f"ta-attacker-{scratch.name}-{os.getpid()}"  # a control group of the machine has that name
+            escaping.start(attacker, "try_all", limits, "none", **about)
+            told = await escaping.told(attacker)
     return {attempt for attempt, worked in told.items() if worked}
 
 
