@@ -263,6 +263,28 @@ def from_nothing(effort: Effort) -> list[Row]:
     ]
 
 
+def snapshots(effort: Effort) -> list[Row]:
+    """The first result of containers that need numpy and FastAPI: imported in each, and in what they are forked from."""
+    import imported_functions as imported  # late: it takes long
+
+    rows = []
+    with imported.app.run():
+        for how, function in (
+            ("imported", imported.without_snapshot),
+            ("memory snapshot", imported.with_snapshot),
+        ):
+            idle_before, limit = effort.idle(), effort.limit("fork")
+            values = []
+            for _ in range(effort.reps + 1):
+                started = time.perf_counter()
+                function.remote()
+                values.append((time.perf_counter() - started) * 1e3)
+            shared = {"unit": "ms", "limit": limit, "limit_name": "fork", "idle_before": idle_before}
+            rows.append(Row(name=f"cold start, numpy and FastAPI, {how}", values=tuple(values[1:]), **shared))
+            rows.append(Row(name=f"... the first of all, {how}", values=(values[0],), **shared))
+    return rows
+
+
 def burst(effort: Effort) -> list[Row]:
     """200 x sleep(0.5), ten per container, up to eight containers, none of them there before."""
     count, seconds = effort.size(200, 20), 0.01 if effort.quick else 0.5
@@ -328,4 +350,4 @@ ON_A_RUNNING_APP: dict[str, Callable[[Effort], list[Row]]] = {
     "burst": burst,
     "million": million,
 }
-WITHOUT_A_SERVER: dict[str, Callable[[Effort], list[Row]]] = {"from-nothing": from_nothing}
+WITHOUT_A_SERVER: dict[str, Callable[[Effort], list[Row]]] = {"from-nothing": from_nothing, "snapshots": snapshots}

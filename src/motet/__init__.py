@@ -30,11 +30,15 @@ if _typing.TYPE_CHECKING:
     from motet import experimental as experimental
     from motet import functions as functions
     from motet import queue as queue
+    from motet import stream_type as stream_type
+    from motet.sdk.sandbox.sandbox import Sandbox as Sandbox
 else:
-    _LATE = ("batching", "experimental", "functions", "queue")
+    _LATE = ("Sandbox", "batching", "experimental", "functions", "queue", "stream_type")
 
     def __getattr__(name: str) -> object:
-        """Import a module of `_LATE` when it is first used: most programs do without it, and `batching` loads asyncio."""
+        """Import what is named in `_LATE` when it is first used: most programs do without it, and `batching` loads asyncio."""
+        if name == "Sandbox":
+            return _importlib.import_module("motet.sdk.sandbox.sandbox").Sandbox
         if name in _LATE:
             return _importlib.import_module(f"motet.{name}")
         raise AttributeError(f"module 'motet' has no attribute {name!r}")
@@ -60,6 +64,7 @@ __all__ = [
     "Period",
     "Queue",
     "Retries",
+    "Sandbox",
     "Secret",
     "batched",
     "concurrent",
@@ -88,6 +93,7 @@ __all__ = [
     "experimental",
     "functions",
     "queue",
+    "stream_type",
     # errors
     "Error",
     # old names

@@ -73,6 +73,14 @@ class FunctionTimeoutError(TimeoutError):
     """An attempt ran longer than the function's `timeout`."""
 
 
+class SandboxTimeoutError(TimeoutError):
+    """The sandbox ran for as long as it may, and was ended."""
+
+
+class ExecTimeoutError(TimeoutError):
+    """A command in a sandbox ran longer than its own `timeout`."""
+
+
 class OutputExpiredError(TimeoutError):
     """The result was kept for its retention time and is gone."""
 
@@ -88,6 +96,46 @@ class ContainerDied(RemoteError):
 class MayHaveRun(ContainerDied):
     """The container ended while it ran this input, which is delivered at most once: it may have had its effect, or a part of
     it, and is not run again."""
+
+
+class SandboxTerminatedError(Error):
+    """The sandbox was ended by somebody, or ended before what was asked of it was done."""
+
+
+class DataLossError(Error):
+    """Output of a command in a sandbox is gone: nobody read it, and there was more than is kept."""
+
+
+class SandboxFilesystemError(Error):
+    """Something could not be done with a file in a sandbox. See the subclasses."""
+
+
+class SandboxFilesystemNotFoundError(SandboxFilesystemError):
+    """There is no such file or directory in the sandbox."""
+
+
+class SandboxFilesystemDirectoryNotEmptyError(SandboxFilesystemError):
+    """The directory has something in it: remove it with `recursive=True`."""
+
+
+class SandboxFilesystemIsADirectoryError(SandboxFilesystemError):
+    """It is a directory, where a file is needed."""
+
+
+class SandboxFilesystemNotADirectoryError(SandboxFilesystemError):
+    """It is no directory, where one is needed."""
+
+
+class SandboxFilesystemPermissionError(SandboxFilesystemError):
+    """The sandbox may not do this with the file."""
+
+
+class SandboxFilesystemFileTooLargeError(SandboxFilesystemError):
+    """The file is larger than can be read or written in one piece."""
+
+
+class SandboxFilesystemPathAlreadyExistsError(SandboxFilesystemError):
+    """There is a file or directory of this name in the sandbox already."""
 
 
 class CallerCancelled(RemoteError):

@@ -18,6 +18,7 @@ from motet.agent.agent_backend import NAME, AgentBackend
 from motet.backends.base import Backend, Launch, Reports
 from motet.client import family
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from tests.backends.conftest import ENTRY, ProcessStage, template_env, wait_gone
 from tests.contracts.backend_contract import Act, BackendContract, RecordingReports, Session, in_loop
 
@@ -62,6 +63,9 @@ class Attaching:
     async def open(self, reports: Reports) -> None:
         self.agent = await attach(self.directory)
         await self.agent.open(reports)
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        return self.agent.lacks(isolation)
 
     async def find_gpus(self) -> FoundGpus:
         return await self.agent.find_gpus()

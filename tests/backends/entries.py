@@ -24,6 +24,43 @@ def play(fork: Fork) -> int:
     return result if isinstance(result, int) else 0
 
 
+class Played:
+    """A `PreparedContainer` that has done what its configuration says: [entry's name, arguments ...]."""
+
+    def __init__(self, configuration: bytes) -> None:
+        self.has_failed = False
+        self.obstacle: str | None = None
+        name, *arguments = json.loads(configuration)
+        getattr(self, name)(*arguments)
+
+    def imports(self, text: str) -> None:
+        self.made_in = os.getpid()
+        print(text, flush=True)
+
+    def fails(self) -> None:
+        self.made_in = os.getpid()
+        self.has_failed = True
+
+    def cannot(self, why: str) -> None:
+        print("tried", flush=True)
+        self.obstacle = why
+
+    def hangs(self) -> None:
+        print("begun", flush=True)
+        wait()
+
+    def dies(self) -> None:
+        os._exit(3)
+
+    def begin(self, fork: Fork) -> int:
+        print(f"made in {self.made_in}", flush=True)
+        return play(fork)
+
+
+def prepare(configuration: bytes) -> Played:
+    return Played(configuration)
+
+
 def act(writes: list[tuple[str, str]], code: int | None) -> int:
     for stream, text in writes:
         getattr(sys, stream).write(text)

@@ -23,6 +23,7 @@ RUN = Path(__file__).parents[2] / "benchmarks" / "run.py"
         ("sleeps", "1000 x sleep(0.1), sync"),
         ("long-sleeps", "100 x sleep(1), async"),
         ("cold-start", "cold start, first result"),
+        ("snapshots", "cold start, numpy and FastAPI, memory snapshot"),
         ("burst", "200 x sleep(0.5), 0 to 8 containers, sync"),
         ("million", "... memory of containers, peak"),
     ],

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from motet.client.addresses import Endpoint, endpoint, parsed_address
+from motet.client.addresses import Endpoint, endpoint, parsed_address, parsed_addresses
 from motet.errors import InvalidError
 
 
@@ -84,3 +84,10 @@ def test_an_address_leads_to_a_host_and_a_port(address: str, leads: Endpoint) ->
 def test_what_is_no_address_leads_nowhere() -> None:
     with pytest.raises(ValueError, match="addresses look like"):
         endpoint("carrier-pigeon:coop")
+
+
+@pytest.mark.parametrize("alone", ["home", "embedded"])
+def test_a_server_without_an_address_is_not_one_of_several(alone: str) -> None:
+    with pytest.raises(InvalidError, match=f"it: '{alone}' stands alone; of several servers"):
+        parsed_addresses(f"{alone}, tls:a.example", "it")
+    assert parsed_addresses("tls:a.example, unix:/s", "it") == ("tls:a.example:7433", "unix:/s")

@@ -84,6 +84,24 @@ def test_who_does_not_prove_that_it_knows_the_token_leads_nobody(
     assert servers[0].address in str(failed.value)
 
 
+def test_what_is_no_server_at_all_is_told_with_its_address(
+    servers: tuple[FakeServer, FakeServer], found: Callable[..., Future[ServerPlace]]
+) -> None:
+    other, leading = servers
+    place = found(other.address)
+    with other.listening.accept()[0] as peer:
+        peer.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+        with pytest.raises(
+            NobodyThere, match=f"what answers at {other.address} is no server of Motet's: the peer announced"
+        ):
+            place.result(PATIENCE)
+    place = found(other.address, leading.address)
+    with other.listening.accept()[0] as peer:
+        peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        leading.accept(proved())
+    assert place.result(PATIENCE).address == leading.address
+
+
 def test_a_server_of_another_installation_is_told(
     servers: tuple[FakeServer, FakeServer], found: Callable[..., Future[ServerPlace]]
 ) -> None:

@@ -23,7 +23,7 @@ from motet.core.scaler import ENOUGH
 from motet.model.current_attempt import FIRST, Attempt
 from motet.model.function import FunctionSpec
 from motet.model.gpu import FoundGpus, Gpu
-from motet.model.outcome import AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind, RestoredInput
+from motet.model.outcome import BEGUN, AttemptEnd, CallKind, Delivery, HeldAttempt, NewInput, OutcomeKind, RestoredInput
 from motet.model.scaling import AutoscalerSettings, Batching
 from motet.runtime.slots import Slots
 from motet.testing.playbook import text_failure
@@ -155,6 +155,8 @@ class FakeWorld:
         """How many attempts at each input the server that runs now has made, or has found running: it counts no others."""
         self.may_have_run: set[InputKey] = set()
         """Submitted again, and not found running: the server cannot know whether they ran before it."""
+        self.begun: dict[InputKey, c.SaveTries] = {}
+        """Of inputs that run at most once: what a journal was told before they were delivered."""
         self.cut_off: set[InputKey] = set()
         """Streams that are cancelled where they run, and of which nobody has been told yet."""
         self.stopped_apps: Counter[str] = Counter()
@@ -219,7 +221,7 @@ class FakeWorld:
         for call_id, indices in calls.items():
             function_id, client, kind = self.calls[call_id]
             if kind is CallKind.SPAWNED:
-                kept = [RestoredInput(index, b"x", self.now) for index in indices]
+                kept = [self._kept(call_id, index) for index in indices]
                 self.feed(e.InputsRestored(call_id, function_id, "", kept, client))
             else:
                 new = [NewInput(index, b"x") for index in indices]
@@ -242,9 +244,18 @@ class FakeWorld:
             if end.kind is not OutcomeKind.CANCELLED
         }
         self.numbers = Counter({key: count for key, count in self.numbers.items() if key in joined})
-        self.may_have_run = unfinished - joined
-        at_most_once = {key for key in self.may_have_run if self.functions[self.calls[key[0]][0]].spec.at_most_once}
+        once = {key for key in unfinished if self.functions[self.calls[key[0]][0]].spec.at_most_once}
+        not_begun = {key for key in once - self.begun.keys() if self.calls[key[0]][2] is CallKind.SPAWNED}
+        self.may_have_run = unfinished - joined - not_begun
+        at_most_once = once & self.may_have_run
         self.may_be_lost |= at_most_once
+
+    def _kept(self, call_id: str, index: int) -> RestoredInput:
+        """What a journal has of an input: of others than these it was told nothing that matters here."""
+        begun = self.begun.get((call_id, index))
+        if begun is None:
+            return RestoredInput(index, b"x", self.now)
+        return RestoredInput(index, b"x", self.now, begun.attempts, due_at=BEGUN, last_attempt=begun.last_attempt)
 
     def _survives(self, container: FakeContainer) -> bool:
         function = self._function_of(container.container_id)
@@ -560,6 +571,8 @@ class FakeWorld:
         match command:
             case c.SendOutcomes() | c.SaveOutcomes():
                 self._collect(command)
+            case c.SaveTries(begins=True):
+                self.begun[command.call_id, command.index] = command
             case c.SendItems():
                 assert self.outcomes[command.call_id, command.index] == 0
             case c.FeedAttempt():

@@ -7,7 +7,7 @@ import pytest
 from motet.core import commands as c
 from motet.core import events as e
 from motet.core.earlier_attempts import RESUBMIT_GRACE
-from motet.model.outcome import CallKind, OutcomeKind, RestoredInput
+from motet.model.outcome import BEGUN, CallKind, OutcomeKind, RestoredInput
 from motet.testing.playbook import Playbook
 from motet.testing.transcript import (
     PAYLOAD,
@@ -99,9 +99,46 @@ def test_a_later_attempt_than_the_one_that_was_kept_is_joined(play: Playbook) ->
 
 
 def test_one_that_may_not_run_twice_is_lost_unless_it_runs(play: Playbook) -> None:
+    """That its function wants that is known only now: its deliveries were not kept."""
     play >> [function(max_inputs=2), resumed(THERE, "a0#7")]
     play >> restored("a", 0, 1, once=True) << save("a", 1, kind=OutcomeKind.LOST)
     play >> finished(THERE, 7) << save("a", 0)
+
+
+def once(**more: int) -> e.FunctionAdded:
+    return function(delivery="at_most_once", **more)
+
+
+def begins(call: str, attempt: int) -> c.SaveTries:
+    return c.SaveTries(f"fc-{call}", 0, 1, 0, 0, 0.0, attempt, begins=True)
+
+
+def test_of_one_that_may_not_run_twice_each_delivery_is_kept_first(play: Playbook) -> None:
+    play >> [once(), resumed(THERE)]
+    play >> submit("a", kind=CallKind.SPAWNED) << [begins("a", 1), deliver(THERE, "a0#1")]
+    play >> finished(THERE, 1) << save("a", 0)
+    play >> submit("b") << deliver(THERE, "b0#2")
+
+
+def test_one_that_may_not_run_twice_and_was_not_delivered_runs(play: Playbook) -> None:
+    play >> [once(), resumed(THERE)]
+    play >> restored("a") << [begins("a", 1), deliver(THERE, "a0#1")]
+    play >> finished(THERE, 1) << save("a", 0)
+
+
+def test_one_that_may_not_run_twice_and_was_delivered_is_lost_unless_it_runs(play: Playbook) -> None:
+    play >> [once(max_inputs=2), resumed(THERE, "a0#7")]
+    play >> restored("a", attempts=1, due_at=BEGUN, last_attempt=7)
+    play >> restored("b", attempts=1, due_at=BEGUN, last_attempt=8) << save("b", 0, kind=OutcomeKind.LOST)
+    play >> finished(THERE, 7) << save("a", 0)
+
+
+def test_one_that_may_not_run_twice_and_was_to_be_retried_is(play: Playbook) -> None:
+    """Its code has said that it failed."""
+    play >> [once(retries=1), resumed(THERE)]
+    play >> restored("a", attempts=1, retries=1, due_at=1.0, last_attempt=7)
+    play.at(1.0) << [c.SaveTries("fc-a", 0, 2, 1, 0, 0.0, 1, begins=True), deliver(THERE, "a0#1")]
+    play >> finished(THERE, 1) << save("a", 0)
 
 
 def test_those_of_a_function_that_is_not_here_are_lost(play: Playbook) -> None:

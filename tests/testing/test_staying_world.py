@@ -38,6 +38,13 @@ def once(name: str) -> str:
     return name
 
 
+@app.function(timeout=600, delivery="at_most_once", max_containers=1)
+def once_in_turn(name: str) -> str:
+    ran.append(name)
+    time.sleep(20)
+    return name
+
+
 @app.function(timeout=600)
 def nested(count: int) -> float:
     return sum(slow_async.map([5.0] * count))
@@ -123,6 +130,30 @@ def test_a_container_is_killed_while_there_is_no_server(here: StayingWorld) -> N
     here.kill(container)
     assert call.get() == "A"
     assert [each.outcome for each in here.attempts("slow")] == [None, "success"]
+
+
+def test_what_runs_at_most_once_and_had_not_begun_runs_with_the_next_server(here: StayingWorld) -> None:
+    begun, waits = once_in_turn.spawn("a"), once_in_turn.spawn("b")
+    here.advance(2)
+    here.kill_server(down=5)
+    (container,) = here.containers("once_in_turn")
+    here.kill(container)
+    assert waits.get() == "b"
+    with pytest.raises(motet.exception.MayHaveRun, match="when its server was killed"):
+        begun.get()
+    assert ran == ["a", "b"]
+
+
+def test_what_runs_at_most_once_begins_when_the_disk_knows_of_it(here: StayingWorld) -> None:
+    first, second = once_in_turn.spawn("a"), once_in_turn.spawn("b")
+    here.advance(2)
+    here.break_disk()
+    here.advance(25)
+    assert ran == ["a"]
+    here.kill_server()
+    here.mend_disk()
+    assert (first.get(), second.get()) == ("a", "b")
+    assert ran == ["a", "b"]
 
 
 def test_what_a_full_disk_cannot_keep_is_not_accepted(here: StayingWorld) -> None:

@@ -20,6 +20,7 @@ from motet.model.bundle import BundleFile
 from motet.model.function import AppSpec, FunctionSpec, FunctionVariant, ImportedDefinition, SerializedDefinition
 from motet.model.outcome import AttemptEnd, CallKind, InputEnd, NewInput, OutcomeKind
 from motet.model.retries import RetryPolicy
+from motet.model.sandbox import SandboxSpec
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Concurrency
 from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.wire import codec
@@ -28,12 +29,14 @@ from motet.wire.client_messages import CreateApp, Outcomes, Request, SubmitInput
 from motet.wire.codec import ToServer
 from motet.wire.container_messages import Finished, ToControl, ToExecutor
 from motet.wire.framing import LENGTH
+from motet.wire.sandbox_messages import ToSandbox
 
 DECODERS = {
     ToServer: codec.decode_to_server,
     ToClient: codec.decode_to_client,
     ToExecutor: codec.decode_to_executor,
     ToControl: codec.decode_to_control,
+    ToSandbox: codec.decode_to_sandbox,
 }
 
 
@@ -105,6 +108,7 @@ BY_TYPE: dict[Any, Any] = {
     FunctionVariant: FunctionVariant(autoscaler_changes=AutoscalerUpdate(min_containers=1), env={"A": "b"}),
     AutoscalerSettings: AutoscalerSettings(max_containers=3),
     AutoscalerUpdate: AutoscalerUpdate(scaledown_window=2.5),
+    SandboxSpec: SandboxSpec(command=("sh", "-c", "exit 3"), timeout=2.5, tags={"a": "b"}, unencrypted_ports=(8000,)),
     LogQuery: LogQuery(call_id="fc-1", search="a word", sources=("stderr",), since=1.0, after=7),
     BundleFile: BundleFile("work/shop.py", "0f" * 32, 5, True),
     Piece: Piece("0f" * 32, b"abc", True),
@@ -114,7 +118,7 @@ BY_TYPE: dict[Any, Any] = {
 """One example each of the values that refuse most of what could be drawn for them."""
 
 
-@pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control"])
+@pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control", "sandbox"])
 def test_every_message_round_trips(receiver: Any) -> None:
     @settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
     @given(st.lists(examples(receiver), max_size=3))
@@ -133,7 +137,7 @@ def test_functions_keep_their_kind_of_definition() -> None:
     assert codec.decode_to_server(memoryview(codec.frames(request)[1])) == request
 
 
-@pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control"])
+@pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control", "sandbox"])
 def test_bytes_that_are_no_message_are_a_connection_error_and_nothing_else(receiver: Any) -> None:
     @given(st.binary(max_size=200))
     def decode(data: bytes) -> None:

@@ -22,7 +22,7 @@ from motet.wire.framing import LENGTH, MAX_FRAME_BYTES, FrameReader
 
 from .test_codec import DECODERS, SPEC, examples
 
-RECEIVERS = pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control"])
+RECEIVERS = pytest.mark.parametrize("receiver", DECODERS, ids=["server", "client", "executor", "control", "sandbox"])
 EVERYTHING = ToServer | ToClient | ToExecutor | ToControl
 patient = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 

@@ -34,12 +34,14 @@ from motet.wire.message import Message
 from motet.wire.operator_messages import InputFound
 from motet.wire.output_messages import Output, Stalled, Written
 from motet.wire.queue_messages import ItemsGot, PutItems
+from motet.wire.sandbox_messages import FilesChanged
 
 SPLIT, MOST, ALLOWED = 300, 2_000, 1_000
 """As a payload may be 100 MiB, and a frame 256."""
 
 SMALL = {
     (Configure, "functions"),
+    (FilesChanged, "changes"),
     (Configure, "web_urls"),
     (m.AppCreated, "functions"),
     (m.AppCreated, "web_urls"),

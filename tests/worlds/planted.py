@@ -10,12 +10,17 @@ import msgspec
 import pytest
 
 from motet.client.unfinished import Unfinished
+from motet.core import streams
 from motet.core.attempts import Attempts
+from motet.core.batch_slots import BatchSlots
+from motet.core.commands import AckItems
 from motet.core.earlier_attempts import EarlierAttempts
+from motet.core.inputs import Input
 from motet.core.single_slots import SingleSlots
 from motet.model.outcome import OutcomeKind
 from motet.runtime.kept_attempts import KeptAttempts
 from motet.server.clients.conversation import Conversation
+from motet.server.clients.session import ClientSession
 from motet.server.containers.come_back import Returning
 from motet.server.containers.containers import Containers
 from motet.server.containers.unacknowledged import Unacknowledged
@@ -201,6 +206,65 @@ def containers_forget_outcomes_at_once(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(KeptAttempts, "ended", lambda self, end: self.acknowledged([end.attempt]))
 
 
+def streams_begin_again_elsewhere(patch: pytest.MonkeyPatch) -> None:
+    """When their container is lost, although their consumers have items."""
+    patch.setattr(Input, "sent_items", lambda self, count: None)
+
+
+def items_count_as_taken_when_they_are_sent(patch: pytest.MonkeyPatch) -> None:
+    """Whether their consumer has them or not."""
+    yielded = streams.yielded
+
+    def early(container: Any, attempt: int, items: list[bytes], turn: Any) -> None:
+        yielded(container, attempt, items, turn)
+        turn.commands.append(AckItems(container.container_id, attempt, len(items)))
+
+    patch.setattr(streams, "yielded", early)
+
+
+def of_items_that_come_together_some_are_left_out(patch: pytest.MonkeyPatch) -> None:
+    """All but the first three."""
+    send_items = ClientSession.send_items
+    patch.setattr(
+        ClientSession, "send_items", lambda self, call, index, items: send_items(self, call, index, items[:3])
+    )
+
+
+def batches_are_one_larger_than_they_may_be(patch: pytest.MonkeyPatch) -> None:
+    """One input too many is in a call."""
+    init = BatchSlots.__init__
+
+    def wide(self: BatchSlots, batching: Any, *rest: Any) -> None:
+        init(self, msgspec.structs.replace(batching, max_batch_size=batching.max_batch_size + 1), *rest)
+
+    patch.setattr(BatchSlots, "__init__", wide)
+
+
+def members_of_batches_get_each_others_outcomes(patch: pytest.MonkeyPatch) -> None:
+    """What was made of one input is taken for what was made of another."""
+    finished = BatchSlots.finished
+
+    def mixed(self: BatchSlots, container: Any, ends: Any, turn: Any) -> int:
+        others = [
+            msgspec.structs.replace(each, payload=other.payload, kind=other.kind)
+            for each, other in zip(ends, reversed(ends), strict=True)
+        ]
+        return finished(self, container, others, turn)
+
+    patch.setattr(BatchSlots, "finished", mixed)
+
+
+def batches_come_back_one_by_one(patch: pytest.MonkeyPatch) -> None:
+    """Containers do not tell the next server which attempts are one call."""
+    cut = KeptAttempts.cut
+
+    def alone(self: KeptAttempts, is_cancelled: Callable[[int], bool]) -> Any:
+        running, ended, ends = cut(self, is_cancelled)
+        return [msgspec.structs.replace(each, batch=0) for each in running], ended, ends
+
+    patch.setattr(KeptAttempts, "cut", alone)
+
+
 PLANTS: list[Plant] = [
     agents_forget_how_many_servers_there_were,
     containers_forget_what_they_run,
@@ -220,4 +284,10 @@ PLANTS: list[Plant] = [
     journals_mix_outcomes_up,
     what_is_kept_is_not_looked_up_again,
     containers_forget_outcomes_at_once,
+    streams_begin_again_elsewhere,
+    items_count_as_taken_when_they_are_sent,
+    of_items_that_come_together_some_are_left_out,
+    batches_are_one_larger_than_they_may_be,
+    members_of_batches_get_each_others_outcomes,
+    batches_come_back_one_by_one,
 ]

@@ -21,6 +21,8 @@ from motet.testing.history_events import (
     Event,
     Fault,
     InputSubmitted,
+    ItemsMade,
+    ItemsSeen,
     OutcomeDenied,
     OutcomeOffered,
     OutcomeSeen,
@@ -35,11 +37,13 @@ SUCCESS, FAILURE, CANCELLED, LOST = OutcomeKind.SUCCESS, OutcomeKind.FAILURE, Ou
 
 BEGINNING: list[Event] = [
     BoundsDeclared(at=0, function="f", max_containers=2, max_inputs=2, outlives=True),
+    BoundsDeclared(at=0, function="batch", max_containers=1, max_inputs=1, max_batch=2),
     BoundsDeclared(at=0, function="once", max_containers=1, max_inputs=2, at_most_once=True),
     ServerBegan(at=0, server="server-1"),
     ContainerBegan(at=0, container="x", function="f"),
     ContainerBegan(at=0, container="y", function="f"),
     ContainerBegan(at=0, container="z", function="once"),
+    ContainerBegan(at=0, container="b", function="batch"),
 ]
 END = Settled(at=100)
 
@@ -62,6 +66,18 @@ def seen(
     return OutcomeSeen(at=at, key="a", reader=reader, kind=kind, attempt=attempt, text=text)
 
 
+def yielded(at: float, first: int, count: int, attempt: int = 1) -> ItemsMade:
+    return ItemsMade(at=at, key="a", attempt=attempt, first=first, count=count)
+
+
+def items(at: float, first: int, count: int, attempt: int = 1) -> ItemsSeen:
+    return ItemsSeen(at=at, key="a", attempt=attempt, first=first, count=count)
+
+
+def batched(at: float, key: str, attempt: int, batch: int) -> AttemptBegan:
+    return AttemptBegan(at=at, key=key, attempt=attempt, container="b", batch=batch)
+
+
 def denied(at: float) -> OutcomeDenied:
     return OutcomeDenied(at=at, key="a", reader="client-1", error="the server is gone")
 
@@ -74,6 +90,8 @@ def gone(at: float, container: str) -> ContainerVanished:
     return ContainerVanished(at=at, container=container, reason="")
 
 
+STREAM = InputSubmitted(at=1, key="a", client="client-1", function="f", streams=True)
+BATCHED = [InputSubmitted(at=1, key=key, client="client-1", function="batch") for key in "abc"]
 ONCE = [submitted(), began(2), offered(3), seen(4), END]
 
 
@@ -99,6 +117,10 @@ ONCE = [submitted(), began(2), offered(3), seen(4), END]
             seen(6, None, LOST),
             END,
         ],
+        [STREAM, began(2), yielded(2, 0, 256), items(3, 0, 256), yielded(3, 256, 9), items(3, 256, 9), offered(3), seen(4)],
+        [STREAM, began(2), yielded(2, 0, 3), items(3, 0, 2), gone(3, "x"), seen(4, None, LOST), END],
+        [STREAM, began(2), Fault(at=3, kind="crash", target="server-1"), ServerBegan(at=4, server="server-2"), denied(4), END],
+        [*BATCHED, batched(2, "a", 1, 1), batched(2, "b", 2, 1)],
         [submitted(), began(2), offered(3, kind=FAILURE), began(4, 2), offered(5, 2), seen(6, 2), END],
     ],
 )  # fmt: skip
@@ -121,6 +143,16 @@ def test_what_may_happen_is_no_violation(events: list[Event]) -> None:
         ("right results", [submitted(), began(2), offered(3, kind=FAILURE), seen(4)]),
         ("right results", [submitted(), seen(4, None)]),
         ("right results", [submitted(), seen(4, None, OutcomeKind.REFUSED)]),
+        ("streams are whole", [STREAM, began(2), yielded(2, 0, 3), items(3, 1, 2)]),
+        ("streams are whole", [STREAM, began(2), yielded(2, 0, 3), items(3, 0, 4)]),
+        ("streams are whole", [STREAM, began(2), yielded(2, 0, 3), items(3, 0, 2), items(3, 1, 2)]),
+        ("streams are whole", [STREAM, yielded(2, 0, 1), yielded(2, 0, 2, 2), items(3, 0, 1), items(4, 1, 1, 2)]),
+        ("streams are whole", [STREAM, began(2), yielded(2, 0, 3), items(3, 0, 2), offered(3), seen(4)]),
+        ("streams wait for their consumers", [STREAM, began(2), yielded(2, 0, 256), yielded(3, 256, 1)]),
+        ("accepted = ended", [STREAM, began(2), denied(4), END]),
+        ("no innocent is condemned", [STREAM, began(2), yielded(2, 0, 1), seen(4, None, LOST)]),
+        ("batches <= max_batch_size", [*BATCHED, *(batched(2, key, place, 1) for place, key in enumerate("abc", 1))]),
+        ("running <= max_inputs", [*BATCHED, batched(2, "a", 1, 1), batched(2, "b", 2, 2)]),
         ("results stay the same", [*ONCE, seen(5, 2, reader="b")]),
         (
             "no fenced outcome",
@@ -154,7 +186,7 @@ def test_a_history_is_kept_as_lines_and_checked_by_a_program_of_its_own(tmp_path
     bad.write_bytes(dumped([*BEGINNING, submitted(), END]))
     checks = [sys.executable, "-m", "motet.testing.history"]
     done = subprocess.run([*checks, good], capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stdout) == (0, "11 events, and every promise was kept\n")
+    assert (done.returncode, done.stdout) == (0, "13 events, and every promise was kept\n")
     done = subprocess.run([*checks, bad], capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 1
     assert done.stdout.startswith("accepted = ended: a was accepted and never ended\n")

@@ -53,6 +53,7 @@ CUTS = durable(0.2, "client is cut off")
 LOST_ANSWERS = replace(
     durable(0.15, "server crashes", "client is cut off", "client is cut off", "client is held up"), latency=(0.001, 0.3)
 )
+DEATHS = durable(0.1, "container dies", "container is cut off", "container is cut off")
 MOST_SEEDS = 20
 
 TABLE = [
@@ -74,6 +75,12 @@ TABLE = [
     (planted.journals_mix_outcomes_up, CUTS, "right results"),
     (planted.what_is_kept_is_not_looked_up_again, LOST_ANSWERS, "finished work is not done again"),
     (planted.containers_forget_outcomes_at_once, RESTARTS, "finished work is not done again"),
+    (planted.streams_begin_again_elsewhere, DEATHS, "streams are whole"),
+    (planted.items_count_as_taken_when_they_are_sent, SLOW_CLIENTS, "streams wait for their consumers"),
+    (planted.of_items_that_come_together_some_are_left_out, SLOW_CLIENTS, "streams are whole"),
+    (planted.batches_are_one_larger_than_they_may_be, CUTS, "batches <= max_batch_size"),
+    (planted.members_of_batches_get_each_others_outcomes, CUTS, "right results"),
+    (planted.batches_come_back_one_by_one, RESTARTS, "nothing breaks"),
 ]
 
 

@@ -245,8 +245,13 @@ class Agent:
             env=env,
             template=message.template,
             limits=message.limits,
+            entry=message.entry,
         )
         self._backend.start_nowait(launch, pipes)
+        self._tell_templates()
+
+    def _tell_templates(self) -> None:
+        """Those that have been started since."""
         before, self._templates = self._templates, frozenset(self._backend.templates)
         for pid in self._templates - before:
             self._tell(TemplateStarted(pid))
@@ -279,7 +284,7 @@ class Agent:
     def template_ended(self, ended: TemplateEnd) -> None:
         """See `Reports`."""
         say(f"its containers are gone: {ended.reason}" if ended.is_lost else ended.reason)
-        self._templates = frozenset(self._backend.templates)
+        self._tell_templates()
         self._tell(TemplateLost(ended.reason, ended.pid, ended.is_lost))
 
     def backend_lost(self, reason: str) -> None:

@@ -23,9 +23,11 @@ from motet.backends.channel import Channel
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.process import ENTRY
+from motet.backends.walls.levels import lacking
 from motet.client.peer_process import peer_process
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.wire.agent import (
     Attach,
     Attached,
@@ -290,6 +292,10 @@ class AgentBackend:
             return None
         return self._pings.silence
 
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return lacking(isolation)
+
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""
         return await asyncio.to_thread(find_gpus, self._env.get("CUDA_VISIBLE_DEVICES"))
@@ -307,7 +313,8 @@ class AgentBackend:
             self._templates.check(launch)
             env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
             request = LaunchContainer(
-                container_id, launch.address, launch.token, env, launch.note, launch.template, launch.limits
+                *(container_id, launch.address, launch.token, env, launch.note),
+                *(launch.template, launch.limits, launch.entry),
             )
             pipes = OutputPipes(self._loop, partial(self._output, container_id))
             copies = pipes.copies()

@@ -13,6 +13,7 @@ from motet.agent.agent_backend import NAME, AgentBackend
 from motet.agent.agent_process import connected
 from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports, Stream, TemplateEnd
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.wire.agent import LedElsewhere, agent_frame
 
 logger = logging.getLogger("motet.server")
@@ -85,6 +86,10 @@ class Agents:
         if not agent.has_containers and agent in self._all:
             self._all.remove(agent)
             agent.dismiss_nowait()
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return self._own.lacks(isolation)
 
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""

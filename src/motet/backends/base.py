@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from motet.model.gpu import FoundGpus
 from motet.model.hidden import hides_secrets
-from motet.model.isolation import NO_LIMITS, Limits
+from motet.model.isolation import NO_LIMITS, Isolation, Limits
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 
 Stream = Literal["stdout", "stderr"]
@@ -27,7 +27,8 @@ NOT_STARTED = 71
 class Launch:
     """A container to start. `address` is "unix:/path" or "tcp:host:port"; `env` is its complete environment. `note`: what
     whoever owns it next is to know, if the backend outlives its owner. `template`: what it is forked from; the backend starts
-    that when it is first needed, and ends it when nobody has needed it for a while."""
+    that when it is first needed, and ends it when nobody has needed it for a while. `entry`:
+    "module:function" that it runs, in place of a container that serves a function."""
 
     container_id: str
     address: str
@@ -36,6 +37,7 @@ class Launch:
     note: bytes = b""
     template: TemplateSpec = PLAIN_TEMPLATE
     limits: Limits = NO_LIMITS
+    entry: str = ""
 
 
 @hides_secrets
@@ -131,6 +133,10 @@ class Backend(Protocol):
 
     async def open(self, reports: Reports) -> None:
         """Get ready to start containers. Raises `ServiceError` if this place cannot run any."""
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """Why containers cannot be started on this isolation level here, and what to do; None if they can. May take 10 ms."""
+        ...
 
     async def find_gpus(self) -> FoundGpus:
         """The GPUs there are now for containers to be given. A container whose environment names some of them by UUID in

@@ -11,18 +11,35 @@ import signal
 import sys
 import tempfile
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Protocol
+
+import msgspec
 
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
 from motet.backends.templates import LiveTemplate, Templates
+from motet.backends.walls.levels import lacking
+from motet.backends.walls.limit_keeper import LimitKeeper
 from motet.errors import InternalError, ServiceError
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.model.template import PLAIN_TEMPLATE
-from motet.wire.template import Fork, Forked, Froze, Kill, TemplateReport, Thawed
+from motet.wire.template import (
+    CannotFork,
+    Confided,
+    Fork,
+    Forked,
+    Froze,
+    Kill,
+    TemplateReady,
+    TemplateReport,
+    Thawed,
+    encode_confided,
+)
 
 ENTRY = "motet.runtime.container:main"
 
@@ -41,15 +58,17 @@ class Pipes(Protocol):
 
 
 class _LiveContainer:
-    """A container that has not been reported as ended."""
+    """A container that has not been reported as ended. `directory`: None while its template has not been asked to fork it."""
 
-    __slots__ = ("directory", "pid", "pipes", "template")
+    __slots__ = ("directory", "is_killed", "launch", "pid", "pipes", "template")
 
-    def __init__(self, template: LiveTemplate, directory: Path, pipes: Pipes) -> None:
+    def __init__(self, launch: Launch, template: LiveTemplate, pipes: Pipes) -> None:
+        self.launch = launch
         self.template = template
-        self.directory = directory
         self.pipes = pipes
+        self.directory: Path | None = None
         self.pid: int | None = None
+        self.is_killed = False
 
 
 class ProcessBackend:
@@ -87,6 +106,7 @@ class ProcessBackend:
         self._loop: asyncio.AbstractEventLoop
         self._scratch: Path | None = None
         self._numbers = itertools.count(1)
+        self._limits = LimitKeeper(self.kill_nowait)
 
     def __repr__(self) -> str:
         return (
@@ -112,6 +132,10 @@ class ProcessBackend:
         except OSError as error:
             self._remove_scratch()
             raise ServiceError(f"no containers can run on this machine: {error}") from error
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`."""
+        return lacking(isolation)
 
     def silence(self) -> None:
         """See `Backend`."""
@@ -143,8 +167,14 @@ class ProcessBackend:
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
-        if (container := self._containers.get(container_id)) is not None:
+        container = self._containers.get(container_id)
+        if container is None or container.is_killed:
+            return
+        if container.directory is not None:
             container.template.link.send_nowait(Kill(container_id))
+        else:  # its template imports, and reads nothing meanwhile
+            container.is_killed = True
+            self._loop.call_soon(self._end_waiting, container_id, -signal.SIGKILL)
 
     def report_output_nowait(self, container_id: str) -> None:
         """See `Backend`."""
@@ -159,39 +189,94 @@ class ProcessBackend:
         self._closing = True
         if self._templates is not None:
             await self._templates.close()
+        self._limits.close()
         if self._removals:
             await asyncio.wait(self._removals)
         self._remove_scratch()
         self._closed.set()
 
     def _start(self, launch: Launch, templates: Templates, pipes: Pipes | None) -> None:
-        template = templates.get(launch.template)
-        directory = template.directory / str(next(self._numbers))
-        request = Fork(
-            launch.container_id,
-            launch.address,
-            launch.token,
-            {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()},
-            str(directory),
-            launch.limits,
-        )
-        directory.mkdir()
+        template = templates.get(launch.template.outside)
+        asked = self._request(launch, template) if template.is_ready else None
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
         except OSError:
-            directory.rmdir()
+            if asked is not None:
+                self._withdraw(*asked)
             raise
-        self._containers[launch.container_id] = _LiveContainer(template, directory, pipes)
+        container = self._containers[launch.container_id] = _LiveContainer(launch, template, pipes)
         templates.add(template, launch.container_id)
-        template.link.send_nowait(request, pipes.write_ends)
+        if asked is not None:
+            self._fork(container, *asked)
+        else:
+            templates.prepare(template, pipes.write_ends)
+
+    def _request(self, launch: Launch, template: LiveTemplate) -> tuple[Fork, int]:
+        """What a template is asked for, and a descriptor of what is confided to the container. Raises `OSError`."""
+        env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
+        directory = template.directory / str(next(self._numbers))
+        confided = _file_with(encode_confided(Confided(launch.token, env)))
+        request = Fork(
+            *(launch.container_id, launch.address, "", {}, str(directory)),
+            *(launch.limits, launch.entry, launch.template.walls),
+        )
+        try:
+            directory.mkdir()
+            joins = self._limits.admit(launch.container_id, directory, launch.limits)
+        except OSError:
+            self._withdraw(request, confided)
+            raise
+        return msgspec.structs.replace(request, joins=joins), confided
+
+    def _withdraw(self, request: Fork, confided: int) -> None:
+        os.close(confided)
+        self._limits.ended(request.container_id)
+        with contextlib.suppress(OSError):
+            os.rmdir(request.directory)
+
+    def _fork(self, container: _LiveContainer, request: Fork, confided: int) -> None:
+        container.directory = Path(request.directory)
+        container.template.link.send_nowait(request, (*container.pipes.write_ends, confided))
+
+    def _fork_waiting(self, template: LiveTemplate, before: LiveTemplate) -> None:
+        """What one template was to fork is forked from this one, which is ready, and may be the same."""
+        assert self._templates is not None
+        for container_id in list(before.containers):
+            container = self._containers[container_id]
+            if container.is_killed:
+                continue
+            container.template = template
+            self._templates.add(template, container_id)
+            try:
+                self._fork(container, *self._request(container.launch, template))
+            except (OSError, ValueError) as error:
+                self._loop.call_soon(self._end_waiting, container_id, NOT_STARTED, f"could not be started: {error}")
+            if template is not before:
+                self._templates.discard(before, container_id)
+
+    def _end_waiting(self, container_id: str, code: int, reason: str | None = None) -> None:
+        if container_id in self._containers:
+            self._finish(ContainerEnd(container_id=container_id, code=code, reason=reason))
 
     def _output(self, container_id: str, stream: Stream, data: bytes) -> None:
         self._reports.container_output(container_id, stream, data)
 
     def _reported(self, template: LiveTemplate, report: TemplateReport) -> None:
-        if isinstance(report, Forked):
+        assert self._templates is not None
+        if self._closing and isinstance(report, TemplateReady | CannotFork):
+            return  # it is being killed
+        if isinstance(report, TemplateReady):
+            template.is_ready = True
+            if report.failed:  # for those that wait for it; whoever starts later tries again
+                self._templates.retire(template)
+            self._fork_waiting(template, template)
+        elif isinstance(report, CannotFork):
+            self._templates.refuse(template.spec)
+            self._start_elsewhere(template)
+        elif isinstance(report, Forked):
             template.has_forked = True
             self._containers[report.container_id].pid = report.pid
+            self._limits.started(report.container_id, report.pid)
         elif isinstance(report, Froze):
             self._reports.container_frozen(report.container_id)
         elif isinstance(report, Thawed):
@@ -201,14 +286,30 @@ class ProcessBackend:
                 ContainerEnd(container_id=report.container_id, code=report.code, blameless=report.with_template)
             )
 
+    def _start_elsewhere(self, template: LiveTemplate) -> None:
+        """Nothing can be forked from what a template has imported."""
+        assert self._templates is not None
+        self._templates.retire(template)
+        try:
+            self._fork_waiting(self._templates.get(template.spec.without_preload()), template)
+        except OSError as error:
+            for container_id in list(template.containers):
+                self._end_waiting(container_id, NOT_STARTED, f"could not be started: {error}")
+
     def _finish(self, ended: ContainerEnd) -> None:
         container = self._containers[ended.container_id]
         container.pipes.drain_and_close()
+        if container.directory is None:  # nobody was given these
+            for descriptor in container.pipes.write_ends:
+                os.close(descriptor)
+        if (went_over := self._limits.ended(ended.container_id)) is not None:
+            ended = replace(ended, reason=went_over)
         # Later than the output: a report that starts a container of that id again is none of ours to expect.
         del self._containers[ended.container_id]
         if self._templates is not None:
             self._templates.discard(container.template, ended.container_id)
-        self._remove(container.directory)
+        if container.directory is not None:
+            self._remove(container.directory)
         self._reports.container_ended(ended)
 
     def _template_ended(self, template: LiveTemplate, reason: str) -> None:
@@ -244,3 +345,15 @@ class ProcessBackend:
         if self._scratch is not None:
             shutil.rmtree(self._scratch, ignore_errors=True)
             self._scratch = None
+
+
+def _file_with(content: bytes) -> int:
+    """A descriptor of a file without a name, to be read from its beginning."""
+    file = os.memfd_create("confided")
+    try:
+        os.write(file, content)
+        os.lseek(file, 0, os.SEEK_SET)
+    except OSError:
+        os.close(file)
+        raise
+    return file

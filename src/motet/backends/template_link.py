@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import socket
 import subprocess
 from collections.abc import Callable, Mapping, Sequence
@@ -11,7 +13,7 @@ from pathlib import Path
 
 from motet.backends.base import describe_exit
 from motet.backends.channel import Channel
-from motet.wire.template import Fork, Kill, TemplateReport, decode_to_backend, frame
+from motet.wire.template import TemplateReport, TemplateRequest, decode_to_backend, frame
 
 CLOSE_TIMEOUT = 10.0
 
@@ -51,7 +53,7 @@ class TemplateLink:
         """The template's."""
         return self._process.pid
 
-    def send_nowait(self, message: Fork | Kill, descriptors: Sequence[int] = ()) -> None:
+    def send_nowait(self, message: TemplateRequest, descriptors: Sequence[int] = ()) -> None:
         """Queue a request; the descriptors travel along and are closed here, whatever happens."""
         self._channel.send_nowait(frame(message), descriptors)
 
@@ -64,6 +66,12 @@ class TemplateLink:
             self._closing = True
             self._channel.finish()
             self._deadline = asyncio.get_running_loop().call_later(CLOSE_TIMEOUT, self._process.kill)
+
+    def kill(self) -> None:
+        """End it now, whatever it is doing, with all that it has started; `ended` is called then. Idempotent."""
+        self._closing = True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, signal.SIGKILL)
 
     async def close(self) -> None:
         """`finish`, and wait until it has ended. Idempotent."""

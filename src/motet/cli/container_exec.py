@@ -7,14 +7,14 @@ import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 
-from motet.cli.container_process import ContainerProcess
+from motet.cli.process_of_container import ProcessOfContainer
 from motet.errors import InvalidError, NotFoundError
 
 
 def execute(container_id: str, environment: Mapping[str, str], command: Sequence[str]) -> int:
     """The command's exit status, as a shell gives it. Raises `NotFoundError` if the container is no process of this
     machine, and `InvalidError` for a command that cannot be run."""
-    process = ContainerProcess.find(container_id)
+    process = ProcessOfContainer.find(container_id)
     if process is None:
         raise NotFoundError(f"the process of container {container_id} is not on this machine, or not of this user")
     directory = os.readlink(f"/proc/{process.pid}/cwd")

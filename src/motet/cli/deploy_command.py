@@ -18,7 +18,7 @@ import click
 from motet.cli.commit import CommitQuestion
 from motet.cli.deployed import named_version
 from motet.cli.loading import module_directory
-from motet.cli.options import ViewCommand, json_option, print_json
+from motet.cli.options import ViewCommand, isolation_option, json_option, print_json
 from motet.cli.summary import count, seconds
 from motet.cli.terminal import tell
 from motet.cli.which_app import app_of, loaded
@@ -63,6 +63,7 @@ _PATIENCE = 1.0
     help="Post JSON there when an input of a spawned or scheduled call has failed for good. It is signed with the secret in "
     "MOTET_ON_FAILURE_SECRET, if there is one.",
 )
+@isolation_option
 @click.option("--dry-run", is_flag=True, help="Only say what would travel, and what would change.")
 @click.option(
     "--server",

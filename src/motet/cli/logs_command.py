@@ -32,6 +32,8 @@ class Scope(NamedTuple):
     function_call: str | None = None
     input_id: str | None = None
     container: str | None = None
+    sandbox: str | None = None
+    """Its whole id."""
 
 
 class Reading(NamedTuple):
@@ -177,7 +179,7 @@ def log_query(found: Known, scope: Scope, reading: Reading) -> LogQuery:
         else function.function_id,
         call_id=scope.function_call,
         input_id=scope.input_id,
-        container_id=None if scope.container is None else found.container(scope.container).container_id,
+        container_id=scope.sandbox if scope.container is None else found.container(scope.container).container_id,
         sources=() if reading.source is None else (reading.source,),
         search=reading.search,
         since=reading.since,

@@ -26,6 +26,8 @@ COMMANDS = {
     "function": "function_command:function_command",
     "schedule": "schedule_command:schedule_command",
     "container": "container_command:container_command",
+    "sandbox": "sandbox_command:sandbox_command",
+    "shell": "shell_command:shell_command",
     "mcp": "mcp_command:mcp_command",
     "top": "top:top_command",
     "dashboard": "dashboard_command:dashboard_command",

@@ -11,7 +11,7 @@ from statistics import median
 from typing import Any
 
 from motet.cli.arguments import CallArguments
-from motet.cli.container_process import ContainerProcess
+from motet.cli.process_of_container import ProcessOfContainer
 from motet.cli.reference import Runnable
 from motet.client.dual import run_async
 from motet.sdk.call.function import Function
@@ -82,7 +82,7 @@ class _ClosedLoop:
         """Inputs that count and have not ended."""
         self._over = False
         self._until = 0.0
-        self._process: ContainerProcess | None = None
+        self._process: ProcessOfContainer | None = None
         self._ended_at = 0.0
         self._processor_time_at_end: tuple[float, float] | None = None
         self._peak_bytes: int | None = None
@@ -92,7 +92,7 @@ class _ClosedLoop:
         took = await self._call()
         view = await run_async(self._function.target.view())
         if view.containers:
-            self._process = ContainerProcess.find(view.containers[0].container_id)
+            self._process = ProcessOfContainer.find(view.containers[0].container_id)
         return took
 
     async def measure(self, seconds: float) -> Step:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import click
 import msgspec
@@ -14,6 +15,8 @@ import msgspec
 from motet.cli.interrupts import INTERRUPTED
 from motet.cli.terminal import tell
 from motet.errors import Error, InvalidError
+from motet.model.isolation import Isolation
+from motet.sdk.declare.app_spec import ISOLATION
 from motet.sdk.options.keyword import Setting
 from motet.sdk.options.keywords import AUTOSCALER
 from motet.sdk.run.terminal_text import ACTING, harmless
@@ -96,6 +99,18 @@ def moment_options(command: F) -> F:
     return command
 
 
+def _set_isolation(ctx: click.Context, param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        os.environ[ISOLATION] = value
+
+
+isolation_option = click.option(
+    "--isolation",
+    type=click.Choice(get_args(Isolation)),
+    expose_value=False,
+    callback=_set_isolation,
+    help="The isolation level of functions that say none. Default: what MOTET_ISOLATION says, or else the server, or process.",
+)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 yes_option = click.option("-y", "--yes", is_flag=True, help="Do not ask whether that is meant.")
 

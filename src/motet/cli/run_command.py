@@ -13,6 +13,7 @@ import click
 from motet.cli import reference as references
 from motet.cli.arguments import CallArguments, CommandLine, check_flags
 from motet.cli.interrupts import INTERRUPTED
+from motet.cli.options import isolation_option
 from motet.cli.program_streams import share_terminal, write_pipes_by_line
 from motet.cli.reference import Runnable
 from motet.cli.result_file import check_result
@@ -91,6 +92,7 @@ def command_for(runnable: Runnable) -> click.Command:
 )
 @click.option("-q", "--quiet", is_flag=True, help="Show neither progress nor container output.")
 @click.option("--timestamps", is_flag=True, help="Put the time before each line of container output.")
+@isolation_option
 @click.option("--dashboard", is_flag=True, help="Serve pages that show the run, and print where they are.")
 @click.option(
     "--server",

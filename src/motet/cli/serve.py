@@ -16,7 +16,7 @@ import click
 
 from motet.cli.interrupts import Terminated, handled_interrupts
 from motet.cli.loading import ProgramFailed, module_directory
-from motet.cli.options import errors_on_a_line
+from motet.cli.options import errors_on_a_line, isolation_option
 from motet.cli.program_streams import write_pipes_by_line
 from motet.cli.terminal import tell
 from motet.cli.tracebacks import user_traceback
@@ -279,6 +279,7 @@ _FILE = click.Path(exists=True, dir_okay=False)
     metavar="NETWORKS",
     help="Proxies whose X-Forwarded headers are believed, such as 10.0.0.2,192.168.0.0/16, or *. Default: 127.0.0.1,::1.",
 )
+@isolation_option
 @click.option("--dashboard", is_flag=True, help="Serve pages that show the app, and print where they are.")
 @click.option(
     "--server",

@@ -12,7 +12,7 @@ import click
 import msgspec
 
 from motet.cli.named_server import is_elsewhere, named_server
-from motet.cli.options import MomentType, ViewCommand, ViewGroup, json_option, json_text, print_json
+from motet.cli.options import MomentType, ViewCommand, ViewGroup, isolation_option, json_option, json_text, print_json
 from motet.cli.summary import count, size_text
 from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, mention, tell
@@ -54,6 +54,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
     help="Keep deployments, tokens and calls in this PostgreSQL database, and lead or wait to: "
     "postgresql://USER@HOST/DATABASE. MOTET_STORE says the same, and no list of processes shows it.",
 )
+@isolation_option
 @click.option(
     INSECURE_OPTION,
     "insecure",

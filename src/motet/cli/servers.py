@@ -13,12 +13,14 @@ from motet.client.dual import run_blocking
 from motet.client.home import standing_socket
 from motet.client.link import SocketLink
 from motet.errors import ConnectionError, Error, NotFoundError
+from motet.model.sandbox import SandboxView
 from motet.model.server_identity import ServerIdentity
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
 from motet.wire import failure
 from motet.wire import operator_messages as m
 from motet.wire.client_messages import Done, RequestBody
 from motet.wire.hello import Hello
+from motet.wire.sandbox_messages import ListSandboxes, SandboxesListed
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -49,6 +51,11 @@ class LiveServer:
                 f"the server with process id {self.identity.pid} answered {type(body).__name__} with {type(reply).__name__}"
             )
         return reply
+
+    @property
+    def connection(self) -> Connection:
+        """For handles that ask by themselves."""
+        return self._connection
 
     def views(self) -> list[AppView]:
         """The apps it runs."""
@@ -105,6 +112,13 @@ class LiveServers:
             for function in app.functions
             for container in function.containers
         ]
+
+    def sandboxes(self, *, ended: bool = False) -> list[tuple[LiveServer, SandboxView]]:
+        """Every sandbox that runs, the newest first; with `ended` also those that have, of which something is kept."""
+        self._all(lambda _: None)
+        asked = ListSandboxes(ended=ended)
+        found = [(server, view) for server in self._reached() for view in server.ask(asked, SandboxesListed).views]
+        return sorted(found, key=lambda pair: pair[1].began_at, reverse=True)
 
     def act(self, body: RequestBody, missing: str) -> LiveServer:
         """Have it done by the server that can, which is returned. Raises `NotFoundError` with `missing` if none can."""

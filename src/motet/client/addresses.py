@@ -24,6 +24,9 @@ WEBSOCKET_PATH = "/connect"
 """Where a server takes WebSockets."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
+ALONE = ("home", "embedded")
+"""Words for servers that are not among several."""
+
 _HOST = r"[A-Za-z0-9._:%-]+"
 _KINDS = (
     "'home' (the server under MOTET_HOME), 'unix:PATH', 'tls:HOST:PORT', 'wss://HOST', 'tcp:127.0.0.1:PORT' or 'embedded' (one "
@@ -68,6 +71,11 @@ def parsed_address(text: str, said: str) -> str:
 def parsed_addresses(text: str, said: str) -> tuple[str, ...]:
     """The same for one or several, with commas between them: those of servers that share a database."""
     parts = [part.strip() for part in text.split(",")]
+    if len(parts) > 1 and (alone := next((part for part in parts if part in ALONE), None)):
+        raise InvalidError(
+            f"{said}: {alone!r} stands alone; of several servers that share a database, each is named by its address, such as "
+            "unix:PATH or tls:HOST:PORT"
+        )
     found = tuple(
         parsed_address(part, said if len(parts) == 1 else f"{part or 'nothing'!r} in {said}") for part in parts
     )

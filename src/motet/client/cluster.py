@@ -146,6 +146,8 @@ def ask(on: Ground, place: ServerPlace, token: str) -> tuple[WhoLeads, str]:
             answer, *_ = [*codec.decode_to_client(read_frame(stream.receive_into, ANSWER_BYTES)), None]
         except OSError as error:
             raise ConnectionError(f"the server at {address} does not answer: {error}") from error
+        except ConnectionError as error:
+            raise ConnectionError(f"what answers at {address} is no server of Motet's: {error}") from error
     finally:
         stream.close()
     if isinstance(answer, Agreed) and address.startswith("unix:"):  # an earlier Motet, of this machine's user

@@ -45,6 +45,16 @@ def new_app_id() -> AppId:
     return AppId("ap-" + _suffix())
 
 
+def new_sandbox_id() -> str:
+    """`sb-...`"""
+    return "sb-" + _suffix()
+
+
+def new_process_id() -> str:
+    """Of a command in a sandbox: `pr-...`"""
+    return "pr-" + _suffix()
+
+
 def new_queue_id() -> str:
     """Fresh dice: whoever knows it may use the queue, and those who know other ids must not guess it."""
     return "qu-" + id_suffix(int(time.time() * 1000), _rolled())

@@ -135,6 +135,13 @@ VARIABLES: dict[str, Variable] = {
             "seconds",
         ),
         Variable("MOTET_FREEZE_GRACE", _SERVER, "the time after which a frozen container is killed", "10", "seconds"),
+        Variable(
+            "MOTET_ISOLATION",
+            _SERVER,
+            "the isolation level of functions that say none: `process`, `bubblewrap` or `oci` ([more](security.md#walls)); of "
+            "a program, for its own functions on any server",
+            "process",
+        ),
         Variable("MOTET_LISTEN", _SERVER, "how containers reach the server: `unix` or `tcp` (on 127.0.0.1)", "unix"),
         Variable(
             "MOTET_AGENT_GRACE",

@@ -26,7 +26,7 @@ alone_in: str | None = None
 
 
 def enter_container(container_id: str) -> None:
-    """This process is a container from now on."""
+    """This process is a container from now on, or, without a name yet, what containers are forked from."""
     global _container_id
     _container_id = container_id
 
@@ -45,7 +45,7 @@ def run_alone(function_id: str | None) -> None:
 
 def current_container_id() -> str | None:
     """The id of the container this code runs in (`ta-...`), or None outside containers."""
-    return _container_id
+    return _container_id or None
 
 
 def current_control() -> ContainerControl | None:

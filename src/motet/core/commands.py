@@ -90,7 +90,8 @@ class SaveOutcomes(Command, frozen=True):
 
 class SaveTries(Command, frozen=True):
     """Keep what an input of a spawned call has been through, up to its attempt of this number (`last_attempt`): it is tried
-    again, not before `due_at` (the engine's moment; 0: now)."""
+    again, not before `due_at` (the engine's moment; 0: now). `begins`: that attempt is delivered next, which is not to leave
+    before this is kept."""
 
     call_id: str
     index: int
@@ -99,6 +100,7 @@ class SaveTries(Command, frozen=True):
     lone_losses: int
     due_at: float
     last_attempt: int
+    begins: bool = False
 
 
 class SendItems(Command, frozen=True):

@@ -89,6 +89,8 @@ class Engine:
             e.InputFed: calls.fed,
             e.AttemptsFinished: containers.finished,
             e.ContainerResumed: containers.resumed,
+            e.SandboxStarted: state.sandboxes.started,
+            e.SandboxGone: self._sandbox_gone,
             **dict.fromkeys(CHANGES, containers.changes),
             **dict.fromkeys(PASSES, containers.passes),
         }
@@ -229,12 +231,15 @@ class Engine:
     def _report_if_stopped(self, app_id: str, turn: Turn) -> None:
         pools = self.state.pools_of(app_id)
         busy = any(pool.fleet.containers or self.state.calls.of_function(pool.function_id) for pool in pools)
-        if app_id in self._stopping_apps and not busy:
+        if app_id in self._stopping_apps and not busy and not self.state.sandboxes.has(app_id):
             self._stopping_apps.discard(app_id)
             for pool in pools:
                 self._forget(pool)
             self.state.shares.forget_app(app_id)
             turn.commands.append(ReportAppStopped(app_id))
+
+    def _sandbox_gone(self, event: e.SandboxGone, turn: Turn) -> None:
+        self._report_if_stopped(self.state.sandboxes.gone(event), turn)
 
     def _retire(self, pool: Pool, turn: Turn) -> None:
         self._forget(pool)

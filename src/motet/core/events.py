@@ -285,6 +285,21 @@ class ContainerStoodStill(Event, frozen=True):
     seconds: float
 
 
+class SandboxStarted(Event, frozen=True):
+    """A sandbox has the place of a container: this principal's or, if that is known, an app's, which has not stopped before the
+    sandbox is gone."""
+
+    sandbox_id: str
+    principal: int
+    app_id: str
+
+
+class SandboxGone(Event, frozen=True):
+    """Its process is gone."""
+
+    sandbox_id: str
+
+
 class ServerStoodStill(Event, frozen=True):
     """The server did nothing for so many seconds until now: no input could be given to a container meanwhile."""
 

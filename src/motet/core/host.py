@@ -112,7 +112,7 @@ class Host:
         self.limits = limits
         self.starting = 0
         self.containers = 0
-        """Those that have not ended."""
+        """Those that have not ended; sandboxes are counted as containers."""
         self.leaving = 0
         """Of these, the ones that are stopping."""
         self.draining = 0
@@ -174,6 +174,10 @@ class Host:
     def container_started(self) -> None:
         """One more is there, and starts."""
         self.starting += 1
+        self.containers += 1
+
+    def sandbox_started(self) -> None:
+        """One more has the place of a container."""
         self.containers += 1
 
     def start_is_over(self) -> None:

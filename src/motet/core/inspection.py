@@ -55,6 +55,10 @@ class Inspection:
             return None
         return pool.admission.refusal(kind, self._state.shares.bounding(principal, pool.app_id))
 
+    def sandbox_refusal(self, principal: int, app_id: str) -> ResourceExhaustedError | None:
+        """Why no sandbox would be started now for this principal, in this app; None if one would."""
+        return self._state.sandboxes.refusal(principal, app_id)
+
     def waiting(self, function_id: str) -> int:
         """How many inputs of a function wait for a container; 0 if there is no such function."""
         pool = self._state.pools.get(function_id)

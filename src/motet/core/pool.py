@@ -60,7 +60,7 @@ class Pool:
         """Rings for `tick`."""
         alarm = self.alarm.set
         self.queue = WaitingQueue()
-        self.late = LateArguments(function_id, self.queue)
+        self.late = LateArguments(function_id, self.queue, at_most_once=spec.at_most_once)
         self.feeds = Feeds()
         self.fleet = fleet = Fleet(
             function_id, spec, services.host, services.roster, alarm, services.shares.app(app_id)

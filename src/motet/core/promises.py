@@ -20,7 +20,7 @@ def check(state: State) -> None:
     every = [container for pool in pools for container in pool.fleet.containers.values()]
     facts = {
         "starting": host.starting == sum(pool.fleet.starting for pool in pools),
-        "containers of the host": host.containers == len(state.containers),
+        "containers of the host": host.containers == len(state.containers) + len(state.sandboxes),
         "leaving": host.leaving == sum(container.state is STOPPING for container in every),
         "draining": host.draining == sum(container.state is DRAINING for container in every),
         **host.devices.check(),
@@ -32,6 +32,7 @@ def check(state: State) -> None:
         "shares": all(
             pool.fleet.share.containers
             == sum(len(each.fleet.containers) for each in pools if each.app_id == pool.app_id)
+            + state.sandboxes.within(pool.fleet.share)
             and pool.fleet.share.live == sum(each.fleet.live for each in pools if each.app_id == pool.app_id)
             for pool in pools
         ),

@@ -9,7 +9,7 @@ from motet.core.services import EncodeFailure
 from motet.core.state import State
 from motet.core.turn import Turn
 from motet.errors import MayHaveRun, NotFoundError
-from motet.model.outcome import CallKind, OutcomeKind, RestoredInput
+from motet.model.outcome import BEGUN, CallKind, OutcomeKind, RestoredInput
 
 
 class Restoring:
@@ -45,7 +45,8 @@ class Restoring:
             if pool.earlier.has(call.call_id, kept.index):
                 joined.append(item)
                 continue
-            item.may_have_run()
+            if kept.attempts or not pool.spec.at_most_once:
+                item.may_have_run()
             # Its moment is of the wall clock, which may have been set back since: no wait is longer than the policy has it.
             due_at = min(kept.due_at, turn.now + pool.spec.retries.max_delay)
             if due_at > turn.now:
@@ -69,14 +70,18 @@ class Restoring:
         for kept in inputs:
             if kept.index in call.inputs:
                 continue
+            has_begun = kept.due_at == BEGUN
             if kept.last_attempt:
-                pool.tried_since(call.call_id, kept.index, kept.last_attempt, turn)
-            if call.at_most_once and not earlier.has(call.call_id, kept.index):
+                last_that_ended = kept.last_attempt - has_begun
+                pool.tried_since(call.call_id, kept.index, last_that_ended, turn)
+            # Each delivery was kept first, where the function wants that: what is not known to have begun has not.
+            may_have_begun = call.at_most_once and (has_begun or not pool.spec.at_most_once)
+            if may_have_begun and not earlier.has(call.call_id, kept.index):
                 lost.append(kept.index)
             else:
                 found.append(kept)
         if lost:
-            why = "it had been accepted by a server that was killed, and may have run there: it is not run again"
+            why = "it was on its way to a container, or ran there, when its server was killed: it is not run again"
             turn.refuse(call, lost, OutcomeKind.LOST, self._failure(MayHaveRun(why)))
         return found
 

@@ -116,6 +116,11 @@ class Shares:
             whole.add_app(1)
             self._apps[app_id] = Share(name, whole, quota)
 
+    def of(self, principal: int, app_id: str) -> Share:
+        """That of an app that is known, or else of a principal."""
+        share = self._apps.get(app_id)
+        return self._principal(principal) if share is None else share
+
     def app(self, app_id: str) -> Share:
         """That of an app."""
         if app_id not in self._apps:

@@ -8,6 +8,7 @@ from motet.core.calls import Calls
 from motet.core.host import Host, HostLimits
 from motet.core.pool import Pool
 from motet.core.roster import Roster
+from motet.core.sandboxes import SandboxPlaces
 from motet.core.shares import Shares
 from motet.core.timers import Timers
 
@@ -19,12 +20,13 @@ class State:
     """Pools by function, unfinished calls, containers that have not ended, and what is due when. The engine changes it; others
     look at it, see `Inspection`."""
 
-    __slots__ = ("calls", "containers", "host", "pools", "shares", "timers")
+    __slots__ = ("calls", "containers", "host", "pools", "sandboxes", "shares", "timers")
 
     def __init__(self, limits: HostLimits, id_base: str) -> None:
         self.host = Host(limits)
         self.shares = Shares()
         self.pools: dict[str, Pool] = {}
+        self.sandboxes = SandboxPlaces(self.host, self.shares)
         self.calls = Calls()
         self.containers = Roster(id_base)
         self.timers: Timers[Pool] = Timers()

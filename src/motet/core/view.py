@@ -8,6 +8,7 @@ from itertools import islice
 from motet.core.containers import READY, Container
 from motet.core.inputs import ENDED, RUNNING, Call, Input
 from motet.core.pool import Pool
+from motet.model.isolation import Isolation
 from motet.model.outcome import OutcomeKind
 from motet.model.views import ContainerView, FunctionView, InputView
 from motet.records.facts import SampleRecord
@@ -30,7 +31,8 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
         started_containers=fleet.started_total,
         peak_containers=fleet.peak,
         containers=tuple(
-            _view_container(container, pool.slots.count_in(container), now) for container in fleet.containers.values()
+            _view_container(container, pool.slots.count_in(container), pool.spec.isolation or "process", now)
+            for container in fleet.containers.values()
         ),
         last_decision=pool.size.decision.reason,
         shortage=pool.size.shortage,
@@ -39,13 +41,14 @@ def view_pool(pool: Pool, now: float) -> FunctionView:
     )
 
 
-def _view_container(container: Container, inputs: int, now: float) -> ContainerView:
+def _view_container(container: Container, inputs: int, isolation: Isolation, now: float) -> ContainerView:
     return ContainerView(
         container_id=container.container_id,
         state=f"silent ({container.silent})" if container.silent and container.state is READY else container.state,
         running_inputs=inputs,
         finished_inputs=container.finished,
         age=now - container.started_at,
+        isolation=isolation,
     )
 
 

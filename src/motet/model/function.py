@@ -11,6 +11,7 @@ from motet.model.gpu import GpuRequest
 from motet.model.hidden import hides_secrets
 from motet.model.image import ImageSpec
 from motet.model.interface import InterfaceSpec
+from motet.model.isolation import Isolation
 from motet.model.parameters import ParameterSpec
 from motet.model.retries import NO_RETRIES, RetryPolicy
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate, Batching, Concurrency
@@ -56,11 +57,13 @@ class MethodSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Resources(msgspec.Struct, frozen=True, kw_only=True):
-    """What a container asks of its host: cores and MiB (recorded), and GPUs, in order of preference (given)."""
+    """What a container asks of its host: cores and MiB (recorded; the second of a pair is a limit, which is enforced), MiB of
+    disk (a limit), and GPUs, in order of preference (given)."""
 
     cpu: float | tuple[float, float] | None = None
     memory_mib: int | tuple[int, int] | None = None
     gpu: tuple[GpuRequest, ...] = ()
+    disk_mib: int | None = None
 
 
 @hides_secrets
@@ -72,7 +75,8 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     `parameters_given` is the encoded keyword arguments of one instance of
     a parametrised class; None on the class itself, which then has no pool of its own. `queue_timeout`: seconds an input
     waits for its first attempt at most. `max_waiting_inputs`: None is the server's number. `cancellation_grace`: seconds a
-    container has to let go of a cancelled input, or is given up.
+    container has to let go of a cancelled input, or is given up. `isolation`: None is the server's level. `block_network`: its
+    containers have none. `restrict_modal_access`: their code cannot call the server.
     """
 
     name: str
@@ -102,6 +106,11 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """0 for the function that has the name; others of the app had it before, the first as 1."""
     schedule: ScheduleSpec | None = None
     """When it runs by itself, while it is deployed."""
+    isolation: Isolation | None = None
+    block_network: bool = False
+    restrict_modal_access: bool = False
+    memory_snapshot: bool = False
+    """Its containers are forked from a process that has imported its code, and has run its hooks for that."""
 
     def __post_init__(self) -> None:
         if self.batching is not None and self.concurrency.target_inputs == "auto":
@@ -110,6 +119,11 @@ class FunctionSpec(msgspec.Struct, frozen=True, kw_only=True):
                 "batches are large; give target_inputs as a number of batches"
             )
 
+        if self.block_network and self.isolation == "process":
+            raise InvalidError(
+                f'{self.name}: block_network=True cannot be combined with isolation="process", where containers use '
+                'the network of their machine; give isolation="bubblewrap"'
+            )
         if self.at_most_once:
             self._check_at_most_once()
 
@@ -171,6 +185,7 @@ class FunctionVariant(msgspec.Struct, frozen=True, kw_only=True):
     retries: RetryPolicy | None = None
     env: dict[str, str] | None = None
     resources: Resources | None = None
+    isolation: Isolation | None = None
 
     def merged(self, later: FunctionVariant) -> FunctionVariant:
         """Both changes, the later one winning field by field."""

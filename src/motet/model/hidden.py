@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-HIDDEN = re.compile(r"token|secret|credential|password|headers|env$|^environment")
-"""Fields with such a name are hidden. Environments hold secrets, and headers cookies."""
+HIDDEN = re.compile(r"token|secret|credential|password|headers|env$|^environment|^preload$")
+"""Fields with such a name are hidden. Environments hold secrets, and headers cookies; what is preloaded has an environment."""
 
 
 def hides_secrets(cls: type[T]) -> type[T]:

@@ -9,6 +9,13 @@ import msgspec
 Isolation = Literal["process", "bubblewrap", "oci"]
 """How far containers are kept from the machine and from each other. Users know it as the *isolation level*."""
 
+LEAST_MEMORY_MIB = 64
+"""Of a limit of memory."""
+LEAST_CPU = 0.05
+"""Of a limit of cores."""
+PIDS_WITHIN_WALLS = 1024
+"""Processes and threads that a container within walls may have."""
+
 
 class Mount(msgspec.Struct, frozen=True, kw_only=True):
     """A file or directory of the host that containers see, under the same or another path."""
@@ -20,12 +27,15 @@ class Mount(msgspec.Struct, frozen=True, kw_only=True):
 
 class Walls(msgspec.Struct, frozen=True, kw_only=True):
     """What containers see of the machine, and as whom. `mounts`, in order: on top of what the level shows by itself. `uid`:
-    None is that of whoever starts them."""
+    None is that of whoever starts them. `hidden`: directories that nobody is to see, where they lie below what is shown.
+    `gpus`: with the devices of GPUs."""
 
     isolation: Isolation = "process"
     mounts: tuple[Mount, ...] = ()
     network: bool = True
     uid: int | None = None
+    hidden: tuple[str, ...] = ()
+    gpus: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True):

@@ -42,10 +42,14 @@ class NewInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     payload: Payload
 
 
+BEGUN = -1.0
+"""In place of the moment at which an input is to be tried again: an attempt at it is on its way, or runs."""
+
+
 class RestoredInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An input that a server before this one had accepted, and that has not ended: when it was submitted, and what it has been
     through since, as far as that was kept, up to its attempt number `last_attempt`. `due_at`: it is not to be tried again
-    earlier; 0: it waits."""
+    earlier; 0: it waits; `BEGUN`: that attempt had not ended."""
 
     index: Index
     payload: Payload

@@ -12,15 +12,27 @@ from motet.model.isolation import Walls
 class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Containers with equal ones are forked from one template.
 
-    `python`: the path of its interpreter; "" is the backend's own. `preload`: what it has imported beside Motet, for the
-    runtime to read; empty is nothing. `env`: variables that count before a container gets its own, on top of the backend's,
-    sorted: those that the interpreter reads as it starts, and all that are there at a `preload`.
+    `python`: the path of its interpreter; "" is the backend's own. `preload`: what it has imported beside Motet (a `Preload`
+    of the wire); empty is nothing. `env`: variables that count before a container has its own, as the interpreter reads them
+    when it starts, on top of the backend's; sorted.
     """
 
     python: str = ""
     walls: Walls = Walls()
     preload: bytes = b""
     env: tuple[tuple[bytes, bytes], ...] = ()
+
+    def without_preload(self) -> TemplateSpec:
+        """The one that has imported nothing: what containers import by themselves is the same."""
+        return msgspec.structs.replace(self, preload=b"")
+
+    @property
+    def outside(self) -> TemplateSpec:
+        """What containers with this one are forked from. Those within walls made by bubblewrap enter these one by one, each its
+        own, and come from a process in which no code of theirs has run, and that knows nothing of theirs."""
+        if self.walls.isolation != "bubblewrap":
+            return self
+        return TemplateSpec(python=self.python)
 
 
 PLAIN_TEMPLATE = TemplateSpec()

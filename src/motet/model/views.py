@@ -5,17 +5,19 @@ from __future__ import annotations
 import msgspec
 
 from motet.model.attempt import AttemptRecord
+from motet.model.isolation import Isolation
 
 
 class ContainerView(msgspec.Struct, frozen=True, kw_only=True):
-    """One container: its state (starting, ready, frozen, draining, stopping; "silent", with how that is known) and how many
-    inputs it runs and has run."""
+    """One container: its state (starting, ready, frozen, draining, stopping; "silent", with how that is known), how many
+    inputs it runs and has run, and its isolation level."""
 
     container_id: str
     state: str
     running_inputs: int
     finished_inputs: int
     age: float
+    isolation: Isolation = "process"
 
 
 class InputView(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,4 +1,4 @@
-"""The life of a container: connect, load, enter, serve, exit."""
+"""The life of a container: connect, load, enter, serve, exit. In a template it begins without a connection (`prepare`)."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import time
 from collections.abc import Callable
 from functools import partial
 from typing import Literal
+
+import msgspec
 
 from motet.client.connection import Connection
 from motet.client.gate import shield_cancellation
@@ -43,6 +45,7 @@ from motet.runtime.processes import forked_child
 from motet.runtime.processes.orphans import Orphans
 from motet.runtime.receivers import BlockingReceiver, LoopReceiver
 from motet.runtime.sender import Sender
+from motet.runtime.snapshot import Snapshot
 from motet.runtime.stalls.stalls import Stall
 from motet.runtime.stalls.stuck import Stuck, stuck_after
 from motet.runtime.stalls.watchdog import BLOCKED_AFTER, Watchdog, blocked_after
@@ -69,16 +72,15 @@ LAST_ACKNOWLEDGEMENTS = 2.0
 
 def main(fork: Fork) -> int:
     """Run a container until its server stops it or is gone. Returns its exit status. Begins in its scratch directory."""
-    surroundings.carry_name(fork.container_id)
-    scratch = surroundings.take_temporary_directory()
-    enter_container(fork.container_id)
-    quiet_declarations()
-    executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
-    control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
-    configuration = _read_configuration(executor_socket)
-    surroundings.enter_app(configuration, lambda: _connect_client(fork, survives=configuration.survives))
-    way_back = partial(_come_back, fork) if configuration.survives else None
-    return _ConnectedContainer(configuration.spec, executor_socket, control_socket, scratch, way_back).run()
+    return _ContainerLife().begin(fork)
+
+
+def prepare(configuration: bytes) -> _ContainerLife:
+    """A container without a name, as far as its code can be had without a server: imported, and with the hooks run that are for
+    a memory snapshot."""
+    container = _ContainerLife()
+    container.prepare(msgspec.msgpack.decode(configuration, type=Configure))
+    return container
 
 
 def _come_back(fork: Fork, role: Literal["control", "executor"]) -> socket.socket:
@@ -107,46 +109,96 @@ def _connect_client(fork: Fork, *, survives: bool) -> Connection:
     return connection
 
 
-class _ConnectedContainer:
-    """Everything after the connections are there."""
+class _ContainerLife:
+    """Made before user code is imported. `begin` it once, in the process that is the container; `prepare` it before, or not."""
 
-    def __init__(
-        self,
-        spec: FunctionSpec,
-        executor_socket: socket.socket,
-        control_socket: socket.socket,
-        scratch: str,
-        way_back: WayBack | None,
-    ) -> None:
-        self._spec = spec
-        self._way_back = way_back
-        self._kept = None if way_back is None else KeptAttempts()
-        self._sender = Sender(executor_socket)
-        forked_child.has_none_of(executor_socket.fileno())
-        forked_child.has_none_of(control_socket.fileno())
+    def __init__(self) -> None:
+        self._spec: FunctionSpec
+        self._executor_socket: socket.socket
+        self._control: Control
+        self._way_back: WayBack | None = None
+        self._kept: KeptAttempts | None = None
+        self._sender = Sender()
         self._outputs = standard_streams.install(self._sender)
+        self._outputs.write_raw()
         self._own_tasks = own_tasks.OwnTasks()
-        self._keyboard_interrupts = KeyboardInterrupts(alone=spec.concurrency.max_inputs == 1)
+        self._keyboard_interrupts = KeyboardInterrupts()
         self._loop: UserLoop | None = None
-        # After that, so before it at the end: the last lines of all.
-        atexit.register(surroundings.tell_what_goes, scratch)
         context_propagation.install(self._outputs)
         own_tasks.hide_threads()
         self._own_tasks.install()
         self._keyboard_interrupts.install()
         let_callers_wait()
-        self._control = Control(control_socket, self._sender)
         paused_loop.install(lambda: self._loop)
-        Processes(self._outputs).install()
-        Orphans().install()
-        self._executor_socket = executor_socket
+        self._processes = Processes(self._outputs)
+        self._processes.install()
         self._loop_choice = LoopChoice()
         self._context = contextvars.copy_context()
         self._executor: Executor | None = None
         self._blocked_after = 0.0
         self._entering = 0.0
+        self._snapshot: Snapshot | None = None
         provide(self)
+        quiet_declarations()
+
+    # --- see `PreparedContainer` --------------------------------------------------------------------------------------
+
+    def prepare(self, configuration: Configure) -> None:
+        """Have the code, and what hooks for a memory snapshot make, without a server."""
+        self._spec = configuration.spec
+        surroundings.take_temporary_directory()
+        enter_container("")
+        self._snapshot = Snapshot()
+        surroundings.enter_program(configuration)
+        surroundings.enter_app(configuration, self._snapshot.connect)
+        self._snapshot.take(configuration.spec)
+        self._outputs.flush()
+
+    @property
+    def has_failed(self) -> bool:
+        """The import, or a hook, has raised what the container is to tell."""
+        return self._snapshot is not None and self._snapshot.failed is not None
+
+    @property
+    def obstacle(self) -> str | None:
+        """What the code has done that a container must do by itself."""
+        return None if self._snapshot is None else self._snapshot.obstacle
+
+    def begin(self, fork: Fork) -> int:
+        """Run the container until its server stops it or is gone. Returns its exit status."""
+        surroundings.carry_name(fork.container_id)
+        scratch = surroundings.take_temporary_directory()
+        enter_container(fork.container_id)
+        executor_socket = connect(fork.address, Hello("executor", fork.token, fork.container_id))
+        control_socket = connect(fork.address, Hello("control", fork.token, fork.container_id))
+        configuration = _read_configuration(executor_socket)
+        if self._snapshot is None:
+            surroundings.enter_program(configuration)
+        else:
+            self._snapshot.restore()
+        surroundings.enter_app(configuration, lambda: _connect_client(fork, survives=configuration.survives))
+        self._spec = configuration.spec
+        if configuration.survives:
+            self._way_back = partial(_come_back, fork)
+            self._kept = KeptAttempts()
+        self._connect(executor_socket, control_socket)
+        # After that of the streams, so before it at the end: the last lines of all.
+        atexit.register(surroundings.tell_what_goes, scratch)
+        return self._run()
+
+    def _connect(self, executor_socket: socket.socket, control_socket: socket.socket) -> None:
+        for sock in (executor_socket, control_socket):
+            forked_child.has_none_of(sock.fileno())
+        self._executor_socket = executor_socket
+        self._sender.resume(executor_socket, ())
+        self._outputs.sort()
+        self._processes.know_streams()
+        Orphans().install()
+        self._keyboard_interrupts.alone = self._spec.concurrency.max_inputs == 1
+        self._control = Control(control_socket, self._sender)
         self._control.start()
+
+    # --- see `ContainerControl` ---------------------------------------------------------------------------------------
 
     @property
     def input_concurrency(self) -> int:
@@ -167,7 +219,9 @@ class _ConnectedContainer:
         with shield_cancellation():
             self._sender.send(StopDelivering())
 
-    def run(self) -> int:
+    # --- its life -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> int:
         service = self._start("loading", self._load)
         if service is None:
             return 1
@@ -182,10 +236,12 @@ class _ConnectedContainer:
         # Here, where a value that is none is told as a failure to load.
         self._blocked_after = blocked_after(os.environ)
         self._outputs.limit(log_rate(os.environ), is_watched=bool(os.environ.get(LIVE_LINES)))
-        service = load(self._spec)
+        if self._snapshot is not None:
+            self._snapshot.raise_failure("loading")
+        service = load(self._spec, None if self._snapshot is None else self._snapshot.instance)
         forked_child.leave()
         # Hooks run in this one context, and inputs in copies of it: they see what enter hooks set.
-        self._context = contextvars.copy_context()
+        self._context = contextvars.copy_context() if self._snapshot is None else self._snapshot.context
         return service
 
     def _start(self, phase: Literal["loading", "entering"], step: Callable[[], Service]) -> Service | None:
@@ -197,6 +253,10 @@ class _ConnectedContainer:
 
     def _enter(self, service: Service) -> Service:
         """Enter hooks, then the startup of web apps; their shutdown comes before the exit hooks."""
+        if self._snapshot is None:
+            self._run_hooks(service.snapshot)
+        else:
+            self._snapshot.raise_failure("entering")
         self._run_hooks(service.enter)
         if not any(method.web for method in self._spec.methods):
             return service

@@ -36,12 +36,13 @@ class Sender:
     `finish` queues an outcome; `flush` sends what is queued, unless another thread is at it: then that one sends it
     too. So outcomes that come while one is being sent leave together, and no thread waits for another. Nor does one wait
     for the server: what does not fit into the socket leaves from a thread of its own.
+
+    Made without a socket, it keeps everything until it is given one by `resume`.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket | None = None) -> None:
         self.streaming_tasks = 0
         """Generators that run as tasks now: the only one has no others to wait for."""
-        self._socket = sock
         self._lock = threading.Lock()
         self._ends: deque[AttemptEnd] = deque()
         self._queued: deque[Message] = deque()
@@ -53,7 +54,10 @@ class Sender:
         """What cannot be sent because the server is gone is no error: there will be another one."""
         self.drains = False
         """The server was asked to send no more attempts."""
-        self._is_lost = False
+        self._is_lost = sock is None
+        self._socket: socket.socket
+        if sock is not None:
+            self._socket = sock
 
     def finish(self, end: AttemptEnd) -> None:
         """Queue an outcome for the next `flush`."""

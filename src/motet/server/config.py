@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from motet.client.addresses import parsed_address
-from motet.client.home import containers_socket, standing_directory, standing_socket
+from motet.client.home import containers_socket, home_directory, standing_directory, standing_socket
 from motet.core.devices import MissingGpu
 from motet.core.host import DEFAULT_LIMITS, HostLimits
 from motet.errors import InvalidError
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import Isolation
 from motet.model.quota import NO_QUOTA, Quota
 from motet.server.clients.conversation import GRACE
 from motet.server.clients.guests import MAX_CONNECTIONS
@@ -63,6 +64,7 @@ class ServerConfig:
     `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
     `blobs_above`: what is large, in bytes.
     `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
+    `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
 
@@ -92,6 +94,8 @@ class ServerConfig:
     secrets_key: str = ""
     blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
+    isolation: Isolation = "process"
+    hidden: tuple[str, ...] = ()
 
     @property
     def certificates(self) -> tuple[Path, ...]:
@@ -154,6 +158,8 @@ class ServerConfig:
             secrets_key=os.environ.get("MOTET_SECRETS_KEY", ""),
             blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
+            isolation=_isolation(),
+            hidden=(str(home_directory(os.environ)),),
         )
 
 
@@ -260,6 +266,14 @@ def _trace_directory() -> Path | None:
     except OSError as error:
         raise InvalidError(f"MOTET_TRACE names a directory, and {text!r} cannot be one: {error.strerror}") from error
     return directory
+
+
+def _isolation() -> Isolation:
+    match os.environ.get("MOTET_ISOLATION") or "process":
+        case "process" | "bubblewrap" | "oci" as choice:
+            return choice
+        case other:
+            raise InvalidError(f"MOTET_ISOLATION must be 'process', 'bubblewrap' or 'oci'; it is {other!r}")
 
 
 def _missing_gpu() -> MissingGpu:

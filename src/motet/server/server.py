@@ -32,6 +32,7 @@ from motet.server.api.entrance import ApiEntrance
 from motet.server.api.reception import Reception
 from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.levels import LevelsHere
 from motet.server.apps.lifetimes import Lifetimes
 from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
@@ -46,7 +47,6 @@ from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
-from motet.server.containers.containers import Containers
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -70,6 +70,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
+from motet.server.sandboxes.launched import launched
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -130,15 +131,16 @@ class Server:
             lambda function_id: self._room.refusal(function_id),  # noqa: PLW0108 - there is no room yet
             config.app_quota.requests,
         )
-        self._catalogue = Catalogue(self._driver, id_base)
+        self._catalogue = Catalogue(self._driver, id_base, LevelsHere(config.isolation, backend.lacks, config.listen))
         ends = config.stop_grace, self._calls.forget_app
         self._lifetimes = Lifetimes(self._driver, self._catalogue, self._lines, self._web, *ends, config.app_quota)
         self._metrics = Metrics(
             *(self._catalogue.views, self._tally, self._driver.follow, config.certificates),
             *(home_usage, backend.silence, self._spawned.progress),
         )
-        self._containers = Containers(
-            self._driver, backend, self._catalogue, self._lines, config.base_env, config.stop_grace, inherited
+        of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
+        self._launched, self._containers = launched(
+            *of_backend, config.base_env, config.stop_grace, config.hidden, inherited
         )
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
@@ -165,6 +167,7 @@ class Server:
             room.names,
             room.place,
             room.deployments,
+            self._launched.requests,
             self._containers.given,
             0.0 if inherited is None else self._clock.now() + AGAIN_WINDOW,
         )
@@ -219,16 +222,16 @@ class Server:
         await self._spawned.prepare()
         if self._metrics_endpoint is not None:
             self.metrics_url = self._metrics_endpoint.open()
-        self._containers.address = self._address = await self._entrances.open(
+        self._address = await self._entrances.open(
             self._config.listen, lambda: self._config.containers_socket or self._config.socket or self._own_socket()
         )
         for path in () if self._inherited is None else self._inherited.sockets:
             await self._entrances.open_unix(path)
-        await self._backend.open(self._containers)
+        await self._launched.open(self._address)
         self._records.open()
         socket = self._config.socket if self._config.containers_socket else None
         if socket is not None:  # what clients submit again would run once more where its container is not back
-            await self._containers.take_over()
+            await self._launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
         await self._spawned.restore()
         if socket is not None:
@@ -376,7 +379,7 @@ class Server:
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()
-        address = self._containers.address if socket is None else f"unix:{socket}"
+        address = self._containers.walling.address if socket is None else f"unix:{socket}"
         return ServerIdentity(self.server_id, os.getpid(), began_at, address, self._door.token)
 
     def _closed(self) -> str:
@@ -391,10 +394,7 @@ class Server:
             principal = self._admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
             return self._conversations.greet(hello, peer, principal.identity, enter)
-        self._containers.check(hello)
-        if hello.role == "executor":
-            return self._containers.executor(hello, peer)
-        if hello.role == "control":
-            return self._containers.control(hello, peer)
+        if (handler := self._launched.accept(hello, peer)) is not None:
+            return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)
         return self._guests.add(session, peer, None, hello.container_id)

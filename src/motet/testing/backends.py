@@ -9,6 +9,7 @@ from collections.abc import Callable
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream
 from motet.errors import InternalError
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 
 
 class FakeBackend:
@@ -42,6 +43,10 @@ class FakeBackend:
 
     def silence(self) -> None:
         """See `Backend`."""
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`: containers that are no processes need no walls."""
+        return None
 
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""

@@ -7,7 +7,7 @@ what ran in them, and whoever did harm says to whom. `python -m motet.testing.hi
 from __future__ import annotations
 
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +29,9 @@ from motet.testing.history_told import NEVER, HistoryTold
 
 DEATHS_THAT_CONDEMN = 2
 """An input may end as the killer of its container only if that many containers were harmed while it was there."""
+
+MOST_AHEAD = 256
+"""Items that a stream may have made, and its caller does not have."""
 
 AROUND = 2.0
 """Seconds before and after what is told of an input that are told, too."""
@@ -55,6 +58,8 @@ def check(events: Sequence[Event]) -> list[Violation]:
         *_each_accepted_input_has_one_outcome(told),
         *_results_are_right(told),
         *_results_stay_the_same(told),
+        *_streams_are_whole(told),
+        *_streams_wait_for_their_consumers(told),
         *_no_outcome_is_fenced(told),
         *_nothing_runs_after_its_end(told),
         *_nothing_runs_twice_at_once(told),
@@ -104,7 +109,9 @@ def _each_accepted_input_has_one_outcome(told: HistoryTold) -> Iterator[Violatio
             what = f"{key} has {len(it.seen)} outcomes for one caller"
             yield Violation(promise="exactly one outcome", what=what, key=key)
         for denied in it.denied:
-            if not is_gone and not told.lacked_server(denied.at):
+            # A stream is not gone on with: items may be lost on their way.
+            is_cut = asked.streams and told.changed_server(asked.at, denied.at)
+            if not is_gone and not is_cut and not told.lacked_server(denied.at):
                 what = f"{key}: its caller was told {denied.error!r}, though nothing had been done to it"
                 yield Violation(promise="accepted = ended", what=what, key=key)
         if told.settled and not it.seen and not it.denied and it.cancelled_at == NEVER and not is_gone:
@@ -137,6 +144,39 @@ def _results_stay_the_same(told: HistoryTold) -> Iterator[Violation]:
                     f"{seen.kind.name} of attempt {seen.attempt} for {seen.reader}"
                 )
                 yield Violation(promise="results stay the same", what=what, key=key)
+
+
+def _streams_are_whole(told: HistoryTold) -> Iterator[Violation]:
+    """A caller has the items of one attempt, each once and in order; all of them, if that has succeeded."""
+    for key, it in told.inputs.items():
+        count = 0
+        for items in it.items:
+            of = it.items[0].attempt
+            made = sum(each.count for each in it.yielded if each.attempt == of and each.at <= items.at)
+            if (items.attempt, items.first) != (of, count) or count + items.count > made:
+                what = (
+                    f"{key} gave items {items.first} to {items.first + items.count - 1} of attempt {items.attempt} "
+                    f"after {count} of attempt {of}, which had made {made}"
+                )
+                yield Violation(promise="streams are whole", what=what, key=key)
+                break
+            count += items.count
+        for seen in it.seen:
+            made = sum(each.count for each in it.yielded if each.attempt == seen.attempt)
+            if seen.kind is OutcomeKind.SUCCESS and made != count:
+                what = f"{key} succeeded as attempt {seen.attempt}, which made {made} items, and {count} had come"
+                yield Violation(promise="streams are whole", what=what, key=key)
+
+
+def _streams_wait_for_their_consumers(told: HistoryTold) -> Iterator[Violation]:
+    for key, it in told.inputs.items():
+        for last in it.yielded:
+            made = sum(each.count for each in it.yielded if each.attempt == last.attempt and each.at <= last.at)
+            seen = sum(each.count for each in it.items if each.attempt == last.attempt and each.at <= last.at)
+            if made - seen > MOST_AHEAD:
+                what = f"attempt {last.attempt} of {key} had made {made} items when its caller had {seen}"
+                yield Violation(promise="streams wait for their consumers", what=what, key=key)
+                break
 
 
 def _no_outcome_is_fenced(told: HistoryTold) -> Iterator[Violation]:
@@ -235,7 +275,8 @@ def _no_innocent_is_condemned(told: HistoryTold) -> Iterator[Violation]:
             deaths = {
                 who for at, who in told.deaths if it.submitted.at <= at <= seen.at and told.function_of.get(who) == name
             }
-            if len(deaths) < DEATHS_THAT_CONDEMN:
+            # What a consumer has of a stream cannot be taken back: it does not begin again.
+            if len(deaths) < (1 if it.yielded else DEATHS_THAT_CONDEMN):
                 what = f"{key} ended as lost after {len(deaths)} containers had: {seen.text}"
                 yield Violation(promise="no innocent is condemned", what=what, key=key)
 
@@ -244,7 +285,8 @@ def _bounds_are_kept(told: HistoryTold) -> Iterator[Violation]:
     """Of a function live no more containers than may, and in each run no more inputs. What was harmed does not count: the
     platform may have given it up."""
     live: dict[str, dict[str, None]] = defaultdict(dict)
-    running: dict[str, dict[int, None]] = defaultdict(dict)
+    running: dict[str, dict[int, int]] = defaultdict(dict)
+    batches: Counter[tuple[str, int]] = Counter()
     for event in told.events:
         match event:
             case ContainerBegan():
@@ -259,9 +301,13 @@ def _bounds_are_kept(told: HistoryTold) -> Iterator[Violation]:
                 live[told.function_of.get(event.container, "")].pop(event.container, None)
             case AttemptBegan():
                 inside = running[event.container]
-                inside[event.attempt] = None
+                inside[event.attempt] = event.batch or event.attempt
                 bound = told.functions.get(told.function_of.get(event.container, ""))
-                if bound is not None and len(inside) > bound.max_inputs:
+                batches[event.container, event.batch] += 1
+                if bound is not None and event.batch and batches[event.container, event.batch] > bound.max_batch:
+                    what = f"a batch of {bound.max_batch} at most in {event.container} got attempt {event.attempt}, too"
+                    yield Violation(promise="batches <= max_batch_size", what=what)
+                if bound is not None and len(set(inside.values())) > bound.max_inputs:
                     what = f"{event.container} may run {bound.max_inputs} inputs, and runs attempts {list(inside)}"
                     yield Violation(promise="running <= max_inputs", what=what)
             case OutcomeOffered():

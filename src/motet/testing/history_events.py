@@ -8,13 +8,14 @@ from motet.model.outcome import OutcomeKind
 
 
 class BoundsDeclared(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """A function may have so many containers, with so many inputs at once in each. `outlives`: spawned inputs of it are to end
-    whatever becomes of the program that has spawned them."""
+    """A function may have so many containers, with so many inputs at once in each, or batches. `outlives`: spawned inputs of
+    it are to end whatever becomes of the program that has spawned them."""
 
     at: float
     function: str
     max_containers: int
     max_inputs: int
+    max_batch: int = 1
     retries: int = 0
     at_most_once: bool = False
     outlives: bool = False
@@ -22,13 +23,15 @@ class BoundsDeclared(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class InputSubmitted(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """A client hands in an input. `spawned`: it counts as accepted only once that is acknowledged."""
+    """A client hands in an input. `spawned`: it counts as accepted only once that is acknowledged. `streams`: its client wants
+    items of it, before its outcome."""
 
     at: float
     key: str
     client: str
     function: str
     spawned: bool = False
+    streams: bool = False
 
 
 class SpawnAcknowledged(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -46,12 +49,34 @@ class CancelAsked(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
 
 class AttemptBegan(msgspec.Struct, frozen=True, tag=True, kw_only=True):
-    """An attempt begins in a container: what the code of the input would have seen."""
+    """An attempt begins in a container: what the code of the input would have seen. `batch`: the same for all that begin
+    together, in one call; 0: it begins by itself."""
 
     at: float
     key: str
     attempt: int
     container: str
+    batch: int = 0
+
+
+class ItemsMade(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """An attempt has yielded so many items, from the one with this number on; the very first has 0."""
+
+    at: float
+    key: str
+    attempt: int
+    first: int
+    count: int
+
+
+class ItemsSeen(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """These items of an attempt are there for the client that has asked for them."""
+
+    at: float
+    key: str
+    attempt: int
+    first: int
+    count: int
 
 
 class OutcomeOffered(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -142,6 +167,8 @@ Event = (
     | SpawnAcknowledged
     | CancelAsked
     | AttemptBegan
+    | ItemsMade
+    | ItemsSeen
     | OutcomeOffered
     | OutcomeSeen
     | OutcomeDenied

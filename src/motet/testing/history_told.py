@@ -14,6 +14,8 @@ from motet.testing.history_events import (
     Event,
     Fault,
     InputSubmitted,
+    ItemsMade,
+    ItemsSeen,
     OutcomeDenied,
     OutcomeOffered,
     OutcomeSeen,
@@ -31,6 +33,9 @@ TURNED_AWAY = frozenset({"exited with status 69"})
 PATIENCE = 50.0
 """Seconds without a server that clients bear at least."""
 
+REPLACED = 10.0
+"""Seconds for which a client may still speak to a server when another one has replaced it."""
+
 NEVER = float("inf")
 
 
@@ -43,6 +48,8 @@ class InputTold:
     cancelled_at: float = NEVER
     began: list[AttemptBegan] = field(default_factory=list)
     offered: list[OutcomeOffered] = field(default_factory=list)
+    yielded: list[ItemsMade] = field(default_factory=list)
+    items: list[ItemsSeen] = field(default_factory=list)
     seen: list[OutcomeSeen] = field(default_factory=list)
     denied: list[OutcomeDenied] = field(default_factory=list)
 
@@ -56,6 +63,10 @@ class InputTold:
                 self.began.append(event)
             case OutcomeOffered():
                 self.offered.append(event)
+            case ItemsMade():
+                self.yielded.append(event)
+            case ItemsSeen():
+                self.items.append(event)
             case OutcomeSeen():
                 self.seen.append(event)
             case OutcomeDenied():
@@ -129,6 +140,12 @@ class HistoryTold:
         began = [place for place, (when, is_new) in enumerate(self.servers) if is_new and when <= at]
         following = self.servers[began[-1] + 1 :] if began else self.servers
         return any(when <= at - PATIENCE for when, _ in following)
+
+    def changed_server(self, since: float, by: float) -> bool:
+        """Whether another server than before may have been spoken to in this time: the first comes after none. One that was
+        replaced may have been listened to for a while."""
+        began = [when for when, is_new in self.servers if is_new]
+        return any(since - REPLACED <= when <= by for when in began[1:])
 
     def was_held_up(self, began: AttemptBegan, than: int) -> bool:
         """Whether it may have been sent before attempt `than`: what is on its way cannot be called back."""

@@ -12,6 +12,7 @@ from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports, St
 from motet.client.connection import Connection
 from motet.client.running_app import RunningApp, enter_container_app
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.server.server import Server
 from motet.testing.attempts import AttemptLog
 from motet.testing.container import WorldContainer
@@ -276,6 +277,10 @@ class HostBackend:
         early, self._early = self._early, []
         for report in early:
             report(reports)
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`: containers that are no processes need no walls."""
+        return None
 
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""

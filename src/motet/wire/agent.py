@@ -38,6 +38,7 @@ class LaunchContainer(msgspec.Struct, array_like=True, tag="launch", frozen=True
     note: bytes
     template: TemplateSpec = PLAIN_TEMPLATE
     limits: Limits = NO_LIMITS
+    entry: str = ""
 
 
 class EndContainerNow(msgspec.Struct, array_like=True, tag="kill", frozen=True):

@@ -1,7 +1,7 @@
 """The conversation between a client and its server: calls with their outcomes, and requests with their replies.
 
-Queues (`queue_messages.py`), operators (`operator_messages.py`) and deployments (`deployment_messages.py`) have requests of
-their own.
+Queues (`queue_messages.py`), operators (`operator_messages.py`), deployments (`deployment_messages.py`) and sandboxes
+(`sandbox_messages.py`) have requests of their own.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from motet.wire.hello import Agreed, Refused
 from motet.wire.message import Message
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.sandbox_messages import SandboxReply, SandboxRequest
 
 STREAM_WINDOW = 256
 """Items that a generator may be ahead of its consumer."""
@@ -197,6 +198,7 @@ RequestBody = (
     | OfferBundle
     | PutPieces
     | c.ScheduleRequest
+    | SandboxRequest
 )
 
 
@@ -341,6 +343,7 @@ ReplyBody = (
     | d.FunctionFound
     | BundleOffered
     | c.ScheduleReply
+    | SandboxReply
     | Done
     | RequestFailed
 )

@@ -16,8 +16,9 @@ from motet.wire.framing import LENGTH, MAX_FRAME_BYTES
 from motet.wire.hello import Hello
 from motet.wire.message import Message
 from motet.wire.portions import halves
+from motet.wire.sandbox_messages import FromSandbox, ToSandbox
 
-ToServer = Hello | FromClient | FromContainer
+ToServer = Hello | FromClient | FromContainer | FromSandbox
 
 _SPLIT_BYTES = 16 * 1024 * 1024
 
@@ -90,9 +91,10 @@ decode_to_server: Callable[[memoryview], list[ToServer]] = _decoder(ToServer)
 decode_to_client: Callable[[memoryview], list[ToClient]] = _decoder(ToClient)
 decode_to_executor: Callable[[memoryview], list[ToExecutor]] = _decoder(ToExecutor)
 decode_to_control: Callable[[memoryview], list[ToControl]] = _decoder(ToControl)
+decode_to_sandbox: Callable[[memoryview], list[ToSandbox]] = _decoder(ToSandbox)
 
 
 def prepare_for_containers() -> None:
     """Have the decoders made that containers need: processes that are forked after this share them."""
-    for decode in (decode_to_executor, decode_to_control, decode_to_client):
+    for decode in (decode_to_executor, decode_to_control, decode_to_client, decode_to_sandbox):
         decode(memoryview(_NOTHING))

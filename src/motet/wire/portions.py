@@ -23,6 +23,7 @@ from motet.wire.operator_messages import (
 )
 from motet.wire.output_messages import Output, Written
 from motet.wire.queue_messages import ItemsGot
+from motet.wire.sandbox_messages import FilesListed, SandboxesListed
 from motet.wire.schedule_messages import SchedulesListed
 
 _LISTS: dict[type[Any], str] = {
@@ -50,6 +51,8 @@ _LISTS: dict[type[Any], str] = {
     CallGraphFound: "inputs",
     DeploymentsListed: "found",
     SchedulesListed: "found",
+    SandboxesListed: "views",
+    FilesListed: "files",
     ItemsGot: "items",
     Written: "lines",
 }

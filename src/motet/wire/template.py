@@ -1,16 +1,19 @@
 """The talk between a backend and its template process, over one Unix stream socket: frames with one message each.
 
-The template forks on `Fork` (two file descriptors come with its first byte: the container's stdout and stderr; stdin is
-/dev/null) and reports when a container is stopped by a signal, goes on, and exits. End of file means: kill every
+The template forks on `Fork` (three file descriptors come with its first byte: the container's stdout and stderr, and a file
+with `Confided`, which the container alone reads: what a template has known, every later container could find in its memory) and
+reports when a container is stopped by a signal, goes on, and exits. End of file means: kill every
 container, then end.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import msgspec
 
 from motet.model.hidden import hides_secrets
-from motet.model.isolation import NO_LIMITS, Limits
+from motet.model.isolation import NO_LIMITS, Limits, Walls
 from motet.wire.framing import LENGTH
 
 
@@ -18,7 +21,8 @@ from motet.wire.framing import LENGTH
 class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     """Start a container: an environment, a working directory, and where to find the server.
 
-    The environment is bytes because that is what it is: names and values need not be UTF-8.
+    The environment is bytes because that is what it is: names and values need not be UTF-8. `entry`: what to run there,
+    "module:function"; empty: what the template runs.
     """
 
     container_id: str
@@ -27,12 +31,50 @@ class Fork(msgspec.Struct, array_like=True, tag="fork", frozen=True):
     env: dict[bytes, bytes]
     directory: str
     limits: Limits = NO_LIMITS
+    entry: str = ""
+    walls: Walls = Walls()
+    joins: tuple[str, ...] = ()
+    """Files of control groups, to write "0" to."""
+
+
+@hides_secrets
+class Confided(msgspec.Struct, array_like=True, frozen=True):
+    """What takes the place of fields of `Fork` in its container."""
+
+    token: str
+    env: dict[bytes, bytes]
+
+
+class Preload(msgspec.Struct, array_like=True, frozen=True):
+    """What a template imports before it forks: an encoded `Configure`, and the environment that is there meanwhile."""
+
+    configuration: bytes
+    env: tuple[tuple[bytes, bytes], ...]
+
+
+class Prepare(msgspec.Struct, array_like=True, tag="prepare", frozen=True):
+    """Import this (an encoded `Preload`), before the first `Fork`. Two descriptors come along, if there are any: where
+    stdout and stderr go meanwhile. Answered by `TemplateReady` or `CannotFork`."""
+
+    preload: bytes
 
 
 class Kill(msgspec.Struct, array_like=True, tag="kill", frozen=True):
     """End a container now, with everything it started."""
 
     container_id: str
+
+
+class TemplateReady(msgspec.Struct, array_like=True, tag="template_ready", frozen=True):
+    """What was to be imported is there. `failed`: it raised an exception, which containers will tell."""
+
+    failed: bool = False
+
+
+class CannotFork(msgspec.Struct, array_like=True, tag="cannot_fork", frozen=True):
+    """It was imported, and containers cannot be forked from what became of the template, for this reason."""
+
+    reason: str
 
 
 class Forked(msgspec.Struct, array_like=True, tag="forked", frozen=True):
@@ -63,15 +105,21 @@ class Thawed(msgspec.Struct, array_like=True, tag="thawed", frozen=True):
     container_id: str
 
 
-TemplateReport = Forked | Froze | Thawed | Exited
+TemplateRequest = Prepare | Fork | Kill
+"""What a backend tells a template."""
+TemplateReport = TemplateReady | CannotFork | Forked | Froze | Thawed | Exited
 """What a template tells its backend."""
 
 _encode = msgspec.msgpack.Encoder().encode
-decode_to_template = msgspec.msgpack.Decoder(Fork | Kill).decode
+decode_to_template = msgspec.msgpack.Decoder(TemplateRequest).decode
+decode_preload = msgspec.msgpack.Decoder(Preload).decode
+encode_preload: Callable[[Preload], bytes] = _encode
+encode_confided = msgspec.msgpack.Encoder().encode
+decode_confided = msgspec.msgpack.Decoder(Confided).decode
 decode_to_backend = msgspec.msgpack.Decoder(TemplateReport).decode
 
 
-def frame(message: Fork | Kill | TemplateReport) -> bytes:
+def frame(message: TemplateRequest | TemplateReport) -> bytes:
     """The bytes to write for a message: its length and itself."""
     body = _encode(message)
     return LENGTH.pack(len(body)) + body

@@ -35,6 +35,7 @@ from motet.wire.conversation_messages import Goodbye, Taken
 from motet.wire.hello import Hello
 from motet.wire.operator_messages import EndCall, OpenDashboard, ViewEnvironment, ViewServer
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsPut, PutItems, QueueViewed, ViewQueue
+from motet.wire.sandbox_messages import FromSandbox
 from tests.server.stage import Client, Stage, play, refusal
 
 
@@ -44,7 +45,7 @@ def test_every_message_that_a_server_takes_has_its_right_and_no_other_is_in_the_
 
 def test_containers_alone_may_say_what_containers_say_and_nobody_says_hello_twice() -> None:
     for kind, needed in NEEDED.items():
-        assert bool(needed & SERVE) == (kind in typing.get_args(FromContainer))
+        assert bool(needed & SERVE) == (kind in (*typing.get_args(FromContainer), *typing.get_args(FromSandbox)))
         assert needed or kind is Hello
     assert Hello in refused_to(EVERYTHING | SERVE)
 

@@ -32,7 +32,9 @@ class Stage:
         self.reading: dict[StoredPayload, Callable[[bytes | Error], None]] = {}
         self.unwanted: set[int] = set()
         self.here: dict[StoredPayload, bytes] = {}
-        self.late = LateDeliveries(self, cast(Driver, self), self.find)
+        self.noted: dict[int, Callable[[bytes | Error], None]] = {}
+        """Attempts that are to be kept first."""
+        self.late = LateDeliveries(self, cast(Driver, self), self.find, lambda delivery: delivery.attempt in self.noted)
 
     # What it stands before.
     def deliver(self, command: DeliverAttempts) -> None:
@@ -64,6 +66,9 @@ class Stage:
 
     # Where arguments are.
     def find(self, delivery: Delivery, then: Callable[[bytes | Error], None]) -> None:
+        if delivery.attempt in self.noted:
+            self.noted[delivery.attempt] = then
+            return
         payload = cast(StoredPayload, delivery.payload)
         if payload in self.here:
             then(self.here[payload])
@@ -72,6 +77,10 @@ class Stage:
 
     def came(self, attempt: int, found: bytes | Error = b"there") -> None:
         self.reading.pop(stored(attempt))(found)
+
+
+def nobody(found: bytes | Error) -> None:
+    raise AssertionError("nobody waits for this")
 
 
 def finished(*ends: AttemptEnd) -> AttemptsFinished:
@@ -181,3 +190,21 @@ def test_it_takes_its_place_when_it_is_first_needed() -> None:
     on = Stage()
     on.late.begin()
     assert set(on.performers) == {DeliverAttempts, DeliverBatch, CancelAttempts}
+
+
+def test_one_that_is_to_be_kept_first_is_sent_when_it_is() -> None:
+    on = Stage()
+    on.noted[1] = nobody
+    on.late.deliver(DeliverAttempts("ta-1", [delivery(1, b"small"), delivery(2, b"small")]))
+    assert on.sent == [DeliverAttempts("ta-1", [delivery(2, b"small")])]
+    on.noted[1](b"small")
+    assert on.sent[1:] == [DeliverAttempts("ta-1", [delivery(1, b"small")])]
+
+
+def test_a_batch_is_sent_when_each_of_it_is_kept() -> None:
+    on = Stage()
+    on.noted[2] = nobody
+    on.late.deliver_batch(DeliverBatch("ta-1", [delivery(1, b"small"), delivery(2, b"small")]))
+    assert on.sent == []
+    on.noted[2](b"small")
+    assert on.sent == [DeliverBatch("ta-1", [delivery(1, b"small"), delivery(2, b"small")])]

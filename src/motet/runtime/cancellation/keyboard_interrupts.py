@@ -23,8 +23,9 @@ class KeyboardInterrupts:
     the server ends a container. Does nothing if the user's code has put a handler of its own there.
     """
 
-    def __init__(self, *, alone: bool) -> None:
-        self._alone = alone
+    def __init__(self) -> None:
+        self.alone = False
+        """It runs one input at a time."""
         self._senders: list[CodeType] = []
 
     def install(self) -> None:
@@ -58,7 +59,7 @@ class KeyboardInterrupts:
     def _is_of_an_input(self, frame: FrameType) -> bool:
         if frame.f_code in self._senders and current.get() is not None:
             return True
-        if not self._alone:
+        if not self.alone:
             return False
         gate = here.gate
         if gate is not None and gate.is_open:

@@ -12,12 +12,16 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from msgspec.structs import replace
 
 from motet.client import family
 from motet.runtime.cpython.threads import run_exit_functions
 from motet.runtime.lifecycle import leaving
-from motet.wire.template import Fork
+from motet.runtime.walls.bubblewrap import TEMPORARY
+from motet.runtime.walls.enclosure import Enclosure, join
+from motet.wire.template import Fork, decode_confided
 
 Entry = Callable[[Fork], int]
 """Runs the container that was asked for, and returns its exit status. Given as a whole: its token hides in it from loggers."""
@@ -28,24 +32,47 @@ _SACRIFICE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Beginning:
+    """Where containers of one template begin: at `entry`, with the open files and the signal handlers that user code has left
+    there; it has `sys.stdout` and `sys.stderr` of its own if it has been imported (`is_prepared`)."""
+
+    entry: Entry
+    is_prepared: bool = False
+    files: frozenset[int] = frozenset()
+    handlers: tuple[tuple[signal.Signals, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Birth:
-    """What the child of a fork needs to become a container: the request, its streams, and the template's pid."""
+    """What the child of a fork needs to become a container: the request, the descriptors of its streams and of what is confided
+    to it, the template's pid (0 where it cannot see that), where it begins, and the walls that it is within."""
 
     fork: Fork
     stdout: int
     stderr: int
+    confided: int
     template: int
+    beginning: Beginning
+    enclosure: Enclosure | None = None
 
 
-def live(birth: Birth, entry: Entry) -> NoReturn:
+def live(birth: Birth) -> NoReturn:
     """Become the container, run its entry, and end the process with its status: `CRASHED` if an exception escapes."""
     code = CRASHED
     try:
+        fork = _with_confided(birth)
+        if birth.enclosure is None:
+            join(fork.joins)
         _take_streams(birth)
+        if birth.enclosure is not None:
+            birth.enclosure.settle(fork)
         _become_own_session(birth.template)
-        _take_surroundings(birth.fork)
+        for number, handler in birth.beginning.handlers:
+            signal.signal(number, handler)
+        _take_surroundings(fork)
+        _draw_anew()
         gc.enable()
-        code = entry(birth.fork)
+        code = birth.beginning.entry(fork)
     except SystemExit as request:
         code = request.code if isinstance(request.code, int) else int(request.code is not None)
     except BaseException:
@@ -54,15 +81,24 @@ def live(birth: Birth, entry: Entry) -> NoReturn:
         _leave(code)
 
 
+def _with_confided(birth: Birth) -> Fork:
+    with open(birth.confided, "rb") as file:
+        confided = decode_confided(file.read())
+    directory = birth.fork.directory if birth.enclosure is None else TEMPORARY
+    return replace(birth.fork, token=confided.token, env=confided.env, directory=directory)
+
+
 def _take_streams(birth: Birth) -> None:
     """Only stdin (/dev/null since the template started), stdout and stderr stay open; lines are written at once."""
     os.dup2(birth.stdout, 1)
     os.dup2(birth.stderr, 2)
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2:
+        if int(name) > 2 and int(name) not in birth.beginning.files:
             # The descriptor of the listing itself is in the list, and closed by now.
             with contextlib.suppress(OSError):
                 os.close(int(name))
+    if birth.beginning.is_prepared:
+        return
     sys.stdout = _line_writer(1)
     sys.stderr = _line_writer(2)
 
@@ -99,6 +135,12 @@ def _take_surroundings(fork: Fork) -> None:
     time.tzset()
     os.chdir(fork.directory)
     sys.argv[:] = ["motet-container"]
+
+
+def _draw_anew() -> None:
+    """Containers of one template are not to draw the same random numbers. (Python's own generator sees to that by itself.)"""
+    if numpy_random := sys.modules.get("numpy.random"):
+        numpy_random.seed()
 
 
 def _leave(code: int) -> NoReturn:

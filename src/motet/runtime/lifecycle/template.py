@@ -18,14 +18,33 @@ import signal
 import socket
 from array import array
 from collections import deque
+from dataclasses import replace
 from pathlib import Path
 
 from motet.client import family
 from motet.client.scratch import remove_if_left
-from motet.runtime.lifecycle.birth import Birth, Entry, live
+from motet.runtime.lifecycle.birth import Beginning, Birth, Entry, live
+from motet.runtime.lifecycle.preparation import CannotSnapshot, Preparation
+from motet.runtime.processes import forked_child
+from motet.runtime.walls.enclosure import Enclosure
+from motet.runtime.walls.enclosures import Awaiting, Enclosures
 from motet.wire import codec
 from motet.wire.framing import FrameReader
-from motet.wire.template import Exited, Fork, Forked, Froze, Kill, TemplateReport, Thawed, decode_to_template, frame
+from motet.wire.template import (
+    CannotFork,
+    Exited,
+    Fork,
+    Forked,
+    Froze,
+    Kill,
+    Prepare,
+    TemplateReady,
+    TemplateReport,
+    TemplateRequest,
+    Thawed,
+    decode_to_template,
+    frame,
+)
 
 CANNOT_FORK = 71
 LAST_REPORTS_TIMEOUT = 1.0
@@ -44,25 +63,29 @@ _PRELOADED = (
     "motet.experimental",
     "motet.functions",
     "motet.queue",
+    "motet.runtime.sandbox.supervisor",
     "motet.wire.exception_payload",
     "motet.wire.lenient_unpickler",
 )
-_DESCRIPTORS_PER_FORK = 2
+_DESCRIPTORS_PER_FORK = 3
 
 
 class Template:
     """Forks on request until its control socket ends. One thread: a lock held by another would stay locked in forks."""
 
-    def __init__(self, control: socket.socket, wakeup: int) -> None:
+    def __init__(self, control: socket.socket, wakeup: int, beginning: Beginning, preparation: Preparation) -> None:
         control.setblocking(False)
         self._control = control
         self._wakeup = wakeup
+        self._beginning = beginning
+        self._preparation = preparation
         self._reader = FrameReader()
         self._descriptors: deque[int] = deque()
         self._outgoing = bytearray()
         self._containers: dict[int, str] = {}
         self._pids: dict[str, int] = {}
         self._frozen: set[int] = set()
+        self._enclosures = Enclosures()
         self._over = False
         self._ended_by_signal = False
 
@@ -83,27 +106,37 @@ class Template:
         of the template stays in a container.
         """
         while not self._over:
-            self._wait()
+            made = self._wait()
             self._note_frozen()
             self._reap()
+            for ready in made:
+                if birth := self._fork_within(self._enclosures.take(ready)):
+                    return birth
             for request in self._requests():
                 if isinstance(request, Kill):
                     self._kill(request)
+                elif isinstance(request, Prepare):
+                    self._prepare(request)
                 elif birth := self._fork(request):
                     return birth
         self._end_containers()
         return None
 
-    def _wait(self) -> None:
+    def _wait(self) -> list[int]:
+        """Until there is something to do. Which walls stand, or could not be made, is returned."""
         poll = select.poll()
         poll.register(self._wakeup, select.POLLIN)
         poll.register(self._control, select.POLLIN | (select.POLLOUT if self._outgoing else 0))
-        poll.poll()
+        enclosures = self._enclosures.ready
+        for ready in enclosures:
+            poll.register(ready, select.POLLIN)
+        readable = [descriptor for descriptor, _ in poll.poll()]
         with contextlib.suppress(BlockingIOError):
             os.read(self._wakeup, 4096)
         self._send()
+        return [descriptor for descriptor in readable if descriptor in enclosures]
 
-    def _requests(self) -> list[Fork | Kill]:
+    def _requests(self) -> list[TemplateRequest]:
         space = socket.CMSG_SPACE(16 * array("i").itemsize)
         try:
             count, ancillary, flags, _ = self._control.recvmsg_into([self._reader.buffer()], space)
@@ -119,36 +152,86 @@ class Template:
             self._over = True
         return [decode_to_template(request) for request in self._reader.received(count)]
 
+    def _prepare(self, request: Prepare) -> None:
+        streams = [self._descriptors.popleft() for _ in range(len(self._descriptors))]
+        try:
+            self._beginning = self._preparation.prepare(request.preload, streams)
+        except CannotSnapshot as error:
+            self._report(CannotFork(str(error)))
+        else:
+            self._report(TemplateReady(self._preparation.has_failed))
+
     def _fork(self, request: Fork) -> Birth | None:
-        stdout, stderr = (self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
-        template = os.getpid()
+        descriptors = tuple(self._descriptors.popleft() for _ in range(_DESCRIPTORS_PER_FORK))
+        if request.walls.isolation != "bubblewrap":
+            return self._fork_now(request, descriptors)
+        try:
+            self._enclosures.begin(request, descriptors)
+        except OSError as error:
+            self._could_not_fork(request, descriptors, error)
+        return None
+
+    def _fork_within(self, awaiting: Awaiting) -> Birth | None:
+        """Its walls stand, or could not be made: then bubblewrap has said why."""
+        fork, descriptors, enclosure = awaiting
+        if enclosure.is_made():
+            return self._fork_now(fork, descriptors, enclosure)
+        awaiting.close()
+        self._report(Exited(fork.container_id, CANNOT_FORK))
+        return None
+
+    def _fork_now(
+        self, request: Fork, descriptors: tuple[int, ...], enclosure: Enclosure | None = None
+    ) -> Birth | None:
+        template = os.getpid() if enclosure is None else 0
         turn: tuple[int, ...] = ()
         try:
             turn = os.pipe()
-            pid = os.fork()
+            with forked_child.that_are_containers():
+                pid = os.fork() if enclosure is None else enclosure.enter(request.joins)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                os.write(stderr, f"motet: the container could not be forked: {error}\n".encode())
-            self._report(Exited(request.container_id, CANNOT_FORK))
-            pid = -1
+            self._could_not_fork(request, (*descriptors, *turn), error)
+            if enclosure is not None:
+                enclosure.end()
+            return None
         if pid == 0:
             _wait_for_turn(*turn)
             # `live` closes every descriptor; the socket object must not close that number a second time later.
             self._control.detach()
-            return Birth(fork=request, stdout=stdout, stderr=stderr, template=template)
-        if pid > 0:
-            self._containers[pid] = request.container_id
-            self._pids[request.container_id] = pid
-            self._report(Forked(request.container_id, pid))
-            os.write(turn[1], b".")
-        for descriptor in (stdout, stderr, *turn):
+            stdout, stderr, confided = descriptors
+            return Birth(
+                fork=request,
+                stdout=stdout,
+                stderr=stderr,
+                confided=confided,
+                template=template,
+                beginning=self._beginning,
+                enclosure=enclosure,
+            )
+        self._containers[pid] = request.container_id
+        self._pids[request.container_id] = pid
+        if enclosure is not None:
+            self._enclosures.occupy(pid, enclosure)
+        self._report(Forked(request.container_id, pid))
+        os.write(turn[1], b".")
+        for descriptor in (*descriptors, *turn):
             os.close(descriptor)
         return None
+
+    def _could_not_fork(self, request: Fork, descriptors: tuple[int, ...], error: OSError) -> None:
+        with contextlib.suppress(OSError):
+            os.write(descriptors[1], f"motet: the container could not be forked: {error}\n".encode())
+        self._report(Exited(request.container_id, CANNOT_FORK))
+        for descriptor in descriptors:
+            os.close(descriptor)
 
     def _kill(self, request: Kill) -> None:
         pid = self._pids.get(request.container_id)
         if pid is not None:
             family.kill(pid)
+        elif awaiting := self._enclosures.take_container(request.container_id):
+            awaiting.close()
+            self._report(Exited(request.container_id, -signal.SIGKILL))
 
     def _note_frozen(self) -> None:
         """Report the containers that were stopped by a signal, or go on: SIGCHLD tells of both."""
@@ -169,7 +252,9 @@ class Template:
         while (pid := family.ended_child()) is not None:
             if pid in self._containers:
                 family.kill(pid)
+                self._enclosures.vacate(pid)
             _, status = os.waitpid(pid, 0)
+            self._enclosures.forget(pid)
             if container_id := self._containers.pop(pid, None):
                 del self._pids[container_id]
                 self._frozen.discard(pid)
@@ -177,13 +262,16 @@ class Template:
             # A container adopts its own orphans. So a child that is none was left by one that has ended; what that
             # child leaves is found when it ends in its turn.
             for orphan in family.children():
-                if orphan not in self._containers:
+                if orphan not in self._containers and orphan not in self._enclosures:
                     with contextlib.suppress(ProcessLookupError, PermissionError):
                         os.kill(orphan, signal.SIGKILL)
         for report in ended:
             self._report(report)
 
     def _end_containers(self) -> None:
+        for awaiting in self._enclosures.take_all():
+            awaiting.close()
+            self._report(Exited(awaiting.fork.container_id, -signal.SIGKILL, with_template=True))
         for pid in self._containers:
             family.kill(pid)
         self._control.settimeout(LAST_REPORTS_TIMEOUT)
@@ -214,13 +302,18 @@ def _wait_for_turn(turn: int, told: int) -> None:
         os._exit(CANNOT_FORK)  # the template was killed
 
 
+def _named_entry(name: str) -> Entry:
+    module, _, function = name.partition(":")
+    entry: Entry = getattr(importlib.import_module(module), function)
+    return entry
+
+
 def _import_entry(name: str) -> Entry:
     """The function named "module:function", with all that containers use imported and hidden from the collector."""
     gc.disable()
     for module in _PRELOADED:
         importlib.import_module(module)
-    module, _, function = name.partition(":")
-    entry: Entry = getattr(importlib.import_module(module), function)
+    entry = _named_entry(name)
     codec.prepare_for_containers()
     gc.collect()
     # Shared pages stay shared: without this the first collection in a container copies them all.
@@ -238,13 +331,18 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _serve(arguments: argparse.Namespace) -> Birth | None:
+def _serve(arguments: argparse.Namespace, entry: Entry) -> Birth | None:
     wakeup, wakeup_sender = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
-    template = Template(socket.socket(fileno=arguments.control), wakeup)
-    signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
-    signal.signal(signal.SIGCHLD, lambda *_: None)
-    signal.signal(signal.SIGTERM, lambda *_: template.end())
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def take_signals() -> None:
+        signal.set_wakeup_fd(wakeup_sender, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.signal(signal.SIGTERM, lambda *_: template.end())
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    preparation = Preparation(arguments.entry, take_signals)
+    template = Template(socket.socket(fileno=arguments.control), wakeup, Beginning(entry=entry), preparation)
+    take_signals()
     family.adopt_orphans()
     # The socket's end can be late: a process forked from the backend's, as multiprocessing does, holds it open.
     family.die_with_parent(signal.SIGTERM, arguments.parent)
@@ -269,8 +367,10 @@ def main() -> None:
     """Serve until the backend is gone. Every container forked on the way runs, and ends, in here as well."""
     arguments = _arguments()
     entry = _import_entry(arguments.entry)
-    if birth := _serve(arguments):
-        live(birth, entry)
+    if birth := _serve(arguments, entry):
+        if birth.fork.entry:
+            birth = replace(birth, beginning=Beginning(entry=_named_entry(birth.fork.entry)))
+        live(birth)
     # Not by returning: the backend takes the end of the socket for the end of the process.
     os._exit(0)
 

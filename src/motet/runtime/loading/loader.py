@@ -27,10 +27,21 @@ Hook = Callable[[], Any]
 class Service:
     """What a container serves: callables by method name, and hooks to run before the first input and after the last."""
 
-    def __init__(self, methods: Mapping[str, Callable[..., Any]], enter: list[Hook], exit: list[Hook]) -> None:
+    def __init__(
+        self,
+        methods: Mapping[str, Callable[..., Any]],
+        enter: list[Hook],
+        exit: list[Hook],
+        snapshot: list[Hook] | None = None,
+        instance: Any = None,
+    ) -> None:
         self.methods = dict(methods)
         self.enter = enter
         self.exit = exit
+        self.snapshot = snapshot or []
+        """Hooks before those of `enter`, which a memory snapshot has behind it."""
+        self.instance = instance
+        """The object of a class."""
 
     def serve(self, method: str, app: Any) -> None:
         """From now on `app` takes the requests of a web method; it is stopped before the exit hooks run."""
@@ -38,15 +49,15 @@ class Service:
         self.exit.insert(0, app.stop)
 
 
-def load(spec: FunctionSpec) -> Service:
-    """Import the code and make the instance of a class. Raises what the user's code raises."""
+def load(spec: FunctionSpec, instance: Any = None) -> Service:
+    """Import the code and make the instance of a class, unless there is one. Raises what the user's code raises."""
     definition = spec.definition
     found: Any
     if isinstance(definition, ImportedDefinition):
         found = _resolve(_import(definition), definition.qualname)
     else:
         found = pickle.loads(definition.pickled)
-    return _class_service(found, spec) if spec.is_class else _function_service(found)
+    return _class_service(found, spec, instance) if spec.is_class else _function_service(found)
 
 
 def _function_service(found: Any) -> Service:
@@ -56,10 +67,11 @@ def _function_service(found: Any) -> Service:
     return Service({"": raw}, [], [])
 
 
-def _class_service(found: Any, spec: FunctionSpec) -> Service:
+def _class_service(found: Any, spec: FunctionSpec, instance: Any) -> Service:
     cls = unwrap(found)
-    parameters = decoded_parameters(spec.parameters_given) if spec.parameters_given is not None else {}
-    instance = user_class.instantiate(cls, parameters)
+    if instance is None:
+        parameters = decoded_parameters(spec.parameters_given) if spec.parameters_given is not None else {}
+        instance = user_class.instantiate(cls, parameters)
     # Web frameworks read annotations of bound methods, not of partial functions.
     methods = {
         m.name: raw.__get__(instance) if m.web is not None else functools.partial(raw, instance)
@@ -68,9 +80,16 @@ def _class_service(found: Any, spec: FunctionSpec) -> Service:
     }
     return Service(
         methods,
-        [functools.partial(hook, instance) for hook in user_class.hooks(cls, "enter")],
-        [functools.partial(hook, instance) for hook in user_class.hooks(cls, "exit")],
+        enter=[functools.partial(hook, instance) for hook in user_class.hooks(cls, "start")],
+        exit=[functools.partial(hook, instance) for hook in user_class.hooks(cls, "exit")],
+        snapshot=[functools.partial(hook, instance) for hook in user_class.hooks(cls, "snapshot")],
+        instance=instance,
     )
+
+
+def import_code(definition: ImportedDefinition) -> None:
+    """Import the module that a function is defined in. Raises what the user's code raises."""
+    _import(definition)
 
 
 def _import(definition: ImportedDefinition) -> ModuleType:

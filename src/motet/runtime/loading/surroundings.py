@@ -41,8 +41,8 @@ def take_temporary_directory() -> str:
     return directory
 
 
-def enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
-    """Begin where the program is; make functions of the app callable from here, and its modules importable."""
+def enter_program(configuration: Configure) -> None:
+    """Begin where the program is, with its arguments; make its modules importable."""
     global project_directory
     project_directory = configuration.project_dir or None
     if configuration.project_dir:
@@ -56,6 +56,10 @@ def enter_app(configuration: Configure, connect_client: Callable[[], Connection]
         know_main(configuration.main)
     if configuration.sources:
         sources.use(sources.Sources(Path(configuration.sources)))
+
+
+def enter_app(configuration: Configure, connect_client: Callable[[], Connection]) -> None:
+    """Make functions of the app callable from here."""
     spec = configuration.spec
     if spec.concurrency.max_inputs == 1 and spec.autoscaler.max_containers == 1 and spec.batching is None:
         run_alone(configuration.function_id)
@@ -94,9 +98,20 @@ def tell_what_goes(directory: str) -> None:
         )
 
 
+def _mounted() -> set[str]:
+    try:
+        return {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+    except OSError:
+        return set()
+
+
 def _files_below(directory: str) -> list[str]:
     found: list[str] = []
-    for place, _, names in os.walk(directory):
+    mounted = _mounted()
+    for place, below, names in os.walk(directory):
+        if mounted:  # of the host, which walls show here
+            below[:] = [name for name in below if os.path.join(place, name) not in mounted]
+            names[:] = [name for name in names if os.path.join(place, name) not in mounted]
         found += [os.path.relpath(os.path.join(place, name), directory) for name in names]
         if len(found) > _LOOKED_AT:
             break

@@ -73,12 +73,28 @@ class Outputs:
         if output.has_children:
             self.children.end(output)
 
+    def write_raw(self) -> None:
+        """Have everything go to the descriptors: there is no server yet."""
+        for stream in self.streams:
+            stream.write_raw()
+
+    def sort(self) -> None:
+        """There is a server."""
+        self.flush()
+        for stream in self.streams:
+            stream.sort()
+
+    def flush(self) -> None:
+        """Have what is written to the descriptors be there, also of lines that are not complete."""
+        for stream in self.streams:
+            with contextlib.suppress(OSError):
+                stream.flush()
+
     def after_fork(self) -> None:
         """This is a child process now. Locks may be held by threads that it does not have."""
         self.forked = True
         self._beginning = threading.Lock()
-        for stream in self.streams:
-            stream.write_raw()
+        self.write_raw()
 
     def end(self) -> None:
         """The container ends: what it has begun to write outside of inputs is as complete as it will be."""
@@ -124,7 +140,12 @@ class InputStream(io.TextIOWrapper):
 
     def write_raw(self) -> None:
         """Write to the descriptor from now on, line by line."""
-        self._raw = open(self._descriptor, "w", buffering=1, encoding="utf-8", errors=self.errors, closefd=False)  # noqa: SIM115
+        data = io.BufferedWriter(_Descriptor(self._descriptor, "w", closefd=False))
+        self._raw = io.TextIOWrapper(data, "utf-8", self.errors, line_buffering=True)
+
+    def sort(self) -> None:
+        """Give what is written from now on to inputs again."""
+        self._raw = None
 
     def __repr__(self) -> str:
         return f"<{self.name} of a Motet container>"
@@ -188,6 +209,16 @@ class InputStream(io.TextIOWrapper):
 
     def reconfigure(self, **_: object) -> None:
         """Accepted as by `sys.stdout`; encoding and buffering stay as they are."""
+
+
+class _Descriptor(io.FileIO):
+    """Where what is written goes, if there is anybody to read it: a container that others wait with may have been ended."""
+
+    def write(self, data: Any, /) -> int:
+        try:
+            return super().write(data)
+        except BrokenPipeError:
+            return len(data)
 
 
 class _InputBytes(io.BufferedIOBase):

@@ -29,12 +29,13 @@ class Processes:
     def __init__(self, outputs: Outputs) -> None:
         self._outputs = outputs
         self._raw = outputs.raw_writers
-        self._own = {descriptor: _identity(descriptor) for descriptor in (1, 2)}
+        self._own: dict[int, tuple[int, int] | None] = {}
         self._forking: dict[int, dict[int, int]] = {}
         """By the thread that forks: several may be at it."""
 
     def install(self) -> None:
         """Have Python's ways to start processes ask here. Once, in a container, before user code is imported."""
+        self.know_streams()
         os.register_at_fork(
             before=self._before_fork,
             after_in_parent=lambda: self._forking.pop(get_ident(), None),
@@ -49,6 +50,10 @@ class Processes:
             create = self._create_subprocess(getattr(asyncio, name))
             setattr(asyncio, name, create)
             setattr(asyncio.subprocess, name, create)
+
+    def know_streams(self) -> None:
+        """Those that are there now are the container's own."""
+        self._own = {descriptor: _identity(descriptor) for descriptor in (1, 2)}
 
     def _targets(self) -> dict[int, int]:
         """What this input's processes should have in place of descriptors 1 and 2: {} where these are to stay."""
@@ -67,6 +72,8 @@ class Processes:
     # --- fork ---------------------------------------------------------------------------------------------------------
 
     def _before_fork(self) -> None:
+        if forked_child.is_containers_fork:
+            return
         with contextlib.suppress(Exception):
             if _is_pools_fork():
                 self._raw.child_started()
@@ -74,6 +81,8 @@ class Processes:
                 self._forking[get_ident()] = self._targets()
 
     def _after_fork(self) -> None:
+        if forked_child.is_containers_fork:
+            return
         for descriptor, target in self._forking.get(get_ident(), {}).items():
             if _identity(descriptor) == self._own[descriptor]:  # else it is on a terminal of its own by now
                 os.dup2(target, descriptor)

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -17,6 +17,9 @@ from motet.runtime.cpython.processes import how_it_left, is_multiprocessing_fork
 is_one = False
 """Whether this process is one."""
 
+is_containers_fork = False
+"""A template forks a container just now. That is none of these: it goes on where the template was."""
+
 CANNOT_AWAIT = 70
 _MOTET = os.path.dirname(motet.__file__) + os.sep
 _USER_LOOP = os.path.join(_MOTET, "runtime", "loop", "user_loop.py")
@@ -24,6 +27,17 @@ _SYNC = ("run_sync", "stream_sync", "run_batch")
 """Functions of the runtime that say `leave` when user code comes back to them, and so know how it ended."""
 
 _descriptors: set[int] = set()
+
+
+@contextlib.contextmanager
+def that_are_containers() -> Iterator[None]:
+    """What is forked in this block is a container."""
+    global is_containers_fork
+    is_containers_fork = True
+    try:
+        yield
+    finally:
+        is_containers_fork = False
 
 
 def has_none_of(descriptor: int) -> None:

@@ -16,8 +16,12 @@ from motet.errors import Error, InvalidError
 from motet.model.function import AppSpec, MethodSpec, SerializedDefinition
 from motet.sdk.declare.declaration import Declared
 from motet.sdk.declare.definition import out_of_reach
+from motet.sdk.options import checked
 from motet.sdk.options.checks import is_sendable, plain
 from motet.wire.by_value import MAIN, NOTHING, ByValue
+
+ISOLATION = "MOTET_ISOLATION"
+"""The level of functions that say none: of those of this program, wherever they run, and of a server for all others."""
 
 
 def app_spec(name: str, functions: Sequence[Declared], *, with_interfaces: bool = False) -> tuple[AppSpec, ByValue]:
@@ -30,10 +34,16 @@ def app_spec(name: str, functions: Sequence[Declared], *, with_interfaces: bool 
     places = [declared.place() for declared in functions]
     main = next((place for place in places if place is not None and place.is_main), None)
     by_value = _by_value(main is not None, (it for it, place in zip(functions, places, strict=True) if place is None))
+    isolation = checked.isolation(ISOLATION, said) if (said := os.environ.get(ISOLATION)) else None
     spec = AppSpec(
         name=plain(name).encode(errors="backslashreplace").decode(),
         functions=tuple(
-            replace(declared.spec, definition=definition, methods=_methods(declared, with_interfaces))
+            replace(
+                declared.spec,
+                definition=definition,
+                methods=_methods(declared, with_interfaces),
+                isolation=declared.spec.isolation or isolation,
+            )
             for declared, place in zip(functions, places, strict=True)
             if (definition := place or _by_value_of(declared, by_value)) is not None
         ),

@@ -39,13 +39,13 @@ def raw_method(user_cls: type, name: str) -> Callable[..., Any]:
     return members(user_cls)[name].raw
 
 
-def hooks(user_cls: type, kind: Literal["enter", "exit"]) -> list[Hook]:
-    """Functions to call with the object, in order: parents' before children's, and `enter(snap=True)` ones before the
-    other enter hooks. Asynchronous ones return an awaitable."""
+def hooks(user_cls: type, kind: Literal["enter", "snapshot", "start", "exit"]) -> list[Hook]:
+    """Functions to call with the object, in order: parents' before children's, and `enter(snap=True)` ones ("snapshot") before
+    the other enter hooks ("start"). Asynchronous ones return an awaitable."""
     decorated = list(members(user_cls).values())
     if kind == "exit":
         return [member.raw for member in decorated if member.is_exit]
-    phases = ("snapshot", "start")
+    phases = ("snapshot", "start") if kind == "enter" else (kind,)
     return [member.raw for phase in phases for member in decorated if member.enter_phase == phase]
 
 

@@ -13,6 +13,7 @@ from motet.errors import InvalidError
 from motet.model.function import DeliveryPolicy, SyncCancellation
 from motet.model.gpu import GpuRequest
 from motet.model.image import ImageSpec
+from motet.model.isolation import LEAST_CPU, LEAST_MEMORY_MIB, Isolation
 from motet.model.scaling import MAX_INPUTS_LIMIT, MAX_SCALEDOWN_WINDOW, MIN_SCALEDOWN_WINDOW, Concurrency
 from motet.sdk.options.checks import is_int, is_number, type_name
 from motet.sdk.options.image import Image
@@ -187,6 +188,10 @@ def cpu(name: str, value: Any) -> float | tuple[float, float]:
                 f"`{name}` must be a positive number of cores or a tuple (request, limit), got {value!r}"
             )
     _check_order(name, request, most)
+    if isinstance(value, tuple) and most < LEAST_CPU:
+        raise InvalidError(
+            f"`{name}` limit ({most:g}) is below {LEAST_CPU:g} cores, with which Python does not start in time"
+        )
     return (float(request), float(most)) if isinstance(value, tuple) else float(value)
 
 
@@ -196,7 +201,17 @@ def memory(name: str, value: Any) -> int | tuple[int, int]:
         if not is_int(each) or each <= 0:
             raise InvalidError(f"`{name}` must be a positive int (MiB) or a tuple (request, limit), got {value!r}")
     _check_order(name, request, most)
+    if isinstance(value, tuple) and most < LEAST_MEMORY_MIB:
+        raise InvalidError(
+            f"`{name}` limit ({most} MiB) is below {LEAST_MEMORY_MIB} MiB, which a container takes before it runs any code"
+        )
     return (request, most) if isinstance(value, tuple) else request
+
+
+def disk(name: str, value: Any) -> int:
+    if not is_int(value) or value <= 0:
+        raise InvalidError(f"`{name}` must be a positive int (MiB), got {value!r}")
+    return int(value)
 
 
 def _request_and_limit(name: str, value: Any) -> tuple[Any, Any]:
@@ -220,6 +235,16 @@ def gpu(name: str, value: Any) -> tuple[GpuRequest, ...]:
             f'`{name}` must be a str or a list of str, such as "H100" or ["H100", "A100:2"], got {value!r}'
         )
     return tuple(GpuRequest.parse(kind) for kind in kinds)
+
+
+def isolation(name: str, value: Any) -> Isolation:
+    match value:
+        case "process" | "bubblewrap" | "oci":
+            return value  # type: ignore[no-any-return]
+    raise InvalidError(
+        f'`{name}` must be "process" (containers are processes of the server\'s user), "bubblewrap" (with walls around them, '
+        f'made by bwrap) or "oci" (in a container engine), got {value!r}'
+    )
 
 
 def image(name: str, value: Any) -> ImageSpec:

@@ -60,10 +60,21 @@ class VariantOptions(AutoscalerOptions, total=False):
         ),
     ]
     cpu: Annotated[  # cores, or (request, limit)
-        float | tuple[float, float] | None, _resource(checked.cpu, "recorded, not enforced", "none")
+        float | tuple[float, float] | None,
+        _resource(checked.cpu, "cores: a number is recorded, of `(request, limit)` the limit is enforced", "none"),
     ]
     memory: Annotated[  # MiB, or (request, limit)
-        int | tuple[int, int] | None, _resource(checked.memory, "recorded, not enforced", "none", field="memory_mib")
+        int | tuple[int, int] | None,
+        _resource(
+            checked.memory,
+            "MiB: a number is recorded, of `(request, limit)` the limit is enforced",
+            "none",
+            field="memory_mib",
+        ),
+    ]
+    isolation: Annotated[
+        Literal["process", "bubblewrap", "oci"] | None,
+        Setting(checked.isolation, 'the isolation level: `"process"`, `"bubblewrap"` or `"oci"`', "the server's"),
     ]
     volumes: Annotated[Mapping[Any, Any] | None, Unavailable(_FILES)]
     cloud: Annotated[str | None, WithoutEffect()]
@@ -125,6 +136,16 @@ class ClassOptions(VariantOptions, total=False):
             check_bool, "the code travels by value instead of being imported in containers", "False", takes_none=False
         ),
     ]
+    enable_memory_snapshot: Annotated[
+        bool,
+        Setting(
+            check_bool,
+            "containers are forked from a process that has imported the code",
+            "False",
+            field="memory_snapshot",
+            takes_none=False,
+        ),
+    ]
     single_use_containers: Annotated[
         bool, Setting(check_bool, "a container ends after one input", "False", takes_none=False)
     ]
@@ -138,12 +159,18 @@ class ClassOptions(VariantOptions, total=False):
     ]
     network_file_systems: Annotated[Mapping[Any, Any] | None, Unavailable(_FILES)]
     proxy: Annotated[Any, Unavailable(f"{_NETWORK} set HTTP_PROXY and HTTPS_PROXY with `env=` instead.")]
-    block_network: Annotated[bool, Unavailable(f"{_NETWORK} leave it out, or run the program where there is none.")]
+    block_network: Annotated[
+        bool, Setting(check_bool, "containers have no network; needs walls", "False", takes_none=False)
+    ]
     i6pn: Annotated[bool | None, Unavailable("Containers run on one machine: let them talk over localhost instead.")]
-    ephemeral_disk: Annotated[int | None, WithoutEffect()]
+    ephemeral_disk: Annotated[
+        int | None,
+        _resource(checked.disk, "MiB that a container's temporary directory may take", "none", field="disk_mib"),
+    ]
     nonpreemptible: Annotated[bool, _off]
-    enable_memory_snapshot: Annotated[bool, _off]
-    restrict_modal_access: Annotated[bool, _off]
+    restrict_modal_access: Annotated[
+        bool, Setting(check_bool, "code in its containers can call nothing on the server", "False", takes_none=False)
+    ]
     include_source: Annotated[bool | None, WithoutEffect((None, True))]
     experimental_options: Annotated[Mapping[str, Any] | None, WithoutEffect((None, {}))]
 

@@ -12,6 +12,7 @@ from motet.wire import conversation_messages as v
 from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
+from motet.wire import sandbox_messages as x
 from motet.wire import schedule_messages as s
 
 DEEDS: dict[type[Any], str] = {
@@ -24,6 +25,11 @@ DEEDS: dict[type[Any], str] = {
     q.PutItems: "putting items into a queue",
     q.GetItems: "getting items from a queue",
     q.ViewQueue: "looking at a queue",
+    x.CreateSandbox: "creating a sandbox",
+    **dict.fromkeys((x.FindSandbox, x.ListSandboxes), "looking at sandboxes"),
+    x.TagSandbox: "changing a sandbox's tags",
+    x.EndSandbox: "ending a sandbox",
+    x.AskSandbox: "using a sandbox",
     m.CreateApp: "running an app",
     **dict.fromkeys((b.OfferBundle, b.PutPieces), "sending source"),
     m.StopApp: "stopping an app",

@@ -17,6 +17,7 @@ from motet.wire import deployment_messages as d
 from motet.wire import operator_messages as o
 from motet.wire import output_messages as out
 from motet.wire import queue_messages as q
+from motet.wire import sandbox_messages as x
 from motet.wire import schedule_messages as s
 from motet.wire.hello import Hello
 
@@ -64,6 +65,13 @@ NEEDED: dict[type[Any], Right] = {
     q.PutItems: CALL,
     q.GetItems: CALL,
     q.ViewQueue: CALL,
+    # Sandboxes: those of others are for operators.
+    x.CreateSandbox: CALL,
+    x.FindSandbox: CALL | LOOK,
+    x.ListSandboxes: CALL | LOOK,
+    x.TagSandbox: CALL,
+    x.EndSandbox: CALL | OPERATE,
+    x.AskSandbox: CALL,
     # Apps: those of others are for operators.
     m.CreateApp: DEPLOY,
     b.OfferBundle: DEPLOY,
@@ -135,6 +143,10 @@ NEEDED: dict[type[Any], Right] = {
     out.Output: SERVE,
     out.OutputShared: SERVE,
     out.Stalled: SERVE,
+    x.SandboxBegan: SERVE,
+    x.SandboxIsBack: SERVE,
+    x.Answered: SERVE,
+    x.SandboxEnded: SERVE,
     # The first message on a connection, and no other.
     Hello: NOTHING,
 }

@@ -19,6 +19,7 @@ from motet.model.views import AppView
 from motet.records.arguments import DefinitionRecord
 from motet.records.pools import FunctionRecord
 from motet.server import facts
+from motet.server.apps.levels import LevelsHere
 from motet.server.apps.variants import Bound, Variants
 from motet.server.driver import Driver
 from motet.wire.container_messages import Configure
@@ -47,7 +48,8 @@ class ServedApp:
 class Catalogue:
     """All apps and functions of a server. It knows not why they are here, nor for how long (see `Lifetimes`)."""
 
-    def __init__(self, driver: Driver, id_base: str) -> None:
+    def __init__(self, driver: Driver, id_base: str, levels: LevelsHere) -> None:
+        self.levels = levels
         self._driver = driver
         self._id_base = id_base
         self._numbers = 0
@@ -72,6 +74,7 @@ class Catalogue:
         server before this one. Raises `AlreadyExistsError`."""
         if app_id in self._apps:
             raise AlreadyExistsError(f"an app with id {app_id} is running already")
+        spec = msgspec.structs.replace(spec, functions=tuple(map(self.levels.settled, spec.functions)))
         for function in spec.functions:
             _check_size(function)
         known = {(app_key, key): self._id_again(function_id) for app_key, key, function_id in functions}
@@ -209,7 +212,7 @@ class Catalogue:
                 self._variants.check_room()
             if variant.parameters_given is not None:
                 _check_parameters(spec, variant.parameters_given)
-            varied = spec.varied(variant)
+            varied = self.levels.settled(spec.varied(variant))
             if not varied.has_pool:
                 raise _needs_instance(spec)
             _check_size(varied)

@@ -50,6 +50,8 @@ class Life:
     rights: Right
     stopping: bool = field(default=False, kw_only=True)
     on_stopped: list[Callable[[], None]] = field(default_factory=list, kw_only=True)
+    on_stopping: list[Callable[[], None]] = field(default_factory=list, kw_only=True)
+    """Whom to tell when it begins to end."""
 
 
 @dataclass(slots=True)
@@ -158,6 +160,13 @@ class Lifetimes:
         """Have it called when the app's last container is gone. Raises `NotFoundError`."""
         self._find(app_id).on_stopped.append(then)
 
+    def when_stopping(self, app_id: str, then: Callable[[], None]) -> None:
+        """Have it called when the app is told to stop. Raises `NotFoundError`, also for one that was told already."""
+        life = self._find(app_id)
+        if life.stopping:
+            raise NotFoundError(f"app {app_id} is stopping")
+        life.on_stopping.append(then)
+
     def life_of(self, app_id: str) -> Life:
         """What an app lives by. Raises `NotFoundError`."""
         return self._find(app_id)
@@ -193,6 +202,8 @@ class Lifetimes:
                 True  # before the engine hears of it: an app without containers has stopped within that call
             )
             self._web.close(app_id)
+            for each in life.on_stopping:
+                each()
             self._driver.take(e.AppStopped(app_id, self._stop_grace))
 
     def stopped(self, command: ReportAppStopped) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -29,6 +29,7 @@ from motet.server.deployments.deployments import Deployer
 from motet.server.facts import InputTraced
 from motet.server.lines import LineReader
 from motet.server.peers import Peer
+from motet.server.sandboxes.sandbox_requests import SandboxAsker
 from motet.store.journal import KeptApp
 from motet.wire import client_messages as m
 from motet.wire import report
@@ -48,6 +49,7 @@ MAX_SPAWNED_AT_ONCE = 1000
 
 ANYBODY = Deployer("", "", EVERYTHING)
 
+A = TypeVar("A")
 Handle = Callable[[int, Any], m.ReplyBody | None]
 """Answers a request of this number now, or returns None and sees to the answer later."""
 
@@ -111,8 +113,11 @@ class ClientSession:
         }
         for kind, found in parts.deployments.answers.items():
             self._requests[kind] = self._later(found, by)
+        asker = SandboxAsker(self.principal, self._by, lambda app_id: self._lifetimes.check_owner(app_id, self._by))
+        for kind, asked in parts.sandboxes.answers.items():
+            self._requests[kind] = self._later(asked, asker)
 
-    def _later(self, found: Callable[[Any, Deployer], Coroutine[Any, Any, m.ReplyBody]], by: Deployer) -> Handle:
+    def _later(self, found: Callable[[Any, A], Coroutine[Any, Any, m.ReplyBody]], by: A) -> Handle:
         return lambda request_id, body: self._pending.add(request_id, body, found(body, by))
 
     def receive(self, messages: Sequence[ToServer]) -> None:

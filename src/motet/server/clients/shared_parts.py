@@ -17,6 +17,7 @@ from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.names import Names
 from motet.server.driver import Driver
 from motet.server.operations import Operations
+from motet.server.sandboxes.sandbox_requests import SandboxRequests
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,7 @@ class SharedParts:
     names: Names
     place: Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
     deployments: Deployments
+    sandboxes: SandboxRequests
     given: Given | None = None
     """Is told of outcomes that their callers have; None: nobody keeps them until then."""
     again_until: float = 0.0

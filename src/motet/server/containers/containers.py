@@ -10,7 +10,7 @@ import signal
 
 import msgspec
 
-from motet.backends.base import Backend, ContainerEnd, HeldContainer, Launch, Stream, TemplateEnd
+from motet.backends.base import Backend, ContainerEnd, HeldContainer, Stream, TemplateEnd
 from motet.core import events as e
 from motet.core.commands import (
     AckItems,
@@ -31,10 +31,10 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.containers.come_back import Inherited, Returning, ReturningSession
 from motet.server.containers.heartbeats import Heartbeats
 from motet.server.containers.known_container import ContainerNote, KnownContainer, decode_note, encode_note, new_token
-from motet.server.containers.launching import environment
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.containers.sessions import ControlSession, ExecutorSession
 from motet.server.containers.unacknowledged import Unacknowledged
+from motet.server.containers.walling import Walling, check_may_call
 from motet.server.driver import Driver, logger
 from motet.server.lines import Lines
 from motet.server.peers import Peer
@@ -69,9 +69,10 @@ class Containers:
         lines: Lines,
         base_env: dict[str, str],
         stop_grace: float,
+        hidden: tuple[str, ...],
         inherited: Inherited | None = None,
     ) -> None:
-        self.address = ""
+        self.walling = Walling(hidden)
         self._driver = driver
         self._backend = backend
         self._catalogue = catalogue
@@ -94,7 +95,7 @@ class Containers:
     def start(self, command: StartContainer) -> None:
         container_id, function_id = command.container_id, command.function_id
         configuration = self._catalogue.configuration(function_id)
-        env = environment(self._base_env, configuration, container_id, command.gpus)
+        env = self.walling.environment(self._base_env, configuration, container_id, command.gpus)
         rate = LINES_PER_SECOND
         with contextlib.suppress(InvalidError):  # the container will say so
             rate = log_rate(env) * configuration.spec.concurrency.max_inputs
@@ -103,9 +104,8 @@ class Containers:
         # Before it is started: the backend may report of it at once, and it connects when it likes.
         self._know(container_id, note)
         noted = b"" if self.unacknowledged is None else encode_note(note)
-        self._backend.start_nowait(
-            Launch(container_id=container_id, address=self.address, token=note.token, env=env, note=noted)
-        )
+        launch = self.walling.launch(configuration, container_id, env, note.token, noted, command.gpus)
+        self._backend.start_nowait(launch)
 
     def _know(self, container_id: str, note: ContainerNote) -> KnownContainer:
         output = ContainerOutput(
@@ -276,6 +276,8 @@ class Containers:
         container = self._containers.get(hello.container_id)
         if container is None or not secrets.compare_digest(container.note.token.encode(), hello.token.encode()):
             raise ConnectionError("not a container of this server")
+        if hello.role == "client":
+            check_may_call(self._catalogue.configuration(container.function_id).spec)
 
     def executor(self, hello: Hello, peer: Peer) -> ExecutorSession | ReturningSession:
         """A container's executor connected: tell it what it serves, unless it knows."""

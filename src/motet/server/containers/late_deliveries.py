@@ -1,7 +1,7 @@
-"""Attempts whose arguments are not in memory: they are on their way to their container as soon as these have come.
+"""Attempts whose arguments are not in memory, or that are to be kept first: they leave for their container when that is done.
 
 For the engine they have been delivered. So what it says of them meanwhile is answered here, as their container would; and what
-nobody waits for when the arguments come is let go of, and never sent.
+nobody waits for by then is let go of, and never sent.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class _Slot:
         self.container_id = container_id
         self.attempts = attempts
         self.is_batch = is_batch
-        self.left = sum(isinstance(each.payload, StoredPayload) for each in attempts)
+        self.left = 0
         self.missing: list[AttemptEnd] = []
         self.is_over = False
 
@@ -53,9 +53,17 @@ class _Slot:
 
 
 class LateDeliveries:
-    """Stands before `deliveries`. `find` finds arguments, at once if they are in memory."""
+    """Stands before `deliveries`. `find` finds arguments, at once if they are in memory. `is_late`: whether an attempt is to
+    wait for that, besides those whose arguments are not there."""
 
-    def __init__(self, deliveries: Deliveries, driver: Driver, find: FindArguments) -> None:
+    def __init__(
+        self,
+        deliveries: Deliveries,
+        driver: Driver,
+        find: FindArguments,
+        is_late: Callable[[Delivery], bool] = lambda delivery: False,
+    ) -> None:
+        self._is_late = is_late
         self._deliveries = deliveries
         self._driver = driver
         self._find = find
@@ -72,11 +80,11 @@ class LateDeliveries:
 
     def deliver(self, command: DeliverAttempts) -> None:
         """See `Containers`."""
-        late = [each for each in command.attempts if isinstance(each.payload, StoredPayload)]
+        late = [each for each in command.attempts if self._waits(each)]
         if not late:
             self._deliveries.deliver(command)
             return
-        here = [each for each in command.attempts if not isinstance(each.payload, StoredPayload)]
+        here = [each for each in command.attempts if not self._waits(each)]
         if here:
             self._deliveries.deliver(DeliverAttempts(command.container_id, here))
         for each in late:
@@ -84,7 +92,7 @@ class LateDeliveries:
 
     def deliver_batch(self, command: DeliverBatch) -> None:
         """See `Containers`."""
-        if any(isinstance(each.payload, StoredPayload) for each in command.attempts):
+        if any(map(self._waits, command.attempts)):
             self._fill(_Slot(command.container_id, list(command.attempts), is_batch=True))
         else:
             self._deliveries.deliver_batch(command)
@@ -102,9 +110,13 @@ class LateDeliveries:
 
     def _fill(self, slot: _Slot) -> None:
         self._slots[slot.number] = slot
-        for each in list(slot.attempts):
-            if isinstance(each.payload, StoredPayload):
-                self._find(each, partial(self._came, slot, each))
+        late = [each for each in slot.attempts if self._waits(each)]
+        slot.left = len(late)
+        for each in late:
+            self._find(each, partial(self._came, slot, each))
+
+    def _waits(self, delivery: Delivery) -> bool:
+        return isinstance(delivery.payload, StoredPayload) or self._is_late(delivery)
 
     def _came(self, slot: _Slot, delivery: Delivery, found: bytes | Error) -> None:
         if slot.is_over:

@@ -1,10 +1,38 @@
-"""What a container is started with, beside its address and token: its environment."""
+"""What a container is started with, beside its address and token: its environment, and the template it is forked from."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 
+import msgspec
+
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.isolation import Walls
+from motet.model.template import TemplateSpec
 from motet.wire.container_messages import Configure
+from motet.wire.template import Preload, encode_preload
+
+_IDENTITY = ("MOTET_CONTAINER_ID", "MODAL_TASK_ID")
+"""Which container it is: a template is none."""
+
+_READ_AT_START = (
+    "PYTHONHASHSEED",
+    "PYTHONMALLOC",
+    "PYTHONDEVMODE",
+    "PYTHONFAULTHANDLER",
+    "PYTHONTRACEMALLOC",
+    "PYTHONINTMAXSTRDIGITS",
+    "PYTHONNODEBUGRANGES",
+    "PYTHONUTF8",
+    "LD_PRELOAD",
+    "LD_LIBRARY_PATH",
+    "GLIBC_TUNABLES",
+    "MALLOC_",
+)
+"""Variables, or how their names begin, that the interpreter, the loader and the allocator read once, before any of our code."""
+
+_encode_configuration = msgspec.msgpack.Encoder().encode
 
 
 def environment(
@@ -27,3 +55,44 @@ def environment(
     if gpus:
         env["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
     return env
+
+
+def template(configuration: Configure, env: Mapping[str, str], walls: Walls) -> TemplateSpec:
+    """What a container with this environment and these walls is forked from."""
+    given = {**configuration.spec.image.env, **configuration.spec.env}
+    at_start = {name: value for name, value in given.items() if name.startswith(_READ_AT_START)}
+    preload = _preload(configuration, env) if configuration.spec.memory_snapshot else b""
+    return TemplateSpec(walls=walls, preload=preload, env=_encoded(at_start))
+
+
+def _preload(configuration: Configure, env: Mapping[str, str]) -> bytes:
+    """Everything that what is imported can depend on, and nothing else: equal ones share a template."""
+    meanwhile = {name: value for name, value in env.items() if name not in _IDENTITY}
+    # No GPU is granted to a template.
+    meanwhile["CUDA_VISIBLE_DEVICES"] = ""
+    imported = msgspec.structs.replace(
+        configuration, function_id="", spec=_imported(configuration.spec), functions=[], web_urls=[], survives=False
+    )
+    return encode_preload(Preload(_encode_configuration(imported), _encoded(meanwhile)))
+
+
+def _imported(spec: FunctionSpec) -> FunctionSpec:
+    """The object of a class is made, and has hooks run; of functions the module is imported, which several may share."""
+    definition = spec.definition
+    if isinstance(definition, ImportedDefinition) and not spec.is_class:
+        definition = msgspec.structs.replace(definition, qualname="")
+    return FunctionSpec(
+        name="",
+        app_name=spec.app_name,
+        definition=definition,
+        methods=(),
+        is_class=spec.is_class,
+        parameters=spec.parameters,
+        parameters_given=spec.parameters_given,
+        concurrency=spec.concurrency,
+        app_key=spec.app_key,
+    )
+
+
+def _encoded(env: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    return tuple(sorted((os.fsencode(name), os.fsencode(value)) for name, value in env.items()))

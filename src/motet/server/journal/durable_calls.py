@@ -22,6 +22,7 @@ from motet.server.clients.refusals import answer, refusal
 from motet.server.clients.spawned import MAX_AT_ONCE, SpawnedCalls, SpawnedInputs, SpawnKey, within_bounds
 from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
+from motet.server.journal.noted_deliveries import NotedDeliveries
 from motet.store.base import CallStore
 from motet.store.blob_reference import left_to_journal
 from motet.store.journal import (
@@ -73,6 +74,8 @@ class DurableCalls(SpawnedCalls):
         self._keeper = keeper
         keeper.on_told = self._told
         self._clock = clock
+        self.noted = NotedDeliveries(keeper)
+        """Those of inputs that are delivered at most once."""
         self._accepted: list[SpawnedInputs] = []
         """What one commit has kept: it runs from one turn of the engine on."""
         self._answers = GatheredAnswers()
@@ -302,6 +305,9 @@ class DurableCalls(SpawnedCalls):
 
     def save_tries(self, command: SaveTries) -> None:
         """See `SpawnedCalls`."""
+        if command.begins:
+            self.noted.note(command)
+            return
         due_at = self._clock.wall(command.due_at) if command.due_at else 0.0
         tries = command.attempts, command.retries, command.lone_losses, due_at, command.last_attempt
         self._keeper.owe([InputTried(command.call_id, command.index, *tries)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from motet.core.commands import ReadArguments
 from motet.core.events import ContainerResumed, Event
@@ -57,6 +58,7 @@ class JournalRoom(CallsRoom):
         super().__init__(self._durable)
         self._served: CallsServed | None = None
         self._left: LeftArguments | None = None
+        self._on_late: Callable[[], None] = lambda: None
         self._unfinished = UnfinishedCalls([], clock)
         self._are_many = False
         """Inputs that a server before this one had accepted, and that have not ended."""
@@ -77,20 +79,26 @@ class JournalRoom(CallsRoom):
         self._durable.serve(served.catalogue, served.names.resolve)
         self._durable.on_cancel = lambda call_id: self._unfinished.give_call(call_id, served.driver)
         self._left = left = LeftArguments(self._keeper, served.driver)
-        late = LateDeliveries(served.deliveries, served.driver, self._find)
+        noted = self._durable.noted
+        late = LateDeliveries(served.deliveries, served.driver, self._find, lambda delivery: delivery.attempt in noted)
 
         def begin() -> None:
-            """Arguments come that are not with their input, for the first time."""
-            self._payloads.on_first = self._durable.on_left = lambda: None
+            """Attempts come that leave late, for the first time."""
+            self._payloads.on_first = self._durable.on_left = self._on_late = lambda: None
             served.driver.perform({ReadArguments: left.read})
             late.begin()
 
-        self._payloads.on_first = self._durable.on_left = begin
+        self._payloads.on_first = self._durable.on_left = self._on_late = begin
 
     def _find(self, delivery: Delivery, then: Callable[[bytes | Error], None]) -> None:
-        """Arguments that are not with their input: in the journal, or a blob."""
-        stored = delivery.payload
-        if isinstance(stored, StoredPayload) and stored is not IN_JOURNAL:
+        """Arguments of an attempt that leaves late: with their input, in the journal, or a blob."""
+        noted, stored = self._durable.noted, delivery.payload
+        if delivery.attempt in noted:
+            then = partial(noted.when_kept, delivery.attempt, then)
+        if not isinstance(stored, StoredPayload):
+            then(stored)
+            return
+        if stored is not IN_JOURNAL:
             self._payloads.arguments(stored, then)
         elif self._left is not None:
             self._left.find(delivery, then)
@@ -99,6 +107,9 @@ class JournalRoom(CallsRoom):
         """What the engine is to know when a function is here: first its containers, then the inputs that may run there."""
 
         def claim(function_id: str) -> list[Event]:
+            assert self._served is not None
+            if self._served.catalogue.configuration(function_id).spec.at_most_once:
+                self._on_late()
             back = containers_of(function_id)
             return [*back, *self._unfinished.claim(function_id, _held(back))]
 

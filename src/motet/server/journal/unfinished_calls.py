@@ -182,7 +182,7 @@ class UnfinishedCalls:
                     each.attempts,
                     each.retries,
                     each.lone_losses,
-                    each.due_at - offset if each.due_at else 0.0,
+                    each.due_at - offset if each.due_at > 0 else each.due_at,
                     each.last_attempt,
                 )
                 for each, payload in zip(inputs, payloads or repeat(IN_JOURNAL), strict=False)

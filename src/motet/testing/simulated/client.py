@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -17,16 +19,19 @@ from motet.testing.history_events import (
     ClientTurnedAway,
     Event,
     InputSubmitted,
+    ItemsSeen,
     OutcomeDenied,
     OutcomeSeen,
     SpawnAcknowledged,
 )
 from motet.testing.simulated.process import SimulatedProcess
-from motet.testing.simulated.script import Script, encoded, result_of
+from motet.testing.simulated.script import Script, ScriptItem, encoded, item_of, result_of
 from motet.wire import client_messages as m
 from motet.wire.hello import Hello
 
 ADDRESS = "simulated:server"
+STREAMING = "/stream"
+"""How names of functions end whose inputs yield items."""
 
 
 def key_of(call_id: str, index: int) -> str:
@@ -51,7 +56,8 @@ class _ScriptedCall:
             self._client.soon(self.over.set)
 
     def items(self, items: list[bytes]) -> None:
-        """No script streams."""
+        self._client.saw_items(items)
+        self._client.soon(partial(self._client.took_items, self._call_id, len(items)))
 
     def lost(self, error: Exception) -> None:
         for index in sorted(self.left):
@@ -103,6 +109,27 @@ class ScriptedClient:
                 text="" if result is not None else end.payload.decode(errors="replace"),
             )
         )
+
+    def saw_items(self, items: list[bytes]) -> None:
+        """Items of a stream are here: one event for those that follow each other."""
+        first = item_of(items[0])
+        count = 0
+        for each in map(item_of, items):
+            if each != ScriptItem(first.key, first.attempt, first.number + count):
+                self._write_seen(first, count)
+                first, count = each, 0
+            count += 1
+        self._write_seen(first, count)
+
+    def _write_seen(self, first: ScriptItem, count: int) -> None:
+        self._write(
+            ItemsSeen(at=self._loop.time(), key=first.key, attempt=first.attempt, first=first.number, count=count)
+        )
+
+    def took_items(self, call_id: str, count: int) -> None:
+        """They have been taken, and there is room for others."""
+        with contextlib.suppress(ConnectionError):
+            self._connection.ack_items(call_id, count)
 
     def was_denied(self, key: str, error: Exception) -> None:
         """There will be none here."""
@@ -172,18 +199,23 @@ class ScriptedClient:
         self._numbers += 1
         call_id = f"fc-{self.process.name}x{self._numbers}"
         function = self._dice.choice(sorted(self._functions))
-        count = self._dice.choice((1, 1, 2, 5))
+        streams = function.endswith(STREAMING)
+        count = 1 if streams else self._dice.choice((1, 1, 2, 5))
         inputs = []
         for index in range(count):
             ends = self._dice.choices(("success", "failure", "death"), (80, 12, 8 if count == 1 else 0))[0]
-            script = Script(key_of(call_id, index), self._dice.choice((0.0, 0.01, 0.2, 1.0, 5.0)), ends)  # type: ignore[arg-type]
+            seconds = self._dice.choice((0.0, 0.01, 0.2, 1.0, 5.0))
+            items = self._dice.choice((1, 3, 600)) if streams else 0
+            script = Script(key_of(call_id, index), seconds, ends, items)  # type: ignore[arg-type]
             inputs.append(NewInput(index, encoded(script)))
-        if self._spawns and self._dice.random() < 0.5:
+        if streams:
+            await self._attach(call_id, function, inputs, CallKind.STREAM)
+        elif self._spawns and self._dice.random() < 0.5:
             await self._spawn(call_id, function, inputs)
         else:
-            await self._attach(call_id, function, inputs)
+            await self._attach(call_id, function, inputs, CallKind.ATTACHED)
 
-    def _submitted(self, call_id: str, function: str, inputs: list[NewInput], *, spawned: bool) -> None:
+    def _submitted(self, call_id: str, function: str, inputs: list[NewInput], kind: CallKind) -> None:
         for new in inputs:
             self._write(
                 InputSubmitted(
@@ -191,18 +223,19 @@ class ScriptedClient:
                     key=key_of(call_id, new.index),
                     client=self.process.name,
                     function=function,
-                    spawned=spawned,
+                    spawned=kind is CallKind.SPAWNED,
+                    streams=kind is CallKind.STREAM,
                 )
             )
 
-    async def _attach(self, call_id: str, function: str, inputs: list[NewInput]) -> None:
+    async def _attach(self, call_id: str, function: str, inputs: list[NewInput], kind: CallKind) -> None:
         call = _ScriptedCall(self, call_id, len(inputs))
-        self._submitted(call_id, function, inputs, spawned=False)
+        self._submitted(call_id, function, inputs, kind)
         self._connection.open_call(call_id, call)
         try:
             for place in range(0, len(inputs), 2):
                 part = inputs[place : place + 2]
-                self._connection.submit(call_id, self._functions[function], CallKind.ATTACHED, "", part, None)
+                self._connection.submit(call_id, self._functions[function], kind, "", part, None)
                 await asyncio.sleep(self._dice.choice((0.0, 0.0, 0.1)))
         except Exception as error:
             call.lost(error)
@@ -217,7 +250,7 @@ class ScriptedClient:
         self._connection.close_call(call_id, cancel=False)
 
     async def _spawn(self, call_id: str, function: str, inputs: list[NewInput]) -> None:
-        self._submitted(call_id, function, inputs, spawned=True)
+        self._submitted(call_id, function, inputs, CallKind.SPAWNED)
         function_id = self._functions[function]
         answer = await self.ask(m.SubmitInputs(call_id, function_id, CallKind.SPAWNED, "", inputs))
         if not isinstance(answer, m.Done):

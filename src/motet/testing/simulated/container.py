@@ -9,13 +9,15 @@ from typing import Protocol
 from motet.backends.base import Launch
 from motet.model.function import FunctionSpec
 from motet.model.outcome import AttemptEnd, Delivery, OutcomeKind
+from motet.runtime.attempts.batch import BatchDelivery, batch_of
 from motet.runtime.control import LOST_SERVER, RETRY_INTERVAL
 from motet.runtime.kept_attempts import KeptAttempts
 from motet.runtime.slots import Slots
 from motet.testing.history_events import AttemptBegan, Event, OutcomeOffered
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.process import SimulatedProcess
-from motet.testing.simulated.script import ScriptResult, encoded, script_of
+from motet.testing.simulated.script import Script, ScriptResult, encoded, script_of
+from motet.testing.simulated.yielding_attempt import YieldingAttempt
 from motet.wire import codec
 from motet.wire import container_messages as m
 from motet.wire.framing import FrameReader
@@ -84,7 +86,11 @@ class ScriptedContainer:
         self._slots = Slots(1)
         self._spec: FunctionSpec | None = None
         self._survives = self._is_ready = self._is_stopping = self._is_lost = False
-        self._running: dict[int, tuple[Delivery, asyncio.TimerHandle]] = {}
+        self._running: dict[int, tuple[Delivery, Callable[[], object]]] = {}
+        """What runs, each with what stops it."""
+        self._streams: dict[int, YieldingAttempt] = {}
+        self._parts: list[Delivery] = []
+        """Of a batch that is not here as a whole yet."""
         self._connections = 0
         self._waiting: list[Message] = []
         """What could not be sent, because the server is gone."""
@@ -148,6 +154,11 @@ class ScriptedContainer:
             elif isinstance(message, m.Deliver):
                 for delivery in message.attempts:
                     self._deliver(delivery)
+            elif isinstance(message, m.DeliverBatched):
+                self._parts += message.attempts
+                if not message.more:
+                    whole, self._parts = self._parts, []
+                    self._deliver(batch_of(whole))
             elif isinstance(message, Refused):
                 self._end(LOST_SERVER)
 
@@ -162,6 +173,9 @@ class ScriptedContainer:
                 self._cancel(message.attempts)
             elif isinstance(message, m.AckOutcomes):
                 self._kept.acknowledged(message.attempts)
+            elif isinstance(message, m.AckAttemptItems):
+                if (stream := self._streams.get(message.attempt)) is not None:
+                    stream.grant(message.count)
             elif isinstance(message, m.AskStandstill):
                 self._send(m.StoodStill(0.0))
             elif isinstance(message, Refused):
@@ -182,42 +196,63 @@ class ScriptedContainer:
     def _deliver(self, delivery: Delivery) -> None:
         if self._survives and not self._kept.began(delivery):
             return
-        script = script_of(delivery.payload)
-        self._place.write(
-            AttemptBegan(at=self._now(), key=script.key, attempt=delivery.attempt, container=self.container_id)
-        )
-        cancelled = self._slots.take(delivery.attempt)
-        timer = self._loop.call_later(script.seconds, self._over, delivery.attempt, self._place.clock())
-        self._running[delivery.attempt] = delivery, timer
+        number = delivery.attempt
+        batch = number if isinstance(delivery, BatchDelivery) else 0
+        scripts = [script_of(each.payload) for each in _members(delivery)]
+        for each, script in zip(_members(delivery), scripts, strict=True):
+            self._place.write(
+                AttemptBegan(
+                    at=self._now(), key=script.key, attempt=each.attempt, container=self.container_id, batch=batch
+                )
+            )
+        cancelled = self._slots.take(number)
+        self._running[number] = delivery, self._run(number, scripts)
         if cancelled:
-            self._finish(delivery.attempt, OutcomeKind.CANCELLED, self._place.clock())
+            self._finish(number, self._place.clock(), OutcomeKind.CANCELLED)
 
-    def _over(self, attempt: int, began: float) -> None:
-        match script_of(self._running[attempt][0].payload).ends:
-            case "success":
-                self._finish(attempt, OutcomeKind.SUCCESS, began)
-            case "failure":
-                self._finish(attempt, OutcomeKind.FAILURE, began)
-            case "death":
-                self._end(KILLED)
+    def _run(self, number: int, scripts: list[Script]) -> Callable[[], object]:
+        """What stops it."""
+        began = self._place.clock()
+        if not scripts[0].items:
+            return self._loop.call_later(max(each.seconds for each in scripts), self._over, number, began).cancel
+        stream = self._streams[number] = YieldingAttempt(
+            number, scripts[0], self._send, self._place.write, self._now, lambda: self._over(number, began)
+        )
+        stream.begin()
+        return stream.stop
+
+    def _over(self, number: int, began: float) -> None:
+        delivery, _ = self._running[number]
+        if any(script_of(each.payload).ends == "death" for each in _members(delivery)):
+            self._end(KILLED)
+        else:
+            self._finish(number, began)
 
     def _cancel(self, attempts: list[int]) -> None:
         for attempt in attempts:
             if self._slots.cancel(attempt):
-                self._finish(attempt, OutcomeKind.CANCELLED, self._place.clock())
+                self._finish(attempt, self._place.clock(), OutcomeKind.CANCELLED)
 
-    def _finish(self, attempt: int, kind: OutcomeKind, began: float) -> None:
-        delivery, timer = self._running.pop(attempt)
-        timer.cancel()
-        self._slots.release(attempt)
-        key = script_of(delivery.payload).key
-        end = AttemptEnd(attempt, kind, encoded(ScriptResult(key, attempt)), began, self._place.clock())
-        if self._survives:
-            self._kept.ended(end)
-        self._place.write(
-            OutcomeOffered(at=self._now(), key=key, attempt=attempt, container=self.container_id, kind=kind)
-        )
-        self._send(m.Finished([end]))
+    def _finish(self, number: int, began: float, kind: OutcomeKind | None = None) -> None:
+        """Attempts in a slot have ended; without a kind each as its script says."""
+        delivery, stop = self._running.pop(number)
+        stop()
+        self._streams.pop(number, None)
+        self._slots.release(number)
+        ends: list[AttemptEnd] = []
+        for each in _members(delivery):
+            script, attempt = script_of(each.payload), each.attempt
+            own = OutcomeKind.FAILURE if script.ends == "failure" else OutcomeKind.SUCCESS
+            how = own if kind is None else kind
+            ends.append(
+                AttemptEnd(attempt, how, encoded(ScriptResult(script.key, attempt)), began, self._place.clock())
+            )
+            if self._survives:
+                self._kept.ended(ends[-1])
+            self._place.write(
+                OutcomeOffered(at=self._now(), key=script.key, attempt=attempt, container=self.container_id, kind=how)
+            )
+        self._send(m.Finished(ends))
 
     def connection(self, *, is_control: bool) -> Cable | None:
         """One of its connections, for who does harm to it."""
@@ -237,6 +272,9 @@ class ScriptedContainer:
         if not (self._survives and self._is_ready):
             self._end(LOST_SERVER)
             return
+        # Their items do not reach their consumers any more.
+        self._kept.cut_off(number for number in self._streams if not self._slots.cancelled(number))
+        self._cancel(list(self._streams))
         self._kept.cut(self._slots.cancelled)
         for cable in (self._executor, self._control):
             if cable is not None:
@@ -256,4 +294,9 @@ class ScriptedContainer:
             self._send(m.Finished([end]))
         for message in waiting:  # outcomes among them come twice, as from the runtime
             self._send(message)
+        self._parts.clear()
         self._kept.reopen()
+
+
+def _members(delivery: Delivery) -> list[Delivery]:
+    return delivery.members if isinstance(delivery, BatchDelivery) else [delivery]

@@ -9,6 +9,7 @@ from random import Random
 
 from motet.backends.base import ContainerEnd, HeldContainer, Launch, Reports
 from motet.model.gpu import FoundGpus
+from motet.model.isolation import Isolation
 from motet.server.containers.known_container import decode_note
 from motet.server.server import Server
 from motet.testing.history_events import ContainerBegan, ContainerVanished, Event, Fault
@@ -219,6 +220,10 @@ class HostedBackend:
         early, self._early = self._early, []
         for what in early:
             self._heard(what)
+
+    def lacks(self, isolation: Isolation) -> str | None:
+        """See `Backend`: containers that are no processes need no walls."""
+        return None
 
     async def find_gpus(self) -> FoundGpus:
         """See `Backend`."""

@@ -59,6 +59,7 @@ class WorldsTally:
             ("inputs", self.events["InputSubmitted"]),
             ("attempts", self.events["AttemptBegan"]),
             ("outcomes read", self.events["OutcomeSeen"]),
+            ("pieces of streams read", self.events["ItemsSeen"]),
             ("servers", self.events["ServerBegan"]),
             ("faults", sum(self.faults.values())),
             *((f"  {kind}", times) for kind, times in sorted(self.faults.items())),

@@ -1,4 +1,4 @@
-"""What an input of a simulated world does: for how long, and how it ends. Nobody pickles it."""
+"""What an input of a simulated world does: for how long, what it yields, and how it ends. Nobody pickles it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from motet.model.outcome import OutcomeKind
 
 
 class Script(msgspec.Struct, frozen=True):
-    """Runs for `seconds`, and then succeeds or fails; or kills its container."""
+    """Runs for `seconds`, in which it yields `items`, and then succeeds or fails; or kills its container."""
 
     key: str
     seconds: float
     ends: Literal["success", "failure", "death"] = "success"
+    items: int = 0
 
 
 class ScriptResult(msgspec.Struct, frozen=True):
@@ -24,19 +25,33 @@ class ScriptResult(msgspec.Struct, frozen=True):
     attempt: int
 
 
+class ScriptItem(msgspec.Struct, frozen=True):
+    """What an attempt has yielded: its item of this number, from 0."""
+
+    key: str
+    attempt: int
+    number: int
+
+
 _encode = msgspec.json.Encoder().encode
 _script: msgspec.json.Decoder[Script] = msgspec.json.Decoder(Script)
+_item: msgspec.json.Decoder[ScriptItem] = msgspec.json.Decoder(ScriptItem)
 _result: msgspec.json.Decoder[ScriptResult] = msgspec.json.Decoder(ScriptResult)
 
 
-def encoded(value: Script | ScriptResult) -> bytes:
-    """As an input's payload, or an outcome's."""
+def encoded(value: Script | ScriptResult | ScriptItem) -> bytes:
+    """As an input's payload, an outcome's or an item's."""
     return _encode(value)
 
 
 def script_of(payload: bytes) -> Script:
     """The script in an input's payload."""
     return _script.decode(payload)
+
+
+def item_of(payload: bytes) -> ScriptItem:
+    """Whose item it is."""
+    return _item.decode(payload)
 
 
 def result_of(kind: OutcomeKind, payload: bytes) -> ScriptResult | None:

@@ -18,7 +18,7 @@ from motet.server.containers.come_back import Inherited
 from motet.server.wiring import ATTEMPT_BITS, build_server
 from motet.testing.history_events import BoundsDeclared, Broke, Event, Fault, ServerBegan, Settled
 from motet.testing.simulated.cable import Cable
-from motet.testing.simulated.client import ScriptedClient
+from motet.testing.simulated.client import STREAMING, ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
 from motet.testing.simulated.disk_files import FileDisk
 from motet.testing.simulated.door import SimulatedDoor
@@ -44,6 +44,8 @@ def functions_of(client: str) -> tuple[FunctionSpec, ...]:
         spec(f"{client}/wide", max_inputs=4, target_inputs=2, max_containers=2),
         spec(f"{client}/retry", max_inputs=2, retries=2, max_containers=3),
         spec(f"{client}/brief", max_inputs=2, retries=2, timeout=2.0, max_containers=3),
+        spec(f"{client}/batch", max_batch_size=3, wait_ms=50, max_inputs=2, retries=1, max_containers=2),
+        spec(f"{client}{STREAMING}", max_inputs=2, retries=1, max_containers=2),
         spec(f"{client}/once", max_inputs=3, delivery="at_most_once", max_containers=2),
     )
 
@@ -181,6 +183,7 @@ class SimulatedWorld:
                     function=each.name,
                     max_containers=each.autoscaler.max_containers or 0,
                     max_inputs=each.concurrency.max_inputs,
+                    max_batch=1 if each.batching is None else each.batching.max_batch_size,
                     retries=each.retries.max_retries,
                     at_most_once=each.at_most_once,
                     outlives=True,

@@ -8,14 +8,14 @@ from pathlib import Path
 _PROC = Path("/proc")
 
 
-class ContainerProcess:
+class ProcessOfContainer:
     """One process, read from /proc: processes that it started are not counted. Numbers are None once it is gone."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     @classmethod
-    def find(cls, container_id: str) -> ContainerProcess | None:
+    def find(cls, container_id: str) -> ProcessOfContainer | None:
         """That of a container, which is known by the name of a file that it holds open; None if it is none of this machine."""
         for directory in _PROC.iterdir():
             # What a container forked may have it, too; the container itself leads their session.

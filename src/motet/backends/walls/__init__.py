@@ -1,0 +1,1 @@
+"""What this machine has for isolation levels and limits, and who ends containers that go over theirs."""

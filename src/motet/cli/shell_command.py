@@ -1,0 +1,54 @@
+"""`motet shell`: an interactive shell in a sandbox, or in a container like a function's."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from motet.cli import reference as references
+from motet.cli.attach import is_terminal
+from motet.cli.options import errors_on_a_line
+from motet.cli.sandbox_command import reached, run_in
+from motet.client.settings import SERVER
+from motet.model.function import FunctionSpec
+from motet.model.sandbox import MAX_TIMEOUT, PREFIX
+from motet.sdk.declare.app import App
+from motet.sdk.options.image import Image
+from motet.sdk.sandbox.sandbox import Sandbox
+
+DEFAULT = ("/bin/sh", "-c", "if command -v bash >/dev/null; then exec bash; else exec sh; fi")
+
+
+@click.command("shell")
+@click.argument("what", required=False, metavar="[FILE::FUNCTION | SANDBOX]")
+@click.option("-m", "module", is_flag=True, help="The function's file is given as a module (package.module::name).")
+@click.option("-c", "--cmd", metavar="LINE", help="Run this line of a shell instead, and end.")
+@click.option("--pty/--no-pty", default=None, help="With a terminal, which is this one. Default: if this is one.")
+def shell_command(*, what: str | None, module: bool, cmd: str | None, pty: bool | None) -> None:
+    """Open a shell in a container.
+
+    SANDBOX is the id of one that runs, or the end of it. FILE::FUNCTION makes a sandbox with the image, environment,
+    working directory and search path of a function, which ends with the shell. Without either, it is a plain one.
+    """
+    command = DEFAULT if cmd is None else ("/bin/sh", "-c", cmd)
+    with_terminal = is_terminal() if pty is None else pty
+    with errors_on_a_line():
+        if what is not None and what.startswith(PREFIX):
+            with reached(what) as box:
+                sys.exit(run_in(box, command, pty=with_terminal))
+        sys.exit(_in_new_one(what, command, is_module=module, pty=with_terminal))
+
+
+def _in_new_one(what: str | None, command: tuple[str, ...], *, is_module: bool, pty: bool) -> int:
+    spec: FunctionSpec | None = None
+    if what is not None:
+        reference = references.parse(what, is_module=is_module, program="motet shell")
+        spec = references.resolve(references.load(reference), reference).handle.target.spec
+    os.environ.setdefault(SERVER, "embedded")
+    image = None if spec is None else Image(spec.image)
+    env = {} if spec is None else {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **spec.env}
+    app = App("shell")
+    with app.run(), Sandbox.create(app=app, image=image, env=env, workdir=os.getcwd(), timeout=MAX_TIMEOUT) as box:
+        return run_in(box, command, pty=pty)

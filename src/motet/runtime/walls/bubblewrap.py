@@ -1,0 +1,120 @@
+"""What bubblewrap is told: the file system that a container sees, and the namespaces that it is in."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from motet.model.isolation import Walls
+
+TEMPORARY = "/tmp"
+"""The container's own directory, as it sees it."""
+
+_SYSTEM = ("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32")
+_SETTINGS = (
+    "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "passwd", "group", "nsswitch.conf", "hosts", "host.conf",
+    "resolv.conf", "gai.conf", "services", "protocols", "ssl", "pki", "ca-certificates", "localtime", "timezone", "mime.types",
+    "locale.alias", "fonts", "OpenCL", "vulkan",
+)  # fmt: skip
+"""Below /etc: what programs need to run, to find names and to check certificates."""
+_OURS = str(Path(__file__).parents[3])
+"""Where Motet itself is imported from."""
+
+
+def bubblewrap() -> str | None:
+    """The path of the program, if it is installed."""
+    return shutil.which("bwrap", path=os.environ.get("PATH", os.defpath) + os.pathsep + "/usr/bin")
+
+
+def bubblewrap_command(
+    program: str, walls: Walls, directory: str, *, as_root: bool, info: int, calls: int
+) -> list[str]:
+    """The command up to what is to run within. `directory`: of the host, to be the container's own. `as_root`: this process may
+    make namespaces without one for users. `info`, `calls`: descriptors where it tells of its processes, and of its filter of
+    system calls."""
+    command = [program, "--die-with-parent", "--unshare-pid", "--unshare-ipc", "--unshare-uts", "--hostname", "motet"]
+    command += [] if as_root else ["--unshare-user"]
+    command += [] if walls.network else ["--unshare-net"]
+    seen = _FileSystem()
+    seen.show("/usr", "/usr")
+    for path in _SYSTEM:
+        if os.path.islink(path):
+            seen.words += ["--symlink", os.readlink(path), path]
+        elif os.path.isdir(path):
+            seen.show(path, path)
+    for name in _SETTINGS:
+        if os.path.exists(path := f"/etc/{name}"):  # of links what they lead to, wherever that is
+            seen.show(os.path.realpath(path), path)
+    seen.words += ["--proc", "/proc", "--dev", "/dev"]
+    for device in _devices(walls):
+        seen.words += ["--dev-bind", device, device]
+    seen.show(directory, TEMPORARY, writable=True)
+    seen.words += ["--dir", "/var", "--symlink", TEMPORARY, "/var/tmp", "--symlink", "/run", "/var/run"]
+    for path in _outermost(_interpreter()):
+        seen.show(path, path)
+    below = [mount for mount in walls.mounts if _is_below(mount.target, walls.hidden)]
+    for mount in walls.mounts:
+        if mount not in below:
+            seen.show(mount.source, mount.target, writable=mount.writable)
+    for path in walls.hidden:
+        seen.hide(path)
+    for mount in below:  # of what is hidden this much is to be seen
+        seen.show(mount.source, mount.target, writable=mount.writable)
+    seen.words += ["--remount-ro", "/"]
+    return [*command, *seen.words, "--chdir", TEMPORARY, "--info-fd", str(info), "--seccomp", str(calls), "--"]
+
+
+class _FileSystem:
+    """A file system as it grows: `words` of the command."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+        self._places = {"/"}
+        self._shown: list[str] = []
+
+    def show(self, source: str, target: str, *, writable: bool = False) -> None:
+        """What the host has at `source` is at `target`, for everybody to reach: directories that bubblewrap itself makes on the
+        way may be for its own user alone."""
+        for parent in reversed(Path(target).parents):
+            if str(parent) not in self._places and not _is_below(str(parent), self._shown):
+                self._places.add(str(parent))
+                self.words += ["--dir", str(parent)]
+        self.words += ["--bind" if writable else "--ro-bind", source, target]
+        if not writable:
+            self._shown.append(target)
+
+    def hide(self, path: str) -> None:
+        """There is nothing there, where there would be something."""
+        if os.path.isdir(path) and _is_below(path, self._shown):
+            self.words += ["--tmpfs", path]
+            self._shown = [each for each in self._shown if not _is_below(each, [path])]
+
+
+def _is_below(path: str, directories: Iterable[str]) -> bool:
+    return any(path == each or path.startswith(f"{each}/") for each in directories)
+
+
+def _interpreter() -> Iterable[str]:
+    """What this interpreter imports from."""
+    return (sys.prefix, sys.base_prefix, sys.exec_prefix, _OURS, *sys.path)
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """Those that are there, are not shown anyway, and are below no other of them."""
+    found: list[str] = []
+    for path in sorted({os.path.abspath(each) for each in paths if each}):
+        if not os.path.exists(path) or path in ("/", "/usr") or path.startswith("/usr/"):
+            continue
+        if not any(path.startswith(f"{each}/") for each in found):
+            found.append(path)
+    return found
+
+
+def _devices(walls: Walls) -> list[str]:
+    """Of GPUs, where the container has any."""
+    if not walls.gpus:
+        return []
+    return sorted(f"/dev/{name}" for name in os.listdir("/dev") if name.startswith("nvidia"))

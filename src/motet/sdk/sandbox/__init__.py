@@ -1,0 +1,1 @@
+"""`motet.Sandbox`: commands in a container of their own, from anywhere."""

@@ -1,0 +1,44 @@
+"""On which isolation level each function runs: its own word, or else the server's; and whether that level can be had here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from motet.errors import InvalidError, ServiceError
+from motet.model.function import FunctionSpec
+from motet.model.isolation import Isolation
+
+
+class LevelsHere:
+    """`default`: of functions that say nothing. `lacks`: see `Backend`. `listen`: how containers reach the server."""
+
+    def __init__(self, default: Isolation, lacks: Callable[[Isolation], str | None], listen: str = "unix") -> None:
+        self._default = default
+        self._lacks = lacks
+        self._listens_on_tcp = listen == "tcp"
+
+    def check_default(self) -> None:
+        """Raise `ServiceError` if functions that say nothing could not run here."""
+        if (problem := self._lacks(self._default)) is not None:
+            raise ServiceError(f"the isolation level {self._default!r} cannot be had on this machine: {problem}")
+
+    def settled(self, spec: FunctionSpec) -> FunctionSpec:
+        """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
+        isolation: Isolation = spec.isolation or self._default
+        if (problem := self._lacks(isolation)) is not None:
+            raise InvalidError(
+                f"{spec.name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}"
+            )
+        if spec.block_network and isolation == "process":
+            raise InvalidError(
+                f"{spec.name}: block_network=True needs walls, and this server runs containers as processes, which use the "
+                'network of their machine; give the function isolation="bubblewrap", or the server --isolation bubblewrap'
+            )
+        if spec.block_network and self._listens_on_tcp:
+            raise InvalidError(
+                f"{spec.name}: block_network=True would keep its containers from this server, too, which listens on TCP "
+                "(MOTET_LISTEN); have it listen on a Unix socket"
+            )
+        return spec if spec.isolation == isolation else replace(spec, isolation=isolation)

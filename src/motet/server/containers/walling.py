@@ -1,0 +1,154 @@
+"""What a container within walls is to see of this machine, and how much it may take: from what its function says."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from motet.backends.base import Launch
+from motet.errors import ConnectionError
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.isolation import PIDS_WITHIN_WALLS, Limits, Mount, Walls
+from motet.server.containers.launching import environment, template
+from motet.wire.container_messages import Configure
+
+_WITHIN = "/run/motet"
+"""Where a container within walls finds the server's socket."""
+_REACHED = "walled"
+"""The directory beside that socket which has it, and nothing else."""
+_FIRST_UID = 0x78000000
+_UIDS = 0x07FFFFFF
+"""Beyond those of users, of what systemd hands out, and of containers that other programs run."""
+_MIB = 2**20
+
+
+def limits_of(spec: FunctionSpec) -> Limits:
+    """What the function has set a limit to; within walls there is one to processes, too."""
+    resources = spec.resources
+    cpu, memory = resources.cpu, resources.memory_mib
+    return Limits(
+        cpu=cpu[1] if isinstance(cpu, tuple) else None,
+        memory=memory[1] * _MIB if isinstance(memory, tuple) else None,
+        pids=PIDS_WITHIN_WALLS if spec.isolation == "bubblewrap" else None,
+        disk=None if resources.disk_mib is None else resources.disk_mib * _MIB,
+    )
+
+
+def check_may_call(spec: FunctionSpec) -> None:
+    """Raise `ConnectionError` if code of this function is to have no connection of its own."""
+    if spec.restrict_modal_access:
+        raise ConnectionError(
+            f"{spec.name} was declared with restrict_modal_access=True: its code may call nothing here"
+        )
+
+
+class Walling:
+    """`hidden`: directories that no container is to see, such as the server's home."""
+
+    def __init__(self, hidden: tuple[str, ...]) -> None:
+        self._hidden = hidden
+        self._reached: Path | None = None
+        self.address = ""
+        """Where containers without walls find the server."""
+
+    def offer(self, address: str) -> str:
+        """Containers reach the server at this address, which is returned."""
+        self.address = address
+        self._reached = self.name_again(address)
+        return address
+
+    def name_again(self, address: str) -> Path | None:
+        """Give a socket a second name, in a directory that walls can be opened for: it is there for the next server, too, whose
+        socket is another one. That directory, unless there is no socket."""
+        kind, _, path = address.partition(":")
+        if kind != "unix":
+            return None
+        directory = Path(path).parent / _REACHED
+        directory.mkdir(mode=0o755, exist_ok=True)
+        named = directory / "socket.new"
+        named.unlink(missing_ok=True)
+        os.link(path, named)
+        if os.geteuid() == 0:  # containers are other users then; the directory above lets in nobody else
+            named.chmod(0o666)
+        named.rename(directory / "socket")
+        return directory
+
+    def environment(
+        self, base: Mapping[str, str], configuration: Configure, container_id: str, gpus: Sequence[str]
+    ) -> dict[str, str]:
+        """All variables of a container; within walls it has no home but its temporary directory."""
+        env = environment(base, configuration, container_id, gpus)
+        spec = configuration.spec
+        if spec.isolation == "bubblewrap":
+            env["HOME"] = {**spec.image.env, **spec.env}.get("HOME", "/tmp")
+        return env
+
+    def launch(
+        self,
+        configuration: Configure,
+        container_id: str,
+        env: dict[str, str],
+        token: str,
+        note: bytes,
+        gpus: Sequence[str],
+    ) -> Launch:
+        """What a backend needs to start a container."""
+        walls = self.walls(configuration, gpus)
+        within = walls.isolation == "bubblewrap" and self._reached is not None
+        return Launch(
+            container_id=container_id,
+            address=f"unix:{_WITHIN}/socket" if within else self.address,
+            token=token,
+            env=env,
+            note=note,
+            template=template(configuration, env, walls),
+            limits=limits_of(configuration.spec),
+        )
+
+    def walls(self, configuration: Configure, gpus: Sequence[str]) -> Walls:
+        """Those of a container of this function."""
+        spec = configuration.spec
+        isolation = spec.isolation or "process"
+        if isolation == "process":
+            return Walls()
+        return Walls(
+            isolation=isolation,
+            mounts=(*self._server(), *(Mount(source=path, target=path) for path in _shown(configuration))),
+            network=not spec.block_network,
+            uid=_uid(configuration) if os.geteuid() == 0 else None,
+            hidden=self._hidden,
+            gpus=bool(gpus),
+        )
+
+    def _server(self) -> Iterator[Mount]:
+        if self._reached is not None:
+            yield Mount(source=str(self._reached), target=_WITHIN)
+
+
+def _uid(configuration: Configure) -> int:
+    """A user of the app's own: of a deployed app the same for each version."""
+    whose = configuration.app_name if configuration.bundle else configuration.app_id
+    return _FIRST_UID + int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4]) % _UIDS
+
+
+def _shown(configuration: Configure) -> list[str]:
+    """The program's own files and directories, sorted, none below another."""
+    directories = {configuration.project_dir, configuration.sources, configuration.bundle, *configuration.sys_path}
+    files: set[str] = set()
+    for definition in (configuration.main, configuration.spec.definition):
+        if isinstance(definition, ImportedDefinition) and definition.file:
+            files.add(definition.file)
+    shared = {str(Path.home()), "/tmp", "/"}
+    with contextlib.suppress(KeyError):
+        shared.add(os.environ["HOME"])
+    found: list[str] = []
+    for path in sorted({os.path.abspath(each) for each in {*directories, *files} if each}):
+        # Of a directory that others have files in, too, only what the program is imported from.
+        if path in shared or not os.path.exists(path):
+            continue
+        if not any(path.startswith(f"{each}/") for each in (*found, "/usr", "/proc", "/sys", "/dev", "/etc")):
+            found.append(path)
+    return found

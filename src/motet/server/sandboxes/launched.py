@@ -1,0 +1,156 @@
+"""All that a server has its backend start, containers and sandboxes: their connections and reports find the right ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
+from motet.core import events as e
+from motet.errors import Error
+from motet.model.sandbox import PREFIX
+from motet.server.apps.catalogue import Catalogue
+from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
+from motet.server.containers.come_back import Inherited
+from motet.server.containers.containers import Containers
+from motet.server.driver import Driver
+from motet.server.lines import Lines
+from motet.server.peers import Handler, Peer
+from motet.server.sandboxes.sandbox_requests import SandboxRequests
+from motet.server.sandboxes.sandboxes import Sandboxes
+from motet.wire.hello import Hello
+
+
+class _EnginePlaces:
+    """The engine counts sandboxes as containers."""
+
+    def __init__(self, driver: Driver) -> None:
+        self._driver = driver
+
+    def refusal(self, principal: int, app_id: str) -> Error | None:
+        return self._driver.engine.inspection.sandbox_refusal(principal, app_id)
+
+    def taken(self, sandbox_id: str, principal: int, app_id: str) -> None:
+        self._driver.take(e.SandboxStarted(sandbox_id, principal, app_id))
+
+    def left(self, sandbox_id: str) -> None:
+        self._driver.take(e.SandboxGone(sandbox_id))
+
+
+class _LivingApps:
+    def __init__(self, lifetimes: Lifetimes) -> None:
+        self._lifetimes = lifetimes
+        self.when_stopping: Callable[[str, Callable[[], None]], None] = lifetimes.when_stopping
+
+    def ends_with(self, app_id: str) -> bool:
+        return not isinstance(self._lifetimes.life_of(app_id), UntilReplaced)
+
+
+class Launched:
+    """Is told by the backend, and tells those whose it is. `inherited`: what lived before this server."""
+
+    def __init__(
+        self,
+        driver: Driver,
+        backend: Backend,
+        catalogue: Catalogue,
+        lifetimes: Lifetimes,
+        lines: Lines,
+        base_env: Mapping[str, str],
+        stop_grace: float,
+        hidden: tuple[str, ...],
+        inherited: Inherited | None,
+    ) -> None:
+        held = () if inherited is None else inherited.held
+        theirs = [each for each in held if each.container_id.startswith(PREFIX)]
+        others = [each for each in held if not each.container_id.startswith(PREFIX)]
+        self.containers = Containers(
+            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, hidden),
+            inherited if inherited is None else replace(inherited, held=others),
+        )
+        parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver), lines, base_env
+        self.sandboxes = Sandboxes(*parts, survive=inherited is not None)
+        self.requests = SandboxRequests(self.sandboxes)
+        self._driver, self._backend, self._held = driver, backend, theirs
+        self._levels = catalogue.levels
+        self._sockets = () if inherited is None else inherited.sockets
+
+    async def open(self, address: str) -> None:
+        """Get the backend ready: what it starts connects to this address. Raises `ServiceError`."""
+        self._levels.check_default()
+        self.sandboxes.address = self.containers.walling.offer(address)
+        for path in self._sockets:
+            self.containers.walling.name_again(f"unix:{path}")
+        await self._backend.open(self)
+
+    async def take_over(self) -> None:
+        """Wait until what lived when this server began is back, or is gone."""
+        self.sandboxes.await_back(self._held)
+        await self.containers.take_over()
+        await self.sandboxes.all_back()
+
+    def accept(self, hello: Hello, peer: Peer) -> Handler | None:
+        """Who hears a connection of something that was started here; None: one of code in a container that makes calls. Raises
+        `ConnectionError` unless it is ours."""
+        if hello.role == "sandbox":
+            return self.sandboxes.connect(hello, peer)
+        self.containers.check(hello)
+        if hello.role == "executor":
+            return self.containers.executor(hello, peer)
+        return self.containers.control(hello, peer) if hello.role == "control" else None
+
+    # --- reports of the backend -----------------------------------------------------------------------------------------
+
+    def container_output(self, container_id: str, stream: Stream, data: bytes) -> None:
+        """See `Reports`."""
+        if container_id.startswith(PREFIX):
+            self._driver.guard(self.sandboxes.container_output, container_id, stream, data)
+        else:
+            self.containers.container_output(container_id, stream, data)
+
+    def container_frozen(self, container_id: str) -> None:
+        """See `Reports`."""
+        self.containers.container_frozen(container_id)
+
+    def container_thawed(self, container_id: str) -> None:
+        """See `Reports`."""
+        self.containers.container_thawed(container_id)
+
+    def container_ended(self, ended: ContainerEnd) -> None:
+        """See `Reports`."""
+        if ended.container_id.startswith(PREFIX):
+            self._driver.guard(self.sandboxes.container_ended, ended)
+        else:
+            self.containers.container_ended(ended)
+
+    def template_ended(self, ended: TemplateEnd) -> None:
+        """See `Reports`."""
+        self.containers.template_ended(ended)
+
+    def backend_silent(self, reason: str) -> None:
+        """See `Reports`."""
+        self.containers.backend_silent(reason)
+
+    def backend_heard(self) -> None:
+        """See `Reports`."""
+        self.containers.backend_heard()
+
+    def backend_lost(self, reason: str) -> None:
+        """See `Reports`."""
+        self.containers.backend_lost(reason)
+
+
+def launched(
+    driver: Driver,
+    backend: Backend,
+    catalogue: Catalogue,
+    lifetimes: Lifetimes,
+    lines: Lines,
+    base_env: Mapping[str, str],
+    stop_grace: float,
+    hidden: tuple[str, ...],
+    inherited: Inherited | None,
+) -> tuple[Launched, Containers]:
+    """All of them, and the containers, which most parts of a server want alone."""
+    parts = Launched(driver, backend, catalogue, lifetimes, lines, base_env, stop_grace, hidden, inherited)
+    return parts, parts.containers

@@ -1,0 +1,115 @@
+"""What `Sandbox.create` and `exec` take, and what they refuse before anything is asked of a server."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import motet
+from motet.errors import InvalidError, UnimplementedError
+from motet.model.sandbox import PtySize
+from motet.sdk.sandbox.options import process_spec, sandbox_spec
+
+
+def spec(*command: Any, **options: Any) -> Any:
+    return sandbox_spec(command, options, None)
+
+
+def test_what_is_not_said_is_modals_default() -> None:
+    made = spec("sleep", "1")
+    assert (made.command, made.timeout, made.idle_timeout, made.workdir, made.env) == (
+        ("sleep", "1"),
+        300.0,
+        None,
+        "",
+        {},
+    )
+    assert (made.pty, made.encrypted_ports, made.unencrypted_ports, made.block_network) == (None, (), (), False)
+
+
+def test_what_is_said_is_kept() -> None:
+    made = spec(
+        timeout=10,
+        idle_timeout=5,
+        workdir="/srv",
+        env={"A": "1", "B": None},
+        secrets=[motet.Secret.from_dict({"C": "3"})],
+        cpu=0.5,
+        memory=512,
+        encrypted_ports=[8000],
+        unencrypted_ports=(9000, 9000),
+        name="my-box",
+        tags={"a": "b"},
+        pty=True,
+        isolation="process",
+    )
+    assert made.command == ()
+    assert made.env == {"A": "1", "C": "3"}
+    assert (made.resources.cpu, made.resources.memory_mib) == (0.5, 512)
+    assert (made.encrypted_ports, made.unencrypted_ports) == ((8000,), (9000,))
+    assert (made.name, made.tags, made.pty, made.isolation) == ("my-box", {"a": "b"}, PtySize(24, 80), "process")
+    assert "3" not in repr(made), "secrets are not shown"
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"timeout": 0}, "`timeout` must be seconds, more than 0 and at most 86400; got 0"),
+        ({"timeout": 86401}, "at most 86400"),
+        ({"idle_timeout": "1"}, "`idle_timeout` must be seconds"),
+        ({"workdir": ""}, "`workdir` must be a directory in the sandbox"),
+        ({"name": "no spaces"}, "may have up to 63 letters"),
+        ({"name": "x" * 64}, "may have up to 63 letters"),
+        ({"tags": {"a": 1}}, "`tags` has to be a dict"),
+        ({"tags": {str(each): "" for each in range(51)}}, "a sandbox may have 50 tags; these are 51"),
+        ({"encrypted_ports": [0]}, "`encrypted_ports` must be a list of port numbers"),
+        ({"unencrypted_ports": "8000"}, "`unencrypted_ports` must be a list of port numbers"),
+        ({"encrypted_ports": [80], "block_network": True}, "Cannot specify open ports when `block_network` is enabled"),
+        ({"isolation": "chroot"}, "`isolation` must be one of 'process', 'bubblewrap', 'oci'; got 'chroot'"),
+        ({"env": {"A": 1}}, "the value of 'A' is int"),
+        ({"env": {"A": "x" * 600_000}}, "524288 may be"),
+        ({"image": "debian"}, "has to be a `motet.Image`"),
+    ],
+)
+def test_what_cannot_be_is_told(options: dict[str, Any], says: str) -> None:
+    with pytest.raises(InvalidError, match=says):
+        spec("true", **options)
+
+
+@pytest.mark.parametrize("name", ["gpu", "volumes", "proxy", "custom_domain", "h2_ports"])
+def test_what_there_is_not_is_refused_and_not_left_out(name: str) -> None:
+    with pytest.raises(UnimplementedError, match=f"`{name}` is not available"):
+        spec("true", **{name: ["something"]})
+
+
+def test_an_unknown_keyword_is_one() -> None:
+    with pytest.raises(TypeError, match="unexpected keyword argument 'tiemout'"):
+        spec("true", tiemout=3)
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("ls", 3), "All entrypoint arguments must be strings; got 3"),
+        (("ls", "a\0b"), "have a NUL"),
+        (("x" * 200_000,), "cannot exceed 131072 bytes"),
+        (("", "x"), "cannot be empty"),
+    ],
+)
+def test_commands_that_cannot_be_are_told(command: tuple[Any, ...], says: str) -> None:
+    with pytest.raises(InvalidError, match=says):
+        spec(*command)
+    with pytest.raises(InvalidError, match=says):
+        process_spec(command, workdir=None, env=None, secrets=None, timeout=None, pty=False, keeps=(True, True))
+
+
+def test_a_sandbox_needs_an_app_that_runs() -> None:
+    with pytest.raises(InvalidError, match="Sandboxes require an App when created outside of a container"):
+        motet.Sandbox.create("true")
+    with pytest.raises(InvalidError, match="the app 'still' is not running"):
+        motet.Sandbox.create("true", app=motet.App("still"))
+    with pytest.raises(InvalidError, match=r"has to be a motet\.App"):
+        motet.Sandbox.create("true", app="x")
+    with pytest.raises(InvalidError, match="is not the id of a sandbox"):
+        motet.Sandbox.from_id("fu-1")

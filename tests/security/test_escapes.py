@@ -1,0 +1,161 @@
+"""The table of walls in docs/security.md says what holds on each level, and what does not: both are tried."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from motet.backends.base import Launch
+from motet.backends.process import ProcessBackend
+from motet.backends.walls.levels import lacking
+from motet.model.isolation import NO_LIMITS, Isolation, Limits, Walls
+from motet.model.template import TemplateSpec
+from tests.backends.conftest import ROOT, template_env
+from tests.contracts.backend_contract import RecordingReports, in_loop
+from tests.security.escapes import ATTEMPTS
+
+BEGINS, ENDS = "s3cr3t", "-of-the-victim"
+
+
+def table() -> dict[str, dict[str, str]]:
+    """What the page says: by attempt and level."""
+    rows = [
+        [cell.strip() for cell in line.strip("| ").split("|")]
+        for line in (ROOT / "docs/security.md").read_text().partition("## Walls")[2].splitlines()
+        if line.startswith("|")
+    ]
+    (_, *levels), _, *rows = rows
+    return {attempt: dict(zip((level.strip("`") for level in levels), said, strict=True)) for attempt, *said in rows}
+
+
+TABLE = table()
+
+
+def levels() -> Iterator[Any]:
+    for level in ("process", "bubblewrap"):
+        problem = lacking(level)  # type: ignore[arg-type]
+        left_out = pytest.mark.skipif(problem is not None, reason=f"left out: no {level} level here: {problem}")
+        yield pytest.param(level, marks=left_out)
+
+
+every_level = pytest.mark.parametrize("level", list(levels()))
+
+
+class Escaping:
+    """A backend whose containers run `escapes`, and what they told."""
+
+    def __init__(self, scratch: Path, level: Isolation, *, network: bool = True) -> None:
+        uid = 0x78000000 if level != "process" and os.geteuid() == 0 else None
+        self.walls = Walls(isolation=level, network=network, uid=uid)
+        self.backend = ProcessBackend(env=template_env(), scratch=scratch, entry="tests.security.escapes:play")
+        self.reports = RecordingReports()
+
+    async def __aenter__(self) -> Escaping:
+        await self.backend.open(self.reports)
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.backend.close()
+
+    def start(
+        self, container_id: str, act: str, limits: Limits = NO_LIMITS, secret: str = "", **arguments: Any
+    ) -> None:
+        env = {"ACT": json.dumps([act, arguments]), "PATH": os.environ["PATH"], "VICTIMS": secret}
+        launch = Launch(container_id=container_id, address="unix:/nowhere", token="t", env=env, limits=limits)
+        self.backend.start_nowait(dataclasses.replace(launch, template=TemplateSpec(walls=self.walls)))
+
+    async def told(self, container_id: str) -> Any:
+        await self.reports.wait_until(
+            lambda: self.reports.text(container_id).endswith("\n") or container_id in self.reports.ended
+        )
+        assert self.reports.text(container_id), self.reports.text(container_id, "stderr")
+        return json.loads(self.reports.text(container_id))
+
+
+async def got_away_with(scratch: Path, level: Isolation, *, network: bool = True) -> set[str]:
+    home = scratch / "home"
+    home.mkdir()
+    with socket.socket(socket.AF_UNIX) as server, socket.create_server(("127.0.0.1", 0)) as listening:
+        server.bind(str(home / "socket"))
+        server.listen()
+        async with Escaping(scratch, level, network=network) as escaping:
+            escaping.start("ta-victim", "live", secret=BEGINS + ENDS, directory="")
+            await escaping.told("ta-victim")
+            victim = escaping.backend._containers["ta-victim"]
+            about = {
+                "pid": victim.pid,
+                "directory": str(victim.directory),
+                "home": str(home),
+                "tester": os.getpid(),
+                "port": listening.getsockname()[1],
+                "parts": [BEGINS, ENDS],
+            }
+            # Fewer processes than servers allow within walls, for it to be quick.
+            limits = Limits() if level == "process" else Limits(pids=64)
+            escaping.start("ta-attacker", "try_all", limits, "none", **about)
+            told = await escaping.told("ta-attacker")
+    return {attempt for attempt, worked in told.items() if worked}
+
+
+@every_level
+def test_what_the_table_says_is_so(level: Isolation, tmp_path: Path) -> None:
+    said = {attempt: TABLE[attempt][level] for attempt in ATTEMPTS}
+
+    @in_loop
+    async def scenario() -> None:
+        worked = await got_away_with(tmp_path, level)
+        for attempt, expected in said.items():
+            match expected:
+                case "held":
+                    assert attempt not in worked
+                case "not held" | "held with `block_network`":
+                    assert attempt in worked, attempt
+                case "held unless the server is root":
+                    assert (attempt in worked) == (os.geteuid() == 0), attempt
+                case other:
+                    pytest.fail(f"{attempt}: {other!r} says nothing that can be tried")
+
+    scenario()
+
+
+@every_level
+def test_blocked_network_is_none(level: Isolation, tmp_path: Path) -> None:
+    if level == "process":
+        pytest.skip("it is refused there")
+
+    @in_loop
+    async def scenario() -> None:
+        worked = await got_away_with(tmp_path, level, network=False)
+        assert "reach this machine's network, and a metadata address" not in worked
+
+    scenario()
+
+
+@every_level
+@pytest.mark.parametrize(("act", "limits"), [("take", Limits(memory=64 * 2**20)), ("fill", Limits(disk=2**20))])
+def test_who_takes_more_than_may_be_is_ended_and_others_stay(
+    level: Isolation, act: str, limits: Limits, tmp_path: Path
+) -> None:
+    @in_loop
+    async def scenario() -> None:
+        async with Escaping(tmp_path, level) as escaping:
+            escaping.start("ta-modest", "fill", limits=Limits(memory=256 * 2**20, disk=64 * 2**20), mib=1)
+            escaping.start("ta-greedy", act, limits=limits, mib=160 if act == "take" else 8)
+            ended = await escaping.reports.wait_ended("ta-greedy")
+            what, mib = ("memory", 64) if act == "take" else ("disk", 1)
+            assert ended.description == f"used more than its {mib} MiB of {what}, and was ended"
+            await escaping.reports.wait_output("ta-modest", "filled\n")
+            assert "ta-modest" not in escaping.reports.ended
+
+    scenario()
+
+
+def test_every_row_of_the_table_is_tried_on_every_level() -> None:
+    assert list(TABLE) == [*ATTEMPTS, "use more memory, cores or disk than its limits"]

@@ -1,0 +1,52 @@
+"""The isolation level of a function, and what is said where it cannot be had."""
+
+from __future__ import annotations
+
+import pytest
+
+from motet.backends.walls.levels import bubblewrap_lacks
+from motet.errors import InvalidError, ServiceError
+from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.isolation import Isolation
+from motet.server.apps.levels import LevelsHere
+
+
+def spec(isolation: Isolation | None = None, *, block_network: bool = False) -> FunctionSpec:
+    definition = ImportedDefinition(module="m", qualname="f")
+    return FunctionSpec(name="f", app_name="a", definition=definition, isolation=isolation, block_network=block_network)
+
+
+def none_lacks(isolation: Isolation) -> None:
+    return None
+
+
+def test_function_has_the_servers_level_unless_it_says_its_own() -> None:
+    levels = LevelsHere("bubblewrap", none_lacks)
+    assert levels.settled(spec()).isolation == "bubblewrap"
+    assert levels.settled(spec("process")).isolation == "process"
+
+
+def test_level_that_cannot_be_had_is_refused_with_what_to_do() -> None:
+    levels = LevelsHere("process", lambda level: None if level == "process" else "do this")
+    assert levels.settled(spec()).isolation == "process"
+    with pytest.raises(InvalidError) as caught:
+        levels.settled(spec("bubblewrap"))
+    assert str(caught.value) == "f is to run on the isolation level 'bubblewrap', which cannot be had: do this"
+
+
+def test_server_whose_own_level_cannot_be_had_does_not_start() -> None:
+    with pytest.raises(ServiceError, match=r"^the isolation level 'oci' cannot be had on this machine: do this$"):
+        LevelsHere("oci", lambda level: "do this").check_default()
+
+
+def test_blocked_network_needs_walls_and_a_server_that_can_be_reached_through_them() -> None:
+    with pytest.raises(InvalidError, match="block_network=True needs walls"):
+        LevelsHere("process", none_lacks).settled(spec(block_network=True))
+    with pytest.raises(InvalidError, match=r"listens on TCP \(MOTET_LISTEN\)"):
+        LevelsHere("bubblewrap", none_lacks, "tcp").settled(spec(block_network=True))
+    assert LevelsHere("bubblewrap", none_lacks).settled(spec(block_network=True)).block_network
+
+
+def test_bubblewrap_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert bubblewrap_lacks() == ("bubblewrap is not installed here, and is needed for it: apt-get install bubblewrap")
