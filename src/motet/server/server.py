@@ -196,8 +196,8 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers
-        for answers in (*own, seen(self._parts.deployments), self._admittance.answers):
+        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self._launched.requests.of_operators
+        for answers in (*own, self.pruning.answers, seen(self._parts.deployments), self._admittance.answers):
             self.operations.answers.update(answers)
 
     @property

@@ -26,19 +26,22 @@ class LevelsHere:
 
     def settled(self, spec: FunctionSpec) -> FunctionSpec:
         """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
-        isolation: Isolation = spec.isolation or self._default
+        isolation = self.of(spec.name, spec.isolation, block_network=spec.block_network)
+        return spec if spec.isolation == isolation else replace(spec, isolation=isolation)
+
+    def of(self, name: str, isolation: Isolation | None, *, block_network: bool) -> Isolation:
+        """The level of what has this name, and asked for that. Raises `InvalidError` if it cannot run on that here."""
+        isolation = isolation or self._default
         if (problem := self._lacks(isolation)) is not None:
+            raise InvalidError(f"{name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}")
+        if block_network and isolation == "process":
             raise InvalidError(
-                f"{spec.name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}"
-            )
-        if spec.block_network and isolation == "process":
-            raise InvalidError(
-                f"{spec.name}: block_network=True needs walls, and this server runs containers as processes, which use the "
+                f"{name}: block_network=True needs walls, and this server runs containers as processes, which use the "
                 'network of their machine; give the function isolation="bubblewrap", or the server --isolation bubblewrap'
             )
-        if spec.block_network and self._listens_on_tcp:
+        if block_network and self._listens_on_tcp:
             raise InvalidError(
-                f"{spec.name}: block_network=True would keep its containers from this server, too, which listens on TCP "
+                f"{name}: block_network=True would keep its containers from this server, too, which listens on TCP "
                 "(MOTET_LISTEN); have it listen on a Unix socket"
             )
-        return spec if spec.isolation == isolation else replace(spec, isolation=isolation)
+        return isolation
