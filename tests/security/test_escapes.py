@@ -111,8 +111,9 @@ async def got_away_with(scratch: Path, level: Isolation, *, network: bool = True
             }
             # Fewer processes than servers allow within walls, for it to be quick.
             limits = Limits() if level == "process" else Limits(pids=64)
-            escaping.start("ta-attacker", "try_all", limits, "none", **about)
-            told = await escaping.told("ta-attacker")
+            attacker = f"ta-attacker-{scratch.name}-{os.getpid()}"  # a control group of the machine has that name
+            escaping.start(attacker, "try_all", limits, "none", **about)
+            told = await escaping.told(attacker)
     return {attempt for attempt, worked in told.items() if worked}
 
 
@@ -152,13 +153,15 @@ def test_who_takes_more_than_may_be_is_ended_and_others_stay(
 ) -> None:
     async def scenario() -> None:
         async with Escaping(tmp_path, level) as escaping:
-            escaping.start("ta-modest", "fill", limits=Limits(memory=256 * 2**20, disk=64 * 2**20), mib=1)
-            escaping.start("ta-greedy", act, limits=limits, mib=160 if act == "take" else 8)
-            ended = await escaping.reports.wait_ended("ta-greedy")
+            # Of their own: control groups of this machine are named by them, and other tests run beside this one.
+            modest, greedy = (f"ta-{name}-{tmp_path.name}-{os.getpid()}" for name in ("modest", "greedy"))
+            escaping.start(modest, "fill", limits=Limits(memory=256 * 2**20, disk=64 * 2**20), mib=1)
+            escaping.start(greedy, act, limits=limits, mib=160 if act == "take" else 8)
+            ended = await escaping.reports.wait_ended(greedy)
             what, mib = ("memory", 64) if act == "take" else ("disk", 1)
             assert ended.description == f"used more than its {mib} MiB of {what}, and was ended"
-            await escaping.reports.wait_output("ta-modest", "filled\n")
-            assert "ta-modest" not in escaping.reports.ended
+            await escaping.reports.wait_output(modest, "filled\n")
+            assert modest not in escaping.reports.ended
 
     run(scenario())
 

@@ -234,7 +234,7 @@ class Server:
         if socket is not None:  # what clients submit again would run once more where its container is not back
             await self._launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
-        self._spawned.restore()
+        await self._spawned.restore()
         if socket is not None:
             self._address = await self._entrances.open(self._config.listen, lambda: socket)
             self._containers.returning.expect_claims()
