@@ -3,7 +3,7 @@
     python benchmarks/soak.py --minutes 10
 
 Four threads call without a pause: a map over an async function, one over a sync function on threads, calls one by one, and
-a few spawned ones. The memory of each role is noted twenty times; after the first fifth of the time it may hardly grow.
+a few spawned ones. The memory of each role is noted twenty times; after half of the time it may hardly grow.
 How to read it: benchmarks/README.md.
 """
 
@@ -22,7 +22,7 @@ import functions as f
 from machine import memory_by_role
 
 MOST_GROWTH = 8.0
-"""MiB per role, from the end of the first fifth to the end: what allocators and caches may still take."""
+"""MiB per role, from half of the time to its end: what allocators and caches may still take."""
 
 
 def main() -> int:
@@ -88,11 +88,11 @@ def _checked(results: object, count: int) -> int:
 def _report(
     samples: list[tuple[float, dict[str, float]]], done: dict[str, int], seconds: float, file: Path | None
 ) -> int:
-    settled = next(memory for at, memory in samples if at >= seconds / 5)
+    settled = next(memory for at, memory in samples if at >= seconds / 2)
     grown = {role: mib - settled[role] for role, mib in samples[-1][1].items()}
     for role, mib in grown.items():
         verdict = "ok" if mib <= MOST_GROWTH else "GREW"
-        print(f"{role}: {settled[role]:.1f} MiB after a fifth of the time, {mib:+.1f} MiB at the end: {verdict}")
+        print(f"{role}: {settled[role]:.1f} MiB after half of the time, {mib:+.1f} MiB at the end: {verdict}")
     print(", ".join(f"{name}: {count:,}" for name, count in done.items()))
     if file is not None:
         file.write_text(json.dumps({"samples": samples, "inputs": done, "grown": grown}, indent=1))

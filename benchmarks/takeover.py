@@ -4,8 +4,8 @@
     python benchmarks/takeover.py --calls 5000 --takeovers 2
     python benchmarks/takeover.py --saturated 600        # does the second take over for no reason, when all cores are busy?
 
-The leader is killed (SIGKILL) and stopped (SIGSTOP) in turn; then the other one leads. One that was killed is started again,
-one that was stopped goes on 10 s later, ends, and is started again, as a supervisor would do. The program names both servers,
+The leader is killed (SIGKILL) and stopped (SIGSTOP) in turn; then the other one leads, has its containers, and ends the process
+that was stopped. It is started again, 10 s later if it was stopped, as a supervisor would do. The program names both servers,
 and goes over by itself. It notes every call that was acknowledged, and when; then another one asks for every result.
 
 Told: seconds from the signal until the next server has the lease, until it is ready, and until it has acknowledged a call of
@@ -146,7 +146,7 @@ def come_back(server: Server, how: signal.Signals) -> None:
         time.sleep(10)
         server.process.send_signal(signal.SIGCONT)
         status = server.process.wait(60)
-        print(f"  woken up, it ended with status {status}", flush=True)
+        print(f"  the one that was stopped ended with status {status}", flush=True)
     server.process.communicate()
     server.start()
     server.wait("Waiting to lead")

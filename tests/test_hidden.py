@@ -14,6 +14,7 @@ import pytest
 
 import motet
 from motet.model.hidden import HIDDEN, fields_of
+from motet.model.image import AddedFiles, LocalFiles
 
 
 def _classes() -> Iterator[type]:
@@ -30,7 +31,9 @@ HIDING = [each for each in _classes() if any(HIDDEN.search(name) for name in fie
 
 def _made(cls: Any) -> Any:
     """An instance with a text that names it in each field, whatever belongs there."""
-    values = {name: f"value of {name}" for name in fields_of(cls)}
+    values: dict[str, Any] = {name: f"value of {name}" for name in fields_of(cls)}
+    if cls is AddedFiles:
+        values["files"] = (LocalFiles(kind="file", source="value of files"),)  # which it reads to say what it is
     if issubclass(cls, msgspec.Struct):
         unchecked: Any = type(cls)(cls.__name__, (cls,), {"__post_init__": lambda self: None})
         return unchecked(**values)

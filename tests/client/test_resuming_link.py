@@ -545,7 +545,7 @@ def test_who_sends_to_a_server_that_does_not_read_waits_no_longer_than_for_a_sil
 
 def test_who_sends_to_a_server_that_has_said_what_it_has_and_stands_still_waits_no_longer(far: FakeServer) -> None:
     """Who reads does not wait for who sends: it would never notice that the server is silent."""
-    connection = far_connection(far, silence=0.6)
+    connection = far_connection(far, silence=2.0)
     call(connection, "fc-a")
     far.next_said()
     outcomes = Outcomes()

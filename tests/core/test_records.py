@@ -205,3 +205,11 @@ def test_requests_to_web_functions_are_not_kept() -> None:
         commands = engine.handle([AttemptsFinished(container_id(1), [end])], 8.0)
         assert len(inputs_of(commands)) == 1
         assert [it[0] for it in kept_of(commands)] == kept
+
+
+def test_container_within_walls_is_recorded_with_its_level() -> None:
+    engine = RecordingEngine(failure=lambda error: str(error).encode())
+    declared = function()
+    engine.handle([replace(declared, spec=replace(declared.spec, isolation="bubblewrap"))], 0.0)
+    [started] = [each for each in engine.handle([submitted("1")], 1.0) if isinstance(each, StartContainer)]
+    assert started.reason.endswith(" (isolation level bubblewrap)")

@@ -13,6 +13,7 @@ import pytest
 from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
 from motet.model.function import AppSpec
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
+from motet.store.blob_reference import MARKER
 from motet.store.journal import (
     AppGone,
     AppKept,
@@ -180,6 +181,15 @@ def test_what_an_input_has_been_through_is_known_as_it_was_said_last(reopen: Ope
     first.keep([InputTried("fc-1", 0, 1, 1, 0, 450.25), InputTried("fc-1", 0, 2, 1, 1, 460.5, 1 << 41)])
     (part,) = reopen().unfinished()
     assert part.inputs == [UnfinishedInput(0, 3, 200.0, 2, 1, 1, 460.5, 1 << 41), UnfinishedInput(1, 3, 200.0)]
+
+
+def test_of_unfinished_inputs_whose_arguments_are_blobs_the_references_are_told(reopen: Open) -> None:
+    reference = MARKER + b"somewhere 5"
+    first = reopen()
+    inputs = [NewInput(0, b"small"), NewInput(1, reference), NewInput(2, MARKER[:-1])]
+    first.keep([CallMade(call(1)), InputsAdded("fc-1", inputs, 200.0), InputTried("fc-1", 1, 1)])
+    (part,) = reopen().unfinished()
+    assert [each.reference for each in part.inputs] == [b"", reference, b""]
 
 
 def test_the_unfinished_come_in_the_order_of_their_calls_and_in_parts(journal: Journal) -> None:

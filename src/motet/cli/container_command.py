@@ -118,6 +118,12 @@ def exec_in_container(*, container: str, command: tuple[str, ...]) -> None:
     """
     with known() as found:
         container_id, _ = _living(found, container)
+        isolation = next(each.isolation for *_, each in found.servers.containers() if each.container_id == container_id)
+        if isolation != "process":
+            raise InvalidError(
+                f"container {container_id} is within walls (isolation level {isolation!r}), and a command beside it would run "
+                "outside of them; have the function run it instead"
+            )
         environment = found.servers.environment(container_id)
     sys.exit(execute(container_id, environment, command[1:] if command[0] == "--" else command))
 

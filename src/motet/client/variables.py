@@ -406,6 +406,7 @@ VARIABLES: dict[str, Variable] = {
         # What code finds there.
         Variable("MOTET_CONTAINER_ID", _NOBODY, "the id of its container", ""),
         Variable("MOTET_APP_ID", _NOBODY, "the id of its app", ""),
+        Variable("MOTET_SANDBOX_ID", _NOBODY, "of a command in a sandbox: the id of that", ""),
         Variable("MOTET_IS_REMOTE", _NOBODY, "`1`", ""),
         Variable(
             "MOTET_WEB_SERVER_PORT",

@@ -108,6 +108,8 @@ class Fleet:
 
     def start(self, reason: str, gpus: tuple[str, ...], wanted_at: float, turn: Turn) -> Container:
         """One more, which is to see these GPUs, and has been wanted since then."""
+        if self.spec.isolation not in (None, "process"):
+            reason += f" (isolation level {self.spec.isolation})"
         container = self._roster.add(self.function_id, turn.now, reason)
         self._starts(container, turn)
         turn.commands.append(

@@ -9,6 +9,7 @@ import msgspec
 from motet.model.function import Resources
 from motet.model.hidden import hides_secrets
 from motet.model.image import ImageSpec
+from motet.model.isolation import Isolation
 from motet.model.limits import Moment, Name
 
 DEFAULT_TIMEOUT = 300.0
@@ -80,7 +81,7 @@ class SandboxSpec(msgspec.Struct, frozen=True, kw_only=True):
     tags: dict[str, str] = msgspec.field(default_factory=dict)
     resources: Resources = Resources()
     image: ImageSpec = ImageSpec()
-    isolation: str | None = None
+    isolation: Isolation | None = None
     block_network: bool = False
     encrypted_ports: tuple[Port, ...] = ()
     unencrypted_ports: tuple[Port, ...] = ()

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, NoReturn
 
 from motet.errors import ExecutionError
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.hidden import hides_secrets
 from motet.runtime.loading.loader import Hook, import_code, load
 from motet.runtime.processes import forked_child
 
@@ -90,6 +91,7 @@ class Snapshot:
                 forked_child.leave()
 
 
+@hides_secrets
 class _Whereabouts(NamedTuple):
     """What a process does not keep when it becomes a container."""
 

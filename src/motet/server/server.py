@@ -196,8 +196,9 @@ class Server:
             self.health,
             lambda: self.new_peer(in_websocket=True),
         )
-        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self.pruning.answers
-        for answers in (*own, self._images.answers, seen(self._parts.deployments), self._admittance.answers):
+        own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self._launched.requests.of_operators
+        also = self._images.answers, self.pruning.answers
+        for answers in (*own, *also, seen(self._parts.deployments), self._admittance.answers):
             self.operations.answers.update(answers)
 
     @property
@@ -233,7 +234,7 @@ class Server:
         if socket is not None:  # what clients submit again would run once more where its container is not back
             await self._launched.take_over()
         self._room.deployments.restore(deployed)  # first: who comes in finds it
-        self._spawned.restore()
+        await self._spawned.restore()
         if socket is not None:
             self._address = await self._entrances.open(self._config.listen, lambda: socket)
             self._containers.returning.expect_claims()
@@ -374,8 +375,7 @@ class Server:
     def _enter(
         self, principal: Principal, whose: str, where: str, confirms: bool, peer: SocketPeer | Conversation | Visit
     ) -> Guest:
-        session = self.connect(peer, principal, where=where, confirms=confirms)
-        return self._guests.add(session, peer, principal, whose)
+        return self._guests.add(self.connect(peer, principal, where=where, confirms=confirms), peer, principal, whose)
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()

@@ -123,7 +123,7 @@ Entry = CallMade | InputsAdded | InputTried | InputsEnded | CallsForgotten | App
 
 class UnfinishedInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """An input without an outcome, but for its arguments: how long these are, when it was submitted, and what it has been
-    through (see `InputTried`)."""
+    through (see `InputTried`). `reference`: what stands in the journal for them, if they are kept as a blob."""
 
     index: int
     size: int
@@ -133,6 +133,7 @@ class UnfinishedInput(msgspec.Struct, array_like=True, frozen=True, gc=False):
     lone_losses: int = 0
     due_at: float = 0.0
     last_attempt: int = 0
+    reference: bytes = b""
 
 
 class UnfinishedPart(msgspec.Struct, array_like=True, frozen=True):

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from motet.errors import AlreadyExistsError, NotFoundError, ServiceError
 from motet.model.outcome import InputEnd
+from motet.store.blob_reference import MARKER
 from motet.store.journal import (
     AppGone,
     AppKept,
@@ -41,7 +42,10 @@ class _CallInMemory:
         if (found := self.waiting.get(entry.index)) is not None:
             was, payload = found
             tried = entry.attempts, entry.retries, entry.lone_losses, entry.due_at, entry.last_attempt
-            self.waiting[entry.index] = UnfinishedInput(was.index, was.size, was.submitted_at, *tried), payload
+            self.waiting[entry.index] = (
+                UnfinishedInput(was.index, was.size, was.submitted_at, *tried, was.reference),
+                payload,
+            )
 
 
 class JournalMemory:
@@ -139,7 +143,9 @@ class MemoryJournal:
     def _add(self, kept: _CallInMemory, entry: InputsAdded) -> None:
         for new in entry.inputs:
             if new.index not in kept.waiting and new.index not in kept.ended:
-                kept.waiting[new.index] = UnfinishedInput(new.index, len(new.payload), entry.at), new.payload
+                reference = new.payload if new.payload.startswith(MARKER) else b""
+                unfinished = UnfinishedInput(new.index, len(new.payload), entry.at, reference=reference)
+                kept.waiting[new.index] = unfinished, new.payload
                 kept.num_inputs += 1
         if kept.waiting:
             self._memory.unfinished[entry.call_id] = None

@@ -9,12 +9,14 @@ import msgspec
 
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd, OutcomeKind
+from motet.store.blob_reference import MARKER
 from motet.store.journal import KeptApp, KeptCall, UnfinishedPart
 from motet.store.journal_parts import unfinished_parts
 from motet.store.sqlite_file import SqliteFile
 
-_UNFINISHED = """
-SELECT key, kept, place, length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt
+_UNFINISHED = f"""
+SELECT key, kept, place, length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt,
+        CASE substr(payload, 1, {len(MARKER)}) WHEN x'{MARKER.hex()}' THEN payload ELSE x'' END
     FROM calls JOIN inputs ON call = key WHERE waiting > 0 ORDER BY calls.made_at, key, place
 """
 

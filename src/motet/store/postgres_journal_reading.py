@@ -11,6 +11,7 @@ import psycopg
 
 from motet.errors import NotFoundError
 from motet.model.outcome import InputEnd, OutcomeKind
+from motet.store.blob_reference import MARKER
 from motet.store.journal import KeptApp, KeptCall, UnfinishedPart
 from motet.store.journal_parts import unfinished_parts
 from motet.store.postgres_address import PostgresAddress
@@ -19,8 +20,9 @@ from motet.store.postgres_connection import PostgresConnection
 _FETCHED = 10_000
 """Rows that come with one question, of those which a server reads when it starts."""
 
-_UNFINISHED = """
-SELECT key, kept, place, octet_length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt
+_UNFINISHED = f"""
+SELECT key, kept, place, octet_length(payload), submitted_at, attempts, retries, lone_losses, due_at, last_attempt,
+        CASE substring(payload FROM 1 FOR {len(MARKER)}) WHEN '\\x{MARKER.hex()}'::bytea THEN payload ELSE ''::bytea END
     FROM motet.inputs JOIN motet.calls ON key = call ORDER BY made_at, key, place
 """
 _PAYLOADS = """

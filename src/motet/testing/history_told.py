@@ -33,8 +33,8 @@ TURNED_AWAY = frozenset({"exited with status 69"})
 PATIENCE = 50.0
 """Seconds without a server that clients bear at least."""
 
-REPLACED = 10.0
-"""Seconds for which a client may still speak to a server when another one has replaced it."""
+UNNOTICED = 45.0
+"""Seconds for which a client may still speak to a server that is gone: it is silent for 30, and the next may stand still."""
 
 NEVER = float("inf")
 
@@ -142,10 +142,9 @@ class HistoryTold:
         return any(when <= at - PATIENCE for when, _ in following)
 
     def changed_server(self, since: float, by: float) -> bool:
-        """Whether another server than before may have been spoken to in this time: the first comes after none. One that was
-        replaced may have been listened to for a while."""
+        """Whether another server than before may have been spoken to in this time: the first comes after none."""
         began = [when for when, is_new in self.servers if is_new]
-        return any(since - REPLACED <= when <= by for when in began[1:])
+        return any(since - UNNOTICED <= when <= by for when in began[1:])
 
     def was_held_up(self, began: AttemptBegan, than: int) -> bool:
         """Whether it may have been sent before attempt `than`: what is on its way cannot be called back."""

@@ -45,6 +45,7 @@ class Confided(msgspec.Struct, array_like=True, frozen=True):
     env: dict[bytes, bytes]
 
 
+@hides_secrets
 class Preload(msgspec.Struct, array_like=True, frozen=True):
     """What a template imports before it forks: an encoded `Configure`, and the environment that is there meanwhile."""
 
@@ -52,6 +53,7 @@ class Preload(msgspec.Struct, array_like=True, frozen=True):
     env: tuple[tuple[bytes, bytes], ...]
 
 
+@hides_secrets
 class Prepare(msgspec.Struct, array_like=True, tag="prepare", frozen=True):
     """Import this (an encoded `Preload`), before the first `Fork`. Two descriptors come along, if there are any: where
     stdout and stderr go meanwhile. Answered by `TemplateReady` or `CannotFork`."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from motet.backends.walls.levels import bubblewrap_lacks
-from motet.errors import InvalidError, ServiceError
+from motet.errors import ConnectionError, InvalidError, ServiceError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import Isolation
 from motet.server.apps.levels import LevelsHere
+from motet.server.containers.walling import check_may_call
 
 
 def spec(isolation: Isolation | None = None, *, block_network: bool = False) -> FunctionSpec:
@@ -50,3 +52,11 @@ def test_blocked_network_needs_walls_and_a_server_that_can_be_reached_through_th
 def test_bubblewrap_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     assert bubblewrap_lacks() == ("bubblewrap is not installed here, and is needed for it: apt-get install bubblewrap")
+
+
+def test_restricted_function_is_told_that_it_may_call_nothing() -> None:
+    check_may_call(spec())
+    with pytest.raises(
+        ConnectionError, match=r"^f was declared with restrict_modal_access=True: its code may call nothing"
+    ):
+        check_may_call(replace(spec(), restrict_modal_access=True))

@@ -12,6 +12,7 @@ from motet.model.attempt import AttemptRecord
 from motet.model.deployment import DeploymentView
 from motet.model.ids import input_id, split_input_id
 from motet.model.outcome import CallKind, OutcomeKind
+from motet.model.sandbox import SandboxView
 from motet.model.scaling import AutoscalerSettings, AutoscalerUpdate
 from motet.model.schedule import ScheduleView
 from motet.model.views import AppView, ContainerView, FunctionView, InputView
@@ -25,6 +26,7 @@ from motet.records.queries import CallQuery, InputQuery, LogQuery
 from motet.store.records import F
 from motet.wire.deployment_messages import DeploymentsListed, ListDeployments
 from motet.wire.report import Failure
+from motet.wire.sandbox_messages import ListSandboxes, SandboxesListed
 from motet.wire.schedule_messages import ListSchedules, SchedulesListed
 
 NOW = 1_750_000_000.0
@@ -185,6 +187,22 @@ SCHEDULES = [
 ]
 
 
+SANDBOX = SandboxView(
+    sandbox_id="sb-made",
+    app_id=APP,
+    app_name="shop",
+    name="till",
+    tags={"floor": "2"},
+    command=("sh", "-c", HOSTILE),
+    isolation="process",
+    began_at=NOW - 90,
+    timeout=300.0,
+    ended="exited",
+    ended_at=NOW - 30,
+    returncode=3,
+)
+
+
 class MadeServer:
     """Keeps what it is told in `done`, and changes nothing but settings."""
 
@@ -195,6 +213,7 @@ class MadeServer:
         self.answers: dict[type[Any], Callable[[Any], Any]] = {
             ListDeployments: self._list,
             ListSchedules: self._list_schedules,
+            ListSandboxes: self._list_sandboxes,
         }
         self.live: list[InputView] = [_live(index) for index in range(5)]
         self._settings = AutoscalerSettings(max_containers=10)
@@ -225,6 +244,9 @@ class MadeServer:
 
     async def _list_schedules(self, body: ListSchedules) -> SchedulesListed:
         return SchedulesListed([it for it in SCHEDULES if body.app in ("", it.app)])
+
+    async def _list_sandboxes(self, body: ListSandboxes) -> SandboxesListed:
+        return SandboxesListed([SANDBOX])
 
     def live_inputs(self, *, call_id: str | None = None, function_id: str | None = None, limit: int) -> list[InputView]:
         return [each for each in self.live if call_id in (None, each.call_id) and function_id in (None, FETCH)][:limit]

@@ -89,6 +89,17 @@ def test_versions_of_a_deployed_app_have_what_they_do_and_how_their_inputs_ended
     assert get(client, "/deployments/nobody", 404)["error"] == "App 'nobody' is not deployed on this server."
 
 
+def test_sandboxes_have_how_they_ended(client: Client) -> None:
+    (sandbox,) = get(client, "/sandboxes")["sandboxes"]
+    assert (sandbox["name"], sandbox["ended"], sandbox["returncode"], sandbox["command"][:2]) == (
+        "till",
+        "exited",
+        3,
+        ["sh", "-c"],
+    )
+    assert get(client, "/logs?container=sb-made")["lines"] == []
+
+
 def test_schedules_have_their_next_and_last_runs(client: Client) -> None:
     (found,) = get(client, "/schedules?app=shop")["schedules"]
     assert (found["function"], found["when"], found["call_id"]) == ("fetch", "every 1 hour", "fc-1")

@@ -7,6 +7,8 @@ from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
+from motet.model.function import Resources
+from motet.model.isolation import Limits, Walls
 from motet.model.sandbox import SandboxSpec
 from motet.server.access.door import Principal
 from motet.server.access.rights import CALL, LOOK
@@ -211,6 +213,25 @@ def test_an_id_that_is_none_is_refused() -> None:
         async with stage() as on:
             for each in ("ta-1", "sb-", "sb-../x"):
                 assert "cannot be the id of a sandbox" in await refusal(on.principal(ANN), create(each))
+
+    run(scene())
+
+
+def test_walls_that_cannot_be_had_are_refused_and_not_left_out() -> None:
+    async def scene() -> None:
+        async with stage() as on:
+            client = on.principal(ANN)
+            assert "sandboxes cannot run on the isolation level" in await refusal(client, create(isolation="oci"))
+            assert "block_network=True needs walls" in await refusal(client, create(block_network=True))
+            client.ask(create(resources=Resources(cpu=(0.5, 2.0), memory_mib=(64, 128))))
+            await on.wait(lambda: on.backend.launches)
+            assert on.backend.launches[0].limits == Limits(cpu=2.0, memory=128 * 2**20)
+            assert on.backend.launches[0].template.walls == Walls()
+            client.ask(create("sb-2", isolation="bubblewrap", block_network=True))
+            await on.wait(lambda: len(on.backend.launches) > 1)
+            walled = on.backend.launches[1]
+            assert (walled.template.walls.isolation, walled.template.walls.network) == ("bubblewrap", False)
+            assert walled.address == "unix:/run/motet/socket"
 
     run(scene())
 

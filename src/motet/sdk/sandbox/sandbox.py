@@ -241,8 +241,9 @@ class Sandbox(Handle):
         """Raises `UnimplementedError`: files of a sandbox are this machine's, of which there is no picture to take."""
         view = yield from self._view()
         raise UnimplementedError(
-            f"sandbox {self.object_id} runs at isolation level {view.isolation!r}, where its files are those of the machine, "
-            "and no snapshot of them can be taken: copy what you need with `filesystem.copy_to_local`"
+            f"sandbox {self.object_id} runs at isolation level {view.isolation!r}, where its files are those of the machine "
+            "or of a temporary directory, and no snapshot of them can be taken: copy what you need with "
+            "`filesystem.copy_to_local`"
         )
 
     def __reduce__(self) -> tuple[Any, ...]:

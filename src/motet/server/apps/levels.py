@@ -24,30 +24,29 @@ class LevelsHere:
         if (problem := self._lacks(self._default)) is not None:
             raise ServiceError(f"the isolation level {self._default!r} cannot be had on this machine: {problem}")
 
-    def of(self, spec: FunctionSpec) -> Isolation:
-        """The level that a function asks for."""
-        return spec.isolation or self._default
-
     def asks_for_image(self, spec: FunctionSpec) -> bool:
         """Whether it runs, or may run, in an environment or image of its own: which one is for the server to say."""
         image = spec.image
-        return image.asks_for_environment or bool(image.python) or self.of(spec) == "oci"
+        return image.asks_for_environment or bool(image.python) or (spec.isolation or self._default) == "oci"
 
     def settled(self, spec: FunctionSpec) -> FunctionSpec:
         """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
-        isolation = self.of(spec)
+        isolation = self.of(spec.name, spec.isolation, block_network=spec.block_network)
+        return spec if spec.isolation == isolation else replace(spec, isolation=isolation)
+
+    def of(self, name: str, isolation: Isolation | None, *, block_network: bool) -> Isolation:
+        """The level of what has this name, and asked for that. Raises `InvalidError` if it cannot run on that here."""
+        isolation = isolation or self._default
         if (problem := self._lacks(isolation)) is not None:
+            raise InvalidError(f"{name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}")
+        if block_network and isolation == "process":
             raise InvalidError(
-                f"{spec.name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}"
-            )
-        if spec.block_network and isolation == "process":
-            raise InvalidError(
-                f"{spec.name}: block_network=True needs walls, and this server runs containers as processes, which use the "
+                f"{name}: block_network=True needs walls, and this server runs containers as processes, which use the "
                 'network of their machine; give the function isolation="bubblewrap", or the server --isolation bubblewrap'
             )
-        if spec.block_network and self._listens_on_tcp:
+        if block_network and self._listens_on_tcp:
             raise InvalidError(
-                f"{spec.name}: block_network=True would keep its containers from this server, too, which listens on TCP "
+                f"{name}: block_network=True would keep its containers from this server, too, which listens on TCP "
                 "(MOTET_LISTEN); have it listen on a Unix socket"
             )
-        return spec if spec.isolation == isolation else replace(spec, isolation=isolation)
+        return isolation

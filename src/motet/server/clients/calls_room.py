@@ -71,7 +71,7 @@ class CallsRoom:
     async def prepare(self) -> None:
         """Read what a server before this one has left. Raises `ServiceError`."""
 
-    def restore(self) -> None:
+    async def restore(self) -> None:
         """Have that go on. Deployed apps are here already."""
 
     def ending(self) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
-from motet.model.isolation import PIDS_WITHIN_WALLS, Limits, Mount, Walls
+from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
 from motet.server.containers.in_image import in_image
 from motet.server.containers.launching import environment, template
 from motet.wire.container_messages import Configure
@@ -135,6 +135,19 @@ class Walling:
             gpus=bool(gpus),
         )
 
+    def without_program(self, isolation: Isolation, whose: str, *, network: bool) -> tuple[str, Walls]:
+        """For what runs no function: where it finds the server, and walls that show nothing of a program."""
+        if isolation == "process":
+            return self.address, Walls()
+        walls = Walls(
+            isolation=isolation,
+            mounts=tuple(self._server()),
+            network=network,
+            uid=_uid_of(whose) if os.geteuid() == 0 else None,
+            hidden=self._hidden,
+        )
+        return self.address if self._reached is None else f"unix:{_WITHIN}/socket", walls
+
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:
             yield Mount(source=str(self._reached), target=_WITHIN)
@@ -142,7 +155,10 @@ class Walling:
 
 def _uid(configuration: Configure) -> int:
     """A user of the app's own: of a deployed app the same for each version."""
-    whose = configuration.app_name if configuration.bundle else configuration.app_id
+    return _uid_of(configuration.app_name if configuration.bundle else configuration.app_id)
+
+
+def _uid_of(whose: str) -> int:
     return _FIRST_UID + int.from_bytes(hashlib.sha256(whose.encode()).digest()[:4]) % _UIDS
 
 

@@ -22,6 +22,7 @@ from motet.server.dashboard.deployed import DeployedApps
 from motet.server.dashboard.events import Watchers
 from motet.server.dashboard.filters import Filters
 from motet.server.dashboard.logins import Logins
+from motet.server.dashboard.sandboxes import ShownSandboxes
 from motet.server.dashboard.security import MAX_BODY_BYTES, PRINCIPAL, Guard
 from motet.server.http.own_names import OwnNames
 from motet.wire.client_messages import UpdateAutoscaler
@@ -38,6 +39,7 @@ PAGES = (
     "/inputs/{id}",
     "/containers/{id}",
     "/logs",
+    "/sandboxes",
 )
 STATUS = {NotFoundError: 404, ConflictError: 409, InvalidError: 400, ServiceError: 503}
 
@@ -110,6 +112,7 @@ def dashboard_app(
         Route("/api/containers/{id}", question(api.container)),
         Route("/api/containers/{id}/stop", command(EndContainer, api.stop_container), methods=["POST"]),
         Route("/api/logs", question(api.logs)),
+        Route("/api/sandboxes", question(ShownSandboxes(api).all)),
         Route("/api/events", events),
         Route("/api/{path:path}", _unknown),
         *(Route(path, _page) for path in PAGES),

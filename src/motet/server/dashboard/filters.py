@@ -45,6 +45,11 @@ class Filters:
         text = self.text(name)
         return None if text is None else checked_id(text, prefix, name)
 
+    def place(self, name: str) -> str | None:
+        """The id of what writes lines: a container, or a sandbox."""
+        text = self.text(name)
+        return None if text is None else checked_id(text, "sb" if text.startswith("sb-") else "ta", name)
+
     def moment(self, name: str) -> float | None:
         """A moment: so long ago (30s, 5m, 2h, 1d), in ISO 8601, or in seconds since the epoch."""
         text = self.text(name)
@@ -97,7 +102,7 @@ def log_query(filters: Filters) -> LogQuery:
         function=filters.text("function"),
         call_id=filters.identifier("call", "fc"),
         input_id=filters.identifier("input", "in"),
-        container_id=filters.identifier("container", "ta"),
+        container_id=filters.place("container"),
         sources=cast("tuple[LogSource, ...]", filters.choices("source", SOURCES)),
         search=filters.text("search"),
         since=filters.moment("since"),

@@ -81,6 +81,8 @@ class DurableCalls(SpawnedCalls):
         self._answers = GatheredAnswers()
         self.on_left: Callable[[], None] = lambda: None
         """Called before the engine has inputs whose arguments the journal alone has."""
+        self.on_cancel: Callable[[str], None] = lambda call_id: None
+        """Called before the engine is told that a call is cancelled."""
         self._apps: dict[str, str] = {}
         """Detached apps that are kept, with their bundles."""
         self._is_ending = False
@@ -286,6 +288,7 @@ class DurableCalls(SpawnedCalls):
 
     def cancelled(self, call_id: str, by: int | None, reason: str) -> None:
         """See `SpawnedCalls`. The engine has ended these inputs with the server: the next one would have them run."""
+        self.on_cancel(call_id)
         if not (left := self._left.get(call_id)):
             return
 

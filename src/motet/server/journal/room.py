@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from motet.core.commands import ReadArguments
-from motet.core.events import Event
+from motet.core.events import ContainerResumed, Event
 from motet.errors import Error
 from motet.model.function import AppSpec
 from motet.model.outcome import Delivery
@@ -25,11 +25,15 @@ from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.large_calls import LargeCalls
 from motet.server.journal.large_payloads import LargePayloads
 from motet.server.journal.left_arguments import LeftArguments
+from motet.server.journal.paused_collections import paused_collections
 from motet.server.journal.unfinished_calls import Part, UnfinishedCalls, read_unfinished
 from motet.store.base import CallStore, Freed
 from motet.store.blob_places import BlobPlaces
 from motet.store.blob_reference import IN_JOURNAL, StoredPayload
 from motet.store.journal import Journal, KeptApp
+
+MANY_INPUTS = 20_000
+"""Beyond this, what unfinished inputs are in memory is set apart from what the collector of cycles looks at."""
 
 
 class JournalRoom(CallsRoom):
@@ -56,6 +60,8 @@ class JournalRoom(CallsRoom):
         self._left: LeftArguments | None = None
         self._on_late: Callable[[], None] = lambda: None
         self._unfinished = UnfinishedCalls([], clock)
+        self._are_many = False
+        """Inputs that a server before this one had accepted, and that have not ended."""
         self._apps: list[tuple[KeptApp, AppSpec]] = []
 
     @property
@@ -71,6 +77,7 @@ class JournalRoom(CallsRoom):
         """Have calls looked up here."""
         self._served = served
         self._durable.serve(served.catalogue, served.names.resolve)
+        self._durable.on_cancel = lambda call_id: self._unfinished.give_call(call_id, served.driver)
         self._left = left = LeftArguments(self._keeper, served.driver)
         noted = self._durable.noted
         late = LateDeliveries(served.deliveries, served.driver, self._find, lambda delivery: delivery.attempt in noted)
@@ -103,7 +110,8 @@ class JournalRoom(CallsRoom):
             assert self._served is not None
             if self._served.catalogue.configuration(function_id).spec.at_most_once:
                 self._on_late()
-            return [*containers_of(function_id), *self._unfinished.claim(function_id)]
+            back = containers_of(function_id)
+            return [*back, *self._unfinished.claim(function_id, _held(back))]
 
         return claim
 
@@ -112,25 +120,37 @@ class JournalRoom(CallsRoom):
     async def prepare(self) -> None:
         """Read what a server before this one has left. Raises `ServiceError`."""
         assert self._served is not None
-        parts = await asyncio.to_thread(read_unfinished, self._journal)
-        if parts:
-            count = sum(len(inputs) for _, inputs in parts)
+        with paused_collections() as paused:
+            count, not_with_them = await asyncio.to_thread(self._read)
+            paused.freezes = self._are_many = count > MANY_INPUTS
+        if count:
             logger.info("%d spawned inputs go on that a server before this one had accepted", count)
-        self._unfinished = UnfinishedCalls(self._with_references(parts), self._clock)
+        self._take_references(not_with_them)
         for app in await asyncio.to_thread(self._journal.apps):
             try:
                 self._apps.append((app, await self._served.place(app.spec, app.bundle)))
             except Error as error:
                 logger.error("the detached app %s (%s) does not go on: %s", app.spec.name, app.app_id, error)
 
-    def _with_references(self, parts: list[Part]) -> list[Part]:
-        wait_for = self._durable.wait_for
-        return [
-            (call, [(each, wait_for(call.call_id, each.index, payload, call.principal)) for each, payload in inputs])
-            for call, inputs in parts
+    def _read(self) -> tuple[int, list[Part]]:
+        """On a thread: how many inputs there are, and the parts of which not all arguments come with them."""
+        parts = read_unfinished(self._journal)
+        self._unfinished = UnfinishedCalls(parts, self._clock, is_gradual=True)
+        stored = [
+            it for it in parts if it.payloads is None or any(isinstance(each, StoredPayload) for each in it.payloads)
         ]
+        return sum(len(it.inputs) for it in parts), stored
 
-    def restore(self) -> None:
+    def _take_references(self, parts: list[Part]) -> None:
+        """What is known from now on of arguments that do not come with their inputs."""
+        if any(part.payloads is None for part in parts):
+            self._durable.on_left()
+        for call, inputs, payloads in parts:
+            for each, payload in zip(inputs, payloads or (), strict=False):
+                if isinstance(payload, StoredPayload):
+                    self._durable.wait_for(call.call_id, each.index, payload, call.principal)
+
+    async def restore(self) -> None:
         """Have detached apps be here, and all inputs whose function is. Deployed apps are here already."""
         assert self._served is not None
         served = self._served
@@ -143,7 +163,10 @@ class JournalRoom(CallsRoom):
                 logger.error("the detached app %s (%s) does not go on: %s", app.spec.name, app.app_id, error)
         self._apps.clear()
         self._unfinished.bind_variants(served.catalogue)
-        self._unfinished.send_on(served.names, served.driver)
+        self._unfinished.send_on(served.names)
+        with paused_collections() as paused:
+            paused.freezes = self._are_many
+            await self._unfinished.give_rest(served.catalogue, served.driver)
         self._keeper.expire_now_and_then()
         self._sweep.begin()
         # Clients may come from now on: inputs whose function is not here in time are given up.
@@ -175,6 +198,13 @@ class JournalRoom(CallsRoom):
             self._left.close()
         await self._keeper.close()
         self._payloads.close()
+
+
+def _held(back: Iterable[Event]) -> set[tuple[str, int]]:
+    """What containers that are back have of inputs."""
+    resumed = [each for each in back if isinstance(each, ContainerResumed)]
+    running = [held for each in resumed for held in (*each.running, *(held for held, _ in each.ended))]
+    return {(held.call_id, held.index) for held in running}
 
 
 def calls_room(

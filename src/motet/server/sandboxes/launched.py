@@ -17,6 +17,7 @@ from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.server.peers import Handler, Peer
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
+from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.server.sandboxes.sandboxes import Sandboxes
 from motet.wire.hello import Hello
 
@@ -68,8 +69,9 @@ class Launched:
             *(driver, backend, catalogue, lines, dict(base_env), stop_grace, hidden),
             inherited if inherited is None else replace(inherited, held=others),
         )
-        parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver), lines, base_env
-        self.sandboxes = Sandboxes(*parts, survive=inherited is not None)
+        parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
+        walls = SandboxWalls(catalogue.levels, self.containers.walling)
+        self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
         self.requests = SandboxRequests(self.sandboxes)
         self._driver, self._backend, self._held = driver, backend, theirs
         self._levels = catalogue.levels
@@ -78,7 +80,7 @@ class Launched:
     async def open(self, address: str) -> None:
         """Get the backend ready: what it starts connects to this address. Raises `ServiceError`."""
         self._levels.check_default()
-        self.sandboxes.address = self.containers.walling.offer(address)
+        self.containers.walling.offer(address)
         for path in self._sockets:
             self.containers.walling.name_again(f"unix:{path}")
         await self._backend.open(self)

@@ -12,7 +12,7 @@ from typing import Protocol
 import msgspec
 
 from motet import errors
-from motet.backends.base import Backend, ContainerEnd, HeldContainer, Launch, Stream
+from motet.backends.base import Backend, ContainerEnd, HeldContainer, Stream
 from motet.errors import AlreadyExistsError, ConnectionError, InvalidError, NotFoundError, ResourceExhaustedError
 from motet.model.sandbox import PREFIX, SandboxEnd, SandboxSpec
 from motet.server.clock import Clock
@@ -24,10 +24,9 @@ from motet.server.peers import Peer
 from motet.server.sandboxes.known_sandbox import KnownSandbox, SandboxNote, decode_note, encode_note
 from motet.server.sandboxes.sandbox_environment import sandbox_environment
 from motet.server.sandboxes.sandbox_session import SandboxSession
+from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.wire import sandbox_messages as m
 from motet.wire.hello import Hello
-
-ENTRY = "motet.runtime.sandbox.supervisor:main"
 
 FINISH_TIMEOUT = 5.0
 """Seconds in which a sandbox that is to end must have told what it wrote last: then it is killed."""
@@ -82,16 +81,17 @@ class Sandboxes:
         backend: Backend,
         apps: Apps,
         places: Places,
+        walls: SandboxWalls,
         lines: Lines,
         base_env: Mapping[str, str],
         *,
         survive: bool,
     ) -> None:
-        self.address = ""
         self._clock = clock
         self._backend = backend
         self._apps = apps
         self._places = places
+        self._walls = walls
         self._lines = lines
         self._env = sandbox_environment(base_env)
         self._survive = survive
@@ -116,6 +116,7 @@ class Sandboxes:
     def start(self, sandbox_id: str, app_id: str, app_name: str, principal: int, spec: SandboxSpec) -> KnownSandbox:
         """Begin to start a sandbox. Raises why it cannot be."""
         _check(sandbox_id, spec)
+        isolation = self._walls.level(spec)
         if spec.name:
             for each in self._all.values():
                 taken = each.note.app_name == app_name and each.note.spec.name == spec.name
@@ -128,7 +129,7 @@ class Sandboxes:
             raise refusal
         ends_with_app = bool(app_id) and self._apps.ends_with(app_id)
         began_at = self._clock.wall_now()
-        note = SandboxNote(app_id, app_name, new_token(), principal, spec, began_at, ends_with_app)
+        note = SandboxNote(app_id, app_name, new_token(), principal, spec, began_at, ends_with_app, isolation)
         sandbox = self._know(sandbox_id, note)
         if ends_with_app:
             self._apps.when_stopping(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
@@ -140,16 +141,9 @@ class Sandboxes:
             "MOTET_SANDBOX_ID": sandbox_id,
             "MODAL_SANDBOX_ID": sandbox_id,
         }
-        self._backend.start_nowait(
-            Launch(
-                container_id=sandbox_id,
-                address=self.address,
-                token=note.token,
-                env=env,
-                note=encode_note(note) if self._survive else b"",
-                entry=ENTRY,
-            )
-        )
+        noted = encode_note(note) if self._survive else b""
+        whose = app_id if ends_with_app else f"{principal} {app_name}"
+        self._backend.start_nowait(self._walls.launch(sandbox_id, spec, isolation, whose, env, note.token, noted))
         return sandbox
 
     def end_nowait(self, sandbox: KnownSandbox, why: SandboxEnd, reason: str) -> None:
@@ -224,14 +218,15 @@ class Sandboxes:
         sandbox.begun.set()
         sandbox.connected.set()
         sandbox.output.ready()
-        self._limit_time(sandbox)
+        # Its time begins with its command: a template that had to start first takes none of it.
+        self._limit_time(sandbox, sandbox.note.spec.timeout)
 
     def is_back(self, sandbox: KnownSandbox, tags: dict[str, str]) -> None:
         """See `SandboxReports`."""
         sandbox.tags = tags
         sandbox.begun.set()
         sandbox.connected.set()
-        self._limit_time(sandbox)
+        self._limit_time(sandbox, sandbox.note.began_at + sandbox.note.spec.timeout - self._clock.wall_now())
         self._is_here(sandbox.sandbox_id)
 
     def says_last(self, sandbox: KnownSandbox, last: m.SandboxEnded) -> None:
@@ -320,8 +315,7 @@ class Sandboxes:
         sandbox = self._all[sandbox_id] = KnownSandbox(sandbox_id, note, output)
         return sandbox
 
-    def _limit_time(self, sandbox: KnownSandbox) -> None:
-        left = sandbox.note.began_at + sandbox.note.spec.timeout - self._clock.wall_now()
+    def _limit_time(self, sandbox: KnownSandbox, left: float) -> None:
         reason = f"it ran for its timeout of {sandbox.note.spec.timeout:g} s"
         loop = asyncio.get_running_loop()
         sandbox.timer = loop.call_later(max(0.0, left), self.end_nowait, sandbox, "timeout", reason)

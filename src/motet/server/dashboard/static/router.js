@@ -14,6 +14,7 @@ const ROUTES = [
   [/^\/inputs\/(?<id>[^/]+)$/, () => import("./pages/input.js")],
   [/^\/containers\/(?<id>[^/]+)$/, () => import("./pages/container.js")],
   [/^\/logs$/, () => import("./pages/logs.js")],
+  [/^\/sandboxes$/, () => import("./pages/sandboxes.js")],
 ];
 
 let current = null;
@@ -132,7 +133,7 @@ function report(state) {
 }
 
 function markNavigation() {
-  const section = location.pathname.startsWith("/logs") ? "/logs" : location.pathname.startsWith("/calls") ? "/calls" : "/apps";
+  const section = ["/logs", "/calls", "/sandboxes"].find((each) => location.pathname.startsWith(each)) ?? "/apps";
   for (const link of document.querySelectorAll("#nav a")) {
     if (link.getAttribute("href") === section) link.setAttribute("aria-current", "page");
     else link.removeAttribute("aria-current");

@@ -1,0 +1,120 @@
+"""Sandboxes on a server that stays: they outlive their creator and a killed server, and are used from a terminal."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import motet
+from motet.client import standing
+from tests.e2e.conftest import wait_until
+from tests.e2e.restarted import Restarted
+from tests.e2e.standing import PATIENCE, StandingServer, standing_server
+
+CREATE = """
+import motet
+app = motet.App.lookup("agents", create_if_missing=True)
+box = motet.Sandbox.create("sh", "-c", "echo begun; read line; echo got $line", app=app, name="ws", tags={"a": "b"})
+print(box.object_id)
+"""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandingServer]:
+    with standing_server(tmp_path_factory.mktemp("home")) as made:
+        yield made
+
+
+def create(server: StandingServer, cwd: Path) -> str:
+    """Another program creates a sandbox, and ends."""
+    return server.lines("-c", CREATE, cwd=cwd)[0]
+
+
+def test_a_sandbox_outlives_its_creator_and_a_killed_server_with_its_streams(
+    home: Restarted, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sandbox_id = create(home.server, tmp_path)
+    monkeypatch.setenv("MOTET_HOME", str(home.home))
+    monkeypatch.setenv("MOTET_SERVER", "home")
+    try:
+        box = motet.Sandbox.from_name("agents", "ws")
+        assert box.object_id == sandbox_id
+        lines = iter(box.stdout)
+        assert next(lines) == "begun\n"
+        box.set_tags({"c": "d"})
+        process = box.exec("cat")
+        home.restart()
+        assert box.get_tags() == {"c": "d"}
+        process.stdin.write("that")
+        process.stdin.write_eof()
+        process.stdin.drain()
+        assert (process.stdout.read(), process.wait()) == ("that", 0)
+        box.stdin.write("this\n")
+        box.stdin.drain()
+        assert list(lines) == ["got this\n"]
+        box.wait()
+        assert box.returncode == 0
+    finally:
+        standing.disconnect()
+
+
+def test_sandboxes_are_listed_entered_read_and_ended_from_a_terminal(server: StandingServer, tmp_path: Path) -> None:
+    sandbox_id = create(server, tmp_path)
+    (listed,) = json.loads(server.motet("sandbox", "list", "--json"))
+    assert (listed["sandbox_id"], listed["name"], listed["returncode"]) == (sandbox_id, "ws", None)
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "motet",
+            "sandbox",
+            "exec",
+            sandbox_id[-6:],
+            "--",
+            "sh",
+            "-c",
+            "cat; echo bad >&2; exit 4",
+        ],
+        env={**server.client_env, "MOTET_SERVER": ""},
+        input="typed",
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert (ran.stdout, ran.stderr, ran.returncode) == ("typed", "bad\n", 4)
+    assert server.motet("shell", sandbox_id, "-c", "echo $MOTET_SANDBOX_ID") == sandbox_id + "\n"
+    wait_until(lambda: server.motet("sandbox", "logs", "ws") == "begun\n", "the line is in the records")
+    server.motet("sandbox", "terminate", "--yes", "ws")
+    (ended,) = json.loads(server.motet("sandbox", "list", "--all", "--json"))
+    assert (ended["ended"], ended["returncode"]) == ("terminated", 137)
+
+
+def test_shell_opens_one_like_a_functions_container(tmp_path: Path) -> None:
+    (tmp_path / "shop.py").write_text(
+        "import motet\napp = motet.App('shop')\n@app.function(env={'COLOUR': 'red'})\ndef price() -> int:\n    return 3\n"
+    )
+    ran = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "motet",
+            "shell",
+            "shop.py::price",
+            "-c",
+            "echo $COLOUR; python -c 'import shop; print(shop.app)'",
+        ],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines()[0] == "red"
+    assert "shop" in ran.stdout.splitlines()[1]
