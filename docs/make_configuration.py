@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from motet.client.variables import VARIABLES, ReadBy, Variable
+from motet.client.variable import ReadBy, Variable
+from motet.client.variables import VARIABLES
 
 TARGET = Path(__file__).parent / "configuration.md"
 

@@ -12,9 +12,11 @@ from typing import Any
 import pytest
 
 import motet
+from motet.client.misspelled import misspelled
 from motet.client.resuming_link import RECONNECT_TIMEOUT, SILENCE
 from motet.client.settings import KEYS
-from motet.client.variables import VARIABLES, ReadBy, misspelled
+from motet.client.variable import ReadBy
+from motet.client.variables import VARIABLES
 from motet.core.host import DEFAULT_LIMITS
 from motet.runtime.stalls.watchdog import BLOCKED_AFTER
 from motet.server.config import ServerConfig

@@ -18,7 +18,7 @@ from motet.cli.tables import cell, duration, fitting, moment, table
 from motet.cli.terminal import console, mention, tell
 from motet.client.addresses import DEFAULT_PORT
 from motet.client.home import home_directory, standing_directory
-from motet.client.variables import misspelled
+from motet.client.misspelled import misspelled
 from motet.errors import NotFoundError
 from motet.model.audit import AuditEntry
 from motet.server.health import READY, STANDBY

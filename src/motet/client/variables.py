@@ -2,37 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterable
-from dataclasses import dataclass
-from enum import Enum
-
 from motet.client.profiles import CONFIG, PROFILE
 from motet.client.settings import KEYS
-
-
-class ReadBy(Enum):
-    """Who reads a variable, and with that what has to be started again for a change to be seen."""
-
-    PROGRAM = "programs and commands"
-    SERVER = "the server"
-    CONTAINER = "containers"
-    NOBODY = "code in containers"
-
-
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """A row of `VARIABLES`. `unit` is empty for what is no number; `profile`: the key of a profile that says the same.
-    `is_withheld`: containers do not inherit it, because it is a secret or says where one lies."""
-
-    name: str
-    read_by: ReadBy
-    means: str
-    default: str
-    unit: str = ""
-    profile: str = ""
-    is_withheld: bool = False
-
+from motet.client.variable import ReadBy, Variable
 
 _PROGRAM, _SERVER, _CONTAINER, _NOBODY = ReadBy
 
@@ -418,10 +390,3 @@ VARIABLES: dict[str, Variable] = {
     )
 }
 """By name. Whoever reads another variable adds a row, and runs `python docs/make_configuration.py`."""
-
-
-def misspelled(names: Iterable[str]) -> list[str]:
-    """Of variables that are set, those which nobody reads and which look like one that is read: each as a sentence."""
-    found = sorted(name for name in names if name.startswith("MOTET_") and name not in VARIABLES)
-    close = [(name, difflib.get_close_matches(name, VARIABLES, 1, cutoff=0.85)) for name in found]
-    return [f"{name} is set, which nothing reads; did you mean {meant[0]}?" for name, meant in close if meant]

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from motet.backends.oci.programs import Programs, find_programs
+from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.images.oci.runtime_files import own_python, runtime_for
 
 BASE = "localhost/motet-tests/base:1"
@@ -49,7 +49,7 @@ class OciMachine:
                 self._make_base()
 
     @functools.cached_property
-    def programs(self) -> Programs:
+    def programs(self) -> EnginePrograms:
         return find_programs(self.env)
 
     def containers(self) -> list[str]:

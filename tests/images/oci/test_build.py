@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from motet.errors import ImageBuildError, InvalidError, ServiceError
-from motet.images.oci.build import Stop
+from motet.images.oci.build import BuildStop
 from motet.images.oci.built import OciImages
 from motet.images.oci.context import digest, located
 from motet.images.oci.runtime_files import own_python
@@ -229,7 +229,7 @@ def test_a_module_is_found_where_the_program_looks(tmp_path: Path) -> None:
 
 
 def test_a_build_can_be_stopped_from_outside(machine: Machine) -> None:
-    stop = Stop()
+    stop = BuildStop()
 
     def told(line: str) -> None:
         if "RUN hang" in line:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.images.oci.containerfile import Surroundings, registry_of, stages_of
-from motet.images.oci.stages import Copied, RuntimeFiles, Stage, Text, UvProgram
+from motet.images.oci.stages import Copied, RuntimeFiles, Stage, UvProgram, WrittenText
 from motet.model.image import (
     AddedFiles,
     BuildShell,
@@ -142,9 +142,9 @@ def test_secrets_of_later_stages_have_names_of_their_own() -> None:
 def test_a_stage_has_the_files_that_its_instructions_name() -> None:
     [stage] = stages(PythonPackages(lines=("a --hash=sha256:0",)), ShellCommands(commands=("a\nb",)))
     assert stage.files["uv"] == UvProgram()
-    assert {file for file in stage.files.values() if isinstance(file, Text)} == {
-        Text("a --hash=sha256:0\n"),
-        Text("a\nb"),
+    assert {file for file in stage.files.values() if isinstance(file, WrittenText)} == {
+        WrittenText("a --hash=sha256:0\n"),
+        WrittenText("a\nb"),
     }
     prepared = stages(PreparingFunction(module="m", qualname="f", file="/p/m.py", source="0" * 64))[-1]
     assert prepared.files == {"runtime": RuntimeFiles(), f"functions/{'0' * 16}/m.py": Copied("/p/m.py")}

@@ -7,8 +7,8 @@ import pytest
 from motet.backends.oci.programs import (
     BuildCall,
     BuilderName,
+    EnginePrograms,
     MachineFacts,
-    Programs,
     RunCall,
     find_programs,
     is_local_registry,
@@ -42,8 +42,8 @@ RUN = RunCall(
 )
 
 
-def programs(builder: BuilderName, machine: MachineFacts = MachineFacts()) -> Programs:  # noqa: B008 - frozen
-    return Programs(builder=builder, engine="docker" if builder == "docker" else "podman", machine=machine)
+def programs(builder: BuilderName, machine: MachineFacts = MachineFacts()) -> EnginePrograms:  # noqa: B008 - frozen
+    return EnginePrograms(builder=builder, engine="docker" if builder == "docker" else "podman", machine=machine)
 
 
 _COMMON = (
@@ -109,7 +109,7 @@ def test_ending_and_looking_are_asked_in_each_engines_words() -> None:
     assert " ".join(podman.ask("t", "true")) == "podman run --rm --network none --entrypoint /bin/sh t -c true"
 
 
-def found(*names: str, **env: str) -> Programs:
+def found(*names: str, **env: str) -> EnginePrograms:
     return find_programs(env, lambda name: f"/usr/bin/{name}" if name in names else None)
 
 

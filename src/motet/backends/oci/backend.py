@@ -15,7 +15,7 @@ from pathlib import Path
 
 from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd
 from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
-from motet.backends.oci.programs import Programs, find_programs
+from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.backends.oci.template import OciTemplate
 from motet.backends.output_pipes import OutputPipes, Pipes
 from motet.backends.template_link import ENTRY, file_with
@@ -56,12 +56,12 @@ class OciBackend:
         env: Mapping[str, str],
         scratch: Path | None = None,
         entry: str = ENTRY,
-        programs: Callable[[], Programs] | None = None,
+        programs: Callable[[], EnginePrograms] | None = None,
     ) -> None:
         self._find = programs or partial(find_programs, dict(env))
         self._scratch_parent = scratch
         self._entry = entry
-        self._programs: Programs | None = None
+        self._programs: EnginePrograms | None = None
         self._containers: dict[str, _InImage] = {}
         self._spares: dict[_Kind, list[OciTemplate]] = {}
         self._alive: set[OciTemplate] = set()

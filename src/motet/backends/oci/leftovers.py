@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from motet.backends.oci.programs import Programs
+from motet.backends.oci.programs import EnginePrograms
 from motet.backends.oci.template import OWNER
 
 
@@ -33,7 +33,7 @@ def _began(pid: int) -> int:
     return 0 if fields[0] == "Z" else int(fields[19])
 
 
-async def end_leftovers(programs: Programs, owner: str) -> None:
+async def end_leftovers(programs: EnginePrograms, owner: str) -> None:
     """Delete the containers of backends whose processes have ended."""
     with contextlib.suppress(OSError):
         lines = (await _said(programs.names(OWNER))).splitlines()

@@ -71,7 +71,7 @@ class RunCall:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Programs:
+class EnginePrograms:
     """What builds images here, and what runs containers in them: both keep images in one place."""
 
     builder: BuilderName
@@ -219,12 +219,12 @@ def _ulimits(machine: MachineFacts) -> list[str]:
     return [word for limit in machine.ulimits for word in ("--ulimit", limit)]
 
 
-def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] | None = None) -> Programs:
+def find_programs(env: Mapping[str, str], which: Callable[[str], str | None] | None = None) -> EnginePrograms:
     """Those that an environment names, or that are found. Raises `InvalidError` for a name that makes no sense, and
     `ServiceError`, with what to do, where there are none."""
     which = which or partial(shutil.which, path=env.get("PATH"))
     builder = _builder(env.get(BUILDER, ""), which)
-    return Programs(
+    return EnginePrograms(
         builder=builder,
         engine="docker" if builder == "docker" else "podman",
         machine=MachineFacts(

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from motet.backends.channel import Channel
 from motet.backends.oci.memory_group import MemoryGroup
-from motet.backends.oci.programs import Programs, RunCall
+from motet.backends.oci.programs import EnginePrograms, RunCall
 from motet.model.isolation import Limits, Mount
 from motet.model.template import TemplateSpec
 from motet.wire.template import Fork, Kill, TemplateReport, decode_to_backend, frame
@@ -48,7 +48,7 @@ class OciTemplate:
         name: str,
         owner: str,
         directory: Path,
-        programs: Programs,
+        programs: EnginePrograms,
         entry: str,
         reported: Callable[[OciTemplate, TemplateReport], None],
         ended: Callable[[OciTemplate, str], None],

@@ -12,7 +12,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from motet.backends.oci.programs import BuildCall, Programs
+from motet.backends.oci.programs import BuildCall, EnginePrograms
 from motet.client.scratch import Scratch
 from motet.errors import ImageBuildError, ServiceError
 from motet.images.oci.context import fill, secret_files
@@ -22,7 +22,7 @@ Told = Callable[[str], None]
 """Takes a line that a build has written, without its end."""
 
 
-class Stop:
+class BuildStop:
     """Ends a build from another thread: the program that runs now, and the steps that would come."""
 
     def __init__(self) -> None:
@@ -56,7 +56,7 @@ _NO_PYTHON = re.compile(r"No system Python installation found|No interpreter fou
 
 def run_build(
     stage: Stage,
-    programs: Programs,
+    programs: EnginePrograms,
     *,
     base: str,
     log: Path,
@@ -64,7 +64,7 @@ def run_build(
     env: Mapping[str, str],
     uv: Callable[[], Path],
     runtime: Callable[[], Path],
-    stop: Stop,
+    stop: BuildStop,
 ) -> None:
     """Have a stage built; the engine has its tag then. `base`: what it begins with. `log` gets all that is written, `told` each
     line. Raises `ImageBuildError`, with the step and its last lines, and `ServiceError` where the program cannot run."""
@@ -90,7 +90,7 @@ def run_build(
         raise ServiceError(f"an image cannot be built on this machine: {error}") from error
 
 
-def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[str, str], stop: Stop) -> None:
+def _run(command: list[str], stage: Stage, log: Path, told: Told, env: Mapping[str, str], stop: BuildStop) -> None:
     last: deque[str] = deque(maxlen=_LAST_LINES)
     at = 0
     with (

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from motet.images.oci.build import Stop, Told
+from motet.images.oci.build import BuildStop, Told
 from motet.images.oci.built import BuiltImage, OciImages
 from motet.images.oci.preparing import RUNTIME
 from motet.model.image import BuildPlace, ImageSpec, OciImage
@@ -21,7 +21,7 @@ class OciBuilder:
     async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
         """The image, built unless the engine has it. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and
         `ServiceError` where nothing builds images here."""
-        loop, stop = asyncio.get_running_loop(), Stop()
+        loop, stop = asyncio.get_running_loop(), BuildStop()
 
         def line(text: str) -> None:
             loop.call_soon_threadsafe(told, text)

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import msgspec
 
-from motet.backends.oci.programs import Programs, find_programs
+from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.errors import ImageBuildError, ServiceError
-from motet.images.oci.build import Stop, Told, run_build
+from motet.images.oci.build import BuildStop, Told, run_build
 from motet.images.oci.containerfile import Surroundings, stages_of
 from motet.images.oci.context import digest, located
 from motet.images.oci.runtime_files import OLDEST, QUESTION, ImagePython, runtime_for
@@ -60,10 +60,10 @@ class OciImages:
         self._directory = directory
         self._env = dict(env)
         self._uv = uv
-        self._programs: Programs | None = None
+        self._programs: EnginePrograms | None = None
 
     @property
-    def programs(self) -> Programs:
+    def programs(self) -> EnginePrograms:
         """Those of this machine. Raises `ServiceError`, with what to do, where there are none, and `InvalidError`."""
         if self._programs is None:
             self._programs = find_programs(self._env)
@@ -83,16 +83,20 @@ class OciImages:
         )
         return stages_of(spec, around)
 
-    def ensure(self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = (), stop: Stop | None = None) -> BuiltImage:
+    def ensure(
+        self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = (), stop: BuildStop | None = None
+    ) -> BuiltImage:
         """The image, which is built if the engine has it not. `told` gets the lines of its builds, `stop` ends them. Raises
         `ImageBuildError`, `InvalidError` and `ServiceError`."""
         stages = self.stages(spec, sys_path)
         if any(stage.anew for stage in stages) or self._inspected(stages[-1].tag) is None:
             for number, stage in enumerate(stages):
-                self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told, stop or Stop())
+                self._ensure_stage(
+                    stage, stages[number - 1].tag if number else _base_of(spec), told, stop or BuildStop()
+                )
         return self._described(spec, stages[-1].tag)
 
-    def _ensure_stage(self, stage: Stage, base: str, told: Told, stop: Stop) -> None:
+    def _ensure_stage(self, stage: Stage, base: str, told: Told, stop: BuildStop) -> None:
         with self._locked(stage.tag, told):
             stop.follow(None)
             if not stage.anew and self._inspected(stage.tag) is not None:

@@ -16,7 +16,16 @@ from pathlib import Path
 from motet.bundles.ignoring import ignores, never_travels
 from motet.errors import InvalidError
 from motet.images.oci.run_instruction import BUILD, CERTIFICATES, INDEXES
-from motet.images.oci.stages import Bytes, ContextFile, Copied, RegistryLogin, RuntimeFiles, Stage, Text, UvProgram
+from motet.images.oci.stages import (
+    Bytes,
+    ContextFile,
+    Copied,
+    RegistryLogin,
+    RuntimeFiles,
+    Stage,
+    UvProgram,
+    WrittenText,
+)
 from motet.model.image import LocalFiles
 
 _INDEX_VARIABLES = (
@@ -41,7 +50,7 @@ def fill(directory: Path, stage: Stage, *, uv: Callable[[], Path], runtime: Call
 def _put(target: Path, file: ContextFile, uv: Callable[[], Path], runtime: Callable[[], Path]) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     match file:
-        case Text():
+        case WrittenText():
             target.write_text(file.text, encoding="utf-8", errors="surrogatepass")
         case Bytes():
             target.write_bytes(file.content)

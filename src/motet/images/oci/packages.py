@@ -6,7 +6,7 @@ import shlex
 
 from motet.errors import InvalidError
 from motet.images.oci.run_instruction import BUILD, UV, RunInstructions, digest_of
-from motet.images.oci.stages import Text
+from motet.images.oci.stages import WrittenText
 from motet.model.image import BuildStep, LockedProject, PythonPackages
 
 # --system: what the image calls python3. Debian's says that it belongs to Debian; in an image it belongs to the image.
@@ -53,9 +53,9 @@ def project(runs: RunInstructions, step: LockedProject) -> str:
     if not step.pyproject:
         raise InvalidError(f"{step}: there is no pyproject.toml in {step.directory}")
     directory = f"projects/{digest_of(f'{step.pyproject} {step.lock}'.encode(errors='surrogatepass'))}"
-    runs.files[f"{directory}/pyproject.toml"] = Text(step.pyproject)
+    runs.files[f"{directory}/pyproject.toml"] = WrittenText(step.pyproject)
     if step.lock:
-        runs.files[f"{directory}/uv.lock"] = Text(step.lock)
+        runs.files[f"{directory}/uv.lock"] = WrittenText(step.lock)
     options = [
         *(word for extra in step.extras for word in ("--extra", extra)),
         *(word for group in step.groups for word in ("--group", group)),

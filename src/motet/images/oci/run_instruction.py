@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Mapping, Sequence
 
 from motet.errors import InvalidError
-from motet.images.oci.stages import ContextFile, Text, UvProgram
+from motet.images.oci.stages import ContextFile, UvProgram, WrittenText
 from motet.model.image import BuildStep
 
 BUILD = "/opt/motet-build"
@@ -52,7 +52,7 @@ class RunInstructions:
     def file(self, kind: str, text: str, suffix: str) -> str:
         """A file in the directory of the build, named by its content: builders look at names alone."""
         path = f"{kind}/{digest_of(text.encode(errors='surrogatepass'))}{suffix}"
-        self.files[path] = Text(text)
+        self.files[path] = WrittenText(text)
         return path
 
     def _run(self, step: BuildStep, command: str, mounts: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from motet.model.hidden import hides_secrets
 
 
 @dataclass(frozen=True, slots=True)
-class Text:
+class WrittenText:
     """A file by what stands in it."""
 
     text: str
@@ -41,7 +41,7 @@ class RuntimeFiles:
     """Motet itself and what it needs, for the Python that the image has so far."""
 
 
-ContextFile: TypeAlias = Text | Bytes | Copied | UvProgram | RuntimeFiles
+ContextFile: TypeAlias = WrittenText | Bytes | Copied | UvProgram | RuntimeFiles
 
 
 @dataclass(frozen=True, slots=True)
