@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from motet.errors import Error
+from motet.errors import Error, InternalError
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
 from motet.server.images.equipping import Equipping
 from motet.wire.client_messages import ReplyBody
@@ -17,6 +17,11 @@ from motet.wire.image_messages import BuildImages, ImagesBuilt
 
 ANSWER_AFTER = 20.0
 """Seconds after which a client is answered, also if there is nothing new."""
+
+MOST_LINES = 20_000
+"""Of one build, that clients are told; the whole of it is in its log."""
+LONGEST_LINE = 2_000
+LINES_AT_ONCE = 200
 
 WithSource = Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
 """Gives an app the paths of its bundle."""
@@ -56,7 +61,7 @@ class ImageBuilds:
                 await asyncio.wait_for(new, ANSWER_AFTER)
             except TimeoutError:  # nothing new: the client asks again
                 return ImagesBuilt([], False)
-        lines = running.lines[body.seen :]
+        lines = running.lines[body.seen : body.seen + LINES_AT_ONCE]
         if running.is_over and not lines:
             self._running.pop(key, None)
             if running.error is not None:
@@ -68,7 +73,9 @@ class ImageBuilds:
         changes: set[asyncio.Task[None]] = set()
 
         def told(line: str) -> None:
-            running.lines.append(line)
+            if len(running.lines) == MOST_LINES:
+                return
+            running.lines.append(line[:LONGEST_LINE])
             task = loop.create_task(_notify(running))
             changes.add(task)
             task.add_done_callback(changes.discard)
@@ -91,6 +98,8 @@ class ImageBuilds:
             await self._equipping.equipped(await self._with_source(spec, body.bundle), told, builds=True)
         except Error as error:
             running.error = error
+        except Exception as error:
+            running.error = InternalError(f"images could not be built: {type(error).__name__}: {error}")
         finally:
             running.is_over = True
             await _notify(running)
