@@ -104,21 +104,6 @@ class EnginePrograms:
         """Says what is known of an image, as JSON; fails where there is none."""
         return [self.engine, "image", "inspect", tag]
 
-    def remove(self, tags: Sequence[str]) -> list[str]:
-        """Deletes images, with the layers that no other one has."""
-        return [self.engine, "image", "rm", "--force", *tags]
-
-    def listing(self) -> list[str]:
-        """Says which images of Motet's there are, as lines of name, size and age."""
-        return [
-            self.engine,
-            "image",
-            "ls",
-            "--format",
-            "{{.Repository}}:{{.Tag}}\t{{.Size}}\t{{.CreatedSince}}",
-            "localhost/motet/image",
-        ]
-
     def ask(self, tag: str, command: str) -> list[str]:
         """Runs a shell command in an image, without a network."""
         return [

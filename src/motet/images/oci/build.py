@@ -141,7 +141,11 @@ def _failure(program: str, code: int, stage: Stage, at: int, last: list[str], lo
     if code < 0:
         why = f"{program} was killed by signal {-code}; nothing is kept of that step, and the next build begins with it"
     elif _FULL.search(text):
-        why = "the disk is full; nothing is kept of that step. Delete images that nobody needs with `motet image prune`"
+        engine = "docker" if program == "docker" else "podman"
+        why = (
+            "the disk is full; nothing is kept of that step. Delete images that nobody needs with "
+            f"`{engine} image prune --all`"
+        )
     elif _NO_PYTHON.search(text):
         why = (
             'the image so far has no Python that is called python3; begin with one that has, or give add_python="3.12"'
