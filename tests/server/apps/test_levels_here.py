@@ -7,7 +7,8 @@ from msgspec.structs import replace
 
 from motet.backends.walls.levels import bubblewrap_lacks
 from motet.errors import ConnectionError, InvalidError, ServiceError
-from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition
+from motet.model.image import ImageSpec, OciImage
 from motet.model.isolation import Isolation
 from motet.server.apps.levels import LevelsHere
 from motet.server.containers.walling import check_may_call
@@ -16,6 +17,9 @@ from motet.server.containers.walling import check_may_call
 def spec(isolation: Isolation | None = None, *, block_network: bool = False) -> FunctionSpec:
     definition = ImportedDefinition(module="m", qualname="f")
     return FunctionSpec(name="f", app_name="a", definition=definition, isolation=isolation, block_network=block_network)
+
+
+IMAGE = OciImage(name="localhost/motet/image:1", python="/python3", env=(), runtime="/r", runtime_at="/opt/motet")
 
 
 def none_lacks(isolation: Isolation) -> None:
@@ -47,6 +51,22 @@ def test_blocked_network_needs_walls_and_a_server_that_can_be_reached_through_th
     with pytest.raises(InvalidError, match=r"listens on TCP \(MOTET_LISTEN\)"):
         LevelsHere("bubblewrap", none_lacks, "tcp").settled(spec(block_network=True))
     assert LevelsHere("bubblewrap", none_lacks).settled(spec(block_network=True)).block_network
+
+
+def test_function_for_which_no_oci_image_was_built_is_refused_on_that_level() -> None:
+    levels = LevelsHere("process", none_lacks)
+    with pytest.raises(InvalidError, match="no OCI image was built for it when its app started"):
+        levels.settled(spec("oci"))
+    built = replace(spec("oci"), image=ImageSpec(oci=IMAGE))
+    assert levels.settled(built) == built
+
+
+def test_oci_image_that_a_client_names_for_another_level_is_dropped() -> None:
+    levels = LevelsHere("process", none_lacks)
+    settled = levels.settled(replace(spec(), image=ImageSpec(oci=IMAGE)))
+    assert settled.image.oci is None
+    with pytest.raises(InvalidError, match="with_options cannot change to"):
+        levels.settled(settled.varied(FunctionVariant(isolation="oci")))
 
 
 def test_bubblewrap_that_is_not_installed_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,20 @@ class LevelsHere:
     def settled(self, spec: FunctionSpec) -> FunctionSpec:
         """This function with its level said. Raises `InvalidError` if it cannot run on that here."""
         isolation = self.of(spec.name, spec.isolation, block_network=spec.block_network)
-        return spec if spec.isolation == isolation else replace(spec, isolation=isolation)
+        image = spec.image
+        if isolation == "oci" and image.oci is None:
+            raise InvalidError(
+                f"{spec.name} is to run on the isolation level 'oci', and no OCI image was built for it when its app started: "
+                'declare it with isolation="oci", which with_options cannot change to'
+            )
+        if isolation != "oci" and image.oci is not None:
+            # Which image and which files of this machine it names is for this server to say, and it has said none.
+            image = replace(image, oci=None)
+        return (
+            spec
+            if (spec.isolation, spec.image) == (isolation, image)
+            else replace(spec, isolation=isolation, image=image)
+        )
 
     def of(self, name: str, isolation: Isolation | None, *, block_network: bool) -> Isolation:
         """The level of what has this name, and asked for that. Raises `InvalidError` if it cannot run on that here."""
