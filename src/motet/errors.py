@@ -89,6 +89,10 @@ class RemoteError(Error):
     """The input ended without a result for a reason other than an ordinary exception of the user's code."""
 
 
+class ImageBuildError(RemoteError):
+    """An image could not be built: a package that does not exist, a step that failed."""
+
+
 class ContainerDied(RemoteError):
     """The container ended while it ran this input, and did so again when the input ran alone."""
 

@@ -36,5 +36,7 @@ def test_what_images_ask_for_and_the_machine_lacks_is_said_once_and_the_program_
     assert done.stderr.splitlines() == [
         "Containers run in this Python environment, which is not what the images ask for:",
         "  no-such-thing is not installed (for flavour, other)",
+        "  To have environments built for them: motet run --build, or MOTET_BUILD_IMAGES=always.",
+        "Containers are processes of this machine, which lacks what the images ask for:",
         f"  /no-such-place/program.py is not on this machine, {tmp_path / 'program.py'} is (for flavour, other)",
     ]

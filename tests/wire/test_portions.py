@@ -30,6 +30,7 @@ from motet.wire.container_messages import (
     Items,
     Ready,
 )
+from motet.wire.image_messages import ImagesBuilt
 from motet.wire.message import Message
 from motet.wire.operator_messages import InputFound
 from motet.wire.output_messages import Output, Stalled, Written
@@ -63,9 +64,11 @@ SMALL = {
     (OfferBundle, "files"),
     (BundleOffered, "lacking"),
     (PutPieces, "pieces"),
+    (ImagesBuilt, "lines"),
 }
 """Lists that are not cut here: of names, of tokens, of which there are few, of what became of one input, of items and pieces
-that their sender puts in portions, of numbers of attempts that one container holds, and of a bundle's files."""
+that their sender puts in portions, of numbers of attempts that one container holds, of a bundle's files, and
+of lines that are told some at a time."""
 
 payloads = st.integers(0, ALLOWED).map(bytes)
 many_payloads = st.lists(payloads, max_size=12)

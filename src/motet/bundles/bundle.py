@@ -19,7 +19,7 @@ from motet.bundles.pieces import FoundFile
 from motet.errors import InvalidError
 from motet.model.bundle import WORK, Manifest
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
-from motet.model.image import LocalFiles
+from motet.model.image import ImageSpec, LocalFiles, PreparingFunction
 
 _IS_POSIX = os.name == "posix"
 """Where paths of the environment mean anything to servers; elsewhere containers have the server's alone."""
@@ -209,8 +209,17 @@ class _Packing:
             function,
             definition=self._moved(definition) if isinstance(definition, ImportedDefinition) else definition,
             env=self._moved_environment(function.env),
-            image=replace(function.image, env=self._moved_environment(function.image.env), files=()),
+            image=self._packed_image(function.image),
         )
+
+    def _packed_image(self, image: ImageSpec) -> ImageSpec:
+        steps = (
+            replace(step, file=self.collection.place_of(step.file) or "")
+            if isinstance(step, PreparingFunction)
+            else step
+            for step in image.steps
+        )
+        return replace(image, env=self._moved_environment(image.env), files=(), steps=tuple(steps))
 
     def _moved_environment(self, env: dict[str, str]) -> dict[str, str]:
         """Processes that containers start look for modules where those of the program do."""

@@ -17,6 +17,11 @@ def in_environment(path: str) -> bool:
     return "-packages" in path and not _PACKAGES.isdisjoint(path.replace("\\", "/").split("/"))
 
 
+def own_path(entries: tuple[str, ...]) -> tuple[str, ...]:
+    """The entries of a search path that are the program's own: in another environment, they are to be found as well."""
+    return tuple(entry for entry in entries if not in_environment(entry))
+
+
 def in_directory(path: str, directory: str) -> bool:
     """Whether a path is a directory or lies below it. Both absolute."""
     return path == directory or path.startswith(directory if directory.endswith(os.sep) else directory + os.sep)

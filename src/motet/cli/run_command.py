@@ -21,6 +21,7 @@ from motet.cli.run import RunnableCall, RunOptions, run
 from motet.client.reach import named
 from motet.client.settings import SERVER
 from motet.errors import InvalidError
+from motet.sdk.run import images
 from motet.wire.log_allowance import LIVE_LINES
 
 _SCREEN = "motet.screen"
@@ -108,6 +109,13 @@ def command_for(runnable: Runnable) -> click.Command:
     help="Leave the app running when the command ends, also by Ctrl-C, on a server that stays: the one that is named, or that "
     "under MOTET_HOME.",
 )
+@click.option(
+    "--build/--no-build",
+    "build",
+    default=None,
+    help="Build environments for images that ask for what this Python environment lacks, or run without them. Default: "
+    "MOTET_BUILD_IMAGES, or ask, on a terminal.",
+)
 @click.option("-i", "--interactive", is_flag=True, help="Not available in this version.")
 @click.pass_context
 def run_command(
@@ -120,6 +128,7 @@ def run_command(
     dashboard: bool,
     server: str | None,
     detach: bool,
+    build: bool | None,
     interactive: bool,
 ) -> None:
     """Run a function or local entrypoint of an app.
@@ -131,6 +140,10 @@ def run_command(
     """
     if interactive:
         raise click.UsageError("--interactive is not available in this version of Motet.")
+    if build is not None:
+        os.environ[images.BUILD_IMAGES] = "always" if build else "never"
+    if sys.stdin.isatty() and sys.stderr.isatty():
+        images.ask = _ask
     ctx.obj = RunOptions(
         quiet=quiet,
         timestamps=timestamps,
@@ -139,3 +152,7 @@ def run_command(
         detach=detach,
         screen=ctx.meta.get(_SCREEN),
     )
+
+
+def _ask(question: str) -> bool:
+    return click.confirm(question, default=True, err=True)

@@ -69,6 +69,20 @@ VARIABLES: dict[str, Variable] = {
             "they are not signed",
             is_withheld=True,
         ),
+        Variable(
+            "MOTET_BUILD_IMAGES",
+            _PROGRAM,
+            "whether environments are built for images ([more](guide/images.md)): `always`; `ask`, on the terminal of "
+            "`motet run`, and not otherwise; `never`. A server that stays builds unless it says `never`",
+            "ask",
+        ),
+        Variable(
+            "MOTET_HOST_PACKAGES",
+            _PROGRAM,
+            "packages of `Image.apt_install` that this machine has, with spaces or commas between them; `all`: these, and what "
+            "all other steps make that need a real image",
+            "what dpkg and PATH say",
+        ),
         # How much runs.
         Variable(
             "MOTET_CONTAINERS_PER_FUNCTION",

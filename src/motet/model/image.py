@@ -21,6 +21,9 @@ class LocalFiles(msgspec.Struct, frozen=True, kw_only=True):
     target: str = ""
     ignore: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        return " ".join((self.source, *given(self.target)))
+
 
 @hides_secrets
 class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,6 +47,13 @@ class BuildStep(msgspec.Struct, frozen=True, kw_only=True):
 
     def __str__(self) -> str:
         return " ".join((self.method, *self.words))
+
+
+class BuildPlace(msgspec.Struct, frozen=True, kw_only=True):
+    """Where code that an image runs while it is built is found: as for containers (see `AppSpec`)."""
+
+    sys_path: tuple[str, ...] = ()
+    project_dir: str = ""
 
 
 # --- where an image starts --------------------------------------------------------------------------------------------
@@ -277,7 +287,7 @@ class AddedFiles(BuildStep, frozen=True, kw_only=True, tag="add_local"):
 
     @property
     def words(self) -> tuple[str, ...]:
-        return tuple(word for each in self.files for word in (each.source, *given(each.target)))
+        return tuple(str(each) for each in self.files)
 
 
 class PreparingFunction(BuildStep, frozen=True, kw_only=True, tag="run_function"):
@@ -321,12 +331,14 @@ Step: TypeAlias = (
 @hides_secrets
 class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asked for, step by step. `env`: the variables of its containers: those of its steps, and what a run adds.
-    `files`: those of its steps that have not been packed yet."""
+    `files`: those of its steps that have not been packed yet. `python`: the interpreter of its environment, as the server of
+    the containers says; empty: the base environment's."""
 
     env: dict[str, str] = msgspec.field(default_factory=dict)
     files: tuple[LocalFiles, ...] = ()
     # Not "steps": under that name, Motet once kept lines of text, which deployments still have.
     steps: tuple[Step, ...] = msgspec.field(default=(), name="recipe")
+    python: str = ""
 
     def of_kind(self, kind: type[S]) -> tuple[S, ...]:
         """Its steps of one kind, in order."""
@@ -336,6 +348,20 @@ class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     def requirements(self) -> tuple[str, ...]:
         """Of Python packages, as strings such as "numpy>=2"."""
         return tuple(found for step in self.of_kind(PackageStep) for found in step.requirements)
+
+    @property
+    def python_version(self) -> str:
+        """The one that was asked for, such as "3.12"; "" is any."""
+        versions = (
+            step.python_version for step in self.steps if isinstance(step, DebianSlim | RegistryImage | Dockerfile)
+        )
+        return next(filter(None, versions), "")
+
+    @property
+    def asks_for_environment(self) -> bool:
+        """Whether its steps ask for anything that an environment has."""
+        kinds = PythonPackages | LockedProject | PreparingFunction
+        return bool(self.python_version) or any(isinstance(step, kinds) for step in self.steps)
 
     @property
     def system_packages(self) -> tuple[str, ...]:

@@ -64,6 +64,8 @@ class ServerConfig:
     `blobs`: where it keeps large arguments and results of these; empty: in its home, if its journal is there, too.
     `blobs_above`: what is large, in bytes.
     `secrets_key`: the file of keys for secrets of what is deployed; empty: in its home, or, with a database, nothing is sealed.
+    `images`: where environments of images are kept; None: nowhere, and all functions run in the base environment.
+    `builds_images`: those that are not there are built when an app comes, and not only when somebody asks for that.
     `isolation`: the level of functions that say none. `hidden`: directories that containers within walls never see.
     `trace_directory`: where the load of each function is written when the server stops; None: nowhere.
     """
@@ -94,6 +96,8 @@ class ServerConfig:
     secrets_key: str = ""
     blobs_above: int = THRESHOLD
     trace_directory: Path | None = None
+    images: Path | None = None
+    builds_images: bool = False
     isolation: Isolation = "process"
     hidden: tuple[str, ...] = ()
 
@@ -122,6 +126,8 @@ class ServerConfig:
             advertised=_advertised(),
             base_env=base_env,
             agent_env={**base_env, **temporary},
+            images=home / "images",
+            builds_images=os.environ.get("MOTET_BUILD_IMAGES") != "never",
         )
 
     @classmethod
@@ -158,6 +164,7 @@ class ServerConfig:
             secrets_key=os.environ.get("MOTET_SECRETS_KEY", ""),
             blobs_above=_blobs_above(),
             trace_directory=_trace_directory(),
+            images=home_directory(os.environ) / "images",
             isolation=_isolation(),
             hidden=(str(home_directory(os.environ)),),
         )

@@ -34,7 +34,6 @@ from motet.server.api.visit import Visit
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.levels import LevelsHere
 from motet.server.apps.lifetimes import Lifetimes
-from motet.server.bundles.placed import Placing
 from motet.server.bundles.pruning import Pruning
 from motet.server.bundles.uploads import Uploads
 from motet.server.clients.calls_room import CallsServed
@@ -58,6 +57,7 @@ from motet.server.entrances import Entrances
 from motet.server.health import Health
 from motet.server.http.ingress import Ingress
 from motet.server.http.own_names import OwnNames
+from motet.server.images.room import ImagesRoom
 from motet.server.journal.room import calls_room
 from motet.server.lines import Lines
 from motet.server.metrics.endpoint import MetricsEndpoint
@@ -104,12 +104,12 @@ class Server:
         home_usage: Callable[[], HomeUsage] | None = None,
         journal: Journal | None = None,
         blobs: BlobPlaces = NO_BLOBS,
+        images: ImagesRoom | None = None,
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
-        self._door = door or OwnDoor()
+        self._door, self._images = door or OwnDoor(), images or ImagesRoom(bundles)
         self._admittance = Admittance(self._door, audit, self._closed)
-        loop = asyncio.get_running_loop()
-        self._clock = Clock.of_loop(loop)
+        self._clock = Clock.of_loop(loop := asyncio.get_running_loop())
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
         first = 1 if inherited is None else inherited.first_attempt
@@ -153,7 +153,7 @@ class Server:
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, Placing(bundles).placed
+        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.placed
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
@@ -197,7 +197,8 @@ class Server:
             lambda: self.new_peer(in_websocket=True),
         )
         own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self._launched.requests.of_operators
-        for answers in (*own, self.pruning.answers, seen(self._parts.deployments), self._admittance.answers):
+        also = self._images.answers, self.pruning.answers
+        for answers in (*own, *also, seen(self._parts.deployments), self._admittance.answers):
             self.operations.answers.update(answers)
 
     @property
@@ -257,6 +258,7 @@ class Server:
                 session.farewell()  # first: a second signal may end this process at any moment
             await self._stop_apps()
         self._containers.heartbeats.stop()
+        await self._images.close()
         await self._room.close()
         self.http_api.end()
         await self._web.stop()
@@ -340,8 +342,7 @@ class Server:
             function_id = self._containers.function_of(container_id)
             if not self._catalogue.has(function_id):
                 raise ConnectionError("the app of this container is not here yet")
-            app = self._catalogue.app_of(function_id)
-            owner = self._lifetimes.life_of(app.app_id)
+            owner = self._lifetimes.life_of(self._catalogue.app_of(function_id).app_id)
             by, rights = owner.principal, inside(owner.rights)
         session = self._clients[number] = ClientSession(
             number,
@@ -374,8 +375,7 @@ class Server:
     def _enter(
         self, principal: Principal, whose: str, where: str, confirms: bool, peer: SocketPeer | Conversation | Visit
     ) -> Guest:
-        session = self.connect(peer, principal, where=where, confirms=confirms)
-        return self._guests.add(session, peer, principal, whose)
+        return self._guests.add(self.connect(peer, principal, where=where, confirms=confirms), peer, principal, whose)
 
     def _identity(self) -> ServerIdentity:
         socket, began_at = self._config.socket, self._clock.wall_now()

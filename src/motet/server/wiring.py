@@ -7,7 +7,7 @@ import logging
 import secrets
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,7 @@ from motet.store.records import RecordArchive, RecordStore
 
 if TYPE_CHECKING:
     from motet.agent.agents import Agents
+    from motet.images.base import ImageBuilder
     from motet.model.audit import AuditEntry
     from motet.server.access.audit import Audit, AuditStore
     from motet.server.access.door import Door
@@ -62,10 +63,13 @@ def build_server(
     it keeps what is large of them."""
     # Late: who only looks at what runs and ran does without a server.
     from motet.backends.process import ProcessBackend
+    from motet.server.images.room import ImagesRoom
     from motet.server.server import Server
     from motet.store.home_usage import home_usage
     from motet.store.memory import MemoryCallStore
 
+    builder = None if config.images is None else partial(_image_builder, config.images)
+    images = ImagesRoom(bundles, builder, builds=config.builds_images)
     scratch = None
     if backend is None:
         scratch = Scratch("server")
@@ -85,6 +89,7 @@ def build_server(
             deployed=deployed,
             journal=journal,
             blobs=blobs,
+            images=images,
         )
     records = _Records(config.records)
     return Server(
@@ -103,7 +108,15 @@ def build_server(
         partial(home_usage, config.records.home),
         journal,
         blobs,
+        images,
     )
+
+
+@cache
+def _image_builder(directory: Path) -> ImageBuilder:
+    from motet.images.builder import EnvironmentBuilder
+
+    return EnvironmentBuilder(directory)
 
 
 async def attach_agents(config: ServerConfig, directory: Path) -> Agents:

@@ -20,6 +20,7 @@ from motet.wire.access_messages import ListTokens, NewToken, RevokeToken, TokenM
 from motet.wire.bundle_messages import BundleOffered, OfferBundle, PutPieces
 from motet.wire.conversation_messages import Goodbye, OutcomesTaken, Taken
 from motet.wire.hello import Agreed, Refused
+from motet.wire.image_messages import BuildImages, ImagesBuilt
 from motet.wire.message import Message
 from motet.wire.output_messages import LinePart
 from motet.wire.queue_messages import AnswerNow, Confirm, GetItems, ItemsGot, ItemsPut, PutItems, QueueViewed, ViewQueue
@@ -198,6 +199,7 @@ RequestBody = (
     | OfferBundle
     | PutPieces
     | c.ScheduleRequest
+    | BuildImages
     | SandboxRequest
 )
 
@@ -343,6 +345,7 @@ ReplyBody = (
     | d.FunctionFound
     | BundleOffered
     | c.ScheduleReply
+    | ImagesBuilt
     | SandboxReply
     | Done
     | RequestFailed

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -234,6 +233,8 @@ def _of_file(path: StrPath) -> tuple[tuple[str, ...], tuple[str, ...]]:
 
 
 def _check_options(method: str, options: str) -> None:
+    import shlex  # late: few programs give options
+
     try:
         shlex.split(options)
     except ValueError as error:

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 
 from motet.errors import InvalidError, UnimplementedError
 from motet.model.image import ImageSpec, LocalFiles, Step
-from motet.model.nearest import did_you_mean
 from motet.sdk.options.checks import type_name
 from motet.sdk.options.secret import Secret, checked_env, merged_env
 
@@ -49,6 +48,8 @@ def named_options(method: Callable[P, R]) -> Callable[P, R]:
     def checked(*args: P.args, **kwargs: P.kwargs) -> R:
         for name in kwargs:
             if name not in known:
+                from motet.model.nearest import did_you_mean
+
                 options = known[1:] if known[:1] in (("self",), ("cls",)) else known
                 raise InvalidError(
                     f"Image.{method.__name__} has no option {name!r}"

@@ -128,7 +128,7 @@ class ClassOptions(VariantOptions, total=False):
     ]
     image: Annotated[
         Image | None,
-        Setting(checked.image, "a `motet.Image`: recorded and compared with this environment, not built", "the app's"),
+        Setting(checked.image, "a `motet.Image`: what its containers have installed", "the app's"),
     ]
     serialized: Annotated[
         bool,

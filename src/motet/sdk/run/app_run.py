@@ -50,25 +50,6 @@ class CanRun(HasRunning, Protocol):
 A = TypeVar("A", bound=CanRun)
 
 
-def _say_what_is_missing(app: AppSpec) -> None:
-    """Containers run on this machine's environment: say once what images ask for and it lacks."""
-    asking = [function for function in app.functions if function.image.requirements or function.image.files]
-    if not asking:
-        return
-    # Late: reading package metadata is slow to import, and most programs ask for nothing.
-    from motet.sdk.options.requirements import missing_files, missing_packages
-
-    found: dict[str, list[str]] = {}
-    for function in asking:
-        for finding in (*missing_packages(function.image), *missing_files(function.image)):
-            found.setdefault(finding, []).append(function.name)
-    if found:
-        lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in found.items())
-        print(
-            f"Containers run in this Python environment, which is not what the images ask for:{lines}", file=sys.stderr
-        )
-
-
 def with_environment(app: AppSpec, env: Mapping[str, str]) -> AppSpec:
     """The app with these variables in its containers, under the functions' own."""
     if not env:
@@ -170,7 +151,6 @@ class AppRun(Generic[A]):
         if pages is not None:
             running.dashboard_url = f"{pages.url}/apps/{running.app_id}?code={pages.code}"
             print(f"Dashboard: {running.dashboard_url}", file=sys.stderr)
-        _say_what_is_missing(spec)
         # Not before all of it is set: whoever asks for a running app, from any thread, gets it from now on.
         begins_here(running)
         self._print_output(running)
@@ -197,6 +177,10 @@ class AppRun(Generic[A]):
             from motet.bundles.upload import sent  # late: runs on this machine do without
 
             spec, digest = yield from sent(connect(), spec)
+        if any(function.image.steps or function.image.files for function in spec.functions):
+            from motet.sdk.run.images import settle_images  # late: most programs ask for nothing
+
+            yield from settle_images(connect(), spec, digest, here=not self._is_on_server())
         reply = yield from connect().request(CreateApp(app_id, spec, self._detach, bundle=digest))
         return RunningApp(app_id, self._name or spec.name, connect, reply.functions, reply.web_urls, declared)
 

@@ -24,6 +24,7 @@ from motet.model.hidden import hides_secrets
 from motet.model.version import VERSION
 from motet.model.webhook import checked_secrets, checked_url
 from motet.sdk.run.app_run import CanRun, with_environment
+from motet.sdk.run.images import build_images, images_of
 from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.wire.by_value import ByValue
 from motet.wire.deployment_messages import AppDeployed, DeployApp
@@ -132,6 +133,10 @@ def deploy(app: CanBeDeployed, wanted: HowToDeploy, began: Step = lambda step: N
         f"Sending source ({len(manifest.files)} files, {manifest.size / 2**20:.1f} MiB, or what the server lacks of it)"
     )
     yield from upload(ready.connection, ready.bundle)
+    asking = [image for image, _ in images_of(ready.spec, lambda image: image.asks_for_environment)]
+    if asking:
+        began("Building what its images ask for")
+        yield from build_images(ready.connection, ready.spec, asking, manifest.digest)
     began(f"Starting containers of {ready.spec.name}, to be ready before it takes over")
     reply: AppDeployed = yield from ready.connection.request(ready.message(wanted))
     running = StandingApp(reply.deployment, reply.functions, reply.web_urls, ready.declared)

@@ -16,8 +16,9 @@ from motet.server.access.rights import CALL, LOOK, NEEDED, SERVE
 from motet.wire import report
 from motet.wire.bundle_messages import OfferBundle, PutPieces
 from motet.wire.client_messages import RequestFailed
+from motet.wire.image_messages import BuildImages
 
-PARTS = frozenset({OfferBundle, PutPieces})
+PARTS = frozenset({OfferBundle, PutPieces, BuildImages})
 """Those that are parts of what another asks for."""
 
 AUDITED = frozenset(kind for kind, it in NEEDED.items() if it and not it & (CALL | LOOK | SERVE)) - PARTS

@@ -14,6 +14,7 @@ from motet.wire import operator_messages as o
 from motet.wire import queue_messages as q
 from motet.wire import sandbox_messages as x
 from motet.wire import schedule_messages as s
+from motet.wire.image_messages import BuildImages
 
 DEEDS: dict[type[Any], str] = {
     **dict.fromkeys((m.SubmitInputs, m.FeedCall), "calling a function"),
@@ -32,6 +33,7 @@ DEEDS: dict[type[Any], str] = {
     x.AskSandbox: "using a sandbox",
     m.CreateApp: "running an app",
     **dict.fromkeys((b.OfferBundle, b.PutPieces), "sending source"),
+    BuildImages: "building images",
     m.StopApp: "stopping an app",
     m.UpdateAutoscaler: "changing how a function scales",
     d.DeployApp: "deploying an app",

@@ -20,6 +20,7 @@ from motet.wire import queue_messages as q
 from motet.wire import sandbox_messages as x
 from motet.wire import schedule_messages as s
 from motet.wire.hello import Hello
+from motet.wire.image_messages import BuildImages
 
 
 class Right(enum.Flag):
@@ -76,6 +77,7 @@ NEEDED: dict[type[Any], Right] = {
     m.CreateApp: DEPLOY,
     b.OfferBundle: DEPLOY,
     b.PutPieces: DEPLOY,
+    BuildImages: DEPLOY,
     m.StopApp: DEPLOY | OPERATE,
     m.UpdateAutoscaler: DEPLOY | OPERATE,
     # Deployed apps, by name: who may deploy may do so under any.

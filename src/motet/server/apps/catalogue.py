@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from motet.bundles.environment import own_path
 from motet.core import events as e
 from motet.core.commands import ReportFunctionRetired
 from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, RequestSizeError
@@ -165,7 +166,7 @@ class Catalogue:
             app.spec.name,
             function_id,
             spec,
-            app.spec.sys_path,
+            own_path(app.spec.sys_path) if spec.image.python else app.spec.sys_path,
             app.spec.project_dir,
             app.spec.argv,
             app.function_ids(),

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from motet.errors import InvalidError
 from motet.model.bundle import check_path
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
+from motet.model.image import PreparingFunction
 from motet.store.base import BundleStore
 
 
@@ -48,7 +49,11 @@ def _function(function: FunctionSpec, directory: Path) -> FunctionSpec:
     definition = function.definition
     if isinstance(definition, ImportedDefinition):
         definition = _definition(definition, directory)
-    image = replace(function.image, env=_environment(function.image.env, directory))
+    steps = tuple(
+        replace(step, file=_path(step.file, directory)) if isinstance(step, PreparingFunction) else step
+        for step in function.image.steps
+    )
+    image = replace(function.image, env=_environment(function.image.env, directory), steps=steps)
     return replace(function, definition=definition, env=_environment(function.env, directory), image=image)
 
 

@@ -11,6 +11,7 @@ from motet.core import events as e
 from motet.errors import ConnectionError, Error, InvalidError, PermissionDeniedError
 from motet.model.function import AppSpec
 from motet.model.ids import AppId
+from motet.model.image import ImageSpec
 from motet.model.outcome import CallKind, InputEnd, OutcomeKind
 from motet.server.access.allowance import Allowance
 from motet.server.access.audit import SessionAudit, Somebody
@@ -303,7 +304,7 @@ class ClientSession:
     # --- requests: each answers now, or returns None and sees to the answer later -----------------------------------------
 
     def _create_app(self, request_id: int, body: m.CreateApp) -> m.ReplyBody | None:
-        if body.bundle or body.detached:
+        if body.bundle or body.detached or any(_has_environment(function.image) for function in body.spec.functions):
             self._pending.add(request_id, body, self._create_placed(body))
             return None
         return self._created(body, body.spec)
@@ -392,3 +393,8 @@ class ClientSession:
         called_as = body.function_id if body.function_id != function_id else ""
         event = self._submitted(body, function_id)
         return SpawnedInputs(event, self._driver.take, self._lifetimes.calls_of(app_id), called_as, body.again)
+
+
+def _has_environment(image: ImageSpec) -> bool:
+    """Whether it runs, or may run, in an environment of its own: which one is for the server to say."""
+    return image.asks_for_environment or bool(image.python)

@@ -43,6 +43,7 @@ def environment(
         **base,
         # GPUs are for those who ask for them.
         "CUDA_VISIBLE_DEVICES": "",
+        **_of_environment(base, configuration.spec.image.python),
         **configuration.spec.image.env,
         **configuration.spec.env,
         "MOTET_CONTAINER_ID": container_id,
@@ -57,12 +58,23 @@ def environment(
     return env
 
 
+def _of_environment(base: Mapping[str, str], python: str) -> dict[str, str]:
+    """What activating the environment of an image sets: programs that are started by their name are the environment's."""
+    if not python:
+        return {}
+    directory = os.path.dirname(python)
+    return {
+        "VIRTUAL_ENV": os.path.dirname(directory),
+        "PATH": os.pathsep.join(filter(None, (directory, base.get("PATH", os.defpath)))),
+    }
+
+
 def template(configuration: Configure, env: Mapping[str, str], walls: Walls) -> TemplateSpec:
     """What a container with this environment and these walls is forked from."""
     given = {**configuration.spec.image.env, **configuration.spec.env}
     at_start = {name: value for name, value in given.items() if name.startswith(_READ_AT_START)}
     preload = _preload(configuration, env) if configuration.spec.memory_snapshot else b""
-    return TemplateSpec(walls=walls, preload=preload, env=_encoded(at_start))
+    return TemplateSpec(python=configuration.spec.image.python, walls=walls, preload=preload, env=_encoded(at_start))
 
 
 def _preload(configuration: Configure, env: Mapping[str, str]) -> bytes:

@@ -157,6 +157,8 @@ def _shown(configuration: Configure) -> list[str]:
     for definition in (configuration.main, configuration.spec.definition):
         if isinstance(definition, ImportedDefinition) and definition.file:
             files.add(definition.file)
+    if configuration.spec.image.python:
+        directories |= _of_environment(configuration.spec.image.python)
     shared = {str(Path.home()), "/tmp", "/"}
     with contextlib.suppress(KeyError):
         shared.add(os.environ["HOME"])
@@ -167,4 +169,15 @@ def _shown(configuration: Configure) -> list[str]:
             continue
         if not any(path.startswith(f"{each}/") for each in (*found, "/usr", "/proc", "/sys", "/dev", "/etc")):
             found.append(path)
+    return found
+
+
+def _of_environment(python: str) -> set[str]:
+    """The directories of an image's environment: its own, its links to Motet, and those of the Python that it is made of."""
+    environment = Path(python).parent.parent
+    found = {str(environment), str(Path(os.path.realpath(python)).parent.parent)}
+    for said in environment.glob("lib/python*/site-packages/motet_runtime.pth"):
+        runtime = said.parent / said.read_text().strip()
+        links = runtime.iterdir() if runtime.is_dir() else ()
+        found |= {os.path.normpath(runtime.parent), *(str(each.resolve().parent) for each in links)}
     return found

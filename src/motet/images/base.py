@@ -1,0 +1,37 @@
+"""The seam to what builds images: what is asked of it, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import msgspec
+
+from motet.model.image import BuildPlace, ImageSpec
+
+Told = Callable[[str], None]
+"""Takes a line about what a build does."""
+
+
+class Environment(msgspec.Struct, frozen=True, kw_only=True):
+    """A Python environment that is there. `python`: the path of its interpreter; empty: the base environment has all that was
+    asked for. `digest`: what names it; empty for the base."""
+
+    python: str = ""
+    digest: str = ""
+
+
+class ImageBuilder(Protocol):
+    """Makes environments of images."""
+
+    def found(self, image: ImageSpec) -> Environment | None:
+        """The environment of an image, if it is there; None if it would have to be built. Waits for the disk."""
+
+    async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> Environment:
+        """The environment of an image, built unless it is there: in other processes, and once for all who ask for it at the
+        same time. Cancelling it ends the build. Raises `ImageBuildError`."""
+        ...
+
+    def used(self, digest: str, app: str) -> None:
+        """Containers of this process use an environment, for an app of this name: it is not removed while this process lives.
+        Idempotent; "" is no environment."""

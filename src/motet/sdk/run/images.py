@@ -1,0 +1,137 @@
+"""What an app's images ask for, before it starts: built where that is wanted, told where it is not there."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+
+from motet.client.connection import Connection
+from motet.client.dual import Steps
+from motet.client.home import home_directory
+from motet.errors import InvalidError
+from motet.model.function import AppSpec, FunctionSpec
+from motet.model.image import BuildPlace, ImageSpec
+from motet.wire.image_messages import BuildImages, ImagesBuilt
+
+BUILD_IMAGES = "MOTET_BUILD_IMAGES"
+_ALWAYS, _ASK, _NEVER = CHOICES = ("always", "ask", "never")
+
+ask: Callable[[str], bool] | None = None
+"""Puts a question to whoever started this program; None: nobody can be asked. `motet run` sets it on a terminal."""
+
+
+def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[ImageSpec, list[FunctionSpec]]]:
+    """The different images of an app of which this holds, each with its functions."""
+    found: list[tuple[ImageSpec, list[FunctionSpec]]] = []
+    for function in app.functions:
+        if not what(function.image) or function.isolation == "oci":  # that has an image of its own
+            continue
+        same = next((functions for image, functions in found if image == function.image), None)
+        if same is None:
+            found.append((function.image, [function]))
+        else:
+            same.append(function)
+    return found
+
+
+def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[None]:
+    """Have environments built, or say what is missing. `here`: the app runs in this environment of this machine, unless its
+    images have others; elsewhere the server sees to it, and its builds are told. Raises `ImageBuildError`, `InvalidError`."""
+    asking = images_of(app, lambda image: image.asks_for_environment)
+    if not here:
+        if asking:
+            yield from build_images(connection, app, [image for image, _ in asking], bundle)
+        return
+    lacking = _lacking(asking) if asking else []
+    if lacking and _is_to_build(lacking):
+        yield from build_images(connection, app, [image for image, _, _ in lacking], bundle)
+        lacking = []
+    _say_what_is_missing(app, lacking)
+
+
+def build_images(connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str) -> Steps[None]:
+    """Have the server build environments, and tell what it does until they are there. Raises `ImageBuildError`."""
+    request = BuildImages(
+        app.name, tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), bundle
+    )
+    seen = 0
+    while True:
+        body = BuildImages(request.app_name, request.images, request.place, bundle, seen)
+        reply: ImagesBuilt = yield from connection.request(body)
+        for line in reply.lines:
+            print(f"image: {line}", file=sys.stderr, flush=True)
+        seen += len(reply.lines)
+        if reply.is_over:
+            return
+
+
+Lacking = tuple[ImageSpec, list[FunctionSpec], list[str]]
+
+
+def _lacking(asking: Iterable[tuple[ImageSpec, list[FunctionSpec]]]) -> list[Lacking]:
+    """The images whose environments would have to be built, with what the base lacks."""
+    # Late: reading package metadata is slow to import, and most programs ask for nothing.
+    from motet.images.builder import EnvironmentBuilder
+    from motet.images.installed import missing_from_base
+    from motet.images.recipe import Recipe
+
+    builder = EnvironmentBuilder(home_directory(os.environ) / "images")
+    found = []
+    for image, functions in asking:
+        if builder.found(image) is None:
+            recipe = Recipe.of(image)
+            prepares = [f"{step.qualname} has not run, which prepares the image" for step in recipe.functions]
+            anew = ["the image is to be built anew, by its force_build"] if recipe.is_forced else []
+            found.append((image, functions, [*missing_from_base(recipe), *prepares, *anew]))
+    return found
+
+
+def _is_to_build(lacking: list[Lacking]) -> bool:
+    wanted = os.environ.get(BUILD_IMAGES) or _ASK
+    if wanted not in CHOICES:
+        raise InvalidError(f"{BUILD_IMAGES} must be one of {', '.join(CHOICES)}, not {wanted!r}")
+    if wanted != _ASK or ask is None:
+        return wanted == _ALWAYS
+    reason = _why_not()
+    if reason:
+        print(reason, file=sys.stderr)
+        return False
+    return ask(f"Images ask for what this Python environment lacks:{_lines(lacking)}\nBuild environments for them?")
+
+
+def _why_not() -> str:
+    from motet.images.programs import NO_UV, uv_command
+
+    return "" if uv_command() is not None else NO_UV
+
+
+def _lines(lacking: list[Lacking]) -> str:
+    named: dict[str, list[str]] = {}
+    for _, functions, findings in lacking:
+        for finding in findings:
+            named.setdefault(finding, []).extend(function.name for function in functions)
+    return "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in named.items())
+
+
+def _say_what_is_missing(app: AppSpec, lacking: list[Lacking]) -> None:
+    """Containers run on this machine's environment: say once what images ask for and it lacks."""
+    if lacking:
+        print(
+            f"Containers run in this Python environment, which is not what the images ask for:{_lines(lacking)}\n"
+            f"  To have environments built for them: motet run --build, or {BUILD_IMAGES}=always.",
+            file=sys.stderr,
+        )
+    needing = images_of(app, lambda image: bool(image.files or image.steps))
+    if not needing:
+        return
+    from motet.images.host import missing_on_host
+    from motet.sdk.options.requirements import missing_files
+
+    named: dict[str, list[str]] = {}
+    for image, functions in needing:
+        for finding in (*missing_files(image), *missing_on_host(image, os.environ)):
+            named.setdefault(finding, []).extend(function.name for function in functions)
+    if named:
+        lines = "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in named.items())
+        print(f"Containers are processes of this machine, which lacks what the images ask for:{lines}", file=sys.stderr)

@@ -1,0 +1,1 @@
+"""Environments of images, as a server has them built."""

@@ -1,0 +1,72 @@
+"""An app, with the interpreters of the environments that its images ask for."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from motet.errors import InvalidError
+from motet.images.base import Environment, ImageBuilder, Told
+from motet.model.function import AppSpec, FunctionSpec, SerializedDefinition
+from motet.model.image import BuildPlace, ImageSpec
+
+Builder = Callable[[], ImageBuilder]
+"""The one of this server, made when it is first needed."""
+
+
+class Equipping:
+    """`builds`: environments that are not there are built; otherwise functions run in the base environment."""
+
+    def __init__(self, builder: Builder | None, *, builds: bool) -> None:
+        self._builder = builder
+        self._builds = builds
+
+    async def equipped(self, spec: AppSpec, told: Told = lambda line: None, *, builds: bool | None = None) -> AppSpec:
+        """The app, whose functions run in their images' environments. Raises `ImageBuildError`, and `InvalidError` for code
+        that travels by value to another version of Python."""
+        if not any(each.image.asks_for_environment or each.image.python for each in spec.functions):
+            return spec
+        place = BuildPlace(sys_path=spec.sys_path, project_dir=spec.project_dir)
+        found: list[tuple[ImageSpec, str]] = []
+        functions = []
+        for function in spec.functions:
+            python = next((python for image, python in found if image == function.image), None)
+            if python is None:
+                python = await self._python(
+                    spec.name, function, place, told, self._builds if builds is None else builds
+                )
+                found.append((function.image, python))
+            if python:
+                _check_travels(function)
+            functions.append(replace(function, image=replace(function.image, python=python)))
+        return replace(spec, functions=tuple(functions))
+
+    async def _python(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, builds: bool) -> str:
+        image = function.image
+        if self._builder is None or not image.asks_for_environment or function.isolation == "oci":
+            return ""
+        builder = self._builder()
+        found: Environment | None
+        if builds:
+            found = await builder.build(image, place, told)
+        else:
+            found = await asyncio.to_thread(builder.found, image)
+        if found is None:
+            return ""
+        await asyncio.to_thread(builder.used, found.digest, app)
+        return found.python
+
+
+def _check_travels(function: FunctionSpec) -> None:
+    """Bytecode is of one version of Python alone."""
+    wanted = function.image.python_version.split(".")[:2]
+    here = [str(part) for part in sys.version_info[:2]]
+    if isinstance(function.definition, SerializedDefinition) and wanted not in ([""], here[:1], here):
+        raise InvalidError(
+            f"{function.name} travels by value from Python {'.'.join(here)}, and its image has Python "
+            f"{function.image.python_version}, which cannot read that. Define it in a module, or have the image and the "
+            "program on the same version"
+        )

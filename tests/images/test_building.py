@@ -1,0 +1,196 @@
+"""Builds from an index on this machine, by the real uv."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+import motet
+from motet.errors import ImageBuildError
+from motet.images.base import Environment
+from motet.images.build_process import BuildLine, BuildMade, BuildRequest, FailedBuild, decode_answer, encode_request
+from motet.images.building import Build
+from motet.images.cache import EnvironmentCache
+from motet.images.recipe import Recipe
+from motet.model.image import BuildPlace
+
+from .index import Index
+
+IMAGE = motet.Image.debian_slim()
+KITE = "import kite, tail; print(kite.VERSION, tail.VERSION)"
+TWO = """
+from pathlib import Path
+
+
+def prepare(text):
+    (Path(__file__).parent / "prepared").write_text(text)
+
+
+def fail():
+    raise ValueError("no")
+"""
+
+
+def made(cache: EnvironmentCache, image: motet.Image, told: list[str] | None = None) -> Environment:
+    lines: list[str] = [] if told is None else told
+    return Build(Recipe.of(image.spec), cache, BuildPlace(), lines.append).made()
+
+
+def says(environment: Environment, code: str) -> str:
+    done = subprocess.run([environment.python, "-P", "-c", code], capture_output=True, text=True, check=True)
+    return done.stdout.strip()
+
+
+def test_an_environment_has_what_was_asked_for_and_runs_motet(cache: EnvironmentCache) -> None:
+    environment = made(cache, IMAGE.pip_install("kite==1.0"))
+    assert says(environment, KITE) == "1.0 1.1"
+    assert (
+        says(environment, "import motet.runtime.lifecycle.template, uvloop; print(motet.__version__)")
+        == motet.__version__
+    )
+    (listed,) = cache.listed()
+    assert listed.built.packages == 2
+    assert listed.built.steps == ("pip_install kite==1.0",)
+    assert list(cache.building.iterdir()) == []
+    assert any(each.name.endswith(".pyc") for each in Path(environment.python).parents[1].rglob("kite*.pyc"))
+
+
+def test_what_was_built_is_found_and_another_pin_is_another_environment(cache: EnvironmentCache) -> None:
+    first = made(cache, IMAGE.pip_install("kite==1.0"))
+    told: list[str] = []
+    assert made(cache, IMAGE.pip_install("kite==1.0"), told) == first
+    assert told == []
+    other = made(cache, IMAGE.pip_install("kite==2.0"))
+    assert other != first
+    assert says(other, KITE) == "2.0 1.1"
+    assert made(cache, IMAGE.pip_install(["tail", "kite==1.0"])) == first  # the same lock
+
+
+def test_a_later_step_keeps_what_an_earlier_one_has_chosen_if_it_can(cache: EnvironmentCache) -> None:
+    kept = made(cache, IMAGE.pip_install("tail==1.0").pip_install("kite"))
+    assert says(kept, KITE) == "2.0 1.0"
+    told: list[str] = []
+    changed = made(cache, IMAGE.pip_install("tail==1.0").pip_install("kite", "tail>1.0"), told)
+    assert says(changed, KITE) == "2.0 1.1"
+    assert any("chosen anew" in line for line in told)
+
+
+def test_steps_may_have_indexes_of_their_own(cache: EnvironmentCache, tmp_path: Path, index: Index) -> None:
+    wheels = tmp_path / "wheels"
+    (wheels / "simple").mkdir(parents=True)
+    Index(wheels).add("dragon", "3.0", needs=["tail<1.1"])
+    image = IMAGE.pip_install("kite", index_url=index.url).pip_install("dragon", find_links=str(wheels))
+    environment = made(cache, image)
+    assert says(environment, "import dragon; print(dragon.VERSION)") == "3.0"
+    assert says(environment, KITE) == "2.0 1.0"
+
+
+def test_without_dependencies_none_are_installed(cache: EnvironmentCache) -> None:
+    made(cache, IMAGE.pip_install("kite", extra_options="--no-deps"))
+    assert cache.listed()[0].built.packages == 1
+
+
+@pytest.mark.parametrize(
+    ("requirement", "said"),
+    [
+        ("nunpy-of-nobody", "nunpy-of-nobody was not found in the package registry"),
+        ("kite==9.9", "there is no version of kite==9.9"),
+        ("msgspec<0.19", "msgspec"),
+    ],
+)
+def test_what_cannot_be_had_is_told_in_the_words_of_the_resolver(
+    cache: EnvironmentCache, requirement: str, said: str
+) -> None:
+    with pytest.raises(ImageBuildError) as failed:
+        made(cache, IMAGE.pip_install(requirement))
+    assert str(failed.value).startswith(
+        f"Image.pip_install {requirement}: resolving its packages failed (exit status 1):"
+    )
+    assert said in str(failed.value)
+    assert cache.listed() == []
+    assert list(cache.building.iterdir()) == []
+    (log,) = (cache.directory / "logs").iterdir()
+    assert said in log.read_text()
+
+
+def test_ten_builds_at_once_build_once(cache: EnvironmentCache) -> None:
+    told: list[str] = []
+    found: list[Environment] = []
+
+    def build() -> None:
+        found.append(made(cache, IMAGE.pip_install("kite==1.0"), told))
+
+    threads = [threading.Thread(target=build) for _ in range(10)]
+    for each in threads:
+        each.start()
+    for each in threads:
+        each.join()
+    assert len(found) == 10
+    assert len(set(found)) == 1
+    assert sum(line.startswith("Built in") for line in told) == 1
+
+
+def test_a_killed_build_leaves_nothing_half(cache: EnvironmentCache) -> None:
+    image = IMAGE.pip_install("kite==1.0")
+    request = BuildRequest(recipe=Recipe.of(image.spec), directory=str(cache.directory), place=BuildPlace())
+    command = [sys.executable, "-P", "-m", "motet.images.build_process"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as build:
+        assert build.stdin is not None
+        assert build.stdout is not None
+        build.stdin.write(encode_request(request) + b"\n")
+        build.stdin.flush()
+        while decode_answer(build.stdout.readline()) != BuildLine("Installing 2 packages"):
+            pass
+        build.send_signal(signal.SIGKILL)
+        build.stdout.read()  # until what it had started has ended, too
+    assert cache.listed() == []
+    assert says(made(cache, image), KITE) == "1.0 1.1"
+    assert list(cache.building.iterdir()) == []
+
+
+def test_a_build_in_a_process_of_its_own_tells_what_it_does_and_what_came_of_it(cache: EnvironmentCache) -> None:
+    recipe = Recipe.of(IMAGE.pip_install("kite==9.9").spec)
+    request = BuildRequest(recipe=recipe, directory=str(cache.directory), place=BuildPlace())
+    command = [sys.executable, "-P", "-m", "motet.images.build_process"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True) as build:
+        assert build.stdin is not None
+        assert build.stdout is not None
+        build.stdin.write(encode_request(request) + b"\n")
+        build.stdin.flush()
+        answers = [decode_answer(line) for line in build.stdout]
+    assert isinstance(answers[0], BuildLine)
+    assert isinstance(answers[-1], FailedBuild)
+    assert not any(isinstance(each, BuildMade) for each in answers)
+
+
+def test_a_function_runs_once_in_the_environment_while_it_is_built(
+    cache: EnvironmentCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two.py").write_text(TWO)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    import two  # type: ignore[import-not-found]
+
+    image = IMAGE.pip_install("kite").run_function(two.prepare, args=("yes",))
+    place = BuildPlace(sys_path=(str(tmp_path),))
+    told: list[str] = []
+    first = Build(Recipe.of(image.spec), cache, place, told.append).made()
+    assert (tmp_path / "prepared").read_text() == "yes"
+    (tmp_path / "prepared").unlink()
+    assert Build(Recipe.of(image.spec), cache, place, told.append).made() == first
+    assert not (tmp_path / "prepared").exists()
+    assert told.count("Running prepare") == 1
+    failing = Recipe.of(image.run_function(two.fail).spec)
+    with pytest.raises(ImageBuildError, match=r"(?s)Image.run_function fail failed \(exit status 1\):.*ValueError: no"):
+        Build(failing, cache, place, told.append).made()
+
+
+def test_a_disk_that_cannot_be_written_is_told(cache: EnvironmentCache) -> None:
+    cache.directory.mkdir()
+    (cache.directory / "building").write_text("no directory")
+    with pytest.raises(ImageBuildError, match="the environment cannot be built"):
+        made(cache, IMAGE.pip_install("kite"))

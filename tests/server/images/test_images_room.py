@@ -1,0 +1,150 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+import motet
+from motet.errors import ImageBuildError, InvalidError
+from motet.images.base import Environment, Told
+from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, SerializedDefinition
+from motet.model.image import BuildPlace, ImageSpec
+from motet.server.images.room import ImagesRoom
+from motet.wire.image_messages import BuildImages, ImagesBuilt
+
+KITE = motet.Image.debian_slim().pip_install("kite").spec
+PLAIN = motet.Image.debian_slim().apt_install("git").env({"A": "1"}).spec
+BUILT = Environment(python="/environments/one/bin/python", digest="one")
+
+
+class Builder:
+    """An `ImageBuilder` whose builds end when they are told to."""
+
+    def __init__(self, *, has: bool = False) -> None:
+        self.has = has
+        self.built: list[ImageSpec] = []
+        self.uses: list[tuple[str, str]] = []
+        self.go_on = asyncio.Event()
+        self.error: ImageBuildError | None = None
+
+    def found(self, image: ImageSpec) -> Environment | None:
+        return BUILT if self.has else None
+
+    async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> Environment:
+        self.built.append(image)
+        told("Resolving")
+        await self.go_on.wait()
+        if self.error is not None:
+            raise self.error
+        told("Built")
+        return BUILT
+
+    def used(self, digest: str, app: str) -> None:
+        self.uses.append((digest, app))
+
+
+def function(image: ImageSpec, name: str = "f", **fields: Any) -> FunctionSpec:
+    fields.setdefault("definition", ImportedDefinition(module="m", qualname=name))
+    return FunctionSpec(name=name, app_name="shop", image=image, **fields)
+
+
+def app(*functions: FunctionSpec) -> AppSpec:
+    return AppSpec(name="shop", functions=functions)
+
+
+def pythons(spec: AppSpec) -> list[str]:
+    return [each.image.python for each in spec.functions]
+
+
+def room(builder: Builder, *, builds: bool = False) -> ImagesRoom:
+    return ImagesRoom(None, lambda: builder, builds=builds)
+
+
+def run(body: Callable[[], Coroutine[Any, Any, None]]) -> None:
+    asyncio.run(body())
+
+
+def test_an_environment_that_is_there_is_used_and_noted() -> None:
+    async def body() -> None:
+        builder = Builder(has=True)
+        assert pythons(await room(builder).placed(app(function(KITE), function(PLAIN, "g")), "")) == [BUILT.python, ""]
+        assert builder.uses == [("one", "shop")]
+        assert builder.built == []
+
+    run(body)
+
+
+def test_what_is_not_there_is_built_only_where_that_is_wanted() -> None:
+    async def body() -> None:
+        builder = Builder()
+        builder.go_on.set()
+        assert pythons(await room(builder).placed(app(function(KITE)), "")) == [""]
+        assert builder.built == []
+        both = app(function(KITE), function(KITE, "g"))
+        assert pythons(await room(builder, builds=True).placed(both, "")) == [BUILT.python, BUILT.python]
+        assert builder.built == [KITE]
+
+    run(body)
+
+
+def test_an_interpreter_that_a_client_names_is_not_taken() -> None:
+    async def body() -> None:
+        for image in (PLAIN, KITE):
+            named = motet.Image(image).spec.__class__(steps=image.steps, env=image.env, python="/evil")
+            assert pythons(await room(Builder()).placed(app(function(named)), "")) == [""]
+
+    run(body)
+
+
+def test_code_by_value_cannot_go_to_another_python() -> None:
+    async def body() -> None:
+        image = motet.Image.debian_slim("3.99").pip_install("kite").spec
+        serialized = function(image, definition=SerializedDefinition(pickled=b"", qualname="f"))
+        with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.99"):
+            await room(Builder(has=True)).placed(app(serialized), "")
+
+    run(body)
+
+
+def asked(room: ImagesRoom, seen: int) -> Awaitable[Any]:
+    return room.answers[BuildImages](BuildImages("shop", (KITE,), BuildPlace(), seen=seen))
+
+
+def test_who_waits_for_a_build_is_told_what_it_does_and_all_wait_for_the_same() -> None:
+    async def body() -> None:
+        builder = Builder()
+        images = room(builder)
+        first, second = await asyncio.gather(asked(images, 0), asked(images, 0))
+        assert first == second == ImagesBuilt(["Resolving"], False)
+        builder.go_on.set()
+        assert await asked(images, 1) == ImagesBuilt(["Built"], False)
+        assert await asked(images, 2) == ImagesBuilt([], True)
+        assert builder.built == [KITE]
+
+    run(body)
+
+
+def test_why_a_build_failed_is_the_answer_and_the_next_one_begins_anew() -> None:
+    async def body() -> None:
+        builder = Builder()
+        builder.error = ImageBuildError("no such package")
+        builder.go_on.set()
+        images = room(builder)
+        for _ in range(2):
+            assert await asked(images, 0) == ImagesBuilt(["Resolving"], False)
+            with pytest.raises(ImageBuildError, match="no such package"):
+                await asked(images, 1)
+        assert len(builder.built) == 2
+
+    run(body)
+
+
+def test_a_server_that_ends_ends_its_builds() -> None:
+    async def body() -> None:
+        images = room(Builder())
+        await asked(images, 0)
+        await images.close()
+
+    run(body)
