@@ -11,16 +11,19 @@ from motet.model.outcome import BEGUN, CallKind, OutcomeKind, RestoredInput
 from motet.testing.playbook import Playbook
 from motet.testing.transcript import (
     PAYLOAD,
+    blocked,
     cancel,
     cancel_attempts,
     deliver,
     finished,
     function,
     ready,
+    resume,
     resumed,
     save,
     start,
     submit,
+    unblocked,
 )
 
 THERE = 91
@@ -131,6 +134,23 @@ def test_one_that_may_not_run_twice_and_was_delivered_is_lost_unless_it_runs(pla
     play >> restored("a", attempts=1, due_at=BEGUN, last_attempt=7)
     play >> restored("b", attempts=1, due_at=BEGUN, last_attempt=8) << save("b", 0, kind=OutcomeKind.LOST)
     play >> finished(THERE, 7) << save("a", 0)
+
+
+def test_a_first_attempt_that_is_joined_and_given_back_is_followed_by_the_second(play: Playbook) -> None:
+    """What was kept of it before it was delivered counts it already."""
+    play >> [once(max_containers=1, max_inputs=2), resumed(THERE, "a0#7")]
+    play >> restored("a", attempts=1, due_at=BEGUN, last_attempt=7)
+    play >> blocked(THERE, 0)
+    play >> finished(THERE, 7, kind=OutcomeKind.CANCELLED)
+    (
+        play
+        >> unblocked(THERE)
+        << [resume(THERE), c.SaveTries("fc-a", 0, 2, 0, 0, 0.0, 1, begins=True), deliver(THERE, "a0#1")]
+    )
+    item = play.engine.state.calls.find("in-a-0")
+    assert item is not None
+    assert item.again is not None
+    assert (item.again.number, item.again.why, item.again.cause) == (2, "redelivered", "container blocked")
 
 
 def test_one_that_may_not_run_twice_and_was_to_be_retried_is(play: Playbook) -> None:

@@ -8,6 +8,7 @@ from motet.core.earlier_attempts import RESUBMIT_GRACE
 from motet.core.engine import Engine
 from motet.model.current_attempt import Attempt
 from motet.model.outcome import AttemptEnd, CallKind, HeldAttempt, OutcomeKind
+from motet.model.quota import Quota
 from motet.testing.playbook import Containing, Playbook, text_failure
 from motet.testing.transcript import (
     cancel,
@@ -53,6 +54,31 @@ def test_others_of_its_call_run_beside_it(play: Playbook) -> None:
     play >> [function(max_inputs=2), resumed(THERE, "a0#7")]
     play >> submit("a", 2) << deliver(THERE, "a1#1")
     play >> finished(THERE, 7, 1) << send("a", 0, 1)
+
+
+def test_those_that_run_or_have_ended_take_no_room_from_those_that_wait(play: Playbook) -> None:
+    play >> [function(max_containers=1, max_waiting_inputs=2), resumed(THERE, "a0#7", ended=["a1#6"])]
+    play >> submit("a", 4) << send("a", 1)
+    play >> finished(THERE, 7) << [deliver(THERE, "a2#1"), send("a", 0)]
+    play >> finished(THERE, 1) << [deliver(THERE, "a3#2"), send("a", 2)]
+
+
+def test_those_beyond_the_bound_are_refused_also_beside_some_that_run(play: Playbook) -> None:
+    play >> [function(max_containers=1, max_waiting_inputs=1), resumed(THERE, "a0#7")]
+    why = Containing("the queue of f is full: 1 inputs wait, and 1 may")
+    play >> submit("a", 4) << send("a", 2, 3, kind=OutcomeKind.REFUSED, payload=why)
+    play >> finished(THERE, 7) << [deliver(THERE, "a1#1"), send("a", 0)]
+
+
+def test_those_that_run_are_joined_though_their_principal_may_have_no_more(play: Playbook) -> None:
+    play >> e.PrincipalLimited(1, "the principal 'ci'", Quota(inputs=1))
+    play >> [function(max_containers=1, max_inputs=2), resumed(THERE, "a1#7", "a2#8")]
+    (
+        play
+        >> submit("a", 3)
+        << send("a", 0, kind=OutcomeKind.REFUSED, payload=Containing("'ci' has 2 inputs", "may have 1"))
+    )
+    play >> finished(THERE, 7, 8) << send("a", 1, 2)
 
 
 def test_it_keeps_its_slot_until_then(play: Playbook) -> None:

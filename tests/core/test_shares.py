@@ -285,6 +285,17 @@ def test_inputs_beyond_what_a_principal_may_have_are_refused_with_when_to_come_a
     assert play.engine.inspection.refusal("fu-f", CallKind.SPAWNED, 1) is None
 
 
+def test_a_call_from_before_a_bound_was_lifted_is_no_longer_bound(crowded: Playbook) -> None:
+    play = crowded
+    play >> e.PrincipalLimited(1, "the principal 'ci'", Quota(inputs=1))
+    play >> function("f", max_containers=1)
+    play >> submit("a") << start(1)
+    play >> e.PrincipalLimited(1, "the principal 'ci'", Quota(containers=9))
+    play >> submit("a", 1, first=1)
+    play >> ready(1) << deliver(1, "a0#1")
+    play >> finished(1, 1) << deliver(1, "a1#2") << send("a", 0)
+
+
 def test_a_share_is_forgotten_with_its_last_app_unless_it_is_limited() -> None:
     shares = Shares()
     shares.limit(1, "ci", Quota(inputs=1))

@@ -37,12 +37,16 @@ class Admission:
 
     def refusal(self, kind: CallKind, shares: tuple[Share, ...] = ()) -> ResourceExhaustedError | None:
         """Why no more input is taken now; None if one is. `shares`: what bounds the inputs of its call, beside the queue."""
+        if self.room(kind) > 0 and all(share.room() > 0 for share in shares):
+            return None
+        return self.why_full(kind, shares)
+
+    def why_full(self, kind: CallKind, shares: tuple[Share, ...] = ()) -> ResourceExhaustedError:
+        """Why an input is refused for which there was no room: each that is refused is told, so this is never None."""
         for share in shares:
             if refusal := share.refusal(self.pace):
                 return refusal
         room = self.room(kind)
-        if room > 0:
-            return None
         most = self._most_spawned if kind is CallKind.SPAWNED else self._most
         beyond = most - room
         retry_after = self.pace.retry_after(beyond + self._fleet.index.room)

@@ -40,26 +40,28 @@ class CallEvents:
         if pool is None or pool.closed or outside or call.cancelled is not None:
             self._refuse(call, event, pool, turn)
             return
+        inputs = self._to_run(call, event, pool, turn) if event.again else event.inputs
+        began: list[Input] = []
+        if pool.earlier.are_any:
+            has = pool.earlier.has
+            there = [new for new in inputs if has(call.call_id, new.index)]
+            inputs = [new for new in inputs if not has(call.call_id, new.index)]
+            began, _ = call.take(there, len(there), turn.now)  # they do not wait, so there is room for them
         # Spawned inputs were let in together by whoever asked `refusal` before this event.
         accepted = event.accepted
         spawned = call.kind is CallKind.SPAWNED
         room = len(event.inputs) if spawned else pool.admission.room(call.kind, accepted=accepted)
         if call.shares and not spawned:
             room = min(room, *(share.room(accepted=accepted) for share in call.shares))
-        inputs = self._to_run(call, event, pool, turn) if event.again else event.inputs
         items, refused = call.take(inputs, room, turn.now)
-        began: list[Input] = []
-        if pool.earlier.are_any:
-            has = pool.earlier.has
-            began = [item for item in items if has(call.call_id, item.index)]
-            items = [item for item in items if not has(call.call_id, item.index)]
         if event.again:
             for item in items:
                 item.may_have_run()
         if event.on_disk:
             pool.late.may_be()
         pool.submit(items)
-        if refused and (full := pool.admission.refusal(call.kind, call.shares)):
+        if refused:
+            full = pool.admission.why_full(call.kind, call.shares)
             turn.refuse(call, refused, OutcomeKind.REFUSED, self._failure(full))
         if known is None:
             if turn.records is not None:

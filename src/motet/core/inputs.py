@@ -264,8 +264,9 @@ class Input:
         submitted by that moment: when it really was is not known here."""
         self.again = again
         self.submitted_at = min(self.submitted_at, at)
+        # Not what was kept of it, which may count this attempt already.
+        self.attempts = 0 if again is None else again.number - 1
         if again is not None:
-            self.attempts = again.number - 1
             self.retries = again.retries
 
     def _because(self, why: Why, cause: str, detail: str) -> None:

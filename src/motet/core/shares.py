@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 from motet.core.pace import Pace
 from motet.errors import ResourceExhaustedError
 from motet.model.quota import NO_QUOTA, Quota
@@ -80,14 +82,15 @@ class Share:
         self.inputs -= 1
 
     def room(self, *, accepted: bool = False) -> int:
-        """How many more inputs are taken now; only for one with a bound on them. `accepted`: of those that a server before this
-        one had taken."""
-        most = self.quota.inputs or 0
+        """How many more inputs are taken now. `accepted`: of those that a server before this one had taken."""
+        most = self.quota.inputs
+        if most is None:  # any more: its calls from when there was a bound are still counted here
+            return sys.maxsize
         return (2 * most if accepted else most) - self.inputs
 
     def refusal(self, pace: Pace) -> ResourceExhaustedError | None:
         """Why no more input is taken now, if that is so; when to come again follows from how fast others end."""
-        if self.quota.inputs is None or self.room() > 0:
+        if self.room() > 0:
             return None
         retry_after = pace.retry_after(self.inputs)
         return ResourceExhaustedError(
