@@ -31,6 +31,16 @@ _INHERITED = (
     "NVIDIA_*",
     "MOTET_BLOCKED_AFTER",
     "MOTET_LOG_RATE",
+    # For the host agent, which has containers started in OCI images: by the programs, and from the store, that the server's
+    # builds use.
+    "MOTET_BUILDER",
+    "MOTET_OCI_OPTIONS",
+    "MOTET_OCI_RUNTIME",
+    "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
+    "DOCKER_CONFIG",
+    "DOCKER_CONTEXT",
+    "DOCKER_HOST",
 )
 
 
