@@ -317,6 +317,27 @@ def how_it_left() -> None:
     assert seen == ["awaits", "returned", "awaits", "raised"]
 
 
+def fork_for_parent() -> None:
+    program = """
+import os, threading
+from motet.runtime.cpython.forking import fork_for_parent
+first = os.fork()
+if first == 0:
+    second = fork_for_parent()
+    if second == 0:
+        # Threads work there, and so do locks and forks.
+        thread = threading.Thread(target=print)
+        thread.start()
+        thread.join()
+        third = os.fork()
+        os._exit(7 if third == 0 else os.waitstatus_to_exitcode(os.waitpid(third, 0)[1]))
+    os._exit(0)
+ended = dict(os.wait() for _ in range(2))
+print(sorted(os.waitstatus_to_exitcode(status) for status in ended.values()), first in ended)
+"""
+    assert output_of(program) == "[0, 7] True"
+
+
 def output_of(program: str) -> str:
     command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)

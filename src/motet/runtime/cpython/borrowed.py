@@ -128,5 +128,10 @@ BORROWED = {
         why="A profile function sees that a coroutine is left, not whether it awaits, has returned or has raised.",
         missing="A process that was forked in async code ends with another status.",
     ),
+    "forking.fork_for_parent": Borrowed(
+        what="that `PyOS_BeforeFork` and its kin are all that the interpreter needs around a `clone` that is not its own",
+        why="A container within walls is made by a process within them, and is to be a child of its template.",
+        missing="Containers within walls made by bubblewrap cannot start.",
+    ),
 }
 """By the function of this package that gives it."""

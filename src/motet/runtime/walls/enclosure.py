@@ -9,8 +9,9 @@ import resource
 import signal
 
 from motet.model.isolation import Walls
+from motet.runtime.cpython.forking import fork_for_parent
 from motet.runtime.walls.bubblewrap import TEMPORARY, bubblewrap, bubblewrap_command
-from motet.runtime.walls.namespaces import enter_namespaces, fork_for_parent
+from motet.runtime.walls.namespaces import enter_namespaces
 from motet.runtime.walls.privileges import become, drop_bounding_set, drop_capabilities, forbid_calls
 from motet.runtime.walls.syscall_filter import syscall_filter
 from motet.wire.template import Fork
