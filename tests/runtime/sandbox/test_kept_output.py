@@ -24,6 +24,16 @@ def test_without_a_reader_the_newest_bytes_take_the_place_of_the_oldest() -> Non
     assert (kept.start, kept.end) == (2, 6)
 
 
+def test_before_the_first_reader_the_process_waits_as_long_as_one_is_expected() -> None:
+    kept = KeptOutput(4, expected_until=10.0)
+    kept.add(b"abcd")
+    assert kept.room(9.0) == 0
+    assert kept.reader_expected(9.0) == 1.0
+    assert kept.room(10.0) == 4
+    assert kept.read(0, 100, 11.0) == (0, b"abcd")
+    assert kept.room(12.0) == 0, "somebody reads now"
+
+
 def test_with_a_reader_the_process_waits_until_what_is_full_is_read() -> None:
     kept = KeptOutput(4)
     assert kept.read(0, 100, 0.0) == (0, b"")

@@ -8,7 +8,7 @@ import os
 from collections.abc import Callable
 
 from motet.errors import ConflictError
-from motet.runtime.sandbox.kept_output import PATIENCE, KeptOutput
+from motet.runtime.sandbox.kept_output import FIRST_PATIENCE, KeptOutput
 
 READ_BYTES = 64 * 1024
 LAST_BYTES = 1024 * 1024
@@ -47,14 +47,14 @@ class OutputPipe:
     def __init__(
         self, descriptor: int, limit: int, also: Callable[[bytes], None] | None = None, *, is_kept: bool = True
     ) -> None:
-        self.kept = KeptOutput(limit)
+        self._loop = asyncio.get_running_loop()
+        self.kept = KeptOutput(limit, self._loop.time() + FIRST_PATIENCE if is_kept else 0.0)
         self.changed = Changed()
         self._descriptor: int | None = descriptor
         self._also = also
         self._is_kept = is_kept
         self._is_read = False
         self._again: asyncio.TimerHandle | None = None
-        self._loop = asyncio.get_running_loop()
         os.set_blocking(descriptor, False)
         self._resume()
 
@@ -95,7 +95,7 @@ class OutputPipe:
         else:
             # The process waits for its reader; or for nobody, once the reader has gone.
             self._pause()
-            self._again = self._loop.call_later(PATIENCE, self._resume)
+            self._look_again()
 
     def _read_some(self, most: int) -> int:
         assert self._descriptor is not None
@@ -134,7 +134,15 @@ class OutputPipe:
             self._loop.add_reader(self._descriptor, self._readable)
             self._is_read = True
         elif self._again is None:
-            self._again = self._loop.call_later(PATIENCE, self._resume)
+            self._look_again()
+
+    def _look_again(self) -> None:
+        """When nobody is waited for any more. A reader that came meanwhile has it wait for longer."""
+        self._again = self._loop.call_later(self.kept.reader_expected(self._loop.time()), self._look)
+
+    def _look(self) -> None:
+        self._again = None
+        self._resume()
 
 
 class InputPipe:

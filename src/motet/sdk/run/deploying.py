@@ -24,7 +24,6 @@ from motet.model.hidden import hides_secrets
 from motet.model.version import VERSION
 from motet.model.webhook import checked_secrets, checked_url
 from motet.sdk.run.app_run import CanRun, with_environment
-from motet.sdk.run.images import build_images, images_of
 from motet.sdk.run.other_side import as_seen_from, refuse_other_python, refuse_unloadable
 from motet.wire.by_value import ByValue
 from motet.wire.deployment_messages import AppDeployed, DeployApp
@@ -133,6 +132,8 @@ def deploy(app: CanBeDeployed, wanted: HowToDeploy, began: Step = lambda step: N
         f"Sending source ({len(manifest.files)} files, {manifest.size / 2**20:.1f} MiB, or what the server lacks of it)"
     )
     yield from upload(ready.connection, ready.bundle)
+    from motet.sdk.run.images import build_images, images_of  # late: other commands import this module, too
+
     asking = [image for image, _ in images_of(ready.spec, lambda image: image.asks_for_environment)]
     if asking:
         began("Building what its images ask for")
