@@ -17,7 +17,7 @@ from motet.agent.agent_backend import AgentBackend
 from motet.agent.agents import Agents
 from motet.agent.presence import Presence
 from motet.backends.base import Launch
-from motet.wire.agent import LedElsewhere, agent_frame
+from motet.wire.agent import LedElsewhere, Ping, agent_frame
 from tests.agent.test_agent import STAYS, AgentStage, agents_are_gone, attach, noted, vanish, wait_until
 from tests.backends.conftest import wait_gone
 from tests.contracts.backend_contract import RecordingReports, Session, in_loop
@@ -166,17 +166,24 @@ async def test_what_is_left_of_an_earlier_term_ends_when_a_server_of_another_mac
         first = await begun(session, stage)
         leader = await asyncio.to_thread(a_server, first.path, 3)
         agents = Agents(await attach(tmp_path / "first", name="agent-2"), 60.0)
-        agents.end_left(4)  # that one is attached yet, and ends by itself
+        await asyncio.to_thread(told, first.path, 4)  # its server is attached yet, and ends by itself
         leader.kill()
         leader.communicate()
-        with socket.socket(socket.AF_UNIX) as sock:
-            sock.connect(str(first.path))
-            sock.sendall(agent_frame(LedElsewhere(3)))
-            await asyncio.to_thread(wait_until, lambda: _waits(tmp_path / "first" / "agent.log"))
+        await asyncio.to_thread(wait_until, lambda: _waits(tmp_path / "first" / "agent.log"))
+        await asyncio.to_thread(told, first.path, 3)
         os.kill(first.agent, 0)
         agents.end_left(4)
         await asyncio.to_thread(wait_gone, [first.agent])
         await agents.close()
+
+
+def told(path: Path, term: int) -> None:
+    """An agent that knows of a leader elsewhere, when this returns: it hangs up on a stranger that asks for more."""
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.settimeout(PATIENCE)
+        sock.connect(str(path))
+        sock.sendall(agent_frame(LedElsewhere(term)) + agent_frame(Ping(0)))
+        assert sock.recv(1) == b""
 
 
 def _waits(log: Path) -> bool:
