@@ -18,7 +18,7 @@ from motet.agent.agent import DEFAULT_GRACE
 from motet.agent.agent_process import connected, start_agent
 from motet.agent.known_templates import KnownTemplates
 from motet.agent.pings import Pings
-from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch, Reports, Stream
+from motet.backends.base import NOT_STARTED, ContainerEnd, HeldContainer, Launch, Reports, Stream, encoded_env
 from motet.backends.channel import Channel
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes
@@ -311,7 +311,7 @@ class AgentBackend:
             if self._channel is None:
                 self._start()
             self._templates.check(launch)
-            env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
+            env = encoded_env(launch.env)
             request = LaunchContainer(
                 *(container_id, launch.address, launch.token, env, launch.note),
                 *(launch.template, launch.limits, launch.entry),

@@ -7,7 +7,9 @@ connects by itself.
 
 from __future__ import annotations
 
+import os
 import signal
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -79,6 +81,11 @@ class TemplateEnd:
     pid: int
     reason: str
     is_lost: bool
+
+
+def encoded_env(env: Mapping[str, str]) -> dict[bytes, bytes]:
+    """An environment as the bytes that it is for the system: names and values need not be UTF-8."""
+    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
 
 
 def describe_exit(code: int) -> str:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd
+from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
 from motet.backends.nvml import find_gpus
 from motet.backends.output_pipes import OutputPipes, Pipes
 from motet.backends.template_link import ENTRY, file_with
@@ -198,7 +198,7 @@ class ProcessBackend:
 
     def _request(self, launch: Launch, template: LiveTemplate) -> tuple[Fork, int]:
         """What a template is asked for, and a descriptor of what is confided to the container. Raises `OSError`."""
-        env = {os.fsencode(name): os.fsencode(value) for name, value in launch.env.items()}
+        env = encoded_env(launch.env)
         directory = template.directory / str(next(self._numbers))
         confided = file_with(encode_confided(Confided(launch.token, env)))
         request = Fork(

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
+from motet.backends.base import encoded_env
 from motet.backends.template_link import TemplateLink
 from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.wire.template import Prepare, TemplateReport
@@ -84,7 +85,7 @@ class Templates:
         ended: Callable[[LiveTemplate, str], None],
     ) -> None:
         self._scratch = scratch
-        self._env = {os.fsencode(name): os.fsencode(value) for name, value in env.items()}
+        self._env = encoded_env(env)
         self._python = python
         self._entry = entry
         self._left_behind = left_behind

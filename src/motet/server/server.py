@@ -70,7 +70,7 @@ from motet.server.peers import Handler, Peer, SocketPeer, Strangers
 from motet.server.port.port import Port
 from motet.server.records.begin import OpenRecords
 from motet.server.records.sampler import Sampler
-from motet.server.sandboxes.launched import launched
+from motet.server.sandboxes.launched import Launched
 from motet.server.status import server_status
 from motet.server.traces.load_trace import LoadTrace
 from motet.server.unattended import Unattended
@@ -139,9 +139,8 @@ class Server:
             *(home_usage, backend.silence, self._spawned.progress),
         )
         of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
-        self._launched, self._containers = launched(
-            *of_backend, config.base_env, config.stop_grace, config.hidden, inherited
-        )
+        self._launched = Launched(*of_backend, config.base_env, config.stop_grace, config.hidden, inherited)
+        self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
         self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd
+from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
 from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
 from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.backends.oci.template import OciTemplate
@@ -136,7 +136,7 @@ class OciBackend:
         kind = (launch.template, launch.limits)
         template = self._taken(kind)
         # What the image says of its environment, and on top of it what the function does.
-        env = {**dict(launch.template.env), **_encoded(launch.env)}
+        env = {**dict(launch.template.env), **encoded_env(launch.env)}
         confided = file_with(encode_confided(Confided(launch.token, env)))
         try:
             pipes = pipes or OutputPipes(self._loop, partial(self._output, launch.container_id))
@@ -251,7 +251,3 @@ class OciBackend:
         self._loop.run_in_executor(None, partial(shutil.rmtree, directory, ignore_errors=True))
         if not was_told and not self._closing:
             self._reports.template_ended(TemplateEnd(pid=0, reason=f"{template.name}: {reason}", is_lost=True))
-
-
-def _encoded(env: Mapping[str, str]) -> dict[bytes, bytes]:
-    return {os.fsencode(name): os.fsencode(value) for name, value in env.items()}

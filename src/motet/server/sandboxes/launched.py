@@ -140,19 +140,3 @@ class Launched:
     def backend_lost(self, reason: str) -> None:
         """See `Reports`."""
         self.containers.backend_lost(reason)
-
-
-def launched(
-    driver: Driver,
-    backend: Backend,
-    catalogue: Catalogue,
-    lifetimes: Lifetimes,
-    lines: Lines,
-    base_env: Mapping[str, str],
-    stop_grace: float,
-    hidden: tuple[str, ...],
-    inherited: Inherited | None,
-) -> tuple[Launched, Containers]:
-    """All of them, and the containers, which most parts of a server want alone."""
-    parts = Launched(driver, backend, catalogue, lifetimes, lines, base_env, stop_grace, hidden, inherited)
-    return parts, parts.containers
