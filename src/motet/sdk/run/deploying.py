@@ -132,9 +132,10 @@ def deploy(app: CanBeDeployed, wanted: HowToDeploy, began: Step = lambda step: N
         f"Sending source ({len(manifest.files)} files, {manifest.size / 2**20:.1f} MiB, or what the server lacks of it)"
     )
     yield from upload(ready.connection, ready.bundle)
-    from motet.sdk.run.images import build_images, images_of  # late: other commands import this module, too
+    from motet.sdk.run.images import build_images, by_level, images_of  # late: other commands import this module, too
 
-    asking = [image for image, _ in images_of(ready.spec, lambda image: image.asks_for_environment)]
+    _, others = by_level(ready.spec)
+    asking = [image for image, _ in images_of(others, lambda image: image.asks_for_environment)]
     if asking:
         began("Building what its images ask for")
         yield from build_images(ready.connection, ready.spec, asking, manifest.digest)

@@ -27,7 +27,7 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
     """The different images of an app of which this holds, each with its functions."""
     found: list[tuple[ImageSpec, list[FunctionSpec]]] = []
     for function in app.functions:
-        if not what(function.image) or function.isolation == "oci":  # that has an image of its own
+        if not what(function.image):
             continue
         same = next((functions for image, functions in found if image == function.image), None)
         if same is None:
@@ -40,7 +40,7 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
 def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[None]:
     """Have environments built, or say what is missing. `here`: the app runs in this environment of this machine, unless its
     images have others; elsewhere the server sees to it, and its builds are told. Raises `ImageBuildError`, `InvalidError`."""
-    in_images, others = _by_level(app)
+    in_images, others = by_level(app)
     if in_images.functions:
         yield from build_images(connection, in_images, [it for it, _ in images_of(in_images, _any)], bundle, oci=True)
     app = others
@@ -60,13 +60,9 @@ def build_images(
     connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool = False
 ) -> Steps[None]:
     """Have the server build environments, and tell what it does until they are there. Raises `ImageBuildError`."""
-    request = BuildImages(
-        app.name, tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), bundle
-    )
-    seen = 0
+    images, place, seen = tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), 0
     while True:
-        body = BuildImages(request.app_name, request.images, request.place, bundle, seen, oci)
-        reply: ImagesBuilt = yield from connection.request(body)
+        reply: ImagesBuilt = yield from connection.request(BuildImages(app.name, images, place, bundle, seen, oci))
         for line in reply.lines:
             print(f"image: {line}", file=sys.stderr, flush=True)
         seen += len(reply.lines)
@@ -74,7 +70,7 @@ def build_images(
             return
 
 
-def _by_level(app: AppSpec) -> tuple[AppSpec, AppSpec]:
+def by_level(app: AppSpec) -> tuple[AppSpec, AppSpec]:
     """The app's functions that run in OCI images, as far as it is known here, and the others."""
     default = os.environ.get("MOTET_ISOLATION")
     in_images = [each for each in app.functions if (each.isolation or default) == "oci"]
