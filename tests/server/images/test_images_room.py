@@ -11,6 +11,9 @@ from motet.errors import ImageBuildError, InvalidError
 from motet.images.base import Environment, Told
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, SerializedDefinition
 from motet.model.image import BuildPlace, ImageSpec
+from motet.server.images import image_builds
+from motet.server.images.equipping import Equipping
+from motet.server.images.image_builds import ImageBuilds
 from motet.server.images.room import ImagesRoom
 from motet.wire.image_messages import BuildImages, ImagesBuilt
 
@@ -148,3 +151,25 @@ def test_a_server_that_ends_ends_its_builds() -> None:
         await images.close()
 
     run(body)
+
+
+def test_what_a_build_told_is_not_kept_for_a_client_that_has_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(image_builds, "KEPT_FOR", 0.0)
+
+    async def body() -> None:
+        builder = Builder()
+        builds = ImageBuilds(_with_source, Equipping(lambda: builder, builds=True))
+        asked = BuildImages("shop", (KITE,), BuildPlace())
+        assert await builds.answers[BuildImages](asked) == ImagesBuilt(["Resolving"], False)
+        (running,) = builds._running.values()
+        builder.go_on.set()
+        await running.task
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert builds._running == {}
+
+    run(body)
+
+
+async def _with_source(spec: AppSpec, bundle: str) -> AppSpec:
+    return spec

@@ -22,6 +22,8 @@ MOST_LINES = 20_000
 """Of one build, that clients are told; the whole of it is in its log."""
 LONGEST_LINE = 2_000
 LINES_AT_ONCE = 200
+KEPT_FOR = 60.0
+"""Seconds for which what a build told is kept after its end, for clients that ask on. One that has gone does not ask."""
 
 WithSource = Callable[[AppSpec, str], Coroutine[Any, Any, AppSpec]]
 """Gives an app the paths of its bundle."""
@@ -55,6 +57,9 @@ class ImageBuilds:
         if running is None or (running.is_over and body.seen == 0):
             running = self._running[key] = _RunningBuild()
             running.task = asyncio.get_running_loop().create_task(self._run(running, body))
+            running.task.add_done_callback(
+                lambda task: task.get_loop().call_later(KEPT_FOR, self._forget, key, running)
+            )
         async with running.changed:
             new = running.changed.wait_for(lambda: running.is_over or len(running.lines) > body.seen)
             try:
@@ -63,10 +68,14 @@ class ImageBuilds:
                 return ImagesBuilt([], False)
         lines = running.lines[body.seen : body.seen + LINES_AT_ONCE]
         if running.is_over and not lines:
-            self._running.pop(key, None)
+            self._forget(key, running)
             if running.error is not None:
                 raise running.error
         return ImagesBuilt(lines, running.is_over and not lines)
+
+    def _forget(self, key: str, running: _RunningBuild) -> None:
+        if self._running.get(key) is running:
+            del self._running[key]
 
     async def _run(self, running: _RunningBuild, body: BuildImages) -> None:
         loop = asyncio.get_running_loop()
