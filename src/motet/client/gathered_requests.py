@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
 
-class Asks(Protocol):
+class AsksServer(Protocol):
     """What requests are made over: see `Connection`."""
 
     def ask(self, body: RequestBody, on_reply: Callable[[ReplyBody | Exception], None]) -> int: ...
@@ -30,7 +30,7 @@ class GatheredRequest(Waiter[ReplyBody | Exception]):
 
     __slots__ = ("_connection", "_number", "body")
 
-    def __init__(self, connection: Asks, body: RequestBody) -> None:
+    def __init__(self, connection: AsksServer, body: RequestBody) -> None:
         super().__init__()
         self._connection = connection
         self.body = body
@@ -61,7 +61,7 @@ class _Gathering:
 
     __slots__ = ("_requests", "connection", "is_sent", "loop")
 
-    def __init__(self, connection: Asks, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: AsksServer, loop: asyncio.AbstractEventLoop) -> None:
         self.connection = connection
         self.loop = loop
         self.is_sent = False
@@ -100,7 +100,7 @@ class _Gathering:
 _of_thread = threading.local()
 
 
-def _gather(connection: Asks, request: GatheredRequest) -> None:
+def _gather(connection: AsksServer, request: GatheredRequest) -> None:
     import asyncio  # late: who waits in threads alone does without it
 
     loop = asyncio.get_running_loop()
