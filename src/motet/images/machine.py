@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from motet.errors import ServiceError
-from motet.images.base import Told
+from motet.images.base import Environment, Told, name_of
 from motet.images.builder import EnvironmentBuilder
 from motet.images.oci.builder import OciBuilder
 from motet.images.programs import NO_UV
@@ -24,6 +24,12 @@ class MachineImages(EnvironmentBuilder):
     async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
         """See `ImageBuilder`."""
         return await self._oci.build(image, place, told)
+
+    def used(self, made: Environment | OciImage, app: str) -> None:
+        """See `ImageBuilder`."""
+        super().used(made, app)
+        if isinstance(made, OciImage):
+            self._oci.images.notes.uses.hold(name_of(ImageSpec(oci=made)), app)
 
 
 def _uv_program() -> Path:

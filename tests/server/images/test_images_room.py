@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +10,7 @@ import motet
 from motet.errors import ImageBuildError, InvalidError
 from motet.images.base import Environment, Told
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, SerializedDefinition
-from motet.model.image import BuildPlace, ImageSpec
+from motet.model.image import BuildPlace, ImageSpec, OciImage
 from motet.server.images import image_builds
 from motet.server.images.equipping import Equipping
 from motet.server.images.image_builds import ImageBuilds
@@ -20,6 +20,7 @@ from motet.wire.image_messages import BuildImages, ImagesBuilt
 KITE = motet.Image.debian_slim().pip_install("kite").spec
 PLAIN = motet.Image.debian_slim().apt_install("git").env({"A": "1"}).spec
 BUILT = Environment(python="/environments/one/bin/python", digest="one")
+OCI = OciImage(name="localhost/motet/image-1:abc", python="/usr/bin/python3", env=(), runtime="/r", runtime_at="/opt")
 
 
 class Builder:
@@ -31,6 +32,8 @@ class Builder:
         self.uses: list[tuple[str, str]] = []
         self.go_on = asyncio.Event()
         self.error: ImageBuildError | None = None
+        self.needed: list[dict[str, Sequence[str]]] = []
+        self.is_full = False
 
     def found(self, image: ImageSpec) -> Environment | None:
         return BUILT if self.has else None
@@ -44,8 +47,16 @@ class Builder:
         told("Built")
         return BUILT
 
-    def used(self, digest: str, app: str) -> None:
-        self.uses.append((digest, app))
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
+        return OCI
+
+    def used(self, made: Environment | OciImage, app: str) -> None:
+        self.uses.append((made.digest if isinstance(made, Environment) else made.name, app))
+
+    def note_needed(self, needed: Mapping[str, Sequence[str]]) -> None:
+        self.needed.append(dict(needed))
+        if self.is_full:
+            raise OSError("no space left")
 
 
 def function(image: ImageSpec, name: str = "f", **fields: Any) -> FunctionSpec:
@@ -75,6 +86,24 @@ def test_an_environment_that_is_there_is_used_and_noted() -> None:
         assert pythons(await room(builder).placed(app(function(KITE), function(PLAIN, "g")), "")) == [BUILT.python, ""]
         assert builder.uses == [("one", "shop")]
         assert builder.built == []
+
+    run(body)
+
+
+def test_what_deployed_apps_need_is_noted_when_it_changes(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        builder = Builder(has=True)
+        images = room(builder)
+        served = await images.placed(app(function(KITE), function(PLAIN, "g", isolation="oci")), "")
+        assert builder.uses == [("one", "shop"), (OCI.name, "shop")]
+        for deployed in ([served], [served, served], []):
+            images.note_needed(deployed)
+            await images.close()
+        builder.is_full = True
+        images.note_needed([served])
+        await images.close()
+        assert builder.needed == [{"one": ["shop"], "abc": ["shop"]}, {}, {"one": ["shop"], "abc": ["shop"]}]
+        assert "which images deployed apps need could not be noted (no space left)" in caplog.text
 
     run(body)
 

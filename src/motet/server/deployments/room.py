@@ -14,19 +14,20 @@ from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.failure_hooks import FailureHooks
 from motet.server.deployments.names import Names
 from motet.server.deployments.post_json import post_json
-from motet.server.deployments.register import Deployment, Place, Register
+from motet.server.deployments.register import Deployment, Register
 from motet.server.deployments.reruns import Read, Reruns
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
 from motet.server.deployments.schedules import Schedules, Spawn
 from motet.server.deployments.unkept import MemoryDeployments
 from motet.server.deployments.warming import Warming
 from motet.server.driver import Driver, Performer
+from motet.server.images.room import ImagesRoom
 from motet.store.base import DeploymentStore
 
 
 class DeploymentsRoom:
     """`names`, which calls are looked up in, `deployments`, which answers requests, `schedules`, which run some of them, what
-    carries out `performers`, and `place`, which it was given."""
+    carries out `performers`, and `place`, that of `images`."""
 
     def __init__(
         self,
@@ -35,14 +36,15 @@ class DeploymentsRoom:
         lifetimes: Lifetimes,
         web: DeployedWeb,
         store: DeploymentStore | None,
-        place: Place,
+        images: ImagesRoom,
         number_of: Callable[[str], int],
         forget_calls: Callable[[str], None],
         spawn: Spawn,
         read: Read,
     ) -> None:
         self._driver = driver
-        self.place = place
+        self.place = place = images.placed
+        self._images, self._stays = images, store is not None
         self._store = store or MemoryDeployments()
         self._canaries = Canaries(driver, catalogue)
         self.names = Names(catalogue)
@@ -80,6 +82,8 @@ class DeploymentsRoom:
     def _changed(self) -> None:
         self.schedules.look()
         self._hooks.look()
+        if self._stays:
+            self._images.note_needed(self.deployments.serving())
 
     async def close(self) -> None:
         """Nothing is kept or judged any more, but what is on its way to be kept."""

@@ -42,7 +42,7 @@ class Equipping:
             if self._is_in_image(function):
                 oci = next((built for image, built in images if image == function.image), None)
                 if oci is None:
-                    oci = await self._oci(function, place, told)
+                    oci = await self._oci(spec.name, function, place, told)
                     images.append((function.image, oci))
                 functions.append(replace(function, image=replace(function.image, python="", oci=oci)))
                 continue
@@ -60,10 +60,13 @@ class Equipping:
     def _is_in_image(self, function: FunctionSpec) -> bool:
         return (function.isolation or self._isolation) == "oci"
 
-    async def _oci(self, function: FunctionSpec, place: BuildPlace, told: Told) -> OciImage:
+    async def _oci(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told) -> OciImage:
         if self._builder is None:
             raise InvalidError(f"{function.name} is to run in an OCI image, and this server has no place to build one")
-        return await self._builder().build_oci(function.image, place, told)
+        builder = self._builder()
+        made = await builder.build_oci(function.image, place, told)
+        await asyncio.to_thread(builder.used, made, app)
+        return made
 
     async def _python(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, builds: bool) -> str:
         image = function.image
@@ -77,7 +80,7 @@ class Equipping:
             found = await asyncio.to_thread(builder.found, image)
         if found is None:
             return ""
-        await asyncio.to_thread(builder.used, found.digest, app)
+        await asyncio.to_thread(builder.used, found, app)
         return found.python
 
 
