@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from motet.core.commands import Command, ReportCold, ReportWarm
 from motet.errors import NotFoundError, ResourceExhaustedError
+from motet.model.function import AppSpec
 from motet.model.outcome import CallKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
@@ -14,20 +15,22 @@ from motet.server.deployments.deployments import Deployments
 from motet.server.deployments.failure_hooks import FailureHooks
 from motet.server.deployments.names import Names
 from motet.server.deployments.post_json import post_json
-from motet.server.deployments.register import Deployment, Register
+from motet.server.deployments.register import Deployment, Place, Register
 from motet.server.deployments.reruns import Read, Reruns
 from motet.server.deployments.rollout import DeployedWeb, Rollouts
 from motet.server.deployments.schedules import Schedules, Spawn
 from motet.server.deployments.unkept import MemoryDeployments
 from motet.server.deployments.warming import Warming
 from motet.server.driver import Driver, Performer
-from motet.server.images.room import ImagesRoom
 from motet.store.base import DeploymentStore
+
+NoteNeeded = Callable[[Iterable[AppSpec]], None]
+"""Is told which apps are deployed, whenever that changes."""
 
 
 class DeploymentsRoom:
     """`names`, which calls are looked up in, `deployments`, which answers requests, `schedules`, which run some of them, what
-    carries out `performers`, and `place`, that of `images`."""
+    carries out `performers`, and `place`, the first of the two `seams`."""
 
     def __init__(
         self,
@@ -36,15 +39,15 @@ class DeploymentsRoom:
         lifetimes: Lifetimes,
         web: DeployedWeb,
         store: DeploymentStore | None,
-        images: ImagesRoom,
+        seams: tuple[Place, NoteNeeded],
         number_of: Callable[[str], int],
         forget_calls: Callable[[str], None],
         spawn: Spawn,
         read: Read,
     ) -> None:
         self._driver = driver
-        self.place = place = images.placed
-        self._images, self._stays = images, store is not None
+        place, self._note_needed = seams
+        self.place, self._stays = place, store is not None
         self._store = store or MemoryDeployments()
         self._canaries = Canaries(driver, catalogue)
         self.names = Names(catalogue)
@@ -83,7 +86,7 @@ class DeploymentsRoom:
         self.schedules.look()
         self._hooks.look()
         if self._stays:
-            self._images.note_needed(self.deployments.serving())
+            self._note_needed(self.deployments.serving())
 
     async def close(self) -> None:
         """Nothing is kept or judged any more, but what is on its way to be kept."""

@@ -36,6 +36,7 @@ class ImagesRoom:
         self._noting: asyncio.Task[None] | None = None
         self._builds = ImageBuilds(self._placing.placed, self._equipping)
         self.answers = self._builds.answers
+        self.seams = self.placed, self.note_needed
 
     async def placed(self, spec: AppSpec, bundle: str) -> AppSpec:
         """The app as containers here are told of it: with its source, and with the interpreters of its environments. Raises as
