@@ -18,7 +18,7 @@ TIMEOUT = 60.0
 """Seconds within which an engine says what it has."""
 
 
-class _Size(msgspec.Struct, frozen=True):
+class _SizedImage(msgspec.Struct, frozen=True):
     size: int = msgspec.field(default=0, name="Size")
 
 
@@ -67,7 +67,7 @@ class KeptOci:
     def _size(self, name: str) -> int:
         done = self._call(self._programs().inspect(f"{self.notes.repository}:{name}"))
         with contextlib.suppress(msgspec.MsgspecError, IndexError):
-            return msgspec.json.decode(done.stdout, type=list[_Size])[0].size
+            return msgspec.json.decode(done.stdout, type=list[_SizedImage])[0].size
         return 0
 
     def _programs(self) -> EnginePrograms:
