@@ -121,7 +121,7 @@ def prune_images(*, dry_run: bool, older_than: float, yes: bool) -> None:
 
 def _say_problem(kept: KeptImages) -> None:
     if kept.problem:
-        click.echo(f"OCI images are left out: {kept.problem}", err=True)
+        tell(f"OCI images are left out: {kept.problem}", err=True)
 
 
 def _counted(images: list[KeptImage]) -> str:

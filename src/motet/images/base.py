@@ -33,8 +33,9 @@ class ImageBuilder(Protocol):
         same time. Cancelling it ends the build. Raises `ImageBuildError`."""
         ...
 
-    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
-        """The OCI image, built unless it is there. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and,
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        """The OCI image, built unless it is there; `anew`: steps that are to be taken anew are. Cancelling it ends the
+        build. Raises `ImageBuildError`, `InvalidError` and,
         with what to do, `ServiceError` where nothing builds such images."""
         ...
 

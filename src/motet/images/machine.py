@@ -21,9 +21,9 @@ class MachineImages(EnvironmentBuilder):
         super().__init__(directory)
         self._oci = OciBuilder(directory / "oci", env, _uv_program)
 
-    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
         """See `ImageBuilder`."""
-        return await self._oci.build(image, place, told)
+        return await self._oci.build(image, place, told, anew=anew)
 
     def used(self, made: Environment | OciImage, app: str) -> None:
         """See `ImageBuilder`."""

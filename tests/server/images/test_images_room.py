@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import motet
 from motet.errors import ImageBuildError, InvalidError
@@ -20,7 +21,14 @@ from motet.wire.image_messages import BuildImages, ImagesBuilt
 KITE = motet.Image.debian_slim().pip_install("kite").spec
 PLAIN = motet.Image.debian_slim().apt_install("git").env({"A": "1"}).spec
 BUILT = Environment(python="/environments/one/bin/python", digest="one")
-OCI = OciImage(name="localhost/motet/image-1:abc", python="/usr/bin/python3", env=(), runtime="/r", runtime_at="/opt")
+OCI = OciImage(
+    name="localhost/motet/image-1:abc",
+    python="/usr/bin/python3",
+    env=(),
+    runtime="/r",
+    runtime_at="/opt",
+    version="3.99",
+)
 
 
 class Builder:
@@ -34,6 +42,7 @@ class Builder:
         self.error: ImageBuildError | None = None
         self.needed: list[dict[str, Sequence[str]]] = []
         self.is_full = False
+        self.anew: list[bool] = []
 
     def found(self, image: ImageSpec) -> Environment | None:
         return BUILT if self.has else None
@@ -47,7 +56,9 @@ class Builder:
         told("Built")
         return BUILT
 
-    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        self.built.append(image)
+        self.anew.append(anew)
         return OCI
 
     def used(self, made: Environment | OciImage, app: str) -> None:
@@ -136,6 +147,50 @@ def test_code_by_value_cannot_go_to_another_python() -> None:
         serialized = function(image, definition=SerializedDefinition(pickled=b"", qualname="f"))
         with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.99"):
             await room(Builder(has=True)).placed(app(serialized), "")
+
+    run(body)
+
+
+def test_code_by_value_cannot_go_to_an_oci_image_with_another_python() -> None:
+    async def body() -> None:
+        builder = Builder()
+        by_value = SerializedDefinition(pickled=b"", qualname="f")
+        asks = function(motet.Image.debian_slim("3.98").spec, definition=by_value, isolation="oci")
+        with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.98"):
+            await room(builder).placed(app(asks), "")
+        assert builder.built == []
+        has = function(motet.Image.from_registry("a").spec, definition=by_value, isolation="oci")
+        with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.99"):
+            await room(builder).placed(app(has), "")
+
+    run(body)
+
+
+def test_what_is_to_be_taken_anew_is_when_somebody_asks_for_builds_and_not_when_the_app_starts() -> None:
+    async def body() -> None:
+        image = motet.Image.debian_slim().pip_install("kite", force_build=True).spec
+        builder = Builder()
+        builder.go_on.set()
+        images = room(builder, builds=True)
+        for oci in (False, True):
+            body = BuildImages("shop", (image,), BuildPlace(), oci=oci)
+            seen = 0
+            while not (reply := await images.answers[BuildImages](replace(body, seen=seen))).is_over:
+                seen += len(reply.lines)
+        await images.placed(app(function(image), function(image, "g", isolation="oci")), "")
+        assert [any(step.force for step in each.steps) for each in builder.built] == [True, True, False, True]
+        assert builder.anew == [True, False]
+
+    run(body)
+
+
+def test_builds_for_functions_without_a_level_are_of_the_servers_own() -> None:
+    async def body() -> None:
+        builder = Builder()
+        images = ImagesRoom(None, lambda: builder, isolation="oci")
+        reply = await images.answers[BuildImages](BuildImages("shop", (PLAIN,), BuildPlace(), oci=None))
+        assert reply.is_over
+        assert builder.anew == [True]
 
     run(body)
 

@@ -84,15 +84,22 @@ class OciImages:
         return stages_of(spec, around)
 
     def ensure(
-        self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = (), stop: BuildStop | None = None
+        self,
+        spec: ImageSpec,
+        told: Told,
+        sys_path: Sequence[str] = (),
+        stop: BuildStop | None = None,
+        *,
+        anew: bool = True,
     ) -> BuiltImage:
-        """The image, which is built if the engine has it not. `told` gets the lines of its builds, `stop` ends them. Raises
+        """The image, which is built if the engine has it not, and where a step of it is to be taken anew, unless `anew` is
+        false: then what was built before serves. `told` gets the lines of its builds, `stop` ends them. Raises
         `ImageBuildError`, `InvalidError` and `ServiceError`."""
         stages, began = self.stages(spec, sys_path), time.monotonic()
         tag = stages[-1].tag
         # First: what is there is not removed from now on.
         self.notes.uses.hold(_name(tag))
-        is_there = not any(stage.anew for stage in stages) and self._inspected(tag) is not None
+        is_there = not (anew and any(stage.anew for stage in stages)) and self._inspected(tag) is not None
         for number, stage in enumerate(() if is_there else stages):
             self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told, stop or BuildStop())
         built = self._described(spec, tag)
