@@ -37,6 +37,11 @@ class ImageBuilder(Protocol):
         with what to do, `ServiceError` where nothing builds such images."""
         ...
 
+    def lacking(self, image: ImageSpec) -> list[str]:
+        """What no environment can have of an image and this machine lacks, in words (see `missing_on_host`). Waits for other
+        programs."""
+        ...
+
     def used(self, digest: str, app: str) -> None:
         """Containers of this process use an environment, for an app of this name: it is not removed while this process lives.
         Idempotent; "" is no environment."""

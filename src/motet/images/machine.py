@@ -9,6 +9,7 @@ from pathlib import Path
 from motet.errors import ServiceError
 from motet.images.base import Told
 from motet.images.builder import EnvironmentBuilder
+from motet.images.host import missing_on_host
 from motet.images.oci.builder import OciBuilder
 from motet.images.programs import NO_UV
 from motet.model.image import BuildPlace, ImageSpec, OciImage
@@ -19,11 +20,16 @@ class MachineImages(EnvironmentBuilder):
 
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         super().__init__(directory)
+        self._env = env
         self._oci = OciBuilder(directory / "oci", env, _uv_program)
 
     async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
         """See `ImageBuilder`."""
         return await self._oci.build(image, place, told)
+
+    def lacking(self, image: ImageSpec) -> list[str]:
+        """See `ImageBuilder`."""
+        return missing_on_host(image, self._env)
 
 
 def _uv_program() -> Path:

@@ -139,7 +139,9 @@ class Server:
             *(home_usage, backend.silence, self._spawned.progress),
         )
         of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
-        self._launched = Launched(*of_backend, config.base_env, config.stop_grace, config.hidden, inherited)
+        self._launched = Launched(
+            *of_backend, config.base_env, config.stop_grace, config.hidden, inherited, self._images
+        )
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)

@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from motet.model.hidden import hides_secrets
+from motet.model.image import BuildPlace
 from motet.model.limits import Index, Name
 from motet.model.sandbox import (
     Chunk,
@@ -214,12 +215,14 @@ SandboxAnswer = AskDone | ProcessViewed | OutputRead | FileRead | FileWritten | 
 
 class CreateSandbox(Message, tag="create_sandbox", frozen=True):
     """Start a sandbox under this id, which the client has made; answered by `SandboxViewed` once its command runs. `app_id`:
-    the app whose end is the sandbox's; empty: it is found by the name of an app, and lives until it ends by itself."""
+    the app whose end is the sandbox's; empty: it is found by the name of an app, and lives until it ends by itself. `place`:
+    where code is that its image runs while it is built, and adds."""
 
     sandbox_id: Name
     app_id: Name
     app_name: Name
     spec: SandboxSpec
+    place: BuildPlace = BuildPlace()
 
 
 class FindSandbox(Message, tag="find_sandbox", frozen=True):

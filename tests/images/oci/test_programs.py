@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from motet.backends.oci.programs import (
@@ -96,6 +98,13 @@ def test_what_is_not_limited_is_not_said() -> None:
     assert " ".join(programs("docker").run(call)) == (
         "docker run --detach --rm --log-driver none --name n --security-opt no-new-privileges i c"
     )
+
+
+def test_the_entrypoint_of_an_image_is_left_out_where_it_is_not_wanted() -> None:
+    bare = replace(RUN, with_entrypoint=False)
+    for each in ("podman", "docker"):
+        words = programs(each).run(bare)
+        assert words[words.index("--entrypoint") :][:3] == ["--entrypoint", "", "localhost/motet/image:1"]
 
 
 def test_ending_and_looking_are_asked_in_each_engines_words() -> None:

@@ -59,7 +59,8 @@ class BuildCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCall:
-    """One container to start: of which image, under which name, with what of the machine, and its command."""
+    """One container to start: of which image, under which name, with what of the machine, and its command, which the image's
+    entrypoint begins unless it is left out (`with_entrypoint`)."""
 
     name: str
     image: str
@@ -68,6 +69,7 @@ class RunCall:
     walls: Walls
     limits: Limits
     labels: Mapping[str, str]
+    with_entrypoint: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -139,6 +141,7 @@ class EnginePrograms:
         for mount in call.mounts:
             access = "" if mount.writable else ",readonly"
             words += ["--mount", f"type=bind,source={mount.source},target={mount.target}{access}"]
+        words += [] if call.with_entrypoint else ["--entrypoint", ""]
         return [*words, *self.machine.run_options, call.image, *call.command]
 
     def kill(self, names: Sequence[str]) -> list[str]:

@@ -41,4 +41,7 @@ def _described(built: BuiltImage) -> OciImage:
         env=tuple(sorted(built.env.items())),
         runtime=str(built.runtime),
         runtime_at=RUNTIME,
+        entrypoint=built.entrypoint,
+        command=built.command,
+        workdir=built.workdir,
     )

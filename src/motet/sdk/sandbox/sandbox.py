@@ -13,6 +13,7 @@ from motet.client.running_app import RunningApp, container_app
 from motet.client.standing import StandingApp, connection_for_id
 from motet.errors import InvalidError, SandboxTerminatedError, SandboxTimeoutError, UnimplementedError
 from motet.model.ids import checked_id
+from motet.model.image import BuildPlace
 from motet.model.sandbox import MAIN, PtySize, SandboxView
 from motet.sdk.call.handle import Handle
 from motet.sdk.call.logs import Logs
@@ -258,11 +259,18 @@ def _create(*args: str, app: App | None = None, **options: Any) -> Steps[Sandbox
     image = None if app is None or app.image is None else app.image.spec
     spec = sandbox_spec(args, options, image)
     reached = Reached(new_sandbox_id(), connect)
-    yield from reached.request(m.CreateSandbox(reached.sandbox_id, app_id, app_name, spec))
+    place = BuildPlace()
+    if spec.image.steps or spec.image.files or spec.isolation == "oci":
+        from motet.sdk.sandbox.image import build_place, have_built  # late: most sandboxes have no image of their own
+
+        place = build_place()
+        if container_app() is None:  # code in containers may have nothing built beforehand: the server sees to it
+            yield from have_built((yield from connect()), app_name, spec, place)
+    yield from reached.request(m.CreateSandbox(reached.sandbox_id, app_id, app_name, spec, place))
     return Sandbox(reached.sandbox_id, connect, app_id)
 
 
-def _where(app: App | None) -> tuple[Connect | None, str, str]:
+def _where(app: App | None) -> tuple[Connect, str, str]:
     """Over which connection a sandbox is created, and for which app."""
     if app is not None and not isinstance(app, App):
         raise InvalidError(f"`app=` has to be a motet.App, got {app!r}")

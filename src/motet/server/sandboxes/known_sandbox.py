@@ -8,6 +8,7 @@ import msgspec
 
 from motet.errors import Error
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import Isolation
 from motet.model.sandbox import SandboxEnd, SandboxSpec, SandboxView
 from motet.server.containers.known_container import Doom
 from motet.server.containers.output import ContainerOutput
@@ -27,7 +28,7 @@ class SandboxNote(msgspec.Struct, array_like=True, frozen=True):
     spec: SandboxSpec
     began_at: float
     ends_with_app: bool = False
-    isolation: str = "process"
+    isolation: Isolation = "process"
 
 
 encode_note = msgspec.msgpack.Encoder().encode

@@ -10,6 +10,8 @@ from typing import Any
 from motet.errors import AlreadyExistsError, NotFoundError, SandboxTerminatedError
 from motet.model.sandbox import MAIN, MAX_CHUNK_BYTES
 from motet.server.sandboxes.known_sandbox import KnownSandbox
+from motet.server.sandboxes.sandbox_images import SandboxImages
+from motet.server.sandboxes.sandbox_walls import named
 from motet.server.sandboxes.sandboxes import Sandboxes, error_of
 from motet.wire import report
 from motet.wire import sandbox_messages as m
@@ -29,8 +31,9 @@ class SandboxAsker:
 class SandboxRequests:
     """Answers them."""
 
-    def __init__(self, sandboxes: Sandboxes) -> None:
+    def __init__(self, sandboxes: Sandboxes, images: SandboxImages) -> None:
         self._sandboxes = sandboxes
+        self._images = images
         self.answers: dict[type[Any], Callable[[Any, SandboxAsker], Coroutine[Any, Any, ReplyBody]]] = {
             m.CreateSandbox: self._create,
             m.FindSandbox: self._find_one,
@@ -50,7 +53,11 @@ class SandboxRequests:
         if sandbox is None:
             if body.app_id:
                 asker.check_app(body.app_id)
-            sandbox = self._sandboxes.start(body.sandbox_id, body.app_id, body.app_name, asker.principal, body.spec)
+            whose = body.sandbox_id, body.app_id, body.app_name, asker.principal
+            isolation = self._sandboxes.check(*whose, body.spec)
+            spec = await self._images.settled(named(body.spec), body.app_name, body.spec, isolation, body.place)
+            # Who asked again meanwhile has waited for the same image.
+            sandbox = self._sandboxes.get(body.sandbox_id) or self._sandboxes.start(*whose, spec)
         elif sandbox.note.principal != asker.principal:
             raise AlreadyExistsError(f"there is a sandbox {body.sandbox_id} already")
         try:
