@@ -12,7 +12,8 @@ from motet.images.builder import EnvironmentBuilder
 from motet.images.host import missing_on_host
 from motet.images.oci.builder import OciBuilder
 from motet.images.programs import NO_UV
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 
 class MachineImages(EnvironmentBuilder):

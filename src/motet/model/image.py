@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, TypeVar
 import msgspec
 
 from motet.model.hidden import hides_secrets
+from motet.model.oci_image import OciImage
 
 S = TypeVar("S", bound="BuildStep")
 
@@ -326,22 +327,6 @@ Step: TypeAlias = (
     | AddedFiles
     | PreparingFunction
 )
-
-
-@hides_secrets
-class OciImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An OCI image that an engine has: by which name, with which interpreter and variables. `runtime`: the directory of the
-    host with Motet for that interpreter, which containers find at `runtime_at`. `entrypoint`, `command`, `workdir`: what it
-    says of the commands that run in it; of its steps and of what it begins with."""
-
-    name: str
-    python: str
-    env: tuple[tuple[str, str], ...]
-    runtime: str
-    runtime_at: str
-    entrypoint: tuple[str, ...] = ()
-    command: tuple[str, ...] = ()
-    workdir: str = ""
 
 
 @hides_secrets

@@ -10,8 +10,9 @@ import pytest
 import motet
 from motet.errors import InvalidError
 from motet.images.base import Environment, Told
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
 from motet.model.isolation import Isolation
+from motet.model.oci_image import OciImage
 from motet.model.sandbox import SandboxSpec
 from motet.server.sandboxes.sandbox_environment import environment_of
 from motet.server.sandboxes.sandbox_images import SandboxImages
