@@ -174,8 +174,8 @@ async def _serve(
         except BaseException:
             await server.stop()
             raise
-        if sharing is not None:
-            sharing.serves(server)
+        if sharing is not None and lead is not None:
+            sharing.serves(server, lead)
         _say_where(server, say)
         if tokens.is_new:
             show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")

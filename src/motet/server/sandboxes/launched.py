@@ -59,11 +59,11 @@ class Launched:
         catalogue: Catalogue,
         lifetimes: Lifetimes,
         lines: Lines,
+        images: ImagesRoom,
         base_env: Mapping[str, str],
         stop_grace: float,
         hidden: tuple[str, ...],
         inherited: Inherited | None,
-        images: ImagesRoom,
     ) -> None:
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
