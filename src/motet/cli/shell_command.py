@@ -48,7 +48,12 @@ def _in_new_one(what: str | None, command: tuple[str, ...], *, is_module: bool, 
         spec = references.resolve(references.load(reference), reference).handle.target.spec
     os.environ.setdefault(SERVER, "embedded")
     image = None if spec is None else Image(spec.image)
+    isolation = None if spec is None else spec.isolation
+    here = os.getcwd()
+    if image is not None and isolation not in (None, "process"):
+        image = image.add_local_dir(here, here)  # within walls, nothing of the program is there by itself
     env = {} if spec is None else {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **spec.env}
     app = App("shell")
-    with app.run(), Sandbox.create(app=app, image=image, env=env, workdir=os.getcwd(), timeout=MAX_TIMEOUT) as box:
+    options = {"env": env, "workdir": here, "isolation": isolation, "timeout": MAX_TIMEOUT}
+    with app.run(), Sandbox.create(app=app, image=image, **options) as box:
         return run_in(box, command, pty=pty)

@@ -11,6 +11,7 @@ from motet.images.base import Told
 from motet.images.builder import EnvironmentBuilder
 from motet.images.host import missing_on_host
 from motet.images.oci.builder import OciBuilder
+from motet.images.oci.snapshot import snapshot
 from motet.images.programs import NO_UV
 from motet.model.image import BuildPlace, ImageSpec
 from motet.model.oci_image import OciImage
@@ -27,6 +28,10 @@ class MachineImages(EnvironmentBuilder):
     async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
         """See `ImageBuilder`."""
         return await self._oci.build(image, place, told)
+
+    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+        """See `ImageBuilder`."""
+        await snapshot(self._oci.images.programs, self._env, process, name, of)
 
     def lacking(self, image: ImageSpec) -> list[str]:
         """See `ImageBuilder`."""

@@ -13,7 +13,7 @@ import msgspec
 
 from motet.model.hidden import hides_secrets
 from motet.model.image import BuildPlace
-from motet.model.limits import Index, Name
+from motet.model.limits import Index, Moment, Name
 from motet.model.sandbox import (
     Chunk,
     FileChange,
@@ -257,6 +257,15 @@ class EndSandbox(Message, tag="end_sandbox", frozen=True):
     sandbox_id: Name
 
 
+class SnapshotSandbox(Message, tag="snapshot_sandbox", frozen=True):
+    """Keep the files of a sandbox as an image with this id, which the client has made; answered by `SandboxSnapshotted`.
+    `seconds`: how long that may take."""
+
+    sandbox_id: Name
+    snapshot_id: Name
+    seconds: Moment
+
+
 class AskSandbox(Message, tag="ask_sandbox", frozen=True):
     """Have the sandbox itself do something; answered as the ask is."""
 
@@ -264,11 +273,17 @@ class AskSandbox(Message, tag="ask_sandbox", frozen=True):
     ask: SandboxAsk
 
 
-SandboxRequest = CreateSandbox | FindSandbox | ListSandboxes | TagSandbox | EndSandbox | AskSandbox
+SandboxRequest = CreateSandbox | FindSandbox | ListSandboxes | TagSandbox | EndSandbox | SnapshotSandbox | AskSandbox
 
 
 class SandboxViewed(Message, tag="sandbox_viewed", frozen=True):
     view: SandboxView
+
+
+class SandboxSnapshotted(Message, tag="sandbox_snapshotted", frozen=True):
+    """`image`: the name that the engine has it by."""
+
+    image: Name
 
 
 class SandboxesListed(Message, tag="sandboxes_listed", frozen=True):
@@ -278,6 +293,7 @@ class SandboxesListed(Message, tag="sandboxes_listed", frozen=True):
 SandboxReply = (
     SandboxViewed
     | SandboxesListed
+    | SandboxSnapshotted
     | AskDone
     | ProcessViewed
     | OutputRead

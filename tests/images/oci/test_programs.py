@@ -114,6 +114,7 @@ def test_ending_and_looking_are_asked_in_each_engines_words() -> None:
     assert docker.wait("a") == ["docker", "wait", "a"]
     assert podman.names("l")[-1] == '{{.Names}}\t{{index .Labels "l"}}'
     assert docker.names("l")[-1] == '{{.Names}}\t{{.Label "l"}}'
+    assert docker.commit("a", "t", ["CMD []"]) == ["docker", "commit", "--change", "CMD []", "a", "t"]
     assert docker.inspect("t") == ["docker", "image", "inspect", "t"]
     assert " ".join(podman.ask("t", "true")) == "podman run --rm --network none --entrypoint /bin/sh t -c true"
 

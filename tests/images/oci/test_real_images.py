@@ -348,7 +348,10 @@ def test_a_sandbox_runs_in_its_image_with_what_that_says_of_commands(programs: P
                 shown = box.exec("sh", "-c", line, pty=True).stdout.read().split()
                 box.filesystem.write_text("kept", "note")
                 note = box.filesystem.read_text("/srv/x/note")
-            print(json.dumps([first, shown, note, os.path.exists("/srv/x")]))
+                kept = box.snapshot_filesystem()
+            box = motet.Sandbox.create("cat", "note", app=app, image=kept, isolation="oci", env={"SECRET": "s"})
+            box.wait()
+            print(json.dumps([first, shown, note, os.path.exists("/srv/x"), box.stdout.read()]))
         """
     )
-    assert said == ["1\nbuilt\n", ["/srv/x", "/root", "b", "datalo", "24", "80"], "kept", False]
+    assert said == ["1\nbuilt\n", ["/srv/x", "/root", "b", "datalo", "24", "80"], "kept", False, "kept"]

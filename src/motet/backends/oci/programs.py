@@ -144,6 +144,11 @@ class EnginePrograms:
         words += [] if call.with_entrypoint else ["--entrypoint", ""]
         return [*words, *self.machine.run_options, call.image, *call.command]
 
+    def commit(self, container: str, tag: str, changes: Sequence[str]) -> list[str]:
+        """Makes an image of a container's files as they are, with these instructions."""
+        words = [word for change in changes for word in ("--change", change)]
+        return [self.engine, "commit", *words, container, tag]
+
     def kill(self, names: Sequence[str]) -> list[str]:
         """Ends containers now and deletes them. Those that are not there are no failure."""
         patience = ["--time", "0", "--ignore"] if self.engine == "podman" else []

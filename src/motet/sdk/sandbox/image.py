@@ -15,7 +15,6 @@ from motet.errors import InvalidError
 from motet.model.function import AppSpec
 from motet.model.image import BuildPlace
 from motet.model.sandbox import SandboxSpec
-from motet.sdk.declare.app_spec import ISOLATION
 from motet.sdk.options.checks import is_sendable, plain
 from motet.sdk.run.images import build_images, settle_image
 
@@ -44,7 +43,7 @@ def have_built(connection: Connection, app_name: str, spec: SandboxSpec, place: 
             "files travel with deployments alone. Use filesystem.copy_from_local"
         )
     app = AppSpec(name=app_name, functions=(), sys_path=place.sys_path, project_dir=place.project_dir)
-    if (spec.isolation or os.environ.get(ISOLATION)) == "oci":
+    if spec.isolation == "oci":
         key = hashlib.sha256(msgspec.msgpack.encode((app_name, spec.image, place))).digest()
         # What is to be built anew, the server does once it creates the sandbox.
         if key not in _built and not any(step.force for step in spec.image.steps):

@@ -12,7 +12,7 @@ from motet.model.isolation import Isolation
 from motet.model.sandbox import SandboxEnd, SandboxSpec, SandboxView
 from motet.server.containers.known_container import Doom
 from motet.server.containers.output import ContainerOutput
-from motet.server.peers import Peer
+from motet.server.peers import SocketPeer
 from motet.wire import sandbox_messages as m
 
 
@@ -43,7 +43,7 @@ class KnownSandbox:
         self.note = note
         self.output = output
         self.tags = note.spec.tags
-        self.peer: Peer | None = None
+        self.peer: SocketPeer | None = None
         self.connected = asyncio.Event()
         """It has a connection, or is over."""
         self.begun = asyncio.Event()

@@ -16,7 +16,7 @@ from motet.server.containers.containers import Containers
 from motet.server.driver import Driver
 from motet.server.images.room import ImagesRoom
 from motet.server.lines import Lines
-from motet.server.peers import Handler, Peer
+from motet.server.peers import Handler, SocketPeer
 from motet.server.sandboxes.sandbox_images import SandboxImages
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
 from motet.server.sandboxes.sandbox_walls import SandboxWalls
@@ -94,7 +94,7 @@ class Launched:
         await self.containers.take_over()
         await self.sandboxes.all_back()
 
-    def accept(self, hello: Hello, peer: Peer) -> Handler | None:
+    def accept(self, hello: Hello, peer: SocketPeer) -> Handler | None:
         """Who hears a connection of something that was started here; None: one of code in a container that makes calls. Raises
         `ConnectionError` unless it is ours."""
         if hello.role == "sandbox":

@@ -12,7 +12,8 @@ from collections.abc import Iterator
 import msgspec
 from msgspec.structs import replace
 
-from motet.errors import InvalidError
+from motet import errors
+from motet.errors import InvalidError, ServiceError, UnimplementedError
 from motet.images.base import Told
 from motet.images.oci.context import located
 from motet.model.image import (
@@ -28,6 +29,7 @@ from motet.model.isolation import Isolation
 from motet.model.oci_image import OciImage
 from motet.model.sandbox import SandboxSpec
 from motet.server.images.equipping import Builder
+from motet.server.sandboxes.known_sandbox import KnownSandbox
 
 MODULES = "/root"
 """Where modules of the program are that an image adds, as in Modal."""
@@ -35,6 +37,7 @@ _READ_ONLY = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/
 """Of the machine, within walls: nothing can be put there."""
 
 
+SNAPSHOTS = "localhost/motet/snapshot"
 KNOWN_FOR = 30.0
 """Seconds for which an OCI image is taken to be as it was: to ask the engine takes longer than to start a sandbox."""
 _MOST_KNOWN = 64
@@ -73,6 +76,30 @@ class SandboxImages:
             workdir=spec.workdir or _workdir(name, image, isolation),
             image=ImageSpec(env=env, files=() if isolation == "process" else files, python=python),
         )
+
+    async def snapshot(self, sandbox: KnownSandbox, snapshot_id: str, seconds: float) -> str:
+        """Keep its files as an image; the name that the engine has it by. Raises `UnimplementedError` where its level has no
+        picture of them, `ServiceError`, and `TimeoutError` of `motet.errors`."""
+        peer, oci = sandbox.peer, sandbox.note.spec.image.oci
+        if oci is None or self._builder is None:
+            raise UnimplementedError(
+                f"sandbox {sandbox.sandbox_id} runs at the isolation level {sandbox.note.isolation!r}, where its files are "
+                "those of the machine or of a temporary directory, and no snapshot of them can be taken: create it with "
+                'isolation="oci", or copy what you need with filesystem.copy_to_local'
+            )
+        if peer is None or peer.process is None or sandbox.ended:
+            raise ServiceError(
+                f"sandbox {sandbox.sandbox_id} has ended, or is not reached now: there is no snapshot of it"
+            )
+        name = f"{SNAPSHOTS}:{snapshot_id}"
+        try:
+            async with asyncio.timeout(seconds):
+                await self._builder().snapshot(peer.process.pid, name, oci)
+        except TimeoutError:
+            raise errors.TimeoutError(
+                f"the snapshot of sandbox {sandbox.sandbox_id} took longer than {seconds:g} s"
+            ) from None
+        return name
 
     async def _oci(self, name: str, image: ImageSpec, place: BuildPlace) -> OciImage:
         if self._builder is None:

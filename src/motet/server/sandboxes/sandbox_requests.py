@@ -7,7 +7,7 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from motet.errors import AlreadyExistsError, NotFoundError, SandboxTerminatedError
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, SandboxTerminatedError
 from motet.model.sandbox import MAIN, MAX_CHUNK_BYTES
 from motet.server.sandboxes.known_sandbox import KnownSandbox
 from motet.server.sandboxes.sandbox_images import SandboxImages
@@ -40,6 +40,7 @@ class SandboxRequests:
             m.ListSandboxes: self._list,
             m.TagSandbox: self._tag,
             m.EndSandbox: self._end,
+            m.SnapshotSandbox: self._snapshot,
             m.AskSandbox: self._ask,
         }
 
@@ -98,6 +99,12 @@ class SandboxRequests:
         self._sandboxes.end_nowait(sandbox, "terminated", "it was terminated")
         await sandbox.gone.wait()  # with all that ran in it
         return m.SandboxViewed(sandbox.view())
+
+    async def _snapshot(self, body: m.SnapshotSandbox, asker: SandboxAsker) -> ReplyBody:
+        sandbox = self._find(body.sandbox_id, asker)
+        if not body.snapshot_id.isalnum():
+            raise InvalidError(f"{body.snapshot_id!r} cannot be the id of a snapshot")
+        return m.SandboxSnapshotted(await self._images.snapshot(sandbox, body.snapshot_id, body.seconds))
 
     async def _ask(self, body: m.AskSandbox, asker: SandboxAsker) -> ReplyBody:
         sandbox = self._find(body.sandbox_id, asker)

@@ -22,7 +22,7 @@ from motet.server.containers.known_container import new_token
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.driver import logger
 from motet.server.lines import Lines
-from motet.server.peers import Peer
+from motet.server.peers import SocketPeer
 from motet.server.sandboxes.known_sandbox import KnownSandbox, SandboxNote, decode_note, encode_note
 from motet.server.sandboxes.sandbox_environment import environment_of, sandbox_environment
 from motet.server.sandboxes.sandbox_session import SandboxSession
@@ -195,7 +195,7 @@ class Sandboxes:
 
     # --- their connections ------------------------------------------------------------------------------------------------
 
-    def connect(self, hello: Hello, peer: Peer) -> SandboxSession:
+    def connect(self, hello: Hello, peer: SocketPeer) -> SandboxSession:
         """A sandbox has connected. Raises `ConnectionError` unless it is one of ours, and expected."""
         sandbox = self._all.get(hello.container_id)
         if sandbox is None or not secrets.compare_digest(sandbox.note.token.encode(), hello.token.encode()):
