@@ -19,8 +19,9 @@ class OciBuilder:
     def __init__(self, directory: Path, env: Mapping[str, str], uv: Callable[[], Path]) -> None:
         self.images = OciImages(directory, env, uv)
 
-    async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
-        """The image, built unless the engine has it. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and
+    async def build(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        """The image, built unless the engine has it; `anew`: see `OciImages.ensure`. Cancelling it ends the build.
+        Raises `ImageBuildError`, `InvalidError` and
         `ServiceError` where nothing builds images here."""
         loop, stop = asyncio.get_running_loop(), BuildStop()
 
@@ -28,7 +29,7 @@ class OciBuilder:
             loop.call_soon_threadsafe(told, text)
 
         try:
-            built = await asyncio.to_thread(self.images.ensure, image, line, place.sys_path, stop)
+            built = await asyncio.to_thread(self.images.ensure, image, line, place.sys_path, stop, anew=anew)
         except asyncio.CancelledError:
             stop.now()
             raise
@@ -45,4 +46,5 @@ def _described(built: BuiltImage) -> OciImage:
         entrypoint=built.entrypoint,
         command=built.command,
         workdir=built.workdir,
+        version=".".join(map(str, built.python.version)),
     )

@@ -45,8 +45,7 @@ def have_built(connection: Connection, app_name: str, spec: SandboxSpec, place: 
     app = AppSpec(name=app_name, functions=(), sys_path=place.sys_path, project_dir=place.project_dir)
     if spec.isolation == "oci":
         key = hashlib.sha256(msgspec.msgpack.encode((app_name, spec.image, place))).digest()
-        # What is to be built anew, the server does once it creates the sandbox.
-        if key not in _built and not any(step.force for step in spec.image.steps):
+        if key not in _built or any(step.force for step in spec.image.steps):
             yield from build_images(connection, app, [spec.image], "", oci=True)
             _built[key] = None
             if len(_built) > _MOST_BUILT:

@@ -61,12 +61,11 @@ class SandboxImages:
         `ImageBuildError`, `ServiceError`, and `InvalidError` for what cannot be had on this level."""
         image = spec.image
         if isolation == "oci":
-            return _in_oci_image(spec, await self._oci(name, image, place), place)
+            return _in_oci_image(spec, await self._oci(name, app_name, image, place), place)
         python = ""
         if image.steps:
             # What is to be built anew, was, when its client asked for that.
-            steps = tuple(replace(step, force=False) for step in image.steps)
-            python = await self._python(name, app_name, replace(image, steps=steps), isolation, place)
+            python = await self._python(name, app_name, image.not_anew(), isolation, place)
         files = tuple(_placed(name, image, isolation, place))
         env = _with_modules(image, [os.path.dirname(it.source) for it in _modules(image, place)], isolation)
         entrypoint, command = _last(image, Entrypoint), _last(image, DefaultCommand)
@@ -101,7 +100,7 @@ class SandboxImages:
             ) from None
         return name
 
-    async def _oci(self, name: str, image: ImageSpec, place: BuildPlace) -> OciImage:
+    async def _oci(self, name: str, app_name: str, image: ImageSpec, place: BuildPlace) -> OciImage:
         if self._builder is None:
             raise InvalidError(f"{name} is to run in an OCI image, and this server has no place to build one")
         loop = asyncio.get_running_loop()
@@ -109,12 +108,13 @@ class SandboxImages:
         found, until = self._known.get(key, (None, 0.0))
         if found is not None and loop.time() < until:
             return found
-        built = await self._builder().build_oci(image, place, _nobody)
-        if not any(step.force for step in image.steps):
-            self._known.pop(key, None)
-            self._known[key] = built, loop.time() + KNOWN_FOR
-            if len(self._known) > _MOST_KNOWN:
-                del self._known[next(iter(self._known))]
+        builder = self._builder()
+        built = await builder.build_oci(image, place, _nobody, anew=False)
+        await asyncio.to_thread(builder.used, built, app_name)
+        self._known.pop(key, None)
+        self._known[key] = built, loop.time() + KNOWN_FOR
+        if len(self._known) > _MOST_KNOWN:
+            del self._known[next(iter(self._known))]
         return built
 
     async def _python(self, name: str, app_name: str, image: ImageSpec, isolation: Isolation, place: BuildPlace) -> str:
@@ -139,7 +139,7 @@ class SandboxImages:
                 f"{name}: its image asks for an environment with {asked}, which this Python has not, and none was built for "
                 "it. To have it built: MOTET_BUILD_IMAGES=always, or motet run --build"
             )
-        await asyncio.to_thread(builder.used, found.digest, app_name)
+        await asyncio.to_thread(builder.used, found, app_name)
         return found.python
 
 
