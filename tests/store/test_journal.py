@@ -186,6 +186,13 @@ def test_one_batch_may_have_any_number_of_calls_inputs_and_outcomes(journal: Jou
     assert journal.payloads([("fc-0", 0), ("fc-0", 2)]) == [b"0/0", b"new"]
 
 
+def test_what_calls_have_alike_is_once_in_memory(reopen: Open) -> None:
+    reopen().keep([entry for number in range(3) for entry in (CallMade(call(number)), added(number, 0))])
+    first, *others = (part.call for part in reopen().unfinished())
+    assert all(it == call(number) for number, it in enumerate((first, *others)))
+    assert all(it.app is first.app and it.function_id is first.function_id for it in others)
+
+
 def test_inputs_that_come_in_any_order_are_found_by_index(journal: Journal) -> None:
     journal.keep([CallMade(call(1)), added(1, 5, 3)])
     journal.keep([added(1, 4, 0)])
