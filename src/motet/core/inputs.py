@@ -88,7 +88,7 @@ class Call:
         self.inputs: dict[int, Input] = {}
         self.waiting: list[Input] | deque[Input] = []
         """Its inputs in the pool's queue, which keeps them here, in order; once it was `cancelled`, those that were there and
-        have not ended. A list of one at most, or a deque, which takes ten times the memory: most spawned calls have one input."""
+        have not ended. A list of one at most, or a deque, which takes ten times the memory: most calls have one input."""
         self.is_unwanted = False
         """Somebody has cancelled it: it is not that its app has stopped, or its caller has gone."""
         self.cancelled: Cancelled | None = None
