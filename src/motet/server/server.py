@@ -152,7 +152,7 @@ class Server:
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.placed
+        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.seams
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
