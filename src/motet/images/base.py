@@ -8,7 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 Told = Callable[[str], None]
 """Takes a line about what a build does."""

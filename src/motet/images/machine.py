@@ -11,7 +11,8 @@ from motet.images.base import Environment, Told, name_of
 from motet.images.builder import EnvironmentBuilder
 from motet.images.oci.builder import OciBuilder
 from motet.images.programs import NO_UV
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 
 class MachineImages(EnvironmentBuilder):

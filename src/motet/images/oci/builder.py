@@ -9,7 +9,8 @@ from pathlib import Path
 from motet.images.oci.build import BuildStop, Told
 from motet.images.oci.built import BuiltImage, OciImages
 from motet.images.oci.preparing import RUNTIME
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 
 class OciBuilder:
