@@ -40,6 +40,16 @@ class ImageBuilder(Protocol):
         with what to do, `ServiceError` where nothing builds such images."""
         ...
 
+    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+        """Keep the files of the OCI container that a process of this machine is in, as an image of this name, which says of
+        commands what `of` does. Cancelling it ends that. Raises `ServiceError`."""
+        ...
+
+    def lacking(self, image: ImageSpec) -> list[str]:
+        """What no environment can have of an image and this machine lacks, in words (see `missing_on_host`). Waits for other
+        programs."""
+        ...
+
     def used(self, made: Environment | OciImage, app: str) -> None:
         """Containers of this process use it, for an app of this name: it is not removed while this process lives. Idempotent;
         the base environment is nobody's to remove."""

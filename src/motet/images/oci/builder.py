@@ -43,5 +43,8 @@ def _described(built: BuiltImage) -> OciImage:
         env=tuple(sorted(built.env.items())),
         runtime=str(built.runtime),
         runtime_at=RUNTIME,
+        entrypoint=built.entrypoint,
+        command=built.command,
+        workdir=built.workdir,
         version=".".join(map(str, built.python.version)),
     )
