@@ -109,7 +109,7 @@ class Build:
             env = {name: value for step in steps for name, value in build_variables(step).items()}
             programs.uv(
                 *("pip", "sync", "--compile-bytecode", "--python", str(made / "bin" / "python")),
-                *UvOptions.together(UvOptions.of(step) for step in steps).arguments(),
+                *UvOptions.together(UvOptions.of(step) for step in steps).arguments(is_locked=True),
                 str(made / "lock.txt"),
                 what="installing packages",
                 env=env,
