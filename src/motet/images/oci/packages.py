@@ -7,6 +7,7 @@ import shlex
 from motet.errors import InvalidError
 from motet.images.oci.run_instruction import BUILD, UV, RunInstructions, digest_of
 from motet.images.oci.stages import WrittenText
+from motet.images.options import UvOptions
 from motet.model.image import BuildStep, LockedProject, PythonPackages
 
 # --system: what the image calls python3. Debian's says that it belongs to Debian; in an image it belongs to the image.
@@ -31,7 +32,9 @@ def python_packages(runs: RunInstructions, step: PythonPackages) -> str:
     """Installs packages from an index."""
     options = [
         *(("--index-url", step.index_url) if step.index_url else ()),
-        *(("--extra-index-url", step.extra_index_url) if step.extra_index_url else ()),
+        *(word for url in step.extra_index_url.split() for word in ("--extra-index-url", url)),
+        # As pip does it, for steps that are written for pip; see `UvOptions`.
+        *(("--index-strategy", "unsafe-best-match") if UvOptions.of(step).best_of_all else ()),
         *(("--find-links", step.find_links) if step.find_links else ()),
         *(("--prerelease", "allow") if step.pre else ()),
     ]
