@@ -12,6 +12,7 @@ from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
+from motet.server.config import ServerConfig
 from motet.server.containers.in_image import in_image
 from motet.server.containers.launching import environment, template
 from motet.wire.container_messages import Configure
@@ -47,13 +48,20 @@ def check_may_call(spec: FunctionSpec) -> None:
 
 
 class Walling:
-    """`hidden`: directories that no container is to see, such as the server's home."""
+    """`hidden`: directories that no container is to see, such as the server's home. `app_users`: this is root, and each app is
+    to have a user of its own without other walls, too."""
 
-    def __init__(self, hidden: tuple[str, ...]) -> None:
+    def __init__(self, hidden: tuple[str, ...], *, app_users: bool = False) -> None:
         self._hidden = hidden
+        self._app_users = app_users
         self._reached: Path | None = None
         self.address = ""
         """Where containers without walls find the server."""
+
+    @classmethod
+    def of(cls, config: ServerConfig) -> Walling:
+        """As the server is configured."""
+        return cls(config.hidden, app_users=config.app_users)
 
     def offer(self, address: str) -> str:
         """Containers reach the server at this address, which is returned."""
@@ -88,7 +96,17 @@ class Walling:
         env = environment(base, configuration, container_id, gpus)
         if spec.isolation == "bubblewrap":
             env["HOME"] = {**spec.image.env, **spec.env}.get("HOME", "/tmp")
+        elif self._app_users and spec.isolation in (None, "process"):
+            env = {**self.of_app_user(env), **spec.image.env, **spec.env}
         return env
+
+    def of_app_user(self, env: Mapping[str, str]) -> dict[str, str]:
+        """An environment without what is the server's user's; the container puts its own directory in place of a home."""
+        if not self._app_users:
+            return dict(env)
+        return {name: value for name, value in env.items() if name != "HOME"} | dict.fromkeys(
+            ("USER", "LOGNAME"), "motet"
+        )
 
     def launch(
         self,
@@ -101,10 +119,9 @@ class Walling:
     ) -> Launch:
         """What a backend needs to start a container."""
         walls = self.walls(configuration, gpus)
-        within = walls.isolation != "process" and self._reached is not None
         return Launch(
             container_id=container_id,
-            address=f"unix:{_WITHIN}/socket" if within else self.address,
+            address=self._address(walls),
             token=token,
             env=env,
             note=note,
@@ -116,9 +133,11 @@ class Walling:
         """Those of a container of this function."""
         spec = configuration.spec
         isolation = spec.isolation or "process"
-        if isolation == "process":
+        if isolation == "process" and not self._app_users:
             return Walls()
         shown = (Mount(source=path, target=path) for path in _shown(configuration))
+        if isolation == "process":
+            return self._of_app_user(_uid(configuration), *shown)
         if isolation == "oci":
             return Walls(
                 isolation=isolation,
@@ -138,7 +157,8 @@ class Walling:
     def without_program(self, isolation: Isolation, whose: str, *, network: bool) -> tuple[str, Walls]:
         """For what runs no function: where it finds the server, and walls that show nothing of a program."""
         if isolation == "process":
-            return self.address, Walls()
+            walls = self._of_app_user(_uid_of(whose)) if self._app_users else Walls()
+            return self._address(walls), walls
         walls = Walls(
             isolation=isolation,
             mounts=tuple(self._server()),
@@ -146,7 +166,18 @@ class Walling:
             uid=_uid_of(whose) if os.geteuid() == 0 else None,
             hidden=self._hidden,
         )
-        return self.address if self._reached is None else f"unix:{_WITHIN}/socket", walls
+        return self._address(walls), walls
+
+    def _of_app_user(self, uid: int, *shown: Mount) -> Walls:
+        """It sees the server's socket where that is: its mounts are for what is below directories that only root can enter."""
+        socket = (Mount(source=each.source, target=each.source) for each in self._server())
+        return Walls(uid=uid, mounts=(*socket, *shown))
+
+    def _address(self, walls: Walls) -> str:
+        """Where a container finds the server."""
+        if self._reached is None or walls == Walls():
+            return self.address
+        return f"unix:{self._reached if walls.own_user is not None else _WITHIN}/socket"
 
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:

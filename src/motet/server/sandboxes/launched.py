@@ -13,6 +13,7 @@ from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
+from motet.server.containers.walling import Walling
 from motet.server.driver import Driver
 from motet.server.lines import Lines
 from motet.server.peers import Handler, Peer
@@ -59,18 +60,18 @@ class Launched:
         lines: Lines,
         base_env: Mapping[str, str],
         stop_grace: float,
-        hidden: tuple[str, ...],
+        walling: Walling,
         inherited: Inherited | None,
     ) -> None:
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
-            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, hidden),
+            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, walling),
             inherited if inherited is None else replace(inherited, held=others),
         )
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
-        walls = SandboxWalls(catalogue.levels, self.containers.walling)
+        walls = SandboxWalls(catalogue.levels, walling)
         self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
         self.requests = SandboxRequests(self.sandboxes)
         self._driver, self._backend, self._held = driver, backend, theirs
