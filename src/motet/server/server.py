@@ -46,7 +46,6 @@ from motet.server.clients.turnstile import AGAIN_WINDOW
 from motet.server.clock import Clock
 from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
-from motet.server.containers.walling import Walling
 from motet.server.dashboard.dashboard import Dashboard
 from motet.server.dashboard.logins import Logins
 from motet.server.deployments.deployments import Deployer
@@ -140,7 +139,9 @@ class Server:
             *(home_usage, backend.silence, self._spawned.progress),
         )
         of_backend = self._driver, backend, self._catalogue, self._lifetimes, self._lines
-        self._launched = Launched(*of_backend, config.base_env, config.stop_grace, Walling.of(config), inherited)
+        self._launched = Launched(
+            *of_backend, config.base_env, config.stop_grace, config.hidden, inherited, app_users=config.app_users
+        )
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)

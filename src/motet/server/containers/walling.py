@@ -12,7 +12,6 @@ from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
-from motet.server.config import ServerConfig
 from motet.server.containers.in_image import in_image
 from motet.server.containers.launching import environment, template
 from motet.wire.container_messages import Configure
@@ -57,11 +56,6 @@ class Walling:
         self._reached: Path | None = None
         self.address = ""
         """Where containers without walls find the server."""
-
-    @classmethod
-    def of(cls, config: ServerConfig) -> Walling:
-        """As the server is configured."""
-        return cls(config.hidden, app_users=config.app_users)
 
     def offer(self, address: str) -> str:
         """Containers reach the server at this address, which is returned."""

@@ -60,9 +60,12 @@ class Launched:
         lines: Lines,
         base_env: Mapping[str, str],
         stop_grace: float,
-        walling: Walling,
+        hidden: tuple[str, ...],
         inherited: Inherited | None,
+        *,
+        app_users: bool,
     ) -> None:
+        walling = Walling(hidden, app_users=app_users)
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
