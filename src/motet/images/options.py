@@ -54,6 +54,10 @@ class UvOptions:
                 if line.startswith("-") and not line.startswith(("-e", "--editable", "--hash")):
                     found._read(shlex.split(line))
             found.best_of_all = bool(found.extra) and step.method != "uv_pip_install"
+        else:
+            found.extra = list(step.indexes)
+            # The lock file says the versions; of equal ones that of the project's own source is taken.
+            found.best_of_all = bool(found.extra and step.lock)
         return found
 
     def _read(self, words: Iterable[str]) -> None:

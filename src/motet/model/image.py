@@ -154,7 +154,7 @@ class PythonPackages(PackageStep, frozen=True, kw_only=True, tag="pip_install"):
 class LockedProject(PackageStep, frozen=True, kw_only=True, tag="project"):
     """What a project depends on, as its lock file says. `pyproject` and `lock`: what stands in the two files; empty: there is
     none, or it was not read. `lines` are the project's own requirements. Of a Poetry project, `constraints` are the versions in
-    its lock file. `frozen`: the lock file is taken as it is."""
+    its lock file, and `indexes` its sources beside the usual one. `frozen`: the lock file is taken as it is."""
 
     tool: Literal["uv", "poetry"] = "uv"
     directory: str
@@ -167,6 +167,7 @@ class LockedProject(PackageStep, frozen=True, kw_only=True, tag="project"):
     frozen: bool = True
     extra_options: str = ""
     tool_version: str = ""
+    indexes: tuple[str, ...] = ()
 
     @property
     def method(self) -> str:

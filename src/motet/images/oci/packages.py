@@ -52,7 +52,10 @@ def project(runs: RunInstructions, step: LockedProject) -> str:
     """Installs what a project depends on, as its lock file says."""
     if step.tool == "poetry":
         named, mounts = _named(runs, step.lines, step.constraints)
-        return runs.with_uv(step, f"{UV} {_INSTALL}{named}", mounts)
+        sources = "".join(f" --extra-index-url {shlex.quote(url)}" for url in step.indexes)
+        if UvOptions.of(step).best_of_all:
+            sources += " --index-strategy unsafe-best-match"
+        return runs.with_uv(step, f"{UV} {_INSTALL}{sources}{named}", mounts)
     if not step.pyproject:
         raise InvalidError(f"{step}: there is no pyproject.toml in {step.directory}")
     directory = f"projects/{digest_of(f'{step.pyproject} {step.lock}'.encode(errors='surrogatepass'))}"
