@@ -26,8 +26,8 @@ class SandboxWalls:
         isolation = self._levels.of(named(spec), spec.isolation, block_network=spec.block_network, what="sandbox")
         if isolation == "oci" and (spec.encrypted_ports or spec.unencrypted_ports):
             raise InvalidError(
-                f"{named(spec)}: containers of the isolation level 'oci' have a network of their own, in which no tunnel leads to "
-                'a port yet: use isolation="bubblewrap" for encrypted_ports and unencrypted_ports'
+                f"{named(spec)}: containers of the isolation level 'oci' have a network of their own, and no tunnel leads "
+                'to a port there yet: use isolation="bubblewrap" for encrypted_ports and unencrypted_ports'
             )
         return isolation
 
