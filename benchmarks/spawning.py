@@ -232,7 +232,7 @@ def of_others(table: Table, python: Path, postgres: PostgresServer, redis: str, 
     for whose in ("procrastinate", "pgqueuer", "dbos", "celery"):
         database = postgres.new_database()
         env = {**os.environ, "DATABASE": postgres.address(database), "BROKER": redis}
-        subprocess.run([python, CLIENT, whose, "install", "0", "0"], env=env, check=True, stdout=subprocess.DEVNULL)
+        subprocess.run([python, CLIENT, whose, "install", "0", "0"], env=env, check=True, capture_output=True)
         calls = max(options.under_way, options.calls // 10)
         at_once = options.under_way if whose in ("dbos", "celery") else 1000  # those that have no call for many
         for what, way, number, count, under_way in (

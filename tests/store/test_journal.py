@@ -94,6 +94,7 @@ def test_what_was_kept_is_there_for_the_next_opening(reopen: Open) -> None:
     first.close()
     second = reopen()
     assert second.call("fc-1") == (whole, 3)
+    assert second.kept("fc-1") == whole
     assert unfinished(second) == {"fc-1": [0, 2]}
     assert second.outcomes("fc-1", 1, 100) == [InputEnd(1, OutcomeKind.SUCCESS, b"x")]
     assert second.term == first.term + 1
@@ -136,7 +137,7 @@ def test_an_input_that_the_call_does_not_have_is_not_found(journal: Journal, ind
 
 def test_a_call_that_is_not_here_is_not_found(journal: Journal) -> None:
     journal.keep([ended(9, 0), added(9, 0), InputTried("fc-9", 0, 1)])
-    for ask in (lambda: journal.call("fc-9"), lambda: journal.outcomes("fc-9", 0, 1)):
+    for ask in (lambda: journal.call("fc-9"), lambda: journal.kept("fc-9"), lambda: journal.outcomes("fc-9", 0, 1)):
         with pytest.raises(NotFoundError, match="fc-9"):
             ask()
     assert journal.known("fc-9", [0]) == {}

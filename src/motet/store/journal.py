@@ -178,8 +178,12 @@ class Journal(Protocol):
         ended, or are not here, b"". It is one question, however many they are."""
         ...
 
+    def kept(self, call_id: str) -> KeptCall:
+        """A call. It takes as long however many inputs it has. Raises `NotFoundError`."""
+        ...
+
     def call(self, call_id: str) -> tuple[KeptCall, int]:
-        """A call, and how many inputs it has. Raises `NotFoundError`."""
+        """A call, and how many inputs it has, which may be counted now. Raises `NotFoundError`."""
         ...
 
     def known(self, call_id: str, indices: Collection[int]) -> dict[int, bool]:

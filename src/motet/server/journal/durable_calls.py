@@ -264,7 +264,7 @@ class DurableCalls(SpawnedCalls):
         self.wait(asker, request_id, call_id, body.index)
 
         def ask(journal: Journal) -> list[InputEnd]:
-            if by is not None and journal.call(call_id)[0].principal != by:
+            if by is not None and journal.kept(call_id).principal != by:
                 raise _not_here(call_id)
             return journal.outcomes(call_id, body.index, count)
 
@@ -321,16 +321,16 @@ class DurableCalls(SpawnedCalls):
         if not (left := self._left.get(call_id)):
             return
 
-        def found(what: tuple[KeptCall, int] | Error) -> None:
+        def found(what: KeptCall | Error) -> None:
             # Another principal's stays as it is; so does what is not known in time, as if the server had ended before.
-            if isinstance(what, Error) or (by is not None and what[0].principal != by):
+            if isinstance(what, Error) or (by is not None and what.principal != by):
                 return
             failure = report.of(RemoteError(f"Input was cancelled: {reason}"))
             ended = [InputEnd(index, OutcomeKind.CANCELLED, failure) for index in left]
             self._left.pop(call_id, None)
             self.save(SaveOutcomes(call_id, ended, is_unwanted=True))
 
-        self._keeper.ask(lambda journal: journal.call(call_id), found)
+        self._keeper.ask(lambda journal: journal.kept(call_id), found)
 
     def save_tries(self, command: SaveTries) -> None:
         """See `SpawnedCalls`."""
