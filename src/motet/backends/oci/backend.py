@@ -19,6 +19,7 @@ from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.backends.oci.template import OciTemplate
 from motet.backends.output_pipes import OutputPipes, Pipes
 from motet.backends.template_link import ENTRY, file_with
+from motet.backends.walls.limit_keeper import used_more
 from motet.errors import InternalError, InvalidError, ServiceError
 from motet.model.isolation import Limits
 from motet.model.template import TemplateSpec
@@ -211,10 +212,9 @@ class OciBackend:
         container = None if container_id is None else self._containers.get(container_id)
         if container_id is None or container is None or container.template is not template:
             return
-        if code == -signal.SIGKILL and template.memory is not None and template.memory.ran_out:
-            limit = template.limits.memory
-            most = "" if limit is None else f" of {limit / 2**20:g} MiB"
-            reason, blameless = f"was ended because it went over its memory{most}", False
+        limit = template.limits.memory
+        if code == -signal.SIGKILL and limit is not None and template.memory is not None and template.memory.ran_out:
+            reason, blameless = used_more(limit, "memory"), False
         container.pipes.drain_and_close()
         del self._containers[container_id]
         kind = (template.spec, template.limits)
