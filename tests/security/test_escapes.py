@@ -145,9 +145,15 @@ class Escaping:
 async def got_away_with(scratch: Path, level: str, *, network: bool = True) -> set[str]:
     home = scratch / "home"
     home.mkdir()
-    with socket.socket(socket.AF_UNIX) as server, socket.create_server(("127.0.0.1", 0)) as listening:
+    with (
+        socket.socket(socket.AF_UNIX) as server,
+        socket.socket(socket.AF_UNIX) as abstract,
+        socket.create_server(("127.0.0.1", 0)) as listening,
+    ):
         server.bind(str(home / "socket"))
         server.listen()
+        abstract.bind(b"")  # the kernel finds a name
+        abstract.listen()
         async with Escaping(scratch, level, network=network) as escaping:
             escaping.start("ta-victim", "live", secret=BEGINS + ENDS, directory="")
             await escaping.told("ta-victim")
@@ -158,6 +164,7 @@ async def got_away_with(scratch: Path, level: str, *, network: bool = True) -> s
                 "machine": began_at(1),
                 "home": str(home),
                 "tester": os.getpid(),
+                "abstract": abstract.getsockname()[1:].decode(),
                 "port": listening.getsockname()[1],
                 "parts": [BEGINS, ENDS],
             }
@@ -193,7 +200,10 @@ def test_what_the_table_says_is_so(level: str, tmp_path: Path) -> None:
 def test_blocked_network_is_none(level: str, tmp_path: Path) -> None:
     async def scenario() -> None:
         worked = await got_away_with(tmp_path, level, network=False)
-        assert "reach this machine's network, and a metadata address" not in worked
+        assert not worked & {
+            "reach this machine's network, and a metadata address",
+            "reach abstract sockets of other programs",
+        }
 
     run(scenario())
 
