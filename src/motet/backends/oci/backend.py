@@ -13,13 +13,12 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 
-from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env
+from motet.backends.base import NOT_STARTED, ContainerEnd, Launch, Reports, Stream, TemplateEnd, encoded_env, used_more
 from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
 from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.backends.oci.template import OciTemplate
 from motet.backends.output_pipes import OutputPipes, Pipes
 from motet.backends.template_link import ENTRY, file_with
-from motet.backends.walls.limit_keeper import used_more
 from motet.errors import InternalError, InvalidError, ServiceError
 from motet.model.isolation import Limits
 from motet.model.template import TemplateSpec

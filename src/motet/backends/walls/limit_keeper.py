@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable
 from pathlib import Path
 
+from motet.backends.base import used_more
 from motet.backends.walls.cgroups import ControlGroup, ControlGroups
 from motet.backends.walls.usage import disk_of, memory_of
 from motet.model.isolation import Limits
@@ -15,7 +16,6 @@ logger = logging.getLogger("motet.server")
 
 INTERVAL = 0.5
 """Seconds between two looks."""
-_MIB = 2**20
 
 
 class _LimitedContainer:
@@ -130,8 +130,3 @@ def _out_of_memory(container: _LimitedContainer) -> str | None:
     if container.group is None or container.limits.memory is None or not container.group.ran_out_of_memory:
         return None
     return used_more(container.limits.memory, "memory")
-
-
-def used_more(limit: int, what: str) -> str:
-    """Why a container was ended, to follow "the container"."""
-    return f"used more than its {limit / _MIB:g} MiB of {what}, and was ended"
