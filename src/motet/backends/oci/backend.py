@@ -18,8 +18,9 @@ from motet.backends.oci.leftovers import end_leftovers, owner_of_this_process
 from motet.backends.oci.programs import EnginePrograms, find_programs
 from motet.backends.oci.template import OciTemplate
 from motet.backends.output_pipes import OutputPipes, Pipes
+from motet.backends.starting import start_or_report
 from motet.backends.template_link import ENTRY, file_with
-from motet.errors import InternalError, InvalidError, ServiceError
+from motet.errors import ServiceError
 from motet.model.isolation import Limits
 from motet.model.template import TemplateSpec
 from motet.wire.template import Confided, Exited, Fork, Forked, Froze, TemplateReport, Thawed, encode_confided
@@ -86,19 +87,17 @@ class OciBackend:
 
     def start_nowait(self, launch: Launch, pipes: Pipes | None = None) -> None:
         """See `Backend`. `pipes`: what it writes to, instead of being reported."""
-        if self._closing:
-            raise InternalError(f"container {launch.container_id} cannot start: the backend is not open")
-        if launch.container_id in self._containers:
-            raise InternalError(f"container {launch.container_id} was started already")
-        try:
-            self._start(launch, pipes)
-        except (OSError, ValueError, ServiceError, InvalidError) as error:
-            for descriptor in () if pipes is None else pipes.write_ends:
-                os.close(descriptor)
-            ended = ContainerEnd(
-                container_id=launch.container_id, code=NOT_STARTED, reason=f"could not be started: {error}"
-            )
-            self._loop.call_soon(self._reports.container_ended, ended)
+        start_or_report(
+            partial(self._start, launch, pipes),
+            launch.container_id,
+            pipes,
+            known=self._containers,
+            is_open=not self._closing,
+            report_soon=self._end_soon,
+        )
+
+    def _end_soon(self, ended: ContainerEnd) -> None:
+        self._loop.call_soon(self._reports.container_ended, ended)
 
     def kill_nowait(self, container_id: str) -> None:
         """See `Backend`."""
