@@ -25,6 +25,7 @@ from motet.testing.history_events import (
     described,
     loaded,
 )
+from motet.testing.history_schedules import schedules_are_kept
 from motet.testing.history_told import NEVER, HistoryTold
 
 DEATHS_THAT_CONDEMN = 2
@@ -68,6 +69,7 @@ def check(events: Sequence[Event]) -> list[Violation]:
         *_only_the_cancelled_are(told),
         *_no_innocent_is_condemned(told),
         *_bounds_are_kept(told),
+        *(Violation(promise=it.promise, what=it.what, key=it.key) for it in schedules_are_kept(told)),
     ]
     return list(dict.fromkeys(found))
 

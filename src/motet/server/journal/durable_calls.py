@@ -11,7 +11,7 @@ import msgspec
 
 from motet.core.commands import SaveOutcomes, SaveTries
 from motet.core.events import InputsSubmitted
-from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError, RemoteError
+from motet.errors import AlreadyExistsError, Error, NotFoundError, OutputExpiredError, RemoteError, ServiceError
 from motet.model.function import FunctionVariant
 from motet.model.ids import made_at
 from motet.model.outcome import InputEnd, NewInput, OutcomeKind
@@ -35,6 +35,7 @@ from motet.store.journal import (
     InputsEnded,
     InputTried,
     Journal,
+    JournalUnclear,
     KeptApp,
     KeptCall,
 )
@@ -144,6 +145,9 @@ class DurableCalls(SpawnedCalls):
             if key is not None and isinstance(error, AlreadyExistsError):  # another one with this key was faster
                 self.spawn_once(asker, request_id, spawn, key)
                 return
+            if isinstance(error, JournalUnclear):
+                self._find_out(event, error, kept)
+                return
             if error is not None:
                 self._reply(asker, request_id, error)
                 return
@@ -158,6 +162,25 @@ class DurableCalls(SpawnedCalls):
             call = msgspec.structs.replace(call, key=key.name, digest=key.digest)
         entries: list[Entry] = [CallMade(call), InputsAdded(event.call_id, event.inputs, now)]
         self._keeper.keep(entries, kept)
+
+    def _find_out(self, event: InputsSubmitted, error: JournalUnclear, then: Callable[[Error | None], None]) -> None:
+        """Whether inputs are kept whose commit is unclear. Whoever waits is answered when that is known. Told that they are not,
+        it may say them again: then they would count as accepted, and run when another server begins."""
+        indices = [each.index for each in event.inputs]
+
+        def found(known: dict[int, bool] | Error) -> None:
+            if isinstance(known, Error):  # it is gone again
+                self._find_out(event, error, then)
+            else:
+                then(None if all(index in known for index in indices) else ServiceError(str(error)))
+
+        def works(problem: Error | None) -> None:
+            if problem is not None:
+                then(problem)
+            else:
+                self._keeper.ask(lambda journal: journal.known(event.call_id, indices), found)
+
+        self._keeper.owe([], works)
 
     def _told(self) -> None:
         """All that a commit has kept is known here: have it run, and answer."""

@@ -33,6 +33,8 @@ class Harmed(Protocol):
 
     def replace_server(self) -> None: ...
 
+    def keep_away(self, seconds: float) -> None: ...
+
     def write(self, event: Event) -> None: ...
 
 
@@ -43,6 +45,7 @@ class Harm:
         self._world = world
         self._kinds: dict[FaultKind, Callable[[], None]] = {
             "server crashes": self._crash_server,
+            "server is away": self._keep_server_away,
             "server pauses": self._pause_server,
             "server is replaced": self._replace_server,
             "disk fails": self._break_disk,
@@ -78,6 +81,13 @@ class Harm:
                 self._world.dice.choice((0, 1, self._world.dice.randrange(10), self._world.dice.randrange(200)))
             )
             self._later(1.0, self._world.server.die)
+
+    def _keep_server_away(self) -> None:
+        """It is killed, and the next one comes late: most clients have given up by then."""
+        if self._world.server is not None and self._world.server.is_alive and self._world.dice.random() < 0.3:
+            self._fault("away", self._world.server.name)
+            self._world.keep_away(self._world.dice.choice((8.0, 70.0, 150.0, 200.0)))
+            self._world.server.die()
 
     def _pause_server(self) -> None:
         server = self._world.server
