@@ -39,9 +39,7 @@ def ran(moment: MomentCame, at: float, until: float = 0.0, *, seen: bool = True)
     """From `at` on, for half a second or until then."""
     attempt, key, over = int(at * 10), moment.key, until or at + 0.5
     began = AttemptBegan(at=at, key=key, attempt=attempt, container=moment.function)
-    offered = OutcomeOffered(
-        at=over, key=key, attempt=attempt, container=moment.function, kind=OutcomeKind.SUCCESS
-    )
+    offered = OutcomeOffered(at=over, key=key, attempt=attempt, container=moment.function, kind=OutcomeKind.SUCCESS)
     read = OutcomeSeen(at=950, key=key, reader="reader", kind=OutcomeKind.SUCCESS, attempt=attempt)
     return [moment, began, offered, *([read] if seen else [])]
 
