@@ -164,8 +164,7 @@ class DurableCalls(SpawnedCalls):
         self._keeper.keep(entries, kept)
 
     def _find_out(self, event: InputsSubmitted, error: JournalUnclear, then: Callable[[Error | None], None]) -> None:
-        """Whether inputs are kept whose commit is unclear. Whoever waits is answered when that is known: told that they are
-        not, it may say them again, and they would count as accepted, and run when another server begins."""
+        """Whether an unclear commit has kept inputs; whoever waits is answered then: what is refused must not be there."""
         indices = [each.index for each in event.inputs]
 
         def found(known: dict[int, bool] | Error) -> None:
