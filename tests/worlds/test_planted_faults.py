@@ -9,7 +9,7 @@ import pytest
 from motet.testing.history import check
 from motet.testing.simulated.plan import FaultKind, WorldPlan
 from motet.testing.simulated.world import history_of
-from tests.worlds import planted, planted_schedules
+from tests.worlds import planted, planted_hosts, planted_schedules
 
 RESTARTS = WorldPlan(
     clients=2,
@@ -64,6 +64,7 @@ AWAY = scheduled(120.0, 15.0, "server is away")
 UNWRITABLE = scheduled(125.0, 3.0, "disk fails")
 CALM = scheduled(20.0, 10.0)
 UNCLEAR = scheduled(20.0, 1.0, "commit is unclear")
+CUT_HOSTS = replace(durable(5.0, "host is cut off"), seconds=60.0)
 MOST_SEEDS = 20
 
 TABLE = [
@@ -98,6 +99,9 @@ TABLE = [
     (planted_schedules.moments_come_too_early, CALM, "not before their moments"),
     (planted_schedules.each_server_has_calls_of_its_own_for_moments, CALM, "accepted = ended"),
     (planted_schedules.unclear_commits_are_taken_for_failed_ones, UNCLEAR, "no run is lost"),
+    (planted_hosts.hosts_are_never_given_up, CUT_HOSTS, "what a lost host ran runs elsewhere"),
+    (planted_hosts.inputs_are_blamed_for_the_hosts_that_they_were_on, CUT_HOSTS, "no innocent is condemned"),
+    (planted_hosts.whatever_was_on_a_lost_host_runs_again, CUT_HOSTS, "at most once"),
 ]
 
 

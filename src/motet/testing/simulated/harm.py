@@ -7,6 +7,7 @@ from random import Random
 from typing import Protocol
 
 from motet.testing.history_events import Event, Fault
+from motet.testing.history_told import NEVER
 from motet.testing.simulated.cable import Cable
 from motet.testing.simulated.client import ScriptedClient
 from motet.testing.simulated.disk import SimulatedDisk
@@ -58,6 +59,7 @@ class Harm:
             "agent dies": self._kill_agent,
             "agent is held up": self._hold_agent,
             "host is held up": self._hold_host,
+            "host is cut off": self._cut_host,
             "client is held up": self._hold_client,
             "client is cut off": self._cut_client,
             "client dies": self._kill_client,
@@ -176,6 +178,15 @@ class Harm:
         for each in (*cables, *(() if backend is None else (backend,))):
             each.hold(True)
             self._later(self._world.dice.choice((0.2, 2.0, 8.0)), each.hold, False)
+
+    def _cut_host(self) -> None:
+        """Nobody hears of it, and it of nobody; for so long that it is given up, or for ever."""
+        host = self._world.host
+        if not host.is_cut and self._world.dice.random() < 0.5:
+            host.cut()
+            seconds = self._world.dice.choice((5.0, 15.0, 90.0, NEVER))
+            if seconds < NEVER:
+                self._later(seconds, host.heal)
 
     def _client(self) -> ScriptedClient | None:
         living = [it for it in self._world.clients if it.process.is_alive and it.process.name in self._world.cables]

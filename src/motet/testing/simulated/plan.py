@@ -21,6 +21,7 @@ FaultKind = Literal[
     "agent dies",
     "agent is held up",
     "host is held up",
+    "host is cut off",
     "client is held up",
     "client is cut off",
     "client dies",

@@ -135,6 +135,9 @@ class SimulatedWorld:
         self._reached = None
 
     async def _serve(self, process: SimulatedProcess) -> None:
+        if self.host.is_cut:  # it cannot be attached to
+            self.host.give_up(lambda: self.host.reached)
+            self.host = self._new_host()
         host = self.host
         backend = self.backend = host.attach(process)
         config = ServerConfig(
@@ -156,7 +159,15 @@ class SimulatedWorld:
         def opened() -> None:
             host.reached = process, server
 
-        backend.on_open = opened
+        def elsewhere() -> SimulatedHost:
+            before, found = backend.host, self._new_host()
+            before.give_up(lambda: self.host.reached)
+            found.reached, found.is_replaced = (process, server), before.is_replaced
+            if before is self.host:
+                self.host = found
+            return found
+
+        backend.on_open, backend.elsewhere = opened, elsewhere
         await server.start()
         if process is self.server:  # and no other one has come in its place meanwhile
             self._reached = process, server
