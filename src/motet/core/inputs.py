@@ -127,6 +127,18 @@ class Call:
         for share in self.shares:
             share.input_ended()
 
+    def line_up(self, items: Iterable[Input]) -> list[Input] | deque[Input]:
+        """More of its inputs wait, behind the others; the line."""
+        line = [*self.waiting, *items]
+        self.waiting = line if len(line) < 2 else deque(line)
+        return self.waiting
+
+    def long_line(self) -> deque[Input]:
+        """The line, as one that may have any length."""
+        line = self.waiting if isinstance(self.waiting, deque) else deque(self.waiting)
+        self.waiting = line
+        return line
+
     def is_called_off(self) -> None:
         """Somebody cancels it."""
         self.is_unwanted = True
@@ -141,8 +153,7 @@ class Call:
         if len(self.inputs) <= most:
             self.waiting.clear()
             return list(self.inputs.values())
-        waiting = deque(self.waiting) if isinstance(self.waiting, list) else self.waiting
-        self.waiting = waiting
+        waiting = self.long_line()
         found = [waiting.popleft() for _ in range(min(most, len(waiting)))]
         for item in found:
             del self.inputs[item.index]

@@ -31,8 +31,7 @@ class WaitingQueue:
         waiting = call.waiting
         before = len(waiting)
         if type(waiting) is list:
-            line = [*waiting, *items]
-            waiting = call.waiting = line if len(line) < 2 else deque(line)
+            waiting = call.line_up(items)
         else:
             waiting.extend(items)
         added = len(waiting) - before
@@ -45,9 +44,7 @@ class WaitingQueue:
     def put_back(self, item: Input) -> None:
         """An input that has been at the head of the line before is there again."""
         call = item.call
-        if isinstance(call.waiting, list):
-            call.waiting = deque(call.waiting)
-        call.waiting.appendleft(item)
+        call.long_line().appendleft(item)
         self._calls[call] = None
         self._calls.move_to_end(call, last=False)
         self.count += 1
