@@ -124,6 +124,8 @@ class SqliteJournal(JournalReading):
         for entry in entries:
             of[type(entry)].append(entry)
         with self._writing() as writer:
+            if not entries:
+                writer.execute("UPDATE term SET number = number")
             calls = [each.call for each in of[CallMade]]
             try:
                 writer.executemany(_NEW_CALL, map(_call_row, calls))

@@ -49,6 +49,11 @@ class CallsRoom:
         """Why spawned calls are refused now; "": they are not."""
         return ""
 
+    @property
+    def hang(self) -> str:
+        """That what keeps them does not answer; "": it does."""
+        return ""
+
     def progress(self) -> JournalProgress | None:
         """How far its journal is; None: there is none."""
         return None

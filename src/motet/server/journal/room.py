@@ -67,7 +67,12 @@ class JournalRoom(CallsRoom):
     @property
     def problem(self) -> str:
         """Why spawned calls are refused now; "": they are not."""
-        return self._keeper.problem or self._payloads.problem
+        return self._keeper.failure or self._payloads.problem
+
+    @property
+    def hang(self) -> str:
+        """That the journal does not answer; "": it does."""
+        return self._keeper.hang
 
     def progress(self) -> JournalProgress:
         """See `CallsRoom`."""
