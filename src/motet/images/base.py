@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
 
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 Told = Callable[[str], None]
 """Takes a line about what a build does."""
@@ -32,11 +34,33 @@ class ImageBuilder(Protocol):
         same time. Cancelling it ends the build. Raises `ImageBuildError`."""
         ...
 
-    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
-        """The OCI image, built unless it is there. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and,
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        """The OCI image, built unless it is there; `anew`: steps that are to be taken anew are. Cancelling it ends the
+        build. Raises `ImageBuildError`, `InvalidError` and,
         with what to do, `ServiceError` where nothing builds such images."""
         ...
 
-    def used(self, digest: str, app: str) -> None:
-        """Containers of this process use an environment, for an app of this name: it is not removed while this process lives.
-        Idempotent; "" is no environment."""
+    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+        """Keep the files of the OCI container that a process of this machine is in, as an image of this name, which says of
+        commands what `of` does. Cancelling it ends that. Raises `ServiceError`."""
+        ...
+
+    def lacking(self, image: ImageSpec) -> list[str]:
+        """What no environment can have of an image and this machine lacks, in words (see `missing_on_host`). Waits for other
+        programs."""
+        ...
+
+    def used(self, made: Environment | OciImage, app: str) -> None:
+        """Containers of this process use it, for an app of this name: it is not removed while this process lives. Idempotent;
+        the base environment is nobody's to remove."""
+
+    def note_needed(self, needed: Mapping[str, Sequence[str]]) -> None:
+        """Deployed apps need these from now on, also while this process does not run: by `name_of`, each with their names."""
+
+
+def name_of(image: ImageSpec) -> str:
+    """What an image that was built is known by among those of its machine, by its interpreter's path or as an engine calls
+    it; "": it is the base environment."""
+    if image.oci is not None:
+        return image.oci.name.rpartition(":")[2]
+    return os.path.basename(os.path.dirname(os.path.dirname(image.python)))

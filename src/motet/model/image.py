@@ -6,8 +6,10 @@ import re
 from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.model.hidden import hides_secrets
+from motet.model.oci_image import OciImage
 
 S = TypeVar("S", bound="BuildStep")
 
@@ -329,18 +331,6 @@ Step: TypeAlias = (
 
 
 @hides_secrets
-class OciImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An OCI image that an engine has: by which name, with which interpreter and variables. `runtime`: the directory of the
-    host with Motet for that interpreter, which containers find at `runtime_at`."""
-
-    name: str
-    python: str
-    env: tuple[tuple[str, str], ...]
-    runtime: str
-    runtime_at: str
-
-
-@hides_secrets
 class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     """What the user asked for, step by step. `env`: the variables of its containers: those of its steps, and what a run adds.
     `files`: those of its steps that have not been packed yet. `python`: the interpreter of its environment, as the server of
@@ -356,6 +346,12 @@ class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     def of_kind(self, kind: type[S]) -> tuple[S, ...]:
         """Its steps of one kind, in order."""
         return tuple(step for step in self.steps if isinstance(step, kind))
+
+    def not_anew(self) -> ImageSpec:
+        """The same, of which what was built before serves, also if it was to be taken anew then."""
+        if not any(step.force for step in self.steps):
+            return self
+        return replace(self, steps=tuple(replace(step, force=False) for step in self.steps))
 
     @property
     def requirements(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from motet.client.home import home_directory
 from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.model.image import BuildPlace, ImageSpec
+from motet.model.isolation import Isolation
 from motet.wire.image_messages import BuildImages, ImagesBuilt
 
 BUILD_IMAGES = "MOTET_BUILD_IMAGES"
@@ -40,26 +41,53 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
 def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[None]:
     """Have environments built, or say what is missing. `here`: the app runs in this environment of this machine, unless its
     images have others; elsewhere the server sees to it, and its builds are told. Raises `ImageBuildError`, `InvalidError`."""
-    in_images, others = by_level(app)
+    if not here:
+        yield from have_built(connection, app, bundle)
+        return
+    in_images = _at(app, "oci")
     if in_images.functions:
         yield from build_images(connection, in_images, [it for it, _ in images_of(in_images, _any)], bundle, oci=True)
-    app = others
+    app = _at(app, None, "process", "bubblewrap")
     asking = images_of(app, lambda image: image.asks_for_environment)
-    if not here:
-        if asking:
-            yield from build_images(connection, app, [image for image, _ in asking], bundle)
-        return
-    lacking = _lacking(asking) if asking else []
+    lacking = _lacking([(image, [it.name for it in functions]) for image, functions in asking]) if asking else []
     if lacking and _is_to_build(lacking):
         yield from build_images(connection, app, [image for image, _, _ in lacking], bundle)
         lacking = []
     _say_what_is_missing(app, lacking)
 
 
-def build_images(
-    connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool = False
+def settle_image(connection: Connection, app: AppSpec, image: ImageSpec, what: str, *, here: bool) -> Steps[None]:
+    """Have the environment of one image built, which `what` is to have; `here`: unless it is there, or is not to be built.
+    Raises as `settle_images` does."""
+    if here:
+        lacking = _lacking([(image, [what])])
+        if not lacking or not _is_to_build(lacking):
+            return
+    yield from build_images(connection, app, [image], "")
+
+
+def have_built(
+    connection: Connection, app: AppSpec, bundle: str, began: Callable[[], object] = lambda: None
 ) -> Steps[None]:
-    """Have the server build environments, and tell what it does until they are there. Raises `ImageBuildError`."""
+    """Have a server that stays build what images ask for, at the level of their functions, and tell what it does. `began` is
+    told if there is anything to build. Raises `ImageBuildError`, `InvalidError`."""
+    asked = [
+        ([image for image, _ in images_of(_at(app, "oci"), _any)], True),
+        ([image for image, _ in images_of(_at(app, None), _has_steps)], None),
+        ([image for image, _ in images_of(_at(app, "process", "bubblewrap"), _asks)], False),
+    ]
+    if any(images for images, _ in asked):
+        began()
+    for images, oci in asked:
+        if images:
+            yield from build_images(connection, app, images, bundle, oci=oci)
+
+
+def build_images(
+    connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool | None = False
+) -> Steps[None]:
+    """Have the server build environments or OCI images (see `BuildImages`), and tell what it does until they are there. Raises
+    `ImageBuildError`, `InvalidError`."""
     images, place, seen = tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), 0
     while True:
         reply: ImagesBuilt = yield from connection.request(BuildImages(app.name, images, place, bundle, seen, oci))
@@ -70,22 +98,28 @@ def build_images(
             return
 
 
-def by_level(app: AppSpec) -> tuple[AppSpec, AppSpec]:
-    """The app's functions that run in OCI images, as far as it is known here, and the others."""
-    default = os.environ.get("MOTET_ISOLATION")
-    in_images = [each for each in app.functions if (each.isolation or default) == "oci"]
-    others = [each for each in app.functions if (each.isolation or default) != "oci"]
-    return replace(app, functions=tuple(in_images)), replace(app, functions=tuple(others))
+def _at(app: AppSpec, *levels: Isolation | None) -> AppSpec:
+    """The app's functions that were declared with one of these levels; None: with none."""
+    return replace(app, functions=tuple(each for each in app.functions if each.isolation in levels))
+
+
+def _has_steps(image: ImageSpec) -> bool:
+    return bool(image.steps)
+
+
+def _asks(image: ImageSpec) -> bool:
+    return image.asks_for_environment
 
 
 def _any(image: ImageSpec) -> bool:
     return True
 
 
-Lacking = tuple[ImageSpec, list[FunctionSpec], list[str]]
+Lacking = tuple[ImageSpec, list[str], list[str]]
+"""An image, the names of what is to have it, and what it asks for and is not there."""
 
 
-def _lacking(asking: Iterable[tuple[ImageSpec, list[FunctionSpec]]]) -> list[Lacking]:
+def _lacking(asking: Iterable[tuple[ImageSpec, list[str]]]) -> list[Lacking]:
     """The images whose environments would have to be built, with what the base lacks."""
     # Late: reading package metadata is slow to import, and most programs ask for nothing.
     from motet.images.builder import EnvironmentBuilder
@@ -94,12 +128,12 @@ def _lacking(asking: Iterable[tuple[ImageSpec, list[FunctionSpec]]]) -> list[Lac
 
     builder = EnvironmentBuilder(home_directory(os.environ) / "images")
     found = []
-    for image, functions in asking:
+    for image, names in asking:
         if builder.found(image) is None:
             recipe = Recipe.of(image)
             prepares = [f"{step.qualname} has not run, which prepares the image" for step in recipe.functions]
             anew = ["the image is to be built anew, by its force_build"] if recipe.is_forced else []
-            found.append((image, functions, [*missing_from_base(recipe), *prepares, *anew]))
+            found.append((image, names, [*missing_from_base(recipe), *prepares, *anew]))
     return found
 
 
@@ -124,9 +158,9 @@ def _why_not() -> str:
 
 def _lines(lacking: list[Lacking]) -> str:
     named: dict[str, list[str]] = {}
-    for _, functions, findings in lacking:
+    for _, names, findings in lacking:
         for finding in findings:
-            named.setdefault(finding, []).extend(function.name for function in functions)
+            named.setdefault(finding, []).extend(names)
     return "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in named.items())
 
 
