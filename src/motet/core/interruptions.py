@@ -53,7 +53,9 @@ class Interruptions:
             if item.call.kind is CallKind.SPAWNED and item.call.cancelled is None
         ]
         for call in calls:
-            self.cancel(call, reason, error)
+            self.queue.withdraw(call)
+            self.isolation.withdraw(call)
+            call.cancel(reason, failure, terminate=False)
         self._give_up(running, OutcomeKind.CANCELLED, reason, turn)
         for item in running:
             self.endings.end(item, "cancelled", OutcomeKind.CANCELLED, failure, turn)
