@@ -293,7 +293,7 @@ class Server:
         return self._door.token
 
     async def _stop_apps(self) -> None:
-        self._lifetimes.stop_all(self._stopped.set)
+        self._lifetimes.stop_all(self._stopped.set, leaves_spawned=self._spawned.outlives)
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(self._stopped.wait(), self._config.stop_grace + 5)
 

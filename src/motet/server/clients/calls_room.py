@@ -39,7 +39,9 @@ class JournalProgress(NamedTuple):
 
 
 class CallsRoom:
-    """`calls` takes spawned calls."""
+    """`calls` takes spawned calls. `outlives`: they go on with the next server."""
+
+    outlives = False
 
     def __init__(self, calls: SpawnedCalls) -> None:
         self.calls = calls

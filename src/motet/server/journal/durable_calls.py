@@ -61,6 +61,9 @@ MOST_TOGETHER_BYTES = 1024 * 1024
 MOST_ARGUMENTS_BYTES = 16 * 1024 * 1024
 """Of the arguments of a function's waiting inputs, about, that are in memory, too: more are read when their turn comes."""
 
+MOST_KNOWN = 1000
+"""Inputs that one question to the journal is about, and that one entry ends."""
+
 _DONE = Done()
 
 ENDED_WITH_THE_SERVER = frozenset((OutcomeKind.CANCELLED, OutcomeKind.LOST))
@@ -86,8 +89,6 @@ class DurableCalls(SpawnedCalls):
         self._apps: dict[str, str] = {}
         """Detached apps that are kept, with their bundles."""
         self._is_ending = False
-        self._left: dict[str, list[int]] = {}
-        """Inputs that ended with the server: the next one has them run."""
         self._catalogue: Catalogue | None = None
         self._resolve: Callable[[str], str] = lambda function_id: function_id
 
@@ -300,10 +301,7 @@ class DurableCalls(SpawnedCalls):
         has cancelled are not."""
         ended = command.ended
         if self._is_ending and not command.is_unwanted:
-            left = [each.index for each in ended if each.kind in ENDED_WITH_THE_SERVER]
-            if left:
-                self._left.setdefault(command.call_id, []).extend(left)
-                ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
+            ended = [each for each in ended if each.kind not in ENDED_WITH_THE_SERVER]
             if not ended:
                 return
         told = SaveOutcomes(command.call_id, ended)
@@ -316,21 +314,30 @@ class DurableCalls(SpawnedCalls):
         self._keeper.owe([InputsEnded(command.call_id, ended, self._clock.wall_now())], kept)
 
     def cancelled(self, call_id: str, by: int | None, reason: str) -> None:
-        """See `SpawnedCalls`. The engine has ended these inputs with the server: the next one would have them run."""
+        """See `SpawnedCalls`. While the server ends, the engine may have let go of its inputs: the next server would have them
+        run."""
         self.on_cancel(call_id)
-        if not (left := self._left.get(call_id)):
+        if not self._is_ending:
             return
 
-        def found(what: tuple[KeptCall, int] | Error) -> None:
-            # Another principal's stays as it is; so does what is not known in time, as if the server had ended before.
-            if isinstance(what, Error) or (by is not None and what[0].principal != by):
+        def unfinished(journal: Journal) -> list[int]:
+            call, count = journal.call(call_id)
+            if by is not None and call.principal != by:
+                raise _not_here(call_id)
+            parts = (range(first, min(first + MOST_KNOWN, count)) for first in range(0, count, MOST_KNOWN))
+            return [
+                index for part in parts for index, has_ended in journal.known(call_id, part).items() if not has_ended
+            ]
+
+        def found(indices: list[int] | Error) -> None:
+            if isinstance(indices, Error):  # another principal's stays as it is; so does what is not known in time
                 return
             failure = report.of(RemoteError(f"Input was cancelled: {reason}"))
-            ended = [InputEnd(index, OutcomeKind.CANCELLED, failure) for index in left]
-            self._left.pop(call_id, None)
-            self.save(SaveOutcomes(call_id, ended, is_unwanted=True))
+            ended = [InputEnd(index, OutcomeKind.CANCELLED, failure) for index in indices]
+            for first in range(0, len(ended), MOST_KNOWN):
+                self.save(SaveOutcomes(call_id, ended[first : first + MOST_KNOWN], is_unwanted=True))
 
-        self._keeper.ask(lambda journal: journal.call(call_id), found)
+        self._keeper.ask(unfinished, found)
 
     def save_tries(self, command: SaveTries) -> None:
         """See `SpawnedCalls`."""

@@ -39,6 +39,8 @@ MANY_INPUTS = 20_000
 class JournalRoom(CallsRoom):
     """`calls` takes spawned calls. `on_fenced` is called when another server has the journal: this one must end."""
 
+    outlives = True
+
     def __init__(
         self,
         journal: Journal,
