@@ -23,6 +23,7 @@ from motet.server.clock import Clock
 from motet.server.journal.keeper import JournalKeeper
 from motet.server.journal.kept_call import is_kept, kept_call, variant_of, with_inputs
 from motet.server.journal.noted_deliveries import NotedDeliveries
+from motet.server.journal.still_unfinished import MOST_KNOWN, not_here, still_unfinished
 from motet.server.journal.unclear_commits import is_unclear
 from motet.store.base import CallStore
 from motet.store.blob_reference import left_to_journal
@@ -61,9 +62,6 @@ MOST_TOGETHER_BYTES = 1024 * 1024
 
 MOST_ARGUMENTS_BYTES = 16 * 1024 * 1024
 """Of the arguments of a function's waiting inputs, about, that are in memory, too: more are read when their turn comes."""
-
-MOST_KNOWN = 1000
-"""Inputs that one question to the journal is about, and that one entry ends."""
 
 _DONE = Done()
 
@@ -256,7 +254,7 @@ class DurableCalls(SpawnedCalls):
             if isinstance(what, Error):
                 self._reply(asker, request_id, self._explained(body.call_id, what))
             elif by is not None and what[0].principal != by:
-                self._reply(asker, request_id, _not_here(body.call_id))
+                self._reply(asker, request_id, not_here(body.call_id))
             else:
                 self._reply(asker, request_id, CallViewed(what[1], what[0].function_id))
 
@@ -271,7 +269,7 @@ class DurableCalls(SpawnedCalls):
 
         def ask(journal: Journal) -> list[InputEnd]:
             if by is not None and journal.call(call_id)[0].principal != by:
-                raise _not_here(call_id)
+                raise not_here(call_id)
             return journal.outcomes(call_id, body.index, count)
 
         def found(what: list[InputEnd] | Error) -> None:
@@ -325,15 +323,6 @@ class DurableCalls(SpawnedCalls):
         if not self._is_ending:
             return
 
-        def unfinished(journal: Journal) -> list[int]:
-            call, count = journal.call(call_id)
-            if by is not None and call.principal != by:
-                raise _not_here(call_id)
-            parts = (range(first, min(first + MOST_KNOWN, count)) for first in range(0, count, MOST_KNOWN))
-            return [
-                index for part in parts for index, has_ended in journal.known(call_id, part).items() if not has_ended
-            ]
-
         def found(indices: list[int] | Error) -> None:
             if isinstance(indices, Error):  # another principal's stays as it is; so does what is not known in time
                 return
@@ -342,7 +331,7 @@ class DurableCalls(SpawnedCalls):
             for first in range(0, len(ended), MOST_KNOWN):
                 self.save(SaveOutcomes(call_id, ended[first : first + MOST_KNOWN], is_unwanted=True))
 
-        self._keeper.ask(unfinished, found)
+        self._keeper.ask(lambda journal: still_unfinished(journal, call_id, by), found)
 
     def save_tries(self, command: SaveTries) -> None:
         """See `SpawnedCalls`."""
@@ -400,7 +389,3 @@ def _settling(future: asyncio.Future[T]) -> Callable[[T], None]:
 
 _NO_REQUEST: RequestBody = ViewCall("")
 """Stands for the request in what is logged of an answer that cannot be sent."""
-
-
-def _not_here(call_id: str) -> NotFoundError:
-    return NotFoundError(f"no spawned call {call_id} is kept on this server (any more)")

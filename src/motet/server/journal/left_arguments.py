@@ -32,7 +32,7 @@ GIVE_UP_AFTER = 300.0
 damaged, and not the disk or the database away. Those that wait for these keep a container waiting."""
 
 
-class _Reading(msgspec.Struct):
+class _ArgumentsAsked(msgspec.Struct):
     """What is read, and how it goes. `failing_since`: on the loop's clock; None: it does not fail."""
 
     command: ReadArguments
@@ -54,7 +54,7 @@ class LeftArguments:
         """Have these read."""
         for key in command.wanted:
             self._waiting.setdefault(key, [])
-        self._ask(_Reading(command))
+        self._ask(_ArgumentsAsked(command))
 
     def find(self, delivery: Delivery, then: Arrived) -> None:
         """The arguments of an attempt that is to be delivered: `then` is told when they are here."""
@@ -68,12 +68,12 @@ class LeftArguments:
         """What cannot be read is not asked for again."""
         self._is_closed = True
 
-    def _ask(self, reading: _Reading) -> None:
+    def _ask(self, reading: _ArgumentsAsked) -> None:
         if not self._is_closed:
             question = partial(_read, wanted=reading.command.wanted, ahead=reading.command.ahead)
             self._keeper.look(question, partial(self._came, reading))
 
-    def _came(self, reading: _Reading, found: Found | Error) -> None:
+    def _came(self, reading: _ArgumentsAsked, found: Found | Error) -> None:
         command = reading.command
         if isinstance(found, Error):
             self._failed(reading, found)
@@ -85,7 +85,7 @@ class LeftArguments:
             for then in self._waiting.pop(key, ()):
                 then(payload or _missing(key))
 
-    def _failed(self, reading: _Reading, error: Error) -> None:
+    def _failed(self, reading: _ArgumentsAsked, error: Error) -> None:
         now = asyncio.get_running_loop().time()
         if reading.failing_since is None:
             reading.failing_since = now
@@ -95,11 +95,11 @@ class LeftArguments:
         else:
             self._ask_later(reading)
 
-    def _ask_later(self, reading: _Reading) -> None:
+    def _ask_later(self, reading: _ArgumentsAsked) -> None:
         asyncio.get_running_loop().call_later(reading.delay, self._ask, reading)
         reading.delay = min(2 * reading.delay, RETRY_MOST)
 
-    def _tried(self, reading: _Reading, error: Error, not_kept: Error | None) -> None:
+    def _tried(self, reading: _ArgumentsAsked, error: Error, not_kept: Error | None) -> None:
         """Whether the journal can be written is known."""
         if not_kept is not None:
             self._ask_later(reading)
