@@ -65,7 +65,7 @@ def denied(moment: MomentCame) -> OutcomeDenied:
         [ended(90), came(100, "skipped"), again(180)],
         [*ran(came(100, "alone"), 100, until=240), came(200, "alone"), *ran(came(300, "alone"), 300)],
         [
-            Fault(at=210, kind="cut off", target="alone"),
+            Fault(at=210, kind="hold", target="alone"),
             *ran(came(100, "alone"), 100, until=240),
             *ran(came(200, "alone"), 220),
         ],
