@@ -21,6 +21,7 @@ from motet.server.sandboxes.sandbox_images import SandboxImages
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
 from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.server.sandboxes.sandboxes import Sandboxes
+from motet.server.sandboxes.tunnels import Tunnels
 from motet.wire.hello import Hello
 
 
@@ -75,7 +76,8 @@ class Launched:
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
         walls = SandboxWalls(catalogue.levels, self.containers.walling)
         self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
-        self.requests = SandboxRequests(self.sandboxes, SandboxImages(images.builder, builds=images.builds))
+        settling, tunnels = SandboxImages(images.builder, builds=images.builds), Tunnels(driver.clock.wall_now)
+        self.requests = SandboxRequests(self.sandboxes, settling, tunnels)
         self._driver, self._backend, self._held = driver, backend, theirs
         self._levels = catalogue.levels
         self._sockets = () if inherited is None else inherited.sockets
