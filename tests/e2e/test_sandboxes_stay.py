@@ -12,6 +12,7 @@ import pytest
 
 import motet
 from motet.client import standing
+from motet.exception import DataLossError
 from tests.e2e.conftest import wait_until
 from tests.e2e.restarted import Restarted
 from tests.e2e.standing import PATIENCE, StandingServer, standing_server
@@ -59,6 +60,12 @@ def test_a_sandbox_outlives_its_creator_and_a_killed_server_with_its_streams(
         assert list(lines) == ["got this\n"]
         box.wait()
         assert box.returncode == 0
+        home.restart()
+        again = motet.Sandbox.from_id(sandbox_id)
+        again.wait()
+        assert (again.returncode, list(motet.Sandbox.list())) == (0, [])
+        with pytest.raises(DataLossError):
+            again.stdout.read()
     finally:
         standing.disconnect()
 

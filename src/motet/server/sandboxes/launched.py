@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import replace
 
 from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
@@ -11,6 +11,7 @@ from motet.errors import Error
 from motet.model.sandbox import PREFIX
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
+from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.containers.walling import Walling
@@ -18,6 +19,7 @@ from motet.server.driver import Driver
 from motet.server.images.room import ImagesRoom
 from motet.server.lines import Lines
 from motet.server.peers import Handler, SocketPeer
+from motet.server.sandboxes.ended_sandboxes import EndedSandboxes
 from motet.server.sandboxes.sandbox_images import SandboxImages
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
 from motet.server.sandboxes.sandbox_walls import SandboxWalls
@@ -62,24 +64,22 @@ class Launched:
         lifetimes: Lifetimes,
         lines: Lines,
         images: ImagesRoom,
-        base_env: Mapping[str, str],
-        stop_grace: float,
-        hidden: tuple[str, ...],
+        config: ServerConfig,
         inherited: Inherited | None,
-        *,
-        app_users: bool,
     ) -> None:
-        walling = Walling(hidden, app_users=app_users)
+        walling = Walling(config.hidden, app_users=config.app_users)
         held = () if inherited is None else inherited.held
         theirs = [each for each in held if each.container_id.startswith(PREFIX)]
         others = [each for each in held if not each.container_id.startswith(PREFIX)]
         self.containers = Containers(
-            *(driver, backend, catalogue, lines, dict(base_env), stop_grace, walling),
+            *(driver, backend, catalogue, lines, dict(config.base_env), config.stop_grace, walling),
             inherited if inherited is None else replace(inherited, held=others),
         )
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
         walls = SandboxWalls(catalogue.levels, walling)
-        self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
+        self.sandboxes = Sandboxes(*parts, walls, lines, config.base_env, survive=inherited is not None)
+        if config.ended_sandboxes is not None:
+            self.sandboxes.keep(EndedSandboxes(config.ended_sandboxes))
         settling, tunnels = SandboxImages(images.builder, builds=images.builds), Tunnels(driver.clock.wall_now)
         self.requests = SandboxRequests(self.sandboxes, settling, tunnels)
         self._driver, self._backend, self._held = driver, backend, theirs
