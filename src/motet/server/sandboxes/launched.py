@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
 
 from motet.backends.base import Backend, ContainerEnd, Stream, TemplateEnd
 from motet.core import events as e
@@ -11,7 +13,6 @@ from motet.errors import Error
 from motet.model.sandbox import PREFIX
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
-from motet.server.config import ServerConfig
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.containers.walling import Walling
@@ -26,6 +27,25 @@ from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.server.sandboxes.sandboxes import Sandboxes
 from motet.server.sandboxes.tunnels import Tunnels
 from motet.wire.hello import Hello
+
+
+class Settings(Protocol):
+    """What a server's configuration says of them."""
+
+    @property
+    def base_env(self) -> dict[str, str]: ...
+
+    @property
+    def stop_grace(self) -> float: ...
+
+    @property
+    def hidden(self) -> tuple[str, ...]: ...
+
+    @property
+    def app_users(self) -> bool: ...
+
+    @property
+    def ended_sandboxes(self) -> Path | None: ...
 
 
 class _EnginePlaces:
@@ -64,7 +84,7 @@ class Launched:
         lifetimes: Lifetimes,
         lines: Lines,
         images: ImagesRoom,
-        config: ServerConfig,
+        config: Settings,
         inherited: Inherited | None,
     ) -> None:
         walling = Walling(config.hidden, app_users=config.app_users)
