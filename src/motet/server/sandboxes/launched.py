@@ -29,7 +29,7 @@ from motet.server.sandboxes.tunnels import Tunnels
 from motet.wire.hello import Hello
 
 
-class Settings(Protocol):
+class LaunchSettings(Protocol):
     """What a server's configuration says of them."""
 
     @property
@@ -84,7 +84,7 @@ class Launched:
         lifetimes: Lifetimes,
         lines: Lines,
         images: ImagesRoom,
-        config: Settings,
+        config: LaunchSettings,
         inherited: Inherited | None,
     ) -> None:
         walling = Walling(config.hidden, app_users=config.app_users)

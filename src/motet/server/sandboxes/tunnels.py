@@ -10,8 +10,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from motet.server.port.self_made import self_made_certificate
 from motet.server.sandboxes.known_sandbox import KnownSandbox
+from motet.server.self_made import self_made_certificate
 from motet.wire import sandbox_messages as m
 
 HOST = "127.0.0.1"
