@@ -15,6 +15,7 @@ from motet.client.ground import ground
 from motet.client.resuming_link import ResumingLink
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
+from motet.wire.conversation_messages import Goodbye, LeadTold, Taken
 from motet.wire.hello import Agreed, Hello, Refused, WhoLeads
 from motet.wire.server_proof import server_proof, token_digest, token_name
 from tests.client.test_resuming_link import PATIENCE, FakeServer, call, outcome
@@ -23,13 +24,22 @@ TOKEN = "motet_x"
 Answer = Callable[[Hello], Refused]
 
 
-def proved(token: str = TOKEN, *, here: bool = True, key: str = "", address: str = "", fingerprint: str = "") -> Answer:
+def proved(
+    token: str = TOKEN,
+    *,
+    here: bool = True,
+    key: str = "",
+    address: str = "",
+    fingerprint: str = "",
+    term: int = 3,
+    in_doubt: bool = False,
+) -> Answer:
     """The answer of a server that knows this token, to who asks who leads."""
 
     def answer(hello: Hello) -> Refused:
         digest = token_digest(token)
         proof = server_proof(digest, hello.challenge, key) if hello.token_name == token_name(digest) else ""
-        leads = WhoLeads(here, proof, "" if here else "process 7 on alpha", 3, address, fingerprint)
+        leads = WhoLeads(here, proof, "" if here else "process 7 on alpha", term, address, fingerprint, in_doubt)
         return Refused("who leads was asked", who_leads=leads)
 
     return answer
@@ -127,6 +137,32 @@ def test_a_server_that_stands_by_leads_to_one_that_nobody_named(
     assert place.result(PATIENCE).address == second.address
 
 
+def test_one_whose_lead_is_in_doubt_is_used_if_no_other_leads(
+    servers: tuple[FakeServer, FakeServer], found: Callable[..., Future[ServerPlace]]
+) -> None:
+    first, second = servers
+    for other, leading in ((proved(here=False), first), (proved(term=4), second)):
+        place = found(first.address, second.address)
+        first.accept(proved(in_doubt=True))
+        second.accept(other)
+        assert place.result(PATIENCE).address == leading.address
+
+
+def test_nobody_goes_back_to_one_in_doubt_after_another_has_led(servers: tuple[FakeServer, FakeServer]) -> None:
+    first, second = servers
+    both = Cluster(ground(), (first.address, second.address), "", TOKEN)
+    with ThreadPoolExecutor(1) as pool:
+        place = pool.submit(both.leader)
+        first.accept(proved(in_doubt=True))
+        second.accept(proved(term=4))
+        assert place.result(PATIENCE).address == second.address
+        place = pool.submit(both.leader)
+        first.accept(proved(in_doubt=True))
+        second.accept(proved(here=False))
+        with pytest.raises(ConnectionError, match=r"cannot know whether it still leads \(term 3\); the one at "):
+            place.result(PATIENCE)
+
+
 @pytest.mark.parametrize(
     ("told", "is_followed"), [("tls:b:1", True), ("wss://b:1/connect", True), ("insecure-tcp:b:1", False)]
 )
@@ -206,6 +242,44 @@ def test_when_the_one_that_leads_says_nothing_any_more_the_client_goes_over_to_o
     let_in(second, "se-2")
     assert second.next_said().again
     second.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+@pytest.mark.parametrize("is_named", [True, False])
+def test_when_the_one_that_leads_may_lead_no_more_the_client_goes_over_to_one_that_leads(
+    servers: tuple[FakeServer, FakeServer], is_named: bool
+) -> None:
+    """It is told so by that one, and of the other if need be; and that one hears that it goes."""
+    first, second = servers
+    outcomes = call(connected(first, second) if is_named else connected(first))
+    if is_named:
+        first.accept(proved())
+    first.accept(Agreed(1, run="se-1", conversation_token="talk"))
+    first.next_said()
+    first.say(Taken(1, LeadTold(others=((second.address, ""),))), Taken(1, LeadTold(in_doubt=True)))
+    second.accept(proved(here=False))
+    first.say(Taken(1))
+    second.accept(proved(term=4))
+    while not isinstance(first.next(), Goodbye):
+        pass
+    first.peer.close()
+    first.accept(proved(in_doubt=True)) if not is_named else None
+    second.accept(proved(term=4))
+    second.accept(Agreed(1, run="se-2", conversation_token="talk-2"))
+    assert second.next_said().again
+    second.say(outcome())
+    assert outcomes.waiter.wait() is None
+
+
+def test_a_client_stays_with_one_in_doubt_while_no_other_leads(servers: tuple[FakeServer, FakeServer]) -> None:
+    first, second = servers
+    outcomes = call(connected(first, second))
+    let_in(first, "se-1")
+    first.next_said()
+    first.say(Taken(1, LeadTold(in_doubt=True)))
+    second.accept(proved(here=False))
+    second.accept(proved(in_doubt=True))
+    first.say(Taken(1, LeadTold()), outcome())
     assert outcomes.waiter.wait() is None
 
 

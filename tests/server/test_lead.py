@@ -92,6 +92,16 @@ def test_a_lead_is_renewed_again_and_again_and_let_go_of_when_it_is_closed() -> 
     assert (lease.released, lease.is_closed) == ([7], True)
 
 
+def test_a_lead_may_be_over_when_it_was_not_renewed_for_the_time_of_the_lease() -> None:
+    lease = ScriptedLease()
+    lease.seconds = 1000.0
+    lead = Lead(lease, Term(7))
+    assert 0 < lead.left <= 1000
+    lease.seconds = 0.0
+    assert lead.left <= 0
+    lead.close()
+
+
 def test_a_database_that_is_away_is_a_problem_until_it_is_back(caplog: pytest.LogCaptureFixture) -> None:
     lease = ScriptedLease()
 

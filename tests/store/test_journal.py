@@ -168,6 +168,24 @@ def test_what_is_said_twice_is_kept_once(journal: Journal) -> None:
     assert journal.known("fc-1", [0, 1, 2, 3]) == {0: True, 1: False, 2: False}
 
 
+@pytest.mark.parametrize("count", [1, 7, 8, 63, 64, 137])
+def test_one_batch_may_have_any_number_of_calls_inputs_and_outcomes(journal: Journal, count: int) -> None:
+    numbers = range(count)
+    journal.keep([entry for number in numbers for entry in (CallMade(call(number)), added(number, 0, 1))])
+    first = [ended(number, 1) for number in numbers]
+    again = InputsEnded("fc-0", [InputEnd(1, OutcomeKind.FAILURE, b"later")], 900.0)
+    nowhere = InputsEnded("fc-none", [InputEnd(0, OutcomeKind.FAILURE, b"")], 900.0)
+    twice = [
+        CallMade(call(0)),
+        InputsAdded("fc-0", [NewInput(0, b"other"), NewInput(2, b"new"), NewInput(2, b"")], 900.0),
+    ]
+    journal.keep([*twice, *first, again, nowhere])
+    assert [journal.call(f"fc-{number}")[1] for number in numbers] == [3, *[2] * (count - 1)]
+    assert all(journal.known(f"fc-{number}", [0, 1]) == {0: False, 1: True} for number in numbers)
+    assert journal.outcomes("fc-0", 1, 1) == first[0].ended
+    assert journal.payloads([("fc-0", 0), ("fc-0", 2)]) == [b"0/0", b"new"]
+
+
 def test_inputs_that_come_in_any_order_are_found_by_index(journal: Journal) -> None:
     journal.keep([CallMade(call(1)), added(1, 5, 3)])
     journal.keep([added(1, 4, 0)])

@@ -16,6 +16,7 @@ from motet.client.sockets import ANSWER_BYTES, read_frame
 from motet.client.streams import ByteStream
 from motet.errors import ConnectionError, ServiceError
 from motet.wire import codec
+from motet.wire.conversation_messages import LeadTold
 from motet.wire.hello import Agreed, Hello, Refused, StandsBy, WhoLeads
 from motet.wire.server_proof import server_proof, token_digest, token_name
 
@@ -24,6 +25,10 @@ ASK_TIMEOUT = 2.0
 """Seconds for each step of asking one server: others may answer sooner."""
 NOBODY_PATIENCE = 2.0
 """Seconds after which a client that comes for the first time believes that no server is there."""
+DOUBT_INTERVAL = 0.25
+"""Seconds between two looks at whether another server leads, while the one that is used cannot know that it still does."""
+MOST_TOLD = 16
+"""Servers that nobody named, and that are remembered."""
 
 
 class ServerPlace(NamedTuple):
@@ -38,16 +43,24 @@ class NobodyThere(ConnectionError):
     """None of the servers is there, or knows the token: not even one that waits to lead."""
 
 
+class AnotherLeads(ConnectionError):
+    """The server that this client uses leads no more, whatever it knows itself."""
+
+
 class Cluster:
     """Those that were named, and those that they told of. Not thread-safe."""
 
     def __init__(self, on: Ground, addresses: Sequence[str], fingerprint: str, token: str) -> None:
         self._on = on
         self._named = [ServerPlace(address, fingerprint) for address in addresses]
-        self._told: ServerPlace | None = None
-        """Where the one leads that is not among those that were named."""
+        self._told: list[ServerPlace] = []
+        """Those that are not among those that were named."""
         self._token = token
-        self._checked_at, self._began_at = float("-inf"), on.now()
+        self._check_at, self._began_at = float("-inf"), on.now()
+        self._term = 0
+        """The latest that is known of."""
+        self.in_doubt = False
+        """The server that is used has said that another one may lead by now."""
 
     @property
     def final(self) -> tuple[type[ConnectionError], ...]:
@@ -65,19 +78,31 @@ class Cluster:
         return ", ".join(place.address for place in self._places())
 
     def learn(self, told: WhoLeads) -> None:
-        """A server that stands by says who leads. What is not secret on its way is not gone over because a server says so."""
-        kind = told.address.partition(":")[0]
-        kinds = {place.address.partition(":")[0] for place in self._named}
-        is_new = all(told.address != place.address for place in self._named)
-        if is_new and (kind in _SECRET or kind in kinds):
-            self._told = ServerPlace(told.address, told.fingerprint)
+        """A server that stands by says who leads."""
+        self._remember(ServerPlace(told.address, told.fingerprint))
+
+    def hear(self, lead: LeadTold) -> None:
+        """The server that is used says how it leads, and which others there are."""
+        self.in_doubt = lead.in_doubt
+        for address, fingerprint in lead.others:
+            self._remember(ServerPlace(address, fingerprint))
+
+    def _remember(self, place: ServerPlace) -> None:
+        """What is not secret on its way is not gone over because a server says so."""
+        kind = place.address.partition(":")[0]
+        kinds = {each.address.partition(":")[0] for each in self._named}
+        if any(place.address == each.address for each in self._named) or not (kind in _SECRET or kind in kinds):
+            return
+        self._told = [place, *(each for each in self._told if each.address != place.address)][:MOST_TOLD]
 
     def leader(self, last: str = "") -> ServerPlace:
-        """Where to show the token. The one at `last` is asked last. Raises `NobodyThere`, or `ConnectionError` if some are
-        there that do not lead: one of them will soon. Both say what each has said."""
+        """Where to show the token. Those that were named are asked first, and of them the one at `last` last; one whose lead is
+        in doubt is taken if no other leads, and none is known to have led since. Raises `NobodyThere`, or `ConnectionError` if
+        some are there that do not lead: one of them will soon. Both say what each has said."""
         problems: list[str] = []
         anybody, asked = False, set()
-        waiting = sorted(self._places(), key=lambda place: place.address == last)
+        doubtful: ServerPlace | None = None
+        waiting = sorted(self._places(), key=lambda place: (place in self._told, place.address == last))
         while waiting:
             place = waiting.pop(0)
             asked.add(place)
@@ -86,13 +111,22 @@ class Cluster:
             except (OSError, ConnectionError, ServiceError) as error:
                 problems.append(str(error))
                 continue
-            if told.here:
-                return ServerPlace(place.address, key or place.fingerprint)
             anybody = True
+            if told.here:
+                found = ServerPlace(place.address, key or place.fingerprint)
+                if not told.in_doubt:
+                    self._term = max(self._term, told.term)
+                    return found
+                if told.term >= self._term:
+                    doubtful = doubtful or found
+                problems.append(f"the one at {place.address} cannot know whether it still leads (term {told.term})")
+                continue
             self.learn(told)
             waiting += [each for each in self._places() if each not in asked and each not in waiting]
             leads = f"waits for {told.holder} (term {told.term})" if told.holder else "waits to lead"
             problems.append(f"the one at {place.address} {leads}")
+        if doubtful is not None:
+            return doubtful
         text = f"none of the servers leads: {'; '.join(problems)}"
         raise ConnectionError(text) if anybody else NobodyThere(text)
 
@@ -107,23 +141,35 @@ class Cluster:
             raise
 
     def check_leads(self, here: str, every: float) -> None:
-        """For who hears nothing from the server at this address: the others are asked, once in so many seconds. Raises
-        `ConnectionError` if one of them leads."""
-        if self.is_one or self._on.now() - self._checked_at < every:
+        """For who hears nothing from the server at this address, or that it is in doubt: the others are asked, once in so many
+        seconds, and so that most of the time is left for other things. Raises `AnotherLeads` if one of them leads."""
+        began = self._on.now()
+        if self.is_one or began < self._check_at:
             return
         for place in self._places():
             if place.address != here and self._leads(place):
-                raise ConnectionError(f"nothing comes from the server at {here}, and the one at {place.address} leads")
-        self._checked_at = self._on.now()
+                why = "cannot know whether it leads" if self.in_doubt else "is silent"
+                raise AnotherLeads(f"the server at {here} {why}, and the one at {place.address} leads")
+        now = self._on.now()
+        self._check_at = now + max(every, 4 * (now - began))
+
+    def check_doubt(self, here: str) -> None:
+        """The same, as soon as may be, while the server at this address is in doubt."""
+        if self.in_doubt:
+            self.check_leads(here, DOUBT_INTERVAL)
 
     def _leads(self, place: ServerPlace) -> bool:
         try:
-            return ask(self._on, place, self._token)[0].here
+            told = ask(self._on, place, self._token)[0]
         except (OSError, ConnectionError, ServiceError):
             return False
+        if not told.here or told.in_doubt:
+            return False
+        self._term = max(self._term, told.term)
+        return True
 
     def _places(self) -> list[ServerPlace]:
-        return self._named if self._told is None else [*self._named, self._told]
+        return [*self._named, *self._told]
 
 
 def ask(on: Ground, place: ServerPlace, token: str) -> tuple[WhoLeads, str]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from motet.client.dual import Steps
+from motet.client.gathered_requests import GatheredRequest
 from motet.client.outgoing import Outgoing
 from motet.client.waiter import Waiter
 from motet.errors import ConnectionError
@@ -123,6 +124,16 @@ class Connection:
             reply = yield waiter
         except BaseException:
             self.forget(number)
+            raise
+        return checked(reply, self._rebuild)
+
+    def request_gathered(self, body: RequestBody) -> Steps[Any]:
+        """As `request`, for what may wait a moment: of what tasks of one loop ask at the same time, all leaves together."""
+        request = GatheredRequest(self, body)
+        try:
+            reply = yield request
+        except BaseException:
+            request.forget()
             raise
         return checked(reply, self._rebuild)
 

@@ -8,12 +8,13 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from motet.client.cluster import Cluster
+from motet.client.cluster import AnotherLeads, Cluster
 from motet.client.connection import Connection
 from motet.client.forks import in_forked_child
 from motet.client.gate import shield_cancellation
 from motet.client.ground import ground
 from motet.client.link import SocketLink
+from motet.client.listening import Listening
 from motet.client.streams import ByteStream, NoStream
 from motet.client.unfinished import Unfinished
 from motet.errors import ConnectionError, ServiceError
@@ -28,17 +29,12 @@ RECONNECT_TIMEOUT = 60.0
 """Seconds for which the server, or the next one, is waited for, unless MOTET_RECONNECT says otherwise."""
 SILENCE = 30.0
 """Seconds for which nothing may come from a server elsewhere, unless MOTET_SILENCE says otherwise."""
-HEARTBEATS = 3
-"""In that time."""
-HEARTBEAT_OF_SEVERAL = 1.0
-"""Seconds without a word after which other servers are asked whether one of them leads now, if several are named."""
 RETRY_INTERVAL = 0.1
 FIRST_PATIENCE = 20.0
 """Seconds within which one of several servers has to lead, for a client that comes for the first time."""
 
-CONFIRM_AFTER = 0.02
-"""Seconds without news after which the server is told what is here; while more comes, after so many outcomes or messages:"""
 CONFIRM_EVERY = 64
+"""Outcomes or messages after which the server is told what is here, while more comes (see `Listening`)."""
 
 
 class ResumingLink(SocketLink):
@@ -68,11 +64,9 @@ class ResumingLink(SocketLink):
         self._is_new = bool(others)
         """The one that leads is still to be found."""
         self._patience = patience
-        self._silence = silence if is_far else 0.0
-        self._heartbeat = self._silence / HEARTBEATS
-        if others:
-            self._heartbeat = min(self._heartbeat, HEARTBEAT_OF_SEVERAL)
-        self._hello = msgspec.structs.replace(hello, lasts=is_far, heartbeat_ms=int(self._heartbeat * 1000))
+        silence = silence if is_far else 0.0
+        self._listening = Listening(self._cluster, silence, is_one_of_several=bool(others))
+        self._hello = msgspec.structs.replace(hello, lasts=is_far, heartbeat_ms=int(self._listening.heartbeat * 1000))
         self._unfinished = Unfinished()
         self._kept = KeptMessages() if is_far else None
         """What the server may not have; None: it keeps no conversation."""
@@ -88,9 +82,6 @@ class ResumingLink(SocketLink):
         """Outcomes that are here, and of which the server knows that."""
         self._heard = self._acknowledged = 0
         """The same for the messages of a conversation."""
-        self._is_timed = False
-        """Whoever receives looks up soon, to say what is here."""
-        self._silent = 0.0
         self._said_at = ground().now()
         super().__init__(address, self._hello, connection, fingerprint)
         if is_far:
@@ -143,11 +134,13 @@ class ResumingLink(SocketLink):
     def _read(self) -> None:
         end = self._come_back(None) if self._is_new else None
         while end is None:
-            if self._heartbeat:
-                self._stream.expect_bytes(self._heartbeat)
+            if self._listening.heartbeat:
+                self._listening.expect_bytes(self._stream)
             problem = self._read_to_end()
             if not self._may_come_back(problem):
                 return self._lose(problem)
+            if isinstance(problem, AnotherLeads):  # what is done for this program there ends; nothing more comes of it
+                self.say_goodbye()
             self._stream.end()  # a thread that sends, and has the lock, waits no longer
             with self._lock:
                 self._is_lost = True
@@ -166,7 +159,7 @@ class ResumingLink(SocketLink):
         """Say all else that is unfinished, once the apps are there: to place their source takes the server a while."""
         if not self._awaited:
             # Nobody hears the server meanwhile: it has to take more of this now and then.
-            self._stream.wait(self._silence or None)
+            self._stream.wait(self._listening.most or None)
             self._say_again(self._unfinished.again())
             self._stream.wait(None)
             self._is_lost = False
@@ -209,6 +202,7 @@ class ResumingLink(SocketLink):
         self._connection.receive([message for message in messages if self._unfinished.received(message)])
         if self._taken - self._confirmed >= CONFIRM_EVERY or self._heard - self._acknowledged >= CONFIRM_EVERY:
             self._confirm()
+        self._cluster.check_doubt(self._address)
 
     def _of_conversation(self, messages: Sequence[ToClient], kept: KeptMessages) -> list[ToClient]:
         """Those that are not about the conversation itself."""
@@ -217,7 +211,10 @@ class ResumingLink(SocketLink):
             if isinstance(message, Taken):
                 # Without the link's lock: who has it may be sending to a server that stands still, which is to be seen here.
                 kept.taken(message.count)
-                if self._ground.now() - self._said_at >= self._heartbeat / 2 > 0:
+                if message.lead is not None:
+                    self._cluster.hear(message.lead)
+                    self._listening.expect_bytes(self._stream)
+                if self._ground.now() - self._said_at >= self._listening.heartbeat / 2 > 0:
                     self._confirm()
                 continue
             if not isinstance(message, NOT_COUNTED):
@@ -229,30 +226,26 @@ class ResumingLink(SocketLink):
         self._run = agreed.run
         self._conversation_token = agreed.conversation_token
         if not agreed.conversation_token:  # nor does it say anything when there is nothing to say
-            self._kept, self._heartbeat = None, 0.0
+            self._kept, self._listening.heartbeat = None, 0.0
 
     def _receive_into(self, view: memoryview) -> int:
         while True:
-            if (self._taken > self._confirmed or self._heard > self._acknowledged) and self._run and not self._is_timed:
-                self._stream.expect_bytes(CONFIRM_AFTER)
-                self._is_timed = True
+            if (
+                (self._taken > self._confirmed or self._heard > self._acknowledged)
+                and self._run
+                and not self._listening.is_short
+            ):
+                self._listening.is_short = True
+                self._listening.expect_bytes(self._stream)
             try:
                 count = self._stream.receive_into(view)
-                self._silent = 0.0
+                self._listening.end()
                 return count
             except BlockingIOError:
-                self._count_silence()
+                self._listening.check(self._address)
                 if self._confirm():
-                    self._stream.expect_bytes(self._heartbeat)
-                    self._is_timed = False
-
-    def _count_silence(self) -> None:
-        """Waits are counted, and not the time: a client that stands still itself has asked nobody."""
-        self._silent += CONFIRM_AFTER if self._is_timed else self._heartbeat
-        if self._silent >= self._silence > 0 and self._heartbeat:
-            raise ConnectionError(f"nothing came from the server for {self._silence:g} s (MOTET_SILENCE)")
-        if self._silent >= self._heartbeat > 0:
-            self._cluster.check_leads(self._address, self._heartbeat)
+                    self._listening.is_short = False
+                    self._listening.expect_bytes(self._stream)
 
     def _confirm(self) -> bool:
         """Say what is here. Without a wait: the server may wait for this thread to read. Whether it was said."""
@@ -382,8 +375,8 @@ class ResumingLink(SocketLink):
 
     def _change_to(self, stream: ByteStream) -> None:
         before, self._stream = self._stream, stream
-        self._is_timed = False
-        self._silent = 0.0
+        self._cluster.in_doubt = False
+        self._listening.begin_anew()
         before.close()
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 import msgspec
@@ -32,11 +33,23 @@ class ImageBuilder(Protocol):
         same time. Cancelling it ends the build. Raises `ImageBuildError`."""
         ...
 
-    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
-        """The OCI image, built unless it is there. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and,
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        """The OCI image, built unless it is there; `anew`: steps that are to be taken anew are. Cancelling it ends the
+        build. Raises `ImageBuildError`, `InvalidError` and,
         with what to do, `ServiceError` where nothing builds such images."""
         ...
 
-    def used(self, digest: str, app: str) -> None:
-        """Containers of this process use an environment, for an app of this name: it is not removed while this process lives.
-        Idempotent; "" is no environment."""
+    def used(self, made: Environment | OciImage, app: str) -> None:
+        """Containers of this process use it, for an app of this name: it is not removed while this process lives. Idempotent;
+        the base environment is nobody's to remove."""
+
+    def note_needed(self, needed: Mapping[str, Sequence[str]]) -> None:
+        """Deployed apps need these from now on, also while this process does not run: by `name_of`, each with their names."""
+
+
+def name_of(image: ImageSpec) -> str:
+    """What an image that was built is known by among those of its machine, by its interpreter's path or as an engine calls
+    it; "": it is the base environment."""
+    if image.oci is not None:
+        return image.oci.name.rpartition(":")[2]
+    return os.path.basename(os.path.dirname(os.path.dirname(image.python)))

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from motet.errors import ImageBuildError
@@ -15,7 +16,8 @@ from motet.images.cache import EnvironmentCache
 from motet.images.installed import is_python, missing_from_base
 from motet.images.linked_runtime import base_name, linked_runtime
 from motet.images.recipe import Recipe
-from motet.model.image import BuildPlace, ImageSpec
+from motet.images.uses import note_needed
+from motet.model.image import BuildPlace, ImageSpec, OciImage
 
 _LONGEST_LINE = 1 << 20
 
@@ -33,8 +35,12 @@ class EnvironmentBuilder:
         if not recipe.functions and not missing_from_base(recipe):
             return Environment()
         found = None if recipe.is_forced else self.cache.led_to(recipe.digest(base_name()))
-        if found is not None:
-            self._link(is_python(recipe.python))
+        if found is None:
+            return None
+        self.cache.hold(found.digest)
+        if self.cache.environment(found.digest) is None:  # it was removed just before
+            return None
+        self._link(is_python(recipe.python))
         return found
 
     def _link(self, is_same_python: bool) -> None:
@@ -78,7 +84,11 @@ class EnvironmentBuilder:
                     raise ImageBuildError(reason)
         raise ImageBuildError(f"the build ended without an answer (status {await process.wait()})")
 
-    def used(self, digest: str, app: str) -> None:
+    def used(self, made: Environment | OciImage, app: str) -> None:
         """See `ImageBuilder`."""
-        if digest:
-            self.cache.hold(digest, app)
+        if isinstance(made, Environment) and made.digest:
+            self.cache.hold(made.digest, app)
+
+    def note_needed(self, needed: Mapping[str, Sequence[str]]) -> None:
+        """See `ImageBuilder`."""
+        note_needed(self.cache.directory, needed)

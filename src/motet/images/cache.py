@@ -4,7 +4,8 @@ images/environments/DIGEST/          an environment; its `motet.json` says what 
 images/recipes/DIGEST.json           which environment a recipe led to, so that it is not resolved again
 images/building/                     what is being built: renamed when it is whole
 images/logs/DIGEST.log               what builds of a recipe wrote, the last one
-images/locks/NAME.lock               held by who builds that recipe or environment, and shared by who uses it
+images/locks/NAME.lock               held by who builds that recipe or environment
+images/uses/, images/needed.json     see `uses`
 images/runtime/                      see `linked_runtime`
 """
 
@@ -14,17 +15,13 @@ import contextlib
 import fcntl
 import os
 import shutil
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
 
-from motet.errors import ImageBuildError
 from motet.images.base import Environment
-
-_USED_AGAIN = 3600.0
-"""Seconds after which another use is noted."""
+from motet.images.uses import Uses
 
 
 class Built(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,7 +59,8 @@ class EnvironmentCache:
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self._held: dict[str, int] = {}
+        self._uses = Uses(directory)
+        self.hold, self.release = self._uses.hold, self._uses.release
 
     @property
     def environments(self) -> Path:
@@ -111,41 +109,12 @@ class EnvironmentCache:
     def locked(self, name: str) -> Iterator[int]:
         """Be the only one, of all processes, that has the lock of this name; wait until it is free. Whoever inherits the
         descriptor has it, too."""
-        descriptor = self._open_lock(name)
+        descriptor = self._uses.open_lock(name)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield descriptor
         finally:
             os.close(descriptor)
-
-    def hold(self, digest: str, app: str = "") -> None:
-        """An environment is used from now on by this process, for an app of this name: it is not removed. Idempotent."""
-        if digest not in self._held:
-            descriptor = self._open_lock(f"use-{digest}")
-            fcntl.flock(descriptor, fcntl.LOCK_SH)
-            self._held[digest] = descriptor
-        if app:
-            with contextlib.suppress(OSError):  # a full disk keeps nobody from running
-                self._note_use(digest, app)
-
-    def release(self) -> None:
-        """This process uses none any more."""
-        while self._held:
-            os.close(self._held.popitem()[1])
-
-    def _note_use(self, digest: str, app: str) -> None:
-        place = self.directory / "uses" / digest / app.replace("/", "_")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        if not place.exists() or time.time() - place.stat().st_mtime > _USED_AGAIN:
-            place.touch()
-
-    def _open_lock(self, name: str) -> int:
-        place = self.directory / "locks" / f"{name}.lock"
-        try:
-            place.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(place, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise ImageBuildError(f"{place} cannot be opened: {error.strerror}") from error
 
     # --- listed and removed -------------------------------------------------------------------------------------------
 
@@ -161,31 +130,13 @@ class EnvironmentCache:
             built = msgspec.json.decode((place / "motet.json").read_bytes(), type=Built)
         except (OSError, msgspec.MsgspecError):
             return None
-        uses = self.directory / "uses" / built.digest
-        apps = {each.name: each.stat().st_mtime for each in uses.iterdir()} if uses.is_dir() else {}
+        apps = self._uses.apps(built.digest)
         last = max([built.built_at, *apps.values()])
-        return Listed(built=built, apps=apps, last_used_at=last, in_use=self._is_used(built.digest))
-
-    def _is_used(self, digest: str) -> bool:
-        with self._alone(digest) as is_alone:
-            return not is_alone
-
-    @contextlib.contextmanager
-    def _alone(self, digest: str) -> Iterator[bool]:
-        """Whether nobody uses an environment; if so, nobody does until this ends."""
-        descriptor = self._open_lock(f"use-{digest}")
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-        finally:
-            os.close(descriptor)
+        return Listed(built=built, apps=apps, last_used_at=last, in_use=self._uses.is_used(built.digest))
 
     def remove(self, digest: str) -> bool:
         """Remove an environment; False if it is used. Half of one is never found: it is renamed first."""
-        with self._alone(digest) as is_alone:
+        with self._uses.alone(digest) as is_alone:
             if not is_alone:
                 return False
             self.building.mkdir(parents=True, exist_ok=True)
@@ -193,14 +144,14 @@ class EnvironmentCache:
             with contextlib.suppress(FileNotFoundError):
                 (self.environments / digest).rename(aside)
             shutil.rmtree(aside, ignore_errors=True)
-            shutil.rmtree(self.directory / "uses" / digest, ignore_errors=True)
+            self._uses.forget(digest)
         return True
 
     def remove_left(self) -> None:
         """Remove what builds left that were killed, and nobody makes any more."""
         for place in self.building.iterdir() if self.building.is_dir() else ():
             recipe = place.name.split(".")[0]
-            descriptor = self._open_lock(f"build-{recipe}")
+            descriptor = self._uses.open_lock(f"build-{recipe}")
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 shutil.rmtree(place, ignore_errors=True)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from motet.errors import ServiceError
-from motet.images.base import Told
+from motet.images.base import Environment, Told, name_of
 from motet.images.builder import EnvironmentBuilder
 from motet.images.oci.builder import OciBuilder
 from motet.images.programs import NO_UV
@@ -21,9 +21,15 @@ class MachineImages(EnvironmentBuilder):
         super().__init__(directory)
         self._oci = OciBuilder(directory / "oci", env, _uv_program)
 
-    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
         """See `ImageBuilder`."""
-        return await self._oci.build(image, place, told)
+        return await self._oci.build(image, place, told, anew=anew)
+
+    def used(self, made: Environment | OciImage, app: str) -> None:
+        """See `ImageBuilder`."""
+        super().used(made, app)
+        if isinstance(made, OciImage):
+            self._oci.images.notes.uses.hold(name_of(ImageSpec(oci=made)), app)
 
 
 def _uv_program() -> Path:

@@ -6,6 +6,7 @@ import re
 from typing import Literal, TypeAlias, TypeVar
 
 import msgspec
+from msgspec.structs import replace
 
 from motet.model.hidden import hides_secrets
 
@@ -331,13 +332,14 @@ Step: TypeAlias = (
 @hides_secrets
 class OciImage(msgspec.Struct, frozen=True, kw_only=True):
     """An OCI image that an engine has: by which name, with which interpreter and variables. `runtime`: the directory of the
-    host with Motet for that interpreter, which containers find at `runtime_at`."""
+    host with Motet for that interpreter, which containers find at `runtime_at`. `version`: that of its Python."""
 
     name: str
     python: str
     env: tuple[tuple[str, str], ...]
     runtime: str
     runtime_at: str
+    version: str = ""
 
 
 @hides_secrets
@@ -356,6 +358,12 @@ class ImageSpec(msgspec.Struct, frozen=True, kw_only=True):
     def of_kind(self, kind: type[S]) -> tuple[S, ...]:
         """Its steps of one kind, in order."""
         return tuple(step for step in self.steps if isinstance(step, kind))
+
+    def not_anew(self) -> ImageSpec:
+        """The same, of which what was built before serves, also if it was to be taken anew then."""
+        if not any(step.force for step in self.steps):
+            return self
+        return replace(self, steps=tuple(replace(step, force=False) for step in self.steps))
 
     @property
     def requirements(self) -> tuple[str, ...]:

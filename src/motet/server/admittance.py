@@ -32,6 +32,10 @@ class Admittance:
         self._door = door
         self._audit = audit
         self._closed = closed
+        self.term = 0
+        """With which this server leads, where several share a database."""
+        self.is_in_doubt: Callable[[], bool] = lambda: False
+        """Whether another one may lead by now."""
 
     @property
     def answers(self) -> dict[type[Any], Callable[[Any], Coroutine[Any, Any, ReplyBody]]]:
@@ -54,7 +58,8 @@ class Admittance:
         does not ask."""
         if not hello.challenge:
             return None
-        return WhoLeads(not self._closed(), proof_of(self._door, hello, port))
+        here, proof = not self._closed(), proof_of(self._door, hello, port)
+        return WhoLeads(here, proof, term=self.term, in_doubt=self.is_in_doubt())
 
     def by_token(self, token: str) -> Principal:
         """The same for somebody in a browser, who is written down also if it is let in."""

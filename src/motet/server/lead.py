@@ -69,6 +69,7 @@ class Lead:
         self._lease = lease
         self._term = term
         self._problem = ""
+        self._renewed_at = time.monotonic()
         self._closing = threading.Event()
         self._watch = AnswerWatch(lease.seconds, self._cut)
         self._thread = threading.Thread(target=self._renew_until_closed, name="motet-lead", daemon=True)
@@ -78,6 +79,11 @@ class Lead:
     def problem(self) -> str:
         """What keeps it from being renewed; "" for nothing."""
         return self._term.why or self._watch.problem or self._problem
+
+    @property
+    def left(self) -> float:
+        """Seconds for which nobody else can lead; 0 or fewer: somebody may, and this server cannot know it."""
+        return self._renewed_at + self._lease.seconds - time.monotonic()
 
     def close(self) -> None:
         """Let go of it: who waits may lead. Idempotent."""
@@ -99,6 +105,7 @@ class Lead:
             self._renew()
 
     def _renew(self) -> None:
+        began = time.monotonic()
         try:
             with self._watch.asking():
                 self._lease.renew(self._term)
@@ -110,6 +117,7 @@ class Lead:
             if self._problem:
                 logger.warning("the database is back, and this server still leads")
             self._problem = ""
+            self._renewed_at = began
 
     def _cut(self) -> None:
         """Nobody knows whether the database is there, or something between; a new connection tells."""

@@ -108,7 +108,7 @@ class Server:
     ) -> None:
         self._config, self._backend, self._bundles = config, backend, bundles
         self._door, self._images = door or OwnDoor(), images or ImagesRoom(bundles)
-        self._admittance = Admittance(self._door, audit, self._closed)
+        self.admittance = Admittance(self._door, audit, self._closed)
         self._clock = Clock.of_loop(loop := asyncio.get_running_loop())
         id_base = id_suffix(int(self._clock.wall_now() * 1000), secrets.randbits(ENTROPY_BITS))
         self.server_id = "se-" + id_base
@@ -143,7 +143,7 @@ class Server:
         self._containers = self._launched.containers
         self._catalogue.claim = self._spawned.claims(self._containers.returning.claim)
         self.operations = Operations(self._driver, self._catalogue, self._containers, self._records, self._calls.erase)
-        self._logins = Logins(self._clock.now, *(() if door is None else (self._admittance.by_token,)))
+        self._logins = Logins(self._clock.now, *(() if door is None else (self.admittance.by_token,)))
         self.dashboard = Dashboard(
             config.dashboard, self.operations, self._metrics, logins=self._logins, names=config.names, audit=audit
         )
@@ -152,7 +152,7 @@ class Server:
         self._metered, self._client_numbers = MeteredServer(self._metrics), itertools.count(1)
         self._driver.listen(self._metered.told)
         self.principals = PrincipalNumbers(lambda: next(self._client_numbers), stays=inherited is not None)
-        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.placed
+        parts = self._driver, self._catalogue, self._lifetimes, self._web, deployed, self._images.seams
         room = self._room = DeploymentsRoom(
             *parts, self.principals.of, self._calls.forget_app, Unattended(self._visited).spawn, self.operations.read
         )
@@ -181,10 +181,10 @@ class Server:
         self.health = Health(self._clock.wall_now(), self.ending.is_set, lambda: self.broken is not None)
         self._stopped, self._address, self._inherited, self._scratch = asyncio.Event(), "", inherited, scratch
         self._strangers, self._guests = Strangers(), Guests(self._clock, self.disconnect, config.connections)
-        self._conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
+        self.conversations, self._entrances = Conversations(config.connection_grace), Entrances(self.new_peer)
         self.http_api = ApiEntrance(
             Reception(
-                admit=self._admittance.admit,
+                admit=self.admittance.admit,
                 enter=self._visited,
                 find_running=self._catalogue.find,
                 has_call=self.operations.has_call,
@@ -197,7 +197,7 @@ class Server:
         )
         own = token_answers(self._door, self._cut_off), Uploads(bundles).answers, self._launched.requests.of_operators
         also = self._images.answers, self.pruning.answers
-        for answers in (*own, *also, seen(self._parts.deployments), self._admittance.answers):
+        for answers in (*own, *also, seen(self._parts.deployments), self.admittance.answers):
             self.operations.answers.update(answers)
 
     @property
@@ -353,7 +353,7 @@ class Server:
             is_inside=container_id is not None,
             came_as=principal,
             allowance=None if by is None else self._allowances.of(by),
-            audit=self._admittance.audit_of(principal, container_id, where, number),
+            audit=self.admittance.audit_of(principal, container_id, where, number),
             confirms=confirms,
         )
         return session
@@ -388,11 +388,11 @@ class Server:
         if self.broken is not None:
             raise ConnectionError(str(self.broken))
         if hello.role == "client" and not hello.container_id:
-            if (told := self._admittance.told(hello, self.port)) is not None:
+            if (told := self.admittance.told(hello, self.port)) is not None:
                 raise StandsBy("who leads was asked", told)
-            principal = self._admittance.admit(hello.token, peer.process, peer.where)
+            principal = self.admittance.admit(hello.token, peer.process, peer.where)
             enter = partial(self._enter, principal, principal.identity, peer.where, hello.confirms)
-            return self._conversations.greet(hello, peer, principal.identity, enter)
+            return self.conversations.greet(hello, peer, principal.identity, enter)
         if (handler := self._launched.accept(hello, peer)) is not None:
             return handler
         session = self.connect(peer, container_id=hello.container_id, confirms=hello.confirms)

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from motet.agent.presence import Presence
+from motet.client.cluster import MOST_TOLD
 from motet.client.home import standing_directory
+from motet.server.clients.conversation import Conversations
 from motet.server.config import ServerConfig
-from motet.server.lead import RENEWALS
+from motet.server.lead import RENEWALS, Lead
 from motet.server.membership import Membership
 from motet.server.port.port import Port
 from motet.server.server import Server
@@ -22,6 +24,7 @@ from motet.server.standby import Standby
 from motet.server.wiring import StandingStores
 from motet.store.lease import Leader
 from motet.wire.client_messages import RequestBody
+from motet.wire.conversation_messages import LeadTold
 from motet.wire.operator_messages import MemberViewed, StatusViewed, ViewStatus
 
 if TYPE_CHECKING:
@@ -30,6 +33,9 @@ if TYPE_CHECKING:
 
 TAKEOVER = 1.0
 """Seconds after the end of a lease in which another server comes to run what the one before it ran."""
+
+DOUBT_LOOK = 0.25
+"""Seconds between two looks at whether a lead that may be over has been renewed."""
 
 ANYWHERE = ("0.0.0.0", "::", "")
 
@@ -41,6 +47,7 @@ class Sharing:
         self._shared = shared
         self._agents = agents
         self._presence: Presence | None = None
+        self._telling: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self.config = config
         """With the port that it has listened on."""
@@ -71,8 +78,8 @@ class Sharing:
             self.config = replace(self.config, port=replace(self.config.port, port=number))
         return stores
 
-    def serves(self, server: Server) -> None:
-        """Clients reach it from now on."""
+    def serves(self, server: Server, lead: Lead) -> None:
+        """Clients reach it from now on, and are told how it leads."""
         self.standby.close()
         self._reached_at(server.port, server.address)
         answer = server.operations.answers[ViewStatus]
@@ -85,9 +92,23 @@ class Sharing:
         server.operations.answers[ViewStatus] = with_members
         membership = self._shared.membership
         server.health.watch("lease", lambda: membership.complaint, is_needed=False)
+        server.admittance.term, server.admittance.is_in_doubt = membership.own.term, lambda: lead.left <= 0
+        self._telling = self._loop.create_task(self._tell(server.conversations, lead))
+
+    async def _tell(self, conversations: Conversations, lead: Lead) -> None:
+        """Clients, until this is cancelled."""
+        while True:
+            left = lead.left
+            others = [each.member for each in self._shared.membership.others]
+            places = sorted((each.address, each.fingerprint) for each in others if is_reached_from_afar(each.address))
+            conversations.tell(LeadTold(left <= 0, tuple(places[:MOST_TOLD])))
+            # It is renewed meanwhile. While it may be over, it is looked at whether the database is back.
+            await asyncio.sleep(left if left > 0 else DOUBT_LOOK)
 
     def close(self) -> None:
         """Idempotent."""
+        if self._telling is not None:
+            self._telling.cancel()
         self.standby.close()
         if self._presence is not None:
             self._presence.close()
@@ -133,6 +154,11 @@ def advertised(address: str, names: tuple[str, ...]) -> str:
     if host.strip("[]") not in ANYWHERE:
         return address
     return f"{kind}:{names[0] if names else socket.gethostname()}:{number}"
+
+
+def is_reached_from_afar(address: str) -> bool:
+    """Whether clients of other machines can use it."""
+    return bool(address) and not address.startswith("unix:")
 
 
 def with_sharing(found: StatusViewed, membership: Membership) -> StatusViewed:

@@ -26,6 +26,7 @@ from motet.server.access.tokens import Tokens
 from motet.server.config import ServerConfig
 from motet.server.driver import logger
 from motet.server.port.config import PortConfig
+from motet.server.rare_collections import collect_rarely
 from motet.server.server import Server
 from motet.server.service_manager import ServiceManager
 from motet.server.sharing import Sharing
@@ -68,6 +69,7 @@ def stand(home: Path, port: PortConfig | None, say: Say, show: Say, store: str =
     a secret is said by `show`, and not by `say`, which may lead to a log. Raises `AlreadyExistsError` if another server has the
     home, `InvalidError` and `ServiceError`."""
     fill_standard_descriptors()
+    collect_rarely()
     config = ServerConfig.of_standing(home, port, store)
     place = take_home(standing_directory(home))
     try:
@@ -174,8 +176,8 @@ async def _serve(
         except BaseException:
             await server.stop()
             raise
-        if sharing is not None:
-            sharing.serves(server)
+        if sharing is not None and lead is not None:
+            sharing.serves(server, lead)
         _say_where(server, say)
         if tokens.is_new:
             show(f"Admin token, which is shown this once: {tokens.new(FIRST_TOKEN, (FIRST_RIGHT,))}")

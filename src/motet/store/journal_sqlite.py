@@ -30,6 +30,7 @@ from motet.store.journal import (
 from motet.store.journal_sqlite_reading import JournalReading
 from motet.store.sqlite_file import SqliteFile
 from motet.store.sqlite_layout import SqliteLayout
+from motet.store.sqlite_many_rows import ManyRows
 
 _FIRST = """
 CREATE TABLE term(number INTEGER NOT NULL);
@@ -72,22 +73,46 @@ LAYOUT = SqliteLayout(
 )
 
 # One that is another principal's is refused, by a value that this column does not take.
-_NEW_CALL = """
-INSERT INTO calls(call_id, made_at, ended_at, principal, idempotency, kept) VALUES(?, ?, ?, ?, ?, ?)
+_NEW_CALLS = ManyRows(
+    6,
+    lambda rows: (
+        f"""
+INSERT INTO calls(call_id, made_at, ended_at, principal, idempotency, kept) VALUES {rows}
     ON CONFLICT(call_id) DO UPDATE SET principal = NULL WHERE principal <> excluded.principal
 """
-_NEW_INPUT = """
-INSERT INTO inputs(call, place, submitted_at, payload) SELECT key, ?, ?, ? FROM calls WHERE call_id = ?
-    AND NOT EXISTS (SELECT 1 FROM outcomes WHERE call = key AND place = ?) ON CONFLICT DO NOTHING
+    ),
+)
+_NEW_INPUTS = ManyRows(
+    4,
+    lambda rows: (
+        f"""
+WITH added(call_id, place, submitted_at, payload) AS (VALUES {rows})
+INSERT INTO inputs(call, place, submitted_at, payload)
+    SELECT calls.key, added.place, added.submitted_at, added.payload
+    FROM added CROSS JOIN calls ON calls.call_id = added.call_id
+    WHERE NOT EXISTS (SELECT 1 FROM outcomes WHERE outcomes.call = calls.key AND outcomes.place = added.place)
+    ON CONFLICT DO NOTHING
 """
+    ),
+)
 _TRIED = """
 UPDATE inputs SET attempts = ?, retries = ?, lone_losses = ?, due_at = ?, last_attempt = ?
     WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?
 """
-_NEW_OUTCOME = """
-INSERT INTO outcomes SELECT call, place, ?, ?, ? FROM inputs
-    WHERE call = (SELECT key FROM calls WHERE call_id = ?) AND place = ?
+# Of two for one input the first counts: the second finds that one, or no input any more.
+_NEW_OUTCOMES = ManyRows(
+    5,
+    lambda rows: (
+        f"""
+WITH said(call_id, place, kind, ended_at, payload) AS (VALUES {rows})
+INSERT INTO outcomes
+    SELECT inputs.call, inputs.place, said.kind, said.ended_at, said.payload
+    FROM said CROSS JOIN calls ON calls.call_id = said.call_id
+        CROSS JOIN inputs ON inputs.call = calls.key AND inputs.place = said.place
+    WHERE true ON CONFLICT DO NOTHING
 """
+    ),
+)
 _encode = msgspec.msgpack.Encoder().encode
 
 
@@ -126,12 +151,12 @@ class SqliteJournal(JournalReading):
         with self._writing() as writer:
             calls = [each.call for each in of[CallMade]]
             try:
-                writer.executemany(_NEW_CALL, map(_call_row, calls))
+                _NEW_CALLS.write(writer, map(_call_row, calls))
             except sqlite3.IntegrityError as error:
                 raise _refused(writer, calls) from error
-            writer.executemany(_NEW_INPUT, _input_rows(of[InputsAdded]))
+            _NEW_INPUTS.write(writer, _input_rows(of[InputsAdded]))
             writer.executemany(_TRIED, map(_tried_row, of[InputTried]))
-            writer.executemany(_NEW_OUTCOME, _outcome_rows(of[InputsEnded]))
+            _NEW_OUTCOMES.write(writer, _outcome_rows(of[InputsEnded]))
             for forgotten in of[CallsForgotten]:
                 _forget(writer, forgotten)
             for kept in of[AppKept]:
@@ -218,7 +243,7 @@ def _call_row(call: KeptCall) -> tuple[Any, ...]:
 
 
 def _input_rows(entries: Sequence[InputsAdded]) -> Iterator[tuple[Any, ...]]:
-    return ((new.index, it.at, new.payload, it.call_id, new.index) for it in entries for new in it.inputs)
+    return ((it.call_id, new.index, it.at, new.payload) for it in entries for new in it.inputs)
 
 
 def _tried_row(it: InputTried) -> tuple[Any, ...]:
@@ -226,4 +251,4 @@ def _tried_row(it: InputTried) -> tuple[Any, ...]:
 
 
 def _outcome_rows(entries: Sequence[InputsEnded]) -> Iterator[tuple[Any, ...]]:
-    return ((int(end.kind), it.at, end.payload, it.call_id, end.index) for it in entries for end in it.ended)
+    return ((it.call_id, end.index, int(end.kind), it.at, end.payload) for it in entries for end in it.ended)

@@ -8,7 +8,9 @@ again what the other lacks. Messages that are in `NOT_COUNTED` are about the con
 
 from __future__ import annotations
 
-from motet.model.limits import Index
+import msgspec
+
+from motet.model.limits import Index, Name
 from motet.wire.hello import Agreed, Hello, Refused
 from motet.wire.message import Message
 
@@ -20,11 +22,21 @@ class OutcomesTaken(Message, tag="outcomes_taken", frozen=True):
     count: Index
 
 
+class LeadTold(msgspec.Struct, array_like=True, frozen=True):
+    """What a server that leads, and shares its database with others, tells its clients of that. `in_doubt`: it has not been
+    able to say for the time of its lease that it still leads, so another one may: who knows others asks them. `others`: where
+    clients reach those that stand by, and the fingerprints of their keys."""
+
+    in_doubt: bool = False
+    others: tuple[tuple[Name, Name], ...] = ()
+
+
 class Taken(Message, tag="taken", frozen=True):
     """So many messages of the other end's are here. It goes both ways, and is also what is said when there is nothing else to
-    say for the time of a heartbeat."""
+    say for the time of a heartbeat. `lead`: from a server, when that has changed; None: it is as it was."""
 
     count: Index
+    lead: LeadTold | None = None
 
 
 class Goodbye(Message, tag="goodbye", frozen=True):

@@ -85,7 +85,8 @@ class Agreed(Message, tag="agreed", frozen=True):
 class WhoLeads(msgspec.Struct, array_like=True, frozen=True):
     """Which of the servers that share a database leads, as one of them knows it. `here`: the one that says so does, and takes
     clients. `proof`: see `server_proof`; empty: it was not asked for one. `holder`: the one that leads, in words; empty if it
-    is not known, or not told. `address`: where that one is reached, and the `fingerprint` of its key, if it has one."""
+    is not known, or not told. `address`: where that one is reached, and the `fingerprint` of its key, if it has one.
+    `in_doubt`: see `LeadTold`; with the `term` of its lead."""
 
     here: bool
     proof: Name = ""
@@ -93,6 +94,7 @@ class WhoLeads(msgspec.Struct, array_like=True, frozen=True):
     term: Index = 0
     address: Name = ""
     fingerprint: Name = ""
+    in_doubt: bool = False
 
 
 class StandsBy(ConnectionError):

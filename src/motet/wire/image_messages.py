@@ -12,7 +12,7 @@ from motet.wire.message import Message
 class BuildImages(Message, tag="build_images", frozen=True):
     """Have the environments of these images built, unless they are there; answered by `ImagesBuilt` when there is something new
     to tell, until they are: who waits asks again. `seen`: how many lines it has been told already. `bundle`: as in `CreateApp`.
-    `oci`: OCI images are to be built of them.
+    `oci`: OCI images are to be built of them; None: as the server's own isolation level has it.
     """
 
     app_name: Name
@@ -20,7 +20,7 @@ class BuildImages(Message, tag="build_images", frozen=True):
     place: BuildPlace
     bundle: Name = ""
     seen: Index = 0
-    oci: bool = False
+    oci: bool | None = False
 
 
 class ImagesBuilt(Message, tag="images_built", frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ GOLDEN = Path(__file__).with_name("golden.txt")
 AROUND = Surroundings(
     base="docker.io/library/python:{python}-slim-bookworm",
     python="3.11",
+    repository="localhost/motet/image",
     located=lambda files: Copied(files.source, files.ignore),
     digest=lambda copied: f"digest-of{copied.source.replace('/', '-')}",
 )
@@ -152,7 +154,7 @@ def test_a_stage_has_the_files_that_its_instructions_name() -> None:
 
 def test_a_function_is_another_image_by_its_own_code_alone() -> None:
     def tag(source: str, digest: str) -> str:
-        around = Surroundings(base="b", python="3.11", located=AROUND.located, digest=lambda copied: digest)
+        around = replace(AROUND, digest=lambda copied: digest)
         step = PreparingFunction(module="m", qualname="f", file="/p/m.py", source=source)
         return stages_of(ImageSpec(steps=(step,)), around)[-1].tag
 
@@ -162,7 +164,7 @@ def test_a_function_is_another_image_by_its_own_code_alone() -> None:
 
 def test_another_content_of_a_directory_is_another_image() -> None:
     def tag(digest: str) -> str:
-        around = Surroundings(base="b", python="3.11", located=AROUND.located, digest=lambda copied: digest)
+        around = replace(AROUND, digest=lambda copied: digest)
         return stages_of(ImageSpec(steps=(DockerfileLines(lines=("COPY a b",), context="/c"),)), around)[-1].tag
 
     assert tag("a") != tag("b")

@@ -326,3 +326,29 @@ def test_an_image_of_a_registry_is_a_base(programs: Programs) -> None:
             """
         )
     assert found == ["pulled\n"]
+
+
+def test_an_image_is_listed_and_let_go_of_when_nobody_uses_it(programs: Programs) -> None:
+    programs.result(
+        """
+        image = motet.Image.debian_slim().run_commands("echo listed > /built")
+
+        @app.function(image=image, isolation="oci")
+        def look():
+            return [open("/built").read()]
+
+        @app.local_entrypoint()
+        def main():
+            print(json.dumps(look.remote()))
+        """
+    )
+
+    def motet_image(*words: str) -> str:
+        command = [sys.executable, "-m", "motet", "image", *words]
+        return subprocess.run(command, env=programs.env, capture_output=True, text=True, check=True).stdout
+
+    (listed,) = json.loads(motet_image("list", "--json"))
+    assert (listed["kind"], list(listed["apps"]), listed["size"] > 2**20) == ("oci", ["oci"], True)
+    assert "RUN echo listed" in motet_image("logs", listed["name"])
+    assert "1 OCI image removed" in motet_image("prune", "--older-than", "0", "-y")
+    assert json.loads(motet_image("list", "--json")) == []

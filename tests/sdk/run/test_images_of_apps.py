@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from typing import Any
 
-import pytest
+from msgspec.structs import replace
 
 import motet
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition
@@ -39,26 +39,21 @@ def app(*isolations: Any) -> AppSpec:
     return AppSpec(name="a", functions=(*functions, last))
 
 
-def asked(spec: AppSpec) -> list[tuple[bool, tuple[object, ...]]]:
+def asked(spec: AppSpec) -> list[tuple[bool | None, tuple[object, ...]]]:
     connection = Connection()
     for _ in settle_images(connection, spec, "", here=False):  # type: ignore[arg-type]
         pass
     return [(body.oci, body.images) for body in connection.asked]
 
 
-@pytest.fixture(autouse=True)
-def no_level(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MOTET_ISOLATION", raising=False)
+def test_each_image_is_built_at_the_level_of_its_functions() -> None:
+    assert asked(app("oci", None)) == [(True, (NUMPY,)), (None, (NUMPY, TORCH))]
+    assert asked(app("process", "bubblewrap")) == [(None, (TORCH,)), (False, (NUMPY,))]
 
 
-def test_the_image_of_a_function_at_the_level_oci_is_built_as_one() -> None:
-    assert asked(app("oci")) == [(True, (NUMPY,)), (False, (TORCH,))]
-
-
-def test_one_image_at_two_levels_is_built_both_ways() -> None:
-    assert asked(app("oci", None)) == [(True, (NUMPY,)), (False, (NUMPY, TORCH))]
-
-
-def test_the_level_of_the_environment_is_that_of_functions_that_say_none(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("MOTET_ISOLATION", "oci")
-    assert asked(app("process")) == [(True, (TORCH,)), (False, (NUMPY,))]
+def test_functions_without_a_level_are_built_for_as_their_server_has_it() -> None:
+    git = motet.Image.debian_slim().apt_install("git").spec
+    spec = app()
+    spec = replace(spec, functions=tuple(replace(each, image=git) for each in spec.functions))
+    assert asked(spec) == [(None, (git,))]
+    assert asked(replace(spec, functions=())) == []

@@ -20,7 +20,7 @@ from motet.server.containers.come_back import Inherited
 from motet.wire import client_messages as m
 from motet.wire import codec
 from motet.wire.container_messages import Cancel, Items
-from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, OutcomesTaken, Taken
+from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, LeadTold, OutcomesTaken, Taken
 from motet.wire.hello import Agreed, Hello, Refused
 from tests.server.stage import PATIENCE, Container, Stage, Wire, app, function, stage
 
@@ -115,6 +115,13 @@ class Far:
             self.heard += messages
             if any(isinstance(message, Taken) and message.count >= count for message in messages):
                 return
+
+    async def hear_lead(self) -> LeadTold:
+        """The next that the server says about how it leads."""
+        while True:
+            for message in await self._wire.hear_any(codec.decode_to_client):
+                if isinstance(message, Taken) and message.lead is not None:
+                    return message.lead
 
     async def wait_closed(self) -> None:
         self.heard += await heard_to_the_end(self._wire)
@@ -327,7 +334,7 @@ async def reads_nothing_that_it_is_sent(on: Stage, far: Far) -> None:
     await far.cut()
     await on.wait(on.is_anybody_away)
     for number in range(3):
-        for conversation in list(on.server._conversations._all.values()):
+        for conversation in list(on.server.conversations._all.values()):
             conversation.send([m.CallItems("fc-1", 0, [bytes([number]) * 1000])])
 
 
@@ -358,7 +365,7 @@ def test_who_does_not_come_back_has_its_calls_cancelled(
             (cancel,) = await container.control.hear(codec.decode_to_control)
             assert isinstance(cancel, Cancel)
             assert cancel.attempts == [attempt.attempt]
-            assert len(on.server._conversations) == 0
+            assert len(on.server.conversations) == 0
             agreed = await far.connect(0)
             assert agreed.conversation_token not in ("", far.conversation_token)
             assert agreed.taken == 0
@@ -372,10 +379,29 @@ def test_who_has_said_something_that_never_came_can_come_back_and_say_it_again()
             far = await Far(on).begin()
             far.say(m.Request(1, m.CreateApp("ap-1", app(WARM))), is_lost=True)
             await far.cut()
-            await on.wait(lambda: len(on.server._conversations) == 1)
+            await on.wait(lambda: len(on.server.conversations) == 1)
             await far.come_back()
             assert far.agreed.taken == 0
             assert isinstance((await far.hear(m.Reply)).body, m.AppCreated)
+
+    asyncio.run(main())
+
+
+def test_clients_are_told_when_the_lead_of_their_server_comes_into_doubt_also_those_that_come_back() -> None:
+    async def main() -> None:
+        async with stage(listen="tcp", door=ByName()) as on:
+            far = await Far(on).begin()
+            doubt = LeadTold(in_doubt=True, others=(("tcp:b:1", ""),))
+            on.server.conversations.tell(doubt)
+            assert await far.hear_lead() == doubt
+            await far.cut()
+            await far.come_back()
+            assert await far.hear_lead() == doubt
+            await far.cut()
+            on.server.conversations.tell(LeadTold())
+            await far.come_back()
+            on.server.conversations.tell(doubt)
+            assert await far.hear_lead() == doubt
 
     asyncio.run(main())
 

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 import motet
 from motet.errors import ImageBuildError, InvalidError
 from motet.images.base import Environment, Told
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, SerializedDefinition
-from motet.model.image import BuildPlace, ImageSpec
+from motet.model.image import BuildPlace, ImageSpec, OciImage
 from motet.server.images import image_builds
 from motet.server.images.equipping import Equipping
 from motet.server.images.image_builds import ImageBuilds
@@ -20,6 +21,14 @@ from motet.wire.image_messages import BuildImages, ImagesBuilt
 KITE = motet.Image.debian_slim().pip_install("kite").spec
 PLAIN = motet.Image.debian_slim().apt_install("git").env({"A": "1"}).spec
 BUILT = Environment(python="/environments/one/bin/python", digest="one")
+OCI = OciImage(
+    name="localhost/motet/image-1:abc",
+    python="/usr/bin/python3",
+    env=(),
+    runtime="/r",
+    runtime_at="/opt",
+    version="3.99",
+)
 
 
 class Builder:
@@ -31,6 +40,9 @@ class Builder:
         self.uses: list[tuple[str, str]] = []
         self.go_on = asyncio.Event()
         self.error: ImageBuildError | None = None
+        self.needed: list[dict[str, Sequence[str]]] = []
+        self.is_full = False
+        self.anew: list[bool] = []
 
     def found(self, image: ImageSpec) -> Environment | None:
         return BUILT if self.has else None
@@ -44,8 +56,18 @@ class Builder:
         told("Built")
         return BUILT
 
-    def used(self, digest: str, app: str) -> None:
-        self.uses.append((digest, app))
+    async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        self.built.append(image)
+        self.anew.append(anew)
+        return OCI
+
+    def used(self, made: Environment | OciImage, app: str) -> None:
+        self.uses.append((made.digest if isinstance(made, Environment) else made.name, app))
+
+    def note_needed(self, needed: Mapping[str, Sequence[str]]) -> None:
+        self.needed.append(dict(needed))
+        if self.is_full:
+            raise OSError("no space left")
 
 
 def function(image: ImageSpec, name: str = "f", **fields: Any) -> FunctionSpec:
@@ -79,6 +101,24 @@ def test_an_environment_that_is_there_is_used_and_noted() -> None:
     run(body)
 
 
+def test_what_deployed_apps_need_is_noted_when_it_changes(caplog: pytest.LogCaptureFixture) -> None:
+    async def body() -> None:
+        builder = Builder(has=True)
+        images = room(builder)
+        served = await images.placed(app(function(KITE), function(PLAIN, "g", isolation="oci")), "")
+        assert builder.uses == [("one", "shop"), (OCI.name, "shop")]
+        for deployed in ([served], [served, served], []):
+            images.note_needed(deployed)
+            await images.close()
+        builder.is_full = True
+        images.note_needed([served])
+        await images.close()
+        assert builder.needed == [{"one": ["shop"], "abc": ["shop"]}, {}, {"one": ["shop"], "abc": ["shop"]}]
+        assert "which images deployed apps need could not be noted (no space left)" in caplog.text
+
+    run(body)
+
+
 def test_what_is_not_there_is_built_only_where_that_is_wanted() -> None:
     async def body() -> None:
         builder = Builder()
@@ -107,6 +147,50 @@ def test_code_by_value_cannot_go_to_another_python() -> None:
         serialized = function(image, definition=SerializedDefinition(pickled=b"", qualname="f"))
         with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.99"):
             await room(Builder(has=True)).placed(app(serialized), "")
+
+    run(body)
+
+
+def test_code_by_value_cannot_go_to_an_oci_image_with_another_python() -> None:
+    async def body() -> None:
+        builder = Builder()
+        by_value = SerializedDefinition(pickled=b"", qualname="f")
+        asks = function(motet.Image.debian_slim("3.98").spec, definition=by_value, isolation="oci")
+        with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.98"):
+            await room(builder).placed(app(asks), "")
+        assert builder.built == []
+        has = function(motet.Image.from_registry("a").spec, definition=by_value, isolation="oci")
+        with pytest.raises(InvalidError, match=r"f travels by value from Python .* its image has Python 3\.99"):
+            await room(builder).placed(app(has), "")
+
+    run(body)
+
+
+def test_what_is_to_be_taken_anew_is_when_somebody_asks_for_builds_and_not_when_the_app_starts() -> None:
+    async def body() -> None:
+        image = motet.Image.debian_slim().pip_install("kite", force_build=True).spec
+        builder = Builder()
+        builder.go_on.set()
+        images = room(builder, builds=True)
+        for oci in (False, True):
+            body = BuildImages("shop", (image,), BuildPlace(), oci=oci)
+            seen = 0
+            while not (reply := await images.answers[BuildImages](replace(body, seen=seen))).is_over:
+                seen += len(reply.lines)
+        await images.placed(app(function(image), function(image, "g", isolation="oci")), "")
+        assert [any(step.force for step in each.steps) for each in builder.built] == [True, True, False, True]
+        assert builder.anew == [True, False]
+
+    run(body)
+
+
+def test_builds_for_functions_without_a_level_are_of_the_servers_own() -> None:
+    async def body() -> None:
+        builder = Builder()
+        images = ImagesRoom(None, lambda: builder, isolation="oci")
+        reply = await images.answers[BuildImages](BuildImages("shop", (PLAIN,), BuildPlace(), oci=None))
+        assert reply.is_over
+        assert builder.anew == [True]
 
     run(body)
 

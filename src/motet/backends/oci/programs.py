@@ -104,6 +104,14 @@ class EnginePrograms:
         """Says what is known of an image, as JSON; fails where there is none."""
         return [self.engine, "image", "inspect", tag]
 
+    def tags(self, repository: str) -> list[str]:
+        """Says the tags of the images in a repository, as lines."""
+        return [self.engine, "image", "ls", "--format", "{{.Tag}}", "--filter", f"reference={repository}"]
+
+    def untag(self, tag: str) -> list[str]:
+        """Takes an image its name, and deletes what nothing else has of it; fails while a container has the image."""
+        return [self.engine, "image", "rm", tag]
+
     def ask(self, tag: str, command: str) -> list[str]:
         """Runs a shell command in an image, without a network."""
         return [

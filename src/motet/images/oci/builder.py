@@ -18,8 +18,9 @@ class OciBuilder:
     def __init__(self, directory: Path, env: Mapping[str, str], uv: Callable[[], Path]) -> None:
         self.images = OciImages(directory, env, uv)
 
-    async def build(self, image: ImageSpec, place: BuildPlace, told: Told) -> OciImage:
-        """The image, built unless the engine has it. Cancelling it ends the build. Raises `ImageBuildError`, `InvalidError` and
+    async def build(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
+        """The image, built unless the engine has it; `anew`: see `OciImages.ensure`. Cancelling it ends the build.
+        Raises `ImageBuildError`, `InvalidError` and
         `ServiceError` where nothing builds images here."""
         loop, stop = asyncio.get_running_loop(), BuildStop()
 
@@ -27,7 +28,7 @@ class OciBuilder:
             loop.call_soon_threadsafe(told, text)
 
         try:
-            built = await asyncio.to_thread(self.images.ensure, image, line, place.sys_path, stop)
+            built = await asyncio.to_thread(self.images.ensure, image, line, place.sys_path, stop, anew=anew)
         except asyncio.CancelledError:
             stop.now()
             raise
@@ -41,4 +42,5 @@ def _described(built: BuiltImage) -> OciImage:
         env=tuple(sorted(built.env.items())),
         runtime=str(built.runtime),
         runtime_at=RUNTIME,
+        version=".".join(map(str, built.python.version)),
     )

@@ -7,6 +7,7 @@ import fcntl
 import os
 import platform
 import subprocess
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,6 +20,7 @@ from motet.errors import ImageBuildError, ServiceError
 from motet.images.oci.build import BuildStop, Told, run_build
 from motet.images.oci.containerfile import Surroundings, stages_of
 from motet.images.oci.context import digest, located
+from motet.images.oci.notes import OciBuilt, OciNotes
 from motet.images.oci.runtime_files import OLDEST, QUESTION, ImagePython, runtime_for
 from motet.images.oci.stages import Stage
 from motet.model.hidden import hides_secrets
@@ -58,6 +60,7 @@ class OciImages:
 
     def __init__(self, directory: Path, env: Mapping[str, str], uv: Callable[[], Path]) -> None:
         self._directory = directory
+        self.notes = OciNotes(directory)
         self._env = dict(env)
         self._uv = uv
         self._programs: EnginePrograms | None = None
@@ -69,32 +72,53 @@ class OciImages:
             self._programs = find_programs(self._env)
         return self._programs
 
-    def log_of(self, tag: str) -> Path:
-        """What the builds of an image have written."""
-        return self._directory / "logs" / f"{_name(tag)}.log"
-
     def stages(self, spec: ImageSpec, sys_path: Sequence[str] = ()) -> tuple[Stage, ...]:
         """How an image is built here. Raises `InvalidError`."""
         around = Surroundings(
             base=self._env.get(BASE) or DEFAULT_BASE,
             python=".".join(platform.python_version_tuple()[:2]),
+            repository=self.notes.repository,
             located=lambda files: located(files, sys_path),
             digest=digest,
         )
         return stages_of(spec, around)
 
     def ensure(
-        self, spec: ImageSpec, told: Told, sys_path: Sequence[str] = (), stop: BuildStop | None = None
+        self,
+        spec: ImageSpec,
+        told: Told,
+        sys_path: Sequence[str] = (),
+        stop: BuildStop | None = None,
+        *,
+        anew: bool = True,
     ) -> BuiltImage:
-        """The image, which is built if the engine has it not. `told` gets the lines of its builds, `stop` ends them. Raises
+        """The image, which is built if the engine has it not, and where a step of it is to be taken anew, unless `anew` is
+        false: then what was built before serves. `told` gets the lines of its builds, `stop` ends them. Raises
         `ImageBuildError`, `InvalidError` and `ServiceError`."""
-        stages = self.stages(spec, sys_path)
-        if any(stage.anew for stage in stages) or self._inspected(stages[-1].tag) is None:
-            for number, stage in enumerate(stages):
-                self._ensure_stage(
-                    stage, stages[number - 1].tag if number else _base_of(spec), told, stop or BuildStop()
+        stages, began = self.stages(spec, sys_path), time.monotonic()
+        tag = stages[-1].tag
+        # First: what is there is not removed from now on.
+        self.notes.uses.hold(_name(tag))
+        is_there = not (anew and any(stage.anew for stage in stages)) and self._inspected(tag) is not None
+        for number, stage in enumerate(() if is_there else stages):
+            self._ensure_stage(stage, stages[number - 1].tag if number else _base_of(spec), told, stop or BuildStop())
+        built = self._described(spec, tag)
+        if not is_there or self.notes.read(_name(tag)) is None:
+            self._note(spec, built, stages, 0.0 if is_there else time.monotonic() - began)
+        return built
+
+    def _note(self, spec: ImageSpec, built: BuiltImage, stages: Sequence[Stage], seconds: float) -> None:
+        with contextlib.suppress(OSError):  # a full disk keeps nobody from running
+            self.notes.write(
+                OciBuilt(
+                    name=_name(built.tag),
+                    python_version=".".join(map(str, built.python.version)),
+                    steps=tuple(map(str, spec.steps)) or ("debian_slim",),
+                    stages=tuple(_name(stage.tag) for stage in stages),
+                    built_at=time.time(),
+                    seconds=round(seconds, 3),
                 )
-        return self._described(spec, stages[-1].tag)
+            )
 
     def _ensure_stage(self, stage: Stage, base: str, told: Told, stop: BuildStop) -> None:
         with self._locked(stage.tag, told):
@@ -105,7 +129,7 @@ class OciImages:
                 stage,
                 self.programs,
                 base=base,
-                log=self.log_of(stage.tag),
+                log=self.notes.log(_name(stage.tag)),
                 told=told,
                 env=self._env,
                 uv=self._uv,

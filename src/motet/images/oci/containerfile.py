@@ -28,10 +28,12 @@ MODULES = "/root"
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
     """What else decides how an image is built. `base`: what `debian_slim` begins with, `{python}` being its version. `python`:
-    the version of the program. `located`: where files that an image adds lie here; `digest`: what stands for their content."""
+    the version of the program. `repository`: what images are named in. `located`: where files that an image adds lie here;
+    `digest`: what stands for their content."""
 
     base: str
     python: str
+    repository: str
     located: Callable[[LocalFiles], Copied]
     digest: Callable[[Copied], str]
 
@@ -100,7 +102,7 @@ class _Begun:
         )
         # Others say in their names what is in them; and of a function that prepares, its own code counts alone.
         contents = {name: self._around.digest(file) for name, file in self._files.items() if isinstance(file, Copied)}
-        return replace(stage, tag=tag_of(self._before, stage, contents))
+        return replace(stage, tag=tag_of(self._around.repository, self._before, stage, contents))
 
     def _instructions_of(self, step: Step) -> Iterable[str]:  # noqa: PLR0911, PLR0912 - a case for each kind of step
         match step:

@@ -86,10 +86,11 @@ class Stage:
         return "".join(f"{each.text}\n" for each in self.instructions)
 
 
-def tag_of(before: str, stage: Stage, contents: dict[str, str]) -> str:
-    """The name under which an engine keeps what a stage makes, by all that it is made of. `contents`: digests of files."""
+def tag_of(repository: str, before: str, stage: Stage, contents: dict[str, str]) -> str:
+    """The name under which an engine keeps what a stage makes, in a repository, by all that it is made of. `contents`: digests
+    of files."""
     digest = hashlib.sha256(before.encode())
     parts = [stage.text, *map(repr, sorted(contents.items())), *map(repr, sorted(stage.build_args.items()))]
     for part in parts:
         digest.update(b"\0" + part.encode(errors="surrogatepass"))
-    return f"localhost/motet/image:{digest.hexdigest()[:32]}"
+    return f"{repository}:{digest.hexdigest()[:32]}"

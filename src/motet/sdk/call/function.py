@@ -162,7 +162,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         connection, function_id = yield from self.target.resolve_for(self.method, "spawn")
         call_id, data = new_call_id(), self._encoded(args, kwargs)
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
-            yield from connection.request(self._spawning(call_id, function_id, [NewInput(0, data)], trace))
+            yield from connection.request_gathered(self._spawning(call_id, function_id, [NewInput(0, data)], trace))
         return FunctionCall(call_id, connection)
 
     def with_key(self, key: str) -> KeyedFunction[P, R]:
@@ -175,7 +175,7 @@ class Function(Varied, NamedAfter, Generic[P, R]):
         call_id, data = new_call_id(), self._encoded(args, kwargs)
         with tracing.span_of(self._traced("spawn", call_id)) as trace:
             inputs = self._spawning(call_id, function_id, [NewInput(0, data)], trace)
-            found = yield from connection.request(SpawnOnce(key, inputs))
+            found = yield from connection.request_gathered(SpawnOnce(key, inputs))
         return FunctionCall(found.call_id, connection)
 
     def _spawning(self, call_id: str, function_id: str, inputs: list[NewInput], trace: str) -> SubmitInputs:

@@ -132,13 +132,11 @@ def deploy(app: CanBeDeployed, wanted: HowToDeploy, began: Step = lambda step: N
         f"Sending source ({len(manifest.files)} files, {manifest.size / 2**20:.1f} MiB, or what the server lacks of it)"
     )
     yield from upload(ready.connection, ready.bundle)
-    from motet.sdk.run.images import build_images, by_level, images_of  # late: other commands import this module, too
+    from motet.sdk.run.images import have_built  # late: other commands import this module, too
 
-    _, others = by_level(ready.spec)
-    asking = [image for image, _ in images_of(others, lambda image: image.asks_for_environment)]
-    if asking:
-        began("Building what its images ask for")
-        yield from build_images(ready.connection, ready.spec, asking, manifest.digest)
+    yield from have_built(
+        ready.connection, ready.spec, manifest.digest, lambda: began("Building what its images ask for")
+    )
     began(f"Starting containers of {ready.spec.name}, to be ready before it takes over")
     reply: AppDeployed = yield from ready.connection.request(ready.message(wanted))
     running = StandingApp(reply.deployment, reply.functions, reply.web_urls, ready.declared)

@@ -14,6 +14,7 @@ from motet.client.home import home_directory
 from motet.errors import InvalidError
 from motet.model.function import AppSpec, FunctionSpec
 from motet.model.image import BuildPlace, ImageSpec
+from motet.model.isolation import Isolation
 from motet.wire.image_messages import BuildImages, ImagesBuilt
 
 BUILD_IMAGES = "MOTET_BUILD_IMAGES"
@@ -40,15 +41,14 @@ def images_of(app: AppSpec, what: Callable[[ImageSpec], bool]) -> list[tuple[Ima
 def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bool) -> Steps[None]:
     """Have environments built, or say what is missing. `here`: the app runs in this environment of this machine, unless its
     images have others; elsewhere the server sees to it, and its builds are told. Raises `ImageBuildError`, `InvalidError`."""
-    in_images, others = by_level(app)
+    if not here:
+        yield from have_built(connection, app, bundle)
+        return
+    in_images = _at(app, "oci")
     if in_images.functions:
         yield from build_images(connection, in_images, [it for it, _ in images_of(in_images, _any)], bundle, oci=True)
-    app = others
+    app = _at(app, None, "process", "bubblewrap")
     asking = images_of(app, lambda image: image.asks_for_environment)
-    if not here:
-        if asking:
-            yield from build_images(connection, app, [image for image, _ in asking], bundle)
-        return
     lacking = _lacking(asking) if asking else []
     if lacking and _is_to_build(lacking):
         yield from build_images(connection, app, [image for image, _, _ in lacking], bundle)
@@ -56,10 +56,28 @@ def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bo
     _say_what_is_missing(app, lacking)
 
 
-def build_images(
-    connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool = False
+def have_built(
+    connection: Connection, app: AppSpec, bundle: str, began: Callable[[], object] = lambda: None
 ) -> Steps[None]:
-    """Have the server build environments, and tell what it does until they are there. Raises `ImageBuildError`."""
+    """Have a server that stays build what images ask for, at the level of their functions, and tell what it does. `began` is
+    told if there is anything to build. Raises `ImageBuildError`, `InvalidError`."""
+    asked = [
+        ([image for image, _ in images_of(_at(app, "oci"), _any)], True),
+        ([image for image, _ in images_of(_at(app, None), _has_steps)], None),
+        ([image for image, _ in images_of(_at(app, "process", "bubblewrap"), _asks)], False),
+    ]
+    if any(images for images, _ in asked):
+        began()
+    for images, oci in asked:
+        if images:
+            yield from build_images(connection, app, images, bundle, oci=oci)
+
+
+def build_images(
+    connection: Connection, app: AppSpec, images: Iterable[ImageSpec], bundle: str, *, oci: bool | None = False
+) -> Steps[None]:
+    """Have the server build environments or OCI images (see `BuildImages`), and tell what it does until they are there. Raises
+    `ImageBuildError`, `InvalidError`."""
     images, place, seen = tuple(images), BuildPlace(sys_path=app.sys_path, project_dir=app.project_dir), 0
     while True:
         reply: ImagesBuilt = yield from connection.request(BuildImages(app.name, images, place, bundle, seen, oci))
@@ -70,12 +88,17 @@ def build_images(
             return
 
 
-def by_level(app: AppSpec) -> tuple[AppSpec, AppSpec]:
-    """The app's functions that run in OCI images, as far as it is known here, and the others."""
-    default = os.environ.get("MOTET_ISOLATION")
-    in_images = [each for each in app.functions if (each.isolation or default) == "oci"]
-    others = [each for each in app.functions if (each.isolation or default) != "oci"]
-    return replace(app, functions=tuple(in_images)), replace(app, functions=tuple(others))
+def _at(app: AppSpec, *levels: Isolation | None) -> AppSpec:
+    """The app's functions that were declared with one of these levels; None: with none."""
+    return replace(app, functions=tuple(each for each in app.functions if each.isolation in levels))
+
+
+def _has_steps(image: ImageSpec) -> bool:
+    return bool(image.steps)
+
+
+def _asks(image: ImageSpec) -> bool:
+    return image.asks_for_environment
 
 
 def _any(image: ImageSpec) -> bool:

@@ -13,7 +13,7 @@ from motet.errors import ConnectionError, RequestSizeError
 from motet.server.peers import UNSENT_BYTES, Handler, SocketPeer, sendable
 from motet.wire import codec
 from motet.wire.codec import ToServer
-from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, Taken
+from motet.wire.conversation_messages import NOT_COUNTED, Goodbye, LeadTold, Taken
 from motet.wire.hello import Hello
 from motet.wire.kept_messages import KeptMessages
 from motet.wire.message import Message
@@ -50,9 +50,13 @@ class Conversation:
     While no connection is there, what the session says is kept, for `grace` seconds: then the client is gone.
     """
 
-    def __init__(self, identity: str, grace: float, ended: Callable[[], None]) -> None:
-        """`identity`: of the principal that holds it, who alone may take it up. `ended` is called once, at its end."""
+    def __init__(
+        self, identity: str, grace: float, ended: Callable[[], None], lead: Callable[[], LeadTold] = LeadTold
+    ) -> None:
+        """`identity`: of the principal that holds it, who alone may take it up. `ended` is called once, at its end. `lead`: how
+        the server leads now."""
         self.identity = identity
+        self._lead = lead
         self._grace = grace
         self._ended = ended
         self._guest: Stays | None = None
@@ -146,10 +150,18 @@ class Conversation:
         peer.agree(token, self._taken)
         if frames:
             peer.write(frames)
+        if (lead := self._lead()) != LeadTold():
+            self.tell(lead)
         self._silent = 0
         if hello.heartbeat_ms > 0:
             self._heartbeat = min(max(hello.heartbeat_ms / 1000, SHORTEST_HEARTBEAT), LONGEST_HEARTBEAT)
             self._later("heartbeat", self._heartbeat, self._beat)
+
+    def tell(self, lead: LeadTold) -> None:
+        """How the server leads, to its client if that is there; who comes back is told then."""
+        if self._peer is not None:
+            self._acknowledged = self._taken
+            self._peer.send((Taken(self._taken, lead),))
 
     def receive(self, messages: Sequence[ToServer]) -> None:
         """See `Handler`."""
@@ -240,9 +252,18 @@ class Conversations:
         self._grace = grace
         self._all: dict[bytes, Conversation] = {}
         """By a hash of the secret that takes it up."""
+        self.lead = LeadTold()
+        """How this server leads, of which all are told."""
 
     def __len__(self) -> int:
         return len(self._all)
+
+    def tell(self, lead: LeadTold) -> None:
+        """This is how this server leads from now on."""
+        if lead != self.lead:
+            self.lead = lead
+            for each in list(self._all.values()):
+                each.tell(lead)
 
     def greet(self, hello: Hello, peer: SocketPeer, identity: str, enter: Callable[[Any], Stays]) -> Handler:
         """The handler for a client's connection, which was let in as the principal with this identity. `enter` lets it in as a
@@ -258,7 +279,7 @@ class Conversations:
             found.end()
         token = secrets.token_urlsafe(24)
         key = _hashed(token)
-        conversation = Conversation(identity, self._grace, lambda: self._forget(key))
+        conversation = Conversation(identity, self._grace, lambda: self._forget(key), lambda: self.lead)
         conversation.begin(enter(conversation), token, hello, peer)
         self._all[key] = conversation
         return conversation

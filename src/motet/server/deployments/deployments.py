@@ -260,6 +260,13 @@ class Deployments:
             if state.canary is deployment and state.live is not None:
                 rules = RollbackRules.read(deployment.kept.rules)
                 self._canaries.watch(view.name, state.live.app, deployment.app, rules)
+        self._rollouts.on_change()  # also if there is none
+
+    def serving(self) -> list[AppSpec]:
+        """The apps of all versions that are here, as containers are told of them."""
+        states = self._register.names.values()
+        of_names = [it for state in states for it in (state.live, state.canary, *state.here.values()) if it is not None]
+        return [it.app.spec for it in of_names]
 
     # --- old versions by number ---------------------------------------------------------------------------------------
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from motet.core.commands import Command, ReportCold, ReportWarm
 from motet.errors import NotFoundError, ResourceExhaustedError
+from motet.model.function import AppSpec
 from motet.model.outcome import CallKind
 from motet.server.apps.catalogue import Catalogue
 from motet.server.apps.lifetimes import Lifetimes
@@ -23,10 +24,13 @@ from motet.server.deployments.warming import Warming
 from motet.server.driver import Driver, Performer
 from motet.store.base import DeploymentStore
 
+NoteNeeded = Callable[[Iterable[AppSpec]], None]
+"""Is told which apps are deployed, whenever that changes."""
+
 
 class DeploymentsRoom:
     """`names`, which calls are looked up in, `deployments`, which answers requests, `schedules`, which run some of them, what
-    carries out `performers`, and `place`, which it was given."""
+    carries out `performers`, and `place`, the first of the two `seams`."""
 
     def __init__(
         self,
@@ -35,14 +39,15 @@ class DeploymentsRoom:
         lifetimes: Lifetimes,
         web: DeployedWeb,
         store: DeploymentStore | None,
-        place: Place,
+        seams: tuple[Place, NoteNeeded],
         number_of: Callable[[str], int],
         forget_calls: Callable[[str], None],
         spawn: Spawn,
         read: Read,
     ) -> None:
         self._driver = driver
-        self.place = place
+        place, self._note_needed = seams
+        self.place, self._stays = place, store is not None
         self._store = store or MemoryDeployments()
         self._canaries = Canaries(driver, catalogue)
         self.names = Names(catalogue)
@@ -80,6 +85,8 @@ class DeploymentsRoom:
     def _changed(self) -> None:
         self.schedules.look()
         self._hooks.look()
+        if self._stays:
+            self._note_needed(self.deployments.serving())
 
     async def close(self) -> None:
         """Nothing is kept or judged any more, but what is on its way to be kept."""

@@ -27,9 +27,10 @@ class Equipping:
         self._builds = builds
         self._isolation = isolation
 
-    async def equipped(self, spec: AppSpec, told: Told = lambda line: None, *, builds: bool | None = None) -> AppSpec:
-        """The app, whose functions run in their images' environments. Raises `ImageBuildError`, and `InvalidError` for code
-        that travels by value to another version of Python."""
+    async def equipped(self, spec: AppSpec, told: Told = lambda line: None, *, asked: bool = False) -> AppSpec:
+        """The app, whose functions run in their images' environments. `asked`: somebody waits for builds: they are made, and
+        what images say is to be taken anew is. Raises `ImageBuildError`, and `InvalidError` for code that travels by value to
+        another version of Python."""
         if not any(
             self._is_in_image(each) or each.image.asks_for_environment or each.image.python for each in spec.functions
         ):
@@ -42,52 +43,54 @@ class Equipping:
             if self._is_in_image(function):
                 oci = next((built for image, built in images if image == function.image), None)
                 if oci is None:
-                    oci = await self._oci(function, place, told)
+                    _check_travels(function, function.image.python_version)
+                    oci = await self._oci(spec.name, function, place, told, anew=asked)
                     images.append((function.image, oci))
+                _check_travels(function, oci.version)
                 functions.append(replace(function, image=replace(function.image, python="", oci=oci)))
                 continue
             python = next((python for image, python in found if image == function.image), None)
             if python is None:
-                python = await self._python(
-                    spec.name, function, place, told, self._builds if builds is None else builds
-                )
+                python = await self._python(spec.name, function, place, told, asked=asked)
                 found.append((function.image, python))
             if python:
-                _check_travels(function)
+                _check_travels(function, function.image.python_version)
             functions.append(replace(function, image=replace(function.image, python=python)))
         return replace(spec, functions=tuple(functions))
 
     def _is_in_image(self, function: FunctionSpec) -> bool:
         return (function.isolation or self._isolation) == "oci"
 
-    async def _oci(self, function: FunctionSpec, place: BuildPlace, told: Told) -> OciImage:
+    async def _oci(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
         if self._builder is None:
             raise InvalidError(f"{function.name} is to run in an OCI image, and this server has no place to build one")
-        return await self._builder().build_oci(function.image, place, told)
+        builder = self._builder()
+        made = await builder.build_oci(function.image, place, told, anew=anew)
+        await asyncio.to_thread(builder.used, made, app)
+        return made
 
-    async def _python(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, builds: bool) -> str:
-        image = function.image
+    async def _python(self, app: str, function: FunctionSpec, place: BuildPlace, told: Told, *, asked: bool) -> str:
+        image = function.image if asked else function.image.not_anew()
         if self._builder is None or not image.asks_for_environment or function.isolation == "oci":
             return ""
         builder = self._builder()
         found: Environment | None
-        if builds:
+        if asked or self._builds:
             found = await builder.build(image, place, told)
         else:
             found = await asyncio.to_thread(builder.found, image)
         if found is None:
             return ""
-        await asyncio.to_thread(builder.used, found.digest, app)
+        await asyncio.to_thread(builder.used, found, app)
         return found.python
 
 
-def _check_travels(function: FunctionSpec) -> None:
-    """Bytecode is of one version of Python alone."""
-    wanted = function.image.python_version.split(".")[:2]
+def _check_travels(function: FunctionSpec, version: str) -> None:
+    """Bytecode is of one version of Python alone; `version` may be a part of one, or nothing."""
+    wanted = version.split(".")[:2]
     here = [str(part) for part in sys.version_info[:2]]
     if isinstance(function.definition, SerializedDefinition) and wanted not in ([""], here[:1], here):
         raise InvalidError(
-            f"{function.name} travels by value from Python {'.'.join(here)}, and its image has Python "
-            f"{function.image.python_version}, which cannot read that. Define it in a module, or have the image and the "
-            "program on the same version"
+            f"{function.name} travels by value from Python {'.'.join(here)}, and its image has Python {'.'.join(wanted)}, "
+            "which cannot read that. Define it in a module, or have the image and the program on the same version"
         )

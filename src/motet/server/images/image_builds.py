@@ -96,7 +96,7 @@ class ImageBuilds:
                     app_name=body.app_name,
                     definition=_NOWHERE,
                     image=image,
-                    isolation="oci" if body.oci else "process",
+                    isolation=None if body.oci is None else "oci" if body.oci else "process",
                 )
                 for number, image in enumerate(body.images)
             )
@@ -104,7 +104,7 @@ class ImageBuilds:
             spec = AppSpec(
                 name=body.app_name, functions=functions, sys_path=place.sys_path, project_dir=place.project_dir
             )
-            await self._equipping.equipped(await self._with_source(spec, body.bundle), told, builds=True)
+            await self._equipping.equipped(await self._with_source(spec, body.bundle), told, asked=True)
         except Error as error:
             running.error = error
         except Exception as error:
