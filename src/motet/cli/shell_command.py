@@ -15,6 +15,7 @@ from motet.client.settings import SERVER
 from motet.model.function import FunctionSpec
 from motet.model.sandbox import MAX_TIMEOUT, PREFIX
 from motet.sdk.declare.app import App
+from motet.sdk.declare.app_spec import ISOLATION
 from motet.sdk.options.image import Image
 from motet.sdk.sandbox.sandbox import Sandbox
 
@@ -48,7 +49,12 @@ def _in_new_one(what: str | None, command: tuple[str, ...], *, is_module: bool, 
         spec = references.resolve(references.load(reference), reference).handle.target.spec
     os.environ.setdefault(SERVER, "embedded")
     image = None if spec is None else Image(spec.image)
+    isolation = (None if spec is None else spec.isolation) or os.environ.get(ISOLATION) or "process"
+    here: str | None = os.getcwd()
+    if isolation != "process":  # within walls, nothing of the program is there by itself
+        here, image = (None, None) if image is None else (here, image.add_local_dir(os.getcwd(), os.getcwd()))
     env = {} if spec is None else {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **spec.env}
     app = App("shell")
-    with app.run(), Sandbox.create(app=app, image=image, env=env, workdir=os.getcwd(), timeout=MAX_TIMEOUT) as box:
+    options = {"env": env, "workdir": here, "isolation": isolation, "timeout": MAX_TIMEOUT}
+    with app.run(), Sandbox.create(app=app, image=image, **options) as box:
         return run_in(box, command, pty=pty)

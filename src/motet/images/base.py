@@ -8,7 +8,8 @@ from typing import Protocol
 
 import msgspec
 
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 Told = Callable[[str], None]
 """Takes a line about what a build does."""
@@ -37,6 +38,16 @@ class ImageBuilder(Protocol):
         """The OCI image, built unless it is there; `anew`: steps that are to be taken anew are. Cancelling it ends the
         build. Raises `ImageBuildError`, `InvalidError` and,
         with what to do, `ServiceError` where nothing builds such images."""
+        ...
+
+    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+        """Keep the files of the OCI container that a process of this machine is in, as an image of this name, which says of
+        commands what `of` does. Cancelling it ends that. Raises `ServiceError`."""
+        ...
+
+    def lacking(self, image: ImageSpec) -> list[str]:
+        """What no environment can have of an image and this machine lacks, in words (see `missing_on_host`). Waits for other
+        programs."""
         ...
 
     def used(self, made: Environment | OciImage, app: str) -> None:

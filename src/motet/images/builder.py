@@ -17,7 +17,8 @@ from motet.images.installed import is_python, missing_from_base
 from motet.images.linked_runtime import base_name, linked_runtime
 from motet.images.recipe import Recipe
 from motet.images.uses import note_needed
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 _LONGEST_LINE = 1 << 20
 

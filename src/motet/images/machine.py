@@ -9,9 +9,12 @@ from pathlib import Path
 from motet.errors import ServiceError
 from motet.images.base import Environment, Told, name_of
 from motet.images.builder import EnvironmentBuilder
+from motet.images.host import missing_on_host
 from motet.images.oci.builder import OciBuilder
+from motet.images.oci.snapshot import snapshot
 from motet.images.programs import NO_UV
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 
 class MachineImages(EnvironmentBuilder):
@@ -19,6 +22,7 @@ class MachineImages(EnvironmentBuilder):
 
     def __init__(self, directory: Path, env: Mapping[str, str]) -> None:
         super().__init__(directory)
+        self._env = env
         self._oci = OciBuilder(directory / "oci", env, _uv_program)
 
     async def build_oci(self, image: ImageSpec, place: BuildPlace, told: Told, *, anew: bool) -> OciImage:
@@ -30,6 +34,14 @@ class MachineImages(EnvironmentBuilder):
         super().used(made, app)
         if isinstance(made, OciImage):
             self._oci.images.notes.uses.hold(name_of(ImageSpec(oci=made)), app)
+
+    async def snapshot(self, process: int, name: str, of: OciImage) -> None:
+        """See `ImageBuilder`."""
+        await snapshot(self._oci.images.programs, self._env, process, name, of)
+
+    def lacking(self, image: ImageSpec) -> list[str]:
+        """See `ImageBuilder`."""
+        return missing_on_host(image, self._env)
 
 
 def _uv_program() -> Path:

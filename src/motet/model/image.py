@@ -9,6 +9,7 @@ import msgspec
 from msgspec.structs import replace
 
 from motet.model.hidden import hides_secrets
+from motet.model.oci_image import OciImage
 
 S = TypeVar("S", bound="BuildStep")
 
@@ -327,19 +328,6 @@ Step: TypeAlias = (
     | AddedFiles
     | PreparingFunction
 )
-
-
-@hides_secrets
-class OciImage(msgspec.Struct, frozen=True, kw_only=True):
-    """An OCI image that an engine has: by which name, with which interpreter and variables. `runtime`: the directory of the
-    host with Motet for that interpreter, which containers find at `runtime_at`. `version`: that of its Python."""
-
-    name: str
-    python: str
-    env: tuple[tuple[str, str], ...]
-    runtime: str
-    runtime_at: str
-    version: str = ""
 
 
 @hides_secrets

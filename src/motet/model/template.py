@@ -15,6 +15,7 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     `python`: the path of its interpreter; "" is the backend's own. `preload`: what it has imported beside Motet (a `Preload`
     of the wire); empty is nothing. `env`: variables that count before a container has its own, as the interpreter reads them
     when it starts, on top of the backend's; sorted. `image`: at the level oci, the name of the image that they run in.
+    `with_entrypoint`: there, the image's entrypoint is what they begin with.
     """
 
     python: str = ""
@@ -22,6 +23,7 @@ class TemplateSpec(msgspec.Struct, frozen=True, kw_only=True):
     preload: bytes = b""
     env: tuple[tuple[bytes, bytes], ...] = ()
     image: str = ""
+    with_entrypoint: bool = True
 
     def without_preload(self) -> TemplateSpec:
         """The one that has imported nothing: what containers import by themselves is the same."""

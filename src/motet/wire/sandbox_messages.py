@@ -12,7 +12,8 @@ from typing import Literal
 import msgspec
 
 from motet.model.hidden import hides_secrets
-from motet.model.limits import Index, Name
+from motet.model.image import BuildPlace
+from motet.model.limits import Index, Moment, Name
 from motet.model.sandbox import (
     Chunk,
     FileChange,
@@ -214,12 +215,14 @@ SandboxAnswer = AskDone | ProcessViewed | OutputRead | FileRead | FileWritten | 
 
 class CreateSandbox(Message, tag="create_sandbox", frozen=True):
     """Start a sandbox under this id, which the client has made; answered by `SandboxViewed` once its command runs. `app_id`:
-    the app whose end is the sandbox's; empty: it is found by the name of an app, and lives until it ends by itself."""
+    the app whose end is the sandbox's; empty: it is found by the name of an app, and lives until it ends by itself. `place`:
+    where code is that its image runs while it is built, and adds."""
 
     sandbox_id: Name
     app_id: Name
     app_name: Name
     spec: SandboxSpec
+    place: BuildPlace = BuildPlace()
 
 
 class FindSandbox(Message, tag="find_sandbox", frozen=True):
@@ -254,6 +257,15 @@ class EndSandbox(Message, tag="end_sandbox", frozen=True):
     sandbox_id: Name
 
 
+class SnapshotSandbox(Message, tag="snapshot_sandbox", frozen=True):
+    """Keep the files of a sandbox as an image with this id, which the client has made; answered by `SandboxSnapshotted`.
+    `seconds`: how long that may take."""
+
+    sandbox_id: Name
+    snapshot_id: Name
+    seconds: Moment
+
+
 class AskSandbox(Message, tag="ask_sandbox", frozen=True):
     """Have the sandbox itself do something; answered as the ask is."""
 
@@ -261,11 +273,17 @@ class AskSandbox(Message, tag="ask_sandbox", frozen=True):
     ask: SandboxAsk
 
 
-SandboxRequest = CreateSandbox | FindSandbox | ListSandboxes | TagSandbox | EndSandbox | AskSandbox
+SandboxRequest = CreateSandbox | FindSandbox | ListSandboxes | TagSandbox | EndSandbox | SnapshotSandbox | AskSandbox
 
 
 class SandboxViewed(Message, tag="sandbox_viewed", frozen=True):
     view: SandboxView
+
+
+class SandboxSnapshotted(Message, tag="sandbox_snapshotted", frozen=True):
+    """`image`: the name that the engine has it by."""
+
+    image: Name
 
 
 class SandboxesListed(Message, tag="sandboxes_listed", frozen=True):
@@ -275,6 +293,7 @@ class SandboxesListed(Message, tag="sandboxes_listed", frozen=True):
 SandboxReply = (
     SandboxViewed
     | SandboxesListed
+    | SandboxSnapshotted
     | AskDone
     | ProcessViewed
     | OutputRead

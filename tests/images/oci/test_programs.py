@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from motet.backends.oci.programs import (
@@ -98,6 +100,13 @@ def test_what_is_not_limited_is_not_said() -> None:
     )
 
 
+def test_the_entrypoint_of_an_image_is_left_out_where_it_is_not_wanted() -> None:
+    bare = replace(RUN, with_entrypoint=False)
+    for each in ("podman", "docker"):
+        words = programs(each).run(bare)
+        assert words[words.index("--entrypoint") :][:3] == ["--entrypoint", "", "localhost/motet/image:1"]
+
+
 def test_ending_and_looking_are_asked_in_each_engines_words() -> None:
     podman, docker = programs("podman"), programs("docker")
     assert " ".join(podman.kill(["a", "b"])) == "podman rm --force --time 0 --ignore a b"
@@ -105,6 +114,7 @@ def test_ending_and_looking_are_asked_in_each_engines_words() -> None:
     assert docker.wait("a") == ["docker", "wait", "a"]
     assert podman.names("l")[-1] == '{{.Names}}\t{{index .Labels "l"}}'
     assert docker.names("l")[-1] == '{{.Names}}\t{{.Label "l"}}'
+    assert docker.commit("a", "t", ["CMD []"]) == ["docker", "commit", "--change", "CMD []", "a", "t"]
     assert docker.inspect("t") == ["docker", "image", "inspect", "t"]
     assert " ".join(podman.ask("t", "true")) == "podman run --rm --network none --entrypoint /bin/sh t -c true"
 

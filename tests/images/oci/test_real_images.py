@@ -328,6 +328,35 @@ def test_an_image_of_a_registry_is_a_base(programs: Programs) -> None:
     assert found == ["pulled\n"]
 
 
+def test_a_sandbox_runs_in_its_image_with_what_that_says_of_commands(programs: Programs) -> None:
+    (programs.directory / "data.txt").write_text("data")
+    said = programs.result(
+        """
+        image = (
+            motet.Image.debian_slim().env({"A": "b"}).run_commands("mkdir -p /srv/x; echo built > /srv/x/f")
+            .workdir("/srv/x").entrypoint(["env", "X=1"]).cmd(["sh", "-c", "echo $X; cat f"])
+            .add_local_file("data.txt", "/data/data.txt")
+        )
+
+        @app.local_entrypoint()
+        def main():
+            box = motet.Sandbox.create(app=app, image=image, isolation="oci")
+            box.wait()
+            first = box.stdout.read()
+            with motet.Sandbox.create("cat", app=app, image=image, isolation="oci", block_network=True) as box:
+                line = "pwd; echo $HOME $A; cat /data/data.txt; ls /sys/class/net; stty size"
+                shown = box.exec("sh", "-c", line, pty=True).stdout.read().split()
+                box.filesystem.write_text("kept", "note")
+                note = box.filesystem.read_text("/srv/x/note")
+                kept = box.snapshot_filesystem()
+            box = motet.Sandbox.create("cat", "note", app=app, image=kept, isolation="oci", env={"SECRET": "s"})
+            box.wait()
+            print(json.dumps([first, shown, note, os.path.exists("/srv/x"), box.stdout.read()]))
+        """
+    )
+    assert said == ["1\nbuilt\n", ["/srv/x", "/root", "b", "datalo", "24", "80"], "kept", False, "kept"]
+
+
 def test_an_image_is_listed_and_let_go_of_when_nobody_uses_it(programs: Programs) -> None:
     programs.result(
         """

@@ -8,8 +8,9 @@ from msgspec.structs import replace
 from motet.backends.walls.levels import bubblewrap_lacks
 from motet.errors import ConnectionError, InvalidError, ServiceError
 from motet.model.function import FunctionSpec, FunctionVariant, ImportedDefinition
-from motet.model.image import ImageSpec, OciImage
+from motet.model.image import ImageSpec
 from motet.model.isolation import Isolation
+from motet.model.oci_image import OciImage
 from motet.server.apps.levels import LevelsHere
 from motet.server.containers.walling import check_may_call
 

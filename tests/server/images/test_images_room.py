@@ -11,7 +11,8 @@ import motet
 from motet.errors import ImageBuildError, InvalidError
 from motet.images.base import Environment, Told
 from motet.model.function import AppSpec, FunctionSpec, ImportedDefinition, SerializedDefinition
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 from motet.server.images import image_builds
 from motet.server.images.equipping import Equipping
 from motet.server.images.image_builds import ImageBuilds

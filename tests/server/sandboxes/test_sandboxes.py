@@ -221,8 +221,10 @@ def test_walls_that_cannot_be_had_are_refused_and_not_left_out() -> None:
     async def scene() -> None:
         async with stage() as on:
             client = on.principal(ANN)
-            assert "sandboxes cannot run on the isolation level" in await refusal(client, create(isolation="oci"))
-            assert "block_network=True needs walls" in await refusal(client, create(block_network=True))
+            assert "this server has no place to build one" in await refusal(client, create(isolation="oci"))
+            assert "processes, which use the network of their machine; give the sandbox isolation=" in await refusal(
+                client, create(block_network=True)
+            )
             client.ask(create(resources=Resources(cpu=(0.5, 2.0), memory_mib=(64, 128))))
             await on.wait(lambda: on.backend.launches)
             assert on.backend.launches[0].limits == Limits(cpu=2.0, memory=128 * 2**20)

@@ -59,7 +59,8 @@ class BuildCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunCall:
-    """One container to start: of which image, under which name, with what of the machine, and its command."""
+    """One container to start: of which image, under which name, with what of the machine, and its command, which the image's
+    entrypoint begins unless it is left out (`with_entrypoint`)."""
 
     name: str
     image: str
@@ -68,6 +69,7 @@ class RunCall:
     walls: Walls
     limits: Limits
     labels: Mapping[str, str]
+    with_entrypoint: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,7 +149,13 @@ class EnginePrograms:
         for mount in call.mounts:
             access = "" if mount.writable else ",readonly"
             words += ["--mount", f"type=bind,source={mount.source},target={mount.target}{access}"]
+        words += [] if call.with_entrypoint else ["--entrypoint", ""]
         return [*words, *self.machine.run_options, call.image, *call.command]
+
+    def commit(self, container: str, tag: str, changes: Sequence[str]) -> list[str]:
+        """Makes an image of a container's files as they are, with these instructions."""
+        words = [word for change in changes for word in ("--change", change)]
+        return [self.engine, "commit", *words, container, tag]
 
     def kill(self, names: Sequence[str]) -> list[str]:
         """Ends containers now and deletes them. Those that are not there are no failure."""

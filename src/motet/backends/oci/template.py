@@ -87,6 +87,7 @@ class OciTemplate:
             walls=spec.walls,
             limits=limits,
             labels={OWNER: owner},
+            with_entrypoint=spec.with_entrypoint,
         )
         self._running = self._loop.create_task(self._run(programs.run(call)))
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from motet.images.oci.build import BuildStop, Told
 from motet.images.oci.built import BuiltImage, OciImages
 from motet.images.oci.preparing import RUNTIME
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
+from motet.model.oci_image import OciImage
 
 
 class OciBuilder:
@@ -42,5 +43,8 @@ def _described(built: BuiltImage) -> OciImage:
         env=tuple(sorted(built.env.items())),
         runtime=str(built.runtime),
         runtime_at=RUNTIME,
+        entrypoint=built.entrypoint,
+        command=built.command,
+        workdir=built.workdir,
         version=".".join(map(str, built.python.version)),
     )

@@ -35,17 +35,24 @@ _NO_PYTHON = 127
 @hides_secrets
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BuiltImage:
-    """An image that the engine has: its name, its Python, the directory with Motet for that, and the variables it sets."""
+    """An image that the engine has: its name, its Python, the directory with Motet for that, the variables it sets, and what
+    it says of commands that run in it."""
 
     tag: str
     python: ImagePython
     runtime: Path
     env: dict[str, str]
+    entrypoint: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    workdir: str = ""
 
 
 @hides_secrets
 class _Config(msgspec.Struct, frozen=True):
     env: list[str] | None = msgspec.field(default=None, name="Env")
+    entrypoint: list[str] | None = msgspec.field(default=None, name="Entrypoint")
+    command: list[str] | None = msgspec.field(default=None, name="Cmd")
+    workdir: str | None = msgspec.field(default=None, name="WorkingDir")
 
 
 class _Inspected(msgspec.Struct, frozen=True):
@@ -145,13 +152,20 @@ class OciImages:
         if python.version < OLDEST:
             version = ".".join(map(str, python.version))
             raise ImageBuildError(
-                f"{_origin(spec)} has Python {version}, and Motet's functions need {OLDEST[0]}.{OLDEST[1]} or later: begin "
+                f"{_origin(spec)} has Python {version}, and Motet needs {OLDEST[0]}.{OLDEST[1]} or later: begin "
                 'with another image, or give add_python="3.12"'
             )
         found = self._inspected(tag)
-        variables = (variable.partition("=") for variable in (() if found is None else found.config.env or ()))
-        env = {name: value for name, _, value in variables}
-        return BuiltImage(tag=tag, python=python, runtime=self._runtime_in(tag), env=env)
+        config = _Config() if found is None else found.config
+        return BuiltImage(
+            tag=tag,
+            python=python,
+            runtime=self._runtime_in(tag),
+            env={name: value for name, _, value in (variable.partition("=") for variable in config.env or ())},
+            entrypoint=tuple(config.entrypoint or ()),
+            command=tuple(config.command or ()),
+            workdir=config.workdir or "",
+        )
 
     def _python_of(self, tag: str) -> ImagePython:
         """Of an image that the engine has; asked once. Raises `ImageBuildError` where it has none."""
@@ -162,7 +176,7 @@ class OciImages:
         if done.returncode:
             if done.returncode == _NO_PYTHON:
                 raise ImageBuildError(
-                    f"the image {tag} has no Python that is called python3, which Motet's functions need: begin with an image "
+                    f"the image {tag} has no Python that is called python3, which Motet needs: begin with an image "
                     'that has one, or give add_python="3.12"'
                 )
             raise ServiceError(f"the image {tag} does not run here: {done.stderr.strip() or done.stdout.strip()}")

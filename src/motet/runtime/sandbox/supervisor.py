@@ -171,13 +171,13 @@ class _Supervisor:
             return
         self._begun, self._tags = begun, begun.spec.tags
         spec = begun.spec
-        _complete_environment(self._fork.directory)
-        self._asks = Asks(dict(os.environ), os.path.join(self._fork.directory, spec.workdir), self._look_idle)
+        directory = _complete_environment(self._fork.directory, spec.isolation == "oci")
+        self._asks = Asks(dict(os.environ), os.path.join(directory, spec.workdir), self._look_idle)
         try:
             if spec.command:
                 process = ProcessSpec(spec.command, spec.workdir, pty=spec.pty)
                 tee = (lambda data: _write(1, data), lambda data: _write(2, data))
-                main = RunningProcess(process, os.environ, self._fork.directory, self._main_ended, tee)
+                main = RunningProcess(process, os.environ, directory, self._main_ended, tee)
                 self._asks.processes[MAIN] = main
         except Error as error:
             self._send(m.SandboxBegan(_failure(error)))
@@ -273,8 +273,12 @@ class _Supervisor:
             task.cancel()
 
 
-def _complete_environment(directory: str) -> None:
-    """What depends on where the sandbox is: its own directory is its home, and the Python of its environment comes first."""
+def _complete_environment(directory: str, is_in_image: bool) -> str:
+    """What depends on where the sandbox is: its own directory is its home, and unless its image has an environment, Motet's own
+    Python comes first. An OCI image has all that itself. The directory that its commands begin in is returned."""
+    if is_in_image:
+        home = os.environ.setdefault("HOME", os.path.expanduser("~"))
+        return home if os.path.isdir(home) else directory
     os.environ.setdefault("HOME", directory)
     temporary = os.path.join(directory, "tmp")
     with contextlib.suppress(OSError):
@@ -282,8 +286,9 @@ def _complete_environment(directory: str) -> None:
     os.environ.setdefault("TMPDIR", temporary)
     here = os.path.dirname(sys.executable)
     path = os.environ.get("PATH", os.defpath)
-    if here not in path.split(os.pathsep):
+    if "VIRTUAL_ENV" not in os.environ and here not in path.split(os.pathsep):
         os.environ["PATH"] = here + os.pathsep + path
+    return directory
 
 
 def _failure(error: Error) -> m.AskFailed:

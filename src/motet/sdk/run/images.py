@@ -49,11 +49,21 @@ def settle_images(connection: Connection, app: AppSpec, bundle: str, *, here: bo
         yield from build_images(connection, in_images, [it for it, _ in images_of(in_images, _any)], bundle, oci=True)
     app = _at(app, None, "process", "bubblewrap")
     asking = images_of(app, lambda image: image.asks_for_environment)
-    lacking = _lacking(asking) if asking else []
+    lacking = _lacking([(image, [it.name for it in functions]) for image, functions in asking]) if asking else []
     if lacking and _is_to_build(lacking):
         yield from build_images(connection, app, [image for image, _, _ in lacking], bundle)
         lacking = []
     _say_what_is_missing(app, lacking)
+
+
+def settle_image(connection: Connection, app: AppSpec, image: ImageSpec, what: str, *, here: bool) -> Steps[None]:
+    """Have the environment of one image built, which `what` is to have; `here`: unless it is there, or is not to be built.
+    Raises as `settle_images` does."""
+    if here:
+        lacking = _lacking([(image, [what])])
+        if not lacking or not _is_to_build(lacking):
+            return
+    yield from build_images(connection, app, [image], "")
 
 
 def have_built(
@@ -105,10 +115,11 @@ def _any(image: ImageSpec) -> bool:
     return True
 
 
-Lacking = tuple[ImageSpec, list[FunctionSpec], list[str]]
+Lacking = tuple[ImageSpec, list[str], list[str]]
+"""An image, the names of what is to have it, and what it asks for and is not there."""
 
 
-def _lacking(asking: Iterable[tuple[ImageSpec, list[FunctionSpec]]]) -> list[Lacking]:
+def _lacking(asking: Iterable[tuple[ImageSpec, list[str]]]) -> list[Lacking]:
     """The images whose environments would have to be built, with what the base lacks."""
     # Late: reading package metadata is slow to import, and most programs ask for nothing.
     from motet.images.builder import EnvironmentBuilder
@@ -117,12 +128,12 @@ def _lacking(asking: Iterable[tuple[ImageSpec, list[FunctionSpec]]]) -> list[Lac
 
     builder = EnvironmentBuilder(home_directory(os.environ) / "images")
     found = []
-    for image, functions in asking:
+    for image, names in asking:
         if builder.found(image) is None:
             recipe = Recipe.of(image)
             prepares = [f"{step.qualname} has not run, which prepares the image" for step in recipe.functions]
             anew = ["the image is to be built anew, by its force_build"] if recipe.is_forced else []
-            found.append((image, functions, [*missing_from_base(recipe), *prepares, *anew]))
+            found.append((image, names, [*missing_from_base(recipe), *prepares, *anew]))
     return found
 
 
@@ -147,9 +158,9 @@ def _why_not() -> str:
 
 def _lines(lacking: list[Lacking]) -> str:
     named: dict[str, list[str]] = {}
-    for _, functions, findings in lacking:
+    for _, names, findings in lacking:
         for finding in findings:
-            named.setdefault(finding, []).extend(function.name for function in functions)
+            named.setdefault(finding, []).extend(names)
     return "".join(f"\n  {finding} (for {', '.join(names)})" for finding, names in named.items())
 
 

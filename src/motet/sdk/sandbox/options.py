@@ -2,6 +2,7 @@
 
 # Without `from __future__ import annotations`: the rows are read from them.
 
+import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypedDict
 
@@ -17,6 +18,7 @@ from motet.model.sandbox import (
     PtySize,
     SandboxSpec,
 )
+from motet.sdk.declare.app_spec import ISOLATION
 from motet.sdk.options import checked
 from motet.sdk.options.checks import check_bool, check_name, is_int, is_number, plain, type_name
 from motet.sdk.options.image import Image
@@ -154,6 +156,8 @@ def sandbox_spec(command: tuple[Any, ...], options: Mapping[str, Any], image: Im
     ports = (*fields.get("encrypted_ports", ()), *fields.get("unencrypted_ports", ()))
     if ports and fields.get("block_network"):
         raise InvalidError("Cannot specify open ports when `block_network` is enabled")
+    if fields.get("isolation") is None and (said := os.environ.get(ISOLATION)):
+        fields["isolation"] = _level(ISOLATION, said)
     fields["pty"] = PtySize() if fields.get("pty") else None
     _check_environment(fields.get("env", {}))
     return SandboxSpec(command=checked_command(command), resources=Resources(**given.of("resources")), **fields)

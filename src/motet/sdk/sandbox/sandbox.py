@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from types import TracebackType
-from typing import Any, ClassVar, Literal, NoReturn, Self, cast
+from typing import Any, ClassVar, Literal, Self, cast
 
 from motet.client.connection import Connection
 from motet.client.dual import Dual, DualIterator, HandOut, ItemSteps, Steps, dual, dual_items, run_async, run_blocking
@@ -13,10 +13,12 @@ from motet.client.running_app import RunningApp, container_app
 from motet.client.standing import StandingApp, connection_for_id
 from motet.errors import InvalidError, SandboxTerminatedError, SandboxTimeoutError, UnimplementedError
 from motet.model.ids import checked_id
-from motet.model.sandbox import MAIN, PtySize, SandboxView
+from motet.model.image import BuildPlace, ImageSpec, RegistryImage
+from motet.model.sandbox import MAIN, PREFIX, PtySize, SandboxView
 from motet.sdk.call.handle import Handle
 from motet.sdk.call.logs import Logs
 from motet.sdk.declare.app import App
+from motet.sdk.options.image import Image
 from motet.sdk.options.secret import Secret
 from motet.sdk.sandbox.container_process import ContainerProcess
 from motet.sdk.sandbox.file_io import FileIO
@@ -237,14 +239,16 @@ class Sandbox(Handle):
         return {port: Tunnel("127.0.0.1", port, "127.0.0.1", port) for port in ports}
 
     @dual
-    def snapshot_filesystem(self, timeout: int = 55, *, ttl: int | None = None) -> Steps[NoReturn]:
-        """Raises `UnimplementedError`: files of a sandbox are this machine's, of which there is no picture to take."""
-        view = yield from self._view()
-        raise UnimplementedError(
-            f"sandbox {self.object_id} runs at isolation level {view.isolation!r}, where its files are those of the machine "
-            "or of a temporary directory, and no snapshot of them can be taken: copy what you need with "
-            "`filesystem.copy_to_local`"
-        )
+    def snapshot_filesystem(self, timeout: int = 55, *, ttl: int | None = None) -> Steps[Image]:
+        """Its files as they are now, as an image for `create(image=..., isolation="oci")`, which stays until the engine is told
+        to delete it. Raises `UnimplementedError` at other levels than `oci`."""
+        if ttl is not None:
+            raise UnimplementedError(
+                "`ttl` is not available: snapshots stay until `podman image rm` or `docker image rm` deletes them"
+            )
+        snapshot_id = new_sandbox_id()[len(PREFIX) :]
+        reply = yield from self._reached.request(m.SnapshotSandbox(self.object_id, snapshot_id, float(timeout)))
+        return Image(ImageSpec(steps=(RegistryImage(reference=reply.image),)))
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Sandbox, (self.object_id,)
@@ -258,11 +262,18 @@ def _create(*args: str, app: App | None = None, **options: Any) -> Steps[Sandbox
     image = None if app is None or app.image is None else app.image.spec
     spec = sandbox_spec(args, options, image)
     reached = Reached(new_sandbox_id(), connect)
-    yield from reached.request(m.CreateSandbox(reached.sandbox_id, app_id, app_name, spec))
+    place = BuildPlace()
+    if spec.image.steps or spec.image.files or spec.isolation == "oci":
+        from motet.sdk.sandbox.image import build_place, have_built  # late: most sandboxes have no image of their own
+
+        place = build_place()
+        if container_app() is None:  # code in containers may have nothing built beforehand: the server sees to it
+            yield from have_built((yield from connect()), app_name, spec, place)
+    yield from reached.request(m.CreateSandbox(reached.sandbox_id, app_id, app_name, spec, place))
     return Sandbox(reached.sandbox_id, connect, app_id)
 
 
-def _where(app: App | None) -> tuple[Connect | None, str, str]:
+def _where(app: App | None) -> tuple[Connect, str, str]:
     """Over which connection a sandbox is created, and for which app."""
     if app is not None and not isinstance(app, App):
         raise InvalidError(f"`app=` has to be a motet.App, got {app!r}")

@@ -47,19 +47,20 @@ class LevelsHere:
             else replace(spec, isolation=isolation, image=image)
         )
 
-    def of(self, name: str, isolation: Isolation | None, *, block_network: bool) -> Isolation:
-        """The level of what has this name, and asked for that. Raises `InvalidError` if it cannot run on that here."""
+    def of(self, name: str, isolation: Isolation | None, *, block_network: bool, what: str = "function") -> Isolation:
+        """The level of what has this name, is a function or `what`, and asked for that. Raises `InvalidError` if it cannot run
+        on that here."""
         isolation = isolation or self._default
         if (problem := self._lacks(isolation)) is not None:
             raise InvalidError(f"{name} is to run on the isolation level {isolation!r}, which cannot be had: {problem}")
         if block_network and isolation == "process":
             raise InvalidError(
                 f"{name}: block_network=True needs walls, and this server runs containers as processes, which use the "
-                'network of their machine; give the function isolation="bubblewrap", or the server --isolation bubblewrap'
+                f'network of their machine; give the {what} isolation="bubblewrap", or the server --isolation bubblewrap'
             )
         if block_network and self._listens_on_tcp:
             raise InvalidError(
-                f"{name}: block_network=True would keep its containers from this server, too, which listens on TCP "
+                f"{name}: block_network=True would keep it from this server, too, which listens on TCP "
                 "(MOTET_LISTEN); have it listen on a Unix socket"
             )
         return isolation

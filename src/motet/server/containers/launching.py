@@ -43,7 +43,7 @@ def environment(
         **base,
         # GPUs are for those who ask for them.
         "CUDA_VISIBLE_DEVICES": "",
-        **_of_environment(base, configuration.spec.image.python),
+        **activated(base, configuration.spec.image.python),
         **configuration.spec.image.env,
         **configuration.spec.env,
         "MOTET_CONTAINER_ID": container_id,
@@ -58,7 +58,7 @@ def environment(
     return env
 
 
-def _of_environment(base: Mapping[str, str], python: str) -> dict[str, str]:
+def activated(base: Mapping[str, str], python: str) -> dict[str, str]:
     """What activating the environment of an image sets: programs that are started by their name are the environment's."""
     if not python:
         return {}
@@ -75,12 +75,12 @@ def template(configuration: Configure, env: Mapping[str, str], walls: Walls) -> 
     if walls.isolation == "oci" and image.oci is not None:
         # What the image says of its environment: a container has it under what its function gives.
         return TemplateSpec(
-            walls=walls, python=image.oci.python, image=image.oci.name, env=_encoded(dict(image.oci.env))
+            walls=walls, python=image.oci.python, image=image.oci.name, env=encoded(dict(image.oci.env))
         )
     given = {**image.env, **configuration.spec.env}
     at_start = {name: value for name, value in given.items() if name.startswith(_READ_AT_START)}
     preload = _preload(configuration, env) if configuration.spec.memory_snapshot else b""
-    return TemplateSpec(python=image.python, walls=walls, preload=preload, env=_encoded(at_start))
+    return TemplateSpec(python=image.python, walls=walls, preload=preload, env=encoded(at_start))
 
 
 def _preload(configuration: Configure, env: Mapping[str, str]) -> bytes:
@@ -91,7 +91,7 @@ def _preload(configuration: Configure, env: Mapping[str, str]) -> bytes:
     imported = msgspec.structs.replace(
         configuration, function_id="", spec=_imported(configuration.spec), functions=[], web_urls=[], survives=False
     )
-    return encode_preload(Preload(_encode_configuration(imported), _encoded(meanwhile)))
+    return encode_preload(Preload(_encode_configuration(imported), encoded(meanwhile)))
 
 
 def _imported(spec: FunctionSpec) -> FunctionSpec:
@@ -112,5 +112,6 @@ def _imported(spec: FunctionSpec) -> FunctionSpec:
     )
 
 
-def _encoded(env: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+def encoded(env: Mapping[str, str]) -> tuple[tuple[bytes, bytes], ...]:
+    """An environment as a template is told of it."""
     return tuple(sorted((os.fsencode(name), os.fsencode(value)) for name, value in env.items()))

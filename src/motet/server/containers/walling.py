@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from motet.backends.base import Launch
 from motet.errors import ConnectionError
 from motet.model.function import FunctionSpec, ImportedDefinition
+from motet.model.image import ImageSpec
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits, Mount, Walls
+from motet.model.template import PLAIN_TEMPLATE, TemplateSpec
 from motet.server.containers.in_image import in_image
-from motet.server.containers.launching import environment, template
+from motet.server.containers.launching import encoded, environment, template
 from motet.wire.container_messages import Configure
 
 _WITHIN = "/run/motet"
@@ -135,18 +137,30 @@ class Walling:
             gpus=bool(gpus),
         )
 
-    def without_program(self, isolation: Isolation, whose: str, *, network: bool) -> tuple[str, Walls]:
-        """For what runs no function: where it finds the server, and walls that show nothing of a program."""
+    def without_program(
+        self, isolation: Isolation, whose: str, image: ImageSpec, *, network: bool
+    ) -> tuple[str, TemplateSpec]:
+        """For what runs no function: where it finds the server, and what it is forked from, within walls that show nothing of a
+        program but what its image adds."""
         if isolation == "process":
-            return self.address, Walls()
+            return self.address, PLAIN_TEMPLATE
+        files = (Mount(source=it.source, target=it.target) for it in image.files)
+        address = self.address if self._reached is None else f"unix:{_WITHIN}/socket"
+        if isolation == "oci" and image.oci is not None:
+            runtime = Mount(source=image.oci.runtime, target=image.oci.runtime_at)
+            walls = Walls(isolation=isolation, mounts=(*self._server(), runtime, *files), network=network)
+            env = encoded(dict(image.oci.env))
+            python, name = image.oci.python, image.oci.name
+            return address, TemplateSpec(walls=walls, python=python, image=name, env=env, with_entrypoint=False)
+        shown = _outermost(_of_environment(image.python)) if image.python else []
         walls = Walls(
             isolation=isolation,
-            mounts=tuple(self._server()),
+            mounts=(*self._server(), *(Mount(source=path, target=path) for path in shown), *files),
             network=network,
             uid=_uid_of(whose) if os.geteuid() == 0 else None,
             hidden=self._hidden,
         )
-        return self.address if self._reached is None else f"unix:{_WITHIN}/socket", walls
+        return address, TemplateSpec(walls=walls)
 
     def _server(self) -> Iterator[Mount]:
         if self._reached is not None:
@@ -171,11 +185,16 @@ def _shown(configuration: Configure) -> list[str]:
             files.add(definition.file)
     if configuration.spec.image.python:
         directories |= _of_environment(configuration.spec.image.python)
+    return _outermost({*directories, *files})
+
+
+def _outermost(paths: Iterable[str]) -> list[str]:
+    """Those that are there and are not shown anyway, sorted, none below another."""
     shared = {str(Path.home()), "/tmp", "/"}
     with contextlib.suppress(KeyError):
         shared.add(os.environ["HOME"])
     found: list[str] = []
-    for path in sorted({os.path.abspath(each) for each in {*directories, *files} if each}):
+    for path in sorted({os.path.abspath(each) for each in paths if each}):
         # Of a directory that others have files in, too, only what the program is imported from.
         if path in shared or not os.path.exists(path):
             continue

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 from motet.errors import InvalidError
 from motet.images.base import Environment, ImageBuilder, Told
 from motet.model.function import AppSpec, FunctionSpec, SerializedDefinition
-from motet.model.image import BuildPlace, ImageSpec, OciImage
+from motet.model.image import BuildPlace, ImageSpec
 from motet.model.isolation import Isolation
+from motet.model.oci_image import OciImage
 
 Builder = Callable[[], ImageBuilder]
 """The one of this server, made when it is first needed."""

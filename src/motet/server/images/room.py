@@ -29,6 +29,7 @@ class ImagesRoom:
         builds: bool = False,
         isolation: Isolation = "process",
     ) -> None:
+        self.builder, self.builds = builder, builds
         self._placing = Placing(bundles)
         self._equipping = Equipping(builder, builds=builds, isolation=isolation)
         self._builder = builder

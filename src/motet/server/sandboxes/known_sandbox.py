@@ -8,10 +8,11 @@ import msgspec
 
 from motet.errors import Error
 from motet.model.hidden import hides_secrets
+from motet.model.isolation import Isolation
 from motet.model.sandbox import SandboxEnd, SandboxSpec, SandboxView
 from motet.server.containers.known_container import Doom
 from motet.server.containers.output import ContainerOutput
-from motet.server.peers import Peer
+from motet.server.peers import SocketPeer
 from motet.wire import sandbox_messages as m
 
 
@@ -27,7 +28,7 @@ class SandboxNote(msgspec.Struct, array_like=True, frozen=True):
     spec: SandboxSpec
     began_at: float
     ends_with_app: bool = False
-    isolation: str = "process"
+    isolation: Isolation = "process"
 
 
 encode_note = msgspec.msgpack.Encoder().encode
@@ -42,7 +43,7 @@ class KnownSandbox:
         self.note = note
         self.output = output
         self.tags = note.spec.tags
-        self.peer: Peer | None = None
+        self.peer: SocketPeer | None = None
         self.connected = asyncio.Event()
         """It has a connection, or is over."""
         self.begun = asyncio.Event()

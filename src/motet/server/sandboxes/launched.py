@@ -14,8 +14,10 @@ from motet.server.apps.lifetimes import Lifetimes, UntilReplaced
 from motet.server.containers.come_back import Inherited
 from motet.server.containers.containers import Containers
 from motet.server.driver import Driver
+from motet.server.images.room import ImagesRoom
 from motet.server.lines import Lines
-from motet.server.peers import Handler, Peer
+from motet.server.peers import Handler, SocketPeer
+from motet.server.sandboxes.sandbox_images import SandboxImages
 from motet.server.sandboxes.sandbox_requests import SandboxRequests
 from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.server.sandboxes.sandboxes import Sandboxes
@@ -57,6 +59,7 @@ class Launched:
         catalogue: Catalogue,
         lifetimes: Lifetimes,
         lines: Lines,
+        images: ImagesRoom,
         base_env: Mapping[str, str],
         stop_grace: float,
         hidden: tuple[str, ...],
@@ -72,7 +75,7 @@ class Launched:
         parts = driver.clock, backend, _LivingApps(lifetimes), _EnginePlaces(driver)
         walls = SandboxWalls(catalogue.levels, self.containers.walling)
         self.sandboxes = Sandboxes(*parts, walls, lines, base_env, survive=inherited is not None)
-        self.requests = SandboxRequests(self.sandboxes)
+        self.requests = SandboxRequests(self.sandboxes, SandboxImages(images.builder, builds=images.builds))
         self._driver, self._backend, self._held = driver, backend, theirs
         self._levels = catalogue.levels
         self._sockets = () if inherited is None else inherited.sockets
@@ -91,7 +94,7 @@ class Launched:
         await self.containers.take_over()
         await self.sandboxes.all_back()
 
-    def accept(self, hello: Hello, peer: Peer) -> Handler | None:
+    def accept(self, hello: Hello, peer: SocketPeer) -> Handler | None:
         """Who hears a connection of something that was started here; None: one of code in a container that makes calls. Raises
         `ConnectionError` unless it is ours."""
         if hello.role == "sandbox":

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from motet.model.isolation import Isolation
+from motet.model.sandbox import SandboxSpec
+from motet.server.containers.launching import activated
+
 _NAMES = (
     "PATH",
     "LANG",
@@ -16,6 +20,14 @@ _NAMES = (
     "LOGNAME",
     "SHELL",
 )
+
+
+def environment_of(base: Mapping[str, str], spec: SandboxSpec, isolation: Isolation, sandbox_id: str) -> dict[str, str]:
+    """All variables of a sandbox. `base`: see `sandbox_environment`. In an OCI image, nothing of this machine's; its own
+    variables come below these."""
+    base = {} if isolation == "oci" else base
+    ids = {"MOTET_SANDBOX_ID": sandbox_id, "MODAL_SANDBOX_ID": sandbox_id}
+    return {**base, **activated(base, spec.image.python), **spec.image.env, **spec.env, **ids}
 
 
 def sandbox_environment(base: Mapping[str, str]) -> dict[str, str]:

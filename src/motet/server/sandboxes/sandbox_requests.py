@@ -7,9 +7,11 @@ from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any
 
-from motet.errors import AlreadyExistsError, NotFoundError, SandboxTerminatedError
+from motet.errors import AlreadyExistsError, InvalidError, NotFoundError, SandboxTerminatedError
 from motet.model.sandbox import MAIN, MAX_CHUNK_BYTES
 from motet.server.sandboxes.known_sandbox import KnownSandbox
+from motet.server.sandboxes.sandbox_images import SandboxImages
+from motet.server.sandboxes.sandbox_walls import named
 from motet.server.sandboxes.sandboxes import Sandboxes, error_of
 from motet.wire import report
 from motet.wire import sandbox_messages as m
@@ -29,14 +31,16 @@ class SandboxAsker:
 class SandboxRequests:
     """Answers them."""
 
-    def __init__(self, sandboxes: Sandboxes) -> None:
+    def __init__(self, sandboxes: Sandboxes, images: SandboxImages) -> None:
         self._sandboxes = sandboxes
+        self._images = images
         self.answers: dict[type[Any], Callable[[Any, SandboxAsker], Coroutine[Any, Any, ReplyBody]]] = {
             m.CreateSandbox: self._create,
             m.FindSandbox: self._find_one,
             m.ListSandboxes: self._list,
             m.TagSandbox: self._tag,
             m.EndSandbox: self._end,
+            m.SnapshotSandbox: self._snapshot,
             m.AskSandbox: self._ask,
         }
 
@@ -50,7 +54,11 @@ class SandboxRequests:
         if sandbox is None:
             if body.app_id:
                 asker.check_app(body.app_id)
-            sandbox = self._sandboxes.start(body.sandbox_id, body.app_id, body.app_name, asker.principal, body.spec)
+            whose = body.sandbox_id, body.app_id, body.app_name, asker.principal
+            isolation = self._sandboxes.check(*whose, body.spec)
+            spec = await self._images.settled(named(body.spec), body.app_name, body.spec, isolation, body.place)
+            # Who asked again meanwhile has waited for the same image.
+            sandbox = self._sandboxes.get(body.sandbox_id) or self._sandboxes.start(*whose, spec)
         elif sandbox.note.principal != asker.principal:
             raise AlreadyExistsError(f"there is a sandbox {body.sandbox_id} already")
         try:
@@ -91,6 +99,12 @@ class SandboxRequests:
         self._sandboxes.end_nowait(sandbox, "terminated", "it was terminated")
         await sandbox.gone.wait()  # with all that ran in it
         return m.SandboxViewed(sandbox.view())
+
+    async def _snapshot(self, body: m.SnapshotSandbox, asker: SandboxAsker) -> ReplyBody:
+        sandbox = self._find(body.sandbox_id, asker)
+        if not body.snapshot_id.isalnum():
+            raise InvalidError(f"{body.snapshot_id!r} cannot be the id of a snapshot")
+        return m.SandboxSnapshotted(await self._images.snapshot(sandbox, body.snapshot_id, body.seconds))
 
     async def _ask(self, body: m.AskSandbox, asker: SandboxAsker) -> ReplyBody:
         sandbox = self._find(body.sandbox_id, asker)

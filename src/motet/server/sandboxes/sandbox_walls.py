@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from motet.backends.base import Launch
-from motet.errors import InvalidError
 from motet.model.isolation import PIDS_WITHIN_WALLS, Isolation, Limits
 from motet.model.sandbox import SandboxSpec
-from motet.model.template import TemplateSpec
 from motet.server.apps.levels import LevelsHere
 from motet.server.containers.walling import Walling
 
@@ -24,11 +22,7 @@ class SandboxWalls:
 
     def level(self, spec: SandboxSpec) -> Isolation:
         """The isolation level that it runs on. Raises `InvalidError` for what that cannot give: less would be no answer."""
-        name = f"the sandbox {spec.name!r}" if spec.name else "the sandbox"
-        isolation = self._levels.of(name, spec.isolation, block_network=spec.block_network)
-        if isolation == "oci":
-            raise InvalidError(f"{name}: sandboxes cannot run on the isolation level 'oci' yet: give it 'bubblewrap'")
-        return isolation
+        return self._levels.of(named(spec), spec.isolation, block_network=spec.block_network, what="sandbox")
 
     def launch(
         self,
@@ -41,17 +35,22 @@ class SandboxWalls:
         note: bytes,
     ) -> Launch:
         """What a backend needs to start it. `whose`: those of one have the same user within walls."""
-        address, walls = self._walling.without_program(isolation, whose, network=not spec.block_network)
+        address, template = self._walling.without_program(isolation, whose, spec.image, network=not spec.block_network)
         return Launch(
             container_id=sandbox_id,
             address=address,
             token=token,
             env=env,
             note=note,
-            template=TemplateSpec(walls=walls),
+            template=template,
             limits=limits_of(spec, isolation),
             entry=ENTRY,
         )
+
+
+def named(spec: SandboxSpec) -> str:
+    """What it is called in messages."""
+    return f"the sandbox {spec.name!r}" if spec.name else "the sandbox"
 
 
 def limits_of(spec: SandboxSpec, isolation: Isolation) -> Limits:

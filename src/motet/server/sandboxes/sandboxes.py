@@ -14,15 +14,17 @@ import msgspec
 from motet import errors
 from motet.backends.base import Backend, ContainerEnd, HeldContainer, Stream
 from motet.errors import AlreadyExistsError, ConnectionError, InvalidError, NotFoundError, ResourceExhaustedError
+from motet.model.image import ImageSpec
+from motet.model.isolation import Isolation
 from motet.model.sandbox import PREFIX, SandboxEnd, SandboxSpec
 from motet.server.clock import Clock
 from motet.server.containers.known_container import new_token
 from motet.server.containers.output import ContainerOutput, LineSource
 from motet.server.driver import logger
 from motet.server.lines import Lines
-from motet.server.peers import Peer
+from motet.server.peers import SocketPeer
 from motet.server.sandboxes.known_sandbox import KnownSandbox, SandboxNote, decode_note, encode_note
-from motet.server.sandboxes.sandbox_environment import sandbox_environment
+from motet.server.sandboxes.sandbox_environment import environment_of, sandbox_environment
 from motet.server.sandboxes.sandbox_session import SandboxSession
 from motet.server.sandboxes.sandbox_walls import SandboxWalls
 from motet.wire import sandbox_messages as m
@@ -113,8 +115,8 @@ class Sandboxes:
         """All of which anything is known, in the order of their beginning or, for those that have ended, of their end."""
         return list(self._all.values())
 
-    def start(self, sandbox_id: str, app_id: str, app_name: str, principal: int, spec: SandboxSpec) -> KnownSandbox:
-        """Begin to start a sandbox. Raises why it cannot be."""
+    def check(self, sandbox_id: str, app_id: str, app_name: str, principal: int, spec: SandboxSpec) -> Isolation:
+        """The isolation level that a sandbox would have now. Raises why it cannot be."""
         _check(sandbox_id, spec)
         isolation = self._walls.level(spec)
         if spec.name:
@@ -127,6 +129,11 @@ class Sandboxes:
                     )
         if (refusal := self._places.refusal(principal, app_id)) is not None:
             raise refusal
+        return isolation
+
+    def start(self, sandbox_id: str, app_id: str, app_name: str, principal: int, spec: SandboxSpec) -> KnownSandbox:
+        """Begin to start a sandbox, whose image is settled. Raises as `check` does."""
+        isolation = self.check(sandbox_id, app_id, app_name, principal, spec)
         ends_with_app = bool(app_id) and self._apps.ends_with(app_id)
         began_at = self._clock.wall_now()
         note = SandboxNote(app_id, app_name, new_token(), principal, spec, began_at, ends_with_app, isolation)
@@ -134,13 +141,7 @@ class Sandboxes:
         if ends_with_app:
             self._apps.when_stopping(app_id, lambda: self.end_nowait(sandbox, "terminated", "its app stopped"))
         self._places.taken(sandbox_id, principal, app_id if ends_with_app else "")
-        env = {
-            **self._env,
-            **spec.image.env,
-            **spec.env,
-            "MOTET_SANDBOX_ID": sandbox_id,
-            "MODAL_SANDBOX_ID": sandbox_id,
-        }
+        env = environment_of(self._env, spec, isolation, sandbox_id)
         noted = encode_note(note) if self._survive else b""
         whose = app_id if ends_with_app else f"{principal} {app_name}"
         self._backend.start_nowait(self._walls.launch(sandbox_id, spec, isolation, whose, env, note.token, noted))
@@ -194,7 +195,7 @@ class Sandboxes:
 
     # --- their connections ------------------------------------------------------------------------------------------------
 
-    def connect(self, hello: Hello, peer: Peer) -> SandboxSession:
+    def connect(self, hello: Hello, peer: SocketPeer) -> SandboxSession:
         """A sandbox has connected. Raises `ConnectionError` unless it is one of ours, and expected."""
         sandbox = self._all.get(hello.container_id)
         if sandbox is None or not secrets.compare_digest(sandbox.note.token.encode(), hello.token.encode()):
@@ -205,7 +206,8 @@ class Sandboxes:
             raise ConnectionError("this sandbox is expected to begin, and not to come back, or the other way round")
         sandbox.peer = peer
         if not hello.resumes:
-            spec = msgspec.structs.replace(sandbox.note.spec, env={})  # which came with its start
+            note = sandbox.note  # its environment came with its start
+            spec = msgspec.structs.replace(note.spec, env={}, image=ImageSpec(), isolation=note.isolation)
             peer.send((m.BeginSandbox(spec, self._survive),))
         return SandboxSession(sandbox, peer, self)
 
