@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from motet.core.devices import Devices, Grant, MissingGpu
-from motet.core.hosts import Hosts
+from motet.core.hosts import HostLedger
 from motet.core.shares import Share
 from motet.core.start_line import StartLine
 from motet.core.turn import Turn
@@ -122,7 +122,7 @@ class Host:
         self.draining = 0
         """The ones that stop once they hold nothing."""
         self.devices = Devices(limits.missing_gpu)
-        self.hosts = Hosts(limits, self.devices)
+        self.hosts = HostLedger(limits, self.devices)
         self._line: StartLine[Starter] = StartLine()
         self._blocked: dict[Starter, None] = {}
         """Those that wait for a device, or for room on some host, in order; they are back at the head of the line when there
@@ -187,11 +187,11 @@ class Host:
     def sandbox_started(self) -> None:
         """One more has the place of a container."""
         self.containers += 1
-        self.hosts.sandboxes += 1
+        self.hosts.add_sandboxes(1)
 
     def sandbox_ended(self) -> None:
         """There is room for another."""
-        self.hosts.sandboxes -= 1
+        self.hosts.add_sandboxes(-1)
         self.container_ended(was_leaving=False)
 
     def start_is_over(self) -> None:

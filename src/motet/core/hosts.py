@@ -32,26 +32,29 @@ class OwnLimits(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class _Held:
+class _PlacedContainer:
     need: Need
     placement: Placement
     holder: Holder
 
 
-class _Known:
+class _HostEntry:
     """A host with what its containers have of it. GPUs are looked for in `held`: few containers have any."""
 
     __slots__ = ("cpu", "held", "memory_mib", "resources", "spec", "starting", "weight")
 
     def __init__(self, spec: HostSpec) -> None:
         self.spec = spec
-        self.held: dict[str, _Held] = {}
+        self.held: dict[str, _PlacedContainer] = {}
         """By container."""
         self.starting: set[str] = set()
         self.cpu = self.memory_mib = self.weight = 0
         self.resources: Counter[str] = Counter()
 
-    def take(self, container_id: str, held: _Held) -> None:
+    def become(self, spec: HostSpec) -> None:
+        self.spec = spec
+
+    def take(self, container_id: str, held: _PlacedContainer) -> None:
         self.held[container_id] = held
         self.starting.add(container_id)
         self._add(held.need, 1)
@@ -76,7 +79,7 @@ class _Known:
         return used
 
 
-class Hosts:
+class HostLedger:
     """Those that have joined and, unless the limits say otherwise, the server's own machine, whose GPUs `devices` has."""
 
     __slots__ = ("_devices", "_known", "_limits", "_where", "are_several", "sandboxes")
@@ -84,9 +87,9 @@ class Hosts:
     def __init__(self, limits: OwnLimits, devices: Devices) -> None:
         self._limits = limits
         self._devices = devices
-        self._known: dict[str, _Known] = {}
+        self._known: dict[str, _HostEntry] = {}
         if limits.own:
-            self._known[OWN_HOST] = _Known(HostSpec(host_id=OWN_HOST, containers=limits.containers))
+            self._known[OWN_HOST] = _HostEntry(HostSpec(host_id=OWN_HOST, containers=limits.containers))
         self._where: dict[str, str] = {}
         """The host of each container that has been placed."""
         self.sandboxes = 0
@@ -104,10 +107,14 @@ class Hosts:
         """It is there, or has changed."""
         known = self._known.get(spec.host_id)
         if known is None:
-            self._known[spec.host_id] = _Known(spec)
+            self._known[spec.host_id] = _HostEntry(spec)
         else:
-            known.spec = spec
+            known.become(spec)
         self._count()
+
+    def add_sandboxes(self, count: int) -> None:
+        """The server's own machine has so many more."""
+        self.sandboxes += count
 
     def remove(self, host_id: str) -> None:
         """It is gone; each of its containers has been `release`d."""
@@ -165,7 +172,7 @@ class Hosts:
     def _leaving(self, holders: Iterable[Holder]) -> set[str]:
         return {container.container_id for holder in holders for container in holder.leaving()}
 
-    def _room(self, known: _Known, without: Collection[str] = (), alike: Mapping[str, int] | None = None) -> Room:
+    def _room(self, known: _HostEntry, without: Collection[str] = (), alike: Mapping[str, int] | None = None) -> Room:
         spec, is_own = known.spec, known.spec.host_id == OWN_HOST
         gpus = known.gpus(without) if spec.gpus else {}
         if is_own and self._devices.gpus:
@@ -195,7 +202,7 @@ class Hosts:
         if placement.host_id not in self._known:
             # A server before this one had placed it there.
             self.put(HostSpec(host_id=placement.host_id, silent="has not joined again yet"))
-        self._known[placement.host_id].take(container_id, _Held(need, placement, holder))
+        self._known[placement.host_id].take(container_id, _PlacedContainer(need, placement, holder))
         self._where[container_id] = placement.host_id
 
     def started(self, container_id: str) -> None:
